@@ -1,0 +1,123 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  BaseError,
+  createPublicClient,
+  ExecutionRevertedError,
+  fallback,
+  http,
+  HttpRequestError,
+  isHex,
+  RpcRequestError,
+  type PublicClient,
+} from 'viem';
+
+import { CHAIN_ERRORS } from '../../domain/chain/errors.ts';
+import type { Logger } from '../../platform/logger.ts';
+import { AppError } from '../../shared/errors.ts';
+import type { Hex } from '../../shared/hex.ts';
+
+/** One URL's patience. */
+const RPC_TIMEOUT_MS = 4_000;
+/** Before the one more try that a question gets when no URL answered. */
+const RETRY_DELAY_MS = 150;
+
+export type Attempt<T> = { readonly value: T } | { readonly revertData: Hex };
+
+export interface RpcClients {
+  /** Asks the first URL, and the next when that fails. */
+  readonly any: PublicClient;
+  /**
+   * Runs something that asks the chain.
+   * @throws AppError `CHAIN_ERRORS.unavailable` when it fails, for whatever reason
+   */
+  ask<T>(work: () => Promise<T>): Promise<T>;
+  /** Like `ask`, with a revert as an answer: its data, `0x` when there is none or the node does not tell. */
+  attempt<T>(work: () => Promise<T>): Promise<Attempt<T>>;
+  /** Like `ask`, for questions that belong together: one URL answers all of them, the next one is given all of them anew. */
+  askOneNode<T>(work: (client: PublicClient) => Promise<T>): Promise<T>;
+}
+
+export function createRpcClients(options: { rpcUrls: readonly string[]; chainId: number; log: Logger }): RpcClients {
+  const { rpcUrls, chainId, log } = options;
+  // viem's own retries are off: they wait for as long as a provider's Retry-After says, be it an hour.
+  const transports = rpcUrls.map((url) => http(url, { timeout: RPC_TIMEOUT_MS, retryCount: 0 }));
+  // No cache: an old head would hide a payment. No CCIP read: a token could make us fetch any URL by reverting with it.
+  const common = { cacheTime: 0, ccipRead: false } as const;
+  const any: PublicClient = createPublicClient({ ...common, transport: fallback(transports, { rank: false, retryCount: 0 }) });
+  const nodes = transports.map((transport): PublicClient => createPublicClient({ ...common, transport }));
+
+  async function attempt<T>(work: () => Promise<T>): Promise<Attempt<T>> {
+    for (let tries = 1; ; tries++) {
+      try {
+        return { value: await work() };
+      } catch (error) {
+        const revertData = findRevertData(error);
+        if (revertData !== undefined) return { revertData };
+        const cause = withoutRequest(error);
+        if (tries > 1) throw new AppError(CHAIN_ERRORS.unavailable, { internal: { chainId }, cause });
+        log.debug({ chainId, err: cause }, 'no RPC URL answered, asking again');
+        await sleep(RETRY_DELAY_MS);
+      }
+    }
+  }
+
+  async function ask<T>(work: () => Promise<T>): Promise<T> {
+    const answer = await attempt(work);
+    if ('value' in answer) return answer.value;
+    // The views that we ask do not revert: what is at the address is not what the configuration says.
+    throw new AppError(CHAIN_ERRORS.unavailable, {
+      internal: { chainId, revertData: answer.revertData },
+      cause: new Error('a view reverted'),
+    });
+  }
+
+  return {
+    any,
+    ask,
+    attempt,
+    askOneNode: (work) =>
+      ask(async () => {
+        let lastError: unknown;
+        for (const node of nodes) {
+          try {
+            return await work(node);
+          } catch (error) {
+            lastError = error;
+          }
+        }
+        throw lastError;
+      }),
+  };
+}
+
+function findRevertData(error: unknown): Hex | undefined {
+  if (!(error instanceof BaseError)) return undefined;
+  const answer = error.walk((cause) => cause instanceof RpcRequestError);
+  if (answer instanceof RpcRequestError) {
+    const { data } = answer;
+    if (isFilledHex(data)) return data;
+    // Some providers wrap it once more.
+    const inner: unknown = typeof data === 'object' && data !== null && 'data' in data ? data.data : undefined;
+    if (isFilledHex(inner)) return inner;
+    // A contract can end in other ways, and every node has its own words for them.
+    if (/revert|out ?of ?gas|invalid ?(fe ?)?opcode/i.test(answer.details)) return '0x';
+  }
+  return error.walk((cause) => cause instanceof ExecutionRevertedError) === null ? undefined : '0x';
+}
+
+function isFilledHex(value: unknown): value is Hex {
+  return isHex(value) && value !== '0x';
+}
+
+/** What went wrong without the URL, which often holds the key to the provider, and without the request. The log shows causes. */
+function withoutRequest(error: unknown): Error {
+  if (!(error instanceof Error)) return new Error('something that is not an Error was thrown');
+  if (!(error instanceof BaseError)) return new Error(withoutUrls(`${error.name}: ${error.message}`));
+  const http = error.walk((cause) => cause instanceof HttpRequestError);
+  const status = http instanceof HttpRequestError && http.status !== undefined ? `status ${http.status}` : '';
+  return new Error(withoutUrls([`${error.name}: ${error.shortMessage}`, error.details, status].filter(Boolean).join(' | ').slice(0, 500)));
+}
+
+function withoutUrls(text: string): string {
+  return text.replace(/\b(https?|wss?):\/\/\S+/g, '[url]');
+}

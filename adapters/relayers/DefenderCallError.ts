@@ -1,0 +1,26 @@
+/**
+ * What came of a call that did not work. Made anew from what the SDK throws, which carries the API key after a failed login and is therefore
+ * never kept, not even as a cause.
+ */
+export type DefenderFailure =
+  /** The SDK itself refused the input. Nothing was sent. */
+  | { readonly kind: 'invalid' }
+  /** No session: the login (or the renewal of a token that was refused) failed or took too long. The request itself was not taken. */
+  | { readonly kind: 'login' }
+  /** The connection could not be established, so not a byte of the request got out. */
+  | { readonly kind: 'unreachable' }
+  /** The request went out and nothing that can be relied on came back. */
+  | { readonly kind: 'noAnswer' }
+  /** The provider answered with this status. */
+  | { readonly kind: 'answered'; readonly status: number; readonly retryAfterMs: number | undefined };
+
+export class DefenderCallError extends Error {
+  override readonly name = 'DefenderCallError';
+  readonly failure: DefenderFailure;
+
+  /** @param message free of credentials */
+  constructor(failure: DefenderFailure, message: string) {
+    super(message);
+    this.failure = failure;
+  }
+}

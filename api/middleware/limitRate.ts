@@ -1,0 +1,28 @@
+import { rateLimit } from 'express-rate-limit';
+
+import type { Context } from '../../platform/context.ts';
+import { AppError } from '../../shared/errors.ts';
+import { HTTP_ERRORS } from '../errors.ts';
+import type { RequestHandler } from '../request.ts';
+import { quietRateLimitLogger } from './quietRateLimitLogger.ts';
+import { createRedisRateLimitStore } from './redisRateLimitStore.ts';
+
+const WINDOW_MS = 60_000;
+
+/** So many requests a minute for one API key, in all processes together. Without Redis there is no limit: being away must not take the API down. */
+export function limitRate(ctx: Context): RequestHandler {
+  return rateLimit({
+    windowMs: WINDOW_MS,
+    limit: ctx.config.rateLimitPerMinute,
+    identifier: 'api-key',
+    standardHeaders: 'draft-8',
+    legacyHeaders: false,
+    passOnStoreError: true,
+    store: createRedisRateLimitStore(ctx, 'api-key:'),
+    logger: quietRateLimitLogger(ctx.log),
+    keyGenerator: (req) => req.identity?.apiKeyId ?? 'nobody',
+    // Advice for developers, given at run time.
+    validate: false,
+    handler: (_req, _res, next) => next(new AppError(HTTP_ERRORS.tooManyRequests)),
+  });
+}

@@ -1,0 +1,31 @@
+import type { Handler, OperationId } from './handler.ts';
+import { getGaslessRequest } from './routes/gasless/getGaslessRequest.ts';
+import { relayPayment } from './routes/gasless/relayPayment.ts';
+import { cancelPayment } from './routes/payments/cancelPayment.ts';
+import { createPayment } from './routes/payments/createPayment.ts';
+import { getPayment } from './routes/payments/getPayment.ts';
+import { getPaymentStatus } from './routes/payments/getPaymentStatus.ts';
+import { listPayments } from './routes/payments/listPayments.ts';
+import { listTokens } from './routes/payments/listTokens.ts';
+import { getHealth } from './routes/service/getHealth.ts';
+import { getReadiness } from './routes/service/getReadiness.ts';
+import { createWebhookEndpoint } from './routes/webhooks/createWebhookEndpoint.ts';
+import { deleteWebhookEndpoint } from './routes/webhooks/deleteWebhookEndpoint.ts';
+import { listWebhookEndpoints } from './routes/webhooks/listWebhookEndpoints.ts';
+
+/** operationId → handler. An operation of openapi.yaml without one, or one of no operation, does not compile. */
+export const OPERATIONS: { readonly [Id in OperationId]: Handler<Id> } = {
+  createPayment,
+  listPayments,
+  getPayment,
+  getPaymentStatus,
+  cancelPayment,
+  listTokens,
+  getGaslessRequest,
+  relayPayment,
+  createWebhookEndpoint,
+  listWebhookEndpoints,
+  deleteWebhookEndpoint,
+  getHealth,
+  getReadiness,
+};

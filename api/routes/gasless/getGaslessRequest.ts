@@ -1,0 +1,38 @@
+import * as relay from '../../../domain/relay/service.ts';
+import { asBytes32 } from '../../../shared/hex.ts';
+import type { Handler } from '../../handler.ts';
+import { parseAddress } from '../parseAddress.ts';
+
+export const getGaslessRequest: Handler<'getGaslessRequest'> = async (ctx, { identity, params, query }) => {
+  const { nonce, forwardRequest, typedData, permit } = await relay.getGaslessRequest(ctx, {
+    storeId: identity.storeId,
+    paymentId: asBytes32(params.paymentId),
+    userAddress: parseAddress(query.userAddress, '/query/userAddress'),
+  });
+  return {
+    status: 200,
+    body: {
+      nonce: nonce.toString(),
+      forwardRequest: {
+        from: forwardRequest.from,
+        to: forwardRequest.to,
+        value: forwardRequest.value.toString(),
+        gas: forwardRequest.gas.toString(),
+        nonce: forwardRequest.nonce.toString(),
+        deadline: String(forwardRequest.deadline),
+        data: forwardRequest.data,
+      },
+      typedData: toTypedDataResource(typedData),
+      permit:
+        permit === null
+          ? null
+          : { value: permit.value.toString(), deadline: String(permit.deadline), typedData: toTypedDataResource(permit.typedData) },
+    },
+  };
+};
+
+type TypedData = Awaited<ReturnType<typeof relay.getGaslessRequest>>['typedData'];
+
+function toTypedDataResource({ domain, types, primaryType, message }: TypedData) {
+  return { domain: { ...domain }, types: { ...types }, primaryType, message: { ...message } };
+}

@@ -1,0 +1,24 @@
+import * as payments from '../../../domain/payments/service.ts';
+import type { Handler } from '../../handler.ts';
+import { toPaymentResource } from './toPaymentResource.ts';
+
+/** openapi.yaml has the same as `default`, which the validator fills in. */
+const DEFAULT_LIMIT = 20;
+
+export const listPayments: Handler<'listPayments'> = async (ctx, { identity, query }) => {
+  const page = await payments.listPayments(ctx, {
+    storeId: identity.storeId,
+    limit: query.limit ?? DEFAULT_LIMIT,
+    cursor: query.cursor,
+    status: query.status,
+    orderId: query.orderId,
+    createdAfter: toDate(query.createdAfter),
+    createdBefore: toDate(query.createdBefore),
+  });
+  const data = await Promise.all(page.payments.map((payment) => toPaymentResource(ctx, payment)));
+  return { status: 200, body: { data, hasMore: page.nextCursor !== null, nextCursor: page.nextCursor } };
+};
+
+function toDate(text: string | undefined): Date | undefined {
+  return text === undefined ? undefined : new Date(text);
+}

@@ -1,0 +1,91 @@
+import { hash } from 'node:crypto';
+
+import type { IdempotencyClaim, Reply } from '../domain/idempotency/model.ts';
+import type { Context } from '../platform/context.ts';
+import type { OperationId, OperationRequest } from './handler.ts';
+import { OPERATIONS } from './operations.ts';
+import type { DescribedOperation } from './openapiDocument.ts';
+import type { Request, RequestHandler, Response } from './request.ts';
+
+type AnyHandler = (ctx: Context, request: OperationRequest<OperationId>) => Promise<Reply & { readonly replayed?: boolean }>;
+
+/** The last link of an operation's chain: hands the checked request to its handler and sends what that returns. */
+export function runOperation(ctx: Context, operation: DescribedOperation, stopping: AbortSignal): RequestHandler {
+  // The table has the right handler for each id, and the request was checked against the same id's description.
+  const handler = OPERATIONS[operation.operationId] as AnyHandler | undefined;
+  if (handler === undefined)
+    throw new Error(`openapi.yaml has ${operation.operationId}, which is in no handler's types: run openapi-typescript`);
+  return async (req, res) => {
+    const reply = await handler(forOneRequest(ctx, req.requestId), toOperationRequest(req, res, stopping));
+    res.statusCode = reply.status;
+    // An answer about one store, and one that is out of date at once.
+    res.setHeader('Cache-Control', 'no-store');
+    for (const [name, value] of Object.entries(reply.headers ?? {})) res.setHeader(name, value);
+    if (reply.replayed === true) res.setHeader('Idempotent-Replayed', 'true');
+    if ('body' in reply) res.json(reply.body);
+    else res.end();
+  };
+}
+
+/** The context with the request's id in it. Its logger is made when first used: most requests never log, and a child logger costs more than they do. */
+export function forOneRequest(ctx: Context, requestId: string): Context {
+  let log: Context['log'] | undefined;
+  return {
+    ...ctx,
+    requestId,
+    get log() {
+      return (log ??= ctx.log.child({ requestId }));
+    },
+  };
+}
+
+function toOperationRequest(req: Request, res: Response, stopping: AbortSignal): OperationRequest<OperationId> {
+  let signal: AbortSignal | undefined;
+  const request: OperationRequest<'createPayment' | 'getHealth'> = {
+    identity: (req.identity ?? null) as never,
+    params: req.params,
+    query: req.query,
+    body: req.body as never,
+    get claim() {
+      return toClaim(req);
+    },
+    header(name) {
+      const value = req.headers[name];
+      return Array.isArray(value) ? value.join(', ') : value;
+    },
+    get signal() {
+      return (signal ??= createSignal(res, stopping));
+    },
+  };
+  return request as unknown as OperationRequest<OperationId>;
+}
+
+function toClaim(req: Request): IdempotencyClaim | null {
+  const key = req.headers['idempotency-key'];
+  if (typeof key !== 'string' || req.identity === undefined) return null;
+  const text = `${req.method} ${req.originalUrl.split('?', 1)[0] ?? ''}\n${toCanonicalJson(req.body)}`;
+  return { storeId: req.identity.storeId, key, requestHash: hash('sha256', text, 'hex') };
+}
+
+/** JSON with sorted keys: the same body whatever order a client's library writes it in. */
+export function toCanonicalJson(value: unknown): string {
+  return (
+    JSON.stringify(value, (_key, member: unknown) =>
+      typeof member === 'object' && member !== null && !Array.isArray(member)
+        ? Object.fromEntries(Object.entries(member).sort(([a], [b]) => (a < b ? -1 : 1)))
+        : member,
+    ) ?? ''
+  );
+}
+
+function createSignal(res: Response, stopping: AbortSignal): AbortSignal {
+  const controller = new AbortController();
+  const abort = () => controller.abort();
+  if (stopping.aborted) abort();
+  stopping.addEventListener('abort', abort);
+  res.once('close', () => {
+    stopping.removeEventListener('abort', abort);
+    abort();
+  });
+  return controller.signal;
+}

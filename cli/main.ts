@@ -1,0 +1,110 @@
+import { parseArgs } from 'node:util';
+import { getAddress, isAddress } from 'viem';
+
+import { API_KEY_ROLES, type ApiKeyRole } from '../domain/stores/model.ts';
+import { createStore, issueApiKey, registerMerchant, revokeApiKey } from '../domain/stores/service.ts';
+import { ConfigError, loadConfig } from '../platform/config.ts';
+import type { Context } from '../platform/context.ts';
+import { createContext } from '../platform/createContext.ts';
+import { migrate } from '../platform/db.ts';
+import type { Address } from '../shared/hex.ts';
+
+const USAGE = `Usage: npm run cli -- <command> [options], with the server's environment
+
+  migrate                                          bring the database's schema up to date
+  create-store --name N --payout 0x… [--merchant 0x… …]
+                                                   a store; payments go to its payout address or a registered merchant
+  register-merchant --store st_… --address 0x…     one more address that the store's payments may go to
+  issue-key --store st_… [--role store] [--live]   an API key, shown once
+  revoke-key --key key_…                           takes effect within seconds
+`;
+
+class UsageError extends Error {
+  override readonly name = 'UsageError';
+}
+
+const { positionals, values } = readArguments();
+
+function readArguments() {
+  try {
+    return parseArgs({
+      allowPositionals: true,
+      options: {
+        name: { type: 'string' },
+        payout: { type: 'string' },
+        merchant: { type: 'string', multiple: true },
+        store: { type: 'string' },
+        address: { type: 'string' },
+        role: { type: 'string', default: 'store' },
+        live: { type: 'boolean', default: false },
+        key: { type: 'string' },
+      },
+    });
+  } catch (error) {
+    console.error(`${error instanceof Error ? error.message : String(error)}\n\n${USAGE}`);
+    process.exit(2);
+  }
+}
+
+function need(name: 'name' | 'payout' | 'store' | 'address' | 'key'): string {
+  const value = values[name];
+  if (value === undefined) throw new UsageError(`--${name} is missing`);
+  return value;
+}
+
+function needAddress(text: string): Address {
+  if (!isAddress(text, { strict: true })) throw new UsageError(`${text} is not an address (or its checksum is wrong)`);
+  return getAddress(text);
+}
+
+function needRole(text: string): ApiKeyRole {
+  const role = API_KEY_ROLES.find((candidate) => candidate === text);
+  if (role === undefined) throw new UsageError(`--role must be one of ${API_KEY_ROLES.join(', ')}`);
+  return role;
+}
+
+/** Each prints its result as one JSON object, for scripts. */
+const COMMANDS: Readonly<Record<string, (ctx: Context) => Promise<unknown>>> = {
+  migrate: async (ctx) => {
+    await migrate(ctx.db);
+    return { migrated: true };
+  },
+  'create-store': (ctx) =>
+    createStore(ctx, {
+      name: need('name'),
+      payoutAddress: needAddress(need('payout')),
+      merchants: (values.merchant ?? []).map(needAddress),
+    }),
+  'register-merchant': async (ctx) => {
+    await registerMerchant(ctx, { storeId: need('store'), address: needAddress(need('address')) });
+    return { registered: true };
+  },
+  'issue-key': (ctx) => issueApiKey(ctx, { storeId: need('store'), role: needRole(values.role), environment: values.live ? 'live' : 'test' }),
+  'revoke-key': async (ctx) => {
+    await revokeApiKey(ctx, { apiKeyId: need('key') });
+    return { revoked: true };
+  },
+};
+
+async function main(): Promise<number> {
+  const command = COMMANDS[positionals[0] ?? ''];
+  if (command === undefined || positionals.length !== 1) {
+    console.error(USAGE);
+    return 2;
+  }
+  const { ctx, close } = await createContext(loadConfig(process.env), { name: 'cli' });
+  try {
+    console.log(JSON.stringify(await command(ctx), null, 2));
+    return 0;
+  } finally {
+    await close();
+  }
+}
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  if (!(error instanceof UsageError || error instanceof ConfigError)) throw error;
+  console.error(error.message);
+  process.exitCode = 2;
+}

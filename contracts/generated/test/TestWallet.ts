@@ -1,0 +1,97 @@
+// Generated from contracts/src/test/TestWallet.sol by contracts/build.ts. Do not edit.
+export const testWalletAbi = [
+  {
+    "inputs": [
+      {
+        "internalType": "address",
+        "name": "owner_",
+        "type": "address"
+      }
+    ],
+    "stateMutability": "nonpayable",
+    "type": "constructor"
+  },
+  {
+    "inputs": [
+      {
+        "internalType": "bytes32",
+        "name": "hash",
+        "type": "bytes32"
+      },
+      {
+        "internalType": "bytes",
+        "name": "signature",
+        "type": "bytes"
+      }
+    ],
+    "name": "isValidSignature",
+    "outputs": [
+      {
+        "internalType": "bytes4",
+        "name": "",
+        "type": "bytes4"
+      }
+    ],
+    "stateMutability": "view",
+    "type": "function"
+  },
+  {
+    "inputs": [],
+    "name": "mode",
+    "outputs": [
+      {
+        "internalType": "enum TestWallet.Mode",
+        "name": "",
+        "type": "uint8"
+      }
+    ],
+    "stateMutability": "view",
+    "type": "function"
+  },
+  {
+    "inputs": [],
+    "name": "owner",
+    "outputs": [
+      {
+        "internalType": "address",
+        "name": "",
+        "type": "address"
+      }
+    ],
+    "stateMutability": "view",
+    "type": "function"
+  },
+  {
+    "inputs": [
+      {
+        "internalType": "address",
+        "name": "target",
+        "type": "address"
+      },
+      {
+        "internalType": "bytes",
+        "name": "data",
+        "type": "bytes"
+      }
+    ],
+    "name": "perform",
+    "outputs": [],
+    "stateMutability": "nonpayable",
+    "type": "function"
+  },
+  {
+    "inputs": [
+      {
+        "internalType": "enum TestWallet.Mode",
+        "name": "mode_",
+        "type": "uint8"
+      }
+    ],
+    "name": "setMode",
+    "outputs": [],
+    "stateMutability": "nonpayable",
+    "type": "function"
+  }
+] as const;
+
+export const testWalletBytecode = '0x60a034606d57601f61068a38819003918201601f19168301916001600160401b03831184841017607157808492602094604052833981010312606d57516001600160a01b0381168103606d576080526040516106049081610086823960805181818161022301526104340152f35b5f80fd5b634e487b7160e01b5f52604160045260245ffdfe60806040526004361015610011575f80fd5b5f3560e01c80631626ba7e1461030057806321175b4a1461028d578063295a5212146102475780638da5cb5b146101d95763ea1651b314610050575f80fd5b346101d55760407ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffc3601126101d55760043573ffffffffffffffffffffffffffffffffffffffff811681036101d55760243567ffffffffffffffff81116101d5575f91826100c3819336906004016104d1565b9190826040519384928337810182815203925af13d156101d0573d67ffffffffffffffff81116101a357604051907fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffe0603f81601f8401160116820182811067ffffffffffffffff8211176101a35760405281525f60203d92013e5b1561014557005b60646040517f08c379a000000000000000000000000000000000000000000000000000000000815260206004820152600b60248201527f63616c6c206661696c65640000000000000000000000000000000000000000006044820152fd5b7f4e487b71000000000000000000000000000000000000000000000000000000005f52604160045260245ffd5b61013e565b5f80fd5b346101d5575f7ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffc3601126101d557602060405173ffffffffffffffffffffffffffffffffffffffff7f0000000000000000000000000000000000000000000000000000000000000000168152f35b346101d5575f7ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffc3601126101d557602060ff5f541660405190610289816104ff565b8152f35b346101d55760207ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffc3601126101d55760043560048110156101d5576102d1816104ff565b60ff7fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff005f54169116175f555f80f35b346101d55760407ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffc3601126101d55760243567ffffffffffffffff81116101d55761034f9036906004016104d1565b9060ff5f54169161035f836104ff565b6002831461047357610370836104ff565b600383146104715761038491600435610536565b509161038f816104ff565b15918261045d575b508161041a575b50156103f25760207f1626ba7e000000000000000000000000000000000000000000000000000000005b7fffffffff0000000000000000000000000000000000000000000000000000000060405191168152f35b60207fffffffff000000000000000000000000000000000000000000000000000000006103c8565b905073ffffffffffffffffffffffffffffffffffffffff807f0000000000000000000000000000000000000000000000000000000000000000169116148161039e565b909150610469816104ff565b159082610397565bfe5b60646040517f08c379a000000000000000000000000000000000000000000000000000000000815260206004820152601060248201527f77616c6c657420697320636c6f736564000000000000000000000000000000006044820152fd5b9181601f840112156101d55782359167ffffffffffffffff83116101d557602083818601950101116101d557565b6004111561050957565b7f4e487b71000000000000000000000000000000000000000000000000000000005f52602160045260245ffd5b9060418303610560576105599250602081013591604082359201355f1a9061056a565b9192909190565b50505f9160029190565b91907f7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a084116105f9579160209360809260ff5f9560405194855216868401526040830152606082015282805260015afa156105ee575f5173ffffffffffffffffffffffffffffffffffffffff8116156105e457905f905f90565b505f906001905f90565b6040513d5f823e3d90fd5b5050505f916003919056' as const;

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT
+pragma solidity ^0.8.24;
+
+import {IERC1271} from "@openzeppelin/contracts/interfaces/IERC1271.sol";
+import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
+
+/// @notice A contract account (ERC-1271) with one owner.
+contract TestWallet is IERC1271 {
+    enum Mode {
+        AskOwner,
+        RefuseAll,
+        Revert,
+        BurnGas
+    }
+
+    address public immutable owner;
+    Mode public mode;
+
+    constructor(address owner_) {
+        owner = owner_;
+    }
+
+    function setMode(Mode mode_) external {
+        mode = mode_;
+    }
+
+    /// @notice Does anything for anyone: it is a wallet for tests.
+    function perform(address target, bytes calldata data) external {
+        (bool success, ) = target.call(data);
+        require(success, "call failed");
+    }
+
+    /// @inheritdoc IERC1271
+    function isValidSignature(bytes32 hash, bytes calldata signature) external view returns (bytes4) {
+        if (mode == Mode.Revert) revert("wallet is closed");
+        if (mode == Mode.BurnGas) {
+            assembly ("memory-safe") {
+                invalid()
+            }
+        }
+        (address recovered, ECDSA.RecoverError problem, ) = ECDSA.tryRecoverCalldata(hash, signature);
+        bool valid = mode == Mode.AskOwner && problem == ECDSA.RecoverError.NoError && recovered == owner;
+        return valid ? IERC1271.isValidSignature.selector : bytes4(0xffffffff);
+    }
+}

@@ -1,0 +1,35 @@
+import { expect } from 'chai';
+import { testTokenAbi } from '../generated/TestToken.ts';
+import { paymentGatewayAbi } from '../generated/PaymentGateway.ts';
+import { deployContracts, isDeployed } from '../deploy.ts';
+import { stranger, useContracts } from './support.ts';
+import { toHex } from 'viem';
+
+describe('deployContracts', () => {
+  const world = useContracts();
+
+  it('deploys a gateway that trusts its forwarder, and the tokens as described', async () => {
+    const key = stranger.getHdKey().privateKey;
+    const tokens = [
+      { name: 'Six', symbol: 'SIX', decimals: 6 },
+      { name: 'Eighteen', symbol: 'EIGHT', decimals: 18 },
+    ];
+    const deployed = await deployContracts({ rpcUrl: world.chain.rpcUrl, deployerPrivateKey: toHex(key ?? new Uint8Array()), tokens });
+    expect(
+      await world.client.readContract({ address: deployed.gateway, abi: paymentGatewayAbi, functionName: 'trustedForwarder' }),
+    ).to.equal(deployed.forwarder);
+    expect(deployed.tokens.map(({ name, symbol, decimals }) => ({ name, symbol, decimals }))).to.deep.equal(tokens);
+    for (const { address, name, symbol, decimals } of deployed.tokens) {
+      const read = (functionName: 'name' | 'symbol' | 'decimals') =>
+        world.client.readContract({ address, abi: testTokenAbi, functionName });
+      expect([await read('name'), await read('symbol'), await read('decimals')]).to.deep.equal([name, symbol, decimals]);
+    }
+    expect(await world.client.getCode({ address: deployed.gateway, blockNumber: deployed.blockNumber - 1n })).to.equal(undefined);
+    expect(await world.client.getCode({ address: deployed.gateway, blockNumber: deployed.blockNumber })).to.not.equal(undefined);
+  });
+
+  it('can be asked whether a contract is there', async () => {
+    expect(await isDeployed(world.chain.rpcUrl, world.gateway)).to.equal(true);
+    expect(await isDeployed(world.chain.rpcUrl, stranger.address)).to.equal(false);
+  });
+});

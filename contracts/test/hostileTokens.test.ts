@@ -1,0 +1,105 @@
+import { expect } from 'chai';
+import { encodeFunctionData, type Hex } from 'viem';
+import { hostileTokenAbi } from '../generated/test/HostileToken.ts';
+import { FUNDS, type Call } from '../workbench.ts';
+import { decodeError, expectRevert, hostileMode, payer, processedEvents, secondPayer, stranger, useContracts } from './support.ts';
+
+describe('PaymentGateway with a token that misbehaves', () => {
+  const world = useContracts();
+
+  const setMode = (mode: number) =>
+    world.send({
+      from: stranger.address,
+      to: world.hostile,
+      data: encodeFunctionData({ abi: hostileTokenAbi, functionName: 'setMode', args: [mode] }),
+    });
+  const callFromInside = (target: Hex, data: Hex) =>
+    world.send({
+      from: stranger.address,
+      to: world.hostile,
+      data: encodeFunctionData({ abi: hostileTokenAbi, functionName: 'setReentry', args: [target, data] }),
+    });
+  const readHostile = (functionName: 'reentryTried' | 'reentrySucceeded' | 'reentryAnswer') =>
+    world.client.readContract({ address: world.hostile, abi: hostileTokenAbi, functionName });
+  const hostileTerms = () => world.makeTerms({ token: world.hostile });
+
+  for (const way of ['pay', 'executePayment', 'executePayments'] as const) {
+    it(`lets nothing in while ${way} runs: every payment function refuses to be re-entered`, async () => {
+      const other = await world.makeTerms();
+      const permit = await world.signPermit({ owner: payer, spender: world.gateway });
+      const execution = await world.authorize(secondPayer, other);
+      const inner: Call[] = [
+        world.payCall(stranger.address, other),
+        world.payWithPermitCall(stranger.address, other, permit),
+        world.executePaymentCall(execution),
+        world.executePaymentsCall([execution]),
+      ];
+      for (const { to, data } of inner) {
+        await callFromInside(to, data);
+        const terms = await hostileTerms();
+        const authorized = await world.authorize(payer, terms);
+        const outer = {
+          pay: world.payCall(payer.address, terms),
+          executePayment: world.executePaymentCall(authorized),
+          executePayments: world.executePaymentsCall([authorized]),
+        }[way];
+        const receipt = await world.send(outer);
+        expect(processedEvents(world, receipt).map((event) => event.paymentId)).to.deep.equal([world.paymentIdOf(terms)]);
+        expect(await readHostile('reentryTried')).to.equal(true);
+        expect(await readHostile('reentrySucceeded')).to.equal(false);
+        expect(decodeError((await readHostile('reentryAnswer')) as Hex)).to.deep.equal({
+          errorName: 'ReentrancyGuardReentrantCall',
+          args: [],
+        });
+        expect(await world.isProcessed(other)).to.equal(false);
+      }
+    });
+  }
+
+  it('cannot be re-entered for the payment that is being made', async () => {
+    const terms = await hostileTerms();
+    const { to, data } = world.executePaymentCall(await world.authorize(payer, terms));
+    await callFromInside(to, data);
+    await world.send(world.payCall(payer.address, terms));
+    expect(await readHostile('reentrySucceeded')).to.equal(false);
+    expect(await world.balanceOf(world.merchant, world.hostile)).to.equal(terms.amount);
+  });
+
+  it('has not paid when the token returns false', async () => {
+    for (const mode of [hostileMode.returnFalse, hostileMode.returnFalseAfterMoving]) {
+      await setMode(mode);
+      const terms = await hostileTerms();
+      await expectRevert(world, world.payCall(payer.address, terms), 'SafeERC20FailedOperation', [world.hostile]);
+      expect(await world.isProcessed(terms)).to.equal(false);
+      expect(await world.balanceOf(payer.address, world.hostile)).to.equal(FUNDS);
+    }
+  });
+
+  it('pays with tokens that return nothing, as some well-known ones do', async () => {
+    await setMode(hostileMode.returnNothing);
+    const terms = await hostileTerms();
+    await world.send(world.payCall(payer.address, terms));
+    expect(await world.balanceOf(world.merchant, world.hostile)).to.equal(terms.amount);
+    expect(await world.isProcessed(terms)).to.equal(true);
+  });
+
+  it("passes on the token's own reason", async () => {
+    await setMode(hostileMode.revertWithReason);
+    const terms = await hostileTerms();
+    await expectRevert(world, world.payCall(payer.address, terms), 'HostileRefusal', [payer.address, terms.amount]);
+  });
+
+  it("believes the token: what it keeps for itself is the merchant's loss, so servers list the tokens they accept", async () => {
+    await setMode(hostileMode.takeFee);
+    const withFee = await hostileTerms();
+    await world.send(world.payCall(payer.address, withFee));
+    expect(await world.isProcessed(withFee)).to.equal(true);
+    expect(await world.balanceOf(world.merchant, world.hostile)).to.equal(withFee.amount - withFee.amount / 100n);
+
+    await setMode(hostileMode.returnTrueWithoutMoving);
+    const nothing = await hostileTerms();
+    await world.send(world.payCall(payer.address, nothing));
+    expect(await world.isProcessed(nothing)).to.equal(true);
+    expect(await world.balanceOf(payer.address, world.hostile)).to.equal(FUNDS - withFee.amount);
+  });
+});

@@ -1,0 +1,51 @@
+import { expect } from 'chai';
+import { getAddress, type Abi } from 'viem';
+import { paymentGatewayAbi, paymentGatewayBytecode } from '../generated/PaymentGateway.ts';
+import { hashPaymentTerms } from '../typedData.ts';
+import { createWorkbench } from '../workbench.ts';
+import { expectRevert, payer, processedEvents, useContracts } from './support.ts';
+
+describe('A signature counts on one chain and one gateway only', () => {
+  const world = useContracts();
+
+  it('is refused when it was given for another gateway on the same chain', async () => {
+    const otherGateway = await world.deploy(paymentGatewayAbi as Abi, paymentGatewayBytecode, [world.forwarder]);
+    const terms = await world.makeTerms();
+    const execution = await world.authorize(payer, terms);
+    const idThere = hashPaymentTerms(world.chainId, otherGateway, terms);
+    expect(idThere).to.not.equal(world.paymentIdOf(terms));
+    await expectRevert(world, { ...world.executePaymentCall(execution), to: otherGateway }, 'InvalidAuthorization', [
+      idThere,
+      payer.address,
+    ]);
+    expect(processedEvents(world, await world.send(world.executePaymentCall(execution)))).to.have.length(1);
+  });
+
+  it('is refused when it names this payment but was given under the domain of another gateway or chain', async () => {
+    const terms = await world.makeTerms();
+    for (const domain of [{ gateway: getAddress(world.token) }, { chainId: world.chainId + 1 }]) {
+      const execution = await world.authorize(payer, terms, { domain });
+      await expectRevert(world, world.executePaymentCall(execution), 'InvalidAuthorization', [world.paymentIdOf(terms), payer.address]);
+    }
+  });
+
+  it('is refused on another chain that has the same gateway at the same address', async () => {
+    const other = await createWorkbench({ chainId: 271828 });
+    try {
+      expect(other.gateway).to.equal(world.gateway);
+      await other.mint(payer.address);
+      await other.approve(payer.address);
+      const terms = await world.makeTerms();
+      const execution = await world.authorize(payer, terms);
+      const otherWorld = { ...other, hostile: world.hostile };
+      await expectRevert(otherWorld, other.executePaymentCall(execution), 'InvalidAuthorization', [
+        other.paymentIdOf(terms),
+        payer.address,
+      ]);
+      const signedThere = await other.authorize(payer, terms);
+      expect(processedEvents(otherWorld, await other.send(other.executePaymentCall(signedThere)))).to.have.length(1);
+    } finally {
+      await other.close();
+    }
+  }).timeout(60_000);
+});

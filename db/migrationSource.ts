@@ -1,0 +1,18 @@
+import type { Knex } from 'knex';
+
+import * as spine from './migrations/0001_spine.ts';
+
+interface Migration {
+  readonly name: string;
+  readonly up: (knex: Knex) => Promise<void>;
+  readonly down: (knex: Knex) => Promise<void>;
+}
+
+/** In the order they run. Listed by hand, so that source and compiled runs record the same names. */
+const MIGRATIONS: readonly Migration[] = [{ name: '0001_spine', ...spine }];
+
+export const migrationSource: Knex.MigrationSource<Migration> = {
+  getMigrations: () => Promise.resolve([...MIGRATIONS]),
+  getMigrationName: (migration) => migration.name,
+  getMigration: (migration) => Promise.resolve(migration),
+};

@@ -1,0 +1,255 @@
+import { randomBytes } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+import { buildContracts } from '../contracts/build.ts';
+import { deployContracts, isDeployed, type Deployment } from '../contracts/deploy.ts';
+import { startChain, type Chain } from './chain.ts';
+import { startDatabase } from './database.ts';
+import { startDefenderSimulator, type DefenderSimulator } from './defenderSimulator/startDefenderSimulator.ts';
+import { DEV_KEYS } from './devKeys.ts';
+import { startRedis } from './redis.ts';
+
+/** A server that we started ourselves can be killed and brought back; one that was given to us cannot. */
+export interface EngineControl {
+  kill(signal?: NodeJS.Signals): Promise<void>;
+  restart(): Promise<void>;
+}
+
+export interface Stack {
+  /** Creates a database of that name unless it is there. @returns its url */
+  createDatabase(name: string): Promise<string>;
+  readonly redisUrl: string;
+  readonly chain: Chain;
+  readonly simulator: DefenderSimulator;
+  readonly deployment: Deployment;
+  readonly secrets: StackSecrets;
+  readonly databaseControl: EngineControl | undefined;
+  readonly redisControl: EngineControl | undefined;
+  /**
+   * What the server's processes read from their environment, but for what is to be different for each of them.
+   * @param databaseUrl of createDatabase
+   */
+  environment(databaseUrl: string, overrides?: Readonly<Record<string, string>>): NodeJS.ProcessEnv;
+  close(): Promise<void>;
+}
+
+/** Made once and kept with the stack's data. */
+export interface StackSecrets {
+  readonly encryptionKey: string;
+  readonly adminPassword: string;
+  readonly defenderApiKey: string;
+  readonly defenderApiSecret: string;
+}
+
+export interface StackOptions {
+  /** Where everything is kept; the same folder brings the same stack back. */
+  readonly directory: string;
+  /** Seconds between blocks, fractions allowed. */
+  readonly blockTimeSeconds: number;
+  readonly confirmations: number;
+  readonly transactionsPerMinute: number;
+  readonly maxInFlight?: number;
+  readonly onProgress: (message: string) => void;
+}
+
+const CHAIN_ID = 31337;
+const TOKENS = [
+  { name: 'Test Dollar', symbol: 'TUSD', decimals: 6 },
+  { name: 'Test Euro', symbol: 'TEUR', decimals: 18 },
+];
+export const DEV_ADMIN_USER = 'admin';
+
+/**
+ * Brings up everything that the server needs and cannot bring itself: a database, Redis, a chain with the contracts on it, and a relayer that speaks
+ * Defender's protocol. DATABASE_URL and REDIS_URL are used when given; the database's user must then be allowed to create databases.
+ */
+export async function startStack(options: StackOptions): Promise<Stack> {
+  const { directory, onProgress } = options;
+  mkdirSync(directory, { recursive: true });
+  const path = (...names: string[]) => join(directory, ...names);
+  const secrets = keepJson(path('secrets.json'), makeSecrets);
+
+  // What was started must not outlive a failure of what comes after it.
+  const closers: (() => Promise<void>)[] = [];
+  const closeAll = async () => {
+    for (const close of closers.splice(0).reverse()) await close();
+  };
+  try {
+    const [database, redis, chain] = await Promise.all([
+      openDatabase(path('database'), path('logs', 'database.log'), onProgress).then((opened) => keepCloser(opened, closers)),
+      openRedis(path('redis'), path('logs', 'redis.log'), onProgress).then((opened) => keepCloser(opened, closers)),
+      startChain({
+        chainId: CHAIN_ID,
+        blockTimeSeconds: options.blockTimeSeconds,
+        statePath: path('chain', 'state.json'),
+        logPath: path('logs', 'chain.log'),
+      }).then((opened) => keepCloser(opened, closers)),
+      buildContracts().then((build) => {
+        if (build.status === 'compiled') onProgress(`contracts compiled (${build.files.length} files)`);
+      }),
+    ]);
+    onProgress(`chain ${CHAIN_ID} at ${chain.rpcUrl}`);
+
+    const deployment = await deployOnce(chain, path('deployment.json'), onProgress);
+    const simulator = await startDefenderSimulator({
+      rpcUrl: chain.rpcUrl,
+      chainId: CHAIN_ID,
+      privateKey: DEV_KEYS.relayer,
+      apiKey: secrets.defenderApiKey,
+      apiSecret: secrets.defenderApiSecret,
+      statePath: path('simulator', 'transactions.jsonl'),
+      logPath: path('logs', 'simulator.log'),
+      pollMs: Math.max(100, options.blockTimeSeconds * 500),
+    });
+    closers.push(() => simulator.close());
+    onProgress(`Defender-compatible relayer at ${simulator.url}, its account ${simulator.address}`);
+
+    const chainsFile = path('chains.json');
+    writeFileSync(chainsFile, JSON.stringify(describeChains(chain, deployment, options), null, 2));
+
+    return {
+      createDatabase: database.createDatabase,
+      redisUrl: redis.url,
+      chain,
+      simulator,
+      deployment,
+      secrets,
+      databaseControl: database.control,
+      redisControl: redis.control,
+      environment: (databaseUrl, overrides = {}) => ({
+        ...inheritedEnvironment(),
+        DATABASE_URL: databaseUrl,
+        REDIS_URL: redis.url,
+        DEFENDER_API_URL: simulator.url,
+        DEFENDER_API_KEY: secrets.defenderApiKey,
+        DEFENDER_API_SECRET: secrets.defenderApiSecret,
+        MSQPAY_CHAINS_FILE: chainsFile,
+        MSQPAY_ENCRYPTION_KEY: secrets.encryptionKey,
+        MSQPAY_ADMIN_USER: DEV_ADMIN_USER,
+        MSQPAY_ADMIN_PASSWORD: secrets.adminPassword,
+        MSQPAY_WEBHOOK_ALLOW_PRIVATE_NETWORKS: 'true',
+        ...overrides,
+      }),
+      close: closeAll,
+    };
+  } catch (error) {
+    await closeAll();
+    throw error;
+  }
+}
+
+function keepCloser<T extends { close(): Promise<void> }>(opened: T, closers: (() => Promise<void>)[]): T {
+  closers.push(() => opened.close());
+  return opened;
+}
+
+/** Our own variables are set here; a stray one of the shell's would make the configuration refuse to start. */
+function inheritedEnvironment(): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('MSQPAY_')));
+}
+
+function makeSecrets(): StackSecrets {
+  return {
+    encryptionKey: randomBytes(32).toString('base64'),
+    adminPassword: randomBytes(12).toString('base64url'),
+    defenderApiKey: randomBytes(16).toString('hex'),
+    defenderApiSecret: randomBytes(24).toString('hex'),
+  };
+}
+
+interface OpenedDatabase {
+  createDatabase(name: string): Promise<string>;
+  readonly control: EngineControl | undefined;
+  close(): Promise<void>;
+}
+
+async function openDatabase(dataDir: string, logPath: string, onProgress: (message: string) => void): Promise<OpenedDatabase> {
+  const given = process.env['DATABASE_URL'];
+  if (given === undefined || given === '') {
+    const server = await startDatabase({ dataDir, logPath, onProgress });
+    onProgress(`database (${server.flavour}) on port ${server.port}`);
+    return { createDatabase: (name) => server.createDatabase(name), control: server, close: () => server.close() };
+  }
+  onProgress(`database: the one given in DATABASE_URL (${new URL(given).host})`);
+  return { createDatabase: (name) => createDatabaseOn(given, name), control: undefined, close: () => Promise.resolve() };
+}
+
+async function createDatabaseOn(serverUrl: string, name: string): Promise<string> {
+  const { createConnection } = await import('mysql2/promise');
+  const connection = await createConnection(serverUrl);
+  try {
+    await connection.query('CREATE DATABASE IF NOT EXISTS ?? CHARACTER SET utf8mb4', [name]);
+  } finally {
+    await connection.end();
+  }
+  const url = new URL(serverUrl);
+  url.pathname = `/${name}`;
+  return url.href;
+}
+
+async function openRedis(dataDir: string, logPath: string, onProgress: (message: string) => void) {
+  const given = process.env['REDIS_URL'];
+  if (given === undefined || given === '') {
+    const server = await startRedis({ dataDir, logPath, onProgress });
+    onProgress(`Redis on port ${server.port}`);
+    return { url: server.url, control: server as EngineControl | undefined, close: () => server.close() };
+  }
+  onProgress(`Redis: the one given in REDIS_URL (${new URL(given).host})`);
+  return { url: given, control: undefined, close: () => Promise.resolve() };
+}
+
+/** A chain that lost its state (its file was deleted) gets the contracts again. */
+async function deployOnce(chain: Chain, deploymentFile: string, onProgress: (message: string) => void): Promise<Deployment> {
+  const existing = readDeployment(deploymentFile);
+  if (existing !== undefined && (await isDeployed(chain.rpcUrl, existing.gateway)) && (await isDeployed(chain.rpcUrl, existing.forwarder))) return existing;
+  const deployment = await deployContracts({ rpcUrl: chain.rpcUrl, deployerPrivateKey: DEV_KEYS.deployer, tokens: TOKENS });
+  writeAtomically(deploymentFile, JSON.stringify({ ...deployment, blockNumber: deployment.blockNumber.toString() }, null, 2));
+  onProgress(`contracts deployed: gateway ${deployment.gateway}, forwarder ${deployment.forwarder}`);
+  return deployment;
+}
+
+function readDeployment(path: string): Deployment | undefined {
+  if (!existsSync(path)) return undefined;
+  const stored = JSON.parse(readFileSync(path, 'utf8')) as Omit<Deployment, 'blockNumber'> & { readonly blockNumber: string };
+  return { ...stored, blockNumber: BigInt(stored.blockNumber) };
+}
+
+function describeChains(chain: Chain, deployment: Deployment, options: StackOptions) {
+  return {
+    chains: [
+      {
+        chainId: CHAIN_ID,
+        name: 'Development chain',
+        rpcUrls: [chain.rpcUrl],
+        gateway: deployment.gateway,
+        forwarder: deployment.forwarder,
+        confirmations: options.confirmations,
+        blockTimeMs: options.blockTimeSeconds * 1000,
+        startBlock: Number(deployment.blockNumber),
+        tokens: deployment.tokens.map(({ address, symbol, decimals, name }) => ({ address, symbol, decimals, permit: { name, version: '1' } })),
+        relayer: {
+          id: 'main',
+          provider: 'defender',
+          apiKeyVariable: 'DEFENDER_API_KEY',
+          apiSecretVariable: 'DEFENDER_API_SECRET',
+          transactionsPerMinute: options.transactionsPerMinute,
+          ...(options.maxInFlight === undefined ? {} : { maxInFlight: options.maxInFlight }),
+        },
+      },
+    ],
+  };
+}
+
+/** The file's content, or what `make` makes, which is then kept. */
+function keepJson<T>(path: string, make: () => T): T {
+  if (existsSync(path)) return JSON.parse(readFileSync(path, 'utf8')) as T;
+  const made = make();
+  writeAtomically(path, JSON.stringify(made, null, 2));
+  return made;
+}
+
+function writeAtomically(path: string, text: string): void {
+  writeFileSync(`${path}.new`, text, { mode: 0o600 });
+  renameSync(`${path}.new`, path);
+}

@@ -1,0 +1,44 @@
+import type { ChainConfig } from '../../platform/config.ts';
+import type { Context } from '../../platform/context.ts';
+import { AppError } from '../../shared/errors.ts';
+import { CHAIN_ERRORS } from './errors.ts';
+import type { ChainPort } from './ports.ts';
+import { findCursor, type ChainCursor } from './store.ts';
+
+/** A cursor is read for every status request; the scanner moves it once a block. */
+const CURSOR_CACHE_MS = 250;
+
+interface CachedCursor {
+  readonly readAt: number;
+  readonly cursor: Promise<ChainCursor | undefined>;
+}
+
+const cachedCursors = new WeakMap<Context['db'], Map<number, CachedCursor>>();
+
+export function getChain(ctx: Context, chainId: number): ChainPort {
+  const chain = ctx.chains.get(chainId);
+  // A payment may name a chain that has since been taken out of the configuration.
+  if (chain === undefined) throw new AppError(CHAIN_ERRORS.unavailable, { detail: `Chain ${chainId} is not configured any more.` });
+  return chain;
+}
+
+export function findChainConfig(ctx: Context, chainId: number): ChainConfig | undefined {
+  return ctx.config.chains.find((chain) => chain.chainId === chainId);
+}
+
+/** The scanner's view of a chain, at most a quarter of a second old. undefined before its first scan. */
+export function findRecentCursor(ctx: Context, chainId: number): Promise<ChainCursor | undefined> {
+  let cursors = cachedCursors.get(ctx.db);
+  if (cursors === undefined) {
+    cursors = new Map();
+    cachedCursors.set(ctx.db, cursors);
+  }
+  const now = ctx.clock.now().getTime();
+  const cached = cursors.get(chainId);
+  if (cached !== undefined && now - cached.readAt < CURSOR_CACHE_MS && now >= cached.readAt) return cached.cursor;
+  const cursor = findCursor(ctx.db, chainId);
+  cursors.set(chainId, { readAt: now, cursor });
+  // A failed read must not be handed to those who come after.
+  cursor.catch(() => cursors.delete(chainId));
+  return cursor;
+}

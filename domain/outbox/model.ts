@@ -1,0 +1,37 @@
+/** The queues that outbox rows go to; the rules of each are in workers/queues.ts. */
+export const OUTBOX_QUEUES = ['relay', 'confirm', 'expire', 'webhook'] as const;
+export type OutboxQueue = (typeof OUTBOX_QUEUES)[number];
+
+/**
+ * A promise of work, written in the transaction of the change that calls for it and deleted once the work's effect has committed. The job on the
+ * queue is only its messenger: while the row is there, a lost or dead job is replaced by one of the next generation.
+ */
+export interface OutboxRow {
+  readonly id: string;
+  readonly queue: OutboxQueue;
+  /** What to work on: the id of a relay attempt, relay transaction, payment or webhook delivery. One open row for each (queue, subject). */
+  readonly subjectId: string;
+  readonly requestId: string | null;
+  /** Not to be worked on earlier. */
+  readonly runAt: Date;
+  /** How often it was put on its queue; a job of an older generation steps aside. */
+  readonly generation: number;
+}
+
+/**
+ * What came of one try at a piece of work.
+ *
+ *   done   for good: its effect has committed
+ *   later  to be tried again, not before `at`
+ *   hold   nothing of its queue can be worked on for this long (a limit is reached)
+ */
+export type WorkResult =
+  | { readonly kind: 'done' }
+  | { readonly kind: 'later'; readonly at: Date }
+  | { readonly kind: 'hold'; readonly forMs: number };
+
+export const DONE: WorkResult = { kind: 'done' };
+
+export function later(at: Date): WorkResult {
+  return { kind: 'later', at };
+}

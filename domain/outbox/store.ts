@@ -1,0 +1,92 @@
+import { addMs } from '../../shared/clock.ts';
+import { execute, selectRows, type Database, type Transaction } from '../../platform/db.ts';
+import type { OutboxQueue, OutboxRow } from './model.ts';
+
+interface Row {
+  readonly id: string;
+  readonly queue: OutboxQueue;
+  readonly subject_id: string;
+  readonly request_id: string | null;
+  readonly run_at: Date;
+  readonly generation: number;
+}
+
+function toOutboxRow(row: Row): OutboxRow {
+  return {
+    id: row.id,
+    queue: row.queue,
+    subjectId: row.subject_id,
+    requestId: row.request_id,
+    runAt: row.run_at,
+    generation: Number(row.generation),
+  };
+}
+
+export interface NewOutboxRow {
+  readonly id: string;
+  readonly queue: OutboxQueue;
+  readonly subjectId: string;
+  readonly requestId: string | null;
+  readonly runAt: Date;
+}
+
+/** An open row for the same queue and subject stays as it is: the work is promised already. */
+export async function insertOutboxRows(db: Transaction, rows: readonly NewOutboxRow[], now: Date): Promise<void> {
+  if (rows.length === 0) return;
+  const values = rows.map(() => '(?, ?, ?, ?, ?, ?, 0, ?)').join(', ');
+  await execute(
+    db,
+    `INSERT INTO outbox (id, queue, subject_id, request_id, run_at, publish_at, generation, created_at) VALUES ${values}
+     ON DUPLICATE KEY UPDATE subject_id = subject_id`,
+    rows.flatMap((row) => [row.id, row.queue, row.subjectId, row.requestId, row.runAt, now, now]),
+  );
+}
+
+/** Locks rows that are due for their queue; rows that another publisher has locked are left to it. */
+export async function lockPublishableRows(db: Transaction, now: Date, limit: number): Promise<OutboxRow[]> {
+  const rows = await selectRows<Row>(
+    db,
+    `SELECT id, queue, subject_id, request_id, run_at, generation FROM outbox
+     WHERE publish_at <= ? ORDER BY publish_at LIMIT ? FOR UPDATE SKIP LOCKED`,
+    [now, limit],
+  );
+  return rows.map(toOutboxRow);
+}
+
+/**
+ * Counts the rows' next generation and sets when it would be due for another: `redriveMs` after it can first be worked on.
+ */
+export async function markPublished(db: Transaction, rows: readonly OutboxRow[], now: Date, redriveMs: number): Promise<void> {
+  if (rows.length === 0) return;
+  await execute(
+    db,
+    `UPDATE outbox SET generation = generation + 1, publish_at = DATE_ADD(GREATEST(run_at, ?), INTERVAL ? MICROSECOND)
+     WHERE id IN (${rows.map(() => '?').join(', ')})`,
+    [now, redriveMs * 1000, ...rows.map((row) => row.id)],
+  );
+}
+
+export async function findOutboxRow(db: Database, id: string): Promise<OutboxRow | undefined> {
+  const [row] = await selectRows<Row>(db, 'SELECT id, queue, subject_id, request_id, run_at, generation FROM outbox WHERE id = ?', [id]);
+  return row && toOutboxRow(row);
+}
+
+/** @returns whether the row was still there in that generation */
+export async function postponeOutboxRow(db: Database, row: Pick<OutboxRow, 'id' | 'generation'>, runAt: Date, redriveMs: number): Promise<boolean> {
+  const matched = await execute(db, 'UPDATE outbox SET run_at = ?, publish_at = ? WHERE id = ? AND generation = ?', [
+    runAt,
+    addMs(runAt, redriveMs),
+    row.id,
+    row.generation,
+  ]);
+  return matched > 0;
+}
+
+export async function deleteOutboxRow(db: Database | Transaction, row: Pick<OutboxRow, 'id' | 'generation'>): Promise<void> {
+  await execute(db, 'DELETE FROM outbox WHERE id = ? AND generation = ?', [row.id, row.generation]);
+}
+
+export async function countOutboxRows(db: Database): Promise<number> {
+  const [row] = await selectRows<{ count: string | number }>(db, 'SELECT COUNT(*) AS count FROM outbox');
+  return Number(row?.count ?? 0);
+}

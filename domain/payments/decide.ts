@@ -1,0 +1,62 @@
+import { keccak256 } from 'viem';
+
+import { fromUnixSeconds, toUnixSeconds } from '../../shared/clock.ts';
+import type { Bytes32 } from '../../shared/hex.ts';
+import type { EventType } from '../webhooks/model.ts';
+import type { Payment, PaymentProcessedLog } from './model.ts';
+import type { PaymentTransitionEvent } from './transitions.ts';
+
+/** keccak256(storeId, orderId, 32 random bytes). */
+export function makeSalt(storeId: string, orderId: string, randomness: Buffer): Bytes32 {
+  return keccak256(Buffer.concat([Buffer.from(storeId), Buffer.from(orderId), randomness]));
+}
+
+/** The contract counts whole seconds, so a payment expires on one. */
+export function decideExpiry(now: Date, expiresInSeconds: number): Date {
+  return fromUnixSeconds(toUnixSeconds(now) + expiresInSeconds);
+}
+
+/** The contract takes a payment in blocks up to and including the second of `expiresAt`. */
+export function isPayable(payment: Pick<Payment, 'terms'>, now: Date): boolean {
+  return toUnixSeconds(now) <= toUnixSeconds(payment.terms.expiresAt);
+}
+
+/** Blocks since the event, its own included. */
+export function confirmationsAt(head: bigint, blockNumber: bigint): number {
+  return head < blockNumber ? 0 : Number(head - blockNumber) + 1;
+}
+
+/** What the store is told of each transition. */
+export const EVENT_TYPE_OF_TRANSITION: Readonly<Record<PaymentTransitionEvent, EventType>> = {
+  relayAccepted: 'payment.processing',
+  relayFailed: 'payment.relay_failed',
+  relayFailedFinal: 'payment.failed',
+  eventSeen: 'payment.processing',
+  eventFinal: 'payment.completed',
+  eventRemoved: 'payment.reorged',
+  eventRemovedInFlight: 'payment.reorged',
+  eventRemovedLate: 'payment.reorged',
+  expire: 'payment.expired',
+  cancel: 'payment.cancelled',
+};
+
+/** A relay ended without paying: what does it mean for its payment? undefined: nothing, the chain shows a payment by other means. */
+export function decideAfterRelayFailure(payment: Payment, now: Date): 'relayFailed' | 'relayFailedFinal' | undefined {
+  if (payment.status !== 'processing' || payment.position !== null) return undefined;
+  return isPayable(payment, now) ? 'relayFailed' : 'relayFailedFinal';
+}
+
+/** A reorganisation took the event away: where does that leave the payment? */
+export function decideAfterRemoval(payment: Payment, now: Date): 'eventRemoved' | 'eventRemovedInFlight' | 'eventRemovedLate' {
+  if (payment.status === 'processing' && payment.relayAttemptId !== null) return 'eventRemovedInFlight';
+  return isPayable(payment, now) ? 'eventRemoved' : 'eventRemovedLate';
+}
+
+/** The id commits to the terms, so a difference means that the contract or our reading of it is wrong. */
+export function matchesTerms(payment: Payment, log: PaymentProcessedLog): boolean {
+  return log.amount === payment.terms.amount && log.token === payment.terms.token && log.merchant === payment.terms.merchant;
+}
+
+export function isSamePosition(payment: Payment, log: PaymentProcessedLog): boolean {
+  return payment.position !== null && payment.position.blockHash === log.blockHash && payment.position.logIndex === log.logIndex;
+}

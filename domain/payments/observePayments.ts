@@ -1,0 +1,76 @@
+import type { Context } from '../../platform/context.ts';
+import type { UnitOfWork } from '../../platform/unitOfWork.ts';
+import type { Bytes32 } from '../../shared/hex.ts';
+import { changePayments, requiredConfirmationsOf, type PaymentChange } from './changePayments.ts';
+import { confirmationsAt, decideAfterRemoval, isSamePosition, matchesTerms } from './decide.ts';
+import type { Payment, PaymentProcessedLog } from './model.ts';
+import { lockPayments } from './store.ts';
+import type { PaymentTransitionEvent } from './transitions.ts';
+
+/** What the chain shows of some payments, as of a head. Logs of payments that are not ours are passed over. */
+export async function observePayments(ctx: Context, unit: UnitOfWork, logs: readonly PaymentProcessedLog[], head: bigint): Promise<void> {
+  const logOf = new Map<Bytes32, PaymentProcessedLog>();
+  for (const log of logs) logOf.set(log.paymentId, log);
+  const payments = await lockPayments(unit.trx, [...logOf.keys()]);
+  const changes = payments.flatMap((payment) => {
+    const log = logOf.get(payment.id);
+    const change = log && decideObservation(ctx, payment, log, head);
+    return change ? [change] : [];
+  });
+  await changePayments(ctx, unit, changes);
+}
+
+function decideObservation(ctx: Context, payment: Payment, log: PaymentProcessedLog, head: bigint): PaymentChange | undefined {
+  if (!matchesTerms(payment, log)) {
+    ctx.log.error({ paymentId: payment.id, txHash: log.txHash }, 'an event of the gateway does not match the terms that its id commits to');
+    return undefined;
+  }
+  const position = { txHash: log.txHash, blockNumber: log.blockNumber, blockHash: log.blockHash, logIndex: log.logIndex };
+  const transitions: PaymentTransitionEvent[] = [];
+  if (payment.status !== 'processing' && payment.status !== 'completed') transitions.push('eventSeen');
+  const isFinal = confirmationsAt(head, log.blockNumber) >= requiredConfirmationsOf(ctx, payment);
+  if (isFinal && payment.status !== 'completed') transitions.push('eventFinal');
+  if (transitions.length === 0 && isSamePosition(payment, log)) return undefined;
+
+  const late = payment.late || payment.status === 'expired' || payment.status === 'failed' || payment.status === 'cancelled';
+  const completion = transitions.includes('eventFinal') ? { completedAt: ctx.clock.now(), relayAttemptId: null } : {};
+  return { payment, transitions, facts: { position, txHash: log.txHash, payer: log.payer, late, ...completion }, head };
+}
+
+/** Completes those of the payments whose event is deep enough under `head`. */
+export async function completePayments(ctx: Context, unit: UnitOfWork, paymentIds: readonly Bytes32[], head: bigint): Promise<void> {
+  const payments = await lockPayments(unit.trx, paymentIds);
+  const final = payments.filter(
+    (payment) =>
+      payment.status === 'processing' &&
+      payment.position !== null &&
+      confirmationsAt(head, payment.position.blockNumber) >= requiredConfirmationsOf(ctx, payment),
+  );
+  const facts = { completedAt: ctx.clock.now(), relayAttemptId: null };
+  await changePayments(
+    ctx,
+    unit,
+    final.map((payment) => ({ payment, transitions: ['eventFinal'], facts, head })),
+  );
+}
+
+/** A reorganisation took the events of these payments away. */
+export async function withdrawPayments(ctx: Context, unit: UnitOfWork, paymentIds: readonly Bytes32[]): Promise<void> {
+  const payments = await lockPayments(unit.trx, paymentIds);
+  const now = ctx.clock.now();
+  const changes = payments
+    .filter((payment) => payment.position !== null)
+    .map((payment): PaymentChange => {
+      if (payment.status === 'completed') {
+        ctx.log.error({ paymentId: payment.id, chainId: payment.chainId }, 'a reorganisation deeper than the confirmations took a completed payment away');
+      }
+      const transition = decideAfterRemoval(payment, now);
+      const inFlight = transition === 'eventRemovedInFlight';
+      return {
+        payment,
+        transitions: [transition],
+        facts: { position: null, completedAt: null, ...(inFlight ? {} : { txHash: null, payer: null, relayAttemptId: null }) },
+      };
+    });
+  await changePayments(ctx, unit, changes);
+}

@@ -1,0 +1,137 @@
+import type { ChainConfig } from '../../platform/config.ts';
+import type { Context } from '../../platform/context.ts';
+import { inUnitOfWork } from '../../platform/unitOfWork.ts';
+import type { Block, ChainPort } from '../chain/ports.ts';
+import { getChain } from '../chain/service.ts';
+import {
+  deleteScannedBlocks,
+  findCursor,
+  listScannedBlocks,
+  lockCursor,
+  startCursor,
+  updateCursor,
+  upsertScannedBlock,
+  type ChainCursor,
+} from '../chain/store.ts';
+import type { PaymentProcessedLog } from './model.ts';
+import { completePayments, observePayments, withdrawPayments } from './observePayments.ts';
+import { listFinalPaymentIds, listPaymentIdsAfterBlock } from './store.ts';
+
+/** Reorganisations up to this depth are followed; block hashes are kept this long. */
+const REORG_WINDOW_BLOCKS = 512n;
+/** Payments locked by one transaction while completing: enough to be quick, few enough not to hold up API requests. */
+const COMPLETION_BATCH = 100;
+
+/**
+ * Brings our view of one chain up to its head: finds payments (direct ones too), follows reorganisations, completes what is final. What was
+ * missed while we were down is caught up in chunks, each committed by itself.
+ *
+ * Any number of processes may scan the same chain: the cursor is read, the chain asked, and everything applied in one transaction that first
+ * locks the cursor and checks that nobody moved it meanwhile. Who loses that race has only asked the chain in vain.
+ */
+export async function scanChain(ctx: Context, chainId: number): Promise<void> {
+  const config = ctx.config.chains.find((chain) => chain.chainId === chainId);
+  if (config === undefined) return;
+  const chain = getChain(ctx, chainId);
+  let cursor = (await findCursor(ctx.db, chainId)) ?? (await createCursor(ctx, config));
+  if (cursor.gateway !== config.gateway) cursor = await createCursor(ctx, config);
+
+  const head = await chain.getHead();
+  let from = await findForkPoint(ctx, chain, cursor);
+  const isReorg = from < cursor.nextBlock;
+  if (isReorg) ctx.log.warn({ chainId, fromBlock: from.toString(), wasAt: cursor.nextBlock.toString() }, 'the chain reorganised: scanning again');
+
+  let expected = cursor.nextBlock;
+  let withdrawAfter = isReorg ? from - 1n : undefined;
+  while (from <= head.number) {
+    const to = min(head.number, from + BigInt(config.maxBlockRange) - 1n);
+    // Asked before the logs: should the chain change in between, the hash stored here is not the next scan's, and that one looks again.
+    const last = to === head.number ? head : await chain.findBlock(to);
+    if (last === undefined) return;
+    const logs = await chain.listPaymentLogs({ fromBlock: from, toBlock: to });
+    const moved = await applyScan(ctx, { chainId, expected, logs, last, head, withdrawAfter });
+    if (!moved) return;
+    expected = to + 1n;
+    from = expected;
+    withdrawAfter = undefined;
+  }
+  // A chain that lost blocks and is now shorter than what was scanned: there is nothing to scan, but what was there is gone.
+  if (withdrawAfter !== undefined) {
+    const last = await chain.findBlock(withdrawAfter);
+    if (last !== undefined) await applyScan(ctx, { chainId, expected, logs: [], last, head, withdrawAfter });
+  }
+  await completeFinal(ctx, config, head);
+}
+
+async function createCursor(ctx: Context, config: ChainConfig): Promise<ChainCursor> {
+  const { chainId, gateway, startBlock } = config;
+  await startCursor(ctx.db, { chainId, gateway, startBlock: BigInt(startBlock), now: ctx.clock.now() });
+  const cursor = await findCursor(ctx.db, chainId);
+  if (cursor === undefined) throw new Error(`the cursor of chain ${chainId} is gone`);
+  return cursor;
+}
+
+/** The first block to scan: the cursor's next one, or an earlier one when blocks that were scanned are not on the chain any more. */
+async function findForkPoint(ctx: Context, chain: ChainPort, cursor: ChainCursor): Promise<bigint> {
+  const isOnChain = async (scanned: { number: bigint; hash: string }) => (await chain.findBlock(scanned.number))?.hash === scanned.hash;
+  const [latest] = await listScannedBlocks(ctx.db, cursor.chainId, 1);
+  if (latest === undefined || (await isOnChain(latest))) return cursor.nextBlock;
+  let oldest = latest.number;
+  for (const scanned of await listScannedBlocks(ctx.db, cursor.chainId, Number(REORG_WINDOW_BLOCKS) + 1)) {
+    if (await isOnChain(scanned)) return scanned.number + 1n;
+    oldest = scanned.number;
+  }
+  ctx.log.error({ chainId: cursor.chainId, oldestBlock: oldest.toString() }, 'the chain reorganised deeper than the window that is followed');
+  return oldest;
+}
+
+interface Scan {
+  readonly chainId: number;
+  /** Where the cursor must still stand. */
+  readonly expected: bigint;
+  readonly logs: readonly PaymentProcessedLog[];
+  /** The last block that was scanned. */
+  readonly last: Block;
+  readonly head: Block;
+  /** Everything seen in later blocks than this one is to be withdrawn, unless `logs` shows it again. */
+  readonly withdrawAfter: bigint | undefined;
+}
+
+/** @returns false when another scanner was quicker */
+async function applyScan(ctx: Context, scan: Scan): Promise<boolean> {
+  const { chainId, logs, last, head, withdrawAfter } = scan;
+  return inUnitOfWork(ctx, async (unit) => {
+    const cursor = await lockCursor(unit.trx, chainId);
+    if (cursor?.nextBlock !== scan.expected) return false;
+    if (withdrawAfter !== undefined) {
+      const shownAgain = new Set(logs.map((log) => log.paymentId));
+      const gone = (await listPaymentIdsAfterBlock(unit.trx, chainId, withdrawAfter)).filter((id) => !shownAgain.has(id));
+      await withdrawPayments(ctx, unit, gone);
+      await deleteScannedBlocks(unit.trx, chainId, { after: withdrawAfter });
+    }
+    await observePayments(ctx, unit, logs, head.number);
+    await upsertScannedBlock(unit.trx, chainId, last.number, last.hash);
+    await deleteScannedBlocks(unit.trx, chainId, { before: last.number - REORG_WINDOW_BLOCKS });
+    await updateCursor(
+      unit.trx,
+      { chainId, nextBlock: last.number + 1n, scannedTimestamp: last.timestamp, headNumber: head.number },
+      ctx.clock.now(),
+    );
+    return true;
+  });
+}
+
+async function completeFinal(ctx: Context, config: ChainConfig, head: Block): Promise<void> {
+  const maxBlock = head.number - BigInt(config.confirmations) + 1n;
+  if (maxBlock < 0n) return;
+  for (;;) {
+    const paymentIds = await listFinalPaymentIds(ctx.db, config.chainId, maxBlock, COMPLETION_BATCH);
+    if (paymentIds.length === 0) return;
+    await inUnitOfWork(ctx, (unit) => completePayments(ctx, unit, paymentIds, head.number));
+    if (paymentIds.length < COMPLETION_BATCH) return;
+  }
+}
+
+function min(a: bigint, b: bigint): bigint {
+  return a < b ? a : b;
+}

@@ -1,0 +1,236 @@
+import type { ChainConfig } from '../../platform/config.ts';
+import type { Context } from '../../platform/context.ts';
+import { inUnitOfWork, type AlsoInTransaction, type UnitOfWork } from '../../platform/unitOfWork.ts';
+import { addMs } from '../../shared/clock.ts';
+import { AppError, COMMON_ERRORS } from '../../shared/errors.ts';
+import type { Address, Bytes32 } from '../../shared/hex.ts';
+import type { AmountUnits } from '../../shared/money.ts';
+import { findRecentCursor, getChain } from '../chain/service.ts';
+import { DONE, later, type WorkResult } from '../outbox/model.ts';
+import { promiseWork } from '../outbox/service.ts';
+import { getStore, isRegisteredMerchant } from '../stores/service.ts';
+import { recordEvent } from '../webhooks/service.ts';
+import { changePayments, requiredConfirmationsOf } from './changePayments.ts';
+import { confirmationsAt, decideAfterRelayFailure, decideExpiry, isPayable, makeSalt } from './decide.ts';
+import { PAYMENT_ERRORS } from './errors.ts';
+import { toEventData, type RelayFailure } from './eventData.ts';
+import type { Payment, PaymentStatus, PaymentTerms } from './model.ts';
+import { findPayment, insertPayment, listPaymentRows, lockPayments } from './store.ts';
+
+export interface CreatePaymentInput {
+  readonly storeId: string;
+  readonly orderId: string;
+  readonly amount: AmountUnits;
+  readonly token: Address;
+  readonly merchant?: Address | undefined;
+  readonly chainId?: number | undefined;
+  readonly expiresInSeconds: number;
+  readonly customerEmail?: string | undefined;
+  readonly metadata?: Readonly<Record<string, string>> | undefined;
+}
+
+/** @throws AppError unknownChain, unknownToken, merchantNotRegistered */
+export async function createPayment(ctx: Context, input: CreatePaymentInput, also?: AlsoInTransaction<Payment>): Promise<Payment> {
+  const chain = chooseChain(ctx, input);
+  const merchant = await chooseMerchant(ctx, input);
+  const now = ctx.clock.now();
+  const terms: PaymentTerms = {
+    salt: makeSalt(input.storeId, input.orderId, ctx.randomBytes(32)),
+    token: input.token,
+    amount: input.amount,
+    merchant,
+    expiresAt: decideExpiry(now, input.expiresInSeconds),
+  };
+  const payment: Payment = {
+    id: getChain(ctx, chain.chainId).paymentIdOf(terms),
+    storeId: input.storeId,
+    orderId: input.orderId,
+    chainId: chain.chainId,
+    gateway: chain.gateway,
+    terms,
+    status: 'pending',
+    version: 1,
+    late: false,
+    customerEmail: input.customerEmail ?? null,
+    metadata: input.metadata ?? null,
+    payer: null,
+    relayAttemptId: null,
+    txHash: null,
+    position: null,
+    createdAt: now,
+    updatedAt: now,
+    completedAt: null,
+  };
+  const data = toEventData(payment, { confirmations: 0, requiredConfirmations: chain.confirmations }, null);
+  await inUnitOfWork(ctx, async (unit) => {
+    await insertPayment(unit.trx, payment);
+    await recordEvent(ctx, unit, { storeId: payment.storeId, type: 'payment.created', paymentId: payment.id, version: payment.version, data });
+    await promiseWork(ctx, unit, [{ queue: 'expire', subjectId: payment.id, runAt: terms.expiresAt }]);
+    await also?.(unit.trx, payment);
+  });
+  return payment;
+}
+
+function chooseChain(ctx: Context, input: CreatePaymentInput): ChainConfig {
+  const hasToken = (chain: ChainConfig) => chain.tokens.some((token) => token.address === input.token);
+  if (input.chainId === undefined) {
+    const chain = ctx.config.chains.find(hasToken);
+    if (chain === undefined) throw new AppError(PAYMENT_ERRORS.unknownToken, { detail: `No configured chain takes the token ${input.token}.` });
+    return chain;
+  }
+  const chain = ctx.config.chains.find((candidate) => candidate.chainId === input.chainId);
+  if (chain === undefined) throw new AppError(PAYMENT_ERRORS.unknownChain, { detail: `The chain ${input.chainId} is not configured.` });
+  if (!hasToken(chain)) throw new AppError(PAYMENT_ERRORS.unknownToken, { detail: `Chain ${input.chainId} does not take the token ${input.token}.` });
+  return chain;
+}
+
+/** Only registered addresses, so that a leaked API key cannot redirect money. */
+async function chooseMerchant(ctx: Context, input: CreatePaymentInput): Promise<Address> {
+  if (input.merchant === undefined) return (await getStore(ctx, input.storeId)).payoutAddress;
+  if (await isRegisteredMerchant(ctx, { storeId: input.storeId, address: input.merchant })) return input.merchant;
+  throw new AppError(PAYMENT_ERRORS.merchantNotRegistered, { detail: `The address ${input.merchant} is not registered for this store.` });
+}
+
+/** Another store's payment is answered like an unknown one. @throws AppError notFound */
+export async function getPayment(ctx: Context, input: { readonly storeId: string; readonly paymentId: Bytes32 }): Promise<Payment> {
+  return requireOwn(await findPayment(ctx.db, input.paymentId), input.storeId);
+}
+
+function requireOwn(payment: Payment | undefined, storeId: string): Payment {
+  if (payment === undefined || payment.storeId !== storeId) throw new AppError(COMMON_ERRORS.notFound, { detail: 'There is no such payment.' });
+  return payment;
+}
+
+export interface ListPaymentsInput {
+  readonly storeId: string;
+  readonly limit: number;
+  readonly cursor?: string | undefined;
+  readonly status?: PaymentStatus | undefined;
+  readonly orderId?: string | undefined;
+  readonly createdAfter?: Date | undefined;
+  readonly createdBefore?: Date | undefined;
+}
+
+/** Newest first. @throws AppError validation when the cursor is not one of ours */
+export async function listPayments(ctx: Context, input: ListPaymentsInput): Promise<{ payments: Payment[]; nextCursor: string | null }> {
+  const rows = await listPaymentRows(ctx.db, input, { limit: input.limit + 1, beforeSeq: decodeCursor(input.cursor) });
+  const page = rows.slice(0, input.limit);
+  const last = page.at(-1);
+  return { payments: page.map((row) => row.payment), nextCursor: rows.length > input.limit && last ? encodeCursor(last.seq) : null };
+}
+
+function encodeCursor(seq: bigint): string {
+  return Buffer.from(`p${seq}`).toString('base64url');
+}
+
+function decodeCursor(cursor: string | undefined): bigint | undefined {
+  if (cursor === undefined) return undefined;
+  const match = /^p([0-9]{1,20})$/.exec(Buffer.from(cursor, 'base64url').toString('latin1'));
+  if (match?.[1] === undefined) {
+    throw new AppError(COMMON_ERRORS.validation, { fields: [{ path: '/query/cursor', message: 'is not a cursor of this list' }] });
+  }
+  return BigInt(match[1]);
+}
+
+/** @throws AppError notFound; stateConflict, alreadyProcessed */
+export async function cancelPayment(
+  ctx: Context,
+  input: { readonly storeId: string; readonly paymentId: Bytes32 },
+  also?: AlsoInTransaction<Payment>,
+): Promise<Payment> {
+  return inUnitOfWork(ctx, async (unit) => {
+    const [locked] = await lockPayments(unit.trx, [input.paymentId]);
+    const payment = requireOwn(locked, input.storeId);
+    if (payment.status === 'completed') throw new AppError(PAYMENT_ERRORS.alreadyProcessed, { detail: 'The payment is completed.' });
+    const cancelled = single(await changePayments(ctx, unit, [{ payment, transitions: ['cancel'] }]));
+    await also?.(unit.trx, cancelled);
+    return cancelled;
+  });
+}
+
+/** How long after its expiry a payment may still wait for the scanner to have seen every block that could have paid it. */
+const EXPIRY_GRACE_MS = 60_000;
+const EXPIRY_RECHECK_MS = 1_000;
+
+/** Work of the expire queue. */
+export async function expirePayment(ctx: Context, paymentId: Bytes32): Promise<WorkResult> {
+  return inUnitOfWork(ctx, async (unit) => {
+    const [payment] = await lockPayments(unit.trx, [paymentId]);
+    if (payment?.status !== 'pending') return DONE;
+    const now = ctx.clock.now();
+    if (isPayable(payment, now)) return later(addMs(payment.terms.expiresAt, 1_000));
+    // A payment in the last second before its expiry may be in a block that is not scanned yet: wait a moment rather than tell the store
+    // "expired" and then "completed". Not for ever, since the chain may be down.
+    const scannedUntil = (await findRecentCursor(ctx, payment.chainId))?.scannedTimestamp;
+    const mayStillShowUp = scannedUntil == null || isPayable(payment, scannedUntil);
+    if (mayStillShowUp && now < addMs(payment.terms.expiresAt, EXPIRY_GRACE_MS)) return later(addMs(now, EXPIRY_RECHECK_MS));
+    await changePayments(ctx, unit, [{ payment, transitions: ['expire'] }]);
+    return DONE;
+  });
+}
+
+/**
+ * Takes a payment into relaying, in the unit of work that saves the attempt.
+ * @throws AppError notFound; alreadyProcessed, expired or stateConflict when it is not (or no longer) pending and payable
+ */
+export async function acceptRelay(
+  ctx: Context,
+  unit: UnitOfWork,
+  input: { readonly storeId: string; readonly paymentId: Bytes32; readonly attemptId: string; readonly payer: Address },
+): Promise<Payment> {
+  const [locked] = await lockPayments(unit.trx, [input.paymentId]);
+  const payment = requireOwn(locked, input.storeId);
+  assertRelayable(payment, ctx.clock.now());
+  const facts = { relayAttemptId: input.attemptId, payer: input.payer };
+  return single(await changePayments(ctx, unit, [{ payment, transitions: ['relayAccepted'], facts }]));
+}
+
+/** @throws AppError alreadyProcessed, expired, stateConflict */
+export function assertRelayable(payment: Payment, now: Date): void {
+  if (payment.status === 'completed' || payment.position !== null) {
+    throw new AppError(PAYMENT_ERRORS.alreadyProcessed, { detail: 'The chain shows that the payment was made.' });
+  }
+  if (payment.status === 'expired' || (payment.status === 'pending' && !isPayable(payment, now))) {
+    throw new AppError(PAYMENT_ERRORS.expired, { detail: `The payment expired at ${payment.terms.expiresAt.toISOString()}.` });
+  }
+  if (payment.status !== 'pending') {
+    throw new AppError(PAYMENT_ERRORS.stateConflict, { detail: `The payment is ${payment.status}, only a pending one can be relayed.` });
+  }
+}
+
+/** Locks the payment before its relay attempt is locked: the one order in which the two are locked. */
+export async function lockPaymentForRelay(unit: UnitOfWork, paymentId: Bytes32): Promise<Payment | undefined> {
+  const [payment] = await lockPayments(unit.trx, [paymentId]);
+  return payment;
+}
+
+/** The relay's transaction has a (new) hash. Facts of the chain are not overwritten. */
+export async function noteRelayHash(ctx: Context, unit: UnitOfWork, payment: Payment, attemptId: string, txHash: Bytes32): Promise<void> {
+  if (payment.relayAttemptId !== attemptId || payment.position !== null || payment.txHash === txHash) return;
+  await changePayments(ctx, unit, [{ payment, transitions: [], facts: { txHash } }]);
+}
+
+/** The relay ended without paying. A payment that the chain shows as made by other means is left as it is. */
+export async function failRelay(ctx: Context, unit: UnitOfWork, payment: Payment, attemptId: string, error: RelayFailure): Promise<void> {
+  if (payment.relayAttemptId !== attemptId) return;
+  const transition = decideAfterRelayFailure(payment, ctx.clock.now());
+  const facts = { relayAttemptId: null, ...(payment.position === null ? { txHash: null, payer: null } : {}) };
+  await changePayments(ctx, unit, [{ payment, transitions: transition === undefined ? [] : [transition], facts, error }]);
+}
+
+/** Blocks since the payment's event, its own included; 0 while there is none. */
+export async function countConfirmations(ctx: Context, payment: Payment): Promise<number> {
+  if (payment.position === null) return 0;
+  const cursor = await findRecentCursor(ctx, payment.chainId);
+  const confirmations = cursor === undefined ? 1 : Math.max(1, confirmationsAt(cursor.headNumber, payment.position.blockNumber));
+  // The cached head may be older than the completion; a completed payment never shows fewer than it needed.
+  return payment.status === 'completed' ? Math.max(confirmations, requiredConfirmationsOf(ctx, payment)) : confirmations;
+}
+
+export { requiredConfirmationsOf } from './changePayments.ts';
+
+function single<T>(items: readonly T[]): T {
+  const [item] = items;
+  if (item === undefined) throw new Error('expected one item');
+  return item;
+}

@@ -1,0 +1,122 @@
+import type { Context } from '../../platform/context.ts';
+import { AppError, COMMON_ERRORS } from '../../shared/errors.ts';
+import type { Bytes32 } from '../../shared/hex.ts';
+import type { Payment, PaymentStatus } from './model.ts';
+import { countConfirmations } from './service.ts';
+import { findPayment } from './store.ts';
+
+export interface PaymentStatusView {
+  readonly paymentId: Bytes32;
+  readonly status: PaymentStatus;
+  readonly confirmations: number;
+  readonly txHash: Bytes32 | null;
+}
+
+/**
+ * Payments as last read, for status requests. A change anywhere drops the payment from here (see Signals); should that hint be lost, the entry
+ * is too old after a moment anyway.
+ */
+const CACHE_MS = 1_000;
+const CACHE_ENTRIES = 20_000;
+/** A waiting request looks by itself this often, for confirmations and for hints that were lost. */
+const WAIT_RECHECK_MS = 500;
+
+interface StatusCache {
+  readonly entries: Map<Bytes32, { readonly readAt: number; readonly payment: Promise<Payment | undefined> }>;
+  readonly waiting: Map<Bytes32, Set<() => void>>;
+}
+
+const caches = new WeakMap<Context['db'], StatusCache>();
+
+function getCache(ctx: Context): StatusCache {
+  const existing = caches.get(ctx.db);
+  if (existing !== undefined) return existing;
+  const cache: StatusCache = { entries: new Map(), waiting: new Map() };
+  caches.set(ctx.db, cache);
+  ctx.signals.onPaymentChanged((paymentId) => {
+    cache.entries.delete(paymentId);
+    for (const wake of cache.waiting.get(paymentId) ?? []) wake();
+  });
+  return cache;
+}
+
+function findCachedPayment(ctx: Context, cache: StatusCache, paymentId: Bytes32): Promise<Payment | undefined> {
+  const now = ctx.clock.now().getTime();
+  const entry = cache.entries.get(paymentId);
+  if (entry !== undefined && now - entry.readAt < CACHE_MS) return entry.payment;
+  const payment = findPayment(ctx.db, paymentId);
+  cache.entries.delete(paymentId);
+  cache.entries.set(paymentId, { readAt: now, payment });
+  payment.catch(() => cache.entries.delete(paymentId));
+  // Insertion order makes the first key the oldest.
+  for (const oldest of cache.entries.keys()) {
+    if (cache.entries.size <= CACHE_ENTRIES) break;
+    cache.entries.delete(oldest);
+  }
+  return payment;
+}
+
+async function readStatus(ctx: Context, cache: StatusCache, storeId: string, paymentId: Bytes32): Promise<PaymentStatusView> {
+  const payment = await findCachedPayment(ctx, cache, paymentId);
+  if (payment?.storeId !== storeId) throw new AppError(COMMON_ERRORS.notFound, { detail: 'There is no such payment.' });
+  return { paymentId, status: payment.status, confirmations: await countConfirmations(ctx, payment), txHash: payment.txHash };
+}
+
+/**
+ * The status now, or with `waitSeconds` as soon as it differs from what it was when asked, at the latest after that time.
+ * @param input.signal ends the waiting early, with the status as it is then
+ * @throws AppError notFound
+ */
+export async function getPaymentStatus(
+  ctx: Context,
+  input: { readonly storeId: string; readonly paymentId: Bytes32; readonly waitSeconds: number; readonly signal?: AbortSignal },
+): Promise<PaymentStatusView> {
+  const { storeId, paymentId, waitSeconds, signal } = input;
+  const cache = getCache(ctx);
+  const first = await readStatus(ctx, cache, storeId, paymentId);
+  return waitSeconds === 0 ? first : waitForStatus(ctx, { storeId, paymentId, waitSeconds, signal }, (status) => !isSameStatus(status, first));
+}
+
+/** Waits until the status is what the caller wants, at the latest for `waitSeconds`, and returns it as it is then. */
+export async function waitForStatus(
+  ctx: Context,
+  input: { readonly storeId: string; readonly paymentId: Bytes32; readonly waitSeconds: number; readonly signal?: AbortSignal | undefined },
+  isWanted: (status: PaymentStatusView) => boolean,
+): Promise<PaymentStatusView> {
+  const cache = getCache(ctx);
+  const deadline = Date.now() + input.waitSeconds * 1000;
+  for (;;) {
+    // Listening before reading: a change in between wakes us.
+    const nap = napUntilHint(cache, input.paymentId, Math.min(WAIT_RECHECK_MS, Math.max(0, deadline - Date.now())), input.signal);
+    try {
+      const status = await readStatus(ctx, cache, input.storeId, input.paymentId);
+      if (isWanted(status) || Date.now() >= deadline || input.signal?.aborted === true) return status;
+      await nap.done;
+    } finally {
+      nap.end();
+    }
+  }
+}
+
+function isSameStatus(a: PaymentStatusView, b: PaymentStatusView): boolean {
+  return a.status === b.status && a.txHash === b.txHash && a.confirmations === b.confirmations;
+}
+
+function napUntilHint(cache: StatusCache, paymentId: Bytes32, ms: number, signal: AbortSignal | undefined): { done: Promise<void>; end: () => void } {
+  const wakers = cache.waiting.get(paymentId) ?? new Set();
+  cache.waiting.set(paymentId, wakers);
+  let end: () => void = () => undefined;
+  const done = new Promise<void>((resolve) => {
+    const timer = setTimeout(() => end(), ms);
+    end = () => {
+      clearTimeout(timer);
+      wakers.delete(end);
+      if (wakers.size === 0 && cache.waiting.get(paymentId) === wakers) cache.waiting.delete(paymentId);
+      signal?.removeEventListener('abort', end);
+      resolve();
+    };
+    wakers.add(end);
+    signal?.addEventListener('abort', end, { once: true });
+  });
+  return { done, end: () => end() };
+}

@@ -1,0 +1,201 @@
+import { execute, parseJsonColumn, selectRows, type Database, type Transaction } from '../../platform/db.ts';
+import { asBytes32, type Address, type Bytes32 } from '../../shared/hex.ts';
+import { parseAmountUnits } from '../../shared/money.ts';
+import type { Payment, PaymentStatus } from './model.ts';
+
+interface Row {
+  readonly seq: string | number;
+  readonly id: string;
+  readonly store_id: string;
+  readonly order_id: string;
+  readonly chain_id: string | number;
+  readonly gateway: Address;
+  readonly token: Address;
+  readonly amount: string;
+  readonly merchant: Address;
+  readonly salt: string;
+  readonly expires_at: Date;
+  readonly status: PaymentStatus;
+  readonly version: number;
+  readonly late: number;
+  readonly customer_email: string | null;
+  readonly metadata: unknown;
+  readonly payer: Address | null;
+  readonly relay_attempt_id: string | null;
+  readonly tx_hash: string | null;
+  readonly block_number: string | number | null;
+  readonly block_hash: string | null;
+  readonly log_index: number | null;
+  readonly created_at: Date;
+  readonly updated_at: Date;
+  readonly completed_at: Date | null;
+}
+
+const COLUMNS = `seq, id, store_id, order_id, chain_id, gateway, token, amount, merchant, salt, expires_at, status, version, late, customer_email,
+  metadata, payer, relay_attempt_id, tx_hash, block_number, block_hash, log_index, created_at, updated_at, completed_at`;
+
+function toPayment(row: Row): Payment {
+  return {
+    id: asBytes32(row.id),
+    storeId: row.store_id,
+    orderId: row.order_id,
+    chainId: Number(row.chain_id),
+    gateway: row.gateway,
+    terms: {
+      salt: asBytes32(row.salt),
+      token: row.token,
+      amount: parseAmountUnits(row.amount),
+      merchant: row.merchant,
+      expiresAt: row.expires_at,
+    },
+    status: row.status,
+    version: Number(row.version),
+    late: Boolean(Number(row.late)),
+    customerEmail: row.customer_email,
+    metadata: parseJsonColumn(row.metadata) as Payment['metadata'],
+    payer: row.payer,
+    relayAttemptId: row.relay_attempt_id,
+    txHash: row.tx_hash === null ? null : asBytes32(row.tx_hash),
+    position:
+      row.block_number === null || row.block_hash === null || row.log_index === null || row.tx_hash === null
+        ? null
+        : {
+            txHash: asBytes32(row.tx_hash),
+            blockNumber: BigInt(row.block_number),
+            blockHash: asBytes32(row.block_hash),
+            logIndex: Number(row.log_index),
+          },
+    createdAt: row.created_at,
+    updatedAt: row.updated_at,
+    completedAt: row.completed_at,
+  };
+}
+
+export async function insertPayment(db: Transaction, payment: Payment): Promise<void> {
+  await execute(
+    db,
+    `INSERT INTO payments (id, store_id, order_id, chain_id, gateway, token, amount, merchant, salt, expires_at, status, version,
+       customer_email, metadata, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    [
+      payment.id,
+      payment.storeId,
+      payment.orderId,
+      payment.chainId,
+      payment.gateway,
+      payment.terms.token,
+      payment.terms.amount.toString(),
+      payment.terms.merchant,
+      payment.terms.salt,
+      payment.terms.expiresAt,
+      payment.status,
+      payment.version,
+      payment.customerEmail,
+      payment.metadata === null ? null : JSON.stringify(payment.metadata),
+      payment.createdAt,
+      payment.updatedAt,
+    ],
+  );
+}
+
+export async function findPayment(db: Database | Transaction, paymentId: Bytes32): Promise<Payment | undefined> {
+  const [row] = await selectRows<Row>(db, `SELECT ${COLUMNS} FROM payments WHERE id = ?`, [paymentId]);
+  return row && toPayment(row);
+}
+
+/** In the order of their rows, which is the one order in which payments are locked. Unknown ids are left out. */
+export async function lockPayments(db: Transaction, paymentIds: readonly Bytes32[]): Promise<Payment[]> {
+  if (paymentIds.length === 0) return [];
+  const rows = await selectRows<Row>(
+    db,
+    `SELECT ${COLUMNS} FROM payments WHERE id IN (${paymentIds.map(() => '?').join(', ')}) ORDER BY seq FOR UPDATE`,
+    [...paymentIds],
+  );
+  return rows.map(toPayment);
+}
+
+/** Writes what can change in a payment's life. */
+export async function updatePayment(db: Transaction, payment: Payment): Promise<void> {
+  await execute(
+    db,
+    `UPDATE payments SET status = ?, version = ?, late = ?, payer = ?, relay_attempt_id = ?, tx_hash = ?, block_number = ?, block_hash = ?,
+       log_index = ?, updated_at = ?, completed_at = ? WHERE id = ?`,
+    [
+      payment.status,
+      payment.version,
+      payment.late,
+      payment.payer,
+      payment.relayAttemptId,
+      payment.txHash,
+      payment.position?.blockNumber.toString() ?? null,
+      payment.position?.blockHash ?? null,
+      payment.position?.logIndex ?? null,
+      payment.updatedAt,
+      payment.completedAt,
+      payment.id,
+    ],
+  );
+}
+
+export interface PaymentFilter {
+  readonly storeId: string;
+  readonly status?: PaymentStatus | undefined;
+  readonly orderId?: string | undefined;
+  readonly createdAfter?: Date | undefined;
+  readonly createdBefore?: Date | undefined;
+}
+
+/** Newest first; `beforeSeq` is where the page before ended. */
+export async function listPaymentRows(
+  db: Database,
+  filter: PaymentFilter,
+  page: { readonly limit: number; readonly beforeSeq: bigint | undefined },
+): Promise<{ readonly seq: bigint; readonly payment: Payment }[]> {
+  const conditions = ['store_id = ?'];
+  const bindings: (string | Date | number)[] = [filter.storeId];
+  const add = (condition: string, value: string | Date | undefined) => {
+    if (value === undefined) return;
+    conditions.push(condition);
+    bindings.push(value);
+  };
+  add('status = ?', filter.status);
+  add('order_id = ?', filter.orderId);
+  add('created_at >= ?', filter.createdAfter);
+  add('created_at < ?', filter.createdBefore);
+  add('seq < ?', page.beforeSeq?.toString());
+  const rows = await selectRows<Row>(
+    db,
+    `SELECT ${COLUMNS} FROM payments WHERE ${conditions.join(' AND ')} ORDER BY seq DESC LIMIT ?`,
+    [...bindings, page.limit],
+  );
+  return rows.map((row) => ({ seq: BigInt(row.seq), payment: toPayment(row) }));
+}
+
+/** Pending payments whose time is over. */
+export async function listOverduePaymentIds(db: Database, expiredBefore: Date, limit: number): Promise<Bytes32[]> {
+  const rows = await selectRows<{ id: string }>(
+    db,
+    "SELECT id FROM payments WHERE status = 'pending' AND expires_at < ? ORDER BY expires_at LIMIT ?",
+    [expiredBefore, limit],
+  );
+  return rows.map((row) => asBytes32(row.id));
+}
+
+/** Payments whose event is in a block up to `maxBlock` and that are not completed yet. */
+export async function listFinalPaymentIds(db: Database, chainId: number, maxBlock: bigint, limit: number): Promise<Bytes32[]> {
+  const rows = await selectRows<{ id: string }>(
+    db,
+    "SELECT id FROM payments WHERE chain_id = ? AND status = 'processing' AND block_number <= ? ORDER BY seq LIMIT ?",
+    [chainId, maxBlock.toString(), limit],
+  );
+  return rows.map((row) => asBytes32(row.id));
+}
+
+/** Payments whose event was seen in a block after `block`. */
+export async function listPaymentIdsAfterBlock(db: Transaction, chainId: number, block: bigint): Promise<Bytes32[]> {
+  const rows = await selectRows<{ id: string }>(
+    db,
+    "SELECT id FROM payments WHERE chain_id = ? AND status IN ('processing', 'completed') AND block_number > ? ORDER BY seq",
+    [chainId, block.toString()],
+  );
+  return rows.map((row) => asBytes32(row.id));
+}

@@ -1,0 +1,32 @@
+import type { Context } from '../../platform/context.ts';
+import type { UnitOfWork } from '../../platform/unitOfWork.ts';
+import type { RelayFailure } from '../payments/eventData.ts';
+import type { RelayAttempt } from './model.ts';
+import { updateAttempt } from './store.ts';
+import { nextRelayAttemptStatus, type RelayTransitionEvent } from './transitions.ts';
+
+/**
+ * Applies one transition to an attempt that is locked in this unit of work.
+ * @throws Error when the table does not have it: whoever calls has looked at the status under the same lock
+ */
+export async function changeAttempt(
+  ctx: Context,
+  unit: UnitOfWork,
+  attempt: RelayAttempt,
+  event: RelayTransitionEvent,
+  facts: { readonly transactionId?: string | null; readonly error?: RelayFailure } = {},
+): Promise<RelayAttempt> {
+  const status = nextRelayAttemptStatus(attempt.status, event);
+  if (status === undefined) throw new Error(`relay attempt ${attempt.id}: ${event} must not happen while ${attempt.status}`);
+  const changed: RelayAttempt = {
+    ...attempt,
+    status,
+    transactionId: facts.transactionId === undefined ? attempt.transactionId : facts.transactionId,
+    errorCode: facts.error?.code ?? attempt.errorCode,
+    errorDetail: facts.error?.detail ?? attempt.errorDetail,
+    updatedAt: ctx.clock.now(),
+  };
+  await updateAttempt(unit.trx, changed);
+  ctx.log.info({ attemptId: attempt.id, paymentId: attempt.paymentId, from: attempt.status, to: status, error: facts.error }, 'relay attempt changed');
+  return changed;
+}

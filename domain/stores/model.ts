@@ -1,0 +1,18 @@
+import type { Address } from '../../shared/hex.ts';
+
+export interface Store {
+  readonly id: string;
+  readonly name: string;
+  /** Where payments go when the request names no merchant. Always one of the registered merchants. */
+  readonly payoutAddress: Address;
+}
+
+export const API_KEY_ROLES = ['store', 'support', 'admin', 'super_admin'] as const;
+export type ApiKeyRole = (typeof API_KEY_ROLES)[number];
+
+/** Who is asking: what an API key stands for. The key itself is known only to its holder; we keep its SHA-256. */
+export interface ApiKeyIdentity {
+  readonly apiKeyId: string;
+  readonly storeId: string;
+  readonly role: ApiKeyRole;
+}

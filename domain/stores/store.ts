@@ -1,0 +1,74 @@
+import { execute, selectRows, type Database, type Transaction } from '../../platform/db.ts';
+import type { Address } from '../../shared/hex.ts';
+import { API_KEY_ROLES, type ApiKeyIdentity, type ApiKeyRole, type Store } from './model.ts';
+
+export async function insertStore(db: Transaction, store: Store, now: Date): Promise<void> {
+  await execute(db, 'INSERT INTO stores (id, name, payout_address, created_at) VALUES (?, ?, ?, ?)', [
+    store.id,
+    store.name,
+    store.payoutAddress,
+    now,
+  ]);
+}
+
+export async function insertMerchants(db: Transaction, storeId: string, addresses: readonly Address[], now: Date): Promise<void> {
+  if (addresses.length === 0) return;
+  await execute(
+    db,
+    `INSERT INTO store_merchants (store_id, address, created_at) VALUES ${addresses.map(() => '(?, ?, ?)').join(', ')}`,
+    addresses.flatMap((address) => [storeId, address, now]),
+  );
+}
+
+export async function findStore(db: Database, storeId: string): Promise<Store | undefined> {
+  const [row] = await selectRows<{ id: string; name: string; payout_address: Address }>(
+    db,
+    'SELECT id, name, payout_address FROM stores WHERE id = ?',
+    [storeId],
+  );
+  return row && { id: row.id, name: row.name, payoutAddress: row.payout_address };
+}
+
+export async function listMerchants(db: Database, storeId: string): Promise<Address[]> {
+  const rows = await selectRows<{ address: Address }>(db, 'SELECT address FROM store_merchants WHERE store_id = ?', [storeId]);
+  return rows.map((row) => row.address);
+}
+
+export interface NewApiKey {
+  readonly id: string;
+  readonly storeId: string;
+  readonly keyHash: string;
+  readonly keyHint: string;
+  readonly role: ApiKeyRole;
+}
+
+export async function insertApiKey(db: Database, key: NewApiKey, now: Date): Promise<void> {
+  await execute(db, 'INSERT INTO api_keys (id, store_id, key_hash, key_hint, role, created_at) VALUES (?, ?, ?, ?, ?, ?)', [
+    key.id,
+    key.storeId,
+    key.keyHash,
+    key.keyHint,
+    key.role,
+    now,
+  ]);
+}
+
+export async function findActiveApiKey(db: Database, keyHash: string): Promise<ApiKeyIdentity | undefined> {
+  const [row] = await selectRows<{ id: string; store_id: string; role: string }>(
+    db,
+    'SELECT id, store_id, role FROM api_keys WHERE key_hash = ? AND revoked_at IS NULL',
+    [keyHash],
+  );
+  return row && { apiKeyId: row.id, storeId: row.store_id, role: parseRole(row.role) };
+}
+
+/** @returns whether there was such a key in force */
+export async function markApiKeyRevoked(db: Database, apiKeyId: string, now: Date): Promise<boolean> {
+  return (await execute(db, 'UPDATE api_keys SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL', [now, apiKeyId])) > 0;
+}
+
+function parseRole(text: string): ApiKeyRole {
+  const role = API_KEY_ROLES.find((candidate) => candidate === text);
+  if (role === undefined) throw new TypeError(`the database holds an unknown role: ${text}`);
+  return role;
+}

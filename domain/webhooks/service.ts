@@ -1,0 +1,279 @@
+import type { Context } from '../../platform/context.ts';
+import { inTransaction, type Transaction } from '../../platform/db.ts';
+import type { AlsoInTransaction, UnitOfWork } from '../../platform/unitOfWork.ts';
+import { AppError, COMMON_ERRORS } from '../../shared/errors.ts';
+import type { Bytes32 } from '../../shared/hex.ts';
+import { DONE, later, type WorkResult } from '../outbox/model.ts';
+import { promiseWork } from '../outbox/service.ts';
+import { decideDelivery, decideFirstAttemptAt, findUrlRefusal, wantsEvent, type DeliveryDecision } from './decide.ts';
+import { createEndpointLanes, type EndpointLanes } from './endpointLanes.ts';
+import { WEBHOOK_ERRORS } from './errors.ts';
+import { buildEventBody, buildSignedHeaders, newWebhookSecret } from './message.ts';
+import type { EventType, PaymentEventSummary, StoreEvent, WebhookDelivery, WebhookEndpoint, WebhookEndpointWithSecret } from './model.ts';
+import type { WebhookPostOutcome, WebhookSenderPort } from './ports.ts';
+import {
+  cancelDelivery,
+  cancelPendingDeliveries,
+  countEndpoints,
+  findDeliveryToAttempt,
+  insertAttempt,
+  insertDeliveries,
+  insertEndpoint,
+  insertEvents,
+  listEndpoints,
+  listEventsOfPayment,
+  listListeningEndpoints,
+  lockDelivery,
+  lockEndpoint,
+  lockStore,
+  markEndpointDeleted,
+  markEndpointDisabled,
+  updateDelivery,
+  type DeliveryToAttempt,
+} from './store.ts';
+
+const MAX_ENDPOINTS_PER_STORE = 20;
+/** Shown to the store as the endpoint's `disabledReason`. */
+const GONE_REASON = 'The endpoint answered 410 Gone.';
+
+/**
+ * Adds an endpoint to a store.
+ * @param input.eventTypes null: every type, those that will be added later included
+ * @returns the endpoint with its secret, which cannot be read again
+ * @throws AppError `WEBHOOK_ERRORS.urlRefused`, `WEBHOOK_ERRORS.tooManyEndpoints`; `COMMON_ERRORS.notFound` when there is no such store
+ */
+export async function createWebhookEndpoint(
+  ctx: Context,
+  input: { readonly storeId: string; readonly url: string; readonly eventTypes: readonly EventType[] | null },
+  alsoInTransaction?: AlsoInTransaction<WebhookEndpointWithSecret>,
+): Promise<WebhookEndpointWithSecret> {
+  const refusal = findUrlRefusal(input.url, {
+    allowPrivateNetworks: ctx.config.webhooks.allowPrivateNetworks,
+    requireHttps: ctx.config.environment === 'production',
+  });
+  if (refusal !== undefined) throw new AppError(WEBHOOK_ERRORS.urlRefused, { detail: refusal });
+
+  const endpoint: WebhookEndpoint = {
+    id: ctx.newId('we'),
+    storeId: input.storeId,
+    url: input.url,
+    eventTypes: input.eventTypes,
+    status: 'enabled',
+    disabledReason: null,
+    createdAt: ctx.clock.now(),
+  };
+  const secret = newWebhookSecret(ctx.randomBytes);
+  const secretCiphertext = ctx.secretBox.seal(secret);
+  const created = { ...endpoint, secret };
+
+  await inTransaction(ctx.db, async (trx) => {
+    // Under the lock the count stays true until the commit, however many requests come at once.
+    if (!(await lockStore(trx, input.storeId))) throw new AppError(COMMON_ERRORS.notFound);
+    if ((await countEndpoints(trx, input.storeId)) >= MAX_ENDPOINTS_PER_STORE) {
+      throw new AppError(WEBHOOK_ERRORS.tooManyEndpoints, { detail: `A store may have ${MAX_ENDPOINTS_PER_STORE} webhook endpoints.` });
+    }
+    await insertEndpoint(trx, endpoint, secretCiphertext);
+    await alsoInTransaction?.(trx, created);
+  });
+  return created;
+}
+
+/** All of the store's endpoints, oldest first. */
+export async function listWebhookEndpoints(ctx: Context, input: { readonly storeId: string }): Promise<WebhookEndpoint[]> {
+  return listEndpoints(ctx.db, input.storeId);
+}
+
+/**
+ * Removes an endpoint and cancels what still waits for it. A POST that is under way at this moment may still arrive.
+ * @throws AppError `COMMON_ERRORS.notFound`, for another store's endpoint too
+ */
+export async function deleteWebhookEndpoint(ctx: Context, input: { readonly storeId: string; readonly endpointId: string }): Promise<void> {
+  await inTransaction(ctx.db, async (trx) => {
+    const now = ctx.clock.now();
+    const endpoint = await lockEndpoint(trx, input.endpointId);
+    if (endpoint?.storeId !== input.storeId) throw new AppError(COMMON_ERRORS.notFound);
+    await markEndpointDeleted(trx, input.endpointId, now);
+    await cancelPendingDeliveries(trx, input.endpointId, now);
+  });
+}
+
+export interface NewStoreEvent {
+  readonly storeId: string;
+  readonly type: EventType;
+  readonly paymentId: Bytes32;
+  /** The payment's version after the change. */
+  readonly version: number;
+  /** As openapi.yaml has it under `webhooks`; no bigints, no dates, nothing undefined. */
+  readonly data: Readonly<Record<string, unknown>>;
+}
+
+/** Records one event in the transaction of the change that it tells of. See recordEvents. */
+export async function recordEvent(ctx: Context, unit: UnitOfWork, event: NewStoreEvent): Promise<void> {
+  await recordEvents(ctx, unit, [event]);
+}
+
+/**
+ * Records events in the transaction of the changes that they tell of, with a delivery for each endpoint that wants them: all of it commits or none.
+ * The number of statements does not depend on the number of events: two, or four when an endpoint wants any of them.
+ * @throws a duplicate-key error when a (paymentId, version) has an event already: the change was made twice
+ */
+export async function recordEvents(ctx: Context, unit: UnitOfWork, newEvents: readonly NewStoreEvent[]): Promise<void> {
+  if (newEvents.length === 0) return;
+  const now = ctx.clock.now();
+  const events = newEvents.map((event): StoreEvent => ({ ...event, id: ctx.newId('evt'), requestId: ctx.requestId, createdAt: now }));
+  const endpoints = await listListeningEndpoints(unit.trx, [...new Set(events.map((event) => event.storeId))]);
+  await insertEvents(unit.trx, events);
+
+  const deliveries = events.flatMap((event) =>
+    endpoints
+      .filter((endpoint) => endpoint.storeId === event.storeId && wantsEvent(endpoint, event.type))
+      .map((endpoint) => ({ id: ctx.newId('wd'), endpointId: endpoint.id, eventId: event.id })),
+  );
+  if (deliveries.length === 0) return;
+  const runAt = decideFirstAttemptAt({ scheduleSeconds: ctx.config.webhooks.scheduleSeconds, now, random: ctx.random() });
+  await insertDeliveries(unit.trx, deliveries, runAt, now);
+  await promiseWork(
+    ctx,
+    unit,
+    deliveries.map(({ id }) => ({ queue: 'webhook', subjectId: id, runAt })),
+  );
+}
+
+/** What has happened to a payment, oldest first. */
+export async function listPaymentEvents(ctx: Context, input: { readonly paymentId: Bytes32 }): Promise<PaymentEventSummary[]> {
+  return listEventsOfPayment(ctx.db, input.paymentId);
+}
+
+/**
+ * Makes one attempt at a delivery, if one is due. Safe to call any number of times, at once and in several processes: attempts are counted under a
+ * lock of the delivery. An attempt whose record is lost (a crash after the POST) is made again with the same `webhook-id`; so an event may arrive
+ * twice, and never not at all.
+ */
+export async function attemptDelivery(ctx: Context, deliveryId: string): Promise<WorkResult> {
+  const delivery = await findDeliveryToAttempt(ctx.db, deliveryId);
+  if (delivery?.status !== 'pending') return DONE;
+  const startedAt = ctx.clock.now();
+  if (!delivery.isEndpointListening) {
+    await cancelDelivery(ctx.db, deliveryId, startedAt);
+    return DONE;
+  }
+  if (delivery.nextAttemptAt !== null && delivery.nextAttemptAt > startedAt) return later(delivery.nextAttemptAt);
+
+  const place = { endpointId: delivery.endpointId, deliveryId };
+  const lanes = lanesOf(ctx.webhookSender);
+  const nextTurnAt = lanes.enter({ ...place, now: startedAt, random: ctx.random() });
+  if (nextTurnAt !== undefined) return later(nextTurnAt);
+  let outcome: WebhookPostOutcome | undefined;
+  try {
+    outcome = await post(ctx, delivery, startedAt);
+    return await recordAttempt(ctx, delivery, startedAt, outcome);
+  } finally {
+    lanes.leave({ ...place, now: ctx.clock.now(), outcome });
+  }
+}
+
+/** One set of lanes for each process, which is to say for each sender. */
+const lanesBySender = new WeakMap<WebhookSenderPort, EndpointLanes>();
+
+function lanesOf(sender: WebhookSenderPort): EndpointLanes {
+  let lanes = lanesBySender.get(sender);
+  if (lanes === undefined) {
+    lanes = createEndpointLanes();
+    lanesBySender.set(sender, lanes);
+  }
+  return lanes;
+}
+
+async function post(ctx: Context, delivery: DeliveryToAttempt, sentAt: Date): Promise<WebhookPostOutcome> {
+  const body = buildEventBody(delivery.event);
+  const secret = ctx.secretBox.open(delivery.secretCiphertext);
+  return ctx.webhookSender.post({
+    url: delivery.url,
+    headers: buildSignedHeaders({ secret, eventId: delivery.eventId, sentAt, body }),
+    body,
+    timeoutMs: ctx.config.webhooks.timeoutMs,
+  });
+}
+
+async function recordAttempt(
+  ctx: Context,
+  attempted: DeliveryToAttempt,
+  startedAt: Date,
+  outcome: WebhookPostOutcome,
+): Promise<WorkResult> {
+  const decision = decideDelivery({
+    outcome,
+    number: attempted.attempts + 1,
+    scheduleSeconds: ctx.config.webhooks.scheduleSeconds,
+    now: ctx.clock.now(),
+    random: ctx.random(),
+  });
+  const after = await inTransaction(ctx.db, async (trx) => {
+    // The endpoint before its deliveries: whoever locks both does so in this order.
+    const isEndpointGone = decision.kind === 'endpointGone' && (await lockEndpoint(trx, attempted.endpointId)) !== undefined;
+    const current = await lockDelivery(trx, attempted.id);
+    if (current === undefined) return undefined;
+    const next = nextState(current, attempted, decision);
+    const now = ctx.clock.now();
+    if (next !== undefined) {
+      await insertAttempt(trx, {
+        id: ctx.newId('wa'),
+        deliveryId: attempted.id,
+        number: next.attempts,
+        statusCode: outcome.statusCode,
+        error: outcome.error,
+        latencyMs: outcome.latencyMs,
+        responseBody: outcome.responseBody,
+        startedAt,
+      });
+      await updateDelivery(trx, next, now);
+    }
+    if (isEndpointGone) await disableEndpoint(trx, attempted.endpointId, now);
+    return next ?? current;
+  });
+  // The URL is left out: its path or query may be a password.
+  ctx.log.info(
+    {
+      deliveryId: attempted.id,
+      endpointId: attempted.endpointId,
+      eventId: attempted.eventId,
+      statusCode: outcome.statusCode,
+      error: outcome.error,
+      latencyMs: outcome.latencyMs,
+      status: after?.status,
+    },
+    'a webhook was posted',
+  );
+  if (decision.kind === 'endpointGone')
+    ctx.log.warn({ endpointId: attempted.endpointId }, 'a webhook endpoint answered 410 and was disabled');
+  return after?.status === 'pending' && after.nextAttemptAt !== null ? later(after.nextAttemptAt) : DONE;
+}
+
+async function disableEndpoint(trx: Transaction, endpointId: string, now: Date): Promise<void> {
+  await markEndpointDisabled(trx, endpointId, GONE_REASON);
+  await cancelPendingDeliveries(trx, endpointId, now);
+}
+
+/**
+ * @param current the delivery as it is now, locked
+ * @param attempted the delivery as it was when the POST began
+ * @returns undefined: nothing to record
+ */
+function nextState(current: WebhookDelivery, attempted: WebhookDelivery, decision: DeliveryDecision): WebhookDelivery | undefined {
+  if (current.status === 'succeeded') return undefined;
+  const attempts = current.attempts + 1;
+  // Whatever else happened meanwhile, the event has arrived.
+  if (decision.kind === 'succeeded') return { ...current, status: 'succeeded', attempts, nextAttemptAt: null };
+  // Another worker made the same attempt and was quicker to record it. Counting both would use up the schedule too early.
+  if (current.attempts !== attempted.attempts) return undefined;
+  // Cancelled while the POST was under way: the attempt is recorded, and nothing follows from it.
+  if (current.status !== 'pending') return { ...current, attempts };
+  switch (decision.kind) {
+    case 'retry':
+      return { ...current, attempts, nextAttemptAt: decision.at };
+    case 'failed':
+      return { ...current, status: 'failed', attempts, nextAttemptAt: null };
+    case 'endpointGone':
+      return { ...current, status: 'cancelled', attempts, nextAttemptAt: null };
+  }
+}

@@ -1,0 +1,315 @@
+import { execute, parseJsonColumn, selectRows, type Database, type Transaction } from '../../platform/db.ts';
+import type { Bytes32 } from '../../shared/hex.ts';
+import type {
+  EventType,
+  PaymentEventSummary,
+  StoreEvent,
+  WebhookDelivery,
+  WebhookDeliveryStatus,
+  WebhookEndpoint,
+  WebhookEndpointStatus,
+} from './model.ts';
+
+// Endpoints
+
+/** Holds back whoever else wants to change what belongs to the store. @returns whether there is such a store */
+export async function lockStore(trx: Transaction, storeId: string): Promise<boolean> {
+  const rows = await selectRows<{ id: string }>(trx, 'SELECT id FROM stores WHERE id = ? FOR UPDATE', [storeId]);
+  return rows.length > 0;
+}
+
+export async function countEndpoints(db: Database | Transaction, storeId: string): Promise<number> {
+  const [row] = await selectRows<{ count: string | number }>(
+    db,
+    'SELECT COUNT(*) AS count FROM webhook_endpoints WHERE store_id = ? AND deleted_at IS NULL',
+    [storeId],
+  );
+  return Number(row?.count ?? 0);
+}
+
+export async function insertEndpoint(trx: Transaction, endpoint: WebhookEndpoint, secretCiphertext: string): Promise<void> {
+  await execute(
+    trx,
+    `INSERT INTO webhook_endpoints (id, store_id, url, secret_ciphertext, event_types, status, disabled_reason, created_at, deleted_at)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL)`,
+    [
+      endpoint.id,
+      endpoint.storeId,
+      endpoint.url,
+      secretCiphertext,
+      endpoint.eventTypes === null ? null : JSON.stringify(endpoint.eventTypes),
+      endpoint.status,
+      endpoint.disabledReason,
+      endpoint.createdAt,
+    ],
+  );
+}
+
+interface EndpointRow {
+  readonly id: string;
+  readonly store_id: string;
+  readonly url: string;
+  readonly event_types: unknown;
+  readonly status: WebhookEndpointStatus;
+  readonly disabled_reason: string | null;
+  readonly created_at: Date;
+}
+
+/** Oldest first. */
+export async function listEndpoints(db: Database | Transaction, storeId: string): Promise<WebhookEndpoint[]> {
+  const rows = await selectRows<EndpointRow>(
+    db,
+    `SELECT id, store_id, url, event_types, status, disabled_reason, created_at FROM webhook_endpoints
+     WHERE store_id = ? AND deleted_at IS NULL ORDER BY id`,
+    [storeId],
+  );
+  return rows.map((row) => ({
+    id: row.id,
+    storeId: row.store_id,
+    url: row.url,
+    eventTypes: parseEventTypes(row.event_types),
+    status: row.status,
+    disabledReason: row.disabled_reason,
+    createdAt: row.created_at,
+  }));
+}
+
+function parseEventTypes(column: unknown): EventType[] | null {
+  return parseJsonColumn(column) as EventType[] | null;
+}
+
+export interface ListeningEndpoint {
+  readonly id: string;
+  readonly storeId: string;
+  readonly eventTypes: readonly EventType[] | null;
+}
+
+/** The endpoints of these stores that take events at all. */
+export async function listListeningEndpoints(db: Database | Transaction, storeIds: readonly string[]): Promise<ListeningEndpoint[]> {
+  const rows = await selectRows<Pick<EndpointRow, 'id' | 'store_id' | 'event_types'>>(
+    db,
+    `SELECT id, store_id, event_types FROM webhook_endpoints
+     WHERE store_id IN (${placeholders(storeIds)}) AND deleted_at IS NULL AND status = 'enabled' ORDER BY id`,
+    storeIds,
+  );
+  return rows.map((row) => ({ id: row.id, storeId: row.store_id, eventTypes: parseEventTypes(row.event_types) }));
+}
+
+/** @returns undefined when there is none (any more) */
+export async function lockEndpoint(trx: Transaction, endpointId: string): Promise<{ readonly storeId: string } | undefined> {
+  const [row] = await selectRows<{ store_id: string }>(
+    trx,
+    'SELECT store_id FROM webhook_endpoints WHERE id = ? AND deleted_at IS NULL FOR UPDATE',
+    [endpointId],
+  );
+  return row && { storeId: row.store_id };
+}
+
+/** The row stays for the history of its deliveries; the secret, of no use any more, does not. */
+export async function markEndpointDeleted(trx: Transaction, endpointId: string, now: Date): Promise<void> {
+  await execute(trx, "UPDATE webhook_endpoints SET deleted_at = ?, secret_ciphertext = '' WHERE id = ?", [now, endpointId]);
+}
+
+export async function markEndpointDisabled(trx: Transaction, endpointId: string, reason: string): Promise<void> {
+  await execute(trx, "UPDATE webhook_endpoints SET status = 'disabled', disabled_reason = ? WHERE id = ?", [reason, endpointId]);
+}
+
+// Events
+
+export async function insertEvents(trx: Transaction, events: readonly StoreEvent[]): Promise<void> {
+  if (events.length === 0) return;
+  await execute(
+    trx,
+    `INSERT INTO events (id, store_id, type, payment_id, version, request_id, data, created_at)
+     VALUES ${events.map(() => '(?, ?, ?, ?, ?, ?, ?, ?)').join(', ')}`,
+    events.flatMap((event) => [
+      event.id,
+      event.storeId,
+      event.type,
+      event.paymentId,
+      event.version,
+      event.requestId,
+      JSON.stringify(event.data),
+      event.createdAt,
+    ]),
+  );
+}
+
+/** Oldest first. */
+export async function listEventsOfPayment(db: Database | Transaction, paymentId: Bytes32): Promise<PaymentEventSummary[]> {
+  const rows = await selectRows<{ id: string; type: EventType; version: number; created_at: Date }>(
+    db,
+    'SELECT id, type, version, created_at FROM events WHERE payment_id = ? ORDER BY version',
+    [paymentId],
+  );
+  return rows.map((row) => ({ eventId: row.id, type: row.type, version: Number(row.version), at: row.created_at }));
+}
+
+// Deliveries
+
+export interface NewDelivery {
+  readonly id: string;
+  readonly endpointId: string;
+  readonly eventId: string;
+}
+
+export async function insertDeliveries(
+  trx: Transaction,
+  deliveries: readonly NewDelivery[],
+  nextAttemptAt: Date,
+  now: Date,
+): Promise<void> {
+  if (deliveries.length === 0) return;
+  await execute(
+    trx,
+    `INSERT INTO webhook_deliveries (id, endpoint_id, event_id, status, attempts, next_attempt_at, created_at, updated_at)
+     VALUES ${deliveries.map(() => "(?, ?, ?, 'pending', 0, ?, ?, ?)").join(', ')}`,
+    deliveries.flatMap(({ id, endpointId, eventId }) => [id, endpointId, eventId, nextAttemptAt, now, now]),
+  );
+}
+
+interface DeliveryRow {
+  readonly id: string;
+  readonly endpoint_id: string;
+  readonly event_id: string;
+  readonly status: WebhookDeliveryStatus;
+  readonly attempts: number;
+  readonly next_attempt_at: Date | null;
+}
+
+function toDelivery(row: DeliveryRow): WebhookDelivery {
+  return {
+    id: row.id,
+    endpointId: row.endpoint_id,
+    eventId: row.event_id,
+    status: row.status,
+    attempts: Number(row.attempts),
+    nextAttemptAt: row.next_attempt_at,
+  };
+}
+
+/** A delivery with everything that an attempt needs. */
+export interface DeliveryToAttempt extends WebhookDelivery {
+  readonly url: string;
+  /** See platform/secretBox.ts. */
+  readonly secretCiphertext: string;
+  /** Neither deleted nor disabled. */
+  readonly isEndpointListening: boolean;
+  readonly event: Pick<StoreEvent, 'type' | 'createdAt' | 'data'>;
+}
+
+interface DeliveryToAttemptRow extends DeliveryRow {
+  readonly url: string;
+  readonly secret_ciphertext: string;
+  readonly endpoint_status: WebhookEndpointStatus;
+  readonly deleted_at: Date | null;
+  readonly type: EventType;
+  readonly data: unknown;
+  readonly event_created_at: Date;
+}
+
+export async function findDeliveryToAttempt(db: Database, deliveryId: string): Promise<DeliveryToAttempt | undefined> {
+  const [row] = await selectRows<DeliveryToAttemptRow>(
+    db,
+    `SELECT d.id, d.endpoint_id, d.event_id, d.status, d.attempts, d.next_attempt_at,
+            en.url, en.secret_ciphertext, en.status AS endpoint_status, en.deleted_at,
+            ev.type, ev.data, ev.created_at AS event_created_at
+     FROM webhook_deliveries d
+     JOIN webhook_endpoints en ON en.id = d.endpoint_id
+     JOIN events ev ON ev.id = d.event_id
+     WHERE d.id = ?`,
+    [deliveryId],
+  );
+  if (row === undefined) return undefined;
+  return {
+    ...toDelivery(row),
+    url: row.url,
+    secretCiphertext: row.secret_ciphertext,
+    isEndpointListening: row.endpoint_status === 'enabled' && row.deleted_at === null,
+    event: { type: row.type, createdAt: row.event_created_at, data: parseJsonColumn(row.data) as StoreEvent['data'] },
+  };
+}
+
+export async function lockDelivery(trx: Transaction, deliveryId: string): Promise<WebhookDelivery | undefined> {
+  const [row] = await selectRows<DeliveryRow>(
+    trx,
+    'SELECT id, endpoint_id, event_id, status, attempts, next_attempt_at FROM webhook_deliveries WHERE id = ? FOR UPDATE',
+    [deliveryId],
+  );
+  return row && toDelivery(row);
+}
+
+export async function updateDelivery(
+  trx: Transaction,
+  delivery: Pick<WebhookDelivery, 'id' | 'status' | 'attempts' | 'nextAttemptAt'>,
+  now: Date,
+): Promise<void> {
+  await execute(trx, 'UPDATE webhook_deliveries SET status = ?, attempts = ?, next_attempt_at = ?, updated_at = ? WHERE id = ?', [
+    delivery.status,
+    delivery.attempts,
+    delivery.nextAttemptAt,
+    now,
+    delivery.id,
+  ]);
+}
+
+export async function cancelDelivery(db: Database, deliveryId: string, now: Date): Promise<void> {
+  await execute(
+    db,
+    "UPDATE webhook_deliveries SET status = 'cancelled', next_attempt_at = NULL, updated_at = ? WHERE id = ? AND status = 'pending'",
+    [now, deliveryId],
+  );
+}
+
+/** Cancels what still waits for the endpoint, and takes back the promises of that work. The endpoint is locked by the caller. */
+export async function cancelPendingDeliveries(trx: Transaction, endpointId: string, now: Date): Promise<void> {
+  const rows = await selectRows<{ id: string }>(
+    trx,
+    "SELECT id FROM webhook_deliveries WHERE endpoint_id = ? AND status = 'pending' ORDER BY id FOR UPDATE",
+    [endpointId],
+  );
+  if (rows.length === 0) return;
+  const ids = rows.map((row) => row.id);
+  await execute(
+    trx,
+    `UPDATE webhook_deliveries SET status = 'cancelled', next_attempt_at = NULL, updated_at = ? WHERE id IN (${placeholders(ids)})`,
+    [now, ...ids],
+  );
+  await execute(trx, `DELETE FROM outbox WHERE queue = 'webhook' AND subject_id IN (${placeholders(ids)})`, ids);
+}
+
+// Attempts
+
+export interface NewAttempt {
+  readonly id: string;
+  readonly deliveryId: string;
+  /** From 1; (deliveryId, number) is unique. */
+  readonly number: number;
+  readonly statusCode: number | null;
+  readonly error: string | null;
+  readonly latencyMs: number;
+  readonly responseBody: string | null;
+  readonly startedAt: Date;
+}
+
+export async function insertAttempt(trx: Transaction, attempt: NewAttempt): Promise<void> {
+  await execute(
+    trx,
+    `INSERT INTO webhook_attempts (id, delivery_id, number, status_code, error, latency_ms, response_body, started_at)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+    [
+      attempt.id,
+      attempt.deliveryId,
+      attempt.number,
+      attempt.statusCode,
+      attempt.error,
+      attempt.latencyMs,
+      attempt.responseBody,
+      attempt.startedAt,
+    ],
+  );
+}
+
+function placeholders(values: readonly unknown[]): string {
+  return values.map(() => '?').join(', ');
+}

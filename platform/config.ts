@@ -1,0 +1,222 @@
+import { readFileSync } from 'node:fs';
+import { getAddress, isAddress } from 'viem';
+import { z } from 'zod';
+
+import type { Address } from '../shared/hex.ts';
+
+/**
+ * The configuration: the environment, read once, plus the chains file it names. This schema is the only list of our variables; an unknown one
+ * with our prefix is an error, so that a typo does not silently mean the default.
+ */
+
+const address = z
+  .string()
+  .refine((text) => isAddress(text, { strict: false }), 'expected an EVM address')
+  .transform((text): Address => getAddress(text));
+
+const flag = z.enum(['true', 'false']).transform((text) => text === 'true');
+const positiveInt = z.coerce.number().int().positive();
+
+const environmentSchema = z.object({
+  NODE_ENV: z.enum(['development', 'test', 'production']).default('development'),
+  DATABASE_URL: z.url({ protocol: /^mysql$/ }),
+  REDIS_URL: z.url({ protocol: /^rediss?$/ }),
+  /** Base URL of the Defender-compatible server; the SDK reads it by itself from this very variable. */
+  DEFENDER_API_URL: z.url().optional(),
+  /** JSON file with the chains, their tokens and relayers, see chainsSchema. */
+  MSQPAY_CHAINS_FILE: z.string().min(1),
+  MSQPAY_HOST: z.string().default('127.0.0.1'),
+  /** 0 takes any free port. */
+  MSQPAY_PORT: z.coerce.number().int().min(0).max(65535).default(3000),
+  /** Health endpoint of a workers process; 0 takes any free port. */
+  MSQPAY_WORKERS_PORT: z.coerce.number().int().min(0).max(65535).default(3001),
+  /** How the customer reaches a payment; `{paymentId}` is replaced. */
+  MSQPAY_CHECKOUT_URL: z.string().includes('{paymentId}'),
+  /** 32 random bytes, base64: encrypts webhook secrets and stored replies at rest. */
+  MSQPAY_ENCRYPTION_KEY: z
+    .string()
+    .transform((text) => Buffer.from(text, 'base64'))
+    .refine((bytes) => bytes.length === 32, 'expected 32 bytes in base64'),
+  MSQPAY_ADMIN_USER: z.string().min(1),
+  MSQPAY_ADMIN_PASSWORD: z.string().min(12),
+  /** Bull Board may retry and remove jobs when this is `false`. */
+  MSQPAY_BULL_BOARD_READ_ONLY: flag.default(true),
+  MSQPAY_LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'),
+  MSQPAY_LOG_PRETTY: flag.default(false),
+  /** Requests a minute for one API key. */
+  MSQPAY_RATE_LIMIT_PER_MINUTE: positiveInt.default(600),
+  /** How many reverse proxies to believe about the caller's address. */
+  MSQPAY_TRUSTED_PROXIES: z.coerce.number().int().min(0).default(0),
+  /** Reply with 500 to a response of ours that does not match openapi.yaml (tests), or only log it (production). */
+  MSQPAY_STRICT_RESPONSES: flag.default(false),
+  MSQPAY_DATABASE_POOL: positiveInt.default(16),
+  /** Puts several installations on one Redis. With Redis Cluster, keep the braces: all keys of a queue must share a slot. */
+  MSQPAY_QUEUE_PREFIX: z
+    .string()
+    .regex(/^\{[a-z0-9-]+\}$/, 'expected a hash tag such as {msqpay}')
+    .default('{msqpay}'),
+  /** Lets webhooks reach loopback and private addresses. For development: it opens the network of the server to every store. */
+  MSQPAY_WEBHOOK_ALLOW_PRIVATE_NETWORKS: flag.default(false),
+  MSQPAY_WEBHOOK_TIMEOUT_MS: positiveInt.default(15_000),
+  /** Seconds before each delivery attempt, comma-separated. The default is the example of Standard Webhooks: ten attempts in three days. */
+  MSQPAY_WEBHOOK_SCHEDULE_SECONDS: z
+    .string()
+    .default('0,5,300,1800,7200,18000,36000,50400,72000,86400')
+    .transform((text) => text.split(',').map(Number))
+    .refine((delays) => delays.length > 0 && delays.every((delay) => Number.isFinite(delay) && delay >= 0), 'expected seconds, comma-separated'),
+  /** How long a consumer may take before its outbox row is put on the queue again. */
+  MSQPAY_OUTBOX_REDRIVE_MS: positiveInt.default(30_000),
+  /** How long an ambiguous send may still show up on the chain or in the provider's list before it counts as never sent. */
+  MSQPAY_RELAY_UNSENT_AFTER_MS: positiveInt.default(60_000),
+  MSQPAY_RELAY_TIMEOUT_MS: positiveInt.default(10_000),
+  /** Most signatures are used at once; a request whose deadline is nearer than this is not worth sending. */
+  MSQPAY_RELAY_MIN_DEADLINE_SECONDS: positiveInt.default(15),
+});
+
+const tokenSchema = z.strictObject({
+  address,
+  symbol: z.string().min(1).max(16),
+  decimals: z.number().int().min(0).max(77),
+  /** The EIP-712 domain of the token's EIP-2612 permit, or absent when it has none. */
+  permit: z.strictObject({ name: z.string(), version: z.string() }).optional(),
+});
+
+const relayerSchema = z.strictObject({
+  id: z.string().regex(/^[a-z0-9-]{1,64}$/),
+  provider: z.literal('defender'),
+  /** Names of environment variables, so that the file itself holds no secret. */
+  apiKeyVariable: z.string().min(1),
+  apiSecretVariable: z.string().min(1),
+  transactionsPerMinute: z.number().int().positive().default(50),
+  maxInFlight: z.number().int().positive().default(10),
+});
+
+const chainSchema = z.strictObject({
+  chainId: z.number().int().positive(),
+  name: z.string().min(1),
+  rpcUrls: z.array(z.url()).min(1),
+  gateway: address,
+  forwarder: address,
+  /** Blocks, the event's own included, before a payment is completed. */
+  confirmations: z.number().int().positive(),
+  /** Typical time between blocks; sets how often the chain is looked at. */
+  blockTimeMs: z.number().int().positive(),
+  /** The gateway's deployment: scanning starts here. */
+  startBlock: z.number().int().min(0),
+  /** Most blocks one eth_getLogs may span at the RPC provider. */
+  maxBlockRange: z.number().int().positive().default(1000),
+  tokens: z.array(tokenSchema).min(1),
+  relayer: relayerSchema.optional(),
+});
+
+const chainsSchema = z.strictObject({ chains: z.array(chainSchema).min(1) }).superRefine(({ chains }, context) => {
+  const ids = chains.map((chain) => chain.chainId);
+  if (new Set(ids).size !== ids.length) context.addIssue({ code: 'custom', message: 'a chainId is listed twice' });
+  for (const chain of chains) {
+    const tokens = chain.tokens.map((token) => token.address);
+    if (new Set(tokens).size !== tokens.length) context.addIssue({ code: 'custom', message: `chain ${chain.chainId} lists a token twice` });
+  }
+  const relayers = chains.flatMap((chain) => (chain.relayer ? [chain.relayer.id] : []));
+  if (new Set(relayers).size !== relayers.length) context.addIssue({ code: 'custom', message: 'a relayer id is listed twice' });
+});
+
+export type TokenConfig = z.output<typeof tokenSchema>;
+export type RelayerConfig = z.output<typeof relayerSchema> & { readonly apiKey: string; readonly apiSecret: string };
+export type ChainConfig = Omit<z.output<typeof chainSchema>, 'relayer'> & { readonly relayer?: RelayerConfig };
+
+export interface Config {
+  readonly environment: 'development' | 'test' | 'production';
+  readonly databaseUrl: string;
+  readonly databasePool: number;
+  readonly redisUrl: string;
+  readonly queuePrefix: string;
+  readonly host: string;
+  readonly port: number;
+  readonly workersPort: number;
+  readonly checkoutUrl: string;
+  readonly encryptionKey: Buffer;
+  readonly admin: { readonly user: string; readonly password: string };
+  readonly bullBoardReadOnly: boolean;
+  readonly log: { readonly level: string; readonly pretty: boolean };
+  readonly rateLimitPerMinute: number;
+  readonly trustedProxies: number;
+  readonly strictResponses: boolean;
+  readonly webhooks: { readonly allowPrivateNetworks: boolean; readonly timeoutMs: number; readonly scheduleSeconds: readonly number[] };
+  readonly outboxRedriveMs: number;
+  readonly relay: { readonly unsentAfterMs: number; readonly timeoutMs: number; readonly minDeadlineSeconds: number };
+  readonly chains: readonly ChainConfig[];
+}
+
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+}
+
+const OWN_PREFIX = 'MSQPAY_';
+
+/**
+ * @param environment usually process.env
+ * @throws ConfigError that names each wrong variable, never a value
+ */
+export function loadConfig(environment: NodeJS.ProcessEnv): Config {
+  const known = new Set(Object.keys(environmentSchema.shape));
+  const unknown = Object.keys(environment).filter((name) => name.startsWith(OWN_PREFIX) && !known.has(name));
+  if (unknown.length > 0) throw new ConfigError(`unknown environment variables: ${unknown.join(', ')}`);
+
+  const env = parse(environmentSchema, environment, 'environment');
+  const { chains } = parse(chainsSchema, readJson(env.MSQPAY_CHAINS_FILE), env.MSQPAY_CHAINS_FILE);
+
+  return {
+    environment: env.NODE_ENV,
+    databaseUrl: env.DATABASE_URL,
+    databasePool: env.MSQPAY_DATABASE_POOL,
+    redisUrl: env.REDIS_URL,
+    queuePrefix: env.MSQPAY_QUEUE_PREFIX,
+    host: env.MSQPAY_HOST,
+    port: env.MSQPAY_PORT,
+    workersPort: env.MSQPAY_WORKERS_PORT,
+    checkoutUrl: env.MSQPAY_CHECKOUT_URL,
+    encryptionKey: env.MSQPAY_ENCRYPTION_KEY,
+    admin: { user: env.MSQPAY_ADMIN_USER, password: env.MSQPAY_ADMIN_PASSWORD },
+    bullBoardReadOnly: env.MSQPAY_BULL_BOARD_READ_ONLY,
+    log: { level: env.MSQPAY_LOG_LEVEL, pretty: env.MSQPAY_LOG_PRETTY },
+    rateLimitPerMinute: env.MSQPAY_RATE_LIMIT_PER_MINUTE,
+    trustedProxies: env.MSQPAY_TRUSTED_PROXIES,
+    strictResponses: env.MSQPAY_STRICT_RESPONSES,
+    webhooks: {
+      allowPrivateNetworks: env.MSQPAY_WEBHOOK_ALLOW_PRIVATE_NETWORKS,
+      timeoutMs: env.MSQPAY_WEBHOOK_TIMEOUT_MS,
+      scheduleSeconds: env.MSQPAY_WEBHOOK_SCHEDULE_SECONDS,
+    },
+    outboxRedriveMs: env.MSQPAY_OUTBOX_REDRIVE_MS,
+    relay: {
+      unsentAfterMs: env.MSQPAY_RELAY_UNSENT_AFTER_MS,
+      timeoutMs: env.MSQPAY_RELAY_TIMEOUT_MS,
+      minDeadlineSeconds: env.MSQPAY_RELAY_MIN_DEADLINE_SECONDS,
+    },
+    chains: chains.map(({ relayer, ...chain }) => (relayer ? { ...chain, relayer: withSecrets(relayer, environment) } : chain)),
+  };
+}
+
+function withSecrets(relayer: z.output<typeof relayerSchema>, environment: NodeJS.ProcessEnv): RelayerConfig {
+  const apiKey = environment[relayer.apiKeyVariable];
+  const apiSecret = environment[relayer.apiSecretVariable];
+  if (!apiKey) throw new ConfigError(`relayer ${relayer.id}: the environment variable ${relayer.apiKeyVariable} is not set`);
+  if (!apiSecret) throw new ConfigError(`relayer ${relayer.id}: the environment variable ${relayer.apiSecretVariable} is not set`);
+  if (!environment['DEFENDER_API_URL']) throw new ConfigError(`relayer ${relayer.id}: DEFENDER_API_URL is not set`);
+  return { ...relayer, apiKey, apiSecret };
+}
+
+function readJson(path: string): unknown {
+  try {
+    return JSON.parse(readFileSync(path, 'utf8'));
+  } catch (error) {
+    throw new ConfigError(`cannot read the chains file ${path}: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
+function parse<T extends z.ZodType>(schema: T, input: unknown, source: string): z.output<T> {
+  const result = schema.safeParse(input);
+  if (result.success) return result.data;
+  const findings = result.error.issues.map((issue) => `${issue.path.join('.') || '(root)'}: ${issue.message}`);
+  throw new ConfigError(`${source} is not valid:\n  ${findings.join('\n  ')}`);
+}

@@ -1,0 +1,38 @@
+import type { Redis } from 'ioredis';
+
+import type { ChainPort } from '../domain/chain/ports.ts';
+import type { RelayerPort } from '../domain/relay/ports.ts';
+import type { WebhookSenderPort } from '../domain/webhooks/ports.ts';
+import type { Clock } from '../shared/clock.ts';
+import type { IdPrefix } from '../shared/ids.ts';
+import type { Config } from './config.ts';
+import type { Database } from './db.ts';
+import type { Logger } from './logger.ts';
+import type { SecretBox } from './secretBox.ts';
+import type { Signals } from './signals.ts';
+
+/** Everything a service may use, handed to it as its first argument. Built once a process by createContext, varied a request or job by `forRequest`. */
+export interface Context {
+  readonly config: Config;
+  readonly db: Database;
+  /** Fails at once while Redis is away. */
+  readonly redis: Redis;
+  readonly log: Logger;
+  readonly clock: Clock;
+  readonly newId: (prefix: IdPrefix) => string;
+  readonly randomBytes: (size: number) => Buffer;
+  /** 0 ≤ n < 1, for jitter only. */
+  readonly random: () => number;
+  readonly secretBox: SecretBox;
+  readonly signals: Signals;
+  readonly chains: ReadonlyMap<number, ChainPort>;
+  /** By chain id; a chain without an entry offers no gasless payment. */
+  readonly relayers: ReadonlyMap<number, RelayerPort>;
+  readonly webhookSender: WebhookSenderPort;
+  /** Follows a request into the events and jobs it causes; null outside of any. */
+  readonly requestId: string | null;
+}
+
+export function forRequest(ctx: Context, requestId: string | null): Context {
+  return { ...ctx, requestId, log: requestId === null ? ctx.log : ctx.log.child({ requestId }) };
+}

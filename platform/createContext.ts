@@ -1,0 +1,80 @@
+import { randomBytes } from 'node:crypto';
+
+import { createChain } from '../adapters/chain/createChain.ts';
+import { createDefenderRelayer } from '../adapters/relayers/createDefenderRelayer.ts';
+import { createWebhookSender } from '../adapters/webhookHttp/createWebhookSender.ts';
+import type { ChainPort } from '../domain/chain/ports.ts';
+import type { RelayerPort } from '../domain/relay/ports.ts';
+import { systemClock, type Clock } from '../shared/clock.ts';
+import { newId } from '../shared/ids.ts';
+import type { Config } from './config.ts';
+import type { Context } from './context.ts';
+import { createDatabase } from './db.ts';
+import { createLogger, type Logger } from './logger.ts';
+import { createRedis } from './redis.ts';
+import { createSecretBox } from './secretBox.ts';
+import { createSignals } from './signals.ts';
+
+export interface ContextOptions {
+  readonly name: 'api' | 'workers' | 'cli' | 'test';
+  readonly log?: Logger;
+  readonly clock?: Clock;
+}
+
+/** The one place that knows which adapter stands behind which port. */
+export async function createContext(config: Config, options: ContextOptions): Promise<{ ctx: Context; close: () => Promise<void> }> {
+  const log = options.log ?? createLogger(config, options.name);
+  const clock = options.clock ?? systemClock;
+  // Before anything is opened that would have to be closed again.
+  const chains = new Map<number, ChainPort>();
+  const relayers = new Map<number, RelayerPort>();
+  for (const chain of config.chains) {
+    chains.set(chain.chainId, createChain({ chain, log }));
+    if (chain.relayer) relayers.set(chain.chainId, createDefenderRelayer({ relayer: chain.relayer, timeoutMs: config.relay.timeoutMs, log }));
+  }
+  const db = createDatabase(config.databaseUrl, config.databasePool);
+  const redis = createRedis(config.redisUrl, 'command');
+  let redisWasDown = false;
+  redis.on('error', (error: Error) => {
+    if (!redisWasDown) log.warn({ err: error }, 'Redis does not answer');
+    redisWasDown = true;
+  });
+  redis.on('ready', () => {
+    if (redisWasDown) log.info('Redis answers again');
+    redisWasDown = false;
+  });
+  const signals = createSignals({
+    redis,
+    subscribe: () => createRedis(config.redisUrl, 'subscriber'),
+    prefix: config.queuePrefix,
+    log,
+  });
+
+  const webhookSender = createWebhookSender({ allowPrivateNetworks: config.webhooks.allowPrivateNetworks });
+
+  const ctx: Context = {
+    config,
+    db,
+    redis,
+    log,
+    clock,
+    newId: (prefix) => newId(prefix, clock.now()),
+    randomBytes,
+    random: Math.random,
+    secretBox: createSecretBox(config.encryptionKey),
+    signals,
+    chains,
+    relayers,
+    webhookSender,
+    requestId: null,
+  };
+  return {
+    ctx,
+    async close() {
+      await signals.close();
+      await webhookSender.close();
+      redis.disconnect();
+      await db.destroy();
+    },
+  };
+}

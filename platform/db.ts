@@ -1,0 +1,109 @@
+import knexModule, { type Knex } from 'knex';
+
+import { migrationSource } from '../db/migrationSource.ts';
+
+export type Database = Knex;
+export type Transaction = Knex.Transaction;
+
+/** Deadlock, lock wait time-out, and MariaDB's "record has changed since last read": the transaction may simply be tried again. */
+const RETRYABLE_ERRNOS = new Set([1213, 1205, 1020]);
+const DUPLICATE_ERRNO = 1062;
+const TRANSACTION_TRIES = 6;
+
+const SESSION_SETTINGS = `SET SESSION time_zone = '+00:00', innodb_lock_wait_timeout = 8,
+  sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO'`;
+
+/** What knex hands to afterCreate. */
+interface RawConnection {
+  query(sql: string, done: (error: Error | null) => void): void;
+}
+
+/**
+ * @param poolSize the most connections this process opens
+ */
+export function createDatabase(url: string, poolSize: number): Database {
+  const { hostname, port, username, password, pathname } = new URL(url);
+  return knexModule({
+    client: 'mysql2',
+    connection: {
+      host: hostname,
+      port: port === '' ? 3306 : Number(port),
+      user: decodeURIComponent(username),
+      password: decodeURIComponent(password),
+      database: pathname.slice(1),
+      timezone: 'Z',
+      charset: 'utf8mb4',
+      supportBigNumbers: true,
+      // DECIMAL and BIGINT arrive as strings: a JavaScript number would round them.
+      bigNumberStrings: true,
+      decimalNumbers: false,
+      connectTimeout: 5_000,
+      enableKeepAlive: true,
+    },
+    pool: {
+      min: 0,
+      max: poolSize,
+      acquireTimeoutMillis: 10_000,
+      afterCreate: (connection: RawConnection, done: (error: Error | null) => void) => {
+        // Two statements: the isolation level's variable has another name in either database, and cannot be set beside others by this syntax.
+        connection.query('SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED', (error) => {
+          if (error) done(error);
+          else connection.query(SESSION_SETTINGS, done);
+        });
+      },
+    },
+    migrations: { migrationSource, tableName: 'schema_migrations' },
+  });
+}
+
+export async function migrate(db: Database): Promise<void> {
+  await db.migrate.latest();
+}
+
+/**
+ * Runs `work` in one READ COMMITTED transaction, and again when the database asks for it. `work` may therefore run several times: everything it
+ * does must be in the transaction.
+ */
+export async function inTransaction<T>(db: Database, work: (trx: Transaction) => Promise<T>): Promise<T> {
+  for (let tried = 1; ; tried++) {
+    try {
+      return await db.transaction(work);
+    } catch (error) {
+      if (tried >= TRANSACTION_TRIES || !isRetryable(error)) throw error;
+      // A little disorder, or the same two would meet again.
+      await new Promise((resolve) => setTimeout(resolve, Math.random() * 20 * 2 ** tried));
+    }
+  }
+}
+
+function isRetryable(error: unknown): boolean {
+  const errno = errnoOf(error);
+  return errno !== undefined && RETRYABLE_ERRNOS.has(errno);
+}
+
+export function isDuplicateKey(error: unknown): boolean {
+  return errnoOf(error) === DUPLICATE_ERRNO;
+}
+
+/** errno of a MySQL error; undefined for anything else, a lost connection included. */
+export function errnoOf(error: unknown): number | undefined {
+  if (!(error instanceof Error) || !('errno' in error) || !('sqlState' in error)) return undefined;
+  return typeof error.errno === 'number' ? error.errno : undefined;
+}
+
+/** SELECT through knex.raw, with the rows typed by the caller, who parses them. */
+export async function selectRows<Row>(db: Database | Transaction, sql: string, bindings: readonly Knex.RawBinding[] = []): Promise<Row[]> {
+  const [rows] = (await db.raw(sql, bindings)) as [Row[], unknown];
+  return rows;
+}
+
+/** INSERT, UPDATE or DELETE through knex.raw. @returns how many rows it matched */
+export async function execute(db: Database | Transaction, sql: string, bindings: readonly Knex.RawBinding[] = []): Promise<number> {
+  const [result] = (await db.raw(sql, bindings)) as [{ affectedRows: number }, unknown];
+  return result.affectedRows;
+}
+
+/** JSON columns arrive as text from MariaDB and parsed from MySQL. */
+export function parseJsonColumn(value: unknown): unknown {
+  return typeof value === 'string' ? JSON.parse(value) : value;
+}

@@ -1,0 +1,35 @@
+import type { Bytes32 } from '../shared/hex.ts';
+import type { Context } from './context.ts';
+import { inTransaction, type Transaction } from './db.ts';
+
+/** One database transaction and the hints to give once it has committed. */
+export interface UnitOfWork {
+  readonly trx: Transaction;
+  /** Tell waiting readers, after the commit. */
+  paymentChanged(paymentId: Bytes32): void;
+  /** Wake the outbox publisher, after the commit. */
+  outboxFilled(): void;
+}
+
+/** Something of the caller's that must commit or fail together with a change; it runs last, with the change's result. */
+export type AlsoInTransaction<T> = (trx: Transaction, result: T) => Promise<void>;
+
+/** Runs `work` in one transaction (see inTransaction: it may run again), then gives its hints. */
+export async function inUnitOfWork<T>(ctx: Pick<Context, 'db' | 'signals'>, work: (unit: UnitOfWork) => Promise<T>): Promise<T> {
+  const changed = new Set<Bytes32>();
+  let filled = false;
+  const result = await inTransaction(ctx.db, (trx) => {
+    changed.clear();
+    filled = false;
+    return work({
+      trx,
+      paymentChanged: (paymentId) => void changed.add(paymentId),
+      outboxFilled: () => {
+        filled = true;
+      },
+    });
+  });
+  for (const paymentId of changed) ctx.signals.paymentChanged(paymentId);
+  if (filled) ctx.signals.outboxFilled();
+  return result;
+}

@@ -1,0 +1,9 @@
+import { closeStack } from './stack.ts';
+
+/** Mocha's root hooks. */
+export const mochaHooks = {
+  async afterAll(this: Mocha.Context): Promise<void> {
+    this.timeout(60_000);
+    await closeStack();
+  },
+};

@@ -1,0 +1,153 @@
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Redis } from 'ioredis';
+
+import { startDatabase } from '../../dev/database.ts';
+import type { WebhookPostOutcome, WebhookSenderPort } from '../../domain/webhooks/ports.ts';
+import type { Config } from '../../platform/config.ts';
+import type { Context } from '../../platform/context.ts';
+import { createDatabase, execute, migrate, type Database } from '../../platform/db.ts';
+import { createLogger } from '../../platform/logger.ts';
+import { createSecretBox } from '../../platform/secretBox.ts';
+import { addMs, type Clock } from '../../shared/clock.ts';
+import type { Bytes32 } from '../../shared/hex.ts';
+import { newId } from '../../shared/ids.ts';
+
+/** A migrated database of its own on the server of DATABASE_URL, or on one that is started for it. */
+export async function openTestDatabase(): Promise<{ db: Database; close(): Promise<void> }> {
+  const given = process.env['DATABASE_URL'];
+  const folder = mkdtempSync(join(tmpdir(), 'msqpay-webhooks-'));
+  const server = given === undefined ? await startDatabase({ dataDir: folder, logPath: join(folder, 'database.log') }) : undefined;
+  const name = `webhooks_${randomBytes(6).toString('hex')}`;
+  const admin = createDatabase(given ?? `${server?.url ?? ''}/mysql`, 1);
+  await execute(admin, `CREATE DATABASE ${name} CHARACTER SET utf8mb4`);
+  const url = new URL(given ?? server?.url ?? '');
+  url.pathname = `/${name}`;
+  const db = createDatabase(url.href, 12);
+  await migrate(db);
+  return {
+    db,
+    async close() {
+      await db.destroy();
+      await execute(admin, `DROP DATABASE ${name}`);
+      await admin.destroy();
+      await server?.close();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+export interface TestClock extends Clock {
+  advance(ms: number): void;
+}
+
+/** Begins now, since signatures are verified against the real time, and stands still. Whole seconds, so that nothing is lost on the way. */
+export function createTestClock(): TestClock {
+  let time = new Date(Math.floor(Date.now() / 1000) * 1000);
+  return {
+    now: () => time,
+    advance(ms) {
+      time = addMs(time, ms);
+    },
+  };
+}
+
+export type Post = Parameters<WebhookSenderPort['post']>[0];
+
+export interface FakeSender extends WebhookSenderPort {
+  readonly posts: Post[];
+  answer: (post: Post) => WebhookPostOutcome | Promise<WebhookPostOutcome>;
+}
+
+export function answerWith(statusCode: number | null, more: Partial<WebhookPostOutcome> = {}): WebhookPostOutcome {
+  const error = statusCode === null ? 'connection refused' : null;
+  return { statusCode, error, latencyMs: 3, responseBody: null, retryAfterSeconds: null, ...more };
+}
+
+export function createFakeSender(): FakeSender {
+  const sender: FakeSender = {
+    posts: [],
+    answer: () => answerWith(204),
+    async post(post) {
+      sender.posts.push(post);
+      return sender.answer(post);
+    },
+  };
+  return sender;
+}
+
+export interface TestContext extends Context {
+  readonly clock: TestClock;
+}
+
+/** @param sender one for each process that is played */
+export function createTestContext(options: {
+  db: Database;
+  clock: TestClock;
+  sender: WebhookSenderPort;
+  environment?: Config['environment'];
+  webhooks?: Partial<Config['webhooks']>;
+}): TestContext {
+  const config: Config = {
+    environment: options.environment ?? 'test',
+    databaseUrl: '',
+    databasePool: 12,
+    redisUrl: '',
+    queuePrefix: '{test}',
+    host: '127.0.0.1',
+    port: 0,
+    workersPort: 0,
+    checkoutUrl: 'https://shop.example/{paymentId}',
+    encryptionKey: Buffer.alloc(32, 7),
+    admin: { user: 'admin', password: 'not a real password' },
+    bullBoardReadOnly: true,
+    log: { level: 'silent', pretty: false },
+    rateLimitPerMinute: 600,
+    trustedProxies: 0,
+    strictResponses: true,
+    webhooks: { allowPrivateNetworks: false, timeoutMs: 1_000, scheduleSeconds: [0, 5, 300], ...options.webhooks },
+    outboxRedriveMs: 30_000,
+    relay: { unsentAfterMs: 60_000, timeoutMs: 10_000, minDeadlineSeconds: 15 },
+    chains: [],
+  };
+  return {
+    config,
+    db: options.db,
+    redis: {} as Redis,
+    log: createLogger(config, 'test'),
+    clock: options.clock,
+    newId: (prefix) => newId(prefix, options.clock.now()),
+    randomBytes,
+    // The middle of the jitter: delays are what the schedule says.
+    random: () => 0.5,
+    secretBox: createSecretBox(config.encryptionKey),
+    signals: {
+      outboxFilled: () => undefined,
+      paymentChanged: () => undefined,
+      onOutboxFilled: () => () => undefined,
+      onPaymentChanged: () => () => undefined,
+      close: () => Promise.resolve(),
+    },
+    chains: new Map(),
+    relayers: new Map(),
+    webhookSender: options.sender,
+    requestId: 'req_test',
+  };
+}
+
+export async function insertStore(ctx: Context): Promise<string> {
+  const id = ctx.newId('st');
+  await execute(ctx.db, 'INSERT INTO stores (id, name, payout_address, created_at) VALUES (?, ?, ?, ?)', [
+    id,
+    'Test store',
+    '0x000000000000000000000000000000000000dEaD',
+    ctx.clock.now(),
+  ]);
+  return id;
+}
+
+export function newPaymentId(): Bytes32 {
+  return `0x${randomBytes(32).toString('hex')}`;
+}

@@ -1,0 +1,45 @@
+import { parseArgs } from 'node:util';
+
+import { createContext } from '../platform/createContext.ts';
+import { createQueues, QUEUE_NAMES, type QueueName } from '../platform/queues.ts';
+import { runProcess } from '../platform/runProcess.ts';
+import { startHealthServer } from './startHealthServer.ts';
+import { startWorkers } from './startWorkers.ts';
+
+/** Jobs that are being worked on may end within this time. */
+const DRAIN_MS = 20_000;
+
+const { values } = parseArgs({ options: { queues: { type: 'string' } } });
+
+/** `--queues relay,confirm`: only these; all when absent. */
+function chooseQueues(option: string | undefined): readonly QueueName[] {
+  if (option === undefined) return QUEUE_NAMES;
+  const names = option.split(',');
+  const unknown = names.filter((name) => !(QUEUE_NAMES as readonly string[]).includes(name));
+  if (unknown.length > 0) {
+    console.error(`unknown queues: ${unknown.join(', ')} (there are ${QUEUE_NAMES.join(', ')})`);
+    process.exit(1);
+  }
+  return names as QueueName[];
+}
+
+const names = chooseQueues(values.queues);
+
+await runProcess(async (config) => {
+  const { ctx, close } = await createContext(config, { name: 'workers' });
+  const queues = createQueues(config);
+  const workers = await startWorkers(ctx, queues, names);
+  const health = await startHealthServer(ctx, config.host, config.workersPort);
+  ctx.log.info({ queues: names, health: health.url }, 'workers are running');
+  // For whoever started us and waits, whatever the log level.
+  process.send?.({ ready: true, url: health.url });
+  return {
+    async stop() {
+      ctx.log.info('workers are stopping');
+      await health.close();
+      await workers.stop(DRAIN_MS);
+      await queues.close();
+      await close();
+    },
+  };
+});

@@ -1,0 +1,11 @@
+import { deleteExpiredIdempotencyKeys } from '../domain/idempotency/service.ts';
+import { sweepOverduePayments } from '../domain/payments/sweepOverduePayments.ts';
+import { recoverForgottenAttempts } from '../domain/relay/service.ts';
+import type { Context } from '../platform/context.ts';
+
+/** What is swept up regularly, in case a job or a hint was lost. */
+export const MAINTENANCE_TASKS: Readonly<Record<string, { readonly everyMs: number; readonly run: (ctx: Context) => Promise<unknown> }>> = {
+  'sweep-overdue-payments': { everyMs: 5_000, run: sweepOverduePayments },
+  'recover-forgotten-attempts': { everyMs: 30_000, run: recoverForgottenAttempts },
+  'delete-expired-idempotency-keys': { everyMs: 10 * 60_000, run: deleteExpiredIdempotencyKeys },
+};

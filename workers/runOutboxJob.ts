@@ -1,0 +1,54 @@
+import { DelayedError, UnrecoverableError, Worker, type Job } from 'bullmq';
+import { z } from 'zod';
+
+import { OUTBOX_QUEUES, type OutboxQueue } from '../domain/outbox/model.ts';
+import { deleteOutboxRow, findOutboxRow, postponeOutboxRow } from '../domain/outbox/store.ts';
+import { forRequest, type Context } from '../platform/context.ts';
+import { OUTBOX_QUEUE_RULES } from './queues.ts';
+
+const payloadSchema = z.strictObject({
+  outboxId: z.string(),
+  generation: z.number().int().positive(),
+  subjectId: z.string(),
+  requestId: z.string().nullable(),
+});
+
+/**
+ * Works on one job that came from the outbox: skips it when its row is done or has a younger job, else works and then
+ *   done  → deletes the row
+ *   later → moves row and job to the new date
+ *   hold  → gives the job back and pauses the queue
+ * A crash anywhere leaves the row, and with it another try.
+ */
+export async function runOutboxJob(ctx: Context, queue: OutboxQueue, job: Job, token: string, worker: () => Worker): Promise<string> {
+  const parsed = payloadSchema.safeParse(job.data);
+  if (!parsed.success) throw new UnrecoverableError('the job does not carry what jobs of this queue carry');
+  const { outboxId, generation, subjectId, requestId } = parsed.data;
+  const jobCtx = withJob(forRequest(ctx, requestId), { queue, jobId: job.id, subjectId });
+
+  const row = await findOutboxRow(ctx.db, outboxId);
+  if (row?.generation !== generation) return 'superseded';
+
+  const result = await OUTBOX_QUEUE_RULES[queue].work(jobCtx, subjectId);
+  switch (result.kind) {
+    case 'done':
+      await deleteOutboxRow(ctx.db, row);
+      return 'done';
+    case 'later':
+      if (!(await postponeOutboxRow(ctx.db, row, result.at, ctx.config.outboxRedriveMs))) return 'superseded';
+      await job.moveToDelayed(result.at.getTime(), token);
+      throw new DelayedError();
+    case 'hold':
+      await postponeOutboxRow(ctx.db, row, new Date(ctx.clock.now().getTime() + result.forMs), ctx.config.outboxRedriveMs);
+      await worker().rateLimit(result.forMs);
+      throw Worker.RateLimitError();
+  }
+}
+
+function withJob(ctx: Context, bindings: Record<string, unknown>): Context {
+  return { ...ctx, log: ctx.log.child(bindings) };
+}
+
+export function isOutboxQueue(name: string): name is OutboxQueue {
+  return (OUTBOX_QUEUES as readonly string[]).includes(name);
+}

@@ -1,0 +1,103 @@
+import { Worker, type Job } from 'bullmq';
+
+import { scanChain } from '../domain/payments/scanChain.ts';
+import type { Context } from '../platform/context.ts';
+import { QUEUE_NAMES, type QueueName, type Queues } from '../platform/queues.ts';
+import { createRedis } from '../platform/redis.ts';
+import { MAINTENANCE_TASKS } from './maintenance.ts';
+import { OUTBOX_QUEUE_RULES } from './queues.ts';
+import { isOutboxQueue, runOutboxJob } from './runOutboxJob.ts';
+import { startOutboxPublisher } from './startOutboxPublisher.ts';
+
+/** Schedules live in Redis and are gone when it is wiped: they are put there again this often. */
+const RESCHEDULE_MS = 5_000;
+/** Jobs renew their lock at half this time; a dead process's jobs are given to others after it. */
+const LOCK_MS = 15_000;
+const STALLED_CHECK_MS = 5_000;
+
+/**
+ * Starts the workers of the given queues, their schedules and the outbox publisher.
+ * @returns stop: takes no more jobs, waits for those being worked on (at most `drainMs`), then closes the connections
+ */
+export async function startWorkers(ctx: Context, queues: Queues, names: readonly QueueName[] = QUEUE_NAMES): Promise<{ stop: (drainMs: number) => Promise<void> }> {
+  const connection = createRedis(ctx.config.redisUrl, 'worker');
+  connection.on('error', (error: Error) => ctx.log.debug({ err: error }, 'the workers’ Redis connection failed'));
+  const workers = names.map((name) => startWorker(ctx, name, connection));
+  const publisher = startOutboxPublisher(ctx, queues);
+
+  const reschedule = () =>
+    ensureSchedules(ctx, queues, names).catch((error: unknown) => ctx.log.warn({ err: error }, 'the schedules could not be checked'));
+  await reschedule();
+  const rescheduling = setInterval(() => void reschedule(), RESCHEDULE_MS);
+
+  return {
+    async stop(drainMs) {
+      clearInterval(rescheduling);
+      await publisher.stop();
+      const closed = Promise.all(workers.map((worker) => worker.close()));
+      const timeout = new Promise<'timeout'>((resolve) => setTimeout(resolve, drainMs, 'timeout').unref());
+      if ((await Promise.race([closed, timeout])) === 'timeout') {
+        ctx.log.warn({ drainMs }, 'some jobs did not end in time; they will be taken up by another process');
+        await Promise.all(workers.map((worker) => worker.close(true)));
+      }
+      connection.disconnect();
+    },
+  };
+}
+
+function startWorker(ctx: Context, name: QueueName, connection: ReturnType<typeof createRedis>): Worker {
+  const worker: Worker = new Worker(name, (job, token) => runJob(ctx, name, job, token ?? '', () => worker), {
+    connection,
+    prefix: ctx.config.queuePrefix,
+    concurrency: isOutboxQueue(name) ? OUTBOX_QUEUE_RULES[name].concurrency : Math.max(2, ctx.config.chains.length),
+    lockDuration: LOCK_MS,
+    stalledInterval: STALLED_CHECK_MS,
+    maxStalledCount: 5,
+    // Never reached by itself: its presence lets `hold` pause the queue.
+    limiter: { max: 1_000_000, duration: 1_000 },
+  });
+  worker.on('failed', (job, error) => ctx.log.error({ err: error, queue: name, jobId: job?.id, subjectId: subjectOf(job) }, 'a job failed'));
+  worker.on('error', (error) => ctx.log.debug({ err: error, queue: name }, 'a worker could not talk to Redis'));
+  return worker;
+}
+
+function subjectOf(job: Job | undefined): unknown {
+  const data: unknown = job?.data;
+  return typeof data === 'object' && data !== null && 'subjectId' in data ? data.subjectId : undefined;
+}
+
+async function runJob(ctx: Context, name: QueueName, job: Job, token: string, worker: () => Worker): Promise<unknown> {
+  if (isOutboxQueue(name)) return runOutboxJob(ctx, name, job, token, worker);
+  if (name === 'maintenance') return MAINTENANCE_TASKS[job.name]?.run(ctx);
+  const chainId: unknown = (job.data as { chainId?: unknown }).chainId;
+  if (typeof chainId !== 'number') throw new Error('a chain-scan job names no chain');
+  return scanChain(ctx, chainId);
+}
+
+async function ensureSchedules(ctx: Context, queues: Queues, names: readonly QueueName[]): Promise<void> {
+  if (names.includes('chain-scan')) {
+    for (const { chainId, blockTimeMs } of ctx.config.chains) {
+      // Twice a block, so that a direct payment is found well within two.
+      const every = Math.min(5_000, Math.max(200, Math.floor(blockTimeMs / 2)));
+      await ensureSchedule(queues, 'chain-scan', `chain-${chainId}`, every, { name: 'scan', data: { chainId } });
+    }
+  }
+  if (names.includes('maintenance')) {
+    for (const [task, { everyMs }] of Object.entries(MAINTENANCE_TASKS)) await ensureSchedule(queues, 'maintenance', task, everyMs, { name: task, data: {} });
+  }
+}
+
+/** A schedule whose next job is this late has lost it. */
+const LOST_AFTER_MS = 10_000;
+
+/** Leaves a schedule that runs alone: writing it anew would move its next job. */
+async function ensureSchedule(queues: Queues, queue: QueueName, id: string, every: number, template: { name: string; data: object }): Promise<void> {
+  const existing = await queues.get(queue).getJobScheduler(id);
+  const isRunning = existing?.every === every && existing.next !== undefined && existing.next > Date.now() - LOST_AFTER_MS - every;
+  if (isRunning) return;
+  await queues.get(queue).upsertJobScheduler(
+    id,
+    { every },
+    { ...template, opts: { attempts: 1, removeOnComplete: { count: 10 }, removeOnFail: { age: 24 * 3_600, count: 100 } } },
+  );
+}
