@@ -7,7 +7,7 @@ import { Router } from 'express';
 import type { Context } from '../platform/context.ts';
 import { createFailureLimiter } from './middleware/createFailureLimiter.ts';
 import { requireAdminLogin } from './middleware/requireAdminLogin.ts';
-import { PAGE_CONTENT_POLICY, setSecurityHeaders } from './middleware/setSecurityHeaders.ts';
+import { setPageSecurityHeaders } from './middleware/setSecurityHeaders.ts';
 
 /** Wrong logins an address may send in a minute. */
 const MAX_FAILURES = 10;
@@ -23,7 +23,7 @@ export function createAdminBoard(ctx: Context, queues: readonly Queue[], path: s
     options: { uiConfig: { boardTitle: 'MSQPay queues' } },
   });
   const router = Router();
-  router.use(setSecurityHeaders(PAGE_CONTENT_POLICY));
+  router.use(setPageSecurityHeaders());
   router.use(requireAdminLogin(ctx, createFailureLimiter(ctx, 'admin-login', MAX_FAILURES)));
   router.use(serverAdapter.getRouter() as Router);
   return router;

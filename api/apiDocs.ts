@@ -1,7 +1,7 @@
 import { Router } from 'express';
 import swaggerUi from 'swagger-ui-express';
 
-import { PAGE_CONTENT_POLICY, setSecurityHeaders } from './middleware/setSecurityHeaders.ts';
+import { setPageSecurityHeaders } from './middleware/setSecurityHeaders.ts';
 import type { OpenapiDocument } from './openapiDocument.ts';
 
 /** The document as JSON and as pages, under the API's own address. */
@@ -13,7 +13,7 @@ export function createApiDocs(document: OpenapiDocument, basePath: string): Rout
     res.setHeader('Cache-Control', 'public, max-age=60');
     res.end(json);
   });
-  router.use('/docs', setSecurityHeaders(PAGE_CONTENT_POLICY), (req, res, next) => {
+  router.use('/docs', setPageSecurityHeaders(), (req, res, next) => {
     // The page names its files relative to its own address.
     if (req.path === '/' && !req.originalUrl.split('?', 1)[0]?.endsWith('/')) res.redirect(308, `${basePath}/docs/`);
     else next();

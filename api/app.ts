@@ -14,7 +14,7 @@ import { limitRate } from './middleware/limitRate.ts';
 import { logRequests } from './middleware/logRequests.ts';
 import { parseJsonBody } from './middleware/parseJsonBody.ts';
 import { sendProblem } from './middleware/sendProblem.ts';
-import { API_CONTENT_POLICY, setSecurityHeaders } from './middleware/setSecurityHeaders.ts';
+import { setApiSecurityHeaders } from './middleware/setSecurityHeaders.ts';
 import { validateOperation } from './middleware/validateOperation.ts';
 import { listOperations, readOpenapiDocument, type DescribedOperation } from './openapiDocument.ts';
 import type { RequestHandler } from './request.ts';
@@ -49,7 +49,7 @@ export function createApp(ctx: Context, options: AppOptions): Express {
 
   app.use(assignRequestId(ctx));
   app.use(logRequests(ctx));
-  app.use(setSecurityHeaders(API_CONTENT_POLICY));
+  app.use(setApiSecurityHeaders());
 
   // Before the body is read: who has no key costs us nothing but the refusal.
   const admit = [

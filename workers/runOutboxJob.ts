@@ -24,22 +24,23 @@ export async function runOutboxJob(ctx: Context, queue: OutboxQueue, job: Job, t
   const parsed = payloadSchema.safeParse(job.data);
   if (!parsed.success) throw new UnrecoverableError('the job does not carry what jobs of this queue carry');
   const { outboxId, generation, subjectId, requestId } = parsed.data;
+  const own = { outboxId, generation };
   const jobCtx = withJob(forRequest(ctx, requestId), { queue, jobId: job.id, subjectId });
 
   const row = await findOutboxRow(ctx.db, outboxId);
-  if (row?.generation !== generation) return 'superseded';
+  if (row === undefined || row.generation > generation) return 'superseded';
 
   const result = await OUTBOX_QUEUE_RULES[queue].work(jobCtx, subjectId);
   switch (result.kind) {
     case 'done':
-      await deleteOutboxRow(ctx.db, row);
+      await deleteOutboxRow(ctx.db, own);
       return 'done';
     case 'later':
-      if (!(await postponeOutboxRow(ctx.db, row, result.at, ctx.config.outboxRedriveMs))) return 'superseded';
+      if (!(await postponeOutboxRow(ctx.db, own, result.at, ctx.config.outboxRedriveMs))) return 'superseded';
       await job.moveToDelayed(result.at.getTime(), token);
       throw new DelayedError();
     case 'hold':
-      await postponeOutboxRow(ctx.db, row, new Date(ctx.clock.now().getTime() + result.forMs), ctx.config.outboxRedriveMs);
+      await postponeOutboxRow(ctx.db, own, new Date(ctx.clock.now().getTime() + result.forMs), ctx.config.outboxRedriveMs);
       await worker().rateLimit(result.forMs);
       throw Worker.RateLimitError();
   }

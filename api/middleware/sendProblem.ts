@@ -19,7 +19,10 @@ export function sendProblem(ctx: Context): ErrorRequestHandler {
     res.statusCode = status;
     res.setHeader('Cache-Control', 'no-store');
     res.setHeader('Content-Type', 'application/problem+json');
-    for (const [name, value] of Object.entries(headers)) res.setHeader(name, value);
+    for (const [name, value] of Object.entries(headers)) {
+      // What somebody knew better stays: a page's own way to log in, a limit's own time to wait.
+      if (!res.hasHeader(name)) res.setHeader(name, value);
+    }
     res.json(body);
   };
 }

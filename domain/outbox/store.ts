@@ -71,19 +71,28 @@ export async function findOutboxRow(db: Database, id: string): Promise<OutboxRow
   return row && toOutboxRow(row);
 }
 
-/** @returns whether the row was still there in that generation */
-export async function postponeOutboxRow(db: Database, row: Pick<OutboxRow, 'id' | 'generation'>, runAt: Date, redriveMs: number): Promise<boolean> {
-  const matched = await execute(db, 'UPDATE outbox SET run_at = ?, publish_at = ? WHERE id = ? AND generation = ?', [
+/**
+ * A job may be worked on before the transaction that put it on its queue has committed: its row is then still of the generation before. So a job
+ * owns its row unless the row is of a later generation.
+ */
+export interface JobOfRow {
+  readonly outboxId: string;
+  readonly generation: number;
+}
+
+/** @returns whether the row is still there and the job's own */
+export async function postponeOutboxRow(db: Database, job: JobOfRow, runAt: Date, redriveMs: number): Promise<boolean> {
+  const matched = await execute(db, 'UPDATE outbox SET run_at = ?, publish_at = ? WHERE id = ? AND generation <= ?', [
     runAt,
     addMs(runAt, redriveMs),
-    row.id,
-    row.generation,
+    job.outboxId,
+    job.generation,
   ]);
   return matched > 0;
 }
 
-export async function deleteOutboxRow(db: Database | Transaction, row: Pick<OutboxRow, 'id' | 'generation'>): Promise<void> {
-  await execute(db, 'DELETE FROM outbox WHERE id = ? AND generation = ?', [row.id, row.generation]);
+export async function deleteOutboxRow(db: Database | Transaction, job: JobOfRow): Promise<void> {
+  await execute(db, 'DELETE FROM outbox WHERE id = ? AND generation <= ?', [job.outboxId, job.generation]);
 }
 
 export async function countOutboxRows(db: Database): Promise<number> {
