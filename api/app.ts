@@ -15,7 +15,7 @@ import { logRequests } from './middleware/logRequests.ts';
 import { parseJsonBody } from './middleware/parseJsonBody.ts';
 import { sendProblem } from './middleware/sendProblem.ts';
 import { setApiSecurityHeaders } from './middleware/setSecurityHeaders.ts';
-import { validateOperation } from './middleware/validateOperation.ts';
+import { createOperationValidators } from './middleware/validateOperation.ts';
 import { listOperations, readOpenapiDocument, type DescribedOperation } from './openapiDocument.ts';
 import type { RequestHandler } from './request.ts';
 import { runOperation } from './runOperation.ts';
@@ -56,6 +56,7 @@ export function createApp(ctx: Context, options: AppOptions): Express {
     authenticate(ctx, { roles: API_KEY_ROLES, failures: createFailureLimiter(ctx, 'wrong-api-key', MAX_WRONG_KEYS) }),
     limitRate(ctx),
   ];
+  const validate = createOperationValidators(ctx, document);
   for (const operation of operations) {
     const { operationId, path, method, isPublic } = operation;
     const run = runOperation(ctx, operation, stopping);
@@ -65,7 +66,7 @@ export function createApp(ctx: Context, options: AppOptions): Express {
       isFor,
       ...(isPublic ? [] : admit),
       ...(method === 'post' ? [parseJsonBody()] : []),
-      ...validateOperation(ctx, document, operation),
+      ...validate(operation),
       run,
     );
     const alias = ROOT_ALIASES[operationId];

@@ -160,7 +160,7 @@ const STATEMENTS = [
     created_at DATETIME(3) NOT NULL,
     updated_at DATETIME(3) NOT NULL,
     UNIQUE KEY uq_webhook_deliveries (endpoint_id, event_id),
-    KEY ix_webhook_deliveries_event (event_id),
+    KEY ix_webhook_deliveries_pending (endpoint_id, status),
     CONSTRAINT ck_webhook_deliveries_status CHECK (status IN ('pending','succeeded','failed','cancelled'))
   )`,
 

@@ -48,7 +48,7 @@ export async function scanChain(ctx: Context, chainId: number): Promise<void> {
     // Asked before the logs: should the chain change in between, the hash stored here is not the next scan's, and that one looks again.
     const last = to === head.number ? head : await chain.findBlock(to);
     if (last === undefined) return;
-    const logs = await chain.listPaymentLogs({ fromBlock: from, toBlock: to });
+    const logs = await chain.listPaymentLogs({ fromBlock: withOverlap(from, config), toBlock: to });
     const moved = await applyScan(ctx, { chainId, expected, logs, last, head, withdrawAfter });
     if (!moved) return;
     expected = to + 1n;
@@ -130,6 +130,16 @@ async function completeFinal(ctx: Context, config: ChainConfig, head: Block): Pr
     await inUnitOfWork(ctx, (unit) => completePayments(ctx, unit, paymentIds, head.number));
     if (paymentIds.length < COMPLETION_BATCH) return;
   }
+}
+
+/**
+ * A few blocks are asked for again, though they were scanned: behind one RPC URL there may be several nodes, and one that lags behind answers with fewer
+ * logs and no error. What was seen before changes nothing.
+ */
+function withOverlap(from: bigint, config: ChainConfig): bigint {
+  const start = from - BigInt(config.confirmations);
+  const first = BigInt(config.startBlock);
+  return start > first ? start : min(first, from);
 }
 
 function min(a: bigint, b: bigint): bigint {

@@ -1,0 +1,92 @@
+import { readFileSync } from 'node:fs';
+import { expect } from 'chai';
+
+import { ERROR_KINDS, STATUS_OF_CODE, toProblemReply } from '../../api/problem.ts';
+import { readOpenapiDocument } from '../../api/openapiDocument.ts';
+import { PAYMENT_ERRORS } from '../../domain/payments/errors.ts';
+import { AppError, COMMON_ERRORS } from '../../shared/errors.ts';
+
+interface ErrorCodeSchema {
+  readonly description: string;
+  readonly enum: readonly string[];
+}
+
+describe('error codes', () => {
+  const { components } = readOpenapiDocument() as unknown as { components: { schemas: { ErrorCode: ErrorCodeSchema } } };
+  const documented = components.schemas.ErrorCode;
+  const rows = [...documented.description.matchAll(/^\| (PAY_\d{3}) \| (\d{3}) \|/gm)].map(([, code, status]) => [code, Number(status)] as const);
+
+  it('every kind of error has a code of its own', () => {
+    const codes = ERROR_KINDS.map((kind) => kind.code);
+    expect(new Set(codes).size).to.equal(codes.length);
+  });
+
+  it('every kind of error is in openapi.yaml, and every code there belongs to a kind', () => {
+    expect([...documented.enum].sort()).to.deep.equal(ERROR_KINDS.map((kind) => kind.code).sort());
+  });
+
+  it('the table in openapi.yaml names every code with the status it is answered with', () => {
+    expect(Object.fromEntries(rows)).to.deep.equal(STATUS_OF_CODE);
+  });
+
+  it('no module declares a code that the edge does not know', () => {
+    const declared = ['chain', 'idempotency', 'payments', 'relay', 'stores', 'webhooks']
+      .map((area) => readFileSync(new URL(`../../domain/${area}/errors.ts`, import.meta.url), 'utf8'))
+      .flatMap((text) => [...text.matchAll(/'(PAY_\d{3})'/g)].map((match) => match[1]));
+    expect(ERROR_KINDS.map((kind) => kind.code)).to.include.members(declared);
+  });
+});
+
+describe('toProblemReply', () => {
+  it('tells what was thrown on purpose, without its internal part', () => {
+    const error = new AppError(PAYMENT_ERRORS.stateConflict, { detail: 'The payment is expired.', internal: { secret: 'hidden' }, cause: new Error('hidden') });
+    const reply = toProblemReply(error, 'req_1');
+    expect(reply.status).to.equal(409);
+    expect(reply.body).to.deep.equal({
+      type: 'urn:msqpay:error:PAY_004',
+      title: PAYMENT_ERRORS.stateConflict.title,
+      status: 409,
+      code: 'PAY_004',
+      detail: 'The payment is expired.',
+      requestId: 'req_1',
+    });
+  });
+
+  it('says nothing of an unexpected error but that there was one', () => {
+    const reply = toProblemReply(new Error('password=hunter2 at 10.0.0.1'), 'req_1');
+    expect(reply.body).to.deep.equal({
+      type: 'urn:msqpay:error:PAY_025',
+      title: COMMON_ERRORS.internal.title,
+      status: 500,
+      code: 'PAY_025',
+      requestId: 'req_1',
+    });
+  });
+
+  it('says nothing of a thrown value that is no error', () => {
+    expect(toProblemReply('sk_live_secret', 'req_1').body.code).to.equal('PAY_025');
+    expect(JSON.stringify(toProblemReply('sk_live_secret', 'req_1'))).not.to.include('secret');
+  });
+
+  const lostConnections: readonly [string, Error][] = [
+    ['closed by the server', Object.assign(new Error('Connection lost'), { code: 'PROTOCOL_CONNECTION_LOST', fatal: true })],
+    ['refused', Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' })],
+    ['closing', Object.assign(new Error("Can't add new command when connection is in closed state"), { fatal: true })],
+    ['server shutting down', Object.assign(new Error('shutdown'), { code: 'ER_SERVER_SHUTDOWN', errno: 1053, sqlState: '08S01' })],
+    ['none left in the pool', Object.assign(new Error('Timeout acquiring a connection'), { name: 'KnexTimeoutError' })],
+    ['lost, told by way of another error', new Error('work failed', { cause: Object.assign(new Error('gone'), { code: 'ECONNRESET' }) })],
+  ];
+  for (const [name, error] of lostConnections) {
+    it(`a lost database connection (${name}) is 503 with Retry-After`, () => {
+      const reply = toProblemReply(error, 'req_1');
+      expect([reply.status, reply.body.code]).to.deep.equal([503, 'PAY_026']);
+      expect(Number(reply.headers['Retry-After'])).to.be.greaterThan(0);
+      expect(JSON.stringify(reply.body)).not.to.include(error.message);
+    });
+  }
+
+  it('a mistake in our SQL is a 500, not an absent database', () => {
+    const error = Object.assign(new Error('syntax'), { code: 'ER_PARSE_ERROR', errno: 1064, sqlState: '42000' });
+    expect(toProblemReply(error, 'req_1').status).to.equal(500);
+  });
+});
