@@ -405,7 +405,7 @@ export interface components {
             /** @description When absent, the first configured chain that has the token */
             chainId?: number;
             /** @default 900 */
-            expiresInSeconds: number;
+            expiresInSeconds?: number;
             /** Format: email */
             customerEmail?: string;
             metadata?: components["schemas"]["Metadata"];

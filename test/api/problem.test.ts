@@ -14,7 +14,9 @@ interface ErrorCodeSchema {
 describe('error codes', () => {
   const { components } = readOpenapiDocument() as unknown as { components: { schemas: { ErrorCode: ErrorCodeSchema } } };
   const documented = components.schemas.ErrorCode;
-  const rows = [...documented.description.matchAll(/^\| (PAY_\d{3}) \| (\d{3}) \|/gm)].map(([, code, status]) => [code, Number(status)] as const);
+  const rows = [...documented.description.matchAll(/^\| (PAY_\d{3}) \| (\d{3}) \|/gm)].map(
+    ([, code, status]) => [code, Number(status)] as const,
+  );
 
   it('every kind of error has a code of its own', () => {
     const codes = ERROR_KINDS.map((kind) => kind.code);
@@ -39,7 +41,11 @@ describe('error codes', () => {
 
 describe('toProblemReply', () => {
   it('tells what was thrown on purpose, without its internal part', () => {
-    const error = new AppError(PAYMENT_ERRORS.stateConflict, { detail: 'The payment is expired.', internal: { secret: 'hidden' }, cause: new Error('hidden') });
+    const error = new AppError(PAYMENT_ERRORS.stateConflict, {
+      detail: 'The payment is expired.',
+      internal: { secret: 'hidden' },
+      cause: new Error('hidden'),
+    });
     const reply = toProblemReply(error, 'req_1');
     expect(reply.status).to.equal(409);
     expect(reply.body).to.deep.equal({
