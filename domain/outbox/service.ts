@@ -10,6 +10,8 @@ export interface PromisedWork {
   readonly subjectId: string;
   /** Now, when absent. */
   readonly runAt?: Date;
+  /** Of the request that calls for it, when that is not the context's own. */
+  readonly requestId?: string | null;
 }
 
 /** Promises work in the transaction of the change that calls for it. */
@@ -18,7 +20,7 @@ export async function promiseWork(ctx: Context, unit: UnitOfWork, work: readonly
   const now = ctx.clock.now();
   await insertOutboxRows(
     unit.trx,
-    work.map(({ queue, subjectId, runAt }) => ({ id: ctx.newId('ob'), queue, subjectId, requestId: ctx.requestId, runAt: runAt ?? now })),
+    work.map(({ queue, subjectId, runAt = now, requestId = ctx.requestId }) => ({ id: ctx.newId('ob'), queue, subjectId, requestId, runAt })),
     now,
   );
   unit.outboxFilled();

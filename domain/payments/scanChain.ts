@@ -37,52 +37,72 @@ export async function scanChain(ctx: Context, chainId: number): Promise<void> {
   if (cursor.gateway !== config.gateway) cursor = await createCursor(ctx, config);
 
   const head = await chain.getHead();
-  let from = await findForkPoint(ctx, chain, cursor);
+  const start = await findStart(ctx, chain, cursor);
+  if (start === 'behind') {
+    ctx.log.debug({ chainId, scannedUntil: (cursor.nextBlock - 1n).toString() }, 'the node is behind what was scanned: nothing to learn from it');
+    return;
+  }
+  let from = start;
   const isReorg = from < cursor.nextBlock;
   if (isReorg) ctx.log.warn({ chainId, fromBlock: from.toString(), wasAt: cursor.nextBlock.toString() }, 'the chain reorganised: scanning again');
 
   let expected = cursor.nextBlock;
   let withdrawAfter = isReorg ? from - 1n : undefined;
   while (from <= head.number) {
-    const to = min(head.number, from + BigInt(config.maxBlockRange) - 1n);
+    const logsFrom = withOverlap(from, config);
+    const to = min(head.number, logsFrom + BigInt(config.maxBlockRange) - 1n);
     // Asked before the logs: should the chain change in between, the hash stored here is not the next scan's, and that one looks again.
     const last = to === head.number ? head : await chain.findBlock(to);
     if (last === undefined) return;
-    const logs = await chain.listPaymentLogs({ fromBlock: withOverlap(from, config), toBlock: to });
+    const logs = await chain.listPaymentLogs({ fromBlock: logsFrom, toBlock: to });
     const moved = await applyScan(ctx, { chainId, expected, logs, last, head, withdrawAfter });
     if (!moved) return;
     expected = to + 1n;
     from = expected;
     withdrawAfter = undefined;
   }
-  // A chain that lost blocks and is now shorter than what was scanned: there is nothing to scan, but what was there is gone.
-  if (withdrawAfter !== undefined) {
-    const last = await chain.findBlock(withdrawAfter);
-    if (last !== undefined) await applyScan(ctx, { chainId, expected, logs: [], last, head, withdrawAfter });
-  }
   await completeFinal(ctx, config, head);
 }
 
 async function createCursor(ctx: Context, config: ChainConfig): Promise<ChainCursor> {
   const { chainId, gateway, startBlock } = config;
-  await startCursor(ctx.db, { chainId, gateway, startBlock: BigInt(startBlock), now: ctx.clock.now() });
+  await inUnitOfWork(ctx, async ({ trx }) => {
+    const existing = await lockCursor(trx, chainId);
+    if (existing?.gateway === gateway) return;
+    await startCursor(trx, { chainId, gateway, startBlock: BigInt(startBlock), now: ctx.clock.now() });
+    // They say nothing about where the new gateway's scan stands.
+    await deleteScannedBlocks(trx, chainId, { after: -1n });
+  });
   const cursor = await findCursor(ctx.db, chainId);
   if (cursor === undefined) throw new Error(`the cursor of chain ${chainId} is gone`);
   return cursor;
 }
 
-/** The first block to scan: the cursor's next one, or an earlier one when blocks that were scanned are not on the chain any more. */
-async function findForkPoint(ctx: Context, chain: ChainPort, cursor: ChainCursor): Promise<bigint> {
-  const isOnChain = async (scanned: { number: bigint; hash: string }) => (await chain.findBlock(scanned.number))?.hash === scanned.hash;
-  const [latest] = await listScannedBlocks(ctx.db, cursor.chainId, 1);
-  if (latest === undefined || (await isOnChain(latest))) return cursor.nextBlock;
-  let oldest = latest.number;
-  for (const scanned of await listScannedBlocks(ctx.db, cursor.chainId, Number(REORG_WINDOW_BLOCKS) + 1)) {
-    if (await isOnChain(scanned)) return scanned.number + 1n;
-    oldest = scanned.number;
-  }
-  ctx.log.error({ chainId: cursor.chainId, oldestBlock: oldest.toString() }, 'the chain reorganised deeper than the window that is followed');
-  return oldest;
+/**
+ * The first block to scan: the cursor's next one, or an earlier one when a block that was scanned was replaced by another.
+ *
+ * `behind`: the chain has less than what was scanned and shows no other block in its place. Most likely a node that lags; and a chain that did get
+ * shorter will show other blocks as soon as it grows. Nothing is withdrawn for blocks that are merely missing.
+ */
+async function findStart(ctx: Context, chain: ChainPort, cursor: ChainCursor): Promise<bigint | 'behind'> {
+  const { chainId, nextBlock } = cursor;
+  let oldestReplaced: bigint | undefined;
+  const findShared = async (scannedBlocks: readonly { readonly number: bigint; readonly hash: string }[]) => {
+    for (const scanned of scannedBlocks) {
+      const found = await chain.findBlock(scanned.number);
+      if (found?.hash === scanned.hash) return scanned;
+      if (found !== undefined) oldestReplaced = scanned.number;
+    }
+    return undefined;
+  };
+
+  const latest = await listScannedBlocks(ctx.db, chainId, 1);
+  if (latest.length === 0 || (await findShared(latest)) !== undefined) return nextBlock;
+  const shared = await findShared((await listScannedBlocks(ctx.db, chainId, Number(REORG_WINDOW_BLOCKS) + 1)).slice(1));
+  if (oldestReplaced === undefined) return 'behind';
+  if (shared !== undefined) return shared.number + 1n;
+  ctx.log.error({ chainId, oldestBlock: oldestReplaced.toString() }, 'the chain reorganised deeper than the window that is followed');
+  return oldestReplaced;
 }
 
 interface Scan {
@@ -137,7 +157,9 @@ async function completeFinal(ctx: Context, config: ChainConfig, head: Block): Pr
  * logs and no error. What was seen before changes nothing.
  */
 function withOverlap(from: bigint, config: ChainConfig): bigint {
-  const start = from - BigInt(config.confirmations);
+  // Within the most blocks that may be asked for at once, of which at least half are to be new.
+  const overlap = Math.min(config.confirmations, Math.floor(config.maxBlockRange / 2));
+  const start = from - BigInt(overlap);
   const first = BigInt(config.startBlock);
   return start > first ? start : min(first, from);
 }

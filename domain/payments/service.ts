@@ -7,15 +7,14 @@ import type { Address, Bytes32 } from '../../shared/hex.ts';
 import type { AmountUnits } from '../../shared/money.ts';
 import { findRecentCursor, getChain } from '../chain/service.ts';
 import { DONE, later, type WorkResult } from '../outbox/model.ts';
-import { promiseWork } from '../outbox/service.ts';
 import { getStore, isRegisteredMerchant } from '../stores/service.ts';
-import { recordEvent } from '../webhooks/service.ts';
 import { changePayments, requiredConfirmationsOf } from './changePayments.ts';
 import { confirmationsAt, decideAfterRelayFailure, decideExpiry, isPayable, makeSalt } from './decide.ts';
 import { PAYMENT_ERRORS } from './errors.ts';
-import { toEventData, type RelayFailure } from './eventData.ts';
+import type { RelayFailure } from './eventData.ts';
 import type { Payment, PaymentStatus, PaymentTerms } from './model.ts';
-import { findPayment, insertPayment, listPaymentRows, lockPayments } from './store.ts';
+import { saveNewPayment } from './saveNewPayment.ts';
+import { findPayment, listPaymentRows, lockPayments } from './store.ts';
 
 export interface CreatePaymentInput {
   readonly storeId: string;
@@ -61,13 +60,7 @@ export async function createPayment(ctx: Context, input: CreatePaymentInput, als
     updatedAt: now,
     completedAt: null,
   };
-  const data = toEventData(payment, { confirmations: 0, requiredConfirmations: chain.confirmations }, null);
-  await inUnitOfWork(ctx, async (unit) => {
-    await insertPayment(unit.trx, payment);
-    await recordEvent(ctx, unit, { storeId: payment.storeId, type: 'payment.created', paymentId: payment.id, version: payment.version, data });
-    await promiseWork(ctx, unit, [{ queue: 'expire', subjectId: payment.id, runAt: terms.expiresAt }]);
-    await also?.(unit.trx, payment);
-  });
+  await saveNewPayment({ ctx, payment, requiredConfirmations: chain.confirmations, also });
   return payment;
 }
 

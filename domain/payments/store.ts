@@ -71,12 +71,13 @@ function toPayment(row: Row): Payment {
   };
 }
 
-export async function insertPayment(db: Transaction, payment: Payment): Promise<void> {
+export async function insertPayments(db: Transaction, payments: readonly Payment[]): Promise<void> {
   await execute(
     db,
     `INSERT INTO payments (id, store_id, order_id, chain_id, gateway, token, amount, merchant, salt, expires_at, status, version,
-       customer_email, metadata, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-    [
+       customer_email, metadata, created_at, updated_at)
+     VALUES ${payments.map(() => '(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)').join(', ')}`,
+    payments.flatMap((payment) => [
       payment.id,
       payment.storeId,
       payment.orderId,
@@ -93,7 +94,7 @@ export async function insertPayment(db: Transaction, payment: Payment): Promise<
       payment.metadata === null ? null : JSON.stringify(payment.metadata),
       payment.createdAt,
       payment.updatedAt,
-    ],
+    ]),
   );
 }
 

@@ -105,6 +105,8 @@ export interface NewStoreEvent {
   readonly version: number;
   /** As openapi.yaml has it under `webhooks`; no bigints, no dates, nothing undefined. */
   readonly data: Readonly<Record<string, unknown>>;
+  /** The request or job that caused it, when that is not the context's own. */
+  readonly requestId?: string | null;
 }
 
 /** Records one event in the transaction of the change that it tells of. See recordEvents. */
@@ -120,14 +122,14 @@ export async function recordEvent(ctx: Context, unit: UnitOfWork, event: NewStor
 export async function recordEvents(ctx: Context, unit: UnitOfWork, newEvents: readonly NewStoreEvent[]): Promise<void> {
   if (newEvents.length === 0) return;
   const now = ctx.clock.now();
-  const events = newEvents.map((event): StoreEvent => ({ ...event, id: ctx.newId('evt'), requestId: ctx.requestId, createdAt: now }));
+  const events = newEvents.map((event): StoreEvent => ({ requestId: ctx.requestId, ...event, id: ctx.newId('evt'), createdAt: now }));
   const endpoints = await listListeningEndpoints(unit.trx, [...new Set(events.map((event) => event.storeId))]);
   await insertEvents(unit.trx, events);
 
   const deliveries = events.flatMap((event) =>
     endpoints
       .filter((endpoint) => endpoint.storeId === event.storeId && wantsEvent(endpoint, event.type))
-      .map((endpoint) => ({ id: ctx.newId('wd'), endpointId: endpoint.id, eventId: event.id })),
+      .map((endpoint) => ({ id: ctx.newId('wd'), endpointId: endpoint.id, eventId: event.id, requestId: event.requestId })),
   );
   if (deliveries.length === 0) return;
   const runAt = decideFirstAttemptAt({ scheduleSeconds: ctx.config.webhooks.scheduleSeconds, now, random: ctx.random() });
@@ -135,7 +137,7 @@ export async function recordEvents(ctx: Context, unit: UnitOfWork, newEvents: re
   await promiseWork(
     ctx,
     unit,
-    deliveries.map(({ id }) => ({ queue: 'webhook', subjectId: id, runAt })),
+    deliveries.map(({ id, requestId }) => ({ queue: 'webhook', subjectId: id, runAt, requestId })),
   );
 }
 

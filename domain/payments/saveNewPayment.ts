@@ -1,0 +1,68 @@
+import type { Context } from '../../platform/context.ts';
+import { createGroupCommit } from '../../platform/groupCommit.ts';
+import { inUnitOfWork, type AlsoInTransaction } from '../../platform/unitOfWork.ts';
+import { promiseWork } from '../outbox/service.ts';
+import { recordEvents } from '../webhooks/service.ts';
+import { toEventData } from './eventData.ts';
+import type { Payment } from './model.ts';
+import { insertPayments } from './store.ts';
+
+interface NewPayment {
+  /** Of the request: its id goes into the events and jobs. */
+  readonly ctx: Context;
+  readonly payment: Payment;
+  readonly requiredConfirmations: number;
+  readonly also: AlsoInTransaction<Payment> | undefined;
+}
+
+/** Two, so that one gathers while the other commits; more would only make the groups smaller. */
+const LANES = 2;
+/** Keeps a transaction, and with it the wait of those in it, short. */
+const MAX_PAYMENTS = 32;
+
+const savers = new WeakMap<Context['db'], (payment: NewPayment) => Promise<void>>();
+
+/** Saves a payment with its event, its expiry job and what the caller adds, all or nothing; together with others that arrive at the same time. */
+export function saveNewPayment(input: NewPayment): Promise<void> {
+  const { db } = input.ctx;
+  let save = savers.get(db);
+  if (save === undefined) {
+    save = createGroupCommit(saveTogether, { lanes: LANES, maxItems: MAX_PAYMENTS });
+    savers.set(db, save);
+  }
+  return save(input);
+}
+
+async function saveTogether(items: readonly NewPayment[]): Promise<void> {
+  const [first] = items;
+  if (first === undefined) return;
+  await inUnitOfWork(first.ctx, async (unit) => {
+    await insertPayments(
+      unit.trx,
+      items.map(({ payment }) => payment),
+    );
+    await recordEvents(
+      first.ctx,
+      unit,
+      items.map(({ ctx, payment, requiredConfirmations }) => ({
+        storeId: payment.storeId,
+        type: 'payment.created' as const,
+        paymentId: payment.id,
+        version: payment.version,
+        requestId: ctx.requestId,
+        data: toEventData(payment, { confirmations: 0, requiredConfirmations }, null),
+      })),
+    );
+    await promiseWork(
+      first.ctx,
+      unit,
+      items.map(({ ctx, payment }) => ({
+        queue: 'expire' as const,
+        subjectId: payment.id,
+        runAt: payment.terms.expiresAt,
+        requestId: ctx.requestId,
+      })),
+    );
+    for (const { also, payment } of items) await also?.(unit.trx, payment);
+  });
+}

@@ -1,0 +1,243 @@
+import { expect } from 'chai';
+
+import { scanChain } from '../../domain/payments/scanChain.ts';
+import { cancelPayment, getPayment } from '../../domain/payments/service.ts';
+import { confirmTransaction } from '../../domain/relay/confirmTransaction.ts';
+import { sendAttempt } from '../../domain/relay/sendAttempt.ts';
+import { listRelayAttempts, relayPayment } from '../../domain/relay/service.ts';
+import type { Payment } from '../../domain/payments/model.ts';
+import type { Context } from '../../platform/context.ts';
+import { addMs } from '../../shared/clock.ts';
+import { signGasless } from '../support/gasless.ts';
+import { createHarness, type Harness, type TestStore } from '../support/harness.ts';
+import { startOwnChain, type OwnChain } from '../support/ownChain.ts';
+import { readHistory } from '../support/paymentHistory.ts';
+import { atTime } from '../support/varyContext.ts';
+
+const CONFIRMATIONS = 3;
+
+describe('a reorganisation of the chain', () => {
+  let chain: OwnChain;
+  let harness: Harness;
+  let store: TestStore;
+  let chainId: number;
+
+  before(async function () {
+    this.timeout(120_000);
+    chain = await startOwnChain();
+    harness = await createHarness({ config: chain.configure({ confirmations: CONFIRMATIONS, maxBlockRange: 100 }) });
+    store = await harness.createTestStore();
+    chainId = harness.config.chains[0]?.chainId ?? 0;
+  });
+  after(async () => {
+    await harness.close();
+    await chain.close();
+  });
+
+  const createPayment = () => harness.createTestPayment(store, { token: chain.token });
+  const read = (payment: Pick<Payment, 'id'>) => getPayment(harness.ctx, { storeId: store.storeId, paymentId: payment.id });
+  const scan = (ctx: Context = harness.ctx) => scanChain(ctx, chainId);
+
+  it('that takes the event away makes the payment pending, and paying again completes it', async () => {
+    const customer = await chain.createCustomer();
+    const payment = await createPayment();
+    await scan();
+    const goBack = await chain.takeSnapshot();
+    const signed = await chain.pay(customer, payment);
+    await chain.mine();
+    await scan();
+    expect(await read(payment)).to.include({ status: 'processing', txHash: signed.hash });
+
+    await goBack();
+    await chain.mine(2);
+    await scan();
+    expect(await read(payment)).to.deep.include({ status: 'pending', txHash: null, payer: null, position: null });
+
+    await chain.send(signed);
+    await chain.mine(CONFIRMATIONS);
+    await scan();
+    const completed = await read(payment);
+    expect(completed).to.include({ status: 'completed', late: false, txHash: signed.hash });
+    expect(await readHistory(harness.ctx, completed)).to.deep.equal([
+      'payment.created',
+      'payment.processing',
+      'payment.reorged',
+      'payment.processing',
+      'payment.completed',
+    ]);
+  });
+
+  it('that leaves a shorter chain behind takes nothing away until other blocks show', async () => {
+    const customer = await chain.createCustomer();
+    const payment = await createPayment();
+    await scan();
+    const goBack = await chain.takeSnapshot();
+    await chain.mine(2);
+    await chain.pay(customer, payment);
+    await chain.mine();
+    await scan();
+    await goBack();
+    await scan();
+    expect((await read(payment)).status).to.equal('processing');
+    // One other block is enough, though the chain is still shorter than what was scanned.
+    await chain.mine();
+    await scan();
+    expect((await read(payment)).status).to.equal('pending');
+  });
+
+  it('that moves the event to another block is not told, and the new place is kept', async () => {
+    const customer = await chain.createCustomer();
+    const payment = await createPayment();
+    await scan();
+    const goBack = await chain.takeSnapshot();
+    const signed = await chain.pay(customer, payment);
+    await chain.mine();
+    await scan();
+    const first = await read(payment);
+    await goBack();
+    await chain.mine();
+    await chain.send(signed);
+    await chain.mine();
+    await scan();
+    const moved = await read(payment);
+    expect(moved.status).to.equal('processing');
+    expect(moved.position?.blockNumber).to.equal((first.position?.blockNumber ?? 0n) + 1n);
+    expect(moved.position?.blockHash).not.to.equal(first.position?.blockHash);
+    // Its confirmations count from the new block.
+    await chain.mine(CONFIRMATIONS - 2);
+    await scan();
+    expect((await read(payment)).status).to.equal('processing');
+    await chain.mine();
+    await scan();
+    expect(await readHistory(harness.ctx, await read(payment))).to.deep.equal(['payment.created', 'payment.processing', 'payment.completed']);
+  });
+
+  it('deeper than the confirmations takes a completion back, and the payment completes again', async () => {
+    const customer = await chain.createCustomer();
+    const payment = await createPayment();
+    await scan();
+    const goBack = await chain.takeSnapshot();
+    const signed = await chain.pay(customer, payment);
+    await chain.mine(CONFIRMATIONS + 1);
+    await scan();
+    expect((await read(payment)).status).to.equal('completed');
+    await goBack();
+    await chain.mine(CONFIRMATIONS + 2);
+    await scan();
+    expect(await read(payment)).to.deep.include({ status: 'pending', completedAt: null, position: null });
+    await chain.send(signed);
+    await chain.mine(CONFIRMATIONS);
+    await scan();
+    const completed = await read(payment);
+    expect(completed.completedAt).to.be.instanceOf(Date);
+    expect(await readHistory(harness.ctx, completed)).to.deep.equal([
+      'payment.created',
+      'payment.processing',
+      'payment.completed',
+      'payment.reorged',
+      'payment.processing',
+      'payment.completed',
+    ]);
+  });
+
+  it('that takes the event away after the expiry leaves the payment expired', async () => {
+    const customer = await chain.createCustomer();
+    const payment = await createPayment();
+    await scan();
+    const goBack = await chain.takeSnapshot();
+    await chain.pay(customer, payment);
+    await chain.mine();
+    await scan();
+    await goBack();
+    await chain.mine(2);
+    await scan(atTime(harness.ctx, addMs(payment.terms.expiresAt, 2_000)));
+    const expired = await read(payment);
+    expect(expired.status).to.equal('expired');
+    expect(await readHistory(harness.ctx, expired)).to.deep.equal(['payment.created', 'payment.processing', 'payment.reorged']);
+  });
+
+  it('keeps a payment processing while its relay is under way, and the relay pays in the end', async () => {
+    const relayer = await chain.createRelayer();
+    const ctx: Context = { ...harness.ctx, relayers: new Map([[chainId, relayer]]) };
+    const customer = await chain.createCustomer();
+    const payment = await createPayment();
+    await scan();
+    await relayPayment(ctx, await signGasless(ctx, customer, payment));
+    const goBack = await chain.takeSnapshot();
+    const [attempt] = await listRelayAttempts(ctx, { paymentId: payment.id });
+    await sendAttempt(ctx, attempt?.id ?? '');
+    await chain.mine();
+    await scan();
+    const transactionId = (await listRelayAttempts(ctx, { paymentId: payment.id }))[0]?.transactionId ?? '';
+    await confirmTransaction(ctx, transactionId);
+    expect((await listRelayAttempts(ctx, { paymentId: payment.id }))[0]?.status).to.equal('mined');
+
+    await goBack();
+    await chain.mine(2);
+    await scan();
+    expect(await read(payment)).to.deep.include({ status: 'processing', position: null });
+    await confirmTransaction(ctx, transactionId);
+    expect((await listRelayAttempts(ctx, { paymentId: payment.id }))[0]?.status).to.equal('submitted');
+
+    const [signed] = relayer.sent;
+    if (signed === undefined) throw new Error('nothing was sent');
+    await chain.send(signed);
+    await chain.mine(CONFIRMATIONS);
+    await scan();
+    expect(await confirmTransaction(ctx, transactionId)).to.deep.equal({ kind: 'done' });
+    const completed = await read(payment);
+    expect(completed).to.include({ status: 'completed', txHash: signed.hash, relayAttemptId: null });
+    expect(await readHistory(ctx, completed)).to.deep.equal([
+      'payment.created',
+      'payment.processing',
+      'payment.reorged',
+      'payment.completed',
+    ]);
+    expect((await listRelayAttempts(ctx, { paymentId: payment.id })).map(({ status }) => status)).to.deep.equal(['succeeded']);
+    expect(relayer.sent).to.have.length(1);
+  });
+
+  it('never leaves a payment waiting for a relay that has ended', async () => {
+    const relayer = await chain.createRelayer();
+    const ctx: Context = { ...harness.ctx, relayers: new Map([[chainId, relayer]]) };
+    const customer = await chain.createCustomer();
+    const payment = await createPayment();
+    await relayPayment(ctx, await signGasless(ctx, customer, payment));
+    const [attempt] = await listRelayAttempts(ctx, { paymentId: payment.id });
+    await scan();
+    const goBack = await chain.takeSnapshot();
+    await sendAttempt(ctx, attempt?.id ?? '');
+    await chain.mine();
+    await scan();
+    await chain.mine(CONFIRMATIONS);
+    // The relay's follower is ahead of the scanner: it sees the transaction final first.
+    const transactionId = (await listRelayAttempts(ctx, { paymentId: payment.id }))[0]?.transactionId ?? '';
+    await confirmTransaction(ctx, transactionId);
+    await goBack();
+    await chain.mine(CONFIRMATIONS + 2);
+    await scan();
+    await confirmTransaction(ctx, transactionId);
+    const [after] = await listRelayAttempts(ctx, { paymentId: payment.id });
+    const current = await read(payment);
+    if (current.status === 'processing') {
+      expect(current.relayAttemptId).to.equal(after?.id);
+      expect(after?.status).to.equal('submitted');
+    } else expect(current.status).to.equal('pending');
+  });
+
+  it('gives a cancelled payment that was paid all the same back to its store as it was', async () => {
+    const customer = await chain.createCustomer();
+    const payment = await createPayment();
+    await cancelPayment(harness.ctx, { storeId: store.storeId, paymentId: payment.id });
+    await scan();
+    const goBack = await chain.takeSnapshot();
+    await chain.pay(customer, payment);
+    await chain.mine();
+    await scan();
+    expect(await read(payment)).to.include({ status: 'processing', late: true });
+    await goBack();
+    await chain.mine(2);
+    await scan();
+    expect((await read(payment)).status).to.equal('cancelled');
+  });
+});

@@ -1,0 +1,188 @@
+import { createTestClient, createWalletClient, defineChain, encodeFunctionData, http, publicActions, type Hash } from 'viem';
+import { generatePrivateKey, privateKeyToAccount, type PrivateKeyAccount } from 'viem/accounts';
+
+import { deployContracts } from '../../contracts/deploy.ts';
+import { paymentGatewayAbi } from '../../contracts/generated/PaymentGateway.ts';
+import { testTokenAbi } from '../../contracts/generated/TestToken.ts';
+import { startChain } from '../../dev/chain.ts';
+import { DEV_KEYS } from '../../dev/devKeys.ts';
+import type { Payment } from '../../domain/payments/model.ts';
+import type { RelayerPort } from '../../domain/relay/ports.ts';
+import type { Config } from '../../platform/config.ts';
+import type { Address, Hex } from '../../shared/hex.ts';
+
+/** A signed transaction; it can be given to the chain again after a reorganisation took it away. */
+export interface SignedTransaction {
+  readonly hash: Hash;
+  readonly raw: Hex;
+}
+
+/**
+ * A chain of one test file's own, with the contracts on it and no block unless the test mines one: for reorganisations, and for what depends on
+ * exactly when a block appears. Its customers may pay only with `token`.
+ */
+export interface OwnChain {
+  readonly token: Address;
+  /** For HarnessOptions: the only chain of the configuration is this one. */
+  configure(changes?: { readonly confirmations?: number; readonly maxBlockRange?: number }): (config: Config) => Config;
+  mine(blocks?: number): Promise<void>;
+  getHeadNumber(): Promise<bigint>;
+  createCustomer(input?: { readonly approve?: boolean }): Promise<PrivateKeyAccount>;
+  /** Into the mempool: the next block that is mined has it. */
+  pay(customer: PrivateKeyAccount, payment: Payment): Promise<SignedTransaction>;
+  send(signed: SignedTransaction): Promise<void>;
+  /** Everything the customer holds goes elsewhere. Into the mempool. */
+  moveTokensAway(customer: PrivateKeyAccount): Promise<void>;
+  mint(to: Address, amount: bigint): Promise<void>;
+  /** @returns takes back every block mined since, and empties the mempool */
+  takeSnapshot(): Promise<() => Promise<void>>;
+  /** Signs with an account of its own and sends at once; the blocks are the test's. Remembers nothing but what it sent. */
+  createRelayer(): Promise<RelayerPort & { readonly sent: readonly SignedTransaction[] }>;
+  countPayments(paymentId: Payment['id']): Promise<number>;
+  close(): Promise<void>;
+}
+
+/** Far above what anything here needs: no estimate, which could fail where the test wants the transaction to fail. */
+const GAS = 500_000n;
+const FEES = { maxFeePerGas: 10n ** 12n, maxPriorityFeePerGas: 10n ** 9n };
+
+export async function startOwnChain(): Promise<OwnChain> {
+  const anvil = await startChain();
+  try {
+    return await prepare(anvil);
+  } catch (error) {
+    await anvil.close();
+    throw error;
+  }
+}
+
+async function prepare(anvil: Awaited<ReturnType<typeof startChain>>): Promise<OwnChain> {
+  const { rpcUrl, chainId } = anvil;
+  const deployment = await deployContracts({
+    rpcUrl,
+    deployerPrivateKey: DEV_KEYS.deployer,
+    tokens: [{ name: 'Test Dollar', symbol: 'TUSD', decimals: 6 }],
+  });
+  const token = deployment.tokens[0]?.address;
+  if (token === undefined) throw new Error('no token was deployed');
+  const { gateway } = deployment;
+  const transport = http(rpcUrl);
+  const chain = defineChain({
+    id: chainId,
+    name: 'own',
+    nativeCurrency: { name: 'Ether', symbol: 'ETH', decimals: 18 },
+    rpcUrls: { default: { http: [rpcUrl] } },
+  });
+  // Without the cache a block number is never older than the question.
+  const client = createTestClient({ mode: 'anvil', transport, cacheTime: 0 }).extend(publicActions);
+  await client.setAutomine(false);
+
+  const mine = (blocks = 1) => client.mine({ blocks, interval: 0 });
+
+  /** What viem has no action for. */
+  const ask = (method: string, params: readonly unknown[]) =>
+    client.request<{ Method: string; Parameters: readonly unknown[]; ReturnType: unknown }>({ method, params });
+
+  async function createAccount(): Promise<PrivateKeyAccount> {
+    const account = privateKeyToAccount(generatePrivateKey());
+    await client.setBalance({ address: account.address, value: 10n ** 20n });
+    return account;
+  }
+
+  async function sign(account: PrivateKeyAccount, call: { to: Address; data: Hex; gas?: bigint }): Promise<SignedTransaction> {
+    const nonce = await client.getTransactionCount({ address: account.address, blockTag: 'pending' });
+    const raw = await account.signTransaction({ chainId, type: 'eip1559', nonce, gas: GAS, ...FEES, ...call });
+    const wallet = createWalletClient({ account, chain, transport });
+    return { raw, hash: await wallet.sendRawTransaction({ serializedTransaction: raw }) };
+  }
+
+  return {
+    token,
+    configure: (changes = {}) => (config) => {
+      const [first] = config.chains;
+      if (first === undefined) throw new Error('the configuration has no chain');
+      return {
+        ...config,
+        chains: [
+          {
+            ...first,
+            chainId,
+            rpcUrls: [rpcUrl],
+            gateway,
+            forwarder: deployment.forwarder,
+            startBlock: Number(deployment.blockNumber),
+            tokens: [{ address: token, symbol: 'TUSD', decimals: 6, permit: { name: 'Test Dollar', version: '1' } }],
+            ...changes,
+          },
+        ],
+      };
+    },
+    mine,
+    getHeadNumber: () => client.getBlockNumber(),
+    async createCustomer({ approve = true } = {}) {
+      const account = await createAccount();
+      const args = [account.address, 10n ** 12n] as const;
+      await sign(account, { to: token, data: encodeFunctionData({ abi: testTokenAbi, functionName: 'mint', args }) });
+      if (approve) {
+        const allowance = [gateway, 2n ** 256n - 1n] as const;
+        await sign(account, { to: token, data: encodeFunctionData({ abi: testTokenAbi, functionName: 'approve', args: allowance }) });
+      }
+      await mine();
+      return account;
+    },
+    pay(customer, payment) {
+      const terms = { ...payment.terms, expiresAt: Math.floor(payment.terms.expiresAt.getTime() / 1000) };
+      return sign(customer, { to: gateway, data: encodeFunctionData({ abi: paymentGatewayAbi, functionName: 'pay', args: [terms] }) });
+    },
+    async send({ raw }) {
+      await client.sendRawTransaction({ serializedTransaction: raw });
+    },
+    async moveTokensAway(customer) {
+      const balance = await client.readContract({ address: token, abi: testTokenAbi, functionName: 'balanceOf', args: [customer.address] });
+      const args = [privateKeyToAccount(generatePrivateKey()).address, balance] as const;
+      await sign(customer, { to: token, data: encodeFunctionData({ abi: testTokenAbi, functionName: 'transfer', args }) });
+    },
+    async mint(to, amount) {
+      await sign(await createAccount(), { to: token, data: encodeFunctionData({ abi: testTokenAbi, functionName: 'mint', args: [to, amount] }) });
+    },
+    async takeSnapshot() {
+      const id = await client.snapshot();
+      return async () => {
+        await client.revert({ id });
+        await ask('anvil_dropAllTransactions', []);
+        // Going back sets the chain's clock back too.
+        await ask('anvil_setTime', [Math.floor(Date.now() / 1000)]);
+      };
+    },
+    async createRelayer() {
+      const account = await createAccount();
+      const sent: SignedTransaction[] = [];
+      return {
+        id: 'own-relayer',
+        sent,
+        async send({ to, data, gasLimit }) {
+          const signed = await sign(account, { to, data, gas: gasLimit });
+          sent.push(signed);
+          return { kind: 'accepted', transaction: { providerTransactionId: signed.hash, hash: signed.hash, state: 'pending' } };
+        },
+        findSent: () => Promise.resolve(undefined),
+        findTransaction: (id) => {
+          const found = sent.find(({ hash }) => hash === id);
+          return Promise.resolve(found && { providerTransactionId: found.hash, hash: found.hash, state: 'pending' });
+        },
+        getStatus: () => Promise.resolve({ address: account.address, paused: false, pendingTransactions: 0 }),
+      };
+    },
+    async countPayments(paymentId) {
+      const logs = await client.getContractEvents({
+        address: gateway,
+        abi: paymentGatewayAbi,
+        eventName: 'PaymentProcessed',
+        args: { paymentId },
+        fromBlock: deployment.blockNumber,
+      });
+      return logs.length;
+    },
+    close: () => anvil.close(),
+  };
+}

@@ -1,0 +1,92 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import createClient, { type Client } from 'openapi-fetch';
+import type { PrivateKeyAccount } from 'viem/accounts';
+
+import type { components, paths } from '../../api/generated/openapi.ts';
+import type { TypedData } from '../../domain/chain/ports.ts';
+import { signTypedData } from './gasless.ts';
+
+export type PaymentResource = components['schemas']['Payment'];
+
+/** How a store's server talks to the API: through the client generated from openapi.yaml. */
+export interface StoreClient {
+  readonly api: Client<paths>;
+  /** How often each answer was met, `no answer` among them. */
+  readonly answers: ReadonlyMap<string, number>;
+  createPayment(input: { readonly orderId: string; readonly amount: string; readonly token: string }): Promise<PaymentResource>;
+  /** Fetches what is to be signed, signs it as the customer's wallet does, and hands it over. */
+  relay(customer: PrivateKeyAccount, paymentId: string): Promise<components['schemas']['PaymentStatusReply']>;
+}
+
+/**
+ * @param input.patienceMs how long a request is sent again, with the same Idempotency-Key, while there is no answer or one that says "not now"; none when
+ *   absent
+ */
+export function createStoreClient(input: { readonly url: string; readonly apiKey: string; readonly patienceMs?: number }): StoreClient {
+  const { patienceMs = 0 } = input;
+  const answers = new Map<string, number>();
+  const count = (answer: string) => answers.set(answer, (answers.get(answer) ?? 0) + 1);
+
+  async function patientFetch(request: Request): Promise<Response> {
+    const deadline = Date.now() + patienceMs;
+    for (;;) {
+      let problem: unknown;
+      try {
+        const response = await fetch(request.clone());
+        count(String(response.status));
+        const isPassing = response.status >= 500 || response.status === 429 || (response.status === 409 && (await isInFlight(response)));
+        if (!isPassing || Date.now() > deadline) return response;
+      } catch (error) {
+        count('no answer');
+        if (Date.now() > deadline) throw error;
+        problem = error;
+      }
+      await sleep(problem === undefined ? 100 : 50);
+    }
+  }
+
+  const api = createClient<paths>({ baseUrl: `${input.url}/api/v1`, headers: { 'x-api-key': input.apiKey }, fetch: patientFetch });
+
+  return {
+    api,
+    answers,
+    async createPayment(payment) {
+      const { data, error } = await api.POST('/payments', {
+        params: { header: { 'Idempotency-Key': `create-${payment.orderId}` } },
+        body: { ...payment, expiresInSeconds: 900 },
+      });
+      if (data === undefined) throw new Error(`creating ${payment.orderId}: ${JSON.stringify(error)}`);
+      return data;
+    },
+    async relay(customer, paymentId) {
+      const path = { paymentId };
+      const offered = await api.GET('/payments/{paymentId}/gasless', { params: { path, query: { userAddress: customer.address } } });
+      if (offered.data === undefined) throw new Error(`gasless request of ${paymentId}: ${JSON.stringify(offered.error)}`);
+      const { forwardRequest, typedData, permit } = offered.data;
+      const signature = await sign(customer, typedData);
+      const relayed = await api.POST('/payments/{paymentId}/relay', {
+        params: { path, header: { 'Idempotency-Key': `relay-${paymentId}` } },
+        body: {
+          forwardRequest,
+          signature,
+          ...(permit === null
+            ? {}
+            : { permit: { value: permit.value, deadline: permit.deadline, signature: await sign(customer, permit.typedData) } }),
+        },
+      });
+      if (relayed.data === undefined) throw new Error(`relay of ${paymentId}: ${JSON.stringify(relayed.error)}`);
+      return relayed.data;
+    },
+  };
+}
+
+/** PAY_014: the first request with this Idempotency-Key is still being worked on. */
+async function isInFlight(response: Response): Promise<boolean> {
+  const problem = (await response.clone().json()) as { code?: string };
+  return problem.code === 'PAY_014';
+}
+
+/** openapi.yaml leaves the content of typed data open. */
+function sign(account: PrivateKeyAccount, typedData: components['schemas']['TypedData']) {
+  return signTypedData(account, typedData as unknown as TypedData);
+}
