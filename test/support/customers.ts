@@ -56,7 +56,7 @@ export function payFromWallet(harness: Harness, customer: PrivateKeyAccount, pay
         token: token as Address,
         amount: BigInt(amount),
         merchant: merchant as Address,
-        expiresAt: Number(expiresAt),
+        expiresAt,
       },
     ],
     nonce: 1,

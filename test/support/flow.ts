@@ -1,0 +1,190 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect } from 'chai';
+import type { PrivateKeyAccount } from 'viem/accounts';
+
+import { paymentGatewayAbi } from '../../contracts/generated/PaymentGateway.ts';
+import { expirePayment } from '../../domain/payments/service.ts';
+import { selectRows } from '../../platform/db.ts';
+import { asBytes32 } from '../../shared/hex.ts';
+import type { Random } from './createRandom.ts';
+import { createCustomers, payFromWallet } from './customers.ts';
+import type { Harness, TestStore } from './harness.ts';
+import type { PaymentResource, StoreClient } from './storeClient.ts';
+import { startStoreServer, type StoreServer } from './storeServer.ts';
+import { waitUntil } from './waitUntil.ts';
+
+const AMOUNT = 1_500_000n;
+
+/** Many payments on their way at once, half of them paid directly and half gasless, and what must be true of them in the end. */
+export interface Flow {
+  readonly storeServer: StoreServer;
+  /** Creates payments and pays them, a few at a time. Resolves when each is handed to the chain or the relayer. */
+  run(client: StoreClient, options: { readonly atOnce: number; readonly pauseMs: () => number }): Promise<void>;
+  /** Resolves when nothing is left to do. @throws Error saying what hangs where */
+  waitForEnd(timeoutMs: number): Promise<void>;
+  /** Every paid payment completed exactly once, whoever is asked: the chain, the database, the store, the relayer. */
+  expectExactlyOnce(): Promise<void>;
+  close(): Promise<void>;
+}
+
+interface Customer {
+  readonly account: PrivateKeyAccount;
+  readonly isGasless: boolean;
+}
+
+export async function prepareFlow(harness: Harness, store: TestStore, client: StoreClient, count: number): Promise<Flow> {
+  const storeServer = await startStoreServer();
+  const endpoint = await client.api.POST('/webhook-endpoints', { body: { url: storeServer.url } });
+  if (endpoint.data === undefined) throw new Error(`registering the endpoint: ${JSON.stringify(endpoint.error)}`);
+  storeServer.trust(endpoint.data.secret);
+  const token = harness.tokens.TUSD;
+  const direct = await createCustomers(harness, { count: Math.floor(count / 2), token, gasless: false });
+  const gasless = await createCustomers(harness, { count: count - direct.length, token, gasless: true });
+  const customers: Customer[] = gasless.flatMap((account, index) => {
+    const partner = direct[index];
+    return [...(partner === undefined ? [] : [{ account: partner, isGasless: false }]), { account, isGasless: true }];
+  });
+  const sentBefore = harness.stack.simulator.transactions().length;
+  const payments: PaymentResource[] = [];
+
+  async function payOne(customer: Customer, index: number, payer: StoreClient): Promise<void> {
+    const payment = await payer.createPayment({ orderId: `order-${index}`, amount: String(AMOUNT), token });
+    payments.push(payment);
+    if (customer.isGasless) await payer.relay(customer.account, payment.paymentId);
+    else await payFromWallet(harness, customer.account, payment);
+  }
+
+  return {
+    storeServer,
+    async run(payer, { atOnce, pauseMs }) {
+      const waiting = customers.entries();
+      const lanes = Array.from({ length: atOnce }, async () => {
+        for (const [index, customer] of waiting) {
+          await payOne(customer, index, payer);
+          await sleep(pauseMs());
+        }
+      });
+      await Promise.all(lanes);
+    },
+    async waitForEnd(timeoutMs) {
+      try {
+        await waitUntil(async () => (await findUnfinished(harness)).length === 0, { timeoutMs, everyMs: 250, what: 'the end of all work' });
+      } catch (error) {
+        throw new Error(`unfinished after ${timeoutMs} ms:\n${(await findUnfinished(harness)).slice(0, 20).join('\n')}`, { cause: error });
+      }
+    },
+    async expectExactlyOnce() {
+      expect(payments, 'payments that the client knows of').to.have.length(count);
+      await expectCompletedOnce(harness, payments);
+      await expectPaidOnceOnChain(harness, store, payments);
+      await expectToldOnce(harness, storeServer, count);
+      await expectRelayedOnce(harness, { attempts: gasless.length, sentBefore });
+      await expectNothingLeft(harness, payments);
+    },
+    close: () => storeServer.close(),
+  };
+}
+
+/** Everything that is still under way, in words. Expiry promises of completed payments are not: they wait for their date and then do nothing. */
+async function findUnfinished({ ctx }: Harness): Promise<string[]> {
+  const payments = await selectRows<{ id: string; status: string }>(ctx.db, "SELECT id, status FROM payments WHERE status <> 'completed'");
+  const deliveries = await selectRows<{ id: string; status: string; attempts: number }>(
+    ctx.db,
+    "SELECT id, status, attempts FROM webhook_deliveries WHERE status <> 'succeeded'",
+  );
+  const attempts = await selectRows<{ id: string; status: string; error_code: string | null }>(
+    ctx.db,
+    "SELECT id, status, error_code FROM relay_attempts WHERE status <> 'succeeded'",
+  );
+  const rows = await selectRows<{ queue: string; subject_id: string; generation: number }>(
+    ctx.db,
+    "SELECT queue, subject_id, generation FROM outbox WHERE queue <> 'expire'",
+  );
+  return [
+    ...payments.map(({ id, status }) => `payment ${id} is ${status}`),
+    ...attempts.map(({ id, status, error_code }) => `relay attempt ${id} is ${status} (${error_code ?? 'no error'})`),
+    ...deliveries.map(({ id, status, attempts: made }) => `delivery ${id} is ${status} after ${made} attempts`),
+    ...rows.map(({ queue, subject_id, generation }) => `outbox: ${queue} ${subject_id}, generation ${generation}`),
+  ];
+}
+
+async function expectCompletedOnce({ ctx }: Harness, payments: readonly PaymentResource[]): Promise<void> {
+  const rows = await selectRows<{ id: string; order_id: string; version: number; late: number; relay_attempt_id: string | null }>(
+    ctx.db,
+    'SELECT id, order_id, version, late, relay_attempt_id FROM payments',
+  );
+  expect(rows.map(({ id }) => id).sort(), 'one payment for each order').to.deep.equal(payments.map(({ paymentId }) => paymentId).sort());
+  expect(new Set(rows.map((row) => row.order_id)).size).to.equal(rows.length);
+  for (const { id, version, late, relay_attempt_id } of rows) {
+    expect({ version, late, relay_attempt_id }, id).to.deep.equal({ version: 3, late: 0, relay_attempt_id: null });
+  }
+  const events = await selectRows<{ payment_id: string; kinds: string }>(
+    ctx.db,
+    "SELECT payment_id, GROUP_CONCAT(CONCAT(version, ':', type) ORDER BY version, id) AS kinds FROM events GROUP BY payment_id",
+  );
+  expect(events).to.have.length(rows.length);
+  for (const { payment_id, kinds } of events) {
+    expect(kinds, payment_id).to.equal('1:payment.created,2:payment.processing,3:payment.completed');
+  }
+}
+
+async function expectPaidOnceOnChain(harness: Harness, store: TestStore, payments: readonly PaymentResource[]): Promise<void> {
+  const { deployment } = harness.stack;
+  const logs = await harness.chain.publicClient.getContractEvents({
+    address: deployment.gateway,
+    abi: paymentGatewayAbi,
+    eventName: 'PaymentProcessed',
+    fromBlock: deployment.blockNumber,
+  });
+  const timesPaid = new Map<string, number>();
+  for (const { args } of logs) timesPaid.set(String(args.paymentId), (timesPaid.get(String(args.paymentId)) ?? 0) + 1);
+  for (const { paymentId } of payments) expect(timesPaid.get(paymentId), `PaymentProcessed of ${paymentId}`).to.equal(1);
+  const received = await harness.chain.balanceOf(harness.tokens.TUSD, store.payoutAddress);
+  expect(received, 'what the merchant holds').to.equal(AMOUNT * BigInt(payments.length));
+}
+
+async function expectToldOnce({ ctx }: Harness, storeServer: StoreServer, count: number): Promise<void> {
+  expect(storeServer.refused).to.deep.equal([]);
+  const events = await selectRows<{ id: string }>(ctx.db, 'SELECT id FROM events');
+  const bodies = new Map<string, Set<string>>();
+  const told = new Map<string, Set<string>>();
+  for (const { id, type, paymentId, body } of storeServer.received) {
+    bodies.set(id, (bodies.get(id) ?? new Set()).add(body));
+    const change = `${paymentId} ${type}`;
+    told.set(change, (told.get(change) ?? new Set()).add(id));
+  }
+  expect([...bodies.keys()].sort(), 'event ids that the store has seen').to.deep.equal(events.map(({ id }) => id).sort());
+  for (const [id, different] of bodies) expect(different.size, `bodies of ${id}`).to.equal(1);
+  expect(told.size, 'kinds of events, over all payments').to.equal(count * 3);
+  for (const [change, ids] of told) expect(ids.size, `event ids of ${change}`).to.equal(1);
+}
+
+async function expectRelayedOnce({ ctx, stack }: Harness, expected: { attempts: number; sentBefore: number }): Promise<void> {
+  const [attempts] = await selectRows<{ count: string; payments: string }>(
+    ctx.db,
+    'SELECT COUNT(*) AS count, COUNT(DISTINCT payment_id) AS payments FROM relay_attempts',
+  );
+  expect([Number(attempts?.count), Number(attempts?.payments)]).to.deep.equal([expected.attempts, expected.attempts]);
+  const sent = new Map<string, number>();
+  for (const { shown } of stack.simulator.transactions().slice(expected.sentBefore)) {
+    const call = `${String(shown.to)} ${String(shown.data)}`;
+    sent.set(call, (sent.get(call) ?? 0) + 1);
+  }
+  expect([...sent.values()].filter((times) => times !== 1), 'calls that the relayer was given more than once').to.deep.equal([]);
+  expect(sent.size, 'calls that the relayer was given').to.equal(expected.attempts);
+}
+
+/** What remains are expiry promises. Working on them, at their date or at any other, changes nothing. */
+async function expectNothingLeft({ ctx }: Harness, payments: readonly PaymentResource[]): Promise<void> {
+  const rows = await selectRows<{ queue: string; subject_id: string }>(ctx.db, 'SELECT queue, subject_id FROM outbox');
+  expect(new Set(rows.map(({ queue }) => queue))).to.deep.equal(new Set(['expire']));
+  expect(rows.map(({ subject_id }) => subject_id).sort()).to.deep.equal(payments.map(({ paymentId }) => paymentId).sort());
+  for (const { subject_id } of rows) expect(await expirePayment(ctx, asBytes32(subject_id))).to.deep.equal({ kind: 'done' });
+  const [changed] = await selectRows<{ count: string }>(ctx.db, "SELECT COUNT(*) AS count FROM payments WHERE status <> 'completed' OR version <> 3");
+  expect(Number(changed?.count)).to.equal(0);
+}
+
+/** A pause of random length, for `run`. */
+export function randomPause(random: Random, fromMs: number, toMs: number): () => number {
+  return () => random.between(fromMs, toMs);
+}
