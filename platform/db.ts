@@ -64,10 +64,15 @@ export async function migrate(db: Database): Promise<void> {
  * Runs `work` in one READ COMMITTED transaction, and again when the database asks for it. `work` may therefore run several times: everything it
  * does must be in the transaction.
  */
-export async function inTransaction<T>(db: Database, work: (trx: Transaction) => Promise<T>): Promise<T> {
+export function inTransaction<T>(db: Database, work: (trx: Transaction) => Promise<T>): Promise<T> {
+  return withRetries(() => db.transaction(work));
+}
+
+/** For a single statement outside of any transaction, or a whole transaction: runs it again after a deadlock and the like. */
+export async function withRetries<T>(work: () => Promise<T>): Promise<T> {
   for (let tried = 1; ; tried++) {
     try {
-      return await db.transaction(work);
+      return await work();
     } catch (error) {
       if (tried >= TRANSACTION_TRIES || !isRetryable(error)) throw error;
       // A little disorder, or the same two would meet again.

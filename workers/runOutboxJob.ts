@@ -4,6 +4,8 @@ import { z } from 'zod';
 import { OUTBOX_QUEUES, type OutboxQueue } from '../domain/outbox/model.ts';
 import { deleteOutboxRow, findOutboxRow, postponeOutboxRow } from '../domain/outbox/store.ts';
 import { forRequest, type Context } from '../platform/context.ts';
+import { withRetries } from '../platform/db.ts';
+import { addMs } from '../shared/clock.ts';
 import { OUTBOX_QUEUE_RULES } from './queues.ts';
 
 const payloadSchema = z.strictObject({
@@ -27,20 +29,22 @@ export async function runOutboxJob(ctx: Context, queue: OutboxQueue, job: Job, t
   const own = { outboxId, generation };
   const jobCtx = withJob(forRequest(ctx, requestId), { queue, jobId: job.id, subjectId });
 
+  const postpone = (until: Date) => withRetries(() => postponeOutboxRow(ctx.db, own, until, ctx.config.outboxRedriveMs));
+
   const row = await findOutboxRow(ctx.db, outboxId);
   if (row === undefined || row.generation > generation) return 'superseded';
 
   const result = await OUTBOX_QUEUE_RULES[queue].work(jobCtx, subjectId);
   switch (result.kind) {
     case 'done':
-      await deleteOutboxRow(ctx.db, own);
+      await withRetries(() => deleteOutboxRow(ctx.db, own));
       return 'done';
     case 'later':
-      if (!(await postponeOutboxRow(ctx.db, own, result.at, ctx.config.outboxRedriveMs))) return 'superseded';
+      if (!(await postpone(result.at))) return 'superseded';
       await job.moveToDelayed(result.at.getTime(), token);
       throw new DelayedError();
     case 'hold':
-      await postponeOutboxRow(ctx.db, own, new Date(ctx.clock.now().getTime() + result.forMs), ctx.config.outboxRedriveMs);
+      await postpone(addMs(ctx.clock.now(), result.forMs));
       await worker().rateLimit(result.forMs);
       throw Worker.RateLimitError();
   }

@@ -30,14 +30,16 @@ export interface NewOutboxRow {
   readonly runAt: Date;
 }
 
-/** An open row for the same queue and subject stays as it is: the work is promised already. */
+/**
+ * An open row for the same queue and subject becomes the new promise, of the next generation: a job that is just ending the old one must not delete it.
+ */
 export async function insertOutboxRows(db: Transaction, rows: readonly NewOutboxRow[], now: Date): Promise<void> {
   if (rows.length === 0) return;
   const values = rows.map(() => '(?, ?, ?, ?, ?, ?, 0, ?)').join(', ');
   await execute(
     db,
     `INSERT INTO outbox (id, queue, subject_id, request_id, run_at, publish_at, generation, created_at) VALUES ${values}
-     ON DUPLICATE KEY UPDATE subject_id = subject_id`,
+     ON DUPLICATE KEY UPDATE generation = generation + 1, run_at = VALUES(run_at), publish_at = VALUES(publish_at)`,
     rows.flatMap((row) => [row.id, row.queue, row.subjectId, row.requestId, row.runAt, now, now]),
   );
 }

@@ -36,6 +36,7 @@ export const EVENT_TYPE_OF_TRANSITION: Readonly<Record<PaymentTransitionEvent, E
   eventRemoved: 'payment.reorged',
   eventRemovedInFlight: 'payment.reorged',
   eventRemovedLate: 'payment.reorged',
+  eventRemovedCancelled: 'payment.reorged',
   expire: 'payment.expired',
   cancel: 'payment.cancelled',
 };
@@ -47,9 +48,14 @@ export function decideAfterRelayFailure(payment: Payment, now: Date): 'relayFail
 }
 
 /** A reorganisation took the event away: where does that leave the payment? */
-export function decideAfterRemoval(payment: Payment, now: Date): 'eventRemoved' | 'eventRemovedInFlight' | 'eventRemovedLate' {
+export function decideAfterRemoval(
+  payment: Payment,
+  now: Date,
+): 'eventRemoved' | 'eventRemovedInFlight' | 'eventRemovedLate' | 'eventRemovedCancelled' {
   if (payment.status === 'processing' && payment.relayAttemptId !== null) return 'eventRemovedInFlight';
-  return isPayable(payment, now) ? 'eventRemoved' : 'eventRemovedLate';
+  if (!isPayable(payment, now)) return 'eventRemovedLate';
+  // Late although its time is not over: its store had taken it back, and does not want it open again.
+  return payment.late ? 'eventRemovedCancelled' : 'eventRemoved';
 }
 
 /** The id commits to the terms, so a difference means that the contract or our reading of it is wrong. */

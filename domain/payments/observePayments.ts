@@ -69,7 +69,7 @@ export async function withdrawPayments(ctx: Context, unit: UnitOfWork, paymentId
       return {
         payment,
         transitions: [transition],
-        facts: { position: null, completedAt: null, ...(inFlight ? {} : { txHash: null, payer: null, relayAttemptId: null }) },
+        facts: { position: null, completedAt: null, late: false, ...(inFlight ? {} : { txHash: null, payer: null, relayAttemptId: null }) },
       };
     });
   await changePayments(ctx, unit, changes);

@@ -105,12 +105,13 @@ async function followMined(ctx: Context, transaction: RelayTransaction, receipt:
     const mined = attempt.status === 'mined' ? attempt : await changeAttempt(ctx, unit, attempt, 'mined');
     if (!isFinal) return;
     if (paidIds.has(attempt.paymentId)) {
-      await changeAttempt(ctx, unit, mined, 'succeeded');
+      // Not before the scanner has come to the same end: were the block taken away in between, nobody would be left to follow the transaction.
+      if (payment.status === 'completed') await changeAttempt(ctx, unit, mined, 'succeeded');
       return;
     }
     await fail(ctx, unit, mined, payment, explainUnpaid(payment, receipt));
   });
-  return isFinal ? DONE : later(decideNextLook(ctx.clock.now(), blockTimeOf(ctx, transaction)));
+  return lookAgainWhileOpen(ctx, transaction);
 }
 
 function explainUnpaid(payment: Payment, receipt: Receipt): RelayFailure {
@@ -153,8 +154,12 @@ async function followUnmined(ctx: Context, transaction: RelayTransaction, provid
       }
     });
   }
-  const open = (await listAttemptsOfTransaction(ctx.db, transaction.id)).some((attempt) => !hasEnded(attempt));
-  return open ? later(decideNextLook(now, blockTimeOf(ctx, transaction))) : DONE;
+  return lookAgainWhileOpen(ctx, transaction);
+}
+
+async function lookAgainWhileOpen(ctx: Context, transaction: RelayTransaction): Promise<WorkResult> {
+  const isOpen = (await listAttemptsOfTransaction(ctx.db, transaction.id)).some((attempt) => !hasEnded(attempt));
+  return isOpen ? later(decideNextLook(ctx.clock.now(), blockTimeOf(ctx, transaction))) : DONE;
 }
 
 /**

@@ -72,10 +72,11 @@ describe('a reorganisation of the chain', () => {
     const payment = await createPayment();
     await scan();
     const goBack = await chain.takeSnapshot();
-    await chain.mine(2);
-    await chain.pay(customer, payment);
-    await chain.mine();
-    await scan();
+    for (const step of [() => chain.mine(), () => chain.mine(), () => chain.pay(customer, payment), () => chain.mine()]) {
+      await step();
+      await scan();
+    }
+    expect((await read(payment)).status).to.equal('processing');
     await goBack();
     await scan();
     expect((await read(payment)).status).to.equal('processing');
@@ -217,15 +218,20 @@ describe('a reorganisation of the chain', () => {
     await chain.mine(CONFIRMATIONS + 2);
     await scan();
     await confirmTransaction(ctx, transactionId);
-    const [after] = await listRelayAttempts(ctx, { paymentId: payment.id });
-    const current = await read(payment);
-    if (current.status === 'processing') {
-      expect(current.relayAttemptId).to.equal(after?.id);
-      expect(after?.status).to.equal('submitted');
-    } else expect(current.status).to.equal('pending');
+    expect(await read(payment)).to.include({ status: 'processing', relayAttemptId: attempt?.id });
+    expect((await listRelayAttempts(ctx, { paymentId: payment.id }))[0]?.status).to.equal('submitted');
+
+    const [signed] = relayer.sent;
+    if (signed === undefined) throw new Error('nothing was sent');
+    await chain.send(signed);
+    await chain.mine(CONFIRMATIONS);
+    await scan();
+    await confirmTransaction(ctx, transactionId);
+    expect((await read(payment)).status).to.equal('completed');
+    expect((await listRelayAttempts(ctx, { paymentId: payment.id }))[0]?.status).to.equal('succeeded');
   });
 
-  it('gives a cancelled payment that was paid all the same back to its store as it was', async () => {
+  it('that takes the event of a cancelled payment away leaves it cancelled', async () => {
     const customer = await chain.createCustomer();
     const payment = await createPayment();
     await cancelPayment(harness.ctx, { storeId: store.storeId, paymentId: payment.id });
@@ -238,6 +244,13 @@ describe('a reorganisation of the chain', () => {
     await goBack();
     await chain.mine(2);
     await scan();
-    expect((await read(payment)).status).to.equal('cancelled');
+    const cancelled = await read(payment);
+    expect(cancelled).to.include({ status: 'cancelled', late: false });
+    expect(await readHistory(harness.ctx, cancelled)).to.deep.equal([
+      'payment.created',
+      'payment.cancelled',
+      'payment.processing',
+      'payment.reorged',
+    ]);
   });
 });

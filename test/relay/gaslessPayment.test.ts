@@ -34,8 +34,10 @@ describe('a gasless payment', () => {
       expect(await sendAttempt(ctx, attempt!.id)).to.deep.equal({ kind: 'done' });
       const [sent] = await listRelayAttempts(ctx, { paymentId: payment.id });
       expect(sent).to.include({ status: 'submitted' });
-      await waitUntil(async () => (await confirmTransaction(ctx, sent!.transactionId!)).kind === 'done');
-      await scanChain(ctx, payment.chainId);
+      await waitUntil(async () => {
+        await scanChain(ctx, payment.chainId);
+        return (await confirmTransaction(ctx, sent!.transactionId!)).kind === 'done';
+      });
 
       const completed = await getPayment(ctx, { storeId: store.storeId, paymentId: payment.id });
       expect(completed).to.include({ status: 'completed', payer: customer.address, txHash: sent!.txHash });

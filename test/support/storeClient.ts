@@ -41,7 +41,7 @@ export function createStoreClient(input: { readonly url: string; readonly apiKey
         if (Date.now() > deadline) throw error;
         problem = error;
       }
-      await sleep(problem === undefined ? 100 : 50);
+      await sleep(problem === undefined ? 100 : 200);
     }
   }
 

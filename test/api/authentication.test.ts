@@ -1,0 +1,111 @@
+import { expect } from 'chai';
+
+import { authenticate } from '../../api/middleware/authenticate.ts';
+import type { Request, Response } from '../../api/request.ts';
+import { issueApiKey, revokeApiKey } from '../../domain/stores/service.ts';
+import { AppError } from '../../shared/errors.ts';
+import { readProblem, startTestApi, type TestApi } from './startTestApi.ts';
+
+describe('authentication', () => {
+  let api: TestApi;
+  before(async () => {
+    api = await startTestApi();
+  });
+  after(() => api.close());
+
+  const ask = (apiKey: string | null) => api.call('/tokens', { store: null, headers: apiKey === null ? {} : { 'x-api-key': apiKey } });
+
+  const OPERATIONS: readonly [string, string][] = [
+    ['GET', '/payments'],
+    ['POST', '/payments'],
+    ['GET', `/payments/0x${'0'.repeat(64)}`],
+    ['GET', `/payments/0x${'0'.repeat(64)}/status`],
+    ['POST', `/payments/0x${'0'.repeat(64)}/cancel`],
+    ['GET', `/payments/0x${'0'.repeat(64)}/gasless`],
+    ['POST', `/payments/0x${'0'.repeat(64)}/relay`],
+    ['GET', '/tokens'],
+    ['GET', '/webhook-endpoints'],
+    ['POST', '/webhook-endpoints'],
+    ['DELETE', '/webhook-endpoints/we_00000000000000000000000000'],
+  ];
+  for (const [method, path] of OPERATIONS) {
+    it(`${method} ${path.replace(/0{9,}/, '0…')} needs a key`, async () => {
+      const response = await api.call(path, { method, store: null });
+      expect(response.headers.get('www-authenticate')).to.match(/^ApiKey /);
+      const problem = await readProblem(response);
+      expect([problem.status, problem.code]).to.deep.equal([401, 'PAY_010']);
+    });
+  }
+
+  for (const [name, key] of [
+    ['an unknown key', `sk_test_${'A'.repeat(32)}`],
+    ['a malformed key', 'letmein'],
+    ['an empty key', ''],
+    ['SQL', "' OR 1=1 --"],
+  ] as const) {
+    it(`refuses ${name} and does not repeat it`, async () => {
+      const response = await ask(key);
+      const text = await response.clone().text();
+      expect((await readProblem(response)).code).to.equal('PAY_010');
+      if (key !== '') expect(text).not.to.include(key);
+    });
+  }
+
+  it('refuses a valid key in another letter case', async () => {
+    expect((await ask(api.store.apiKey.toUpperCase().replace('SK_TEST_', 'sk_test_'))).status).to.equal(401);
+  });
+
+  it('refuses a key in the query or as a bearer token', async () => {
+    expect((await api.call(`/tokens?x-api-key=${api.store.apiKey}`, { store: null })).status).to.equal(401);
+    expect((await api.call('/tokens', { store: null, headers: { authorization: `Bearer ${api.store.apiKey}` } })).status).to.equal(401);
+  });
+
+  it('refuses a revoked key at once in the process that revoked it', async () => {
+    const { id, key } = await issueApiKey(api.ctx, { storeId: api.store.storeId, role: 'store', environment: 'live' });
+    expect((await ask(key)).status).to.equal(200);
+    await revokeApiKey(api.ctx, { apiKeyId: id });
+    expect((await ask(key)).status).to.equal(401);
+  });
+
+  it('admits a key of each role to store operations', async () => {
+    for (const role of ['store', 'support', 'admin', 'super_admin'] as const) {
+      const { key } = await issueApiKey(api.ctx, { storeId: api.store.storeId, role, environment: 'test' });
+      expect([role, (await ask(key)).status]).to.deep.equal([role, 200]);
+    }
+  });
+
+  it('answers PAY_011 to a role that is not on the list', async () => {
+    const failures = { refuseWhenTooMany: () => Promise.resolve(), count: () => Promise.resolve() };
+    const middleware = authenticate(api.ctx, { roles: ['admin'], failures });
+    const req = { headers: { 'x-api-key': api.store.apiKey } } as unknown as Request;
+    const error = await Promise.resolve()
+      .then(() => middleware(req, {} as Response, () => undefined))
+      .catch((thrown: unknown) => thrown);
+    expect(error).to.be.instanceOf(AppError).and.to.include({ code: 'PAY_011' });
+    expect(req.identity).to.equal(undefined);
+  });
+
+  it('does not ask the database about keys from an address that has sent a hundred wrong ones, and still serves valid keys in use', async () => {
+    const guessed = await startTestApi({ env: { MSQPAY_TRUSTED_PROXIES: '1' } });
+    try {
+      const from = (address: string, apiKey: string) =>
+        guessed.call('/tokens', { store: null, headers: { 'x-api-key': apiKey, 'x-forwarded-for': address } });
+      expect((await from('203.0.113.9', guessed.store.apiKey)).status).to.equal(200);
+      const statuses: number[] = [];
+      for (let i = 0; i < 105; i++) statuses.push((await from('203.0.113.9', `sk_test_${String(i).padStart(32, '0')}`)).status);
+      expect(statuses.slice(0, 100)).to.deep.equal(Array<number>(100).fill(401));
+      expect(statuses.slice(100)).to.deep.equal(Array<number>(5).fill(429));
+
+      const refused = await from('203.0.113.9', `sk_test_${'z'.repeat(32)}`);
+      expect(Number(refused.headers.get('retry-after'))).to.be.within(1, 60);
+      expect((await readProblem(refused)).code).to.equal('PAY_012');
+
+      const { key: fresh } = await issueApiKey(guessed.ctx, { storeId: guessed.store.storeId, role: 'store', environment: 'test' });
+      expect((await from('203.0.113.9', fresh)).status, 'a right guess from there gains nothing').to.equal(429);
+      expect((await from('203.0.113.9', guessed.store.apiKey)).status, 'a key in use').to.equal(200);
+      expect((await from('203.0.113.10', fresh)).status, 'another address').to.equal(200);
+    } finally {
+      await guessed.close();
+    }
+  });
+});

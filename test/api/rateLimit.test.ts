@@ -1,0 +1,116 @@
+import { expect } from 'chai';
+import type { Options } from 'express-rate-limit';
+
+import { createRedisRateLimitStore } from '../../api/middleware/redisRateLimitStore.ts';
+import { startServer } from '../../api/startServer.ts';
+import { createRedis } from '../../platform/redis.ts';
+import { readProblem, startTestApi, type TestApi } from './startTestApi.ts';
+
+describe('rate limit', () => {
+  let api: TestApi;
+  beforeEach(async () => {
+    api = await startTestApi({ env: { MSQPAY_RATE_LIMIT_PER_MINUTE: '10' } });
+  });
+  afterEach(() => api.close());
+
+  it('tells what is left in RateLimit and RateLimit-Policy, and answers 429 PAY_012 with Retry-After beyond', async () => {
+    for (let i = 1; i <= 10; i++) {
+      const answer = await api.call('/tokens');
+      expect(answer.status).to.equal(200);
+      expect(answer.headers.get('ratelimit')).to.match(new RegExp(`^"api-key"; r=${10 - i}; t=\\d+$`));
+      expect(answer.headers.get('ratelimit-policy')).to.match(/^"api-key"; q=10; w=60; pk=:/);
+    }
+    const refused = await api.call('/tokens');
+    expect(Number(refused.headers.get('retry-after'))).to.be.within(1, 60);
+    const problem = await readProblem(refused);
+    expect([problem.status, problem.code]).to.deep.equal([429, 'PAY_012']);
+  });
+
+  it('lets exactly the limit through when all come at once, to two processes', async () => {
+    const second = await startServer(api.ctx, []);
+    try {
+      const answers = await Promise.all(
+        Array.from({ length: 40 }, (_, i) => api.call(i % 2 === 0 ? '/tokens' : `${second.url}/api/v1/tokens`)),
+      );
+      expect(answers.filter((answer) => answer.status === 200)).to.have.length(10);
+      expect(answers.filter((answer) => answer.status === 429)).to.have.length(30);
+    } finally {
+      await second.stop();
+    }
+  });
+
+  it('counts each key by itself', async () => {
+    const other = await api.createTestStore();
+    for (let i = 0; i < 11; i++) await api.call('/tokens');
+    expect((await api.call('/tokens')).status).to.equal(429);
+    expect((await api.call('/tokens', { store: other })).status).to.equal(200);
+  });
+
+  it('counts no health checks', async () => {
+    for (let i = 0; i < 15; i++) expect((await api.call('/healthz')).status).to.equal(200);
+    expect((await api.call('/tokens')).headers.get('ratelimit')).to.include('r=9;');
+  });
+});
+
+describe('rate limit without Redis', () => {
+  it('lets requests through, soon, whether Redis refuses or keeps silent', async () => {
+    const api = await startTestApi({ env: { MSQPAY_RATE_LIMIT_PER_MINUTE: '1' } });
+    const gone = createRedis('redis://127.0.0.1:1', 'command');
+    gone.on('error', () => undefined);
+    const silent = Object.create(api.ctx.redis, { evalsha: { value: () => new Promise(() => undefined) } }) as typeof api.ctx.redis;
+    try {
+      for (const redis of [gone, silent]) {
+        const server = await startServer({ ...api.ctx, redis }, []);
+        try {
+          const startedAt = performance.now();
+          for (let i = 0; i < 5; i++) expect((await api.call(`${server.url}/api/v1/tokens`)).status).to.equal(200);
+          expect(performance.now() - startedAt).to.be.below(1_500);
+        } finally {
+          await server.stop();
+        }
+      }
+    } finally {
+      gone.disconnect();
+      await api.close();
+    }
+  });
+});
+
+describe('createRedisRateLimitStore', () => {
+  let api: TestApi;
+  before(async () => {
+    api = await startTestApi();
+  });
+  after(() => api.close());
+
+  const newStore = (windowMs: number) => {
+    const store = createRedisRateLimitStore(api.ctx, `t${Math.random()}:`);
+    store.init?.({ windowMs } as Options);
+    return store;
+  };
+
+  it('gives each of many requests at once a place of its own in the row', async () => {
+    const store = newStore(60_000);
+    const counts = await Promise.all(Array.from({ length: 100 }, (_, i) => store.increment(i % 2 === 0 ? 'a' : 'b')));
+    const ofA = counts.filter((_, i) => i % 2 === 0).map((info) => info.totalHits);
+    expect(ofA).to.deep.equal(Array.from({ length: 50 }, (_, i) => i + 1));
+    expect((await store.get?.('b'))?.totalHits).to.equal(50);
+  });
+
+  it('begins anew when the window is over, and leaves no counter behind for ever', async () => {
+    const store = newStore(300);
+    await store.increment('a');
+    const { resetTime } = await store.increment('a');
+    expect(resetTime?.getTime()).to.be.within(Date.now(), Date.now() + 300);
+    await new Promise((resolve) => setTimeout(resolve, 350));
+    expect(await store.get?.('a')).to.equal(undefined);
+    expect((await store.increment('a')).totalHits).to.equal(1);
+  });
+
+  it('counts on after Redis forgot its scripts', async () => {
+    const store = newStore(60_000);
+    await store.increment('a');
+    await api.ctx.redis.script('FLUSH');
+    expect((await store.increment('a')).totalHits).to.equal(2);
+  });
+});

@@ -1,0 +1,98 @@
+import { expect } from 'chai';
+
+import { updateCursor } from '../../domain/chain/store.ts';
+import { scanChain } from '../../domain/payments/scanChain.ts';
+import { expirePayment, getPayment } from '../../domain/payments/service.ts';
+import { sweepOverduePayments } from '../../domain/payments/sweepOverduePayments.ts';
+import type { Payment } from '../../domain/payments/model.ts';
+import { inTransaction } from '../../platform/db.ts';
+import { addMs } from '../../shared/clock.ts';
+import { createHarness, type Harness, type TestStore } from '../support/harness.ts';
+import { readHistory } from '../support/paymentHistory.ts';
+import { atTime } from '../support/varyContext.ts';
+
+const DONE = { kind: 'done' };
+
+describe('a payment that nobody pays', () => {
+  let harness: Harness;
+  let store: TestStore;
+
+  before(async function () {
+    this.timeout(120_000);
+    harness = await createHarness();
+    store = await harness.createTestStore();
+    await scanChain(harness.ctx, harness.config.chains[0]?.chainId ?? 0);
+  });
+  after(() => harness.close());
+
+  const read = (payment: Pick<Payment, 'id'>) => getPayment(harness.ctx, { storeId: store.storeId, paymentId: payment.id });
+  const expireAt = (payment: Payment, msAfterExpiry: number) =>
+    expirePayment(atTime(harness.ctx, addMs(payment.terms.expiresAt, msAfterExpiry)), payment.id);
+
+  /** As if the scanner had last seen a block of this time. */
+  async function setScannedUntil(timestamp: Date | null): Promise<void> {
+    const { ctx, config } = harness;
+    const chainId = config.chains[0]?.chainId ?? 0;
+    await inTransaction(ctx.db, (trx) =>
+      updateCursor(trx, { chainId, nextBlock: 1_000_000n, scannedTimestamp: timestamp, headNumber: 999_999n }, ctx.clock.now()),
+    );
+  }
+
+  it('does not expire before its last second is over', async () => {
+    const payment = await harness.createTestPayment(store);
+    await setScannedUntil(addMs(payment.terms.expiresAt, 3_600_000));
+    for (const ms of [-900_000, -1, 0, 999]) {
+      expect(await expireAt(payment, ms)).to.deep.equal({ kind: 'later', at: addMs(payment.terms.expiresAt, 1_000) });
+    }
+    expect((await read(payment)).status).to.equal('pending');
+    expect(await expireAt(payment, 1_000)).to.deep.equal(DONE);
+    const expired = await read(payment);
+    expect(expired.status).to.equal('expired');
+    expect(await readHistory(harness.ctx, expired)).to.deep.equal(['payment.created', 'payment.expired']);
+  });
+
+  it('waits for the scanner to have seen every block that could have paid it', async () => {
+    const payment = await harness.createTestPayment(store);
+    await setScannedUntil(payment.terms.expiresAt);
+    const asked = addMs(payment.terms.expiresAt, 5_000);
+    expect(await expireAt(payment, 5_000)).to.deep.equal({ kind: 'later', at: addMs(asked, 1_000) });
+    await setScannedUntil(addMs(payment.terms.expiresAt, 1_000));
+    expect(await expireAt(payment, 6_000)).to.deep.equal(DONE);
+    expect((await read(payment)).status).to.equal('expired');
+  });
+
+  for (const [name, timestamp] of [
+    ['says nothing', (payment: Payment) => addMs(payment.terms.expiresAt, -60_000)],
+    ['was never scanned', () => null],
+  ] as const) {
+    it(`waits a minute and no longer for a chain that ${name}`, async () => {
+      const payment = await harness.createTestPayment(store);
+      await setScannedUntil(timestamp(payment));
+      expect((await expireAt(payment, 59_999)).kind).to.equal('later');
+      expect((await read(payment)).status).to.equal('pending');
+      expect(await expireAt(payment, 60_000)).to.deep.equal(DONE);
+      expect((await read(payment)).status).to.equal('expired');
+    });
+  }
+
+  it('expires once, however often it is asked for', async () => {
+    const payment = await harness.createTestPayment(store);
+    await setScannedUntil(addMs(payment.terms.expiresAt, 1_000));
+    const results = await Promise.all([1, 2, 3, 4].map(() => expireAt(payment, 2_000)));
+    expect(results).to.deep.equal([DONE, DONE, DONE, DONE]);
+    expect(await readHistory(harness.ctx, await read(payment))).to.deep.equal(['payment.created', 'payment.expired']);
+  });
+
+  it('is expired by the sweep when its job was lost', async () => {
+    const payment = await harness.createTestPayment(store, { expiresInSeconds: 60 });
+    await setScannedUntil(addMs(payment.terms.expiresAt, 3_600_000));
+    expect(await sweepOverduePayments(atTime(harness.ctx, addMs(payment.terms.expiresAt, 4_000)))).to.equal(0);
+    expect((await read(payment)).status).to.equal('pending');
+    expect(await sweepOverduePayments(atTime(harness.ctx, addMs(payment.terms.expiresAt, 6_000)))).to.equal(1);
+    expect((await read(payment)).status).to.equal('expired');
+  });
+
+  it('does nothing for a payment that is unknown', async () => {
+    expect(await expirePayment(harness.ctx, `0x${'0f'.repeat(32)}`)).to.deep.equal(DONE);
+  });
+});
