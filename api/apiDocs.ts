@@ -18,10 +18,8 @@ export function createApiDocs(document: OpenapiDocument, basePath: string): Rout
     if (req.path === '/' && !req.originalUrl.split('?', 1)[0]?.endsWith('/')) res.redirect(308, `${basePath}/docs/`);
     else next();
   });
-  router.use(
-    '/docs',
-    swaggerUi.serve,
-    swaggerUi.setup(undefined, { swaggerOptions: { url: `${basePath}/openapi.json` }, customSiteTitle: 'MSQPay API' }),
-  );
+  router.use('/docs', swaggerUi.serve);
+  // Only here: left to itself it answers every unknown address below with this page.
+  router.get('/docs/', swaggerUi.setup(undefined, { swaggerOptions: { url: `${basePath}/openapi.json` }, customSiteTitle: 'MSQPay API' }));
   return router;
 }

@@ -89,7 +89,7 @@ function isInstalled(lockText, installedLockText, platform) {
   }
 }
 
-async function ensurePackages() {
+export async function ensurePackages() {
   const platform = `${process.platform}-${process.arch}`;
   const note = join(root, 'node_modules', '.msqpay-lock-hash');
   const lockText = readFileSync(join(root, 'package-lock.json'), 'utf8');

@@ -1,18 +1,13 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { privateKeyToAccount } from 'viem/accounts';
 
-import { createStore, findIdentity, issueApiKey } from '../domain/stores/service.ts';
-import { loadConfig } from '../platform/config.ts';
-import { createContext } from '../platform/createContext.ts';
-import { migrate } from '../platform/db.ts';
 import { PROJECT_ROOT } from '../platform/projectRoot.ts';
 import { startProcess, type ManagedProcess } from './childProcess.ts';
 import { DEV_KEYS } from './devKeys.ts';
 import { findFreePort } from './freePort.ts';
 import { makeDemoPayments } from './makeDemoPayments.ts';
+import { provisionDatabase } from './provisionDatabase.ts';
 import { DEV_ADMIN_USER, startStack, type Stack } from './startStack.ts';
 
 /**
@@ -89,7 +84,7 @@ async function run(): Promise<void> {
     MSQPAY_WEBHOOK_SCHEDULE_SECONDS: '0,1,5,30,300,1800,7200,18000,36000,86400',
   });
 
-  const { apiKey } = await prepareDatabase(environment);
+  const { apiKey } = await provisionDatabase({ ...environment, MSQPAY_LOG_LEVEL: 'warn' }, join(DIRECTORY, 'store.json'));
   step('database migrated, demo store ready');
 
   await Promise.all([
@@ -133,27 +128,6 @@ async function run(): Promise<void> {
   await watchProcesses();
 }
 
-/** Migrates, and makes the demo store with its key at the first start. */
-async function prepareDatabase(environment: NodeJS.ProcessEnv): Promise<{ apiKey: string }> {
-  const storeFile = join(DIRECTORY, 'store.json');
-  const config = loadConfig({ ...environment, MSQPAY_LOG_LEVEL: 'warn' });
-  const { ctx, close } = await createContext(config, { name: 'cli' });
-  try {
-    await migrate(ctx.db);
-    if (existsSync(storeFile)) {
-      const stored = JSON.parse(readFileSync(storeFile, 'utf8')) as { apiKey: string };
-      // The database may be another one than last time.
-      if ((await findIdentity(ctx, stored.apiKey)) !== undefined) return stored;
-    }
-    const store = await createStore(ctx, { name: 'Demo shop', payoutAddress: privateKeyToAccount(DEV_KEYS.merchant).address });
-    const { key } = await issueApiKey(ctx, { storeId: store.id, role: 'store', environment: 'test' });
-    writeFileSync(storeFile, JSON.stringify({ storeId: store.id, apiKey: key }, null, 2), { mode: 0o600 });
-    return { apiKey: key };
-  } finally {
-    await close();
-  }
-}
-
 async function startOwnProcess(name: string, args: readonly string[], env: NodeJS.ProcessEnv, healthUrl: string): Promise<void> {
   const started = await startProcess({
     name: `the ${name}`,
@@ -175,5 +149,5 @@ async function watchProcesses(): Promise<void> {
   // Ctrl-C reaches the children too; then they end because we do.
   await sleep(200);
   if (isStopping) return;
-  throw new Error(`${name} ended by itself (${exit.signal ?? `code ${exit.code}`}); see ${join('.dev', 'start', 'logs')}`);
+  throw new Error(`${name} ended by itself (${exit.signal ?? `code ${String(exit.code)}`}); see ${join('.dev', 'start', 'logs')}`);
 }

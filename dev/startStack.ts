@@ -1,14 +1,16 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { buildContracts } from '../contracts/build.ts';
-import { deployContracts, isDeployed, type Deployment } from '../contracts/deploy.ts';
+import type { Deployment } from '../contracts/deploy.ts';
 import { startChain, type Chain } from './chain.ts';
 import { startDatabase } from './database.ts';
+import { DEV_CHAIN_ID, deployOnce, describeChains } from './deployOnce.ts';
 import { startDefenderSimulator, type DefenderSimulator } from './defenderSimulator/startDefenderSimulator.ts';
 import { DEV_KEYS } from './devKeys.ts';
 import { startRedis } from './redis.ts';
+import { writeAtomically } from './writeAtomically.ts';
 
 /** A server that we started ourselves can be killed and brought back; one that was given to us cannot. */
 export interface EngineControl {
@@ -53,11 +55,6 @@ export interface StackOptions {
   readonly onProgress: (message: string) => void;
 }
 
-const CHAIN_ID = 31337;
-const TOKENS = [
-  { name: 'Test Dollar', symbol: 'TUSD', decimals: 6 },
-  { name: 'Test Euro', symbol: 'TEUR', decimals: 18 },
-];
 export const DEV_ADMIN_USER = 'admin';
 
 /**
@@ -80,7 +77,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       openDatabase(path('database'), path('logs', 'database.log'), onProgress).then((opened) => keepCloser(opened, closers)),
       openRedis(path('redis'), path('logs', 'redis.log'), onProgress).then((opened) => keepCloser(opened, closers)),
       startChain({
-        chainId: CHAIN_ID,
+        chainId: DEV_CHAIN_ID,
         blockTimeSeconds: options.blockTimeSeconds,
         statePath: path('chain', 'state.json'),
         logPath: path('logs', 'chain.log'),
@@ -89,12 +86,12 @@ export async function startStack(options: StackOptions): Promise<Stack> {
         if (build.status === 'compiled') onProgress(`contracts compiled (${build.files.length} files)`);
       }),
     ]);
-    onProgress(`chain ${CHAIN_ID} at ${chain.rpcUrl}`);
+    onProgress(`chain ${DEV_CHAIN_ID} at ${chain.rpcUrl}`);
 
-    const deployment = await deployOnce(chain, path('deployment.json'), onProgress);
+    const deployment = await deployOnce(chain.rpcUrl, path('deployment.json'), onProgress);
     const simulator = await startDefenderSimulator({
       rpcUrl: chain.rpcUrl,
-      chainId: CHAIN_ID,
+      chainId: DEV_CHAIN_ID,
       privateKey: DEV_KEYS.relayer,
       apiKey: secrets.defenderApiKey,
       apiSecret: secrets.defenderApiSecret,
@@ -106,7 +103,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     onProgress(`Defender-compatible relayer at ${simulator.url}, its account ${simulator.address}`);
 
     const chainsFile = path('chains.json');
-    writeFileSync(chainsFile, JSON.stringify(describeChains(chain, deployment, options), null, 2));
+    writeFileSync(chainsFile, JSON.stringify(describeChains({ rpcUrl: chain.rpcUrl, deployment, ...options }), null, 2));
 
     return {
       createDatabase: database.createDatabase,
@@ -199,57 +196,10 @@ async function openRedis(dataDir: string, logPath: string, onProgress: (message:
   return { url: given, control: undefined, close: () => Promise.resolve() };
 }
 
-/** A chain that lost its state (its file was deleted) gets the contracts again. */
-async function deployOnce(chain: Chain, deploymentFile: string, onProgress: (message: string) => void): Promise<Deployment> {
-  const existing = readDeployment(deploymentFile);
-  if (existing !== undefined && (await isDeployed(chain.rpcUrl, existing.gateway)) && (await isDeployed(chain.rpcUrl, existing.forwarder))) return existing;
-  const deployment = await deployContracts({ rpcUrl: chain.rpcUrl, deployerPrivateKey: DEV_KEYS.deployer, tokens: TOKENS });
-  writeAtomically(deploymentFile, JSON.stringify({ ...deployment, blockNumber: deployment.blockNumber.toString() }, null, 2));
-  onProgress(`contracts deployed: gateway ${deployment.gateway}, forwarder ${deployment.forwarder}`);
-  return deployment;
-}
-
-function readDeployment(path: string): Deployment | undefined {
-  if (!existsSync(path)) return undefined;
-  const stored = JSON.parse(readFileSync(path, 'utf8')) as Omit<Deployment, 'blockNumber'> & { readonly blockNumber: string };
-  return { ...stored, blockNumber: BigInt(stored.blockNumber) };
-}
-
-function describeChains(chain: Chain, deployment: Deployment, options: StackOptions) {
-  return {
-    chains: [
-      {
-        chainId: CHAIN_ID,
-        name: 'Development chain',
-        rpcUrls: [chain.rpcUrl],
-        gateway: deployment.gateway,
-        forwarder: deployment.forwarder,
-        confirmations: options.confirmations,
-        blockTimeMs: options.blockTimeSeconds * 1000,
-        startBlock: Number(deployment.blockNumber),
-        tokens: deployment.tokens.map(({ address, symbol, decimals, name }) => ({ address, symbol, decimals, permit: { name, version: '1' } })),
-        relayer: {
-          id: 'main',
-          provider: 'defender',
-          apiKeyVariable: 'DEFENDER_API_KEY',
-          apiSecretVariable: 'DEFENDER_API_SECRET',
-          transactionsPerMinute: options.transactionsPerMinute,
-          ...(options.maxInFlight === undefined ? {} : { maxInFlight: options.maxInFlight }),
-        },
-      },
-    ],
-  };
-}
-
 /** The file's content, or what `make` makes, which is then kept. */
 function keepJson<T>(path: string, make: () => T): T {
   if (existsSync(path)) return JSON.parse(readFileSync(path, 'utf8')) as T;
   const made = make();
   writeAtomically(path, JSON.stringify(made, null, 2));
   return made;
-}
-
-function writeAtomically(path: string, text: string): void {
-  writeFileSync(`${path}.new`, text, { mode: 0o600 });
-  renameSync(`${path}.new`, path);
 }

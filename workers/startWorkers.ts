@@ -37,8 +37,8 @@ export async function startWorkers(ctx: Context, queues: Queues, names: readonly
       const closed = Promise.all(workers.map((worker) => worker.close()));
       const timeout = new Promise<'timeout'>((resolve) => setTimeout(resolve, drainMs, 'timeout').unref());
       if ((await Promise.race([closed, timeout])) === 'timeout') {
+        // Nothing more to do: BullMQ answers a second close(), a forced one too, with the first one's promise, which waits for those jobs.
         ctx.log.warn({ drainMs }, 'some jobs did not end in time; they will be taken up by another process');
-        await Promise.all(workers.map((worker) => worker.close(true)));
       }
       connection.disconnect();
     },

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 
 const hexKey = z
@@ -15,7 +16,9 @@ const environmentSchema = z.object({
   SHOP_PUBLIC_URL: httpUrl.optional(),
   /** With the version: http://127.0.0.1:3000/api/v1 */
   SHOP_API_URL: httpUrl,
-  SHOP_API_KEY: z.string().min(1),
+  SHOP_API_KEY: z.string().min(1).optional(),
+  /** Instead of SHOP_API_KEY: a JSON file with `apiKey` in it. */
+  SHOP_API_KEY_FILE: z.string().min(1).optional(),
   SHOP_STATE_PATH: z.string().min(1),
   /** For development: with both, the checkout page can pay by itself. */
   SHOP_DEMO_CUSTOMER_KEY: hexKey.optional(),
@@ -49,11 +52,17 @@ export function readShopConfig(environment: NodeJS.ProcessEnv): ShopConfig {
     port: env.SHOP_PORT,
     publicUrl: env.SHOP_PUBLIC_URL,
     apiUrl: env.SHOP_API_URL,
-    apiKey: env.SHOP_API_KEY,
+    apiKey: readApiKey(env),
     statePath: env.SHOP_STATE_PATH,
     demoCustomer:
       env.SHOP_DEMO_CUSTOMER_KEY === undefined || env.SHOP_RPC_URL === undefined
         ? undefined
         : { key: env.SHOP_DEMO_CUSTOMER_KEY, rpcUrl: env.SHOP_RPC_URL },
   };
+}
+
+function readApiKey(env: { readonly SHOP_API_KEY?: string | undefined; readonly SHOP_API_KEY_FILE?: string | undefined }): string {
+  if (env.SHOP_API_KEY !== undefined) return env.SHOP_API_KEY;
+  if (env.SHOP_API_KEY_FILE === undefined) throw new Error('SHOP_API_KEY or SHOP_API_KEY_FILE must be set');
+  return z.object({ apiKey: z.string().min(1) }).parse(JSON.parse(readFileSync(env.SHOP_API_KEY_FILE, 'utf8'))).apiKey;
 }

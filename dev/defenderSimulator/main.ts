@@ -8,6 +8,7 @@ const simulator = await startDefenderSimulator({
   privateKey: readPrivateKey(),
   apiKey: read('API_KEY'),
   apiSecret: read('API_SECRET'),
+  ...(find('HOST') === undefined ? {} : { host: read('HOST') }),
   ...(find('PORT') === undefined ? {} : { port: readNumber('PORT') }),
   ...(find('STATE_PATH') === undefined ? {} : { statePath: read('STATE_PATH') }),
   log: (line) => console.log(line),

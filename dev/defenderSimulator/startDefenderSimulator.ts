@@ -2,7 +2,7 @@
  * A server that speaks the OpenZeppelin Defender relayer API, for development and tests: the real SDK works against it unchanged when
  * DEFENDER_API_URL is its address. It signs with a key of its own, sends to a real chain, and misbehaves when told to (faults.ts).
  *
- * The control endpoint under /_control needs no login, which is why the server listens on the loopback only:
+ * The control endpoint under /_control needs no login, which is why the server listens on the loopback unless told otherwise:
  *   GET /_control/health · GET /_control/state · POST /_control/faults {kind, count?, …} · DELETE /_control/faults
  */
 import { createHmac, randomUUID, timingSafeEqual } from 'node:crypto';
@@ -23,6 +23,8 @@ export interface DefenderSimulatorOptions {
   privateKey: Hex;
   apiKey: string;
   apiSecret: string;
+  /** Default 127.0.0.1. Another one only where nobody else can reach it, as in a network of containers: `/_control` asks for no login. */
+  host?: string;
   /** 0, or none: any free one. */
   port?: number;
   /** Transactions are kept in this file, and found there at the next start. */
@@ -197,7 +199,7 @@ export async function startDefenderSimulator(options: DefenderSimulatorOptions):
   try {
     await new Promise<void>((resolve, reject) => {
       server.once('error', reject);
-      server.listen(options.port ?? 0, '127.0.0.1', resolve);
+      server.listen(options.port ?? 0, options.host ?? '127.0.0.1', resolve);
     });
   } catch (error) {
     await relayer.close();

@@ -2,22 +2,22 @@ import type { Context } from '../../platform/context.ts';
 import { inUnitOfWork, type UnitOfWork } from '../../platform/unitOfWork.ts';
 import { addMs } from '../../shared/clock.ts';
 import { AppError } from '../../shared/errors.ts';
+import type { Bytes32 } from '../../shared/hex.ts';
 import type { Receipt } from '../chain/ports.ts';
 import { findChainConfig, getChain } from '../chain/service.ts';
 import { DONE, later, type WorkResult } from '../outbox/model.ts';
 import { promiseWork } from '../outbox/service.ts';
 import { confirmationsAt } from '../payments/decide.ts';
-import { PAYMENT_ERRORS } from '../payments/errors.ts';
 import type { RelayFailure } from '../payments/eventData.ts';
 import type { Payment } from '../payments/model.ts';
 import { failRelay, lockPaymentForRelay } from '../payments/service.ts';
 import { changeAttempt } from './changeAttempt.ts';
-import { decideNextLook } from './decide.ts';
+import { decideNextLook, PAID_ELSEWHERE } from './decide.ts';
 import { RELAY_ERRORS } from './errors.ts';
 import type { RelayAttempt, RelayTransaction } from './model.ts';
 import type { ProviderTransaction } from './ports.ts';
 import { recordProviderTransaction } from './recordProviderTransaction.ts';
-import { findTransaction, listAttemptsOfTransaction, lockAttempt, updateTransaction } from './store.ts';
+import { findTransaction, isProviderTransactionTaken, listAttemptsOfTransaction, lockAttempt, updateTransaction } from './store.ts';
 
 /** While the chain does not answer. */
 const UNAVAILABLE_RETRY_MS = 2_000;
@@ -69,8 +69,11 @@ async function askProvider(ctx: Context, transaction: RelayTransaction): Promise
   if (relayer === undefined) return 'silent';
   const { to, data, sentAt: since, providerTransactionId } = transaction;
   try {
-    const found = providerTransactionId === null ? await relayer.findSent({ to, data, since }) : await relayer.findTransaction(providerTransactionId);
-    return found ?? 'unknown';
+    if (providerTransactionId !== null) return (await relayer.findTransaction(providerTransactionId)) ?? 'unknown';
+    const found = await relayer.findSent({ to, data, since });
+    // A customer whose relay was reverted may hand in the same signature again, which makes the same call: what carried the first is not this one.
+    if (found === undefined || (await isProviderTransactionTaken(ctx.db, transaction, found.providerTransactionId))) return 'unknown';
+    return found;
   } catch (error) {
     if (!(error instanceof AppError && error.code === RELAY_ERRORS.relayerUnavailable.code)) throw error;
     ctx.log.warn({ err: error, transactionId: transaction.id }, 'the relayer does not answer');
@@ -93,6 +96,7 @@ async function followMined(ctx: Context, transaction: RelayTransaction, receipt:
   const required = findChainConfig(ctx, transaction.chainId)?.confirmations ?? 1;
   const isFinal = confirmationsAt(head.number, receipt.blockNumber) >= required;
   const paidIds = new Set(receipt.payments.map((log) => log.paymentId));
+  const paidElsewhereIds = isFinal ? await listPaidElsewhere(ctx, transaction, paidIds) : new Set<Bytes32>();
   await eachAttempt(ctx, transaction.id, async (unit, attempt, payment) => {
     await updateTransaction(unit.trx, {
       ...((await findTransaction(unit.trx, transaction.id)) ?? transaction),
@@ -109,13 +113,25 @@ async function followMined(ctx: Context, transaction: RelayTransaction, receipt:
       if (payment.status === 'completed') await changeAttempt(ctx, unit, mined, 'succeeded');
       return;
     }
+    // That is the scanner's to tell first: the store must not hear of a failure in between.
+    if (paidElsewhereIds.has(attempt.paymentId) && payment.position === null) return;
     await fail(ctx, unit, mined, payment, explainUnpaid(payment, receipt));
   });
   return lookAgainWhileOpen(ctx, transaction);
 }
 
+/** Those that this transaction did not pay, though the gateway has them as paid. */
+async function listPaidElsewhere(ctx: Context, transaction: RelayTransaction, paidIds: ReadonlySet<Bytes32>): Promise<Set<Bytes32>> {
+  const chain = getChain(ctx, transaction.chainId);
+  const found = new Set<Bytes32>();
+  for (const { paymentId } of await listAttemptsOfTransaction(ctx.db, transaction.id)) {
+    if (!paidIds.has(paymentId) && (await chain.findPayer(paymentId)) !== undefined) found.add(paymentId);
+  }
+  return found;
+}
+
 function explainUnpaid(payment: Payment, receipt: Receipt): RelayFailure {
-  if (payment.position !== null) return { code: PAYMENT_ERRORS.alreadyProcessed.code, detail: 'The payment was made by another transaction.' };
+  if (payment.position !== null) return PAID_ELSEWHERE;
   return {
     code: RELAY_ERRORS.reverted.code,
     detail: `Transaction ${receipt.hash} ${receipt.succeeded ? 'was mined without making the payment' : 'was reverted'}.`,
@@ -189,7 +205,7 @@ function decideFailure(input: {
 async function followPaidElsewhere(ctx: Context, transactionId: string, attemptId: string): Promise<void> {
   await eachAttempt(ctx, transactionId, async (unit, attempt, payment) => {
     if (attempt.id !== attemptId || payment.position === null) return;
-    await fail(ctx, unit, attempt, payment, { code: PAYMENT_ERRORS.alreadyProcessed.code, detail: 'The payment was made by another transaction.' });
+    await fail(ctx, unit, attempt, payment, PAID_ELSEWHERE);
   });
 }
 

@@ -4,6 +4,7 @@ import { formatAmountUnits } from '../../shared/money.ts';
 import type { PaymentRefusal } from '../chain/ports.ts';
 import type { Hex } from '../../shared/hex.ts';
 import { PAYMENT_ERRORS } from '../payments/errors.ts';
+import type { RelayFailure } from '../payments/eventData.ts';
 import type { Payment } from '../payments/model.ts';
 import { CHAIN_ERRORS } from '../chain/errors.ts';
 import { RELAY_ERRORS } from './errors.ts';
@@ -33,6 +34,11 @@ export function assertRequestFits(input: {
   if (request.deadline < earliest) {
     throw new AppError(RELAY_ERRORS.deadline, { detail: `forwardRequest.deadline must be at least ${earliest}, ${input.minDeadlineSeconds} seconds from now.` });
   }
+  // Before the nonce and the gas of a transaction that would arrive too late are spent on it.
+  if (toUnixSeconds(payment.terms.expiresAt) < earliest) {
+    const detail = `The payment expires at ${payment.terms.expiresAt.toISOString()}, too soon for a relay; it can still be paid directly.`;
+    throw new AppError(RELAY_ERRORS.deadline, { detail });
+  }
 }
 
 /** From this moment on no block can take the signed request: both the forwarder's deadline and the payment's expiry are enforced on-chain. */
@@ -58,6 +64,12 @@ export function toRefusalError(refusal: PaymentRefusal, payment: Payment): AppEr
       return new AppError(CHAIN_ERRORS.wouldRevert, { detail: refusal.reason });
   }
 }
+
+/** Why an attempt ends whose payment the chain shows as made, though not by it. */
+export const PAID_ELSEWHERE: RelayFailure = {
+  code: PAYMENT_ERRORS.alreadyProcessed.code,
+  detail: 'The payment was made by another transaction.',
+};
 
 /** How often an unfinished transaction is looked at: about once a block, within reason. */
 export function decideNextLook(now: Date, blockTimeMs: number): Date {

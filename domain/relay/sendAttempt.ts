@@ -10,7 +10,7 @@ import { promiseWork } from '../outbox/service.ts';
 import type { RelayFailure } from '../payments/eventData.ts';
 import { failRelay, getPayment, lockPaymentForRelay } from '../payments/service.ts';
 import { changeAttempt } from './changeAttempt.ts';
-import { decideNextLook } from './decide.ts';
+import { decideNextLook, PAID_ELSEWHERE } from './decide.ts';
 import { RELAY_ERRORS } from './errors.ts';
 import type { RelayAttempt, RelayTransaction } from './model.ts';
 import type { RelayerPort, SendOutcome } from './ports.ts';
@@ -38,13 +38,13 @@ export async function sendAttempt(ctx: Context, attemptId: string): Promise<Work
 
   const relayer = ctx.relayers.get(attempt.chainId);
   if (ctx.clock.now() >= addMs(attempt.deadline, -1_000)) {
-    return failAttempt(ctx, attempt, { code: RELAY_ERRORS.deadline.code, detail: 'No relayer could send it before its deadline.' });
+    return endUnsent(ctx, attempt, { code: RELAY_ERRORS.deadline.code, detail: 'No relayer could send it before its deadline.' });
   }
   if (relayer === undefined) return later(addMs(ctx.clock.now(), UNAVAILABLE_RETRY_MS));
 
   const call = await buildCall(ctx, attempt);
   if (call === 'unavailable') return later(addMs(ctx.clock.now(), UNAVAILABLE_RETRY_MS));
-  if ('code' in call) return failAttempt(ctx, attempt, call);
+  if ('code' in call) return endUnsent(ctx, attempt, call);
 
   const taken = await takeAttempt(ctx, attempt, relayer, call);
   if (taken === undefined) return DONE;
@@ -91,10 +91,8 @@ async function takeAttempt(
     if (payment === undefined || attempt?.status !== 'queued') return undefined;
     if (payment.position !== null || payment.relayAttemptId !== attempt.id) {
       // Paid by other means while this waited: sending would only burn gas.
-      await changeAttempt(ctx, unit, attempt, 'failed', {
-        error: { code: 'PAY_003', detail: 'The payment was made by other means before this was sent.' },
-      });
-      await failRelay(ctx, unit, payment, attempt.id, { code: 'PAY_003', detail: 'The payment was made by other means.' });
+      await changeAttempt(ctx, unit, attempt, 'failed', { error: PAID_ELSEWHERE });
+      await failRelay(ctx, unit, payment, attempt.id, PAID_ELSEWHERE);
       return undefined;
     }
     const now = ctx.clock.now();
@@ -176,6 +174,23 @@ async function resolveInterruptedSend(ctx: Context, seen: RelayAttempt): Promise
     await promiseWork(ctx, unit, [{ queue: 'confirm', subjectId: attempt.transactionId }]);
   });
   return DONE;
+}
+
+/**
+ * Ends an attempt that cannot be sent. When the chain shows that the payment was made by other means, that is why, and the scanner tells it first:
+ * the store must not hear of a failure in between.
+ */
+async function endUnsent(ctx: Context, attempt: RelayAttempt, error: RelayFailure): Promise<WorkResult> {
+  const now = ctx.clock.now();
+  try {
+    const payer = await getChain(ctx, attempt.chainId).findPayer(attempt.paymentId);
+    if (payer === undefined) return await failAttempt(ctx, attempt, error);
+  } catch (failure) {
+    if (!(failure instanceof AppError && failure.code === CHAIN_ERRORS.unavailable.code)) throw failure;
+    return later(addMs(now, UNAVAILABLE_RETRY_MS));
+  }
+  const { position } = await getPayment(ctx, attempt);
+  return position === null ? later(decideNextLook(now, blockTimeMsOf(ctx, attempt.chainId))) : failAttempt(ctx, attempt, PAID_ELSEWHERE);
 }
 
 async function failAttempt(ctx: Context, seen: RelayAttempt, error: RelayFailure): Promise<WorkResult> {

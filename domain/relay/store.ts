@@ -226,6 +226,20 @@ export async function findTransaction(db: Database | Transaction, transactionId:
   return row && toTransaction(row);
 }
 
+/** Whether another transaction of ours is known to be this one of the provider's. */
+export async function isProviderTransactionTaken(
+  db: Database,
+  transaction: Pick<RelayTransaction, 'id' | 'relayerId'>,
+  providerTransactionId: string,
+): Promise<boolean> {
+  const rows = await selectRows(db, 'SELECT id FROM relay_transactions WHERE relayer_id = ? AND provider_transaction_id = ? AND id <> ?', [
+    transaction.relayerId,
+    providerTransactionId,
+    transaction.id,
+  ]);
+  return rows.length > 0;
+}
+
 export async function updateTransaction(db: Transaction, transaction: RelayTransaction): Promise<void> {
   await execute(
     db,

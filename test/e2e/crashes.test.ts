@@ -12,7 +12,13 @@ import { createStoreClient, type StoreClient } from '../support/storeClient.ts';
 const PAYMENTS = 100;
 const PATIENCE_MS = 60_000;
 /** Answers of a relayer after which nobody can know whether it took the transaction. */
-const AMBIGUOUS: readonly FaultKind[] = ['serverErrorAfterSend', 'resetAfterSend', 'timeoutAfterSend', 'resetBeforeSend', 'timeoutBeforeSend'];
+const AMBIGUOUS: readonly FaultKind[] = [
+  'serverErrorAfterSend',
+  'resetAfterSend',
+  'timeoutAfterSend',
+  'resetBeforeSend',
+  'timeoutBeforeSend',
+];
 /** CHAOS_SEED repeats the choices of an earlier run, as far as time allows. */
 const SEED = Number(process.env['CHAOS_SEED'] ?? randomInt(2 ** 31));
 
@@ -64,8 +70,8 @@ describe(`crashes (CHAOS_SEED=${SEED})`, function () {
     const kills = servers.map(() => 0);
     const killers = servers.map(async (server, index) => {
       const moments = createRandom(random.between(0, 2 ** 31));
-      // At least twice each, whatever the machine's speed.
-      while (!flowing.signal.aborted || kills[index]! < 2) {
+      // At least twice each, whatever the machine's speed; and on a slow one, where a start takes long, not for ever.
+      while (kills[index]! < 2 || (!flowing.signal.aborted && kills[index]! < 5)) {
         await sleep(moments.between(200, 5_000));
         if (!server.isRunning()) throw new Error(`${server.name} ended by itself:\n${server.logTail()}`);
         expect(await server.kill('SIGKILL')).to.deep.equal({ code: null, signal: 'SIGKILL' });
@@ -73,16 +79,12 @@ describe(`crashes (CHAOS_SEED=${SEED})`, function () {
         await server.start();
       }
     });
-    const t0 = Date.now();
     const paying = flow.run(client, { atOnce: 10, pauseMs: randomPause(random, 0, 2_000) }).finally(() => flowing.abort());
     await Promise.all([paying, ...killers]);
     expect(client.answers.get('no answer'), 'the store met crashes').to.be.greaterThan(0);
 
-    console.log('paid', Date.now() - t0);
     await flow.waitForEnd(60_000);
-    console.log('ended', Date.now() - t0);
     await flow.expectExactlyOnce();
     for (const server of servers) expect(server.isRunning(), server.logTail()).to.equal(true);
-    if (process.env['TEST_LOG_LEVEL'] !== undefined) console.log({ kills, answers: client.answers, webhooks: flow.storeServer.received.length });
   }
 });

@@ -49,9 +49,7 @@ describe('the status of a payment', () => {
     await sleep(100);
     // As another process whose hints do not arrive: Redis is away, say.
     const silent = { ...harness.ctx, signals: { ...harness.ctx.signals, paymentChanged: () => undefined } };
-    const { result, tookMs } = await timed(
-      cancelPayment(silent, { storeId: store.storeId, paymentId }).then(() => asked),
-    );
+    const { result, tookMs } = await timed(cancelPayment(silent, { storeId: store.storeId, paymentId }).then(() => asked));
     expect(result.status).to.equal('cancelled');
     expect(tookMs).to.be.lessThan(5_000);
   });

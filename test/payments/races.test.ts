@@ -107,7 +107,10 @@ describe('changes of one payment at the same time', () => {
   it('cancelling twice is refused the second time', async () => {
     const payment = await createPayment();
     await cancel(payment);
-    expect(await expectRefusal(cancel(payment))).to.include({ code: 'PAY_004', detail: 'A payment that is cancelled does not allow this.' });
+    expect(await expectRefusal(cancel(payment))).to.include({
+      code: 'PAY_004',
+      detail: 'A payment that is cancelled does not allow this.',
+    });
   });
 
   it('cancelling a completed payment says that it was paid', async () => {

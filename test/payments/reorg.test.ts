@@ -110,7 +110,11 @@ describe('a reorganisation of the chain', () => {
     expect((await read(payment)).status).to.equal('processing');
     await chain.mine();
     await scan();
-    expect(await readHistory(harness.ctx, await read(payment))).to.deep.equal(['payment.created', 'payment.processing', 'payment.completed']);
+    expect(await readHistory(harness.ctx, await read(payment))).to.deep.equal([
+      'payment.created',
+      'payment.processing',
+      'payment.completed',
+    ]);
   });
 
   it('deeper than the confirmations takes a completion back, and the payment completes again', async () => {

@@ -159,9 +159,10 @@ describe('scanning a chain', () => {
     await scanChain(behind, chainId);
     expect((await read(payment.id)).status).to.equal('processing');
     // Behind one address there may be several nodes: the head from one that is up to date, its blocks from one that is not.
-    await scanChain({ ...behind, chains: withChain(behind, chainId, () => ({ getHead: () => requireChain().getHead() })).chains }, chainId).catch(
-      (error: unknown) => expect(error).to.have.property('message', 'block not found'),
-    );
+    await scanChain(
+      { ...behind, chains: withChain(behind, chainId, () => ({ getHead: () => requireChain().getHead() })).chains },
+      chainId,
+    ).catch((error: unknown) => expect(error).to.have.property('message', 'block not found'));
     expect((await read(payment.id)).status).to.equal('processing');
     await chain.mine(CONFIRMATIONS);
     await scan();

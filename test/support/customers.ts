@@ -22,7 +22,14 @@ export async function createCustomers(
   await Promise.all(holders.map(({ address }) => testClient.setBalance({ address, value: 10n ** 20n })));
   const hashes: Hash[] = [];
   for (const [nonce, customer] of customers.entries()) {
-    const mint = { address: input.token, abi: testTokenAbi, functionName: 'mint', args: [customer.address, BALANCE], nonce, ...FEES } as const;
+    const mint = {
+      address: input.token,
+      abi: testTokenAbi,
+      functionName: 'mint',
+      args: [customer.address, BALANCE],
+      nonce,
+      ...FEES,
+    } as const;
     hashes.push(await walletOf(harness, minter).writeContract(mint));
   }
   if (!input.gasless) {

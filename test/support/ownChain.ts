@@ -37,9 +37,26 @@ export interface OwnChain {
   /** @returns takes back every block mined since, and empties the mempool */
   takeSnapshot(): Promise<() => Promise<void>>;
   /** Signs with an account of its own and sends at once; the blocks are the test's. Remembers nothing but what it sent. */
-  createRelayer(): Promise<RelayerPort & { readonly sent: readonly SignedTransaction[] }>;
+  createRelayer(): Promise<OwnRelayer>;
   countPayments(paymentId: Payment['id']): Promise<number>;
   close(): Promise<void>;
+}
+
+export interface OwnRelayer extends RelayerPort {
+  /** Every form of every transaction. */
+  readonly sent: readonly SignedTransaction[];
+  /** Sends the last transaction once more, with the same nonce and a higher fee: it has another hash then. */
+  raiseFee(): Promise<SignedTransaction>;
+}
+
+interface Call {
+  readonly to: Address;
+  readonly data: Hex;
+  readonly gas?: bigint;
+  /** The account's next one, when absent. */
+  readonly nonce?: number;
+  readonly maxFeePerGas?: bigint;
+  readonly maxPriorityFeePerGas?: bigint;
 }
 
 /** Far above what anything here needs: no estimate, which could fail where the test wants the transaction to fail. */
@@ -89,34 +106,38 @@ async function prepare(anvil: Awaited<ReturnType<typeof startChain>>): Promise<O
     return account;
   }
 
-  async function sign(account: PrivateKeyAccount, call: { to: Address; data: Hex; gas?: bigint }): Promise<SignedTransaction> {
-    const nonce = await client.getTransactionCount({ address: account.address, blockTag: 'pending' });
-    const raw = await account.signTransaction({ chainId, type: 'eip1559', nonce, gas: GAS, ...FEES, ...call });
+  const nextNonce = ({ address }: PrivateKeyAccount) => client.getTransactionCount({ address, blockTag: 'pending' });
+
+  async function sign(account: PrivateKeyAccount, call: Call): Promise<SignedTransaction> {
+    const nonce = call.nonce ?? (await nextNonce(account));
+    const raw = await account.signTransaction({ chainId, type: 'eip1559', gas: GAS, ...FEES, ...call, nonce });
     const wallet = createWalletClient({ account, chain, transport });
     return { raw, hash: await wallet.sendRawTransaction({ serializedTransaction: raw }) };
   }
 
   return {
     token,
-    configure: (changes = {}) => (config) => {
-      const [first] = config.chains;
-      if (first === undefined) throw new Error('the configuration has no chain');
-      return {
-        ...config,
-        chains: [
-          {
-            ...first,
-            chainId,
-            rpcUrls: [rpcUrl],
-            gateway,
-            forwarder: deployment.forwarder,
-            startBlock: Number(deployment.blockNumber),
-            tokens: [{ address: token, symbol: 'TUSD', decimals: 6, permit: { name: 'Test Dollar', version: '1' } }],
-            ...changes,
-          },
-        ],
-      };
-    },
+    configure:
+      (changes = {}) =>
+      (config) => {
+        const [first] = config.chains;
+        if (first === undefined) throw new Error('the configuration has no chain');
+        return {
+          ...config,
+          chains: [
+            {
+              ...first,
+              chainId,
+              rpcUrls: [rpcUrl],
+              gateway,
+              forwarder: deployment.forwarder,
+              startBlock: Number(deployment.blockNumber),
+              tokens: [{ address: token, symbol: 'TUSD', decimals: 6, permit: { name: 'Test Dollar', version: '1' } }],
+              ...changes,
+            },
+          ],
+        };
+      },
     mine,
     getHeadNumber: () => client.getBlockNumber(),
     async createCustomer({ approve = true } = {}) {
@@ -143,7 +164,10 @@ async function prepare(anvil: Awaited<ReturnType<typeof startChain>>): Promise<O
       await sign(customer, { to: token, data: encodeFunctionData({ abi: testTokenAbi, functionName: 'transfer', args }) });
     },
     async mint(to, amount) {
-      await sign(await createAccount(), { to: token, data: encodeFunctionData({ abi: testTokenAbi, functionName: 'mint', args: [to, amount] }) });
+      await sign(await createAccount(), {
+        to: token,
+        data: encodeFunctionData({ abi: testTokenAbi, functionName: 'mint', args: [to, amount] }),
+      });
     },
     async takeSnapshot() {
       const id = await client.snapshot();
@@ -157,18 +181,32 @@ async function prepare(anvil: Awaited<ReturnType<typeof startChain>>): Promise<O
     async createRelayer() {
       const account = await createAccount();
       const sent: SignedTransaction[] = [];
+      const transactions = new Map<string, { call: Call; hash: Hash }>();
+      let latest: string | undefined;
       return {
-        id: 'own-relayer',
+        id: `own-${account.address.slice(2, 22).toLowerCase()}`,
         sent,
         async send({ to, data, gasLimit }) {
-          const signed = await sign(account, { to, data, gas: gasLimit });
+          const call = { to, data, gas: gasLimit, nonce: await nextNonce(account) };
+          const signed = await sign(account, call);
           sent.push(signed);
-          return { kind: 'accepted', transaction: { providerTransactionId: signed.hash, hash: signed.hash, state: 'pending' } };
+          latest = `sent-${sent.length}`;
+          transactions.set(latest, { call, hash: signed.hash });
+          return { kind: 'accepted', transaction: { providerTransactionId: latest, hash: signed.hash, state: 'pending' } };
+        },
+        async raiseFee() {
+          const transaction = latest === undefined ? undefined : transactions.get(latest);
+          if (latest === undefined || transaction === undefined) throw new Error('nothing was sent');
+          const fees = { maxFeePerGas: FEES.maxFeePerGas * 2n, maxPriorityFeePerGas: FEES.maxPriorityFeePerGas * 2n };
+          const signed = await sign(account, { ...transaction.call, ...fees });
+          sent.push(signed);
+          transactions.set(latest, { ...transaction, hash: signed.hash });
+          return signed;
         },
         findSent: () => Promise.resolve(undefined),
         findTransaction: (id) => {
-          const found = sent.find(({ hash }) => hash === id);
-          return Promise.resolve(found && { providerTransactionId: found.hash, hash: found.hash, state: 'pending' });
+          const found = transactions.get(id);
+          return Promise.resolve(found && { providerTransactionId: id, hash: found.hash, state: 'pending' });
         },
         getStatus: () => Promise.resolve({ address: account.address, paused: false, pendingTransactions: 0 }),
       };

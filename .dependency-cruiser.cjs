@@ -1,0 +1,68 @@
+/** The map of ARCHITECTURE.md, as rules. */
+const PURE = '^domain/[^/]+/(model|transitions|decide|errors|ports|eventData|message|publicAddress)\\.ts$';
+const PRODUCT = '^(api|workers|cli|domain|adapters|platform|shared|db)/';
+
+module.exports = {
+  forbidden: [
+    { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } } },
+    { name: 'shared-imports-nothing-of-ours', severity: 'error', from: { path: '^shared/' }, to: { path: '^(?!shared/|node_modules/)', dependencyTypesNot: ['core', 'npm'] } },
+    {
+      name: 'pure-stays-pure',
+      comment: 'models, state tables, rules, errors and ports know no database, queue or network',
+      severity: 'error',
+      from: { path: PURE },
+      to: { path: '^(api|workers|cli|adapters|platform|db|contracts)/|^domain/[^/]+/(service|store)\\.ts$' },
+    },
+    { name: 'store-below-service', severity: 'error', from: { path: '^domain/[^/]+/store\\.ts$' }, to: { path: '^domain/[^/]+/service\\.ts$' } },
+    {
+      name: 'domain-knows-only-the-context',
+      severity: 'error',
+      from: { path: '^domain/' },
+      to: { path: '^(api|workers|cli|adapters|contracts|db)/|^platform/(?!context|db|unitOfWork|config|groupCommit|logger|secretBox)' },
+    },
+    {
+      name: 'modules-meet-at-services',
+      comment: 'a module reaches into another only through its service, its pure files, or the chain cursor that the scanner moves',
+      severity: 'error',
+      from: { path: '^domain/([^/]+)/' },
+      to: {
+        path: '^domain/[^/]+/',
+        pathNot: ['^domain/$1/', '^domain/[^/]+/(service|model|transitions|decide|errors|ports|eventData)\\.ts$', '^domain/chain/store\\.ts$'],
+      },
+    },
+    {
+      name: 'only-createContext-knows-adapters',
+      severity: 'error',
+      from: { path: PRODUCT, pathNot: ['^platform/createContext\\.ts$', '^adapters/'] },
+      to: { path: '^adapters/' },
+    },
+    {
+      name: 'adapters-implement-ports',
+      severity: 'error',
+      from: { path: '^adapters/' },
+      to: { path: '^(api|workers|cli|db)/|^platform/(?!config|logger)|^domain/[^/]+/(service|store)\\.ts$' },
+    },
+    { name: 'api-and-workers-are-strangers', severity: 'error', from: { path: '^(api|workers)/' }, to: { path: '^(api|workers)/', pathNot: '^$1/' } },
+    {
+      name: 'edges-use-services',
+      comment: 'the job runner is the one that ends an outbox row',
+      severity: 'error',
+      from: { path: '^(api|workers|cli)/', pathNot: '^workers/runOutboxJob\\.ts$' },
+      to: { path: '^domain/[^/]+/store\\.ts$' },
+    },
+    {
+      name: 'abis-stay-with-the-chain',
+      severity: 'error',
+      from: { path: PRODUCT, pathNot: '^adapters/chain/' },
+      to: { path: '^contracts/' },
+    },
+    { name: 'product-needs-no-development', severity: 'error', from: { path: PRODUCT }, to: { path: '^(dev|test|bench|demo)/' } },
+    { name: 'no-development-packages', severity: 'error', from: { path: PRODUCT }, to: { dependencyTypes: ['npm-dev'] } },
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: 'tsconfig.json' },
+    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'types', 'node', 'default'], extensions: ['.ts', '.mjs', '.js', '.json'] },
+  },
+};

@@ -1,0 +1,112 @@
+import { expect } from 'chai';
+
+import type { components } from '../../api/generated/openapi.ts';
+import { startServer } from '../../api/startServer.ts';
+import type { Context } from '../../platform/context.ts';
+import { createDatabase } from '../../platform/db.ts';
+import { createRedis } from '../../platform/redis.ts';
+import { startTestApi, type TestApi } from './startTestApi.ts';
+
+type Readiness = components['schemas']['Readiness'];
+
+describe('health', () => {
+  let api: TestApi;
+  before(async () => {
+    api = await startTestApi();
+  });
+  after(() => api.close());
+
+  /** Readiness as a process tells it whose context differs from the whole one. */
+  async function readinessWith(changes: Partial<Context>): Promise<{ status: number; body: Readiness; ms: number }> {
+    // A database handle of its own, since what was found out is remembered for each.
+    const db = changes.db ?? api.ctx.db.withUserParams({});
+    const server = await startServer({ ...api.ctx, ...changes, db }, []);
+    try {
+      const startedAt = performance.now();
+      const response = await fetch(`${server.url}/readyz`);
+      return { status: response.status, body: (await response.json()) as Readiness, ms: performance.now() - startedAt };
+    } finally {
+      await server.stop();
+    }
+  }
+  const downIn = (body: Readiness) => body.dependencies.filter((one) => one.status === 'down').map((one) => one.name);
+
+  for (const path of ['/api/v1/healthz', '/healthz']) {
+    it(`getHealth answers at ${path} without a key`, async () => {
+      const response = await fetch(api.url + path);
+      expect([response.status, await response.json()]).to.deep.equal([200, { status: 'ok' }]);
+    });
+  }
+
+  for (const path of ['/api/v1/readyz', '/readyz']) {
+    it(`getReadiness answers at ${path} without a key and names every dependency`, async () => {
+      const response = await fetch(api.url + path);
+      const body = (await response.json()) as Readiness;
+      expect([response.status, body.status]).to.deep.equal([200, 'ready']);
+      const chains = api.config.chains.map((chain) => `chain:${chain.chainId}`);
+      const relayers = api.config.chains.flatMap((chain) => (chain.relayer ? [`relayer:${chain.relayer.id}`] : []));
+      expect(body.dependencies.map((one) => one.name)).to.have.members(['database', 'redis', ...chains, ...relayers]);
+    });
+  }
+
+  it('is degraded, and ready all the same, while Redis, a chain or a relayer is away', async () => {
+    const redis = createRedis('redis://127.0.0.1:1', 'command');
+    redis.on('error', () => undefined);
+    const fail = () => Promise.reject(new Error('away'));
+    const chains = new Map([...api.ctx.chains].map(([id, chain]) => [id, { ...chain, getHead: fail }]));
+    const relayers = new Map([...api.ctx.relayers].map(([id, relayer]) => [id, { ...relayer, id: relayer.id, getStatus: fail }]));
+    try {
+      const { status, body } = await readinessWith({ redis, chains, relayers });
+      expect([status, body.status]).to.deep.equal([200, 'degraded']);
+      expect(downIn(body)).to.have.members(body.dependencies.map((one) => one.name).filter((name) => name !== 'database'));
+    } finally {
+      redis.disconnect();
+    }
+  });
+
+  it('counts a paused relayer as down', async () => {
+    const paused = () => Promise.resolve({ address: api.store.payoutAddress, paused: true, pendingTransactions: 0 });
+    const relayers = new Map([...api.ctx.relayers].map(([id, relayer]) => [id, { ...relayer, id: relayer.id, getStatus: paused }]));
+    const { body } = await readinessWith({ relayers });
+    expect(downIn(body)).to.deep.equal([...relayers.values()].map((relayer) => `relayer:${relayer.id}`));
+  });
+
+  it('is unavailable, with 503 and Retry-After, while the database is away; alive all the same', async () => {
+    const db = createDatabase('mysql://nobody@127.0.0.1:1/none', 2);
+    const server = await startServer({ ...api.ctx, db }, []);
+    try {
+      const response = await fetch(`${server.url}/readyz`);
+      const body = (await response.json()) as Readiness;
+      expect([response.status, body.status, downIn(body)]).to.deep.equal([503, 'unavailable', ['database']]);
+      expect(response.headers.get('retry-after')).to.equal('2');
+      expect((await fetch(`${server.url}/healthz`)).status).to.equal(200);
+      const refused = await fetch(`${server.url}/api/v1/tokens`, { headers: { 'x-api-key': api.store.apiKey } });
+      expect([refused.status, ((await refused.json()) as { code: string }).code]).to.deep.equal([503, 'PAY_026']);
+      expect(Number(refused.headers.get('retry-after'))).to.be.greaterThan(0);
+    } finally {
+      await server.stop();
+      await db.destroy();
+    }
+  });
+
+  it('waits at most two seconds for a dependency that keeps silent', async () => {
+    const chains = new Map(
+      [...api.ctx.chains].map(([id, chain]) => [id, { ...chain, getHead: () => new Promise<never>(() => undefined) }]),
+    );
+    const { body, ms } = await readinessWith({ chains });
+    expect(downIn(body)).to.deep.equal([...chains.keys()].map((id) => `chain:${id}`));
+    expect(ms).to.be.within(1_900, 3_500);
+  });
+
+  it('asks each dependency once however many ask at once', async () => {
+    let asked = 0;
+    const chains = new Map([...api.ctx.chains].map(([id, chain]) => [id, { ...chain, getHead: () => (asked++, chain.getHead()) }]));
+    const server = await startServer({ ...api.ctx, db: api.ctx.db.withUserParams({}), chains }, []);
+    try {
+      await Promise.all(Array.from({ length: 20 }, () => fetch(`${server.url}/readyz`)));
+      expect(asked).to.equal(chains.size);
+    } finally {
+      await server.stop();
+    }
+  });
+});

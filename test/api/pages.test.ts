@@ -1,0 +1,122 @@
+import { expect } from 'chai';
+
+import { startTestApi, type TestApi } from './startTestApi.ts';
+
+describe('pages', () => {
+  let api: TestApi;
+  before(async () => {
+    api = await startTestApi();
+  });
+  after(() => api.close());
+
+  const get = (path: string, headers: Record<string, string> = {}) => fetch(api.url + path, { redirect: 'manual', headers });
+  const basic = (user: string, password: string) => ({ authorization: `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}` });
+  const login = () => basic(api.config.admin.user, api.config.admin.password);
+
+  /** What a browser would load for this page; fails on anything that its Content-Security-Policy forbids. */
+  async function loadPage(path: string, headers: Record<string, string> = {}): Promise<string> {
+    const response = await get(path, headers);
+    expect(response.status).to.equal(200);
+    const policy = response.headers.get('content-security-policy') ?? '';
+    expect(policy).to.include("script-src 'self'").and.include("default-src 'none'").and.include("frame-ancestors 'none'");
+    const html = await response.text();
+    const base = new URL(/<base href="([^"]+)"/.exec(html)?.[1] ?? path, api.url + path);
+    const files = [...html.matchAll(/<(?:script|link)[^>]*?(?:src|href)="([^"]+)"[^>]*>/g)]
+      .filter(([tag]) => tag.startsWith('<script') || tag.includes('stylesheet'))
+      .map((match) => new URL(match[1] ?? '', base))
+      .filter((url) => url.origin === api.url);
+    expect(files.length).to.be.greaterThan(1);
+    for (const url of files) {
+      const file = await fetch(url, { headers });
+      expect([url.pathname, file.status]).to.deep.equal([url.pathname, 200]);
+      expect(file.headers.get('content-type')).to.match(/javascript|css/);
+    }
+    const inlineScripts = [...html.matchAll(/<script(?![^>]*src=)(?![^>]*type="application\/json")[^>]*>/g)];
+    expect(inlineScripts, 'inline scripts').to.deep.equal([]);
+    return html;
+  }
+
+  describe('the API’s description', () => {
+    it('is served as JSON, the same as openapi.yaml, without a key', async () => {
+      const response = await get('/api/v1/openapi.json');
+      const document = (await response.json()) as { openapi: string; paths: object };
+      expect(document.openapi).to.equal('3.1.0');
+      expect(Object.keys(document.paths)).to.include('/payments/{paymentId}/relay');
+    });
+
+    it('is shown by Swagger UI, with every file that it loads', async () => {
+      expect(await loadPage('/api/v1/docs/')).to.include('swagger-ui');
+      expect(await (await get('/api/v1/docs/swagger-ui-init.js')).text()).to.include('/api/v1/openapi.json');
+    });
+
+    for (const path of ['/', '/docs', '/api/v1/docs']) {
+      it(`is where ${path} leads to`, async () => {
+        const response = await get(path);
+        expect(response.status).to.be.within(301, 308);
+        expect(response.headers.get('location')).to.equal('/api/v1/docs/');
+      });
+    }
+  });
+
+  describe('Bull Board', () => {
+    it('asks for a login, in a way that makes a browser ask its user', async () => {
+      for (const path of ['/admin/queues', '/admin/queues/', '/admin/queues/api/queues', '/admin/queues/static/js/main.js']) {
+        const response = await get(path);
+        expect([path, response.status]).to.deep.equal([path, 401]);
+        expect(response.headers.get('www-authenticate')).to.match(/^Basic realm=/);
+      }
+    });
+
+    it('refuses wrong logins, and an API key', async () => {
+      const { user, password } = api.config.admin;
+      for (const headers of [
+        basic(user, `${password}x`),
+        basic(`${user}x`, password),
+        basic('', ''),
+        { authorization: 'Basic' },
+        { authorization: 'Basic !!!' },
+        { authorization: `Bearer ${password}` },
+        { 'x-api-key': api.store.apiKey },
+      ]) {
+        expect((await get('/admin/queues', headers as unknown as Record<string, string>)).status).to.equal(401);
+      }
+    });
+
+    it('shows every queue to who has logged in, and allows no change to them', async () => {
+      await loadPage('/admin/queues/', login());
+      const { queues } = (await (await get('/admin/queues/api/queues', login())).json()) as {
+        queues: { name: string; readOnlyMode: boolean }[];
+      };
+      expect(queues.map((queue) => queue.name)).to.have.members(api.queues.all.map((queue) => queue.name));
+      expect(new Set(queues.map((queue) => queue.readOnlyMode))).to.deep.equal(new Set([true]));
+
+      const pause = await fetch(`${api.url}/admin/queues/api/queues/relay/pause`, { method: 'PUT', headers: login() });
+      expect(pause.status).to.be.within(400, 499);
+      expect(await api.queues.get('relay').isPaused()).to.equal(false);
+    });
+
+    it('allows changes when the configuration says so', async () => {
+      const open = await startTestApi({ env: { MSQPAY_BULL_BOARD_READ_ONLY: 'false' } });
+      try {
+        const pause = await fetch(`${open.url}/admin/queues/api/queues/relay/pause`, { method: 'PUT', headers: login() });
+        expect(pause.status).to.equal(200);
+        expect(await open.queues.get('relay').isPaused()).to.equal(true);
+      } finally {
+        await open.close();
+      }
+    });
+
+    it('answers 429 after ten wrong logins, to the right one too', async () => {
+      const guessed = await startTestApi();
+      try {
+        const ask = (headers: Record<string, string>) => fetch(`${guessed.url}/admin/queues`, { headers });
+        for (let i = 0; i < 10; i++) expect((await ask(basic('admin', `guess ${i}`))).status).to.equal(401);
+        expect((await ask(basic('admin', 'guess 11'))).status).to.equal(429);
+        expect((await ask(login())).status).to.equal(429);
+        for (let i = 0; i < 3; i++) expect((await ask({})).status, 'no login is no attempt').to.equal(401);
+      } finally {
+        await guessed.close();
+      }
+    });
+  });
+});

@@ -1,0 +1,267 @@
+import { expect } from 'chai';
+import type { PrivateKeyAccount } from 'viem/accounts';
+
+import type { Fault } from '../../dev/defenderSimulator/faults.ts';
+import { createDefenderRelayer } from '../../adapters/relayers/createDefenderRelayer.ts';
+import type { Payment } from '../../domain/payments/model.ts';
+import { scanChain } from '../../domain/payments/scanChain.ts';
+import { confirmTransaction } from '../../domain/relay/confirmTransaction.ts';
+import { sendAttempt } from '../../domain/relay/sendAttempt.ts';
+import type { Context } from '../../platform/context.ts';
+import { addMs } from '../../shared/clock.ts';
+import { createHarness, type Harness, type TestStore } from '../support/harness.ts';
+import { readHistory } from '../support/paymentHistory.ts';
+import { acceptRelay, confirmOnce, driveUntil, isOver, readAttempt, readPayment, type ListedAttempt } from '../support/relayFlow.ts';
+import { atTime, withChain, withRelayer } from '../support/varyContext.ts';
+import { waitUntil } from '../support/waitUntil.ts';
+
+const UNSENT_AFTER_MS = 1_200;
+const TIMEOUT_MS = 600;
+const options = { env: { MSQPAY_RELAY_UNSENT_AFTER_MS: String(UNSENT_AFTER_MS), MSQPAY_RELAY_TIMEOUT_MS: String(TIMEOUT_MS) } };
+
+describe('a relayer that misbehaves', () => {
+  let harness: Harness;
+  let store: TestStore;
+  let ctx: Context;
+  let customer: PrivateKeyAccount;
+  let payment: Payment;
+  let attempt: ListedAttempt;
+  let sentBefore: number;
+
+  before(async function () {
+    this.timeout(120_000);
+    harness = await createHarness(options);
+  });
+  after(() => harness.close());
+
+  beforeEach(async () => {
+    const [chain] = harness.config.chains;
+    if (chain?.relayer === undefined) throw new Error('the configuration has no relayer');
+    // A new one for each test: it remembers failures, and leaves a relayer that had some alone for a while.
+    const relayer = createDefenderRelayer({ relayer: chain.relayer, timeoutMs: TIMEOUT_MS, log: harness.ctx.log });
+    ctx = { ...harness.ctx, relayers: new Map([[chain.chainId, relayer]]) };
+    store = await harness.createTestStore();
+    customer = await harness.chain.createCustomer({ token: harness.tokens.TUSD });
+    payment = await harness.createTestPayment(store);
+    attempt = await acceptRelay(ctx, customer, payment);
+    sentBefore = harness.stack.simulator.transactions().length;
+  });
+  afterEach(() => harness.stack.simulator.clearFaults());
+
+  const setFault = (fault: Fault) => harness.stack.simulator.setFault(fault);
+  /** What the relayer has been given for this payment. */
+  const sent = () => harness.stack.simulator.transactions().slice(sentBefore);
+
+  async function expectPaidOnce(): Promise<void> {
+    const ended = await driveUntil(ctx, payment, isOver);
+    expect(ended.payment).to.include({ status: 'completed', late: false, payer: customer.address, relayAttemptId: null });
+    expect(ended.attempt).to.include({ status: 'succeeded', errorCode: null, txHash: ended.payment.txHash });
+    expect(await readHistory(ctx, ended.payment)).to.deep.equal(['payment.created', 'payment.processing', 'payment.completed']);
+    expect(await harness.chain.countPayments(payment.id)).to.equal(1);
+    expect(await harness.chain.balanceOf(harness.tokens.TUSD, store.payoutAddress)).to.equal(1_500_000n);
+  }
+
+  describe('and loses its answer after it has sent', () => {
+    for (const fault of [
+      { kind: 'timeoutAfterSend' },
+      { kind: 'resetAfterSend' },
+      { kind: 'serverErrorAfterSend' },
+      { kind: 'serverErrorAfterSend', status: 504 },
+    ] as const satisfies Fault[]) {
+      it(`(${JSON.stringify(fault)}) is not given the transaction again: it is found in the list`, async () => {
+        setFault(fault);
+        expect(await sendAttempt(ctx, attempt.id)).to.deep.equal({ kind: 'done' });
+        expect(await readAttempt(ctx, payment)).to.include({ status: 'unknown', errorCode: null });
+        expect((await readPayment(ctx, payment)).status).to.equal('processing');
+        expect(await sendAttempt(ctx, attempt.id)).to.deep.equal({ kind: 'done' });
+        await expectPaidOnce();
+        expect(sent()).to.have.length(1);
+      });
+    }
+  });
+
+  describe('and fails before it has sent', () => {
+    for (const fault of [
+      { kind: 'timeoutBeforeSend' },
+      { kind: 'resetBeforeSend' },
+      { kind: 'serverError', operation: 'sendTransaction' },
+    ] as const satisfies Fault[]) {
+      it(`(${JSON.stringify(fault)}) is given the transaction again only when it had time to show up and did not`, async () => {
+        setFault(fault);
+        await sendAttempt(ctx, attempt.id);
+        expect((await readAttempt(ctx, payment)).status).to.equal('unknown');
+        expect((await confirmOnce(ctx, payment)).kind).to.equal('later');
+        expect((await readAttempt(ctx, payment)).status).to.equal('unknown');
+        expect(sent()).to.have.length(0);
+        await expectPaidOnce();
+        expect(sent()).to.have.length(1);
+      });
+    }
+  });
+
+  describe('and says no', () => {
+    for (const [fault, waitMs] of [
+      [{ kind: 'rateLimited', retryAfterSeconds: 7, operation: 'sendTransaction' }, 7_000],
+      [{ kind: 'paused' }, 30_000],
+    ] as const satisfies [Fault, number][]) {
+      it(`(${fault.kind}) is asked again after the time that it takes, and nothing is in doubt meanwhile`, async () => {
+        setFault(fault);
+        const askedAt = Date.now();
+        const result = await sendAttempt(ctx, attempt.id);
+        expect(result.kind).to.equal('later');
+        if (result.kind === 'later') expect(result.at.getTime() - askedAt).to.be.within(waitMs, waitMs + 2_000);
+        expect(await readAttempt(ctx, payment)).to.include({ status: 'queued', transactionId: null });
+        expect(sent()).to.have.length(0);
+        await expectPaidOnce();
+        expect(sent()).to.have.length(1);
+      });
+    }
+
+    it('(unauthorized) keeps the attempt waiting as long as the login is refused', async () => {
+      setFault({ kind: 'unauthorized', count: -1 });
+      const result = await sendAttempt(ctx, attempt.id);
+      expect(result.kind).to.equal('later');
+      expect(await readAttempt(ctx, payment)).to.include({ status: 'queued', transactionId: null, errorCode: null });
+      expect((await readPayment(ctx, payment)).status).to.equal('processing');
+      expect(sent()).to.have.length(0);
+    });
+
+    it('for ever (rejected) fails the attempt with the reason, and the payment can be paid again', async () => {
+      const refusing = withRelayer(ctx, payment.chainId, () => ({
+        send: () => Promise.resolve({ kind: 'rejected', reason: 'gasLimit is too high' }),
+      }));
+      expect(await sendAttempt(refusing, attempt.id)).to.deep.equal({ kind: 'done' });
+      expect(await readAttempt(ctx, payment)).to.include({ status: 'failed', errorCode: 'PAY_029' });
+      expect((await readAttempt(ctx, payment)).errorDetail).to.contain('gasLimit is too high');
+      const again = await readPayment(ctx, payment);
+      expect(again).to.include({ status: 'pending', relayAttemptId: null, payer: null });
+      expect(await readHistory(ctx, again)).to.deep.equal(['payment.created', 'payment.processing', 'payment.relay_failed']);
+    });
+  });
+
+  it('and answers with an intent first: the hash is shown when there is one', async () => {
+    setFault({ kind: 'intent', delayMs: 700 });
+    await sendAttempt(ctx, attempt.id);
+    expect(await readAttempt(ctx, payment)).to.include({ status: 'submitted', txHash: null });
+    expect(await readPayment(ctx, payment)).to.include({ status: 'processing', txHash: null });
+    await expectPaidOnce();
+    expect(sent()).to.have.length(1);
+  });
+
+  it('and raises the fee at once: whichever form is mined, it is the one that is shown', async () => {
+    setFault({ kind: 'gasBump', delayMs: 0 });
+    await sendAttempt(ctx, attempt.id);
+    await expectPaidOnce();
+    expect(sent()).to.have.length(1);
+  });
+
+  it('and raises the fee without ever telling: the first hash, mined, is enough', async () => {
+    await sendAttempt(ctx, attempt.id);
+    const mute = withRelayer(ctx, payment.chainId, () => ({
+      findTransaction: () => Promise.resolve({ providerTransactionId: 'x', hash: `0x${'77'.repeat(32)}`, state: 'pending' }),
+    }));
+    const ended = await driveUntil(mute, payment, isOver);
+    expect(ended.payment.status).to.equal('completed');
+    expect(ended.attempt.status).to.equal('succeeded');
+  });
+
+  describe('and never gets the transaction mined', () => {
+    beforeEach(async () => {
+      setFault({ kind: 'neverMine', releaseNonce: true });
+      await sendAttempt(ctx, attempt.id);
+      expect((await readAttempt(ctx, payment)).status).to.equal('submitted');
+    });
+
+    const withChainTime = (base: Context, timestamp: Date) =>
+      withChain(base, payment.chainId, (chain) => ({ getHead: async () => ({ ...(await chain.getHead()), timestamp }) }));
+
+    it('is waited for until the deadline is over by the chain’s clock, whatever ours says; then the payment has failed', async () => {
+      const wayLater = addMs(attempt.deadline, 3_600_000);
+      expect((await confirmOnce(atTime(ctx, wayLater), payment)).kind).to.equal('later');
+      const early = withChainTime(atTime(ctx, wayLater), addMs(attempt.deadline, 29_000));
+      expect((await confirmOnce(early, payment)).kind).to.equal('later');
+      expect((await readAttempt(ctx, payment)).status).to.equal('submitted');
+      expect((await readPayment(ctx, payment)).status).to.equal('processing');
+
+      const over = withChainTime(atTime(ctx, wayLater), addMs(attempt.deadline, 30_000));
+      expect(await confirmOnce(over, payment)).to.deep.equal({ kind: 'done' });
+      expect(await readAttempt(ctx, payment)).to.include({ status: 'failed', errorCode: 'PAY_019' });
+      const failed = await readPayment(ctx, payment);
+      expect(failed).to.include({ status: 'failed', txHash: null, relayAttemptId: null });
+      expect(await readHistory(ctx, failed)).to.deep.equal(['payment.created', 'payment.processing', 'payment.failed']);
+      expect(await harness.chain.countPayments(payment.id)).to.equal(0);
+      expect(sent()).to.have.length(1);
+    });
+
+    it('and gives up on it: the payment can be paid again, and is', async () => {
+      const ended = withRelayer(ctx, payment.chainId, (relayer) => ({
+        findTransaction: async (id) => {
+          const found = await relayer.findTransaction(id);
+          return found && { ...found, state: 'ended' };
+        },
+      }));
+      expect(await confirmOnce(ended, payment)).to.deep.equal({ kind: 'done' });
+      expect(await readAttempt(ctx, payment)).to.include({ status: 'failed', errorCode: 'PAY_029' });
+      expect((await readPayment(ctx, payment)).status).to.equal('pending');
+      await acceptRelay(ctx, customer, payment);
+      const { payment: completed } = await driveUntil(ctx, payment, isOver);
+      expect(completed.status).to.equal('completed');
+      expect(await readHistory(ctx, completed)).to.deep.equal([
+        'payment.created',
+        'payment.processing',
+        'payment.relay_failed',
+        'payment.processing',
+        'payment.completed',
+      ]);
+      expect(await harness.chain.countPayments(payment.id)).to.equal(1);
+    });
+
+    it('and forgets it: nothing is sent again while it is certain that it had it', async () => {
+      const forgetful = withRelayer(ctx, payment.chainId, () => ({
+        findTransaction: () => Promise.resolve(undefined),
+        findSent: () => Promise.resolve(undefined),
+      }));
+      const later = atTime(forgetful, addMs(new Date(), UNSENT_AFTER_MS * 10));
+      expect((await confirmOnce(later, payment)).kind).to.equal('later');
+      expect((await readAttempt(ctx, payment)).status).to.equal('submitted');
+      expect(sent()).to.have.length(1);
+    });
+
+    it('while the customer pays from the own wallet: completed once, and the attempt ends without a word to the store', async () => {
+      await harness.chain.payDirectly(customer, payment);
+      const { payment: completed } = await driveUntil(ctx, payment, ({ status }) => status === 'completed');
+      const over = withChainTime(ctx, addMs(attempt.deadline, 30_000));
+      expect(await confirmOnce(over, payment)).to.deep.equal({ kind: 'done' });
+      expect(await readAttempt(ctx, payment)).to.include({ status: 'failed', errorCode: 'PAY_003' });
+      expect(await readPayment(ctx, payment)).to.deep.equal(completed);
+      expect(await readHistory(ctx, completed)).to.deep.equal(['payment.created', 'payment.processing', 'payment.completed']);
+    });
+  });
+
+  describe('and is down', () => {
+    it('keeps attempts waiting, and direct payments go on', async () => {
+      setFault({ kind: 'serverError', count: -1 });
+      await sendAttempt(ctx, attempt.id);
+      for (let looks = 0; looks < 3; looks++) {
+        const seen = await readAttempt(ctx, payment);
+        if (seen.transactionId === null) await sendAttempt(ctx, attempt.id);
+        else expect((await confirmTransaction(ctx, seen.transactionId)).kind).to.equal('later');
+      }
+      const waiting = await readPayment(ctx, payment);
+      expect(waiting.status).to.equal('processing');
+      expect(sent()).to.have.length(0);
+
+      const other = await harness.createTestPayment(await harness.createTestStore());
+      const hash = await harness.chain.payDirectly(customer, other);
+      await harness.chain.publicClient.waitForTransactionReceipt({ hash });
+      await waitUntil(async () => {
+        await scanChain(ctx, other.chainId);
+        return (await readPayment(ctx, other)).status === 'completed';
+      });
+      expect((await readPayment(ctx, payment)).status).to.equal('processing');
+
+      harness.stack.simulator.clearFaults();
+      await expectPaidOnce();
+    });
+  });
+});

@@ -1,0 +1,66 @@
+import { expect } from 'chai';
+
+import { readOpenapiDocument } from '../../api/openapiDocument.ts';
+import { PAYMENT_STATUSES } from '../../domain/payments/model.ts';
+import { RELAY_ATTEMPT_STATUSES, RELAY_RAILS } from '../../domain/relay/model.ts';
+import { API_KEY_ROLES } from '../../domain/stores/model.ts';
+import { WEBHOOK_DELIVERY_STATUSES, WEBHOOK_ENDPOINT_STATUSES, EVENT_TYPES } from '../../domain/webhooks/model.ts';
+import { selectRows } from '../../platform/db.ts';
+import { createHarness, type Harness } from '../support/harness.ts';
+
+/** What is listed in several places has to be the same in all of them: the model, the database, openapi.yaml. */
+const CHECKS: Readonly<Record<string, readonly string[]>> = {
+  ck_api_keys_role: API_KEY_ROLES,
+  ck_payments_status: PAYMENT_STATUSES,
+  ck_relay_attempts_status: RELAY_ATTEMPT_STATUSES,
+  ck_relay_attempts_rail: RELAY_RAILS,
+  ck_webhook_deliveries_status: WEBHOOK_DELIVERY_STATUSES,
+  ck_webhook_endpoints_status: WEBHOOK_ENDPOINT_STATUSES,
+};
+
+describe('lists of states and kinds', () => {
+  let harness: Harness;
+
+  before(async function () {
+    this.timeout(120_000);
+    harness = await createHarness();
+  });
+  after(() => harness.close());
+
+  it('are in the database what they are in the model: every CHECK that lists texts', async () => {
+    const rows = await selectRows<{ name: string; clause: string }>(
+      harness.ctx.db,
+      `SELECT CONSTRAINT_NAME AS name, CHECK_CLAUSE AS clause FROM information_schema.CHECK_CONSTRAINTS
+       WHERE CONSTRAINT_SCHEMA = DATABASE() AND CHECK_CLAUSE LIKE '% in %'`,
+    );
+    const listed = Object.fromEntries(rows.map(({ name, clause }) => [name, textsIn(clause)]));
+    expect(listed).to.deep.equal(Object.fromEntries(Object.entries(CHECKS).map(([name, values]) => [name, [...values].sort()])));
+  });
+
+  /** MySQL writes `_ascii\\'pending\\'`, MariaDB `'pending'`. */
+  function textsIn(clause: string): string[] {
+    return [...clause.matchAll(/\\?'([a-z_]+)\\?'/g)].map((match) => match[1] ?? '').sort();
+  }
+
+  describe('are in openapi.yaml what they are in the model:', () => {
+    const document = readOpenapiDocument() as unknown as {
+      readonly components: { readonly schemas: Readonly<Record<string, Schema | undefined>> };
+      readonly webhooks: Readonly<Record<string, unknown>>;
+    };
+    interface Schema {
+      readonly enum?: readonly string[];
+      readonly properties?: Readonly<Record<string, Schema | undefined>>;
+    }
+    const schema = (name: string, property?: string) => {
+      const found = document.components.schemas[name];
+      return property === undefined ? found?.enum : found?.properties?.[property]?.enum;
+    };
+
+    it('payment statuses', () => expect(schema('PaymentStatus')).to.deep.equal([...PAYMENT_STATUSES]));
+    it('relay attempt statuses', () => expect(schema('RelayAttempt', 'status')).to.deep.equal([...RELAY_ATTEMPT_STATUSES]));
+    it('rails', () => expect(schema('RelayAttempt', 'rail')).to.deep.equal([...RELAY_RAILS]));
+    it('endpoint statuses', () => expect(schema('WebhookEndpoint', 'status')).to.deep.equal([...WEBHOOK_ENDPOINT_STATUSES]));
+    it('event types', () => expect(schema('EventType')).to.have.members([...EVENT_TYPES]));
+    it('the webhooks that are described', () => expect(Object.keys(document.webhooks)).to.have.members([...EVENT_TYPES]));
+  });
+});

@@ -1,0 +1,228 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect } from 'chai';
+
+import type { OutboxQueue } from '../../domain/outbox/model.ts';
+import type { JobPayload, JobQueuePort, QueuedJob } from '../../domain/outbox/ports.ts';
+import { promiseWork, publishOutbox } from '../../domain/outbox/service.ts';
+import { createWebhookEndpoint } from '../../domain/webhooks/service.ts';
+import { execute, selectRows } from '../../platform/db.ts';
+import { inUnitOfWork } from '../../platform/unitOfWork.ts';
+import { createHarness, type Harness, type TestStore } from '../support/harness.ts';
+import { runWorkers, type RunningWorkers } from '../support/runWorkers.ts';
+import { startStoreServer, type StoreServer } from '../support/storeServer.ts';
+import { waitUntil } from '../support/waitUntil.ts';
+
+const REDRIVE_MS = 1_000;
+
+interface Row {
+  readonly id: string;
+  readonly queue: OutboxQueue;
+  readonly subject_id: string;
+  readonly generation: number;
+  readonly run_at: Date;
+}
+
+describe('the outbox and its jobs', function () {
+  this.timeout(30_000);
+
+  let harness: Harness;
+  let store: TestStore;
+  let storeServer: StoreServer;
+  let workers: RunningWorkers | undefined;
+
+  before(async function () {
+    this.timeout(120_000);
+    harness = await createHarness({ env: { MSQPAY_OUTBOX_REDRIVE_MS: String(REDRIVE_MS), MSQPAY_WEBHOOK_SCHEDULE_SECONDS: '0,1,600' } });
+    storeServer = await startStoreServer();
+  });
+  beforeEach(async () => {
+    store = await harness.createTestStore();
+    const { secret } = await createWebhookEndpoint(harness.ctx, { storeId: store.storeId, url: storeServer.url, eventTypes: null });
+    storeServer.trust(secret);
+    storeServer.answerWith(() => 204);
+  });
+  afterEach(async () => {
+    await workers?.stop();
+    workers = undefined;
+    await execute(harness.ctx.db, 'DELETE FROM outbox');
+    for (const queue of harness.queues.all) await queue.obliterate({ force: true });
+  });
+  after(async () => {
+    await storeServer.close();
+    await harness.close();
+  });
+
+  const rows = (queue: OutboxQueue = 'webhook') =>
+    selectRows<Row>(harness.ctx.db, 'SELECT id, queue, subject_id, generation, run_at FROM outbox WHERE queue = ?', [queue]);
+  /** A payment, whose first webhook is then promised. */
+  async function promiseWebhook(): Promise<{ row: Row; paymentId: string }> {
+    const payment = await harness.createTestPayment(store);
+    const [row] = await rows();
+    return { row: row!, paymentId: payment.id };
+  }
+  function recordJobs(): JobQueuePort & { readonly jobs: QueuedJob[] } {
+    const jobs: QueuedJob[] = [];
+    return {
+      jobs,
+      async addAll(added) {
+        // As long as a slow Redis, so that publishers really meet.
+        await sleep(20);
+        jobs.push(...added);
+      },
+    };
+  }
+  async function publishTo(port: JobQueuePort): Promise<void> {
+    await publishOutbox(harness.ctx, port, 100);
+  }
+  const addToQueue = (payload: JobPayload) =>
+    harness.queues.get('webhook').add('webhook', payload, { jobId: `${payload.outboxId}-${payload.generation}` });
+
+  it('publishes each row once, however many publishers there are', async () => {
+    const subjects = Array.from({ length: 300 }, (_, index) => `subject-${index}`);
+    await inUnitOfWork(harness.ctx, (unit) =>
+      promiseWork(
+        harness.ctx,
+        unit,
+        subjects.map((subjectId) => ({ queue: 'webhook', subjectId })),
+      ),
+    );
+    const port = recordJobs();
+    await Promise.all(
+      Array.from({ length: 6 }, async () => {
+        while ((await publishOutbox(harness.ctx, port, 20)) > 0);
+      }),
+    );
+    expect(port.jobs.map(({ payload }) => payload.subjectId).sort()).to.deep.equal([...subjects].sort());
+    expect(new Set(port.jobs.map(({ payload }) => payload.generation))).to.deep.equal(new Set([1]));
+  });
+
+  it('publishes nothing while Redis refuses the jobs, and everything when it takes them again', async () => {
+    const { row } = await promiseWebhook();
+    let refusal: unknown;
+    await publishTo({ addAll: () => Promise.reject(new Error('Redis is away')) }).catch((error: unknown) => {
+      refusal = error;
+    });
+    expect(refusal).to.be.an('error').with.property('message', 'Redis is away');
+    expect((await rows())[0]).to.include({ generation: 0 });
+    const port = recordJobs();
+    await publishTo(port);
+    expect(port.jobs.filter(({ queue }) => queue === 'webhook').map(({ jobId }) => jobId)).to.deep.equal([`${row.id}-1`]);
+  });
+
+  it('replaces the job of a consumer that crashed by one of the next generation, and not before its time', async () => {
+    const { row, paymentId } = await promiseWebhook();
+    const lost = recordJobs();
+    await publishTo(lost);
+    const publishedAt = Date.now();
+    expect(lost.jobs.filter(({ queue }) => queue === 'webhook')).to.have.length(1);
+    const again = recordJobs();
+    await publishTo(again);
+    expect(again.jobs).to.deep.equal([]);
+
+    workers = await runWorkers(harness, ['webhook']);
+    await waitUntil(() => storeServer.ofPayment(paymentId).length > 0, { what: 'the webhook' });
+    expect(Date.now() - publishedAt).to.be.within(REDRIVE_MS - 100, REDRIVE_MS + 2_000);
+    const job = await waitUntil(() => harness.queues.get('webhook').getJob(`${row.id}-2`), { what: 'generation 2' });
+    await waitUntil(async () => (await job.getState()) === 'completed');
+    expect(await rows()).to.deep.equal([]);
+    expect(storeServer.ofPayment(paymentId)).to.have.length(1);
+  });
+
+  it('lets a job of an older generation step aside without doing anything', async () => {
+    const { row, paymentId } = await promiseWebhook();
+    const lost = recordJobs();
+    await publishTo(lost);
+    await sleep(REDRIVE_MS + 50);
+    await publishTo(lost);
+    const [first, second] = lost.jobs.filter(({ queue }) => queue === 'webhook').map(({ payload }) => payload);
+    expect([first!.generation, second!.generation]).to.deep.equal([1, 2]);
+    // Longer than this test: no third generation.
+    await execute(harness.ctx.db, 'UPDATE outbox SET publish_at = ?', [new Date(Date.now() + 60_000)]);
+
+    workers = await runWorkers(harness, ['webhook']);
+    const old = await addToQueue(first!);
+    await waitUntil(async () => (await old.getState()) === 'completed', { what: 'the old job' });
+    expect((await harness.queues.get('webhook').getJob(old.id!))!.returnvalue).to.equal('superseded');
+    expect(storeServer.ofPayment(paymentId)).to.deep.equal([]);
+    expect((await rows()).map(({ id }) => id)).to.deep.equal([row.id]);
+
+    const young = await addToQueue(second!);
+    await waitUntil(async () => (await young.getState()) === 'completed', { what: 'the young job' });
+    expect((await harness.queues.get('webhook').getJob(young.id!))!.returnvalue).to.equal('done');
+    expect(storeServer.ofPayment(paymentId)).to.have.length(1);
+    expect(await rows()).to.deep.equal([]);
+  });
+
+  it('works on a job that is quicker than the commit of its own publication', async () => {
+    const { paymentId } = await promiseWebhook();
+    const slow: JobQueuePort = {
+      async addAll(jobs) {
+        await harness.queues.addAll(jobs);
+        // Their own publisher leaves the row to the one that has locked it.
+        workers = await runWorkers(harness, ['webhook']);
+        await waitUntil(() => storeServer.ofPayment(paymentId).length > 0, { what: 'the webhook, before the commit', timeoutMs: 5_000 });
+        expect((await rows())[0]).to.include({ generation: 0 });
+      },
+    };
+    await publishTo(slow);
+    await waitUntil(async () => (await rows()).length === 0, { what: 'the row’s end' });
+    await sleep(REDRIVE_MS + 500);
+    expect(storeServer.ofPayment(paymentId)).to.have.length(1);
+  });
+
+  it('moves row and job together when work is to be done later', async () => {
+    let answers = 0;
+    storeServer.answerWith(() => (answers++ === 0 ? 503 : 204));
+    workers = await runWorkers(harness, ['webhook']);
+    const { row, paymentId } = await promiseWebhook();
+    const queue = harness.queues.get('webhook');
+    const job = await waitUntil(async () => (await queue.getDelayed()).find(({ data }) => (data as JobPayload).outboxId === row.id), {
+      what: 'the delayed job',
+      everyMs: 10,
+    });
+    const [moved] = await rows();
+    // 1 s in the schedule, with jitter.
+    expect(moved!.run_at.getTime()).to.be.within(Date.now() + 300, Date.now() + 1_300);
+    // BullMQ keeps the date in the upper bits of the score.
+    const score = Number(await harness.ctx.redis.zscore(queue.toKey('delayed'), job.id!));
+    expect(Math.floor(score / 4096)).to.equal(moved!.run_at.getTime());
+    expect(await queue.getFailed()).to.deep.equal([]);
+    await waitUntil(async () => (await rows()).length === 0, { what: 'the row’s end' });
+    expect(storeServer.ofPayment(paymentId)).to.have.length(2);
+    const [first, second] = storeServer.ofPayment(paymentId);
+    expect(second!.receivedAt - first!.receivedAt).to.be.within(700, 2_500);
+    expect(moved!.generation, 'the same job came back').to.equal(1);
+    expect(await queue.getFailed()).to.deep.equal([]);
+  });
+
+  it('fails a job that carries something else than its queue’s payload at once, and for good', async () => {
+    workers = await runWorkers(harness, ['webhook']);
+    const job = await harness.queues.get('webhook').add('webhook', { nonsense: true });
+    await waitUntil(async () => (await job.getState()) === 'failed', { what: 'the failure' });
+    await sleep(1_500);
+    const failed = await harness.queues.get('webhook').getJob(job.id!);
+    expect(failed).to.include({ attemptsMade: 1 });
+    expect(await failed!.getState()).to.equal('failed');
+    expect(failed!.failedReason).to.match(/does not carry/);
+  });
+
+  it('tries work that failed unexpectedly again', async () => {
+    const { row, paymentId } = await promiseWebhook();
+    let failures = 0;
+    workers = await runWorkers(harness, ['webhook'], {
+      change: (ctx) => ({
+        ...ctx,
+        webhookSender: {
+          post(input) {
+            if (failures++ === 0) throw new Error('a defect');
+            return ctx.webhookSender.post(input);
+          },
+        },
+      }),
+    });
+    await waitUntil(async () => (await rows()).length === 0, { what: 'the row’s end' });
+    expect(failures).to.equal(2);
+    expect(storeServer.ofPayment(paymentId)).to.have.length(1);
+    expect(row.generation).to.equal(0);
+  });
+});

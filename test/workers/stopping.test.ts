@@ -1,0 +1,101 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect } from 'chai';
+
+import { createWebhookEndpoint } from '../../domain/webhooks/service.ts';
+import { createContext } from '../../platform/createContext.ts';
+import { selectRows } from '../../platform/db.ts';
+import { startWorkers } from '../../workers/startWorkers.ts';
+import { createHarness, type Harness, type TestStore } from '../support/harness.ts';
+import { runWorkers, type RunningWorkers } from '../support/runWorkers.ts';
+import { startStoreServer, type StoreServer } from '../support/storeServer.ts';
+import { waitUntil } from '../support/waitUntil.ts';
+
+const ANSWER_AFTER_MS = 1_500;
+
+describe('stopping the workers', function () {
+  this.timeout(40_000);
+
+  let harness: Harness;
+  let store: TestStore;
+  let storeServer: StoreServer;
+  let running: RunningWorkers[] = [];
+
+  before(async function () {
+    this.timeout(120_000);
+    harness = await createHarness({ env: { MSQPAY_OUTBOX_REDRIVE_MS: '2000', MSQPAY_WEBHOOK_TIMEOUT_MS: '10000' } });
+    storeServer = await startStoreServer();
+    store = await harness.createTestStore();
+    storeServer.trust(
+      (await createWebhookEndpoint(harness.ctx, { storeId: store.storeId, url: storeServer.url, eventTypes: null })).secret,
+    );
+  });
+  afterEach(async () => {
+    await Promise.all(running.map((workers) => workers.stop()));
+    running = [];
+  });
+  after(async () => {
+    await storeServer.close();
+    await harness.close();
+  });
+
+  async function start(): Promise<RunningWorkers> {
+    const workers = await runWorkers(harness, ['webhook']);
+    running.push(workers);
+    return workers;
+  }
+  /** A payment whose first webhook is being posted at this moment. */
+  async function beginDelivery(): Promise<string> {
+    storeServer.answerWith(() => sleep(ANSWER_AFTER_MS, 204));
+    const payment = await harness.createTestPayment(store);
+    await waitUntil(() => storeServer.ofPayment(payment.id).length > 0, { what: 'the webhook' });
+    return payment.id;
+  }
+  const webhookRows = () => selectRows(harness.ctx.db, "SELECT id FROM outbox WHERE queue = 'webhook'");
+  const deliveriesOf = (paymentId: string) =>
+    selectRows<{ status: string; attempts: number }>(
+      harness.ctx.db,
+      'SELECT d.status, d.attempts FROM webhook_deliveries d JOIN events e ON e.id = d.event_id WHERE e.payment_id = ?',
+      [paymentId],
+    );
+
+  it('waits for a job that is being worked on', async () => {
+    const workers = await start();
+    const paymentId = await beginDelivery();
+    const stoppingAt = Date.now();
+    await workers.stop();
+    expect(Date.now() - stoppingAt).to.be.within(ANSWER_AFTER_MS - 500, ANSWER_AFTER_MS + 2_000);
+    expect(await deliveriesOf(paymentId)).to.deep.equal([{ status: 'succeeded', attempts: 1 }]);
+    expect(await webhookRows()).to.deep.equal([]);
+  });
+
+  it('takes no new job meanwhile; the next process does', async () => {
+    const workers = await start();
+    await beginDelivery();
+    const stopped = workers.stop();
+    const later = await harness.createTestPayment(store);
+    await stopped;
+    expect(storeServer.ofPayment(later.id)).to.deep.equal([]);
+    expect(await webhookRows()).to.have.length(1);
+    await start();
+    await waitUntil(async () => (await webhookRows()).length === 0, { what: 'the webhook of the other payment' });
+    expect(storeServer.ofPayment(later.id)).to.have.length(1);
+  });
+
+  it('gives up waiting in time, and another process finishes what was left, under the same webhook-id', async () => {
+    const { ctx, close } = await createContext(harness.config, { name: 'workers' });
+    const workers = await startWorkers(ctx, harness.queues, ['webhook']);
+    const paymentId = await beginDelivery();
+    const stoppingAt = Date.now();
+    await workers.stop(100);
+    expect(Date.now() - stoppingAt).to.be.below(ANSWER_AFTER_MS - 200);
+    // As the end of the process would: nothing that it learns from now on is written down.
+    await ctx.db.destroy();
+    await start();
+    await waitUntil(async () => (await webhookRows()).length === 0, { timeoutMs: 30_000, what: 'the second delivery' });
+    const webhooks = storeServer.ofPayment(paymentId);
+    expect(webhooks).to.have.length(2);
+    expect(new Set(webhooks.map(({ id, body }) => `${id} ${body}`)).size).to.equal(1);
+    expect(await deliveriesOf(paymentId)).to.deep.equal([{ status: 'succeeded', attempts: 1 }]);
+    await close();
+  });
+});
