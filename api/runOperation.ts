@@ -42,7 +42,7 @@ export function forOneRequest(ctx: Context, requestId: string): Context {
 function toOperationRequest(req: Request, res: Response, stopping: AbortSignal): OperationRequest<OperationId> {
   let signal: AbortSignal | undefined;
   const request: OperationRequest<'createPayment' | 'getHealth'> = {
-    identity: (req.identity ?? null) as never,
+    identity: req.identity ?? null,
     params: req.params,
     query: req.query,
     body: req.body as never,
@@ -57,7 +57,7 @@ function toOperationRequest(req: Request, res: Response, stopping: AbortSignal):
       return (signal ??= createSignal(res, stopping));
     },
   };
-  return request as unknown as OperationRequest<OperationId>;
+  return request;
 }
 
 function toClaim(req: Request): IdempotencyClaim | null {

@@ -7,6 +7,7 @@ import { ConfigError, loadConfig } from '../platform/config.ts';
 import type { Context } from '../platform/context.ts';
 import { createContext } from '../platform/createContext.ts';
 import { migrate } from '../platform/db.ts';
+import { AppError } from '../shared/errors.ts';
 import type { Address } from '../shared/hex.ts';
 
 const USAGE = `Usage: npm run cli -- <command> [options], with the server's environment
@@ -104,7 +105,7 @@ async function main(): Promise<number> {
 try {
   process.exitCode = await main();
 } catch (error) {
-  if (!(error instanceof UsageError || error instanceof ConfigError)) throw error;
+  if (!(error instanceof UsageError || error instanceof ConfigError || error instanceof AppError)) throw error;
   console.error(error.message);
   process.exitCode = 2;
 }

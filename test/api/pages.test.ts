@@ -78,7 +78,7 @@ describe('pages', () => {
         { authorization: `Bearer ${password}` },
         { 'x-api-key': api.store.apiKey },
       ]) {
-        expect((await get('/admin/queues', headers as unknown as Record<string, string>)).status).to.equal(401);
+        expect((await get('/admin/queues', headers)).status).to.equal(401);
       }
     });
 

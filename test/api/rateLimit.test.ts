@@ -85,13 +85,13 @@ describe('createRedisRateLimitStore', () => {
 
   const newStore = (windowMs: number) => {
     const store = createRedisRateLimitStore(api.ctx, `t${Math.random()}:`);
-    store.init?.({ windowMs } as Options);
+    void store.init?.({ windowMs } as Options);
     return store;
   };
 
   it('gives each of many requests at once a place of its own in the row', async () => {
     const store = newStore(60_000);
-    const counts = await Promise.all(Array.from({ length: 100 }, (_, i) => store.increment(i % 2 === 0 ? 'a' : 'b')));
+    const counts = await Promise.all(Array.from({ length: 100 }, (_, i) => Promise.resolve(store.increment(i % 2 === 0 ? 'a' : 'b'))));
     const ofA = counts.filter((_, i) => i % 2 === 0).map((info) => info.totalHits);
     expect(ofA).to.deep.equal(Array.from({ length: 50 }, (_, i) => i + 1));
     expect((await store.get?.('b'))?.totalHits).to.equal(50);

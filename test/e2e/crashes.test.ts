@@ -68,7 +68,7 @@ describe(`crashes (CHAOS_SEED=${SEED})`, function () {
 
     const flowing = new AbortController();
     const kills = servers.map(() => 0);
-    const killers = servers.map(async (server, index) => {
+    async function killAgainAndAgain(server: ServerProcess, index: number): Promise<void> {
       const moments = createRandom(random.between(0, 2 ** 31));
       // At least twice each, whatever the machine's speed; and on a slow one, where a start takes long, not for ever.
       while (kills[index]! < 2 || (!flowing.signal.aborted && kills[index]! < 5)) {
@@ -78,9 +78,16 @@ describe(`crashes (CHAOS_SEED=${SEED})`, function () {
         kills[index]! += 1;
         await server.start();
       }
-    });
+    }
+    const killing = servers.map(killAgainAndAgain);
     const paying = flow.run(client, { atOnce: 10, pauseMs: randomPause(random, 0, 2_000) }).finally(() => flowing.abort());
-    await Promise.all([paying, ...killers]);
+    try {
+      await Promise.all([paying, ...killing]);
+    } finally {
+      // Nobody starts a process any more once the test is over.
+      flowing.abort();
+      await Promise.allSettled(killing);
+    }
     expect(client.answers.get('no answer'), 'the store met crashes').to.be.greaterThan(0);
 
     await flow.waitForEnd(60_000);

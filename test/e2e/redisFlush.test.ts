@@ -146,6 +146,23 @@ describe('an outage of a dependency', function () {
     await expectAllEndedWell();
   });
 
+  it('that is the database hanging: everything completes once it goes on', async () => {
+    const database = requireControl(harness.stack.databaseControl, 'the database', 'DATABASE_URL');
+    const paying = startPaying();
+    for (let count = 0; count < 2; count++) {
+      await sleep(1_000);
+      void database.kill('SIGSTOP');
+      try {
+        await sleep(2_500);
+      } finally {
+        void database.kill('SIGCONT');
+      }
+    }
+    await paying;
+    expect([...client.answers.keys()].sort(), 'no request was refused').to.deep.equal(['200', '201', '202']);
+    await expectAllEndedWell();
+  });
+
   it('that is Redis being away when the server starts: it starts, serves, and takes up its work when Redis comes', async () => {
     const redis = requireControl(harness.stack.redisControl, 'Redis', 'REDIS_URL');
     await api.kill('SIGTERM');
