@@ -5,7 +5,12 @@ const PRODUCT = '^(api|workers|cli|domain|adapters|platform|shared|db)/';
 module.exports = {
   forbidden: [
     { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } } },
-    { name: 'shared-imports-nothing-of-ours', severity: 'error', from: { path: '^shared/' }, to: { path: '^(?!shared/|node_modules/)', dependencyTypesNot: ['core', 'npm'] } },
+    {
+      name: 'shared-imports-nothing-of-ours',
+      severity: 'error',
+      from: { path: '^shared/' },
+      to: { path: '^(?!shared/|node_modules/)', dependencyTypesNot: ['core', 'npm'] },
+    },
     {
       name: 'pure-stays-pure',
       comment: 'models, state tables, rules, errors and ports know no database, queue or network',
@@ -13,7 +18,12 @@ module.exports = {
       from: { path: PURE },
       to: { path: '^(api|workers|cli|adapters|platform|db|contracts)/|^domain/[^/]+/(service|store)\\.ts$' },
     },
-    { name: 'store-below-service', severity: 'error', from: { path: '^domain/[^/]+/store\\.ts$' }, to: { path: '^domain/[^/]+/service\\.ts$' } },
+    {
+      name: 'store-below-service',
+      severity: 'error',
+      from: { path: '^domain/[^/]+/store\\.ts$' },
+      to: { path: '^domain/[^/]+/service\\.ts$' },
+    },
     {
       name: 'domain-knows-only-the-context',
       severity: 'error',
@@ -27,7 +37,11 @@ module.exports = {
       from: { path: '^domain/([^/]+)/' },
       to: {
         path: '^domain/[^/]+/',
-        pathNot: ['^domain/$1/', '^domain/[^/]+/(service|model|transitions|decide|errors|ports|eventData)\\.ts$', '^domain/chain/store\\.ts$'],
+        pathNot: [
+          '^domain/$1/',
+          '^domain/[^/]+/(service|model|transitions|decide|errors|ports|eventData)\\.ts$',
+          '^domain/chain/store\\.ts$',
+        ],
       },
     },
     {
@@ -42,7 +56,12 @@ module.exports = {
       from: { path: '^adapters/' },
       to: { path: '^(api|workers|cli|db)/|^platform/(?!config|logger)|^domain/[^/]+/(service|store)\\.ts$' },
     },
-    { name: 'api-and-workers-are-strangers', severity: 'error', from: { path: '^(api|workers)/' }, to: { path: '^(api|workers)/', pathNot: '^$1/' } },
+    {
+      name: 'api-and-workers-are-strangers',
+      severity: 'error',
+      from: { path: '^(api|workers)/' },
+      to: { path: '^(api|workers)/', pathNot: '^$1/' },
+    },
     {
       name: 'edges-use-services',
       comment: 'the job runner is the one that ends an outbox row',
@@ -63,6 +82,10 @@ module.exports = {
     doNotFollow: { path: 'node_modules' },
     tsPreCompilationDeps: true,
     tsConfig: { fileName: 'tsconfig.json' },
-    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'types', 'node', 'default'], extensions: ['.ts', '.mjs', '.js', '.json'] },
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['import', 'types', 'node', 'default'],
+      extensions: ['.ts', '.mjs', '.js', '.json'],
+    },
   },
 };

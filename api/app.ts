@@ -1,3 +1,4 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Queue } from 'bullmq';
 import express, { type Express } from 'express';
 
@@ -13,12 +14,14 @@ import { createFailureLimiter } from './middleware/createFailureLimiter.ts';
 import { limitRate } from './middleware/limitRate.ts';
 import { logRequests } from './middleware/logRequests.ts';
 import { parseJsonBody } from './middleware/parseJsonBody.ts';
+import { createRedisRateLimitStore } from './middleware/redisRateLimitStore.ts';
 import { sendProblem } from './middleware/sendProblem.ts';
 import { setApiSecurityHeaders } from './middleware/setSecurityHeaders.ts';
 import { createOperationValidators } from './middleware/validateOperation.ts';
 import { listOperations, readOpenapiDocument, type DescribedOperation } from './openapiDocument.ts';
 import type { RequestHandler } from './request.ts';
 import { runOperation } from './runOperation.ts';
+import { createStatusReplies } from './statusReplies.ts';
 
 const BASE_PATH = '/api/v1';
 const ADMIN_BOARD_PATH = '/admin/queues';
@@ -34,8 +37,14 @@ export interface AppOptions {
   readonly stopping?: AbortSignal;
 }
 
+export interface App {
+  readonly express: Express;
+  /** What comes in: a status request that was answered a moment ago is answered at once, everything else goes to Express. */
+  readonly handle: (request: IncomingMessage, response: ServerResponse) => void;
+}
+
 /** The order in which a request is looked at. Serve it with createHttpServer, which makes Express a good deal faster. */
-export function createApp(ctx: Context, options: AppOptions): Express {
+export function createApp(ctx: Context, options: AppOptions): App {
   const document = readOpenapiDocument();
   const operations = listOperations(document);
   const stopping = options.stopping ?? new AbortController().signal;
@@ -51,10 +60,14 @@ export function createApp(ctx: Context, options: AppOptions): Express {
   app.use(logRequests(ctx));
   app.use(setApiSecurityHeaders());
 
+  const rateLimitStore = createRedisRateLimitStore(ctx, 'api-key:');
+  const passOn = app as unknown as App['handle'];
+  const statusReplies = createStatusReplies(ctx, { countRequest: async (apiKeyId) => rateLimitStore.increment(apiKeyId), passOn });
+
   // Before the body is read: who has no key costs us nothing but the refusal.
   const admit = [
     authenticate(ctx, { roles: API_KEY_ROLES, failures: createFailureLimiter(ctx, 'wrong-api-key', MAX_WRONG_KEYS) }),
-    limitRate(ctx),
+    limitRate(ctx, rateLimitStore),
   ];
   const validate = createOperationValidators(ctx, document);
   for (const operation of operations) {
@@ -66,6 +79,7 @@ export function createApp(ctx: Context, options: AppOptions): Express {
       isFor,
       ...(isPublic ? [] : admit),
       ...(method === 'post' ? [parseJsonBody()] : []),
+      ...(operationId === 'getPaymentStatus' ? [statusReplies.remember] : []),
       ...validate(operation),
       run,
     );
@@ -82,7 +96,12 @@ export function createApp(ctx: Context, options: AppOptions): Express {
     throw new AppError(COMMON_ERRORS.notFound, { detail: 'There is no such route.' });
   });
   app.use(sendProblem(ctx));
-  return app;
+  return {
+    express: app,
+    handle: (request, response) => {
+      if (!statusReplies.tryAnswer(request, response)) passOn(request, response);
+    },
+  };
 }
 
 /** `/payments/{paymentId}` → `/api/v1/payments/:paymentId` */

@@ -16,4 +16,4 @@ declare module 'express-serve-static-core' {
   }
 }
 
-export type { NextFunction, Request, RequestHandler, Response } from 'express';
+export type { Request, RequestHandler, Response } from 'express';

@@ -15,7 +15,9 @@ const redis = new Redis(REDIS_URL);
 const KEY = 'bench:floor';
 const INSERT = 'INSERT INTO bench_floor (body) VALUES (?)';
 
-await pool.query('CREATE TABLE IF NOT EXISTS bench_floor (id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY, body VARCHAR(1000) NOT NULL) ENGINE=InnoDB');
+await pool.query(
+  'CREATE TABLE IF NOT EXISTS bench_floor (id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY, body VARCHAR(1000) NOT NULL) ENGINE=InnoDB',
+);
 await redis.set(KEY, JSON.stringify({ paymentId: `0x${'ab'.repeat(32)}`, status: 'pending', confirmations: 0 }));
 
 const server = createServer((request, response) => {

@@ -28,6 +28,9 @@ const rounds = Number(values.rounds);
 const seconds = Number(values.seconds);
 const CONNECTIONS = 32;
 const POOL = 16;
+/** As in the Dockerfile. */
+const SERVER_FLAGS = ['--max-semi-space-size=32'];
+const STATUS_PAYMENTS = 100;
 
 const parent = join(PROJECT_ROOT, '.dev', 'bench');
 mkdirSync(parent, { recursive: true });
@@ -76,7 +79,12 @@ async function run(): Promise<void> {
   const token = stack.deployment.tokens[0]?.address ?? '';
   const body = JSON.stringify({ orderId: 'bench-order', amount: '1500000', token });
   const headers = { 'x-api-key': apiKey, 'content-type': 'application/json' };
-  const created = (await (await fetch(`${apiUrl}/payments`, { method: 'POST', headers, body })).json()) as { paymentId: string };
+  // Not one payment asked for over and over: as many as a checkout page or two would wait for.
+  const statusPaths: string[] = [];
+  for (let index = 0; index < STATUS_PAYMENTS; index++) {
+    const created = (await (await fetch(`${apiUrl}/payments`, { method: 'POST', headers, body })).json()) as { paymentId: string };
+    statusPaths.push(`/api/v1/payments/${created.paymentId}/status`);
+  }
 
   const pairs = [
     {
@@ -89,10 +97,12 @@ async function run(): Promise<void> {
       name: 'GET /payments/{id}/status',
       floorName: 'bare node:http + one Redis GET',
       floor: { url: floorUrl, method: 'GET' as const, headers: {} },
-      api: { url: `${apiUrl}/payments/${created.paymentId}/status`, method: 'GET' as const, headers },
+      api: { url: apiUrl, method: 'GET' as const, headers, paths: statusPaths },
     },
   ];
-  console.log(`${CONNECTIONS} connections, ${rounds} rounds of ${seconds} s each, one API process, pool of ${POOL}; medians over the rounds\n`);
+  console.log(
+    `${CONNECTIONS} connections, ${rounds} rounds of ${seconds} s each, one API process, pool of ${POOL}; medians over the rounds\n`,
+  );
   for (const pair of pairs) {
     const floors: RequestMeasurement[] = [];
     const apis: RequestMeasurement[] = [];
@@ -121,7 +131,9 @@ async function run(): Promise<void> {
 function printRow(name: string, measurements: readonly RequestMeasurement[]): void {
   const of = (pick: (measurement: RequestMeasurement) => number) => median(measurements.map(pick));
   const perSecond = of((measurement) => measurement.perSecond).toFixed(0);
-  console.log(`  ${name.padEnd(38)} ${perSecond.padStart(6)}/s   p50 ${of((m) => m.p50Ms).toFixed(1)} ms   p99 ${of((m) => m.p99Ms).toFixed(1)} ms`);
+  console.log(
+    `  ${name.padEnd(38)} ${perSecond.padStart(6)}/s   p50 ${of((m) => m.p50Ms).toFixed(1)} ms   p99 ${of((m) => m.p99Ms).toFixed(1)} ms`,
+  );
 }
 
 function median(numbers: readonly number[]): number {
@@ -130,7 +142,11 @@ function median(numbers: readonly number[]): number {
 }
 
 function startNode(program: string, env: NodeJS.ProcessEnv): ChildProcess {
-  const child = fork(join(PROJECT_ROOT, program), { env, execArgv: ['--import', 'tsx'], stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+  const child = fork(join(PROJECT_ROOT, program), {
+    env,
+    execArgv: ['--import', 'tsx', ...SERVER_FLAGS],
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+  });
   children.push(child);
   return child;
 }
@@ -139,7 +155,7 @@ function startFloor(env: NodeJS.ProcessEnv): Promise<string> {
   const child = startNode('bench/floor.ts', { ...process.env, ...env });
   return new Promise((resolve, reject) => {
     child.once('message', (message) => resolve((message as { url: string }).url));
-    child.once('exit', (code) => reject(new Error(`the floor server ended with ${code}`)));
+    child.once('exit', (code) => reject(new Error(`the floor server ended with ${String(code)}`)));
   });
 }
 

@@ -11,7 +11,13 @@ import type { Address, Bytes32 } from '../shared/hex.ts';
 
 interface CreatedPayment {
   readonly paymentId: string;
-  readonly terms: { readonly salt: Bytes32; readonly token: Address; readonly amount: string; readonly merchant: Address; readonly expiresAt: number };
+  readonly terms: {
+    readonly salt: Bytes32;
+    readonly token: Address;
+    readonly amount: string;
+    readonly merchant: Address;
+    readonly expiresAt: number;
+  };
 }
 
 /** How many creations and transactions are under way at once. */
@@ -64,7 +70,14 @@ export async function measureCompletions(input: {
   await inParallel(customers, async (account) => {
     await anvil.setBalance({ address: account.address, value: 10n ** 20n });
     const wallet = walletOf(account);
-    await wallet.writeContract({ address: token, abi: testTokenAbi, functionName: 'mint', args: [account.address, 10n ** 18n], nonce: 0, ...fees });
+    await wallet.writeContract({
+      address: token,
+      abi: testTokenAbi,
+      functionName: 'mint',
+      args: [account.address, 10n ** 18n],
+      nonce: 0,
+      ...fees,
+    });
     const args = [stack.deployment.gateway, 10n ** 18n] as const;
     await wallet.writeContract({ address: token, abi: testTokenAbi, functionName: 'approve', args, nonce: 1, ...fees });
   });

@@ -11,6 +11,8 @@ export interface MeasuredRequest {
   readonly method: 'GET' | 'POST';
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: string;
+  /** Asked for in turn, instead of the url's own path. */
+  readonly paths?: readonly string[];
 }
 
 /** @throws Error when any answer was not 2xx: a figure for errors would be worthless */
@@ -20,6 +22,7 @@ export async function measureRequests(request: MeasuredRequest, connections: num
     method: request.method,
     headers: { ...request.headers },
     ...(request.body === undefined ? {} : { body: request.body }),
+    ...(request.paths === undefined ? {} : { requests: request.paths.map((path) => ({ path })) }),
     connections,
     duration: seconds,
   });

@@ -80,7 +80,8 @@ const COMMANDS: Readonly<Record<string, (ctx: Context) => Promise<unknown>>> = {
     await registerMerchant(ctx, { storeId: need('store'), address: needAddress(need('address')) });
     return { registered: true };
   },
-  'issue-key': (ctx) => issueApiKey(ctx, { storeId: need('store'), role: needRole(values.role), environment: values.live ? 'live' : 'test' }),
+  'issue-key': (ctx) =>
+    issueApiKey(ctx, { storeId: need('store'), role: needRole(values.role), environment: values.live ? 'live' : 'test' }),
   'revoke-key': async (ctx) => {
     await revokeApiKey(ctx, { apiKeyId: need('key') });
     return { revoked: true };

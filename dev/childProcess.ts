@@ -211,7 +211,7 @@ export function runCommand(command: string, args: readonly string[], options: Ru
 }
 
 /** Calls `handler` once when the process that started us is gone; for a process that must not outlive its parent (see dev/start.mjs). */
-export function onParentExit(handler: () => void): void {
+function onParentExit(handler: () => void): void {
   const parent = process.ppid;
   const timer = setInterval(() => {
     if (process.ppid === parent) return;

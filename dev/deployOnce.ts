@@ -13,7 +13,8 @@ const TOKENS = [
 /** A chain that lost its state (its file was deleted) gets the contracts again. */
 export async function deployOnce(rpcUrl: string, deploymentFile: string, onProgress: (message: string) => void): Promise<Deployment> {
   const existing = readDeployment(deploymentFile);
-  if (existing !== undefined && (await isDeployed(rpcUrl, existing.gateway)) && (await isDeployed(rpcUrl, existing.forwarder))) return existing;
+  if (existing !== undefined && (await isDeployed(rpcUrl, existing.gateway)) && (await isDeployed(rpcUrl, existing.forwarder)))
+    return existing;
   const deployment = await deployContracts({ rpcUrl, deployerPrivateKey: DEV_KEYS.deployer, tokens: TOKENS });
   writeAtomically(deploymentFile, JSON.stringify({ ...deployment, blockNumber: deployment.blockNumber.toString() }, null, 2));
   onProgress(`contracts deployed: gateway ${deployment.gateway}, forwarder ${deployment.forwarder}`);
@@ -47,7 +48,12 @@ export function describeChains(options: {
         confirmations: options.confirmations,
         blockTimeMs: options.blockTimeSeconds * 1000,
         startBlock: Number(deployment.blockNumber),
-        tokens: deployment.tokens.map(({ address, symbol, decimals, name }) => ({ address, symbol, decimals, permit: { name, version: '1' } })),
+        tokens: deployment.tokens.map(({ address, symbol, decimals, name }) => ({
+          address,
+          symbol,
+          decimals,
+          permit: { name, version: '1' },
+        })),
         relayer: {
           id: 'main',
           provider: 'defender',
@@ -60,4 +66,3 @@ export function describeChains(options: {
     ],
   };
 }
-

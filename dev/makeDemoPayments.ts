@@ -40,11 +40,7 @@ interface Demo {
   readonly pay: (input: DemoCustomerInput) => Promise<unknown>;
 }
 
-async function demonstrate(
-  options: DemoPaymentsOptions,
-  client: ApiClient,
-  demo: Demo,
-): Promise<void> {
+async function demonstrate(options: DemoPaymentsOptions, client: ApiClient, demo: Demo): Promise<void> {
   const { kind, customerKey, minterKey, pay } = demo;
   const onStep = (message: string) => options.onStep(`  ${kind}: ${message}`);
   const paymentId = await placeOrder(options.shopUrl);
@@ -53,7 +49,7 @@ async function demonstrate(
   await pay({ rpcUrl: options.rpcUrl, customerKey, client, payment, minterKey, onStep });
 
   const deadline = Date.now() + TIMEOUT_MS;
-  for (let status = ''; Date.now() < deadline; ) {
+  for (let status = ''; Date.now() < deadline;) {
     const order = await readOrder(options.shopUrl, paymentId);
     if (order.status !== status) onStep(order.status);
     status = order.status;
@@ -79,7 +75,8 @@ async function placeOrder(shopUrl: string): Promise<string> {
     redirect: 'manual',
   });
   const paymentId = /\/checkout\/(0x[0-9a-f]{64})$/.exec(response.headers.get('location') ?? '')?.[1];
-  if (paymentId === undefined) throw new Error(`the demo shop did not take an order (HTTP ${response.status}): ${(await response.text()).slice(0, 200)}`);
+  if (paymentId === undefined)
+    throw new Error(`the demo shop did not take an order (HTTP ${response.status}): ${(await response.text()).slice(0, 200)}`);
   return paymentId;
 }
 

@@ -30,7 +30,8 @@ const checks = [
     name: 'types from openapi.yaml are current',
     command: bin('openapi-typescript'),
     args: ['openapi.yaml', '--default-non-nullable', 'false', '-o', generated],
-    then: () => readFileSync(generated, 'utf8') === readFileSync(join(root, 'api/generated/openapi.ts'), 'utf8') || 'run npm run openapi:types',
+    then: () =>
+      readFileSync(generated, 'utf8') === readFileSync(join(root, 'api/generated/openapi.ts'), 'utf8') || 'run npm run openapi:types',
   },
   { name: 'compiled contracts are current', command: process.execPath, args: ['--import', 'tsx', 'contracts/build.ts', '--check'] },
 ];
@@ -59,7 +60,11 @@ async function work() {
 
 function run(command, args) {
   return new Promise((resolve) => {
-    const child = spawn(command, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, NO_COLOR: '1', REDOCLY_TELEMETRY: 'off', REDOCLY_SUPPRESS_UPDATE_NOTICE: 'true' } });
+    const child = spawn(command, args, {
+      cwd: root,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, NO_COLOR: '1', REDOCLY_TELEMETRY: 'off', REDOCLY_SUPPRESS_UPDATE_NOTICE: 'true' },
+    });
     let output = '';
     child.stdout.on('data', (text) => (output += text));
     child.stderr.on('data', (text) => (output += text));

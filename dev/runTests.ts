@@ -89,12 +89,14 @@ async function runSuite(suite: Suite): Promise<Outcome> {
     resultPath,
   });
   const result = existsSync(resultPath) ? resultSchema.parse(JSON.parse(readFileSync(resultPath, 'utf8'))) : undefined;
-  if (result === undefined) return { passed: 0, failures: [{ title: suite.name, message: `no test was executed (mocha ended with ${code})` }] };
+  if (result === undefined)
+    return { passed: 0, failures: [{ title: suite.name, message: `no test was executed (mocha ended with ${code})` }] };
   const extra: { title: string; message: string }[] = [];
   if (result.pending > 0) extra.push({ title: suite.name, message: `${result.pending} tests were skipped` });
   if (result.passed + result.failures.length === 0) extra.push({ title: suite.name, message: 'no test was executed' });
   if (!result.isOver) extra.push({ title: suite.name, message: `mocha ended with ${code} before its last test did` });
-  else if (code !== 0 && result.failures.length === 0) extra.push({ title: suite.name, message: `all tests passed, but mocha ended with ${code}` });
+  else if (code !== 0 && result.failures.length === 0)
+    extra.push({ title: suite.name, message: `all tests passed, but mocha ended with ${code}` });
   return { passed: result.passed, failures: [...result.failures, ...extra] };
 }
 

@@ -62,8 +62,11 @@ const environmentSchema = z.object({
   MSQPAY_WEBHOOK_SCHEDULE_SECONDS: z
     .string()
     .default('0,5,300,1800,7200,18000,36000,50400,72000,86400')
-    .transform((text) => text.split(',').map(Number))
-    .refine((delays) => delays.length > 0 && delays.every((delay) => Number.isFinite(delay) && delay >= 0), 'expected seconds, comma-separated'),
+    .transform((text) => text.split(',').map((part) => (part.trim() === '' ? Number.NaN : Number(part))))
+    .refine(
+      (delays) => delays.length > 0 && delays.every((delay) => Number.isFinite(delay) && delay >= 0),
+      'expected seconds, comma-separated',
+    ),
   /** How long a consumer may take before its outbox row is put on the queue again. */
   MSQPAY_OUTBOX_REDRIVE_MS: positiveInt.default(30_000),
   /** How long an ambiguous send may still show up on the chain or in the provider's list before it counts as never sent. */
@@ -120,7 +123,6 @@ const chainsSchema = z.strictObject({ chains: z.array(chainSchema).min(1) }).sup
   if (new Set(relayers).size !== relayers.length) context.addIssue({ code: 'custom', message: 'a relayer id is listed twice' });
 });
 
-export type TokenConfig = z.output<typeof tokenSchema>;
 export type RelayerConfig = z.output<typeof relayerSchema> & { readonly apiKey: string; readonly apiSecret: string };
 export type ChainConfig = Omit<z.output<typeof chainSchema>, 'relayer'> & { readonly relayer?: RelayerConfig };
 

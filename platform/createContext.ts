@@ -30,7 +30,8 @@ export async function createContext(config: Config, options: ContextOptions): Pr
   const relayers = new Map<number, RelayerPort>();
   for (const chain of config.chains) {
     chains.set(chain.chainId, createChain({ chain, log }));
-    if (chain.relayer) relayers.set(chain.chainId, createDefenderRelayer({ relayer: chain.relayer, timeoutMs: config.relay.timeoutMs, log }));
+    if (chain.relayer)
+      relayers.set(chain.chainId, createDefenderRelayer({ relayer: chain.relayer, timeoutMs: config.relay.timeoutMs, log }));
   }
   const db = createDatabase(config.databaseUrl, config.databasePool);
   const redis = createRedis(config.redisUrl, 'command');

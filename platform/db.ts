@@ -5,8 +5,9 @@ import { migrationSource } from '../db/migrationSource.ts';
 export type Database = Knex;
 export type Transaction = Knex.Transaction;
 
-/** Deadlock, lock wait time-out, and MariaDB's "record has changed since last read": the transaction may simply be tried again. */
-const RETRYABLE_ERRNOS = new Set([1213, 1205, 1020]);
+/** Deadlock, and MariaDB's "record has changed since last read": the transaction may simply be tried again. */
+const RETRYABLE_ERRNOS = new Set([1213, 1020]);
+const LOCK_WAIT_TIMEOUT_ERRNO = 1205;
 const DUPLICATE_ERRNO = 1062;
 const TRANSACTION_TRIES = 6;
 
@@ -74,16 +75,18 @@ export async function withRetries<T>(work: () => Promise<T>): Promise<T> {
     try {
       return await work();
     } catch (error) {
-      if (tried >= TRANSACTION_TRIES || !isRetryable(error)) throw error;
+      if (tried >= triesFor(error)) throw error;
       // A little disorder, or the same two would meet again.
       await new Promise((resolve) => setTimeout(resolve, Math.random() * 20 * 2 ** tried));
     }
   }
 }
 
-function isRetryable(error: unknown): boolean {
+/** A lock wait has already taken its full time: once more is enough, or a caller would wait for a minute. */
+function triesFor(error: unknown): number {
   const errno = errnoOf(error);
-  return errno !== undefined && RETRYABLE_ERRNOS.has(errno);
+  if (errno === LOCK_WAIT_TIMEOUT_ERRNO) return 2;
+  return errno !== undefined && RETRYABLE_ERRNOS.has(errno) ? TRANSACTION_TRIES : 1;
 }
 
 export function isDuplicateKey(error: unknown): boolean {

@@ -45,10 +45,18 @@ function serializeError(error: unknown): unknown {
     message: redactSecrets(error.message),
     ...(details.code === undefined ? {} : { code: details.code }),
     ...(details.errno === undefined ? {} : { errno: details.errno }),
-    ...(details.internal === undefined ? {} : { internal: details.internal }),
+    ...(details.internal === undefined ? {} : { internal: redactValues(details.internal) }),
     stack: error.stack === undefined ? undefined : redactSecrets(error.stack),
     ...(error.cause === undefined ? {} : { cause: serializeError(error.cause) }),
   };
+}
+
+/** Texts of other programs' errors end up in here too. */
+function redactValues(value: unknown): unknown {
+  if (typeof value === 'string') return redactSecrets(value);
+  if (Array.isArray(value)) return value.map(redactValues);
+  if (typeof value !== 'object' || value === null || value instanceof Date) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, redactValues(inner)]));
 }
 
 /** API keys, webhook secrets, credentials in URLs, bearer tokens. */
@@ -56,7 +64,7 @@ export function redactSecrets(text: string): string {
   return text
     .replace(/sk_(test|live)_[A-Za-z0-9]+/g, 'sk_$1_[redacted]')
     .replace(/whsec_[A-Za-z0-9+/=]+/g, 'whsec_[redacted]')
-    .replace(/(:\/\/[^:/\s]+:)[^@/\s]+@/g, '$1[redacted]@')
+    .replace(/(:\/\/[^:/\s]*:)[^@/\s]+@/g, '$1[redacted]@')
     .replace(/(Bearer\s+)[A-Za-z0-9._~+/=-]+/gi, '$1[redacted]')
-    .replace(/("?(?:apiKey|secretKey|apiSecret|accessToken|refreshToken)"?\s*[:=]\s*"?)[^",}\s]+/g, '$1[redacted]');
+    .replace(/("?(?:x-api-key|apiKey|secretKey|apiSecret|accessToken|refreshToken)"?\s*[:=]\s*"?)[^",}\s]+/gi, '$1[redacted]');
 }

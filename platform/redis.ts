@@ -8,7 +8,13 @@ import { Redis } from 'ioredis';
 export function createRedis(url: string, kind: 'command' | 'worker' | 'subscriber'): Redis {
   const common = { lazyConnect: false, connectTimeout: 5_000, retryStrategy: (times: number) => Math.min(50 * times, 1_000) };
   if (kind === 'command') {
-    return new Redis(url, { ...common, enableOfflineQueue: false, maxRetriesPerRequest: 1, commandTimeout: 2_000, enableAutoPipelining: true });
+    return new Redis(url, {
+      ...common,
+      enableOfflineQueue: false,
+      maxRetriesPerRequest: 1,
+      commandTimeout: 2_000,
+      enableAutoPipelining: true,
+    });
   }
   return new Redis(url, { ...common, maxRetriesPerRequest: null });
 }

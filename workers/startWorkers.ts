@@ -19,7 +19,11 @@ const STALLED_CHECK_MS = 5_000;
  * Starts the workers of the given queues, their schedules and the outbox publisher.
  * @returns stop: takes no more jobs, waits for those being worked on (at most `drainMs`), then closes the connections
  */
-export async function startWorkers(ctx: Context, queues: Queues, names: readonly QueueName[] = QUEUE_NAMES): Promise<{ stop: (drainMs: number) => Promise<void> }> {
+export async function startWorkers(
+  ctx: Context,
+  queues: Queues,
+  names: readonly QueueName[] = QUEUE_NAMES,
+): Promise<{ stop: (drainMs: number) => Promise<void> }> {
   const connection = createRedis(ctx.config.redisUrl, 'worker');
   connection.on('error', (error: Error) => ctx.log.debug({ err: error }, 'the workers’ Redis connection failed'));
   const workers = names.map((name) => startWorker(ctx, name, connection));
@@ -56,7 +60,9 @@ function startWorker(ctx: Context, name: QueueName, connection: ReturnType<typeo
     // Never reached by itself: its presence lets `hold` pause the queue.
     limiter: { max: 1_000_000, duration: 1_000 },
   });
-  worker.on('failed', (job, error) => ctx.log.error({ err: error, queue: name, jobId: job?.id, subjectId: subjectOf(job) }, 'a job failed'));
+  worker.on('failed', (job, error) =>
+    ctx.log.error({ err: error, queue: name, jobId: job?.id, subjectId: subjectOf(job) }, 'a job failed'),
+  );
   worker.on('error', (error) => ctx.log.debug({ err: error, queue: name }, 'a worker could not talk to Redis'));
   return worker;
 }
@@ -83,7 +89,8 @@ async function ensureSchedules(ctx: Context, queues: Queues, names: readonly Que
     }
   }
   if (names.includes('maintenance')) {
-    for (const [task, { everyMs }] of Object.entries(MAINTENANCE_TASKS)) await ensureSchedule(queues, 'maintenance', task, everyMs, { name: task, data: {} });
+    for (const [task, { everyMs }] of Object.entries(MAINTENANCE_TASKS))
+      await ensureSchedule(queues, 'maintenance', task, everyMs, { name: task, data: {} });
   }
 }
 
@@ -91,13 +98,21 @@ async function ensureSchedules(ctx: Context, queues: Queues, names: readonly Que
 const LOST_AFTER_MS = 10_000;
 
 /** Leaves a schedule that runs alone: writing it anew would move its next job. */
-async function ensureSchedule(queues: Queues, queue: QueueName, id: string, every: number, template: { name: string; data: object }): Promise<void> {
+async function ensureSchedule(
+  queues: Queues,
+  queue: QueueName,
+  id: string,
+  every: number,
+  template: { name: string; data: object },
+): Promise<void> {
   const existing = await queues.get(queue).getJobScheduler(id);
   const isRunning = existing?.every === every && existing.next !== undefined && existing.next > Date.now() - LOST_AFTER_MS - every;
   if (isRunning) return;
-  await queues.get(queue).upsertJobScheduler(
-    id,
-    { every },
-    { ...template, opts: { attempts: 1, removeOnComplete: { count: 10 }, removeOnFail: { age: 24 * 3_600, count: 100 } } },
-  );
+  await queues
+    .get(queue)
+    .upsertJobScheduler(
+      id,
+      { every },
+      { ...template, opts: { attempts: 1, removeOnComplete: { count: 10 }, removeOnFail: { age: 24 * 3_600, count: 100 } } },
+    );
 }

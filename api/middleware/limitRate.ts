@@ -1,24 +1,24 @@
-import { rateLimit } from 'express-rate-limit';
+import { rateLimit, type Store } from 'express-rate-limit';
 
 import type { Context } from '../../platform/context.ts';
 import { AppError } from '../../shared/errors.ts';
 import { HTTP_ERRORS } from '../errors.ts';
 import type { RequestHandler } from '../request.ts';
 import { quietRateLimitLogger } from './quietRateLimitLogger.ts';
-import { createRedisRateLimitStore } from './redisRateLimitStore.ts';
 
 const WINDOW_MS = 60_000;
+export const RATE_LIMIT_NAME = 'api-key';
 
 /** So many requests a minute for one API key, in all processes together. Without Redis there is no limit: being away must not take the API down. */
-export function limitRate(ctx: Context): RequestHandler {
+export function limitRate(ctx: Context, store: Store): RequestHandler {
   return rateLimit({
     windowMs: WINDOW_MS,
     limit: ctx.config.rateLimitPerMinute,
-    identifier: 'api-key',
+    identifier: RATE_LIMIT_NAME,
     standardHeaders: 'draft-8',
     legacyHeaders: false,
     passOnStoreError: true,
-    store: createRedisRateLimitStore(ctx, 'api-key:'),
+    store,
     logger: quietRateLimitLogger(ctx.log),
     keyGenerator: (req) => req.identity?.apiKeyId ?? 'nobody',
     // Advice for developers, given at run time.

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { encodeFunctionData, zeroAddress, type Abi } from 'viem';
+import { encodeFunctionData, zeroAddress } from 'viem';
 import { testTokenAbi } from '../generated/TestToken.ts';
 import { testWalletAbi, testWalletBytecode } from '../generated/test/TestWallet.ts';
 import { FUNDS } from '../workbench.ts';
@@ -180,7 +180,7 @@ describe('PaymentGateway.executePayment', () => {
 
   describe('for a payer that is a contract (ERC-1271)', () => {
     async function makeWallet() {
-      const wallet = await world.deploy(testWalletAbi as Abi, testWalletBytecode, [stranger.address]);
+      const wallet = await world.deploy(testWalletAbi, testWalletBytecode, [stranger.address]);
       await world.mint(wallet);
       const data = encodeFunctionData({ abi: testTokenAbi, functionName: 'approve', args: [world.gateway, FUNDS] });
       await world.send({

@@ -1,11 +1,11 @@
 import { expect } from 'chai';
-import { encodeFunctionData, type Abi, type Address } from 'viem';
+import { encodeFunctionData, type Address } from 'viem';
 import { paymentGatewayAbi } from '../generated/PaymentGateway.ts';
 import { hostileTokenAbi, hostileTokenBytecode } from '../generated/test/HostileToken.ts';
 import { testWalletAbi, testWalletBytecode } from '../generated/test/TestWallet.ts';
 import { accountAt, FUNDS, type PaymentExecution } from '../workbench.ts';
 import {
-  decodeError,
+  type decodeError,
   expectRevert,
   findRevert,
   hostileMode,
@@ -28,7 +28,7 @@ describe('PaymentGateway.executePayments', () => {
   const idOf = (execution: PaymentExecution) => world.paymentIdOf(execution.terms);
 
   async function hostileToken(mode: number): Promise<Address> {
-    const token = await world.deploy(hostileTokenAbi as Abi, hostileTokenBytecode);
+    const token = await world.deploy(hostileTokenAbi, hostileTokenBytecode);
     await world.mint(payer.address, FUNDS, token);
     await world.approve(payer.address, FUNDS, token);
     const data = encodeFunctionData({ abi: hostileTokenAbi, functionName: 'setMode', args: [mode] });
@@ -196,7 +196,7 @@ describe('PaymentGateway.executePayments', () => {
   });
 
   it('rejects only the item whose wallet burns all its gas over the signature', async () => {
-    const wallet = await world.deploy(testWalletAbi as Abi, testWalletBytecode, [stranger.address]);
+    const wallet = await world.deploy(testWalletAbi, testWalletBytecode, [stranger.address]);
     const data = encodeFunctionData({ abi: testWalletAbi, functionName: 'setMode', args: [walletMode.burnGas] });
     await world.send({ from: stranger.address, to: wallet, data });
     const bad = await world.authorize(stranger, await world.makeTerms(), { payer: wallet });

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { getAddress, type Abi } from 'viem';
+import { getAddress } from 'viem';
 import { paymentGatewayAbi, paymentGatewayBytecode } from '../generated/PaymentGateway.ts';
 import { hashPaymentTerms } from '../typedData.ts';
 import { createWorkbench } from '../workbench.ts';
@@ -9,7 +9,7 @@ describe('A signature counts on one chain and one gateway only', () => {
   const world = useContracts();
 
   it('is refused when it was given for another gateway on the same chain', async () => {
-    const otherGateway = await world.deploy(paymentGatewayAbi as Abi, paymentGatewayBytecode, [world.forwarder]);
+    const otherGateway = await world.deploy(paymentGatewayAbi, paymentGatewayBytecode, [world.forwarder]);
     const terms = await world.makeTerms();
     const execution = await world.authorize(payer, terms);
     const idThere = hashPaymentTerms(world.chainId, otherGateway, terms);

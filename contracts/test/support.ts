@@ -1,6 +1,6 @@
 /** The chain that all contract tests share; every test starts from the same state and leaves nothing behind. */
 import { expect } from 'chai';
-import { BaseError, decodeErrorResult, parseEventLogs, type Abi, type Address, type Hex, type Log, type TransactionReceipt } from 'viem';
+import { BaseError, decodeErrorResult, parseEventLogs, type Address, type Hex, type Log, type TransactionReceipt } from 'viem';
 import { msqPayForwarderAbi } from '../generated/MSQPayForwarder.ts';
 import { paymentGatewayAbi } from '../generated/PaymentGateway.ts';
 import { hostileTokenAbi, hostileTokenBytecode } from '../generated/test/HostileToken.ts';
@@ -50,7 +50,7 @@ after(async () => {
 
 async function createWorld(): Promise<World> {
   const bench = await createWorkbench();
-  const hostile = await bench.deploy(hostileTokenAbi as Abi, hostileTokenBytecode);
+  const hostile = await bench.deploy(hostileTokenAbi, hostileTokenBytecode);
   for (const { address } of [payer, secondPayer]) {
     await bench.mint(address);
     await bench.approve(address);

@@ -138,7 +138,7 @@ export function createShopApp({ findTill, stateFile, payAsDemoCustomer, closing,
   app.get('/orders/:paymentId/gasless', async (req, res) => {
     const { client } = requireTill();
     const { paymentId } = requireOrder(req.params.paymentId);
-    const userAddress = String(req.query['userAddress']);
+    const userAddress = readText(req.query['userAddress']);
     const request = expectData(
       await client.GET('/payments/{paymentId}/gasless', { params: { path: { paymentId }, query: { userAddress } } }),
     );
@@ -254,4 +254,9 @@ function describeError(error: unknown): string {
   // viem's messages are long; their first line says it.
   const message = error.message.split('\n')[0] ?? '';
   return error.cause instanceof Error ? `${message} (${error.cause.message.split('\n')[0] ?? ''})` : message;
+}
+
+/** A query parameter given twice is an array; the payment server will say what is wrong with "". */
+function readText(value: unknown): string {
+  return typeof value === 'string' ? value : '';
 }

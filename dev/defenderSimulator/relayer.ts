@@ -207,7 +207,7 @@ export async function createRelayer(options: RelayerOptions): Promise<Relayer> {
     } catch (error) {
       const answer = error instanceof BaseError ? error.walk((cause) => cause instanceof RpcRequestError) : null;
       if (!(answer instanceof RpcRequestError)) {
-        log(`the chain does not answer: ${error instanceof Error ? error.message.split('\n')[0] : String(error)}`);
+        log(`the chain does not answer: ${error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error)}`);
         return 'unreachable';
       }
       if (/already (known|imported)/i.test(answer.details)) return 'accepted';
@@ -428,7 +428,7 @@ export async function createRelayer(options: RelayerOptions): Promise<Relayer> {
       try {
         await follow();
       } catch (error) {
-        log(`following the transactions: ${error instanceof Error ? error.message.split('\n')[0] : String(error)}`);
+        log(`following the transactions: ${error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error)}`);
       }
       // Rejects only when we close.
       await sleep(pollMs, undefined, { signal: closing.signal, ref: false }).catch(() => undefined);

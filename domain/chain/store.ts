@@ -43,7 +43,10 @@ export async function lockCursor(db: Transaction, chainId: number): Promise<Chai
 }
 
 /** Starts scanning a chain at its configured block, and anew when the gateway was replaced. */
-export async function startCursor(db: Database, input: { chainId: number; gateway: Address; startBlock: bigint; now: Date }): Promise<void> {
+export async function startCursor(
+  db: Database,
+  input: { chainId: number; gateway: Address; startBlock: bigint; now: Date },
+): Promise<void> {
   const { chainId, gateway, startBlock, now } = input;
   await execute(
     db,
@@ -86,7 +89,13 @@ export async function listScannedBlocks(
   return rows.map((row) => ({ number: BigInt(row.number), hash: asBytes32(row.hash) }));
 }
 
-export async function deleteScannedBlocks(db: Transaction, chainId: number, range: { readonly after?: bigint; readonly before?: bigint }): Promise<void> {
-  if (range.after !== undefined) await execute(db, 'DELETE FROM chain_blocks WHERE chain_id = ? AND number > ?', [chainId, range.after.toString()]);
-  if (range.before !== undefined) await execute(db, 'DELETE FROM chain_blocks WHERE chain_id = ? AND number < ?', [chainId, range.before.toString()]);
+export async function deleteScannedBlocks(
+  db: Transaction,
+  chainId: number,
+  range: { readonly after?: bigint; readonly before?: bigint },
+): Promise<void> {
+  if (range.after !== undefined)
+    await execute(db, 'DELETE FROM chain_blocks WHERE chain_id = ? AND number > ?', [chainId, range.after.toString()]);
+  if (range.before !== undefined)
+    await execute(db, 'DELETE FROM chain_blocks WHERE chain_id = ? AND number < ?', [chainId, range.before.toString()]);
 }

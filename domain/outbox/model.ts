@@ -26,9 +26,7 @@ export interface OutboxRow {
  *   hold   nothing of its queue can be worked on for this long (a limit is reached)
  */
 export type WorkResult =
-  | { readonly kind: 'done' }
-  | { readonly kind: 'later'; readonly at: Date }
-  | { readonly kind: 'hold'; readonly forMs: number };
+  { readonly kind: 'done' } | { readonly kind: 'later'; readonly at: Date } | { readonly kind: 'hold'; readonly forMs: number };
 
 export const DONE: WorkResult = { kind: 'done' };
 

@@ -20,7 +20,13 @@ export async function promiseWork(ctx: Context, unit: UnitOfWork, work: readonly
   const now = ctx.clock.now();
   await insertOutboxRows(
     unit.trx,
-    work.map(({ queue, subjectId, runAt = now, requestId = ctx.requestId }) => ({ id: ctx.newId('ob'), queue, subjectId, requestId, runAt })),
+    work.map(({ queue, subjectId, runAt = now, requestId = ctx.requestId }) => ({
+      id: ctx.newId('ob'),
+      queue,
+      subjectId,
+      requestId,
+      runAt,
+    })),
     now,
   );
   unit.outboxFilled();

@@ -96,8 +96,3 @@ export async function postponeOutboxRow(db: Database, job: JobOfRow, runAt: Date
 export async function deleteOutboxRow(db: Database | Transaction, job: JobOfRow): Promise<void> {
   await execute(db, 'DELETE FROM outbox WHERE id = ? AND generation <= ?', [job.outboxId, job.generation]);
 }
-
-export async function countOutboxRows(db: Database): Promise<number> {
-  const [row] = await selectRows<{ count: string | number }>(db, 'SELECT COUNT(*) AS count FROM outbox');
-  return Number(row?.count ?? 0);
-}

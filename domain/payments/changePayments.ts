@@ -36,7 +36,10 @@ export async function changePayments(ctx: Context, unit: UnitOfWork, changes: re
     for (const transition of change.transitions) {
       const status = nextPaymentStatus(payment.status, transition);
       if (status === undefined) {
-        throw new AppError(PAYMENT_ERRORS.stateConflict, { detail: `A payment that is ${payment.status} does not allow this.`, internal: { transition } });
+        throw new AppError(PAYMENT_ERRORS.stateConflict, {
+          detail: `A payment that is ${payment.status} does not allow this.`,
+          internal: { transition },
+        });
       }
       payment = { ...payment, status, version: payment.version + 1 };
       events.push({

@@ -1,7 +1,6 @@
-import { keccak256 } from 'viem';
-
 import { fromUnixSeconds, toUnixSeconds } from '../../shared/clock.ts';
 import type { Bytes32 } from '../../shared/hex.ts';
+import { keccak256 } from '../../shared/keccak256.ts';
 import type { EventType } from '../webhooks/model.ts';
 import type { Payment, PaymentProcessedLog } from './model.ts';
 import type { PaymentTransitionEvent } from './transitions.ts';

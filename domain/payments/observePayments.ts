@@ -62,7 +62,10 @@ export async function withdrawPayments(ctx: Context, unit: UnitOfWork, paymentId
     .filter((payment) => payment.position !== null)
     .map((payment): PaymentChange => {
       if (payment.status === 'completed') {
-        ctx.log.error({ paymentId: payment.id, chainId: payment.chainId }, 'a reorganisation deeper than the confirmations took a completed payment away');
+        ctx.log.error(
+          { paymentId: payment.id, chainId: payment.chainId },
+          'a reorganisation deeper than the confirmations took a completed payment away',
+        );
       }
       const transition = decideAfterRemoval(payment, now);
       const inFlight = transition === 'eventRemovedInFlight';

@@ -39,12 +39,16 @@ export async function scanChain(ctx: Context, chainId: number): Promise<void> {
   const head = await chain.getHead();
   const start = await findStart(ctx, chain, cursor);
   if (start === 'behind') {
-    ctx.log.debug({ chainId, scannedUntil: (cursor.nextBlock - 1n).toString() }, 'the node is behind what was scanned: nothing to learn from it');
+    ctx.log.debug(
+      { chainId, scannedUntil: (cursor.nextBlock - 1n).toString() },
+      'the node is behind what was scanned: nothing to learn from it',
+    );
     return;
   }
   let from = start;
   const isReorg = from < cursor.nextBlock;
-  if (isReorg) ctx.log.warn({ chainId, fromBlock: from.toString(), wasAt: cursor.nextBlock.toString() }, 'the chain reorganised: scanning again');
+  if (isReorg)
+    ctx.log.warn({ chainId, fromBlock: from.toString(), wasAt: cursor.nextBlock.toString() }, 'the chain reorganised: scanning again');
 
   let expected = cursor.nextBlock;
   let withdrawAfter = isReorg ? from - 1n : undefined;

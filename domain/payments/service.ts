@@ -68,12 +68,14 @@ function chooseChain(ctx: Context, input: CreatePaymentInput): ChainConfig {
   const hasToken = (chain: ChainConfig) => chain.tokens.some((token) => token.address === input.token);
   if (input.chainId === undefined) {
     const chain = ctx.config.chains.find(hasToken);
-    if (chain === undefined) throw new AppError(PAYMENT_ERRORS.unknownToken, { detail: `No configured chain takes the token ${input.token}.` });
+    if (chain === undefined)
+      throw new AppError(PAYMENT_ERRORS.unknownToken, { detail: `No configured chain takes the token ${input.token}.` });
     return chain;
   }
   const chain = ctx.config.chains.find((candidate) => candidate.chainId === input.chainId);
   if (chain === undefined) throw new AppError(PAYMENT_ERRORS.unknownChain, { detail: `The chain ${input.chainId} is not configured.` });
-  if (!hasToken(chain)) throw new AppError(PAYMENT_ERRORS.unknownToken, { detail: `Chain ${input.chainId} does not take the token ${input.token}.` });
+  if (!hasToken(chain))
+    throw new AppError(PAYMENT_ERRORS.unknownToken, { detail: `Chain ${input.chainId} does not take the token ${input.token}.` });
   return chain;
 }
 
@@ -90,7 +92,8 @@ export async function getPayment(ctx: Context, input: { readonly storeId: string
 }
 
 function requireOwn(payment: Payment | undefined, storeId: string): Payment {
-  if (payment === undefined || payment.storeId !== storeId) throw new AppError(COMMON_ERRORS.notFound, { detail: 'There is no such payment.' });
+  if (payment === undefined || payment.storeId !== storeId)
+    throw new AppError(COMMON_ERRORS.notFound, { detail: 'There is no such payment.' });
   return payment;
 }
 

@@ -74,7 +74,9 @@ export async function getPaymentStatus(
   const { storeId, paymentId, waitSeconds, signal } = input;
   const cache = getCache(ctx);
   const first = await readStatus(ctx, cache, storeId, paymentId);
-  return waitSeconds === 0 ? first : waitForStatus(ctx, { storeId, paymentId, waitSeconds, signal }, (status) => !isSameStatus(status, first));
+  return waitSeconds === 0
+    ? first
+    : waitForStatus(ctx, { storeId, paymentId, waitSeconds, signal }, (status) => !isSameStatus(status, first));
 }
 
 /** Waits until the status is what the caller wants, at the latest for `waitSeconds`, and returns it as it is then. */
@@ -102,7 +104,12 @@ function isSameStatus(a: PaymentStatusView, b: PaymentStatusView): boolean {
   return a.status === b.status && a.txHash === b.txHash && a.confirmations === b.confirmations;
 }
 
-function napUntilHint(cache: StatusCache, paymentId: Bytes32, ms: number, signal: AbortSignal | undefined): { done: Promise<void>; end: () => void } {
+function napUntilHint(
+  cache: StatusCache,
+  paymentId: Bytes32,
+  ms: number,
+  signal: AbortSignal | undefined,
+): { done: Promise<void>; end: () => void } {
   const wakers = cache.waiting.get(paymentId) ?? new Set();
   cache.waiting.set(paymentId, wakers);
   let end: () => void = () => undefined;

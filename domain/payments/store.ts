@@ -163,11 +163,10 @@ export async function listPaymentRows(
   add('created_at >= ?', filter.createdAfter);
   add('created_at < ?', filter.createdBefore);
   add('seq < ?', page.beforeSeq?.toString());
-  const rows = await selectRows<Row>(
-    db,
-    `SELECT ${COLUMNS} FROM payments WHERE ${conditions.join(' AND ')} ORDER BY seq DESC LIMIT ?`,
-    [...bindings, page.limit],
-  );
+  const rows = await selectRows<Row>(db, `SELECT ${COLUMNS} FROM payments WHERE ${conditions.join(' AND ')} ORDER BY seq DESC LIMIT ?`, [
+    ...bindings,
+    page.limit,
+  ]);
   return rows.map((row) => ({ seq: BigInt(row.seq), payment: toPayment(row) }));
 }
 

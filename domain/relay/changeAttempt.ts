@@ -27,6 +27,9 @@ export async function changeAttempt(
     updatedAt: ctx.clock.now(),
   };
   await updateAttempt(unit.trx, changed);
-  ctx.log.info({ attemptId: attempt.id, paymentId: attempt.paymentId, from: attempt.status, to: status, error: facts.error }, 'relay attempt changed');
+  ctx.log.info(
+    { attemptId: attempt.id, paymentId: attempt.paymentId, from: attempt.status, to: status, error: facts.error },
+    'relay attempt changed',
+  );
   return changed;
 }

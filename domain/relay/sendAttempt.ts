@@ -51,7 +51,10 @@ export async function sendAttempt(ctx: Context, attemptId: string): Promise<Work
   if ('holdMs' in taken) return { kind: 'hold', forMs: taken.holdMs };
 
   const outcome = await relayer.send(taken);
-  ctx.log.info({ attemptId, transactionId: taken.id, relayerId: relayer.id, outcome: outcome.kind, reason: reasonOf(outcome) }, 'handed to the relayer');
+  ctx.log.info(
+    { attemptId, transactionId: taken.id, relayerId: relayer.id, outcome: outcome.kind, reason: reasonOf(outcome) },
+    'handed to the relayer',
+  );
   return saveOutcome(ctx, attemptId, taken, outcome);
 }
 
@@ -137,7 +140,10 @@ async function saveOutcome(ctx: Context, attemptId: string, transaction: RelayTr
     switch (outcome.kind) {
       case 'accepted': {
         await recordProviderTransaction(ctx, unit, transaction.id, outcome.transaction);
-        if (isOurs) await promiseWork(ctx, unit, [{ queue: 'confirm', subjectId: transaction.id, runAt: decideNextLook(now, blockTimeMsOf(ctx, attempt.chainId)) }]);
+        if (isOurs)
+          await promiseWork(ctx, unit, [
+            { queue: 'confirm', subjectId: transaction.id, runAt: decideNextLook(now, blockTimeMsOf(ctx, attempt.chainId)) },
+          ]);
         return DONE;
       }
       case 'ambiguous':

@@ -8,7 +8,7 @@ import { findChainConfig, getChain } from '../chain/service.ts';
 import { promiseWork } from '../outbox/service.ts';
 import type { Payment } from '../payments/model.ts';
 import { acceptRelay, assertRelayable, getPayment } from '../payments/service.ts';
-import { assertRequestFits, FORWARD_GAS, relayDeadline, toRefusalError } from './decide.ts';
+import { assertNumbersFit, assertRequestFits, FORWARD_GAS, relayDeadline, toRefusalError } from './decide.ts';
 import { RELAY_ERRORS } from './errors.ts';
 import type { ForwardRequest, Permit, RelayAttempt } from './model.ts';
 import type { RelayerPort } from './ports.ts';
@@ -67,6 +67,7 @@ export interface RelayPaymentInput {
  */
 export async function relayPayment(ctx: Context, input: RelayPaymentInput, also?: AlsoInTransaction<Payment>): Promise<Payment> {
   const { forwardRequest: request, signature, permit } = input;
+  assertNumbersFit(request, permit);
   const payment = await getPayment(ctx, input);
   assertRelayable(payment, ctx.clock.now());
   getRelayer(ctx, payment.chainId);
@@ -129,7 +130,10 @@ function getRelayer(ctx: Context, chainId: number): RelayerPort {
 }
 
 /** Oldest first. */
-export function listRelayAttempts(ctx: Context, input: { readonly paymentId: Bytes32 }): Promise<(RelayAttempt & { txHash: Bytes32 | null })[]> {
+export function listRelayAttempts(
+  ctx: Context,
+  input: { readonly paymentId: Bytes32 },
+): Promise<(RelayAttempt & { txHash: Bytes32 | null })[]> {
   return listAttemptsOfPayment(ctx.db, input.paymentId);
 }
 

@@ -113,12 +113,17 @@ export async function lockAttempt(db: Transaction, attemptId: string): Promise<R
 }
 
 export async function listAttemptsOfTransaction(db: Database | Transaction, transactionId: string): Promise<RelayAttempt[]> {
-  const rows = await selectRows<AttemptRow>(db, `SELECT ${ATTEMPT_COLUMNS} FROM relay_attempts WHERE transaction_id = ? ORDER BY id`, [transactionId]);
+  const rows = await selectRows<AttemptRow>(db, `SELECT ${ATTEMPT_COLUMNS} FROM relay_attempts WHERE transaction_id = ? ORDER BY id`, [
+    transactionId,
+  ]);
   return rows.map(toAttempt);
 }
 
 /** Oldest first, each with its transaction's latest hash. */
-export async function listAttemptsOfPayment(db: Database, paymentId: Bytes32): Promise<(RelayAttempt & { readonly txHash: Bytes32 | null })[]> {
+export async function listAttemptsOfPayment(
+  db: Database,
+  paymentId: Bytes32,
+): Promise<(RelayAttempt & { readonly txHash: Bytes32 | null })[]> {
   const columns = ATTEMPT_COLUMNS.split(',').map((column) => `a.${column.trim()}`);
   const rows = await selectRows<AttemptRow & { hash: string | null }>(
     db,

@@ -26,15 +26,16 @@ export const RELAY_TRANSITION_EVENTS = [
 ] as const;
 export type RelayTransitionEvent = (typeof RELAY_TRANSITION_EVENTS)[number];
 
-export const RELAY_TRANSITIONS: Readonly<Record<RelayAttemptStatus, Partial<Readonly<Record<RelayTransitionEvent, RelayAttemptStatus>>>>> = {
-  queued: { take: 'submitting', failed: 'failed', succeeded: 'succeeded' },
-  submitting: { refused: 'queued', accepted: 'submitted', ambiguous: 'unknown', failed: 'failed' },
-  submitted: { mined: 'mined', ambiguous: 'unknown', succeeded: 'succeeded', failed: 'failed' },
-  unknown: { accepted: 'submitted', provenUnsent: 'queued', mined: 'mined', succeeded: 'succeeded', failed: 'failed' },
-  mined: { succeeded: 'succeeded', unmined: 'submitted', failed: 'failed' },
-  succeeded: {},
-  failed: {},
-};
+export const RELAY_TRANSITIONS: Readonly<Record<RelayAttemptStatus, Partial<Readonly<Record<RelayTransitionEvent, RelayAttemptStatus>>>>> =
+  {
+    queued: { take: 'submitting', failed: 'failed', succeeded: 'succeeded' },
+    submitting: { refused: 'queued', accepted: 'submitted', ambiguous: 'unknown', failed: 'failed' },
+    submitted: { mined: 'mined', ambiguous: 'unknown', succeeded: 'succeeded', failed: 'failed' },
+    unknown: { accepted: 'submitted', provenUnsent: 'queued', mined: 'mined', succeeded: 'succeeded', failed: 'failed' },
+    mined: { succeeded: 'succeeded', unmined: 'submitted', failed: 'failed' },
+    succeeded: {},
+    failed: {},
+  };
 
 export function nextRelayAttemptStatus(status: RelayAttemptStatus, event: RelayTransitionEvent): RelayAttemptStatus | undefined {
   return RELAY_TRANSITIONS[status][event];

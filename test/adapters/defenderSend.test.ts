@@ -169,9 +169,7 @@ describe('send of the Defender relayer', () => {
   it('is refused without a word of the credentials when the login is refused, and works once the login does', async () => {
     // The SDK waits 7 to 14 seconds between its four tries.
     const realSetTimeout = globalThis.setTimeout;
-    sinon
-      .stub(globalThis, 'setTimeout')
-      .callsFake(((run: () => void, ms?: number) => realSetTimeout(run, (ms ?? 0) / 100)) as typeof setTimeout);
+    sinon.stub(globalThis, 'setTimeout').callsFake((run: () => void, ms?: number) => realSetTimeout(run, (ms ?? 0) / 100));
     let logins = 0;
     nock(BASE)
       .post('/auth/login')

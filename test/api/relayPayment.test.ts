@@ -2,12 +2,11 @@ import { expect } from 'chai';
 import type { PrivateKeyAccount } from 'viem/accounts';
 
 import type { components } from '../../api/generated/openapi.ts';
-import { cancelPayment, getPayment } from '../../domain/payments/service.ts';
+import { cancelPayment, expirePayment, getPayment } from '../../domain/payments/service.ts';
 import { sendAttempt } from '../../domain/relay/sendAttempt.ts';
 import { listRelayAttempts } from '../../domain/relay/service.ts';
 import { addMs } from '../../shared/clock.ts';
 import { asBytes32 } from '../../shared/hex.ts';
-import { expirePayment } from '../../domain/payments/service.ts';
 import { signTypedData } from '../support/gasless.ts';
 import { driveUntil, isOver, readAttempt } from '../support/relayFlow.ts';
 import { atTime } from '../support/varyContext.ts';
@@ -16,7 +15,6 @@ import { readProblem, startTestApi, type CallOptions, type Payment, type TestApi
 
 type GaslessRequest = components['schemas']['GaslessRequest'];
 type RelayRequest = components['schemas']['RelayRequest'];
-type StatusReply = components['schemas']['PaymentStatusReply'];
 
 describe('POST /payments/{paymentId}/relay', () => {
   let api: TestApi;
@@ -247,20 +245,34 @@ describe('POST /payments/{paymentId}/relay', () => {
       });
     }
 
-    it('a permit or nonce of 78 digits without falling over', async () => {
+    const HUGE = '9'.repeat(78);
+    for (const [name, change] of [
+      ['nonce', (request: RelayRequest) => ({ ...request, forwardRequest: { ...request.forwardRequest, nonce: HUGE } })],
+      ['deadline', (request: RelayRequest) => ({ ...request, forwardRequest: { ...request.forwardRequest, deadline: '281474976710656' } })],
+      ['permit', (request: RelayRequest) => ({ ...request, permit: { value: HUGE, deadline: '1', signature: `0x${'11'.repeat(65)}` } })],
+    ] as const) {
+      it(`with 400 PAY_005 a ${name} that is more than the contracts can hold`, async () => {
+        const payment = await api.createPayment();
+        expect(await refuse(payment, change(await sign(payment, unapproved)))).to.deep.equal([400, 'PAY_005']);
+      });
+    }
+
+    it('with 422 a permit whose signature is none', async () => {
       const payment = await api.createPayment();
       const request = await sign(payment, unapproved);
-      const huge = '9'.repeat(78);
-      const permit = { value: huge, deadline: '99999999999999', signature: `0x${'11'.repeat(65)}` };
-      const [status] = await refuse(payment, { ...request, permit });
-      expect(status).to.be.within(400, 422);
-      const [nonceStatus] = await refuse(payment, { ...request, forwardRequest: { ...request.forwardRequest, nonce: huge } });
-      expect(nonceStatus).to.be.within(400, 422);
-      const [deadlineStatus] = await refuse(payment, {
-        ...request,
-        forwardRequest: { ...request.forwardRequest, deadline: '999999999999999' },
-      });
-      expect(deadlineStatus).to.be.within(400, 422);
+      for (const signature of [`0x${'11'.repeat(65)}`, `0x${'00'.repeat(65)}`]) {
+        const permit = { value: payment.amount, deadline: '99999999999999', signature };
+        expect(await refuse(payment, { ...request, permit })).to.deep.equal([422, 'PAY_002']);
+      }
+    });
+
+    it('with 422 PAY_018 a value or gas that is absurd', async () => {
+      const payment = await api.createPayment();
+      const request = await sign(payment, approved);
+      for (const change of [{ value: HUGE }, { gas: HUGE }]) {
+        const forwardRequest = { ...request.forwardRequest, ...change };
+        expect(await refuse(payment, { ...request, forwardRequest })).to.deep.equal([422, 'PAY_018']);
+      }
     });
   });
 });

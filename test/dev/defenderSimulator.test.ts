@@ -110,7 +110,7 @@ describe('the Defender simulator, through the Defender SDK', function () {
       expect(await client.getBalance({ address: recipient })).to.equal(before + 1n);
       await client.mine({ blocks: 3 });
       await reach(sent.transactionId, 'confirmed');
-      expect((await signer.getRelayerStatus()) as object).to.deep.include({ paused: false, numberOfPendingTransactions: 0, nonce: 1 });
+      expect(await signer.getRelayerStatus()).to.deep.include({ paused: false, numberOfPendingTransactions: 0, nonce: 1 });
     });
 
     it('calls a transaction that reverted mined, as Defender does, and not failed', async () => {

@@ -19,6 +19,7 @@ const AMBIGUOUS: readonly FaultKind[] = [
   'resetBeforeSend',
   'timeoutBeforeSend',
 ];
+const SEND_LATENCY_MS = 600;
 /** CHAOS_SEED repeats the choices of an earlier run, as far as time allows. */
 const SEED = Number(process.env['CHAOS_SEED'] ?? randomInt(2 ** 31));
 
@@ -63,6 +64,8 @@ describe(`crashes (CHAOS_SEED=${SEED})`, function () {
 
   async function runThroughCrashes(random: Random): Promise<void> {
     for (let count = 0; count < 5; count++) harness.stack.simulator.setFault({ kind: random.pick(AMBIGUOUS) });
+    // So long that a good part of the crashes falls between a send and its answer.
+    harness.stack.simulator.setFault({ kind: 'latencyMs', operation: 'sendTransaction', count: -1, delayMs: SEND_LATENCY_MS });
     const receiver = createRandom(random.between(0, 2 ** 31));
     flow.storeServer.answerWith(() => (receiver.next() < 0.1 ? receiver.pick([500, 503, 'none'] as const) : 204));
 

@@ -26,6 +26,8 @@ export async function signGasless(ctx: Context, customer: PrivateKeyAccount, pay
     forwardRequest,
     signature,
     permit:
-      permit === null ? null : { value: permit.value, deadline: BigInt(permit.deadline), signature: await signTypedData(customer, permit.typedData) },
+      permit === null
+        ? null
+        : { value: permit.value, deadline: BigInt(permit.deadline), signature: await signTypedData(customer, permit.typedData) },
   };
 }

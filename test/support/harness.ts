@@ -172,9 +172,20 @@ function createTestChain(stack: Stack): TestChain {
       await testClient.setBalance({ address: account.address, value: 10n ** 20n });
       if (token === undefined) return account;
       const wallet = walletOf(account);
-      const hashes = [await wallet.writeContract({ address: token, abi: testTokenAbi, functionName: 'mint', args: [account.address, balance], nonce: 0 })];
+      const hashes = [
+        await wallet.writeContract({ address: token, abi: testTokenAbi, functionName: 'mint', args: [account.address, balance], nonce: 0 }),
+      ];
       if (approve) {
-        hashes.push(await wallet.writeContract({ address: token, abi: testTokenAbi, functionName: 'approve', args: [gateway, 2n ** 256n - 1n], nonce: 1, gas: 100_000n }));
+        hashes.push(
+          await wallet.writeContract({
+            address: token,
+            abi: testTokenAbi,
+            functionName: 'approve',
+            args: [gateway, 2n ** 256n - 1n],
+            nonce: 1,
+            gas: 100_000n,
+          }),
+        );
       }
       for (const hash of hashes) await publicClient.waitForTransactionReceipt({ hash });
       return account;

@@ -7,6 +7,7 @@ import { promiseWork, publishOutbox } from '../../domain/outbox/service.ts';
 import { createWebhookEndpoint } from '../../domain/webhooks/service.ts';
 import { execute, selectRows } from '../../platform/db.ts';
 import { inUnitOfWork } from '../../platform/unitOfWork.ts';
+import { runOutboxJob } from '../../workers/runOutboxJob.ts';
 import { createHarness, type Harness, type TestStore } from '../support/harness.ts';
 import { runWorkers, type RunningWorkers } from '../support/runWorkers.ts';
 import { startStoreServer, type StoreServer } from '../support/storeServer.ts';
@@ -169,6 +170,31 @@ describe('the outbox and its jobs', function () {
     await sleep(REDRIVE_MS + 500);
     expect(storeServer.ofPayment(paymentId)).to.have.length(1);
   });
+
+  for (const isCommitted of [true, false]) {
+    const publication = isCommitted ? 'was published' : 'was put on its queue by a publisher that died before its commit';
+    it(`keeps a promise that is renewed while the job of the old one ends, which ${publication}`, async () => {
+      const { row } = await promiseWebhook();
+      const port = recordJobs();
+      await publishTo(port);
+      const job = await addToQueue(port.jobs.find(({ queue }) => queue === 'webhook')!.payload);
+      if (!isCommitted) await execute(harness.ctx.db, 'UPDATE outbox SET generation = 0, publish_at = created_at');
+      storeServer.answerWith(async () => {
+        await inUnitOfWork(harness.ctx, (unit) => promiseWork(harness.ctx, unit, [{ queue: 'webhook', subjectId: row.subject_id }]));
+        return 204;
+      });
+      const noWorker = () => {
+        throw new Error('the job is not to hold its queue');
+      };
+      expect(await runOutboxJob(harness.ctx, 'webhook', job, 'token', noWorker)).to.equal('done');
+      expect((await rows()).map(({ subject_id }) => subject_id)).to.deep.equal([row.subject_id]);
+      const renewed = recordJobs();
+      await publishTo(renewed);
+      const own = renewed.jobs.filter(({ queue }) => queue === 'webhook');
+      expect(own, 'a job that the queue does not know yet').to.have.length(1);
+      expect(own[0]!.payload.generation).to.be.greaterThan(1);
+    });
+  }
 
   it('moves row and job together when work is to be done later', async () => {
     let answers = 0;

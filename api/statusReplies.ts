@@ -1,0 +1,144 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { ClientRateLimitInfo } from 'express-rate-limit';
+
+import { recallIdentity } from '../domain/stores/service.ts';
+import type { Context } from '../platform/context.ts';
+import type { Bytes32 } from '../shared/hex.ts';
+import { RATE_LIMIT_NAME } from './middleware/limitRate.ts';
+import type { RequestHandler } from './request.ts';
+import { takeRequestId } from './middleware/assignRequestId.ts';
+
+/**
+ * Status requests are the ones that stores repeat all the time. A reply that went through everything (validation of request and reply included) is
+ * remembered for a moment, and the very same question of the same store is answered with it before Express is asked at all. Whatever is in the least
+ * different (another header of meaning, a query, an unknown key, a used-up limit) takes the ordinary way.
+ *
+ * A change of the payment forgets its reply at once (see Signals); should that hint be lost, the reply is too old after a moment anyway.
+ */
+const REMEMBERED_MS = 1_000;
+/** While confirmations are counted, a reply is out of date with the next block. */
+const REMEMBERED_PROCESSING_MS = 250;
+const MAX_REPLIES = 20_000;
+
+const PREFIX = '/api/v1/payments/';
+const SUFFIX = '/status';
+const URL_LENGTH = PREFIX.length + 66 + SUFFIX.length;
+
+interface RememberedReply {
+  /** Some of the headers are about the key. */
+  readonly apiKeyId: string;
+  readonly body: string;
+  readonly headers: readonly string[];
+  readonly staleAt: number;
+}
+
+export interface StatusReplies {
+  /** For the route of the ordinary way: remembers what it answered. */
+  readonly remember: RequestHandler;
+  /** @returns whether the request was answered (or will be): then nobody else may touch it */
+  tryAnswer(request: IncomingMessage, response: ServerResponse): boolean;
+}
+
+export interface StatusRepliesOptions {
+  /** Counts one request of the key. Rejects when Redis is away. */
+  readonly countRequest: (apiKeyId: string) => Promise<ClientRateLimitInfo>;
+  /** The ordinary way. */
+  readonly passOn: (request: IncomingMessage, response: ServerResponse) => void;
+}
+
+/** Headers of the ordinary reply that are about that one request. */
+const OWN_HEADERS = new Set(['x-request-id', 'ratelimit', 'date', 'connection', 'keep-alive']);
+
+export function createStatusReplies(ctx: Context, options: StatusRepliesOptions): StatusReplies {
+  const replies = new Map<string, RememberedReply>();
+  const isLogged = ctx.log.isLevelEnabled('debug');
+  let isListening = false;
+
+  function urlOf(paymentId: string): string {
+    return PREFIX + paymentId + SUFFIX;
+  }
+
+  function listen(): void {
+    if (isListening) return;
+    isListening = true;
+    ctx.signals.onPaymentChanged((paymentId: Bytes32) => replies.delete(urlOf(paymentId)));
+  }
+
+  function findReply(request: IncomingMessage): RememberedReply | undefined {
+    const { url, headers } = request;
+    if (request.method !== 'GET' || url?.length !== URL_LENGTH) return undefined;
+    const reply = replies.get(url);
+    if (reply === undefined) return undefined;
+    if (reply.staleAt <= ctx.clock.now().getTime()) {
+      replies.delete(url);
+      return undefined;
+    }
+    const apiKey = headers['x-api-key'];
+    // A request with a body, or one that is to be continued, is for the ordinary way to judge.
+    if (typeof apiKey !== 'string' || headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined)
+      return undefined;
+    return recallIdentity(ctx, apiKey)?.apiKeyId === reply.apiKeyId ? reply : undefined;
+  }
+
+  return {
+    remember(req, res, next) {
+      listen();
+      if (req.originalUrl.length === URL_LENGTH && !isLogged) {
+        const json = res.json.bind(res);
+        res.json = (body: unknown) => {
+          // By now the reply was checked; it is remembered once it has been sent as it is.
+          const askedAt = ctx.clock.now().getTime();
+          res.once('finish', () => {
+            const apiKeyId = req.identity?.apiKeyId;
+            if (res.statusCode !== 200 || apiKeyId === undefined) return;
+            const isMoving = (body as { readonly status?: unknown }).status === 'processing';
+            remember(req.originalUrl, {
+              apiKeyId,
+              body: JSON.stringify(body),
+              headers: Object.entries(res.getHeaders()).flatMap(([name, value]) => (OWN_HEADERS.has(name) ? [] : [name, String(value)])),
+              staleAt: askedAt + (isMoving ? REMEMBERED_PROCESSING_MS : REMEMBERED_MS),
+            });
+          });
+          return json(body);
+        };
+      }
+      next();
+    },
+
+    tryAnswer(request, response) {
+      const reply = findReply(request);
+      if (reply === undefined) return false;
+      options.countRequest(reply.apiKeyId).then(
+        ({ totalHits, resetTime }) => {
+          const remaining = ctx.config.rateLimitPerMinute - totalHits;
+          if (remaining < 0) {
+            // It will be counted once more, which is what a refused request is worth.
+            options.passOn(request, response);
+            return;
+          }
+          const resetSeconds = Math.max(0, Math.ceil(((resetTime?.getTime() ?? 0) - Date.now()) / 1000));
+          response.writeHead(200, [
+            ...reply.headers,
+            'X-Request-Id',
+            takeRequestId(request) ?? ctx.newId('req'),
+            'RateLimit',
+            `"${RATE_LIMIT_NAME}"; r=${remaining}; t=${resetSeconds}`,
+          ]);
+          response.end(reply.body);
+        },
+        () => options.passOn(request, response),
+      );
+      return true;
+    },
+  };
+
+  function remember(url: string, reply: RememberedReply): void {
+    replies.delete(url);
+    replies.set(url, reply);
+    // Insertion order makes the first key the oldest.
+    for (const oldest of replies.keys()) {
+      if (replies.size <= MAX_REPLIES) break;
+      replies.delete(oldest);
+    }
+  }
+}
