@@ -210,17 +210,6 @@ export function runCommand(command: string, args: readonly string[], options: Ru
   });
 }
 
-/** Calls `handler` once when the process that started us is gone; for a process that must not outlive its parent (see dev/start.mjs). */
-function onParentExit(handler: () => void): void {
-  const parent = process.ppid;
-  const timer = setInterval(() => {
-    if (process.ppid === parent) return;
-    clearInterval(timer);
-    handler();
-  }, 500);
-  timer.unref();
-}
-
 // ---- Folders with an owner --------------------------------------------------------------------------------------------------------
 
 export class DirectoryInUseError extends Error {

@@ -31,7 +31,8 @@ export interface NewOutboxRow {
 }
 
 /**
- * An open row for the same queue and subject becomes the new promise, of the next generation: a job that is just ending the old one must not delete it.
+ * An open row for the same queue and subject becomes the new promise, of a later generation: a job that is just ending the old one must not delete it.
+ * Two further on, since that job may be one ahead of its row: its publisher may have died between the adding and the commit.
  */
 export async function insertOutboxRows(db: Transaction, rows: readonly NewOutboxRow[], now: Date): Promise<void> {
   if (rows.length === 0) return;
@@ -39,7 +40,7 @@ export async function insertOutboxRows(db: Transaction, rows: readonly NewOutbox
   await execute(
     db,
     `INSERT INTO outbox (id, queue, subject_id, request_id, run_at, publish_at, generation, created_at) VALUES ${values}
-     ON DUPLICATE KEY UPDATE generation = generation + 1, run_at = VALUES(run_at), publish_at = VALUES(publish_at)`,
+     ON DUPLICATE KEY UPDATE generation = generation + 2, run_at = VALUES(run_at), publish_at = VALUES(publish_at)`,
     rows.flatMap((row) => [row.id, row.queue, row.subjectId, row.requestId, row.runAt, now, now]),
   );
 }
