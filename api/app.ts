@@ -27,6 +27,8 @@ const BASE_PATH = '/api/v1';
 const ADMIN_BOARD_PATH = '/admin/queues';
 /** Wrong API keys an address may send in a minute. */
 const MAX_WRONG_KEYS = 100;
+/** Support looks, and changes nothing. */
+const CHANGING_ROLES = API_KEY_ROLES.filter((role) => role !== 'support');
 /** For orchestrators, which look at the root. */
 const ROOT_ALIASES: Readonly<Partial<Record<string, string>>> = { getHealth: '/healthz', getReadiness: '/readyz' };
 
@@ -65,10 +67,10 @@ export function createApp(ctx: Context, options: AppOptions): App {
   const statusReplies = createStatusReplies(ctx, { countRequest: async (apiKeyId) => rateLimitStore.increment(apiKeyId), passOn });
 
   // Before the body is read: who has no key costs us nothing but the refusal.
-  const admit = [
-    authenticate(ctx, { roles: API_KEY_ROLES, failures: createFailureLimiter(ctx, 'wrong-api-key', MAX_WRONG_KEYS) }),
-    limitRate(ctx, rateLimitStore),
-  ];
+  const failures = createFailureLimiter(ctx, 'wrong-api-key', MAX_WRONG_KEYS);
+  const limit = limitRate(ctx, rateLimitStore);
+  const admitToRead = [authenticate(ctx, { roles: API_KEY_ROLES, failures }), limit];
+  const admitToChange = [authenticate(ctx, { roles: CHANGING_ROLES, failures }), limit];
   const validate = createOperationValidators(ctx, document);
   for (const operation of operations) {
     const { operationId, path, method, isPublic } = operation;
@@ -77,7 +79,7 @@ export function createApp(ctx: Context, options: AppOptions): App {
     app[method](
       toRoute(path),
       isFor,
-      ...(isPublic ? [] : admit),
+      ...(isPublic ? [] : method === 'get' ? admitToRead : admitToChange),
       ...(method === 'post' ? [parseJsonBody()] : []),
       ...(operationId === 'getPaymentStatus' ? [statusReplies.remember] : []),
       ...validate(operation),

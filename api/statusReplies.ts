@@ -53,6 +53,8 @@ export function createStatusReplies(ctx: Context, options: StatusRepliesOptions)
   const replies = new Map<string, RememberedReply>();
   const isLogged = ctx.log.isLevelEnabled('debug');
   let isListening = false;
+  /** Any payment's: a reply that was being made while something changed may be the old one, and is not worth remembering. */
+  let changes = 0;
 
   function urlOf(paymentId: string): string {
     return PREFIX + paymentId + SUFFIX;
@@ -61,7 +63,10 @@ export function createStatusReplies(ctx: Context, options: StatusRepliesOptions)
   function listen(): void {
     if (isListening) return;
     isListening = true;
-    ctx.signals.onPaymentChanged((paymentId: Bytes32) => replies.delete(urlOf(paymentId)));
+    ctx.signals.onPaymentChanged((paymentId: Bytes32) => {
+      changes++;
+      replies.delete(urlOf(paymentId));
+    });
   }
 
   function findReply(request: IncomingMessage): RememberedReply | undefined {
@@ -83,6 +88,7 @@ export function createStatusReplies(ctx: Context, options: StatusRepliesOptions)
   return {
     remember(req, res, next) {
       listen();
+      const changesBefore = changes;
       if (req.originalUrl.length === URL_LENGTH && !isLogged) {
         const json = res.json.bind(res);
         res.json = (body: unknown) => {
@@ -90,7 +96,7 @@ export function createStatusReplies(ctx: Context, options: StatusRepliesOptions)
           const askedAt = ctx.clock.now().getTime();
           res.once('finish', () => {
             const apiKeyId = req.identity?.apiKeyId;
-            if (res.statusCode !== 200 || apiKeyId === undefined) return;
+            if (res.statusCode !== 200 || apiKeyId === undefined || changes !== changesBefore) return;
             const isMoving = (body as { readonly status?: unknown }).status === 'processing';
             remember(req.originalUrl, {
               apiKeyId,

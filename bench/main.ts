@@ -96,7 +96,8 @@ async function run(): Promise<void> {
     {
       name: 'GET /payments/{id}/status',
       floorName: 'bare node:http + one Redis GET',
-      floor: { url: floorUrl, method: 'GET' as const, headers: {} },
+      // The same paths, so that the load generator has the same work with both.
+      floor: { url: floorUrl, method: 'GET' as const, headers, paths: statusPaths },
       api: { url: apiUrl, method: 'GET' as const, headers, paths: statusPaths },
     },
   ];

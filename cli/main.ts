@@ -16,7 +16,8 @@ const USAGE = `Usage: npm run cli -- <command> [options], with the server's envi
   create-store --name N --payout 0x… [--merchant 0x… …]
                                                    a store; payments go to its payout address or a registered merchant
   register-merchant --store st_… --address 0x…     one more address that the store's payments may go to
-  issue-key --store st_… [--role store] [--live]   an API key, shown once
+  issue-key --store st_… [--role store] [--live]   an API key, shown once; the role support may only read. test or live is a label for
+                                                   people: which chains there are decides what is paid with
   revoke-key --key key_…                           takes effect within seconds
 `;
 

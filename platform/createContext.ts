@@ -33,7 +33,7 @@ export async function createContext(config: Config, options: ContextOptions): Pr
     if (chain.relayer)
       relayers.set(chain.chainId, createDefenderRelayer({ relayer: chain.relayer, timeoutMs: config.relay.timeoutMs, log }));
   }
-  const db = createDatabase(config.databaseUrl, config.databasePool);
+  const db = createDatabase(config.databaseUrl, config.databasePool, log);
   const redis = createRedis(config.redisUrl, 'command');
   let redisWasDown = false;
   redis.on('error', (error: Error) => {

@@ -1,6 +1,7 @@
 import knexModule, { type Knex } from 'knex';
 
 import { migrationSource } from '../db/migrationSource.ts';
+import type { Logger } from './logger.ts';
 
 export type Database = Knex;
 export type Transaction = Knex.Transaction;
@@ -22,7 +23,7 @@ interface RawConnection {
 /**
  * @param poolSize the most connections this process opens
  */
-export function createDatabase(url: string, poolSize: number): Database {
+export function createDatabase(url: string, poolSize: number, log?: Logger): Database {
   const { hostname, port, username, password, pathname } = new URL(url);
   return knexModule({
     client: 'mysql2',
@@ -54,7 +55,16 @@ export function createDatabase(url: string, poolSize: number): Database {
       },
     },
     migrations: { migrationSource, tableName: 'schema_migrations' },
+    // An error's message would hold the statement with its values: customers' addresses, signatures, sealed secrets.
+    compileSqlOnError: false,
+    // Knex would write to the console by itself, past redaction. Every failure reaches its caller too.
+    ...(log === undefined ? {} : { log: toKnexLogger(log) }),
   });
+}
+
+function toKnexLogger(log: Logger): Knex.Logger {
+  const write = (level: 'debug' | 'warn') => (message: unknown) => log[level]({ knex: String(message) }, 'database');
+  return { debug: write('debug'), warn: write('warn'), error: write('warn'), deprecate: write('debug') };
 }
 
 export async function migrate(db: Database): Promise<void> {

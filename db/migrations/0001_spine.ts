@@ -176,7 +176,7 @@ const STATEMENTS = [
     UNIQUE KEY uq_webhook_attempts (delivery_id, number)
   )`,
 
-  // Open promises of work only: a consumer deletes its row in the transaction of its effect.
+  // Open promises of work only: a row is deleted once the effect of its work has committed.
   `CREATE TABLE outbox (
     id VARCHAR(40) CHARACTER SET ascii COLLATE ascii_bin NOT NULL PRIMARY KEY,
     queue VARCHAR(32) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,

@@ -56,16 +56,20 @@ export async function lockPublishableRows(db: Transaction, now: Date, limit: num
   return rows.map(toOutboxRow);
 }
 
+/** A job that only waits for its turn is put on its queue again too: less and less often, or a long queue would fill up with repetitions. */
+const MAX_REDRIVE_FACTOR = 16;
+
 /**
- * Counts the rows' next generation and sets when it would be due for another: `redriveMs` after it can first be worked on.
+ * Counts the rows' next generation and sets when it would be due for another: `redriveMs` after it can first be worked on, twice as long after each
+ * generation.
  */
 export async function markPublished(db: Transaction, rows: readonly OutboxRow[], now: Date, redriveMs: number): Promise<void> {
   if (rows.length === 0) return;
   await execute(
     db,
-    `UPDATE outbox SET generation = generation + 1, publish_at = DATE_ADD(GREATEST(run_at, ?), INTERVAL ? MICROSECOND)
+    `UPDATE outbox SET generation = generation + 1, publish_at = DATE_ADD(GREATEST(run_at, ?), INTERVAL ? * LEAST(POW(2, generation - 1), ?) MICROSECOND)
      WHERE id IN (${rows.map(() => '?').join(', ')})`,
-    [now, redriveMs * 1000, ...rows.map((row) => row.id)],
+    [now, redriveMs * 1000, MAX_REDRIVE_FACTOR, ...rows.map((row) => row.id)],
   );
 }
 

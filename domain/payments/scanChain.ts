@@ -15,7 +15,7 @@ import {
 } from '../chain/store.ts';
 import type { PaymentProcessedLog } from './model.ts';
 import { completePayments, observePayments, withdrawPayments } from './observePayments.ts';
-import { listFinalPaymentIds, listPaymentIdsAfterBlock } from './store.ts';
+import { listFinalPayments, listPaymentIdsInBlocks, type FinalCandidate } from './store.ts';
 
 /** Reorganisations up to this depth are followed; block hashes are kept this long. */
 const REORG_WINDOW_BLOCKS = 512n;
@@ -37,7 +37,7 @@ export async function scanChain(ctx: Context, chainId: number): Promise<void> {
   if (cursor.gateway !== config.gateway) cursor = await createCursor(ctx, config);
 
   const head = await chain.getHead();
-  const start = await findStart(ctx, chain, cursor);
+  const start = await findStart(ctx, chain, cursor, BigInt(config.startBlock));
   if (start === 'behind') {
     ctx.log.debug(
       { chainId, scannedUntil: (cursor.nextBlock - 1n).toString() },
@@ -51,7 +51,9 @@ export async function scanChain(ctx: Context, chainId: number): Promise<void> {
     ctx.log.warn({ chainId, fromBlock: from.toString(), wasAt: cursor.nextBlock.toString() }, 'the chain reorganised: scanning again');
 
   let expected = cursor.nextBlock;
+  // What stood in the blocks that are scanned again, each chunk's in its own transaction.
   let withdrawAfter = isReorg ? from - 1n : undefined;
+  const withdrawUntil = cursor.nextBlock - 1n;
   while (from <= head.number) {
     const logsFrom = withOverlap(from, config);
     const to = min(head.number, logsFrom + BigInt(config.maxBlockRange) - 1n);
@@ -59,13 +61,22 @@ export async function scanChain(ctx: Context, chainId: number): Promise<void> {
     const last = to === head.number ? head : await chain.findBlock(to);
     if (last === undefined) return;
     const logs = await chain.listPaymentLogs({ fromBlock: logsFrom, toBlock: to });
-    const moved = await applyScan(ctx, { chainId, expected, logs, last, head, withdrawAfter });
+    const isLastChunk = to === head.number;
+    const moved = await applyScan(ctx, {
+      chainId,
+      expected,
+      logs,
+      last,
+      head,
+      // The last chunk takes what the shorter chain has no blocks for any more with it.
+      withdraw: withdrawAfter === undefined ? undefined : { after: withdrawAfter, until: isLastChunk ? withdrawUntil : to },
+    });
     if (!moved) return;
     expected = to + 1n;
     from = expected;
-    withdrawAfter = undefined;
+    if (withdrawAfter !== undefined) withdrawAfter = to < withdrawUntil ? to : undefined;
   }
-  await completeFinal(ctx, config, head);
+  await completeFinal(ctx, chain, config, head);
 }
 
 async function createCursor(ctx: Context, config: ChainConfig): Promise<ChainCursor> {
@@ -88,7 +99,7 @@ async function createCursor(ctx: Context, config: ChainConfig): Promise<ChainCur
  * `behind`: the chain has less than what was scanned and shows no other block in its place. Most likely a node that lags; and a chain that did get
  * shorter will show other blocks as soon as it grows. Nothing is withdrawn for blocks that are merely missing.
  */
-async function findStart(ctx: Context, chain: ChainPort, cursor: ChainCursor): Promise<bigint | 'behind'> {
+async function findStart(ctx: Context, chain: ChainPort, cursor: ChainCursor, startBlock: bigint): Promise<bigint | 'behind'> {
   const { chainId, nextBlock } = cursor;
   let oldestReplaced: bigint | undefined;
   const findShared = async (scannedBlocks: readonly { readonly number: bigint; readonly hash: string }[]) => {
@@ -105,8 +116,13 @@ async function findStart(ctx: Context, chain: ChainPort, cursor: ChainCursor): P
   const shared = await findShared((await listScannedBlocks(ctx.db, chainId, Number(REORG_WINDOW_BLOCKS) + 1)).slice(1));
   if (oldestReplaced === undefined) return 'behind';
   if (shared !== undefined) return shared.number + 1n;
-  ctx.log.error({ chainId, oldestBlock: oldestReplaced.toString() }, 'the chain reorganised deeper than the window that is followed');
-  return oldestReplaced;
+  ctx.log.error(
+    { chainId, oldestBlock: oldestReplaced.toString() },
+    'no scanned block is left on the chain: going back by the whole window',
+  );
+  // Hashes are only kept of the last block of each scan: the fork may lie anywhere below the oldest of them.
+  const back = oldestReplaced - REORG_WINDOW_BLOCKS;
+  return back > startBlock ? back : min(startBlock, oldestReplaced);
 }
 
 interface Scan {
@@ -117,21 +133,21 @@ interface Scan {
   /** The last block that was scanned. */
   readonly last: Block;
   readonly head: Block;
-  /** Everything seen in later blocks than this one is to be withdrawn, unless `logs` shows it again. */
-  readonly withdrawAfter: bigint | undefined;
+  /** Everything seen in these blocks (later than `after`, up to `until`) is to be withdrawn, unless `logs` shows it again. */
+  readonly withdraw: { readonly after: bigint; readonly until: bigint } | undefined;
 }
 
 /** @returns false when another scanner was quicker */
 async function applyScan(ctx: Context, scan: Scan): Promise<boolean> {
-  const { chainId, logs, last, head, withdrawAfter } = scan;
+  const { chainId, logs, last, head, withdraw } = scan;
   return inUnitOfWork(ctx, async (unit) => {
     const cursor = await lockCursor(unit.trx, chainId);
     if (cursor?.nextBlock !== scan.expected) return false;
-    if (withdrawAfter !== undefined) {
+    if (withdraw !== undefined) {
       const shownAgain = new Set(logs.map((log) => log.paymentId));
-      const gone = (await listPaymentIdsAfterBlock(unit.trx, chainId, withdrawAfter)).filter((id) => !shownAgain.has(id));
+      const gone = (await listPaymentIdsInBlocks(unit.trx, chainId, withdraw)).filter((id) => !shownAgain.has(id));
       await withdrawPayments(ctx, unit, gone);
-      await deleteScannedBlocks(unit.trx, chainId, { after: withdrawAfter });
+      await deleteScannedBlocks(unit.trx, chainId, { after: withdraw.after });
     }
     await observePayments(ctx, unit, logs, head.number);
     await upsertScannedBlock(unit.trx, chainId, last.number, last.hash);
@@ -145,15 +161,49 @@ async function applyScan(ctx: Context, scan: Scan): Promise<boolean> {
   });
 }
 
-async function completeFinal(ctx: Context, config: ChainConfig, head: Block): Promise<void> {
+async function completeFinal(ctx: Context, chain: ChainPort, config: ChainConfig, head: Block): Promise<void> {
   const maxBlock = head.number - BigInt(config.confirmations) + 1n;
   if (maxBlock < 0n) return;
   for (;;) {
-    const paymentIds = await listFinalPaymentIds(ctx.db, config.chainId, maxBlock, COMPLETION_BATCH);
-    if (paymentIds.length === 0) return;
-    await inUnitOfWork(ctx, (unit) => completePayments(ctx, unit, paymentIds, head.number));
-    if (paymentIds.length < COMPLETION_BATCH) return;
+    const candidates = await listFinalPayments(ctx.db, config.chainId, maxBlock, COMPLETION_BATCH);
+    if (candidates.length === 0) return;
+    const verdicts = await judgePositions(chain, candidates);
+    const standing = candidates.filter((candidate) => verdicts.get(candidate.blockHash) === 'stands').map(({ paymentId }) => paymentId);
+    await inUnitOfWork(ctx, (unit) => completePayments(ctx, unit, standing, head.number));
+    const replaced = candidates.filter((candidate) => verdicts.get(candidate.blockHash) === 'replaced');
+    if (replaced.length > 0) await scanAgainFrom(ctx, config.chainId, replaced);
+    // What could not be judged (a node that lags) waits for the next scan.
+    if (candidates.length < COMPLETION_BATCH || standing.length + replaced.length === 0) return;
   }
+}
+
+/**
+ * The last look before money counts as received: is the block that the payment's event was seen in still on the chain? Following reorganisations
+ * should leave no other answer; a payment is not completed on the strength of "should".
+ */
+async function judgePositions(
+  chain: ChainPort,
+  candidates: readonly FinalCandidate[],
+): Promise<ReadonlyMap<string, 'stands' | 'replaced' | 'unknown'>> {
+  const verdicts = new Map<string, 'stands' | 'replaced' | 'unknown'>();
+  for (const { blockNumber, blockHash } of candidates) {
+    if (verdicts.has(blockHash)) continue;
+    const block = await chain.findBlock(blockNumber);
+    verdicts.set(blockHash, block === undefined ? 'unknown' : block.hash === blockHash ? 'stands' : 'replaced');
+  }
+  return verdicts;
+}
+
+async function scanAgainFrom(ctx: Context, chainId: number, replaced: readonly FinalCandidate[]): Promise<void> {
+  const paymentIds = replaced.map(({ paymentId }) => paymentId);
+  ctx.log.error({ chainId, paymentIds }, 'payments stood in blocks that are not on the chain any more: withdrawn, and scanned again');
+  await inUnitOfWork(ctx, async (unit) => {
+    const cursor = await lockCursor(unit.trx, chainId);
+    if (cursor === undefined) return;
+    await withdrawPayments(ctx, unit, paymentIds);
+    const nextBlock = replaced.reduce((least, { blockNumber }) => min(least, blockNumber), cursor.nextBlock);
+    await updateCursor(unit.trx, { ...cursor, nextBlock }, ctx.clock.now());
+  });
 }
 
 /**

@@ -30,6 +30,7 @@ export interface CreatePaymentInput {
 
 /** @throws AppError unknownChain, unknownToken, merchantNotRegistered */
 export async function createPayment(ctx: Context, input: CreatePaymentInput, also?: AlsoInTransaction<Payment>): Promise<Payment> {
+  assertWellFormed(input);
   const chain = chooseChain(ctx, input);
   const merchant = await chooseMerchant(ctx, input);
   const now = ctx.clock.now();
@@ -62,6 +63,23 @@ export async function createPayment(ctx: Context, input: CreatePaymentInput, als
   };
   await saveNewPayment({ ctx, payment, requiredConfirmations: chain.confirmations, also });
   return payment;
+}
+
+/** Half a surrogate pair is text to JSON, but to no database. And a webhook's body has its limit: see Standard Webhooks. */
+function assertWellFormed(input: CreatePaymentInput): void {
+  const wrong = (path: string, message: string) => new AppError(COMMON_ERRORS.validation, { fields: [{ path, message }] });
+  if (!isWellFormed(input.orderId)) throw wrong('/body/orderId', 'is not well-formed Unicode');
+  if (input.metadata === undefined) return;
+  const metadata = JSON.stringify(input.metadata);
+  if (!Object.entries(input.metadata).flat().every(isWellFormed)) throw wrong('/body/metadata', 'is not well-formed Unicode');
+  if (Buffer.byteLength(metadata) > MAX_METADATA_BYTES) throw wrong('/body/metadata', `is larger than ${MAX_METADATA_BYTES} bytes as JSON`);
+}
+
+/** Together with everything else in an event, this stays below 20 kB. */
+const MAX_METADATA_BYTES = 12_000;
+
+function isWellFormed(text: string): boolean {
+  return !/[\ud800-\udfff]/u.test(text);
 }
 
 function chooseChain(ctx: Context, input: CreatePaymentInput): ChainConfig {
@@ -150,6 +168,9 @@ const EXPIRY_RECHECK_MS = 1_000;
 
 /** Work of the expire queue. */
 export async function expirePayment(ctx: Context, paymentId: Bytes32): Promise<WorkResult> {
+  const seen = await findPayment(ctx.db, paymentId);
+  if (seen?.status !== 'pending') return DONE;
+  const scannedUntil = (await findRecentCursor(ctx, seen.chainId))?.scannedTimestamp;
   return inUnitOfWork(ctx, async (unit) => {
     const [payment] = await lockPayments(unit.trx, [paymentId]);
     if (payment?.status !== 'pending') return DONE;
@@ -157,7 +178,6 @@ export async function expirePayment(ctx: Context, paymentId: Bytes32): Promise<W
     if (isPayable(payment, now)) return later(addMs(payment.terms.expiresAt, 1_000));
     // A payment in the last second before its expiry may be in a block that is not scanned yet: wait a moment rather than tell the store
     // "expired" and then "completed". Not for ever, since the chain may be down.
-    const scannedUntil = (await findRecentCursor(ctx, payment.chainId))?.scannedTimestamp;
     const mayStillShowUp = scannedUntil == null || isPayable(payment, scannedUntil);
     if (mayStillShowUp && now < addMs(payment.terms.expiresAt, EXPIRY_GRACE_MS)) return later(addMs(now, EXPIRY_RECHECK_MS));
     await changePayments(ctx, unit, [{ payment, transitions: ['expire'] }]);

@@ -180,22 +180,34 @@ export async function listOverduePaymentIds(db: Database, expiredBefore: Date, l
   return rows.map((row) => asBytes32(row.id));
 }
 
-/** Payments whose event is in a block up to `maxBlock` and that are not completed yet. */
-export async function listFinalPaymentIds(db: Database, chainId: number, maxBlock: bigint, limit: number): Promise<Bytes32[]> {
-  const rows = await selectRows<{ id: string }>(
-    db,
-    "SELECT id FROM payments WHERE chain_id = ? AND status = 'processing' AND block_number <= ? ORDER BY seq LIMIT ?",
-    [chainId, maxBlock.toString(), limit],
-  );
-  return rows.map((row) => asBytes32(row.id));
+/** A payment that is to be completed, if its block is still on the chain. */
+export interface FinalCandidate {
+  readonly paymentId: Bytes32;
+  readonly blockNumber: bigint;
+  readonly blockHash: Bytes32;
 }
 
-/** Payments whose event was seen in a block after `block`. */
-export async function listPaymentIdsAfterBlock(db: Transaction, chainId: number, block: bigint): Promise<Bytes32[]> {
+/** Payments whose event is in a block up to `maxBlock` and that are not completed yet. */
+export async function listFinalPayments(db: Database, chainId: number, maxBlock: bigint, limit: number): Promise<FinalCandidate[]> {
+  const rows = await selectRows<{ id: string; block_number: string | number; block_hash: string }>(
+    db,
+    `SELECT id, block_number, block_hash FROM payments
+     WHERE chain_id = ? AND status = 'processing' AND block_number <= ? ORDER BY seq LIMIT ?`,
+    [chainId, maxBlock.toString(), limit],
+  );
+  return rows.map((row) => ({ paymentId: asBytes32(row.id), blockNumber: BigInt(row.block_number), blockHash: asBytes32(row.block_hash) }));
+}
+
+/** Payments whose event was seen in a block later than `after`, up to `until`. */
+export async function listPaymentIdsInBlocks(
+  db: Transaction,
+  chainId: number,
+  blocks: { readonly after: bigint; readonly until: bigint },
+): Promise<Bytes32[]> {
   const rows = await selectRows<{ id: string }>(
     db,
-    "SELECT id FROM payments WHERE chain_id = ? AND status IN ('processing', 'completed') AND block_number > ? ORDER BY seq",
-    [chainId, block.toString()],
+    "SELECT id FROM payments WHERE chain_id = ? AND status IN ('processing', 'completed') AND block_number > ? AND block_number <= ? ORDER BY seq",
+    [chainId, blocks.after.toString(), blocks.until.toString()],
   );
   return rows.map((row) => asBytes32(row.id));
 }

@@ -15,6 +15,8 @@ import type { ForwardRequest, Permit } from './model.ts';
  * what would let a hostile token drain the relayer.
  */
 export const FORWARD_GAS = 300_000n;
+/** Below this the inner call would run out of gas with an ordinary token. */
+export const MIN_FORWARD_GAS = 150_000n;
 
 /** Decimal strings may say more than the contracts' types hold; nothing can be hashed or encoded then. @throws AppError validation */
 export function assertNumbersFit(request: ForwardRequest, permit: Permit | null): void {
@@ -39,7 +41,9 @@ export function assertRequestFits(input: {
   const mismatch = (detail: string) => new AppError(RELAY_ERRORS.termsMismatch, { detail });
   if (request.to !== payment.gateway) throw mismatch(`forwardRequest.to must be the gateway ${payment.gateway}.`);
   if (request.value !== 0n) throw mismatch('forwardRequest.value must be 0.');
-  if (request.gas > FORWARD_GAS) throw mismatch(`forwardRequest.gas must be at most ${FORWARD_GAS}.`);
+  if (request.gas < MIN_FORWARD_GAS || request.gas > FORWARD_GAS) {
+    throw mismatch(`forwardRequest.gas must be from ${MIN_FORWARD_GAS} to ${FORWARD_GAS}.`);
+  }
   if (request.data.toLowerCase() !== input.payCall.toLowerCase())
     throw mismatch('forwardRequest.data is not the call that pays this payment.');
   const earliest = toUnixSeconds(input.now) + input.minDeadlineSeconds;

@@ -48,7 +48,11 @@ export async function sendAttempt(ctx: Context, attemptId: string): Promise<Work
 
   const taken = await takeAttempt(ctx, attempt, relayer, call);
   if (taken === undefined) return DONE;
-  if ('holdMs' in taken) return { kind: 'hold', forMs: taken.holdMs };
+  if ('holdMs' in taken) {
+    // Holding the queue is for when all of its jobs wait for the same relayer; with several, the others go on.
+    if (ctx.relayers.size === 1) return { kind: 'hold', forMs: taken.holdMs };
+    return later(addMs(ctx.clock.now(), taken.holdMs * (1 + ctx.random())));
+  }
 
   const outcome = await relayer.send(taken);
   ctx.log.info(

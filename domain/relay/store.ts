@@ -245,6 +245,13 @@ export async function isProviderTransactionTaken(
   return rows.length > 0;
 }
 
+export async function lockTransaction(db: Transaction, transactionId: string): Promise<RelayTransaction | undefined> {
+  const [row] = await selectRows<TransactionRow>(db, `SELECT ${TRANSACTION_COLUMNS} FROM relay_transactions WHERE id = ? FOR UPDATE`, [
+    transactionId,
+  ]);
+  return row && toTransaction(row);
+}
+
 export async function updateTransaction(db: Transaction, transaction: RelayTransaction): Promise<void> {
   await execute(
     db,

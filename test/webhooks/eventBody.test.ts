@@ -40,9 +40,7 @@ describe('the body of a webhook', () => {
       [paymentId],
     );
     return rows.map((row) =>
-      JSON.parse(
-        buildEventBody({ type: row.type, createdAt: row.created_at, data: parseJsonColumn(row.data) as Record<string, unknown> }),
-      ),
+      JSON.parse(buildEventBody({ type: row.type, createdAt: row.created_at, data: parseJsonColumn(row.data) as Record<string, unknown> })),
     );
   }
 
