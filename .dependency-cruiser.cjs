@@ -1,5 +1,7 @@
 /** The map of ARCHITECTURE.md, as rules. */
 const PURE = '^domain/[^/]+/(model|transitions|decide|errors|ports|eventData|message|publicAddress)\\.ts$';
+/** What api, workers and programs may call in the domain. Everything else in there is a module's own business. */
+const ENTRY_POINTS = '^domain/[^/]+/(service|status|scanChain|sweepOverduePayments|sendAttempt|confirmTransaction)\\.ts$';
 const PRODUCT = '^(api|workers|cli|domain|adapters|platform|shared|db)/';
 
 module.exports = {
@@ -16,13 +18,13 @@ module.exports = {
       comment: 'models, state tables, rules, errors and ports know no database, queue or network',
       severity: 'error',
       from: { path: PURE },
-      to: { path: '^(api|workers|cli|adapters|platform|db|contracts)/|^domain/[^/]+/(service|store)\\.ts$' },
+      to: { path: '^(api|workers|cli|adapters|platform|db|contracts|domain)/', pathNot: PURE },
     },
     {
       name: 'store-below-service',
       severity: 'error',
       from: { path: '^domain/[^/]+/store\\.ts$' },
-      to: { path: '^domain/[^/]+/service\\.ts$' },
+      to: { path: '^domain/', pathNot: PURE },
     },
     {
       name: 'domain-knows-only-the-context',
@@ -54,7 +56,10 @@ module.exports = {
       name: 'adapters-implement-ports',
       severity: 'error',
       from: { path: '^adapters/' },
-      to: { path: '^(api|workers|cli|db)/|^platform/(?!config|logger)|^domain/[^/]+/(service|store)\\.ts$' },
+      to: {
+        path: '^(api|workers|cli|db|domain)/|^platform/(?!config|logger)|^contracts/(?!generated/|typedData\\.ts$)',
+        pathNot: PURE,
+      },
     },
     {
       name: 'api-and-workers-are-strangers',
@@ -67,7 +72,21 @@ module.exports = {
       comment: 'the job runner is the one that ends an outbox row',
       severity: 'error',
       from: { path: '^(api|workers|cli)/', pathNot: '^workers/runOutboxJob\\.ts$' },
-      to: { path: '^domain/[^/]+/store\\.ts$' },
+      to: { path: '^domain/', pathNot: [PURE, ENTRY_POINTS] },
+    },
+    {
+      name: 'platform-is-below',
+      comment: 'the context names the ports, the queues their jobs; nothing in the platform acts for the domain',
+      severity: 'error',
+      from: { path: '^platform/' },
+      to: { path: '^(api|workers|cli|domain)/', pathNot: PURE },
+    },
+    {
+      name: 'the-demo-shop-is-a-customer',
+      comment: 'it shows what a store needs, which is the contract and nothing else of ours',
+      severity: 'error',
+      from: { path: '^demo/' },
+      to: { path: '^(?!demo/|api/generated/)', dependencyTypesNot: ['core', 'npm', 'npm-dev'] },
     },
     {
       name: 'abis-stay-with-the-chain',

@@ -74,6 +74,15 @@ describe('authentication', () => {
     }
   });
 
+  it('lets a support key look, and answers PAY_011 when it wants to change something', async () => {
+    const { key } = await issueApiKey(api.ctx, { storeId: api.store.storeId, role: 'support', environment: 'test' });
+    for (const [method, path] of OPERATIONS) {
+      const response = await api.call(path, { method, store: null, headers: { 'x-api-key': key } });
+      if (method === 'GET') expect(response.status, path).to.be.oneOf([200, 400, 404]);
+      else expect((await readProblem(response)).code, `${method} ${path}`).to.equal('PAY_011');
+    }
+  });
+
   it('answers PAY_011 to a role that is not on the list', async () => {
     const failures = { refuseWhenTooMany: () => Promise.resolve(), count: () => Promise.resolve() };
     const middleware = authenticate(api.ctx, { roles: ['admin'], failures });

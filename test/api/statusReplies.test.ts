@@ -1,0 +1,69 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect } from 'chai';
+
+import { cancelPayment } from '../../domain/payments/service.ts';
+import { startTestApi, type TestApi } from './startTestApi.ts';
+
+describe('a status request that was answered a moment ago', () => {
+  let api: TestApi;
+  before(async () => {
+    api = await startTestApi();
+  });
+  after(() => api.close());
+
+  /** The first answer goes the ordinary way, the second comes from memory. */
+  async function askTwice(path: string): Promise<[Response, Response]> {
+    return [await api.call(path), await api.call(path)];
+  }
+
+  it('is answered with the same body and headers, but for its own request id and what is left of the limit', async () => {
+    const payment = await api.createTestPayment(api.store);
+    const [first, second] = await askTwice(`/payments/${payment.id}/status`);
+    expect(await second.text()).to.equal(await first.text());
+    const headersOf = (response: Response) =>
+      Object.fromEntries([...response.headers].filter(([name]) => !['x-request-id', 'ratelimit', 'date'].includes(name)));
+    expect(headersOf(second)).to.deep.equal(headersOf(first));
+    expect(second.headers.get('x-request-id')).to.match(/^req_/).and.not.to.equal(first.headers.get('x-request-id'));
+    const leftOf = (response: Response) => Number(/r=(\d+)/.exec(response.headers.get('ratelimit') ?? '')?.[1]);
+    expect(leftOf(second)).to.equal(leftOf(first) - 1);
+  });
+
+  it('keeps the caller’s own request id', async () => {
+    const payment = await api.createTestPayment(api.store);
+    await api.call(`/payments/${payment.id}/status`);
+    const response = await api.call(`/payments/${payment.id}/status`, { headers: { 'x-request-id': 'mine-1' } });
+    expect(response.headers.get('x-request-id')).to.equal('mine-1');
+  });
+
+  it('is answered anew once the payment has changed', async () => {
+    const payment = await api.createTestPayment(api.store);
+    const path = `/payments/${payment.id}/status`;
+    await askTwice(path);
+    await cancelPayment(api.ctx, { storeId: api.store.storeId, paymentId: payment.id });
+    await sleep(100);
+    expect(await (await api.call(path)).json()).to.include({ status: 'cancelled' });
+  });
+
+  it('is never answered to another store, nor without a key', async () => {
+    const payment = await api.createTestPayment(api.store);
+    const path = `/payments/${payment.id}/status`;
+    await askTwice(path);
+    const other = await api.createTestStore('Another');
+    await api.call('/tokens', { store: other });
+    expect((await api.call(path, { store: other })).status).to.equal(404);
+    expect((await api.call(path, { store: null })).status).to.equal(401);
+    expect((await api.call(path, { store: null, headers: { 'x-api-key': 'nonsense' } })).status).to.equal(401);
+  });
+
+  it('counts against the limit like any other', async () => {
+    const limited = await startTestApi({ env: { MSQPAY_RATE_LIMIT_PER_MINUTE: '5' } });
+    try {
+      const payment = await limited.createTestPayment(limited.store);
+      const statuses: number[] = [];
+      for (let asked = 0; asked < 7; asked++) statuses.push((await limited.call(`/payments/${payment.id}/status`)).status);
+      expect(statuses).to.deep.equal([200, 200, 200, 200, 200, 429, 429]);
+    } finally {
+      await limited.close();
+    }
+  });
+});
