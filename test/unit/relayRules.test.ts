@@ -4,6 +4,7 @@ import {
   assertRequestFits,
   decideNextLook,
   FORWARD_GAS,
+  MIN_FORWARD_GAS,
   PAID_ELSEWHERE,
   relayDeadline,
   toRefusalError,
@@ -42,13 +43,14 @@ describe('the rules of relaying', () => {
   it('a request that is this payment’s call and nothing else is taken, in whatever case it is written', () => {
     expect(check()).not.to.throw();
     expect(check({ data: '0xABCDEF01' })).not.to.throw();
-    expect(check({ gas: 1n })).not.to.throw();
+    expect(check({ gas: MIN_FORWARD_GAS })).not.to.throw();
   });
 
   for (const [name, changes, code] of [
     ['another target', { to: '0xe7f1725E7734CE288F8367e1Bb143E90bb3F0512' }, 'PAY_018'],
     ['a value', { value: 1n }, 'PAY_018'],
     ['more gas than the cap', { gas: FORWARD_GAS + 1n }, 'PAY_018'],
+    ['too little gas for any token', { gas: MIN_FORWARD_GAS - 1n }, 'PAY_018'],
     ['another call', { data: '0xabcdef02' }, 'PAY_018'],
     ['a longer call', { data: '0xabcdef0100' }, 'PAY_018'],
     ['no call', { data: '0x' }, 'PAY_018'],
