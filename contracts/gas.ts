@@ -1,17 +1,30 @@
 /**
- * Prints the gas of a payment on each way to make it, and fails when relaying in a batch is not clearly cheaper than paying
+ * Prints the gas of a payment or refund on each way to make it, and fails when relaying in a batch is not clearly cheaper than paying
  * directly: above 0.80 of a direct payment in a batch of 20.
  *
  * All are measured alike: the same token, allowances that are finite and larger than the payment, a merchant who has been
  * paid before. "Later" is a payer who has paid that way before, "first" one who has not. Direct is measured as later.
+ * Of refunds, "first" is a payment's first one and "later" another of the same payment.
  */
-import { createWorkbench, accountAt, noPermit, type Call, type PaymentExecution, type Workbench } from './workbench.ts';
+import {
+  accountAt,
+  createWorkbench,
+  noPermit,
+  type BatchPermit,
+  type Call,
+  type ForwardRequest,
+  type PaymentExecution,
+  type RefundExecution,
+  type Workbench,
+} from './workbench.ts';
 
 const BATCH_SIZES = [2, 5, 10, 20, 50];
 const GUARDED_BATCH_SIZE = 20;
 const GREATEST_RATIO = 0.8;
 /** Accounts below are the deployer, the relayer and the merchant. */
 const FIRST_PAYER = 3;
+const MERCHANT = accountAt(2);
+type Payer = ReturnType<typeof accountAt>;
 
 interface Row {
   way: string;
@@ -79,29 +92,68 @@ async function measure(b: Workbench): Promise<Row[]> {
 
   const batchPayers = (size: number) => Array.from({ length: size }, (_, index) => accountAt(FIRST_PAYER + 10 + index));
   for (const { address } of batchPayers(Math.max(...BATCH_SIZES))) await b.approve(address);
+  /** Two batches of the same payers, the first and a later one. State is put back after them, so that the next size starts anew. */
+  const addBatches = async (way: string, size: number, makeCall: () => Promise<Call>) => {
+    const snapshot = await b.client.snapshot();
+    add(`${way}, batch of ${String(size)}, first`, (await gasOf(b, await makeCall(), size)) / size);
+    add(`${way}, batch of ${String(size)}, later`, (await gasOf(b, await makeCall(), size)) / size);
+    await b.client.revert({ id: snapshot });
+  };
   for (const size of BATCH_SIZES) {
-    for (const turn of ['first', 'later']) {
-      // Each size starts with payers who have not been in a batch: state is put back after it.
-      const snapshot = turn === 'first' ? await b.client.snapshot() : undefined;
-      if (turn === 'later') await gasOf(b, b.executePaymentsCall(await executions(b, batchPayers(size))));
-      const gas = await gasOf(b, b.executePaymentsCall(await executions(b, batchPayers(size))));
-      add(`authorizations, batch of ${String(size)}, ${turn}`, gas / size);
-      if (snapshot !== undefined) await b.client.revert({ id: snapshot });
-    }
+    await addBatches('authorizations', size, async () => b.executePaymentsCall(await executions(b, batchPayers(size))));
   }
+  for (const size of BATCH_SIZES) {
+    await addBatches('forwarder', size, async () => b.forwardBatchCall(await requests(b, batchPayers(size))));
+  }
+  const permittingPayers = batchPayers(GUARDED_BATCH_SIZE);
+  for (const { address } of permittingPayers) await b.approve(address, 0n);
+  await addBatches('forwarder with permits', permittingPayers.length, async () =>
+    b.forwardBatchCall(await requests(b, permittingPayers), await permits(b, permittingPayers)),
+  );
+
+  await b.approve(b.merchant);
+  const refunded = await b.makeTerms();
+  await b.send(b.payCall(payer.address, refunded));
+  const refund = async () => b.executeRefundCall(await b.authorizeRefund(MERCHANT, refunded, { amount: refunded.amount / 2n }));
+  add('refund, first', await gasOf(b, await refund()));
+  add('refund, later', await gasOf(b, await refund()));
+  const paid = await executions(
+    b,
+    [payer, newcomer, authorized].flatMap((each) => Array<Payer>(7).fill(each)).slice(0, GUARDED_BATCH_SIZE),
+  );
+  await gasOf(b, b.executePaymentsCall(paid), paid.length);
+  await addBatches('refunds', paid.length, async () => b.executeRefundsCall(await halfRefunds(b, paid)));
   return rows;
 }
 
-async function executions(b: Workbench, payers: ReturnType<typeof accountAt>[]): Promise<PaymentExecution[]> {
+async function executions(b: Workbench, payers: Payer[]): Promise<PaymentExecution[]> {
   return Promise.all(payers.map(async (payer) => b.authorize(payer, await b.makeTerms(), { permit: noPermit })));
 }
 
-/** The gas that was paid for. Everything in the call has to succeed: a rejected item would make a batch look cheap. */
-async function gasOf(b: Workbench, call: Call): Promise<number> {
+async function requests(b: Workbench, payers: Payer[]): Promise<ForwardRequest[]> {
+  return Promise.all(payers.map(async (payer) => b.signForwardRequest(payer, b.payData(await b.makeTerms()))));
+}
+
+/** One for each request, for just what it pays. */
+async function permits(b: Workbench, payers: Payer[]): Promise<BatchPermit[]> {
+  const { amount: value } = await b.makeTerms();
+  return Promise.all(
+    payers.map(async (owner, index) => {
+      const permit = await b.signPermit({ owner, spender: b.gateway, value });
+      return { requestIndex: BigInt(index), token: b.token, permit };
+    }),
+  );
+}
+
+async function halfRefunds(b: Workbench, payments: PaymentExecution[]): Promise<RefundExecution[]> {
+  return Promise.all(payments.map(({ terms }) => b.authorizeRefund(MERCHANT, terms, { amount: terms.amount / 2n })));
+}
+
+/** The gas that was paid for. All of the payments or refunds in the call have to succeed: a rejected one would make a batch look cheap. */
+async function gasOf(b: Workbench, call: Call, items = 1): Promise<number> {
   const receipt = await b.send(call);
-  const payments = receipt.logs.filter((log) => log.address.toLowerCase() === b.gateway.toLowerCase() && log.topics.length === 4);
-  const rejections = receipt.logs.filter((log) => log.address.toLowerCase() === b.gateway.toLowerCase() && log.topics.length === 2);
-  if (receipt.status !== 'success' || payments.length === 0 || rejections.length > 0) throw new Error('A measured payment failed');
+  const done = receipt.logs.filter((log) => log.address.toLowerCase() === b.gateway.toLowerCase() && log.topics.length === 4);
+  if (receipt.status !== 'success' || done.length !== items) throw new Error('A measured payment or refund failed');
   return Number(receipt.gasUsed);
 }
 

@@ -31,6 +31,16 @@ export const paymentAuthorizationTypes = {
   ],
 } as const;
 
+/** Signed by the merchant. The payment id stands for merchant and token. */
+export const refundAuthorizationTypes = {
+  RefundAuthorization: [
+    { name: 'paymentId', type: 'bytes32' },
+    { name: 'amount', type: 'uint256' },
+    { name: 'nonce', type: 'uint256' },
+    { name: 'deadline', type: 'uint48' },
+  ],
+} as const;
+
 export const forwardRequestTypes = {
   ForwardRequest: [
     { name: 'from', type: 'address' },

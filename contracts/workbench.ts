@@ -29,6 +29,7 @@ import {
   hashPaymentTerms,
   paymentAuthorizationTypes,
   permitTypes,
+  refundAuthorizationTypes,
   type PaymentTerms,
 } from './typedData.ts';
 
@@ -56,6 +57,15 @@ export interface PaymentExecution {
   signature: Hex;
 }
 
+export interface RefundExecution {
+  terms: PaymentTerms;
+  amount: bigint;
+  nonce: bigint;
+  deadline: number;
+  permit: Permit;
+  signature: Hex;
+}
+
 export interface ForwardRequest {
   from: Address;
   to: Address;
@@ -66,11 +76,19 @@ export interface ForwardRequest {
   signature: Hex;
 }
 
+export interface BatchPermit {
+  requestIndex: bigint;
+  token: Address;
+  permit: Permit;
+}
+
 export interface PermitInput {
   owner: HDAccount;
   spender: Address;
   value?: bigint;
   deadline?: bigint;
+  /** Of the token; the owner's present one unless it is given. */
+  nonce?: bigint;
 }
 
 const MNEMONIC = 'test test test test test test test test test test test junk';
@@ -172,13 +190,34 @@ async function setUp(chain: Chain) {
     return { terms, payer, deadline, permit: changes.permit ?? noPermit, signature };
   }
 
-  async function signPermit({ owner, spender, value = maxUint256, deadline = maxUint256 }: PermitInput): Promise<Permit> {
-    const nonce = await client.readContract({
-      address: tokenAddress,
-      abi: testTokenAbi,
-      functionName: 'nonces',
-      args: [owner.address],
+  /** A refund signed by `signer`, who should be the merchant: of the whole payment and an hour long, unless told otherwise. */
+  async function authorizeRefund(
+    signer: HDAccount,
+    terms: PaymentTerms,
+    changes: {
+      amount?: bigint;
+      nonce?: bigint;
+      deadline?: number;
+      permit?: Permit;
+      domain?: { chainId?: number; gateway?: Address };
+    } = {},
+  ): Promise<RefundExecution> {
+    const amount = changes.amount ?? terms.amount;
+    const nonce = changes.nonce ?? BigInt(generatePrivateKey());
+    const deadline = changes.deadline ?? (await now()) + 3600;
+    const signature = await signer.signTypedData({
+      domain: gatewayDomain(changes.domain?.chainId ?? chainId, changes.domain?.gateway ?? gateway),
+      types: refundAuthorizationTypes,
+      primaryType: 'RefundAuthorization',
+      message: { paymentId: paymentIdOf(terms), amount, nonce, deadline },
     });
+    return { terms, amount, nonce, deadline, permit: changes.permit ?? noPermit, signature };
+  }
+
+  async function signPermit({ owner, spender, value = maxUint256, deadline = maxUint256, ...given }: PermitInput): Promise<Permit> {
+    const nonce =
+      given.nonce ??
+      (await client.readContract({ address: tokenAddress, abi: testTokenAbi, functionName: 'nonces', args: [owner.address] }));
     const signature = await owner.signTypedData({
       domain: { name: 'Test Dollar', version: '1', chainId, verifyingContract: tokenAddress },
       types: permitTypes,
@@ -202,14 +241,9 @@ async function setUp(chain: Chain) {
   async function signForwardRequest(
     signer: HDAccount,
     data: Hex,
-    changes: { from?: Address; to?: Address; deadline?: number; gas?: bigint; value?: bigint } = {},
+    { nonce: given, ...changes }: { from?: Address; to?: Address; deadline?: number; gas?: bigint; value?: bigint; nonce?: bigint } = {},
   ): Promise<ForwardRequest> {
-    const nonce = await client.readContract({
-      address: forwarder,
-      abi: msqPayForwarderAbi,
-      functionName: 'nonces',
-      args: [changes.from ?? signer.address],
-    });
+    const nonce = given ?? (await forwarderNonceOf(changes.from ?? signer.address));
     const request = { from: signer.address, to: gateway, value: 0n, gas: 300_000n, deadline: (await now()) + 3600, data, ...changes };
     const signature = await signer.signTypedData({
       domain: forwarderDomain(chainId, forwarder),
@@ -239,6 +273,16 @@ async function setUp(chain: Chain) {
     to: gateway,
     data: encodeFunctionData({ abi: paymentGatewayAbi, functionName: 'executePayments', args: [executions] }),
   });
+  const executeRefundCall = (execution: RefundExecution): Call => ({
+    from: relayer,
+    to: gateway,
+    data: encodeFunctionData({ abi: paymentGatewayAbi, functionName: 'executeRefund', args: [execution] }),
+  });
+  const executeRefundsCall = (executions: RefundExecution[]): Call => ({
+    from: relayer,
+    to: gateway,
+    data: encodeFunctionData({ abi: paymentGatewayAbi, functionName: 'executeRefunds', args: [executions] }),
+  });
   const forwardCall = (request: ForwardRequest): Call => ({
     from: relayer,
     to: forwarder,
@@ -250,6 +294,11 @@ async function setUp(chain: Chain) {
     to: forwarder,
     value: request.value,
     data: encodeFunctionData({ abi: msqPayForwarderAbi, functionName: 'executeWithPermit', args: [request, permitToken, permit] }),
+  });
+  const forwardBatchCall = (requests: ForwardRequest[], permits: BatchPermit[] = []): Call => ({
+    from: relayer,
+    to: forwarder,
+    data: encodeFunctionData({ abi: msqPayForwarderAbi, functionName: 'executeBatchWithPermits', args: [requests, permits] }),
   });
 
   const mint = (to: Address, amount = FUNDS, tokenToMint = tokenAddress) =>
@@ -272,6 +321,10 @@ async function setUp(chain: Chain) {
     client.readContract({ address: gateway, abi: paymentGatewayAbi, functionName: 'processedPayments', args: [paymentIdOf(terms)] });
   const payerOf = (terms: PaymentTerms) =>
     client.readContract({ address: gateway, abi: paymentGatewayAbi, functionName: 'payerOf', args: [paymentIdOf(terms)] });
+  const refundedAmount = (terms: PaymentTerms) =>
+    client.readContract({ address: gateway, abi: paymentGatewayAbi, functionName: 'refundedAmount', args: [paymentIdOf(terms)] });
+  const isRefundNonceUsed = (terms: PaymentTerms, nonce: bigint) =>
+    client.readContract({ address: gateway, abi: paymentGatewayAbi, functionName: 'isRefundNonceUsed', args: [paymentIdOf(terms), nonce] });
   const forwarderNonceOf = (owner: Address) =>
     client.readContract({ address: forwarder, abi: msqPayForwarderAbi, functionName: 'nonces', args: [owner] });
 
@@ -290,6 +343,7 @@ async function setUp(chain: Chain) {
     makeTerms,
     paymentIdOf,
     authorize,
+    authorizeRefund,
     signPermit,
     permitCall,
     signForwardRequest,
@@ -299,14 +353,19 @@ async function setUp(chain: Chain) {
     payWithPermitCall,
     executePaymentCall,
     executePaymentsCall,
+    executeRefundCall,
+    executeRefundsCall,
     forwardCall,
     forwardWithPermitCall,
+    forwardBatchCall,
     mint,
     approve,
     balanceOf,
     allowanceOf,
     isProcessed,
     payerOf,
+    refundedAmount,
+    isRefundNonceUsed,
     forwarderNonceOf,
     close: () => chain.close(),
   };

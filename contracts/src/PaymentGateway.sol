@@ -9,11 +9,13 @@ import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
 import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 import {IPaymentGateway} from "./interfaces/IPaymentGateway.sol";
+import {Batches, BatchResult} from "./libraries/Batches.sol";
 import {Permit, Permits} from "./libraries/Permits.sol";
 
 /// @title PaymentGateway
 /// @notice Takes ERC-20 payments from payers to merchants, once each, on exactly the terms that their id commits to.
-/// It has no owner, no fee and no upgrade, and never holds tokens: they go from the payer straight to the merchant.
+/// It has no owner, no fee and no upgrade, and never holds tokens: they go from the payer straight to the merchant, and in a
+/// refund from the merchant straight to whoever paid.
 ///
 /// A payment id is the EIP-712 digest of the payment's terms. Whoever copies an id and changes the terms has another id,
 /// so nobody can complete, burn or alter a payment with anything but its real terms, and the expiry is part of them.
@@ -21,6 +23,8 @@ import {Permit, Permits} from "./libraries/Permits.sol";
 ///
 /// Three ways lead to the same payment: the payer calls `pay` (or `payWithPermit`); the payer signs a forward request for
 /// it and the trusted forwarder calls it; or the payer signs a `PaymentAuthorization` and anyone calls `executePayment(s)`.
+/// A refund has one way: the merchant signs a `RefundAuthorization` and anyone calls `executeRefund(s)`. It can go to the
+/// recorded payer only, and all refunds of a payment are together at most what was paid.
 ///
 /// The token is believed. A token that returns true and moves less than it was asked to (one with a fee on transfer) makes
 /// the merchant receive less than `amount`. Balances are not compared before and after, since that would cost every
@@ -30,15 +34,12 @@ contract PaymentGateway is IPaymentGateway, ERC2771Context, EIP712, ReentrancyGu
     using SafeERC20 for IERC20;
     using Permits for address;
 
-    /// @notice The gas that an item of a batch may use, and is guaranteed to get. A plain payment uses about 50,000; the rest
-    /// is room for a permit, a token behind a proxy and a contract wallet that checks its signature.
+    /// @notice The gas that an item of a batch may use, and is guaranteed to get. A plain payment uses about 50,000, a refund
+    /// 80,000; the rest is room for a permit, a token behind a proxy and a contract wallet that checks its signature.
     uint256 public constant BATCH_ITEM_GAS = 400_000;
 
     /// @dev Kept back for what the batch itself does after an item (the rejection event) and before the next.
     uint256 private constant BATCH_RESERVE_GAS = 20_000;
-
-    /// @dev The most of an item's revert data that is copied and logged.
-    uint256 private constant MAX_REASON_BYTES = 256;
 
     bytes32 private constant PAYMENT_TERMS_TYPEHASH = keccak256(
         "PaymentTerms(bytes32 salt,address token,uint256 amount,address merchant,uint48 expiresAt)"
@@ -48,12 +49,26 @@ contract PaymentGateway is IPaymentGateway, ERC2771Context, EIP712, ReentrancyGu
         "PaymentAuthorization(bytes32 paymentId,address merchant,address token,uint256 amount,address payer,uint48 deadline)"
     );
 
+    bytes32 private constant REFUND_AUTHORIZATION_TYPEHASH = keccak256(
+        "RefundAuthorization(bytes32 paymentId,uint256 amount,uint256 nonce,uint48 deadline)"
+    );
+
     /// @dev Payer of each processed payment. One slot is the flag and the payer alike.
     mapping(bytes32 paymentId => address payer) private _payers;
+
+    /// @dev What of each payment went back, never more than its amount.
+    mapping(bytes32 paymentId => uint256 amount) private _refunded;
+
+    mapping(bytes32 paymentId => mapping(uint256 nonce => bool used)) private _refundNonces;
 
     /// @param trustedForwarder_ the ERC-2771 forwarder whose word on the sender is believed, for good
     constructor(address trustedForwarder_) ERC2771Context(trustedForwarder_) EIP712("MSQPay", "1") {
         if (trustedForwarder_.code.length == 0) revert InvalidForwarder(trustedForwarder_);
+    }
+
+    modifier onlySelf() {
+        if (msg.sender != address(this)) revert OnlySelf(msg.sender);
+        _;
     }
 
     /// @inheritdoc IPaymentGateway
@@ -77,11 +92,16 @@ contract PaymentGateway is IPaymentGateway, ERC2771Context, EIP712, ReentrancyGu
     }
 
     /// @inheritdoc IPaymentGateway
-    function executePayments(PaymentExecution[] calldata executions) external nonReentrant {
+    function executePayments(
+        PaymentExecution[] calldata executions
+    ) external nonReentrant returns (BatchResult[] memory results) {
+        results = new BatchResult[](executions.length);
         for (uint256 i = 0; i < executions.length; ++i) {
-            if (!_tryExecute(i, executions[i])) {
-                // Anything but the revert data would overwrite it, so it is taken before the id is computed.
-                bytes memory reason = _boundedReturnData();
+            if (_tryItem(i, abi.encodeCall(this.executeBatchItem, (executions[i])))) {
+                results[i].success = true;
+            } else {
+                bytes memory reason = Batches.boundedReturnData();
+                results[i].reason = reason;
                 emit PaymentRejected(paymentIdOf(executions[i].terms), reason);
             }
         }
@@ -89,9 +109,34 @@ contract PaymentGateway is IPaymentGateway, ERC2771Context, EIP712, ReentrancyGu
 
     /// @notice One item of `executePayments`, in a call of its own so that all it did is undone when it fails.
     /// @dev For the gateway itself only. Not `nonReentrant`: the batch around it holds the guard.
-    function executeBatchItem(PaymentExecution calldata execution) external {
-        if (msg.sender != address(this)) revert OnlySelf(msg.sender);
+    function executeBatchItem(PaymentExecution calldata execution) external onlySelf {
         _execute(execution);
+    }
+
+    /// @inheritdoc IPaymentGateway
+    function executeRefund(RefundExecution calldata execution) external nonReentrant {
+        _executeRefund(execution);
+    }
+
+    /// @inheritdoc IPaymentGateway
+    function executeRefunds(
+        RefundExecution[] calldata executions
+    ) external nonReentrant returns (BatchResult[] memory results) {
+        results = new BatchResult[](executions.length);
+        for (uint256 i = 0; i < executions.length; ++i) {
+            if (_tryItem(i, abi.encodeCall(this.executeRefundBatchItem, (executions[i])))) {
+                results[i].success = true;
+            } else {
+                bytes memory reason = Batches.boundedReturnData();
+                results[i].reason = reason;
+                emit RefundRejected(paymentIdOf(executions[i].terms), executions[i].nonce, reason);
+            }
+        }
+    }
+
+    /// @notice One item of `executeRefunds`, as `executeBatchItem` is one of `executePayments`.
+    function executeRefundBatchItem(RefundExecution calldata execution) external onlySelf {
+        _executeRefund(execution);
     }
 
     /// @inheritdoc IPaymentGateway
@@ -102,6 +147,16 @@ contract PaymentGateway is IPaymentGateway, ERC2771Context, EIP712, ReentrancyGu
     /// @inheritdoc IPaymentGateway
     function payerOf(bytes32 paymentId) external view returns (address payer) {
         return _payers[paymentId];
+    }
+
+    /// @inheritdoc IPaymentGateway
+    function refundedAmount(bytes32 paymentId) external view returns (uint256 amount) {
+        return _refunded[paymentId];
+    }
+
+    /// @inheritdoc IPaymentGateway
+    function isRefundNonceUsed(bytes32 paymentId, uint256 nonce) external view returns (bool used) {
+        return _refundNonces[paymentId][nonce];
     }
 
     /// @inheritdoc IPaymentGateway
@@ -121,32 +176,13 @@ contract PaymentGateway is IPaymentGateway, ERC2771Context, EIP712, ReentrancyGu
             );
     }
 
-    /// @dev Runs one item with exactly `BATCH_ITEM_GAS`, so that a token or wallet that burns all it gets takes nothing from
-    /// the other items. Reverts the batch when that much cannot be given: the EVM would quietly give less, and an item
-    /// without fault would be rejected (by a sender who wants that, or by a gas estimate that looks for the smallest
-    /// limit under which the transaction succeeds).
-    function _tryExecute(uint256 index, PaymentExecution calldata execution) private returns (bool success) {
-        bytes memory data = abi.encodeCall(this.executeBatchItem, (execution));
+    /// @dev Calls this contract for one item with exactly `BATCH_ITEM_GAS`, or reverts the batch, so that a token or wallet
+    /// that burns all it gets takes nothing from the other items. The answer is left for `Batches.boundedReturnData`.
+    function _tryItem(uint256 index, bytes memory data) private returns (bool success) {
         // A call can pass on 63/64 of what is left.
-        uint256 required = BATCH_ITEM_GAS + BATCH_ITEM_GAS / 63 + BATCH_RESERVE_GAS;
-        uint256 available = gasleft();
-        if (available < required) revert BatchGasTooLow(index, available, required);
+        Batches.requireGas(index, BATCH_ITEM_GAS + BATCH_ITEM_GAS / 63 + BATCH_RESERVE_GAS);
         assembly ("memory-safe") {
             success := call(BATCH_ITEM_GAS, address(), 0, add(data, 0x20), mload(data), 0x00, 0x00)
-        }
-    }
-
-    /// @dev The revert data of the last call, cut to `MAX_REASON_BYTES` so that a huge one costs the batch nothing.
-    function _boundedReturnData() private pure returns (bytes memory data) {
-        assembly ("memory-safe") {
-            let size := returndatasize()
-            if gt(size, MAX_REASON_BYTES) {
-                size := MAX_REASON_BYTES
-            }
-            data := mload(0x40)
-            mstore(data, size)
-            returndatacopy(add(data, 0x20), 0x00, size)
-            mstore(0x40, add(data, and(add(size, 0x3f), not(0x1f))))
         }
     }
 
@@ -157,10 +193,37 @@ contract PaymentGateway is IPaymentGateway, ERC2771Context, EIP712, ReentrancyGu
         if (block.timestamp > execution.deadline) {
             revert AuthorizationExpired(paymentId, execution.deadline, block.timestamp);
         }
-        if (!_isAuthorized(paymentId, execution)) revert InvalidAuthorization(paymentId, payer);
+        if (!_isSignedBy(payer, _authorizationHash(paymentId, execution), execution.signature)) {
+            revert InvalidAuthorization(paymentId, payer);
+        }
         _record(paymentId, terms, payer);
         if (execution.permit.deadline != 0) terms.token.tryPermit(payer, address(this), execution.permit);
         _transfer(terms, payer);
+    }
+
+    function _executeRefund(RefundExecution calldata execution) private {
+        PaymentTerms calldata terms = execution.terms;
+        uint256 amount = execution.amount;
+        uint256 nonce = execution.nonce;
+        if (amount == 0) revert InvalidAmount(amount);
+        // Terms of a payment that was made are sound, and its expiry does not matter any more.
+        bytes32 paymentId = paymentIdOf(terms);
+        address payer = _payers[paymentId];
+        if (payer == address(0)) revert PaymentNotProcessed(paymentId);
+        if (block.timestamp > execution.deadline) {
+            revert RefundExpired(paymentId, nonce, execution.deadline, block.timestamp);
+        }
+        if (_refundNonces[paymentId][nonce]) revert RefundNonceUsed(paymentId, nonce);
+        uint256 refunded = _refunded[paymentId];
+        if (amount > terms.amount - refunded) revert RefundExceedsPayment(paymentId, amount, refunded, terms.amount);
+        if (!_isSignedBy(terms.merchant, _refundAuthorizationHash(paymentId, execution), execution.signature)) {
+            revert InvalidRefundAuthorization(paymentId, nonce, terms.merchant);
+        }
+        _refundNonces[paymentId][nonce] = true;
+        _refunded[paymentId] = refunded + amount;
+        emit RefundProcessed(paymentId, terms.merchant, payer, terms.token, amount, nonce);
+        if (execution.permit.deadline != 0) terms.token.tryPermit(terms.merchant, address(this), execution.permit);
+        IERC20(terms.token).safeTransferFrom(terms.merchant, payer, amount);
     }
 
     /// @dev The id of terms that are sound, unpaid and not expired; reverts otherwise.
@@ -174,10 +237,11 @@ contract PaymentGateway is IPaymentGateway, ERC2771Context, EIP712, ReentrancyGu
         if (block.timestamp > terms.expiresAt) revert PaymentExpired(paymentId, terms.expiresAt, block.timestamp);
     }
 
-    /// @dev Recovers first and asks the payer's contract only when that fails: it saves looking up the code of a plain
-    /// account, and lets accounts that delegate their code (EIP-7702) sign as before. Never true for the zero address.
-    function _isAuthorized(bytes32 paymentId, PaymentExecution calldata execution) private view returns (bool) {
-        bytes32 digest = _hashTypedDataV4(
+    function _authorizationHash(
+        bytes32 paymentId,
+        PaymentExecution calldata execution
+    ) private pure returns (bytes32 structHash) {
+        return
             keccak256(
                 abi.encode(
                     PAYMENT_AUTHORIZATION_TYPEHASH,
@@ -188,11 +252,33 @@ contract PaymentGateway is IPaymentGateway, ERC2771Context, EIP712, ReentrancyGu
                     execution.payer,
                     execution.deadline
                 )
-            )
-        );
-        (address recovered, ECDSA.RecoverError problem, ) = ECDSA.tryRecoverCalldata(digest, execution.signature);
-        if (problem == ECDSA.RecoverError.NoError && recovered == execution.payer) return true;
-        return SignatureChecker.isValidERC1271SignatureNowCalldata(execution.payer, digest, execution.signature);
+            );
+    }
+
+    /// @dev The payment id stands for merchant and token.
+    function _refundAuthorizationHash(
+        bytes32 paymentId,
+        RefundExecution calldata execution
+    ) private pure returns (bytes32 structHash) {
+        return
+            keccak256(
+                abi.encode(
+                    REFUND_AUTHORIZATION_TYPEHASH,
+                    paymentId,
+                    execution.amount,
+                    execution.nonce,
+                    execution.deadline
+                )
+            );
+    }
+
+    /// @dev Recovers first and asks the signer's contract only when that fails: it saves looking up the code of a plain
+    /// account, and lets accounts that delegate their code (EIP-7702) sign as before. Never true for the zero address.
+    function _isSignedBy(address signer, bytes32 structHash, bytes calldata signature) private view returns (bool) {
+        bytes32 digest = _hashTypedDataV4(structHash);
+        (address recovered, ECDSA.RecoverError problem, ) = ECDSA.tryRecoverCalldata(digest, signature);
+        if (problem == ECDSA.RecoverError.NoError && recovered == signer) return true;
+        return SignatureChecker.isValidERC1271SignatureNowCalldata(signer, digest, signature);
     }
 
     /// @dev All effects, before any call that can change anything.

@@ -10,6 +10,7 @@ import {
   findRevert,
   hostileMode,
   newcomer,
+  failed,
   ofGateway,
   pauper,
   payer,
@@ -17,7 +18,10 @@ import {
   rejectedEvents,
   secondPayer,
   sendAt,
+  simulateBatch,
+  simulateRawBatch,
   stranger,
+  succeeded,
   useContracts,
   walletMode,
 } from './support.ts';
@@ -39,7 +43,9 @@ describe('PaymentGateway.executePayments', () => {
   /** Good, bad, good: both good ones are paid, the bad one is rejected for this reason and nothing of it remains. */
   async function expectOnlyRejected(bad: PaymentExecution, reason: ReturnType<typeof decodeError> | undefined) {
     const executions = [await good(), bad, await good()];
-    const receipt = await world.send(world.executePaymentsCall(executions));
+    const call = world.executePaymentsCall(executions);
+    expect(await simulateBatch(world, call)).to.deep.equal([succeeded, { success: false, reason }, succeeded]);
+    const receipt = await world.send(call);
     expect(receipt.status).to.equal('success');
     expect(rejectedEvents(world, receipt)).to.deep.equal([{ paymentId: idOf(bad), reason }]);
     expect(processedEvents(world, receipt).map((event) => event.paymentId)).to.deep.equal(
@@ -67,6 +73,7 @@ describe('PaymentGateway.executePayments', () => {
   });
 
   it('does nothing for an empty batch', async () => {
+    expect(await simulateBatch(world, world.executePaymentsCall([]))).to.deep.equal([]);
     const receipt = await world.send(world.executePaymentsCall([]));
     expect(receipt.status).to.equal('success');
     expect(receipt.logs).to.deep.equal([]);
@@ -110,6 +117,31 @@ describe('PaymentGateway.executePayments', () => {
     const paid = await world.authorize(payer, await world.makeTerms());
     await world.send(world.executePaymentCall(paid));
     await expectOnlyRejected(paid, { errorName: 'PaymentAlreadyProcessed', args: [idOf(paid), payer.address] });
+  });
+
+  it('answers a simulation with the outcome of each item, as the transaction then has it', async () => {
+    const executions = [
+      await good(),
+      await world.authorize(stranger, await world.makeTerms(), { payer: payer.address }),
+      await world.authorize(pauper, await world.makeTerms()),
+      await good(),
+      await world.authorize(payer, await world.makeTerms({ token: await hostileToken(hostileMode.revertSilently) })),
+    ];
+    const [, unsigned, poor] = executions as [PaymentExecution, PaymentExecution, PaymentExecution];
+    const call = world.executePaymentsCall(executions);
+    const results = await simulateBatch(world, call);
+    expect(results).to.deep.equal([
+      succeeded,
+      failed('InvalidAuthorization', [idOf(unsigned), payer.address]),
+      failed('ERC20InsufficientBalance', [pauper.address, 0n, poor.terms.amount]),
+      succeeded,
+      { success: false, reason: undefined },
+    ]);
+    const receipt = await world.send(call);
+    expect(rejectedEvents(world, receipt).map((event) => event.reason)).to.deep.equal(
+      results.filter((result) => !result.success).map((result) => result.reason),
+    );
+    expect(processedEvents(world, receipt)).to.have.length(2);
   });
 
   it('pays an item that is in the batch twice once', async () => {
@@ -167,7 +199,14 @@ describe('PaymentGateway.executePayments', () => {
   it('rejects only the item whose token reverts with an enormous reason, and logs its beginning only', async () => {
     const token = await hostileToken(hostileMode.revertBomb);
     const executions = [await good(), await world.authorize(payer, await world.makeTerms({ token })), await good()];
-    const receipt = await world.send(world.executePaymentsCall(executions));
+    const call = world.executePaymentsCall(executions);
+    const results = await simulateRawBatch(world, call);
+    expect(results.map(({ success, reason }) => [success, (reason.length - 2) / 2])).to.deep.equal([
+      [true, 0],
+      [false, 256],
+      [true, 0],
+    ]);
+    const receipt = await world.send(call);
     expect(processedEvents(world, receipt)).to.have.length(2);
     const reasons = ofGateway(world, receipt).filter((log) => log.topics.length === 2);
     expect(reasons).to.have.length(1);

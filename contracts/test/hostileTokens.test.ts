@@ -1,8 +1,18 @@
 import { expect } from 'chai';
 import { encodeFunctionData, type Hex } from 'viem';
 import { hostileTokenAbi } from '../generated/test/HostileToken.ts';
-import { FUNDS, type Call } from '../workbench.ts';
-import { decodeError, expectRevert, hostileMode, payer, processedEvents, secondPayer, stranger, useContracts } from './support.ts';
+import { accountAt, FUNDS, type Call } from '../workbench.ts';
+import {
+  decodeError,
+  expectRevert,
+  hostileMode,
+  payer,
+  processedEvents,
+  refundedEvents,
+  secondPayer,
+  stranger,
+  useContracts,
+} from './support.ts';
 
 describe('PaymentGateway with a token that misbehaves', () => {
   const world = useContracts();
@@ -23,8 +33,14 @@ describe('PaymentGateway with a token that misbehaves', () => {
     world.client.readContract({ address: world.hostile, abi: hostileTokenAbi, functionName });
   const hostileTerms = () => world.makeTerms({ token: world.hostile });
 
-  for (const way of ['pay', 'executePayment', 'executePayments'] as const) {
-    it(`lets nothing in while ${way} runs: every payment function refuses to be re-entered`, async () => {
+  for (const way of ['pay', 'executePayment', 'executePayments', 'executeRefund', 'executeRefunds'] as const) {
+    it(`lets nothing in while ${way} runs: every function that moves tokens refuses to be re-entered`, async () => {
+      const merchant = accountAt(2);
+      await world.approve(merchant.address);
+      await world.approve(merchant.address, FUNDS, world.hostile);
+      const paid = await world.makeTerms();
+      await world.send(world.payCall(payer.address, paid));
+      const refund = await world.authorizeRefund(merchant, paid);
       const other = await world.makeTerms();
       const permit = await world.signPermit({ owner: payer, spender: world.gateway });
       const execution = await world.authorize(secondPayer, other);
@@ -33,18 +49,27 @@ describe('PaymentGateway with a token that misbehaves', () => {
         world.payWithPermitCall(stranger.address, other, permit),
         world.executePaymentCall(execution),
         world.executePaymentsCall([execution]),
+        world.executeRefundCall(refund),
+        world.executeRefundsCall([refund]),
       ];
+      const isRefund = way === 'executeRefund' || way === 'executeRefunds';
       for (const { to, data } of inner) {
-        await callFromInside(to, data);
         const terms = await hostileTerms();
+        await setMode(hostileMode.honest);
+        if (isRefund) await world.send(world.payCall(payer.address, terms));
+        await callFromInside(to, data);
+        const refunding = await world.authorizeRefund(merchant, terms);
         const authorized = await world.authorize(payer, terms);
         const outer = {
           pay: world.payCall(payer.address, terms),
           executePayment: world.executePaymentCall(authorized),
           executePayments: world.executePaymentsCall([authorized]),
+          executeRefund: world.executeRefundCall(refunding),
+          executeRefunds: world.executeRefundsCall([refunding]),
         }[way];
         const receipt = await world.send(outer);
-        expect(processedEvents(world, receipt).map((event) => event.paymentId)).to.deep.equal([world.paymentIdOf(terms)]);
+        const events = isRefund ? refundedEvents(world, receipt) : processedEvents(world, receipt);
+        expect(events.map((event) => event.paymentId)).to.deep.equal([world.paymentIdOf(terms)]);
         expect(await readHostile('reentryTried')).to.equal(true);
         expect(await readHostile('reentrySucceeded')).to.equal(false);
         expect(decodeError((await readHostile('reentryAnswer')) as Hex)).to.deep.equal({
@@ -52,6 +77,7 @@ describe('PaymentGateway with a token that misbehaves', () => {
           args: [],
         });
         expect(await world.isProcessed(other)).to.equal(false);
+        expect(await world.refundedAmount(paid)).to.equal(0n);
       }
     });
   }
@@ -63,6 +89,19 @@ describe('PaymentGateway with a token that misbehaves', () => {
     await world.send(world.payCall(payer.address, terms));
     expect(await readHostile('reentrySucceeded')).to.equal(false);
     expect(await world.balanceOf(world.merchant, world.hostile)).to.equal(terms.amount);
+  });
+
+  it('cannot be re-entered for the refund that is being made', async () => {
+    const merchant = accountAt(2);
+    await world.approve(merchant.address, FUNDS, world.hostile);
+    const terms = await hostileTerms();
+    await world.send(world.payCall(payer.address, terms));
+    const { to, data } = world.executeRefundCall(await world.authorizeRefund(merchant, terms, { amount: 1n }));
+    await callFromInside(to, data);
+    await world.send({ from: stranger.address, to, data });
+    expect(await readHostile('reentrySucceeded')).to.equal(false);
+    expect(await world.balanceOf(merchant.address, world.hostile)).to.equal(terms.amount - 1n);
+    expect(await world.refundedAmount(terms)).to.equal(1n);
   });
 
   it('has not paid when the token returns false', async () => {

@@ -2,8 +2,8 @@ import { expect } from 'chai';
 import { getAddress } from 'viem';
 import { paymentGatewayAbi, paymentGatewayBytecode } from '../generated/PaymentGateway.ts';
 import { hashPaymentTerms } from '../typedData.ts';
-import { createWorkbench } from '../workbench.ts';
-import { expectRevert, payer, processedEvents, useContracts } from './support.ts';
+import { accountAt, createWorkbench } from '../workbench.ts';
+import { expectRevert, payer, processedEvents, refundedEvents, useContracts } from './support.ts';
 
 describe('A signature counts on one chain and one gateway only', () => {
   const world = useContracts();
@@ -29,6 +29,31 @@ describe('A signature counts on one chain and one gateway only', () => {
     }
   });
 
+  it('refunds nothing of what was paid through another gateway on the same chain', async () => {
+    const merchant = accountAt(2);
+    const otherGateway = await world.deploy(paymentGatewayAbi, paymentGatewayBytecode, [world.forwarder]);
+    const terms = await world.makeTerms();
+    await world.send(world.payCall(payer.address, terms));
+    const { data } = world.executeRefundCall(await world.authorizeRefund(merchant, terms));
+    const idThere = hashPaymentTerms(world.chainId, otherGateway, terms);
+    await expectRevert(world, { from: world.relayer, to: otherGateway, data }, 'PaymentNotProcessed', [idThere]);
+  });
+
+  it('refunds nothing when it names this payment but was given under the domain of another gateway or chain', async () => {
+    const merchant = accountAt(2);
+    await world.approve(merchant.address);
+    const terms = await world.makeTerms();
+    await world.send(world.payCall(payer.address, terms));
+    for (const domain of [{ gateway: getAddress(world.token) }, { chainId: world.chainId + 1 }]) {
+      const execution = await world.authorizeRefund(merchant, terms, { nonce: 1n, domain });
+      await expectRevert(world, world.executeRefundCall(execution), 'InvalidRefundAuthorization', [
+        world.paymentIdOf(terms),
+        1n,
+        merchant.address,
+      ]);
+    }
+  });
+
   it('is refused on another chain that has the same gateway at the same address', async () => {
     const other = await createWorkbench({ chainId: 271828 });
     try {
@@ -44,6 +69,18 @@ describe('A signature counts on one chain and one gateway only', () => {
       ]);
       const signedThere = await other.authorize(payer, terms);
       expect(processedEvents(otherWorld, await other.send(other.executePaymentCall(signedThere)))).to.have.length(1);
+
+      // Paid on both chains alike, and refunded on one.
+      const merchant = accountAt(2);
+      for (const each of [world, other]) await each.approve(merchant.address);
+      await world.send(world.executePaymentCall(execution));
+      const refund = await world.authorizeRefund(merchant, terms, { nonce: 1n });
+      await expectRevert(otherWorld, other.executeRefundCall(refund), 'InvalidRefundAuthorization', [
+        other.paymentIdOf(terms),
+        1n,
+        merchant.address,
+      ]);
+      expect(refundedEvents(world, await world.send(world.executeRefundCall(refund)))).to.have.length(1);
     } finally {
       await other.close();
     }

@@ -1,6 +1,15 @@
 /** The chain that all contract tests share; every test starts from the same state and leaves nothing behind. */
 import { expect } from 'chai';
-import { BaseError, decodeErrorResult, parseEventLogs, type Address, type Hex, type Log, type TransactionReceipt } from 'viem';
+import {
+  BaseError,
+  decodeErrorResult,
+  decodeFunctionResult,
+  parseEventLogs,
+  type Address,
+  type Hex,
+  type Log,
+  type TransactionReceipt,
+} from 'viem';
 import { msqPayForwarderAbi } from '../generated/MSQPayForwarder.ts';
 import { paymentGatewayAbi } from '../generated/PaymentGateway.ts';
 import { hostileTokenAbi, hostileTokenBytecode } from '../generated/test/HostileToken.ts';
@@ -127,6 +136,39 @@ export function rejectedEvents(world: World, receipt: TransactionReceipt) {
   }));
 }
 
+export function refundedEvents(world: World, receipt: TransactionReceipt) {
+  return parseEventLogs({ abi: paymentGatewayAbi, eventName: 'RefundProcessed', logs: ofGateway(world, receipt) }).map((log) => log.args);
+}
+
+/** `reason` is decoded, or undefined when it is empty. */
+export function rejectedRefundEvents(world: World, receipt: TransactionReceipt) {
+  return parseEventLogs({ abi: paymentGatewayAbi, eventName: 'RefundRejected', logs: ofGateway(world, receipt) }).map(({ args }) => ({
+    paymentId: args.paymentId,
+    nonce: args.nonce,
+    reason: args.reason === '0x' ? undefined : decodeError(args.reason),
+  }));
+}
+
+/** What a simulation of a batch function answers for each item; `reason` is decoded, or undefined when it is empty. */
+export async function simulateBatch(
+  world: World,
+  { from, ...call }: Call,
+): Promise<{ success: boolean; reason: DecodedError | undefined }[]> {
+  return (await simulateRawBatch(world, { from, ...call })).map(({ success, reason }) => ({
+    success,
+    reason: reason === '0x' ? undefined : decodeError(reason),
+  }));
+}
+
+export async function simulateRawBatch(world: World, { from, ...call }: Call) {
+  const { data = '0x' } = await world.client.call({ account: from, ...call });
+  // All batch functions answer alike.
+  return decodeFunctionResult({ abi: paymentGatewayAbi, functionName: 'executePayments', data });
+}
+
+export const succeeded = { success: true, reason: undefined };
+export const failed = (errorName: string, args: readonly unknown[]) => ({ success: false, reason: { errorName, args } });
+
 export function ofGateway(world: World, receipt: TransactionReceipt): Log[] {
   return receipt.logs.filter((log) => log.address.toLowerCase() === world.gateway.toLowerCase());
 }
@@ -147,6 +189,7 @@ export const hostileMode = {
   reenter: 11,
   permitBurnsGas: 12,
   permitBomb: 13,
+  trustBurnsGas: 14,
 } as const;
 
 /** The numbers of `enum Mode` in TestWallet.sol. */

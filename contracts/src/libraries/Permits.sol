@@ -2,7 +2,6 @@
 pragma solidity ^0.8.24;
 
 import {IERC20Permit} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Permit.sol";
-import {LowLevelCall} from "@openzeppelin/contracts/utils/LowLevelCall.sol";
 
 /// @notice An EIP-2612 signature of a token owner that lets a spender take up to `value`.
 /// @param value the allowance that was signed, in the token's smallest unit
@@ -28,12 +27,23 @@ library Permits {
     /// @param spender who may take the tokens
     /// @param permit the signed permit
     function tryPermit(address token, address owner, address spender, Permit calldata permit) internal {
-        LowLevelCall.callNoReturn(
-            token,
-            abi.encodeCall(
-                IERC20Permit.permit,
-                (owner, spender, permit.value, permit.deadline, permit.v, permit.r, permit.s)
-            )
+        tryPermitWithGas(token, owner, spender, permit, gasleft());
+    }
+
+    /// @notice `tryPermit` with at most `gasLimit`. Whether that much is left is for the caller to see to.
+    function tryPermitWithGas(
+        address token,
+        address owner,
+        address spender,
+        Permit calldata permit,
+        uint256 gasLimit
+    ) internal {
+        bytes memory data = abi.encodeCall(
+            IERC20Permit.permit,
+            (owner, spender, permit.value, permit.deadline, permit.v, permit.r, permit.s)
         );
+        assembly ("memory-safe") {
+            pop(call(gasLimit, token, 0, add(data, 0x20), mload(data), 0x00, 0x00))
+        }
     }
 }

@@ -19,7 +19,8 @@ contract HostileToken is ERC20 {
         ReturnBomb,
         Reenter,
         PermitBurnsGas,
-        PermitBomb
+        PermitBomb,
+        TrustBurnsGas
     }
 
     /// @notice The size of the data that the bombs answer with.
@@ -58,6 +59,7 @@ contract HostileToken is ERC20 {
     }
 
     function isTrustedForwarder(address) external view returns (bool) {
+        if (mode == Mode.TrustBurnsGas) _burnGas();
         return trustsEveryone;
     }
 
