@@ -1,13 +1,14 @@
 import {
+  BaseError,
   BlockNotFoundError,
   encodeFunctionData,
   erc20Abi,
   getAddress,
   parseAbi,
-  recoverTypedDataAddress,
+  RpcRequestError,
+  TransactionNotFoundError,
   TransactionReceiptNotFoundError,
   zeroAddress,
-  type TypedDataDefinition,
 } from 'viem';
 
 import { msqPayForwarderAbi } from '../../contracts/generated/MSQPayForwarder.ts';
@@ -16,20 +17,23 @@ import type { Block, ChainPort } from '../../domain/chain/ports.ts';
 import type { ChainConfig } from '../../platform/config.ts';
 import type { Logger } from '../../platform/logger.ts';
 import { fromUnixSeconds } from '../../shared/clock.ts';
-import { createBuildRelayCall } from './createBuildRelayCall.ts';
 import { createFindRefusal } from './createFindRefusal.ts';
 import { createPaymentIdOf } from './createPaymentIdOf.ts';
+import { createReadGatewayLogs } from './createReadGatewayLogs.ts';
+import { createRelayCalls } from './createRelayCalls.ts';
 import { createRpcClients } from './createRpcClients.ts';
+import { createVerifySignature } from './createVerifySignature.ts';
 import { encodeTerms } from './encodeTerms.ts';
-import { lowerCase, paymentProcessedEvent, readPaymentLogs } from './paymentLogs.ts';
-import { joinSignature, splitSignature } from './signatures.ts';
-import { forwardRequestTypedData, permitTypedData } from './typedData.ts';
+import { lowerCase, readPaymentLogs } from './paymentLogs.ts';
+import { readRefundLogs, readRelayRefusals } from './relayLogs.ts';
+import { authorizationTypedData, forwardRequestTypedData, permitTypedData, refundTypedData } from './typedData.ts';
 
 const NONCES_ABI = parseAbi(['function nonces(address owner) view returns (uint256)']);
 
 export function createChain({ chain, log }: { chain: ChainConfig; log: Logger }): ChainPort {
   const { chainId, gateway, forwarder } = chain;
-  const rpc = createRpcClients({ rpcUrls: chain.rpcUrls, chainId, log });
+  const rpc = createRpcClients({ rpcUrls: chain.rpcUrls, chainId, blockTimeMs: chain.blockTimeMs, log });
+  const readLogs = createReadGatewayLogs({ chainId, gateway, log });
   const client = rpc.any;
 
   return {
@@ -39,18 +43,19 @@ export function createChain({ chain, log }: { chain: ChainConfig; log: Logger })
 
     getHead: () => rpc.ask(async () => toBlock(await client.getBlock({ blockTag: 'latest' }))),
 
+    getFinalizedNumber: () => rpc.ask(async () => (await client.getBlock({ blockTag: 'finalized' }).catch(explainNoFinality)).number),
+
     findBlock: (number) =>
       rpc.ask(async () => {
         const block = await client.getBlock({ blockNumber: number }).catch(orUndefined(BlockNotFoundError));
         return block && toBlock(block);
       }),
 
-    listPaymentLogs: ({ fromBlock, toBlock: lastBlock }) =>
-      rpc.askOneNode(async (node) => {
+    listGatewayLogs: ({ fromBlock, toBlock: lastBlock }) =>
+      rpc.askOneNode(async (node, urlIndex) => {
         // A node that is behind answers with the logs it has, without a word about the blocks it lacks. One that has the last block has them all.
         await node.getBlock({ blockNumber: lastBlock });
-        const logs = await node.getLogs({ address: gateway, event: paymentProcessedEvent, fromBlock, toBlock: lastBlock });
-        return readPaymentLogs(logs, gateway);
+        return readLogs(node, urlIndex, { fromBlock, toBlock: lastBlock });
       }),
 
     findReceipt: (hash) =>
@@ -65,8 +70,17 @@ export function createChain({ chain, log }: { chain: ChainConfig; log: Logger })
             gasUsed: receipt.gasUsed,
             effectiveGasPrice: receipt.effectiveGasPrice,
             payments: readPaymentLogs(receipt.logs, gateway),
+            refunds: readRefundLogs(receipt.logs, gateway),
+            refusals: readRelayRefusals(receipt.logs, { gateway, forwarder }),
           }
         );
+      }),
+
+    findCall: (hash) =>
+      rpc.ask(async () => {
+        const transaction = await client.getTransaction({ hash }).catch(orUndefined(TransactionNotFoundError));
+        // Without `to` it deploys a contract, which is no call.
+        return transaction?.to == null ? undefined : { to: getAddress(transaction.to), data: transaction.input };
       }),
 
     findPayer: (paymentId) =>
@@ -84,28 +98,55 @@ export function createChain({ chain, log }: { chain: ChainConfig; log: Logger })
     async buildPermitTypedData({ token, owner, value, deadline }) {
       const domain = chain.tokens.find(({ address }) => address === token)?.permit;
       if (domain === undefined) return undefined;
-      const nonce = await rpc.ask(() => client.readContract({ address: token, abi: NONCES_ABI, functionName: 'nonces', args: [owner] }));
-      return permitTypedData({ ...domain, chainId, verifyingContract: token }, { owner, spender: gateway, value, nonce, deadline });
+      const answer = await rpc.attempt(() =>
+        client.readContract({ address: token, abi: NONCES_ABI, functionName: 'nonces', args: [owner] }),
+      );
+      if ('revertData' in answer) {
+        // The configuration promises a permit that the token does not have. An approval still does.
+        log.warn({ chainId, token }, 'the token has no permit nonces, so no permit is offered');
+        return undefined;
+      }
+      return permitTypedData(
+        { ...domain, chainId, verifyingContract: token },
+        { owner, spender: gateway, value, nonce: answer.value, deadline },
+      );
     },
 
     buildForwardRequestTypedData: (request) => forwardRequestTypedData(chainId, forwarder, request),
 
-    async isForwardRequestSignedByPayer(request, signature) {
-      // The forwarder recovers; it knows no contract accounts (ERC-1271).
-      const parts = splitSignature(signature);
-      if (parts === undefined) return false;
-      const typedData = forwardRequestTypedData(chainId, forwarder, request) as unknown as TypedDataDefinition;
-      const signer = await recoverTypedDataAddress({ ...typedData, signature: joinSignature(parts) }).catch(() => undefined);
-      return signer === getAddress(request.from);
-    },
+    buildAuthorizationTypedData: (input) => authorizationTypedData(chainId, gateway, input),
+    buildRefundTypedData: (input) => refundTypedData(chainId, gateway, input),
+    verifySignature: createVerifySignature(chain, rpc),
 
-    findRefusal: createFindRefusal(chain, rpc),
-    buildRelayCall: createBuildRelayCall(chain, rpc),
+    ...createFindRefusal(chain, rpc),
+    ...createRelayCalls(chain, rpc),
+
+    getRefundedAmount: (paymentId) =>
+      rpc.ask(() => client.readContract({ address: gateway, abi: paymentGatewayAbi, functionName: 'refundedAmount', args: [paymentId] })),
+
+    isRefunded: (paymentId, nonce) =>
+      rpc.ask(() =>
+        client.readContract({ address: gateway, abi: paymentGatewayAbi, functionName: 'isRefundNonceUsed', args: [paymentId, nonce] }),
+      ),
+
+    getBalance: (owner) => rpc.ask(() => client.getBalance({ address: owner })),
+    getGasPrice: () => rpc.ask(() => client.getGasPrice()),
   };
 }
 
 function toBlock(block: { number: bigint; hash: `0x${string}`; timestamp: bigint }): Block {
   return { number: block.number, hash: lowerCase(block.hash), timestamp: fromUnixSeconds(Number(block.timestamp)) };
+}
+
+/** For `catch`: a node's own words for a tag that its chain does not know ("unknown block", "invalid params", or no block) do not say what to do. */
+function explainNoFinality(error: unknown): never {
+  const answer = error instanceof BaseError ? error.walk((cause) => cause instanceof RpcRequestError) : null;
+  const isUnknown =
+    error instanceof BlockNotFoundError ||
+    (answer instanceof RpcRequestError &&
+      ([-32601, -32602, -39001].includes(answer.code) || /finali[sz]ed|unknown block|block not found|block tag/i.test(answer.details)));
+  if (!isUnknown) throw error;
+  throw new Error('the node knows no finalized block: the confirmations of this chain have to be a number', { cause: error });
 }
 
 /** For `catch`: what is not there is an answer, any other error is passed on. */

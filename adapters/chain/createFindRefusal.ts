@@ -8,60 +8,79 @@ import type { Address, Hex } from '../../shared/hex.ts';
 import type { RpcClients } from './createRpcClients.ts';
 import { encodePermit } from './encodePermit.ts';
 import { encodeTerms } from './encodeTerms.ts';
+import { createRelayCalls } from './createRelayCalls.ts';
 import { decodeRevert, describeRevert } from './reverts.ts';
 
 const PERMIT_ABI = parseAbi([
   'function permit(address owner, address spender, uint256 value, uint256 deadline, uint8 v, bytes32 r, bytes32 s)',
 ]);
 
+/** What the gateway itself says no to, before it asks the token. The one left out is how it passes on that the token said no. */
+const GATEWAY_ERRORS: ReadonlySet<string> = new Set(
+  paymentGatewayAbi.flatMap((item) => (item.type === 'error' && item.name !== 'SafeERC20FailedOperation' ? [item.name] : [])),
+);
+
+type FindRefusal = Pick<ChainPort, 'findRefusal' | 'findRefundRefusal'>;
+
 /**
- * Simulates the payment by a plain eth_call to the gateway from the forwarder, with the payer's address behind the calldata as the forwarder would
- * put it there (ERC-2771): so the gateway's and the token's own reasons come out, where a simulated `forwarder.execute` says only `FailedCall`.
+ * Simulates a payment by a plain eth_call to the gateway from the forwarder, with the payer's address behind the calldata as the forwarder would
+ * put it there (ERC-2771): so the gateway's and the token's own reasons come out, where a simulated `forwarder.execute` says only `FailedCall`. It is
+ * the same on both rails: the same terms, payer and permit.
  *
- * A permit is simulated by `payWithPermit`, which does to the token what `forwarder.executeWithPermit` does: the same permit by the same owner for
- * the same spender, its failure ignored, then the same transfer. That needs nothing from the node but eth_call. State overrides would need
- * the token's storage layout, and not every provider offers them.
+ * A permit is simulated by `payWithPermit`, which does to the token what the relayed calls do: the same permit by the same owner for the same spender,
+ * its failure ignored, then the same transfer. That needs nothing from the node but eth_call. State overrides would need the token's storage
+ * layout, and not every provider offers them.
+ *
+ * A refund is simulated by itself, since nobody but the merchant's signature could make it.
  */
-export function createFindRefusal(chain: Pick<ChainConfig, 'gateway' | 'forwarder'>, rpc: RpcClients): ChainPort['findRefusal'] {
+export function createFindRefusal(chain: Pick<ChainConfig, 'gateway' | 'forwarder'>, rpc: RpcClients): FindRefusal {
   const { gateway, forwarder } = chain;
+  const { encodeRelay } = createRelayCalls(chain, rpc);
   const call = (from: Address, to: Address, data: Hex): ReturnType<typeof rpc.attempt> =>
     rpc.attempt(() => rpc.any.call({ account: from, to, data }));
 
-  return async ({ terms, payer, permit }) => {
-    const data = permit
-      ? encodeFunctionData({ abi: paymentGatewayAbi, functionName: 'payWithPermit', args: [encodeTerms(terms), encodePermit(permit)] })
-      : encodeFunctionData({ abi: paymentGatewayAbi, functionName: 'pay', args: [encodeTerms(terms)] });
-    const answer = await call(forwarder, gateway, concat([data, payer]));
-    if ('value' in answer) return undefined;
+  return {
+    async findRefusal({ terms, payer, permit }) {
+      const data = permit
+        ? encodeFunctionData({ abi: paymentGatewayAbi, functionName: 'payWithPermit', args: [encodeTerms(terms), encodePermit(permit)] })
+        : encodeFunctionData({ abi: paymentGatewayAbi, functionName: 'pay', args: [encodeTerms(terms)] });
+      const answer = await call(forwarder, gateway, concat([data, payer]));
+      return 'value' in answer ? undefined : explain(answer.revertData, { token: terms.token, owner: payer, amount: terms.amount, permit });
+    },
 
-    const revert = decodeRevert(answer.revertData);
-    const other: PaymentRefusal = { kind: 'other', reason: describeRevert(answer.revertData) };
-    switch (revert?.errorName) {
-      case 'PaymentAlreadyProcessed':
-        return { kind: 'alreadyProcessed' };
-      case 'PaymentExpired':
-        return { kind: 'expired' };
-      case 'InvalidToken':
-      case 'InvalidAmount':
-      case 'InvalidMerchant':
-      case 'PayerIsMerchant':
-        return other;
-      default:
-    }
+    async findRefundRefusal(item) {
+      if (item.signed.rail !== 'refund') throw new Error(`expected a refund, not ${item.signed.rail}`);
+      const { to, data } = encodeRelay([item]);
+      const answer = await call(forwarder, to, data);
+      if ('value' in answer) return undefined;
+      const { merchant, amount } = item.signed.refund;
+      return explain(answer.revertData, { token: item.terms.token, owner: merchant, amount, permit: item.permit });
+    },
+  };
 
-    // The token refused. Tokens look at the allowance first; the balance is what the payer has to care for first, and many tokens give no
+  async function explain(
+    revertData: Hex,
+    transfer: { readonly token: Address; readonly owner: Address; readonly amount: bigint; readonly permit: Permit | null },
+  ): Promise<PaymentRefusal> {
+    const { token, owner, amount, permit } = transfer;
+    const revert = decodeRevert(revertData);
+    const other: PaymentRefusal = { kind: 'other', reason: describeRevert(revertData) };
+    if (revert?.errorName === 'PaymentAlreadyProcessed') return { kind: 'alreadyProcessed' };
+    if (revert?.errorName === 'PaymentExpired') return { kind: 'expired' };
+    if (revert !== undefined && GATEWAY_ERRORS.has(revert.errorName)) return other;
+
+    // The token refused. Tokens look at the allowance first; the balance is what the owner has to care for first, and many tokens give no
     // reason that could be read, so we look for ourselves.
-    const balance = await readNumber(terms.token, encodeFunctionData({ abi: erc20Abi, functionName: 'balanceOf', args: [payer] }));
-    if (balance !== undefined && balance < terms.amount) return { kind: 'insufficientBalance', balance };
+    const balance = await readNumber(token, encodeFunctionData({ abi: erc20Abi, functionName: 'balanceOf', args: [owner] }));
+    if (balance !== undefined && balance < amount) return { kind: 'insufficientBalance', balance };
     if (revert?.errorName === 'ERC20InsufficientBalance') return { kind: 'insufficientBalance', balance: revert.args[1] };
     if (revert?.errorName === 'ERC20InsufficientAllowance') return { kind: 'insufficientAllowance', allowance: revert.args[1] };
-    const allowanceCall = encodeFunctionData({ abi: erc20Abi, functionName: 'allowance', args: [payer, gateway] });
-    const allowance = await readNumber(terms.token, allowanceCall);
-    if (allowance === undefined || allowance >= terms.amount) return other;
+    const allowance = await readNumber(token, encodeFunctionData({ abi: erc20Abi, functionName: 'allowance', args: [owner, gateway] }));
+    if (allowance === undefined || allowance >= amount) return other;
     if (!permit) return { kind: 'insufficientAllowance', allowance };
-    if (await isRefused(terms.token, payer, permit)) return { kind: 'insufficientAllowance', allowance };
-    return permit.value < terms.amount ? { kind: 'insufficientAllowance', allowance: permit.value } : other;
-  };
+    if (await isRefused(token, owner, permit)) return { kind: 'insufficientAllowance', allowance };
+    return permit.value < amount ? { kind: 'insufficientAllowance', allowance: permit.value } : other;
+  }
 
   /** undefined: the token does not even answer that. */
   async function readNumber(token: Address, data: Hex): Promise<bigint | undefined> {

@@ -2,19 +2,23 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import {
   BaseError,
   createPublicClient,
+  createTransport,
   ExecutionRevertedError,
   fallback,
   http,
   HttpRequestError,
   isHex,
   RpcRequestError,
+  type EIP1193RequestFn,
   type PublicClient,
+  type Transport,
 } from 'viem';
 
 import { CHAIN_ERRORS } from '../../domain/chain/errors.ts';
 import type { Logger } from '../../platform/logger.ts';
 import { AppError } from '../../shared/errors.ts';
 import type { Hex } from '../../shared/hex.ts';
+import { createNodeOrder } from './createNodeOrder.ts';
 
 /** One URL's patience. */
 const RPC_TIMEOUT_MS = 4_000;
@@ -24,7 +28,7 @@ const RETRY_DELAY_MS = 150;
 export type Attempt<T> = { readonly value: T } | { readonly revertData: Hex };
 
 export interface RpcClients {
-  /** Asks the first URL, and the next when that fails. */
+  /** Asks the preferred URL (see createNodeOrder), and the next when that fails. */
   readonly any: PublicClient;
   /**
    * Runs something that asks the chain.
@@ -33,18 +37,60 @@ export interface RpcClients {
   ask<T>(work: () => Promise<T>): Promise<T>;
   /** Like `ask`, with a revert as an answer: its data, `0x` when there is none or the node does not tell. */
   attempt<T>(work: () => Promise<T>): Promise<Attempt<T>>;
-  /** Like `ask`, for questions that belong together: one URL answers all of them, the next one is given all of them anew. */
-  askOneNode<T>(work: (client: PublicClient) => Promise<T>): Promise<T>;
+  /**
+   * Like `ask`, for questions that belong together: one URL answers all of them, the next one is given all of them anew. `urlIndex` is the URL's place
+   * in the configuration.
+   */
+  askOneNode<T>(work: (client: PublicClient, urlIndex: number) => Promise<T>): Promise<T>;
 }
 
-export function createRpcClients(options: { rpcUrls: readonly string[]; chainId: number; log: Logger }): RpcClients {
-  const { rpcUrls, chainId, log } = options;
+export function createRpcClients(options: {
+  rpcUrls: readonly string[];
+  chainId: number;
+  /** Typical time between blocks: says how many of them a URL may be behind. */
+  blockTimeMs: number;
+  log: Logger;
+}): RpcClients {
+  const { rpcUrls, chainId, blockTimeMs, log } = options;
   // viem's own retries are off: they wait for as long as a provider's Retry-After says, be it an hour.
   const transports = rpcUrls.map((url) => http(url, { timeout: RPC_TIMEOUT_MS, retryCount: 0 }));
   // No cache: an old head would hide a payment. No CCIP read: a token could make us fetch any URL by reverting with it.
   const common = { cacheTime: 0, ccipRead: false } as const;
-  const any: PublicClient = createPublicClient({ ...common, transport: fallback(transports, { rank: false, retryCount: 0 }) });
   const nodes = transports.map((transport): PublicClient => createPublicClient({ ...common, transport }));
+  const nodeAt = (index: number): PublicClient => {
+    const node = nodes[index];
+    if (node === undefined) throw new Error(`there is no RPC URL ${index}`);
+    return node;
+  };
+  const order = createNodeOrder({
+    count: rpcUrls.length,
+    chainId,
+    blockTimeMs,
+    log,
+    askChainId: (index) => nodeAt(index).getChainId(),
+    askHead: (index) => nodeAt(index).getBlockNumber(),
+    now: Date.now,
+  });
+
+  /** viem's fallback, built anew whenever the order has changed. */
+  const inOrder: Transport = (parameters) => {
+    let built: { readonly order: readonly number[]; readonly transport: ReturnType<Transport> } | undefined;
+    return createTransport({
+      key: 'inOrder',
+      name: 'RPC URLs, the preferred one first',
+      type: 'inOrder',
+      retryCount: 0,
+      request: ((args) => {
+        const current = order.current();
+        if (built?.order !== current) {
+          const ordered = current.flatMap((index) => transports[index] ?? []);
+          built = { order: current, transport: fallback(ordered, { rank: false, retryCount: 0 })(parameters) };
+        }
+        return built.transport.request(args);
+      }) as EIP1193RequestFn,
+    });
+  };
+  const any: PublicClient = createPublicClient({ ...common, transport: inOrder });
 
   async function attempt<T>(work: () => Promise<T>): Promise<Attempt<T>> {
     for (let tries = 1; ; tries++) {
@@ -78,9 +124,9 @@ export function createRpcClients(options: { rpcUrls: readonly string[]; chainId:
     askOneNode: (work) =>
       ask(async () => {
         let lastError: unknown;
-        for (const node of nodes) {
+        for (const index of order.current()) {
           try {
-            return await work(node);
+            return await work(nodeAt(index), index);
           } catch (error) {
             lastError = error;
           }

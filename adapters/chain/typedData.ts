@@ -1,11 +1,15 @@
-import type { Address } from '../../shared/hex.ts';
+import type { Address, Bytes32 } from '../../shared/hex.ts';
 import type { TypedData } from '../../domain/chain/ports.ts';
-import type { ForwardRequest } from '../../domain/relay/model.ts';
+import type { PaymentTerms } from '../../domain/payments/model.ts';
+import type { ForwardRequest, PaymentAuthorization, RefundAuthorization } from '../../domain/relay/model.ts';
+import { formatAmountUnits } from '../../shared/money.ts';
 
 /** The EIP-712 structures that customers sign. They mirror the contracts, and chain.test.ts compares both. */
 
 /** Given to the constructor by contracts/src/MSQPayForwarder.sol. */
 const FORWARDER_DOMAIN = { name: 'MSQPayForwarder', version: '1' } as const;
+/** The same, by contracts/src/PaymentGateway.sol. */
+const GATEWAY_DOMAIN = { name: 'MSQPay', version: '1' } as const;
 
 /** Wallets want the domain's type spelled out in eth_signTypedData_v4. */
 const EIP712_DOMAIN = [
@@ -23,6 +27,22 @@ const FORWARD_REQUEST = [
   { name: 'nonce', type: 'uint256' },
   { name: 'deadline', type: 'uint48' },
   { name: 'data', type: 'bytes' },
+] as const;
+
+const PAYMENT_AUTHORIZATION = [
+  { name: 'paymentId', type: 'bytes32' },
+  { name: 'merchant', type: 'address' },
+  { name: 'token', type: 'address' },
+  { name: 'amount', type: 'uint256' },
+  { name: 'payer', type: 'address' },
+  { name: 'deadline', type: 'uint48' },
+] as const;
+
+const REFUND_AUTHORIZATION = [
+  { name: 'paymentId', type: 'bytes32' },
+  { name: 'amount', type: 'uint256' },
+  { name: 'nonce', type: 'uint256' },
+  { name: 'deadline', type: 'uint48' },
 ] as const;
 
 const PERMIT = [
@@ -46,6 +66,45 @@ export function forwardRequestTypedData(chainId: number, forwarder: Address, req
       nonce: request.nonce.toString(),
       deadline: request.deadline.toString(),
       data: request.data,
+    },
+  };
+}
+
+export function authorizationTypedData(
+  chainId: number,
+  gateway: Address,
+  input: { paymentId: Bytes32; terms: PaymentTerms; authorization: PaymentAuthorization },
+): TypedData {
+  const { paymentId, terms, authorization } = input;
+  return {
+    domain: { ...GATEWAY_DOMAIN, chainId, verifyingContract: gateway },
+    types: { EIP712Domain: EIP712_DOMAIN, PaymentAuthorization: PAYMENT_AUTHORIZATION },
+    primaryType: 'PaymentAuthorization',
+    message: {
+      paymentId,
+      merchant: terms.merchant,
+      token: terms.token,
+      amount: formatAmountUnits(terms.amount),
+      payer: authorization.payer,
+      deadline: authorization.deadline.toString(),
+    },
+  };
+}
+
+export function refundTypedData(
+  chainId: number,
+  gateway: Address,
+  { paymentId, refund }: { paymentId: Bytes32; refund: RefundAuthorization },
+): TypedData {
+  return {
+    domain: { ...GATEWAY_DOMAIN, chainId, verifyingContract: gateway },
+    types: { EIP712Domain: EIP712_DOMAIN, RefundAuthorization: REFUND_AUTHORIZATION },
+    primaryType: 'RefundAuthorization',
+    message: {
+      paymentId,
+      amount: formatAmountUnits(refund.amount),
+      nonce: refund.nonce.toString(),
+      deadline: refund.deadline.toString(),
     },
   };
 }

@@ -1,6 +1,7 @@
 import type { Address, Bytes32, Hex } from '../../shared/hex.ts';
 import type { PaymentProcessedLog, PaymentTerms } from '../payments/model.ts';
-import type { ForwardRequest, Permit } from '../relay/model.ts';
+import type { RefundProcessedLog } from '../refunds/model.ts';
+import type { ForwardRequest, PaymentAuthorization, Permit, RefundAuthorization, RelayItem, SignedRequest } from '../relay/model.ts';
 
 export interface Block {
   readonly number: bigint;
@@ -18,7 +19,21 @@ export interface Receipt {
   /** Wei a gas unit. */
   readonly effectiveGasPrice: bigint;
   readonly payments: readonly PaymentProcessedLog[];
+  readonly refunds: readonly RefundProcessedLog[];
+  /** Items of a batch that the contracts took up and refused. One that they did not even take up (a forwarder nonce too early) is nowhere. */
+  readonly refusals: readonly RelayRefusal[];
 }
+
+export interface GatewayLogs {
+  readonly payments: readonly PaymentProcessedLog[];
+  readonly refunds: readonly RefundProcessedLog[];
+}
+
+/** One refused item of a batch, as its event tells it. */
+export type RelayRefusal =
+  | { readonly rail: 'forwarder'; readonly payer: Address; readonly nonce: bigint; readonly reason: string }
+  | { readonly rail: 'authorization'; readonly paymentId: Bytes32; readonly reason: string }
+  | { readonly rail: 'refund'; readonly paymentId: Bytes32; readonly nonce: bigint; readonly reason: string };
 
 /** EIP-712 typed data as wallets take it (eth_signTypedData_v4): numbers are decimal strings. */
 export interface TypedData {
@@ -40,8 +55,14 @@ export type PaymentRefusal =
 export interface RelayCall {
   readonly to: Address;
   readonly data: Hex;
-  readonly gasLimit: bigint;
 }
+
+/** What the chain would make of a call now: of each item in it, or (`refused`) of nothing, since it would revert as a whole. */
+export type RelaySimulation =
+  | { readonly kind: 'ran'; readonly outcomes: readonly { readonly succeeds: boolean; readonly reason: string }[] }
+  | { readonly kind: 'refused'; readonly reason: string };
+
+export type GasEstimate = { readonly kind: 'estimated'; readonly gasLimit: bigint } | { readonly kind: 'refused'; readonly reason: string };
 
 /**
  * One chain with our contracts on it. Every method that asks the chain throws AppError `CHAIN_ERRORS.unavailable` when no RPC URL answers.
@@ -55,11 +76,15 @@ export interface ChainPort {
   encodePay(terms: PaymentTerms): Hex;
 
   getHead(): Promise<Block>;
+  /** The newest block that the chain calls final. Throws like every question, with the reason as the cause, where the chain calls none so. */
+  getFinalizedNumber(): Promise<bigint>;
   /** undefined: there is no such block (yet, or any more). */
   findBlock(number: bigint): Promise<Block | undefined>;
-  /** The gateway's PaymentProcessed events of the blocks from..to, both included, in chain order. */
-  listPaymentLogs(range: { readonly fromBlock: bigint; readonly toBlock: bigint }): Promise<PaymentProcessedLog[]>;
+  /** The gateway's events of the blocks from..to, both included, in chain order. */
+  listGatewayLogs(range: { readonly fromBlock: bigint; readonly toBlock: bigint }): Promise<GatewayLogs>;
   findReceipt(hash: Bytes32): Promise<Receipt | undefined>;
+  /** What a transaction calls. undefined: the node does not have it. */
+  findCall(hash: Bytes32): Promise<RelayCall | undefined>;
   /** Who paid this id, as the gateway's storage says at the head. */
   findPayer(paymentId: Bytes32): Promise<Address | undefined>;
 
@@ -69,13 +94,32 @@ export interface ChainPort {
   buildPermitTypedData(input: { token: Address; owner: Address; value: bigint; deadline: number }): Promise<TypedData | undefined>;
   /** Pure. */
   buildForwardRequestTypedData(request: ForwardRequest): TypedData;
-  /** The forwarder's own check of the signature (its signer is `request.from`); nonce and deadline are not judged. Pure. */
-  isForwardRequestSignedByPayer(request: ForwardRequest, signature: Hex): Promise<boolean>;
+  /** Pure. */
+  buildAuthorizationTypedData(input: { paymentId: Bytes32; terms: PaymentTerms; authorization: PaymentAuthorization }): TypedData;
+  /** Pure. */
+  buildRefundTypedData(input: { paymentId: Bytes32; refund: RefundAuthorization }): TypedData;
+  /**
+   * The signature in the form that the contracts take, or undefined when they would not take it as its signer's. Payers of the authorization rail and
+   * merchants may be contracts (ERC-1271), which the chain is asked about. Nonces and deadlines are not judged.
+   */
+  verifySignature(input: { signed: SignedRequest; paymentId: Bytes32; terms: PaymentTerms; signature: Hex }): Promise<Hex | undefined>;
   /** Would the gateway take this payment from this payer now? With a permit, as if the permit had been applied. */
   findRefusal(input: { terms: PaymentTerms; payer: Address; permit: Permit | null }): Promise<PaymentRefusal | undefined>;
-  /**
-   * The call that carries a signed request, its gas estimated with a margin.
-   * @throws AppError `CHAIN_ERRORS.wouldRevert` when the estimate says that it would revert
-   */
-  buildRelayCall(input: { request: ForwardRequest; signature: Hex; permit: Permit | null; token: Address }): Promise<RelayCall>;
+  /** Would the gateway make this refund now? Its item must be of the rail `refund`. */
+  findRefundRefusal(item: RelayItem): Promise<PaymentRefusal | undefined>;
+  getRefundedAmount(paymentId: Bytes32): Promise<bigint>;
+  /** Whether the gateway has made this refund, as its storage says at the head. */
+  isRefunded(paymentId: Bytes32, nonce: bigint): Promise<boolean>;
+
+  /** The one transaction for these items, all of one rail, in this order. Pure. */
+  encodeRelay(items: readonly RelayItem[]): RelayCall;
+  /** What each of them would come to. */
+  simulateRelay(items: readonly RelayItem[]): Promise<RelaySimulation>;
+  /** Gas for all of them, with a margin. */
+  estimateRelayGas(items: readonly RelayItem[]): Promise<GasEstimate>;
+
+  /** Wei. */
+  getBalance(owner: Address): Promise<bigint>;
+  /** Wei a gas unit, as of now. */
+  getGasPrice(): Promise<bigint>;
 }

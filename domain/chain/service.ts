@@ -1,6 +1,7 @@
 import type { ChainConfig } from '../../platform/config.ts';
 import type { Context } from '../../platform/context.ts';
 import { AppError } from '../../shared/errors.ts';
+import { isFinal } from '../payments/decide.ts';
 import { CHAIN_ERRORS } from './errors.ts';
 import type { ChainPort } from './ports.ts';
 import { findCursor, type ChainCursor } from './store.ts';
@@ -26,6 +27,15 @@ export function findChainConfig(ctx: Context, chainId: number): ChainConfig | un
   return ctx.config.chains.find((chain) => chain.chainId === chainId);
 }
 
+/** Whether what stands in this block counts, by the chain's configuration. Says nothing about whether the block is still on the chain. */
+export async function isBlockFinal(ctx: Context, chainId: number, blockNumber: bigint): Promise<boolean> {
+  const chain = getChain(ctx, chainId);
+  const required = findChainConfig(ctx, chainId)?.confirmations ?? 1;
+  const { number: head } = await chain.getHead();
+  const finalized = required === 'finalized' ? await chain.getFinalizedNumber() : undefined;
+  return isFinal({ blockNumber }, { head, finalized }, required);
+}
+
 /** The scanner's view of a chain, at most a quarter of a second old. undefined before its first scan. */
 export function findRecentCursor(ctx: Context, chainId: number): Promise<ChainCursor | undefined> {
   let cursors = cachedCursors.get(ctx.db);
@@ -41,4 +51,9 @@ export function findRecentCursor(ctx: Context, chainId: number): Promise<ChainCu
   // A failed read must not be handed to those who come after.
   cursor.catch(() => cursors.delete(chainId));
   return cursor;
+}
+
+/** Of a chain that is not configured any more, a guess: nothing there can be done soon. */
+export function blockTimeMsOf(ctx: Context, chainId: number): number {
+  return findChainConfig(ctx, chainId)?.blockTimeMs ?? 2_000;
 }

@@ -89,13 +89,20 @@ export async function listScannedBlocks(
   return rows.map((row) => ({ number: BigInt(row.number), hash: asBytes32(row.hash) }));
 }
 
-export async function deleteScannedBlocks(
-  db: Transaction,
-  chainId: number,
-  range: { readonly after?: bigint; readonly before?: bigint },
-): Promise<void> {
-  if (range.after !== undefined)
-    await execute(db, 'DELETE FROM chain_blocks WHERE chain_id = ? AND number > ?', [chainId, range.after.toString()]);
-  if (range.before !== undefined)
-    await execute(db, 'DELETE FROM chain_blocks WHERE chain_id = ? AND number < ?', [chainId, range.before.toString()]);
+/** Those of blocks later than `after`. */
+export async function deleteScannedBlocks(db: Transaction, chainId: number, after: bigint): Promise<void> {
+  await execute(db, 'DELETE FROM chain_blocks WHERE chain_id = ? AND number > ?', [chainId, after.toString()]);
+}
+
+/**
+ * Forgets blocks that are older than `before`, except the oldest of all: when none of the newer ones is on the chain, it tells a chain that was begun anew
+ * from a node that is far behind.
+ */
+export async function pruneScannedBlocks(db: Transaction, chainId: number, before: bigint): Promise<void> {
+  await execute(
+    db,
+    `DELETE FROM chain_blocks WHERE chain_id = ? AND number < ?
+       AND number > (SELECT oldest FROM (SELECT MIN(number) AS oldest FROM chain_blocks WHERE chain_id = ?) AS kept)`,
+    [chainId, before.toString(), chainId],
+  );
 }

@@ -72,7 +72,11 @@ function describeConfirmations(ctx: Context, payment: Payment, head: bigint | un
   };
 }
 
-/** A payment may name a chain that has since been taken out of the configuration; it needed at least one then. */
-export function requiredConfirmationsOf(ctx: Context, payment: Pick<Payment, 'chainId'>): number {
-  return findChainConfig(ctx, payment.chainId)?.confirmations ?? 1;
+/**
+ * As stores are told: null where not a number of blocks counts but the chain's own word. A payment may name a chain that has since been taken out of
+ * the configuration; it needed at least one then.
+ */
+export function requiredConfirmationsOf(ctx: Context, payment: Pick<Payment, 'chainId'>): number | null {
+  const required = findChainConfig(ctx, payment.chainId)?.confirmations ?? 1;
+  return required === 'finalized' ? null : required;
 }

@@ -16,7 +16,7 @@ export function toChainFacts(position: ChainPosition | null) {
 /** `data` of a webhook about a payment, see PaymentEvent in openapi.yaml. The customer's e-mail address stays out of it. */
 export function toEventData(
   payment: Payment,
-  chain: { readonly confirmations: number; readonly requiredConfirmations: number },
+  chain: { readonly confirmations: number; readonly requiredConfirmations: number | null },
   error: RelayFailure | null,
 ): Readonly<Record<string, unknown>> {
   return {

@@ -2,7 +2,7 @@ import type { Context } from '../../platform/context.ts';
 import type { UnitOfWork } from '../../platform/unitOfWork.ts';
 import type { Bytes32 } from '../../shared/hex.ts';
 import { changePayments, requiredConfirmationsOf, type PaymentChange } from './changePayments.ts';
-import { confirmationsAt, decideAfterRemoval, isSamePosition, matchesTerms } from './decide.ts';
+import { decideAfterRemoval, isFinal, isSamePosition, matchesTerms } from './decide.ts';
 import type { Payment, PaymentProcessedLog } from './model.ts';
 import { lockPayments } from './store.ts';
 import type { PaymentTransitionEvent } from './transitions.ts';
@@ -28,30 +28,14 @@ function decideObservation(ctx: Context, payment: Payment, log: PaymentProcessed
   const position = { txHash: log.txHash, blockNumber: log.blockNumber, blockHash: log.blockHash, logIndex: log.logIndex };
   const transitions: PaymentTransitionEvent[] = [];
   if (payment.status !== 'processing' && payment.status !== 'completed') transitions.push('eventSeen');
-  const isFinal = confirmationsAt(head, log.blockNumber) >= requiredConfirmationsOf(ctx, payment);
-  if (isFinal && payment.status !== 'completed') transitions.push('eventFinal');
+  // What waits for the chain's own word is completed by the scanner, which asks for it.
+  const isDeepEnough = isFinal(position, { head, finalized: undefined }, requiredConfirmationsOf(ctx, payment) ?? 'finalized');
+  if (isDeepEnough && payment.status !== 'completed') transitions.push('eventFinal');
   if (transitions.length === 0 && isSamePosition(payment, log)) return undefined;
 
   const late = payment.late || payment.status === 'expired' || payment.status === 'failed' || payment.status === 'cancelled';
   const completion = transitions.includes('eventFinal') ? { completedAt: ctx.clock.now(), relayAttemptId: null } : {};
   return { payment, transitions, facts: { position, txHash: log.txHash, payer: log.payer, late, ...completion }, head };
-}
-
-/** Completes those of the payments whose event is deep enough under `head`. */
-export async function completePayments(ctx: Context, unit: UnitOfWork, paymentIds: readonly Bytes32[], head: bigint): Promise<void> {
-  const payments = await lockPayments(unit.trx, paymentIds);
-  const final = payments.filter(
-    (payment) =>
-      payment.status === 'processing' &&
-      payment.position !== null &&
-      confirmationsAt(head, payment.position.blockNumber) >= requiredConfirmationsOf(ctx, payment),
-  );
-  const facts = { completedAt: ctx.clock.now(), relayAttemptId: null };
-  await changePayments(
-    ctx,
-    unit,
-    final.map((payment) => ({ payment, transitions: ['eventFinal'], facts, head })),
-  );
 }
 
 /** A reorganisation took the events of these payments away. */

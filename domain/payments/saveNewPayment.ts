@@ -11,7 +11,7 @@ interface NewPayment {
   /** Of the request: its id goes into the events and jobs. */
   readonly ctx: Context;
   readonly payment: Payment;
-  readonly requiredConfirmations: number;
+  readonly requiredConfirmations: number | null;
   readonly also: AlsoInTransaction<Payment> | undefined;
 }
 

@@ -1,24 +1,32 @@
 import type { ChainConfig } from '../../platform/config.ts';
 import type { Context } from '../../platform/context.ts';
-import { inUnitOfWork } from '../../platform/unitOfWork.ts';
-import type { Block, ChainPort } from '../chain/ports.ts';
+import { inUnitOfWork, type UnitOfWork } from '../../platform/unitOfWork.ts';
+import { asBytes32, type Bytes32 } from '../../shared/hex.ts';
+import type { Block, ChainPort, GatewayLogs } from '../chain/ports.ts';
 import { getChain } from '../chain/service.ts';
 import {
   deleteScannedBlocks,
   findCursor,
   listScannedBlocks,
   lockCursor,
+  pruneScannedBlocks,
   startCursor,
   updateCursor,
   upsertScannedBlock,
   type ChainCursor,
 } from '../chain/store.ts';
-import type { PaymentProcessedLog } from './model.ts';
-import { completePayments, observePayments, withdrawPayments } from './observePayments.ts';
-import { listFinalPayments, listPaymentIdsInBlocks, type FinalCandidate } from './store.ts';
+import { completeRefunds, listRefundsToComplete, observeRefunds, withdrawRefunds, withdrawRefundsById } from '../refunds/service.ts';
+import { changePayments } from './changePayments.ts';
+import { isFinal, lastFinalBlock, type ChainView } from './decide.ts';
+import { observePayments, withdrawPayments } from './observePayments.ts';
+import { listFinalPayments, listPaymentIdsInBlocks, lockPayments, type FinalCandidate } from './store.ts';
 
 /** Reorganisations up to this depth are followed; block hashes are kept this long. */
 const REORG_WINDOW_BLOCKS = 512n;
+/** Blocks read again with every scan where no number of confirmations says how many: a lagging node is rarely further behind. */
+const OVERLAP_UNTIL_FINALIZED = 12;
+/** The id of no payment. */
+const NO_PAYMENT = asBytes32(`0x${'00'.repeat(32)}`);
 /** Payments locked by one transaction while completing: enough to be quick, few enough not to hold up API requests. */
 const COMPLETION_BATCH = 100;
 
@@ -37,7 +45,7 @@ export async function scanChain(ctx: Context, chainId: number): Promise<void> {
   if (cursor.gateway !== config.gateway) cursor = await createCursor(ctx, config);
 
   const head = await chain.getHead();
-  const start = await findStart(ctx, chain, cursor, BigInt(config.startBlock));
+  const start = await findStart(ctx, chain, { cursor, head, startBlock: BigInt(config.startBlock) });
   if (start === 'behind') {
     ctx.log.debug(
       { chainId, scannedUntil: (cursor.nextBlock - 1n).toString() },
@@ -60,7 +68,7 @@ export async function scanChain(ctx: Context, chainId: number): Promise<void> {
     // Asked before the logs: should the chain change in between, the hash stored here is not the next scan's, and that one looks again.
     const last = to === head.number ? head : await chain.findBlock(to);
     if (last === undefined) return;
-    const logs = await chain.listPaymentLogs({ fromBlock: logsFrom, toBlock: to });
+    const logs = await chain.listGatewayLogs({ fromBlock: logsFrom, toBlock: to });
     const isLastChunk = to === head.number;
     const moved = await applyScan(ctx, {
       chainId,
@@ -86,7 +94,7 @@ async function createCursor(ctx: Context, config: ChainConfig): Promise<ChainCur
     if (existing?.gateway === gateway) return;
     await startCursor(trx, { chainId, gateway, startBlock: BigInt(startBlock), now: ctx.clock.now() });
     // They say nothing about where the new gateway's scan stands.
-    await deleteScannedBlocks(trx, chainId, { after: -1n });
+    await deleteScannedBlocks(trx, chainId, -1n);
   });
   const cursor = await findCursor(ctx.db, chainId);
   if (cursor === undefined) throw new Error(`the cursor of chain ${chainId} is gone`);
@@ -98,30 +106,58 @@ async function createCursor(ctx: Context, config: ChainConfig): Promise<ChainCur
  *
  * `behind`: the chain has less than what was scanned and shows no other block in its place. Most likely a node that lags; and a chain that did get
  * shorter will show other blocks as soon as it grows. Nothing is withdrawn for blocks that are merely missing.
+ *
+ * When even the oldest block that is remembered was replaced, though it lies below the window, the chain was begun anew (a development chain, under
+ * the same database): everything is scanned again. A node that lags cannot look like that, however far behind it is: it has that block, or none there.
  */
-async function findStart(ctx: Context, chain: ChainPort, cursor: ChainCursor, startBlock: bigint): Promise<bigint | 'behind'> {
+async function findStart(
+  ctx: Context,
+  chain: ChainPort,
+  { cursor, head, startBlock }: { readonly cursor: ChainCursor; readonly head: Block; readonly startBlock: bigint },
+): Promise<bigint | 'behind'> {
   const { chainId, nextBlock } = cursor;
-  let oldestReplaced: bigint | undefined;
-  const findShared = async (scannedBlocks: readonly { readonly number: bigint; readonly hash: string }[]) => {
-    for (const scanned of scannedBlocks) {
-      const found = await chain.findBlock(scanned.number);
-      if (found?.hash === scanned.hash) return scanned;
-      if (found !== undefined) oldestReplaced = scanned.number;
-    }
-    return undefined;
+  const look = async (scanned: { readonly number: bigint; readonly hash: Bytes32 }): Promise<'stands' | 'replaced' | 'missing'> => {
+    if (scanned.number > head.number) return 'missing';
+    const found = await chain.findBlock(scanned.number);
+    if (found === undefined) return 'missing';
+    return found.hash === scanned.hash ? 'stands' : 'replaced';
   };
 
-  const latest = await listScannedBlocks(ctx.db, chainId, 1);
-  if (latest.length === 0 || (await findShared(latest)) !== undefined) return nextBlock;
-  const shared = await findShared((await listScannedBlocks(ctx.db, chainId, Number(REORG_WINDOW_BLOCKS) + 1)).slice(1));
+  const [latest] = await listScannedBlocks(ctx.db, chainId, 1);
+  if (latest === undefined || (await look(latest)) === 'stands') return nextBlock;
+
+  // The window's, and the oldest of all.
+  const remembered = await listScannedBlocks(ctx.db, chainId, Number(REORG_WINDOW_BLOCKS) + 2);
+  let shared: bigint | undefined;
+  let oldestReplaced: bigint | undefined;
+  for (const scanned of remembered) {
+    const standing = await look(scanned);
+    if (standing === 'stands') {
+      shared = scanned.number;
+      break;
+    }
+    if (standing === 'replaced') oldestReplaced = scanned.number;
+  }
   if (oldestReplaced === undefined) return 'behind';
-  if (shared !== undefined) return shared.number + 1n;
+
+  const windowStart = latest.number - REORG_WINDOW_BLOCKS;
+  if (shared !== undefined && shared >= windowStart) return shared + 1n;
+  if (oldestReplaced < windowStart && oldestReplaced === remembered.at(-1)?.number) {
+    // Throws where our gateway is not: then this is no chain of ours, and what it does not show means nothing.
+    await chain.findPayer(NO_PAYMENT);
+    ctx.log.error(
+      { chainId, head: head.number.toString(), scannedUntil: (nextBlock - 1n).toString() },
+      'the chain was begun anew: withdrawing what it does not show, and scanning it from the start',
+    );
+    return min(startBlock, oldestReplaced);
+  }
   ctx.log.error(
     { chainId, oldestBlock: oldestReplaced.toString() },
-    'no scanned block is left on the chain: going back by the whole window',
+    'no scanned block of the window is left on the chain: going back by the whole window',
   );
   // Hashes are only kept of the last block of each scan: the fork may lie anywhere below the oldest of them.
   const back = oldestReplaced - REORG_WINDOW_BLOCKS;
+  if (shared !== undefined && shared >= back) return shared + 1n;
   return back > startBlock ? back : min(startBlock, oldestReplaced);
 }
 
@@ -129,7 +165,7 @@ interface Scan {
   readonly chainId: number;
   /** Where the cursor must still stand. */
   readonly expected: bigint;
-  readonly logs: readonly PaymentProcessedLog[];
+  readonly logs: GatewayLogs;
   /** The last block that was scanned. */
   readonly last: Block;
   readonly head: Block;
@@ -144,14 +180,16 @@ async function applyScan(ctx: Context, scan: Scan): Promise<boolean> {
     const cursor = await lockCursor(unit.trx, chainId);
     if (cursor?.nextBlock !== scan.expected) return false;
     if (withdraw !== undefined) {
-      const shownAgain = new Set(logs.map((log) => log.paymentId));
+      const shownAgain = new Set(logs.payments.map((log) => log.paymentId));
       const gone = (await listPaymentIdsInBlocks(unit.trx, chainId, withdraw)).filter((id) => !shownAgain.has(id));
       await withdrawPayments(ctx, unit, gone);
-      await deleteScannedBlocks(unit.trx, chainId, { after: withdraw.after });
+      await withdrawRefunds(ctx, unit, { chainId, blocks: withdraw, logs: logs.refunds });
+      await deleteScannedBlocks(unit.trx, chainId, withdraw.after);
     }
-    await observePayments(ctx, unit, logs, head.number);
+    await observePayments(ctx, unit, logs.payments, head.number);
+    await observeRefunds(ctx, unit, logs.refunds);
     await upsertScannedBlock(unit.trx, chainId, last.number, last.hash);
-    await deleteScannedBlocks(unit.trx, chainId, { before: last.number - REORG_WINDOW_BLOCKS });
+    await pruneScannedBlocks(unit.trx, chainId, last.number - REORG_WINDOW_BLOCKS);
     await updateCursor(
       unit.trx,
       { chainId, nextBlock: last.number + 1n, scannedTimestamp: last.timestamp, headNumber: head.number },
@@ -162,19 +200,76 @@ async function applyScan(ctx: Context, scan: Scan): Promise<boolean> {
 }
 
 async function completeFinal(ctx: Context, chain: ChainPort, config: ChainConfig, head: Block): Promise<void> {
-  const maxBlock = head.number - BigInt(config.confirmations) + 1n;
-  if (maxBlock < 0n) return;
+  const { chainId, confirmations } = config;
+  const view = { head: head.number, finalized: await findFinalized(ctx, chain, config, head) };
+  const maxBlock = lastFinalBlock(view, confirmations);
+  if (maxBlock === undefined || maxBlock < 0n) return;
+  await completeFinalRefunds(ctx, chain, chainId, maxBlock);
   for (;;) {
-    const candidates = await listFinalPayments(ctx.db, config.chainId, maxBlock, COMPLETION_BATCH);
+    const candidates = await listFinalPayments(ctx.db, chainId, maxBlock, COMPLETION_BATCH);
     if (candidates.length === 0) return;
     const verdicts = await judgePositions(chain, candidates);
-    const standing = candidates.filter((candidate) => verdicts.get(candidate.blockHash) === 'stands').map(({ paymentId }) => paymentId);
-    await inUnitOfWork(ctx, (unit) => completePayments(ctx, unit, standing, head.number));
+    const standing = candidates.filter((candidate) => verdicts.get(candidate.blockHash) === 'stands');
+    await inUnitOfWork(ctx, (unit) => completePayments(ctx, unit, { standing, view, config }));
     const replaced = candidates.filter((candidate) => verdicts.get(candidate.blockHash) === 'replaced');
-    if (replaced.length > 0) await scanAgainFrom(ctx, config.chainId, replaced);
+    if (replaced.length > 0) await scanAgainFrom(ctx, chainId, replaced);
     // What could not be judged (a node that lags) waits for the next scan.
     if (candidates.length < COMPLETION_BATCH || standing.length + replaced.length === 0) return;
   }
+}
+
+/** The same for refunds, which are few. */
+async function completeFinalRefunds(ctx: Context, chain: ChainPort, chainId: number, maxBlock: bigint): Promise<void> {
+  const refunds = await listRefundsToComplete(ctx, chainId, maxBlock, COMPLETION_BATCH);
+  if (refunds.length === 0) return;
+  const placed = refunds.flatMap((refund) => (refund.position === null ? [] : [{ refund, ...refund.position }]));
+  const verdicts = await judgePositions(chain, placed);
+  const judgedAs = (verdict: 'stands' | 'replaced') => placed.filter(({ blockHash }) => verdicts.get(blockHash) === verdict);
+  await inUnitOfWork(ctx, (unit) =>
+    completeRefunds(
+      ctx,
+      unit,
+      judgedAs('stands').map(({ refund }) => refund),
+    ),
+  );
+  const replaced = judgedAs('replaced');
+  if (replaced.length === 0) return;
+  const refundIds = replaced.map(({ refund }) => refund.id);
+  ctx.log.error({ chainId, refundIds }, 'refunds stood in blocks that are not on the chain any more: withdrawn, and scanned again');
+  await moveBack(ctx, chainId, replaced, (unit) => withdrawRefundsById(ctx, unit, refundIds));
+}
+
+/** undefined: it does not matter now, and the chain was not asked. */
+async function findFinalized(ctx: Context, chain: ChainPort, config: ChainConfig, head: Block): Promise<bigint | undefined> {
+  if (config.confirmations !== 'finalized') return undefined;
+  const { chainId } = config;
+  const isAnyoneWaiting =
+    (await listFinalPayments(ctx.db, chainId, head.number, 1)).length > 0 ||
+    (await listRefundsToComplete(ctx, chainId, head.number, 1)).length > 0;
+  return isAnyoneWaiting ? chain.getFinalizedNumber() : undefined;
+}
+
+/** Completes those whose event still is where it was judged. */
+async function completePayments(
+  ctx: Context,
+  unit: UnitOfWork,
+  { standing, view, config }: { readonly standing: readonly FinalCandidate[]; readonly view: ChainView; readonly config: ChainConfig },
+): Promise<void> {
+  const judged = new Map(standing.map(({ paymentId, blockHash }) => [paymentId, blockHash]));
+  const payments = await lockPayments(unit.trx, [...judged.keys()]);
+  const final = payments.filter(
+    ({ id, status, position }) =>
+      status === 'processing' &&
+      position !== null &&
+      position.blockHash === judged.get(id) &&
+      isFinal(position, view, config.confirmations),
+  );
+  const facts = { completedAt: ctx.clock.now(), relayAttemptId: null };
+  await changePayments(
+    ctx,
+    unit,
+    final.map((payment) => ({ payment, transitions: ['eventFinal'], facts, head: view.head })),
+  );
 }
 
 /**
@@ -183,7 +278,7 @@ async function completeFinal(ctx: Context, chain: ChainPort, config: ChainConfig
  */
 async function judgePositions(
   chain: ChainPort,
-  candidates: readonly FinalCandidate[],
+  candidates: readonly { readonly blockNumber: bigint; readonly blockHash: Bytes32 }[],
 ): Promise<ReadonlyMap<string, 'stands' | 'replaced' | 'unknown'>> {
   const verdicts = new Map<string, 'stands' | 'replaced' | 'unknown'>();
   for (const { blockNumber, blockHash } of candidates) {
@@ -197,10 +292,19 @@ async function judgePositions(
 async function scanAgainFrom(ctx: Context, chainId: number, replaced: readonly FinalCandidate[]): Promise<void> {
   const paymentIds = replaced.map(({ paymentId }) => paymentId);
   ctx.log.error({ chainId, paymentIds }, 'payments stood in blocks that are not on the chain any more: withdrawn, and scanned again');
+  await moveBack(ctx, chainId, replaced, (unit) => withdrawPayments(ctx, unit, paymentIds));
+}
+
+async function moveBack(
+  ctx: Context,
+  chainId: number,
+  replaced: readonly { readonly blockNumber: bigint }[],
+  withdraw: (unit: UnitOfWork) => Promise<void>,
+): Promise<void> {
   await inUnitOfWork(ctx, async (unit) => {
     const cursor = await lockCursor(unit.trx, chainId);
     if (cursor === undefined) return;
-    await withdrawPayments(ctx, unit, paymentIds);
+    await withdraw(unit);
     const nextBlock = replaced.reduce((least, { blockNumber }) => min(least, blockNumber), cursor.nextBlock);
     await updateCursor(unit.trx, { ...cursor, nextBlock }, ctx.clock.now());
   });
@@ -212,7 +316,8 @@ async function scanAgainFrom(ctx: Context, chainId: number, replaced: readonly F
  */
 function withOverlap(from: bigint, config: ChainConfig): bigint {
   // Within the most blocks that may be asked for at once, of which at least half are to be new.
-  const overlap = Math.min(config.confirmations, Math.floor(config.maxBlockRange / 2));
+  const wanted = config.confirmations === 'finalized' ? OVERLAP_UNTIL_FINALIZED : config.confirmations;
+  const overlap = Math.min(wanted, Math.floor(config.maxBlockRange / 2));
   const start = from - BigInt(overlap);
   const first = BigInt(config.startBlock);
   return start > first ? start : min(first, from);

@@ -14,7 +14,7 @@ import { PAYMENT_ERRORS } from './errors.ts';
 import type { RelayFailure } from './eventData.ts';
 import type { Payment, PaymentStatus, PaymentTerms } from './model.ts';
 import { saveNewPayment } from './saveNewPayment.ts';
-import { findPayment, listPaymentRows, lockPayments } from './store.ts';
+import { findPayment, listPaymentRows, listPaymentsById, lockPayments } from './store.ts';
 
 export interface CreatePaymentInput {
   readonly storeId: string;
@@ -61,7 +61,7 @@ export async function createPayment(ctx: Context, input: CreatePaymentInput, als
     updatedAt: now,
     completedAt: null,
   };
-  await saveNewPayment({ ctx, payment, requiredConfirmations: chain.confirmations, also });
+  await saveNewPayment({ ctx, payment, requiredConfirmations: requiredConfirmationsOf(ctx, payment), also });
   return payment;
 }
 
@@ -214,14 +214,24 @@ export function assertRelayable(payment: Payment, now: Date): void {
   }
 }
 
-/** Locks the payment before its relay attempt is locked: the one order in which the two are locked. */
-export async function lockPaymentForRelay(unit: UnitOfWork, paymentId: Bytes32): Promise<Payment | undefined> {
-  const [payment] = await lockPayments(unit.trx, [paymentId]);
-  return payment;
+/** Locks payments before their relay attempts are locked: the one order in which the two are locked. */
+export function lockPaymentsForRelay(unit: UnitOfWork, paymentIds: readonly Bytes32[]): Promise<Payment[]> {
+  return lockPayments(unit.trx, paymentIds);
 }
 
-/** The relay's transaction has a (new) hash. Facts of the chain are not overwritten. */
-export async function noteRelayHash(ctx: Context, unit: UnitOfWork, payment: Payment, attemptId: string, txHash: Bytes32): Promise<void> {
+/** Of any store, in no particular order; unknown ids are left out. */
+export function findPaymentsById(ctx: Context, paymentIds: readonly Bytes32[]): Promise<Payment[]> {
+  return listPaymentsById(ctx.db, paymentIds);
+}
+
+/** The relay's transaction has a (new) hash, or (null) is given up. Facts of the chain are not overwritten. */
+export async function noteRelayHash(
+  ctx: Context,
+  unit: UnitOfWork,
+  payment: Payment,
+  attemptId: string,
+  txHash: Bytes32 | null,
+): Promise<void> {
   if (payment.relayAttemptId !== attemptId || payment.position !== null || payment.txHash === txHash) return;
   await changePayments(ctx, unit, [{ payment, transitions: [], facts: { txHash } }]);
 }
@@ -240,7 +250,7 @@ export async function countConfirmations(ctx: Context, payment: Payment): Promis
   const cursor = await findRecentCursor(ctx, payment.chainId);
   const confirmations = cursor === undefined ? 1 : Math.max(1, confirmationsAt(cursor.headNumber, payment.position.blockNumber));
   // The cached head may be older than the completion; a completed payment never shows fewer than it needed.
-  return payment.status === 'completed' ? Math.max(confirmations, requiredConfirmationsOf(ctx, payment)) : confirmations;
+  return payment.status === 'completed' ? Math.max(confirmations, requiredConfirmationsOf(ctx, payment) ?? 1) : confirmations;
 }
 
 export { requiredConfirmationsOf } from './changePayments.ts';

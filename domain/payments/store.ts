@@ -103,6 +103,15 @@ export async function findPayment(db: Database | Transaction, paymentId: Bytes32
   return row && toPayment(row);
 }
 
+/** Unknown ids are left out. */
+export async function listPaymentsById(db: Database | Transaction, paymentIds: readonly Bytes32[]): Promise<Payment[]> {
+  if (paymentIds.length === 0) return [];
+  const rows = await selectRows<Row>(db, `SELECT ${COLUMNS} FROM payments WHERE id IN (${paymentIds.map(() => '?').join(', ')})`, [
+    ...paymentIds,
+  ]);
+  return rows.map(toPayment);
+}
+
 /** In the order of their rows, which is the one order in which payments are locked. Unknown ids are left out. */
 export async function lockPayments(db: Transaction, paymentIds: readonly Bytes32[]): Promise<Payment[]> {
   if (paymentIds.length === 0) return [];

@@ -91,8 +91,8 @@ describe('the chain adapter', () => {
         },
       ]);
       expect(receipt?.gasUsed).to.be.a('bigint');
-      expect(await on.port.listPaymentLogs({ fromBlock: 0n, toBlock: head.number })).to.deep.include(receipt?.payments[0]);
-      expect(await on.port.listPaymentLogs({ fromBlock: head.number, toBlock: head.number })).to.have.length(1);
+      expect((await on.port.listGatewayLogs({ fromBlock: 0n, toBlock: head.number })).payments).to.deep.include(receipt?.payments[0]);
+      expect((await on.port.listGatewayLogs({ fromBlock: head.number, toBlock: head.number })).payments).to.have.length(1);
       expect(await on.port.findPayer(id)).to.equal(payer.address);
       expect(await on.port.findBlock(head.number)).to.deep.equal(head);
     });

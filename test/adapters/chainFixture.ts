@@ -7,9 +7,9 @@ import { deployContracts } from '../../contracts/deploy.ts';
 import { hostileTokenAbi, hostileTokenBytecode } from '../../contracts/generated/test/HostileToken.ts';
 import { testTokenAbi } from '../../contracts/generated/TestToken.ts';
 import { startChain } from '../../dev/chain.ts';
-import type { ChainPort, TypedData } from '../../domain/chain/ports.ts';
+import type { ChainPort, RelayCall, TypedData } from '../../domain/chain/ports.ts';
 import type { PaymentTerms } from '../../domain/payments/model.ts';
-import type { ForwardRequest, Permit } from '../../domain/relay/model.ts';
+import type { ForwardRequest, Permit, RelayItem } from '../../domain/relay/model.ts';
 import type { ChainConfig } from '../../platform/config.ts';
 import { AppError } from '../../shared/errors.ts';
 import type { Address, Hex } from '../../shared/hex.ts';
@@ -21,6 +21,18 @@ const MNEMONIC = 'test test test test test test test test test test test junk';
 const log = pino({ level: 'silent' });
 
 export type Wallet = ReturnType<typeof createWallet>;
+
+/** A signed request and what it is for. */
+interface Signed {
+  readonly request: ForwardRequest;
+  readonly signature: Hex;
+  readonly permit?: Permit;
+  readonly terms: PaymentTerms;
+}
+
+export interface BuiltCall extends RelayCall {
+  readonly gasLimit: bigint;
+}
 
 export interface ChainFixture {
   readonly rpcUrl: string;
@@ -42,6 +54,11 @@ export interface ChainFixture {
   approve(payer: PrivateKeyAccount, amount: bigint, of?: Address): Promise<void>;
   pay(payer: PrivateKeyAccount, terms: PaymentTerms, gas?: bigint): Promise<Hex>;
   signPermit(payer: PrivateKeyAccount, value: bigint, deadline?: number): Promise<Permit>;
+  toItem(signed: Signed): RelayItem;
+  /** The call that carries it, as it would be sent. */
+  buildCall(signed: Signed): Promise<BuiltCall>;
+  /** See ChainPort.verifySignature. */
+  verify(request: ForwardRequest, signature: Hex): Promise<Hex | undefined>;
   close(): Promise<void>;
 }
 
@@ -72,9 +89,19 @@ export async function startChainFixture(): Promise<ChainFixture> {
       { address: token, symbol: 'TUSD', decimals: 6, permit: { name: 'Test Dollar', version: '1' } },
       { address: hostileToken, symbol: 'HOST', decimals: 18 },
     ],
+    relayers: [],
+    relayLimits: { maxBatchSize: 20, maxInFlightPerPayer: 20, maxInFlightPerStore: 2_000 },
   };
   const createPort = (rpcUrls: readonly string[]): ChainPort => createChain({ chain: { ...config, rpcUrls: [...rpcUrls] }, log });
   const port = createPort([anvil.rpcUrl]);
+
+  const toItem = ({ request, signature, permit = undefined, terms }: Signed): RelayItem => ({
+    signed: { rail: 'forwarder', request },
+    signature,
+    permit: permit ?? null,
+    paymentId: port.paymentIdOf(terms),
+    terms,
+  });
 
   async function mine(hash: Promise<Hex>): Promise<Hex> {
     await wallet.waitForTransactionReceipt({ hash: await hash });
@@ -126,6 +153,18 @@ export async function startChainFixture(): Promise<ChainFixture> {
       const typedData = await port.buildPermitTypedData({ token, owner: payer.address, value, deadline });
       if (typedData === undefined) throw new Error('the token has no permit');
       return { value, deadline: BigInt(deadline), signature: await sign(payer, typedData) };
+    },
+    toItem,
+    async buildCall(signed) {
+      const items = [toItem(signed)];
+      const estimate = await port.estimateRelayGas(items);
+      if (estimate.kind === 'refused') throw new Error(`the call would revert: ${estimate.reason}`);
+      return { ...port.encodeRelay(items), gasLimit: estimate.gasLimit };
+    },
+    verify: (request, signature) => {
+      // The rail signs no terms of its own: the request carries them.
+      const terms = { salt: generatePrivateKey(), token, amount: 1n as AmountUnits, merchant, expiresAt: inSeconds(3600) };
+      return port.verifySignature({ signed: { rail: 'forwarder', request }, paymentId: port.paymentIdOf(terms), terms, signature });
     },
     close: () => anvil.close(),
   };

@@ -4,7 +4,7 @@ import { generatePrivateKey, privateKeyToAccount, type PrivateKeyAccount } from 
 import { testTokenAbi } from '../../contracts/generated/TestToken.ts';
 import type { ForwardRequest } from '../../domain/relay/model.ts';
 import type { Hex } from '../../shared/hex.ts';
-import { rejection, sign, split, startChainFixture, unixSeconds, type ChainFixture } from './chainFixture.ts';
+import { sign, split, startChainFixture, unixSeconds, type ChainFixture } from './chainFixture.ts';
 
 describe('the chain adapter', () => {
   let on: ChainFixture;
@@ -27,9 +27,9 @@ describe('the chain adapter', () => {
       const typedData = on.port.buildForwardRequestTypedData(request);
       expect(JSON.parse(JSON.stringify(typedData))).to.deep.equal(typedData);
       const signature = await sign(payer, typedData);
-      expect(await on.port.isForwardRequestSignedByPayer(request, signature)).to.equal(true);
+      expect(await on.verify(request, signature)).to.equal(signature);
 
-      const call = await on.port.buildRelayCall({ request, signature, permit: null, token: on.token });
+      const call = await on.buildCall({ request, signature, terms });
       expect(call.to).to.equal(on.config.forwarder);
       const hash = await on.mine(on.wallet.sendTransaction({ to: call.to, data: call.data, gas: call.gasLimit, account: on.relayer }));
       const receipt = await on.port.findReceipt(hash);
@@ -45,7 +45,7 @@ describe('the chain adapter', () => {
       const request = await on.makeRequest(payer, terms);
       const signature = await sign(payer, on.port.buildForwardRequestTypedData(request));
       const permit = await on.signPermit(payer, terms.amount);
-      const call = await on.port.buildRelayCall({ request, signature, permit, token: on.token });
+      const call = await on.buildCall({ request, signature, permit, terms });
       const hash = await on.mine(on.wallet.sendTransaction({ to: call.to, data: call.data, gas: call.gasLimit, account: on.relayer }));
       expect((await on.port.findReceipt(hash))?.payments[0]).to.include({ paymentId: on.port.paymentIdOf(terms), payer: payer.address });
 
@@ -54,12 +54,7 @@ describe('the chain adapter', () => {
       const nextRequest = await on.makeRequest(payer, again);
       const nextSignature = await sign(payer, on.port.buildForwardRequestTypedData(nextRequest));
       const nextPermit = await on.signPermit(payer, again.amount);
-      const nextCall = await on.port.buildRelayCall({
-        request: nextRequest,
-        signature: nextSignature,
-        permit: nextPermit,
-        token: on.token,
-      });
+      const nextCall = await on.buildCall({ request: nextRequest, signature: nextSignature, permit: nextPermit, terms: again });
       const { v, r, s } = split(nextPermit.signature);
       await on.mine(
         on.wallet.writeContract({
@@ -88,9 +83,7 @@ describe('the chain adapter', () => {
       const request = await on.makeRequest(payer, terms);
       const signature = await sign(payer, on.port.buildForwardRequestTypedData(request));
       const short: Hex = `0x${signature.slice(2, 130)}0${Number.parseInt(signature.slice(130), 16) - 27}`;
-      expect(await on.port.isForwardRequestSignedByPayer(request, short)).to.equal(true);
-      const call = await on.port.buildRelayCall({ request, signature: short, permit: null, token: on.token });
-      expect(call).to.deep.equal(await on.port.buildRelayCall({ request, signature, permit: null, token: on.token }));
+      expect(await on.verify(request, short)).to.equal(signature);
     });
 
     it('is not signed by the payer when anything differs', async () => {
@@ -110,7 +103,7 @@ describe('the chain adapter', () => {
         [request, '0x'],
         [request, `0x${'00'.repeat(65)}`],
       ] satisfies [ForwardRequest, Hex][]) {
-        expect(await on.port.isForwardRequestSignedByPayer(changed, signed)).to.equal(false);
+        expect(await on.verify(changed, signed)).to.equal(undefined);
       }
     });
 
@@ -118,18 +111,19 @@ describe('the chain adapter', () => {
       const terms = on.makeTerms();
       const request = await on.makeRequest(payer, terms, { deadline: unixSeconds(-60) });
       const signature = await sign(payer, on.port.buildForwardRequestTypedData(request));
-      const expired = await rejection(on.port.buildRelayCall({ request, signature, permit: null, token: on.token }));
-      expect(expired.code).to.equal('PAY_027');
-      expect(expired.detail).to.contain('ERC2771ForwarderExpiredRequest');
+      const items = (signedRequest: ForwardRequest, itsSignature: Hex) => [
+        on.toItem({ request: signedRequest, signature: itsSignature, terms }),
+      ];
+      const expired = await on.port.estimateRelayGas(items(request, signature));
+      expect(expired).to.include({ kind: 'refused' });
+      expect(expired).to.have.property('reason').that.contains('ERC2771ForwarderExpiredRequest');
 
       const unpayable = await on.makeRequest(payer, terms);
       const its = await sign(payer, on.port.buildForwardRequestTypedData(unpayable));
-      expect(
-        (await rejection(on.port.buildRelayCall({ request: unpayable, signature: its, permit: null, token: on.token }))).detail,
-      ).to.contain('FailedCall');
-      expect(
-        (await rejection(on.port.buildRelayCall({ request: unpayable, signature: '0x12', permit: null, token: on.token }))).code,
-      ).to.equal('PAY_027');
+      expect(await on.port.estimateRelayGas(items(unpayable, its)))
+        .to.have.property('reason')
+        .that.contains('FailedCall');
+      expect(await on.port.estimateRelayGas(items(unpayable, '0x12'))).to.include({ kind: 'refused' });
     });
   });
 });

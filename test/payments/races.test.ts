@@ -12,7 +12,7 @@ import { signGasless } from '../support/gasless.ts';
 import { createHarness, type Harness, type TestStore } from '../support/harness.ts';
 import { startOwnChain, type OwnChain } from '../support/ownChain.ts';
 import { readHistory } from '../support/paymentHistory.ts';
-import { atTime } from '../support/varyContext.ts';
+import { atTime, withRelayers } from '../support/varyContext.ts';
 
 const ROUNDS = 8;
 
@@ -29,7 +29,7 @@ describe('changes of one payment at the same time', () => {
     harness = await createHarness({ config: chain.configure({ confirmations: 1 }) });
     store = await harness.createTestStore();
     chainId = harness.config.chains[0]?.chainId ?? 0;
-    ctx = { ...harness.ctx, relayers: new Map([[chainId, await chain.createRelayer()]]) };
+    ctx = withRelayers(harness.ctx, chainId, [await chain.createRelayer()]);
   });
   after(async () => {
     await harness.close();

@@ -7,13 +7,13 @@ import { sendAttempt } from '../../domain/relay/sendAttempt.ts';
 import { listRelayAttempts, relayPayment } from '../../domain/relay/service.ts';
 import type { Payment } from '../../domain/payments/model.ts';
 import type { Context } from '../../platform/context.ts';
-import { execute } from '../../platform/db.ts';
+import { execute, parseJsonColumn, selectRows } from '../../platform/db.ts';
 import { addMs } from '../../shared/clock.ts';
 import { signGasless } from '../support/gasless.ts';
 import { createHarness, type Harness, type TestStore } from '../support/harness.ts';
 import { startOwnChain, type OwnChain } from '../support/ownChain.ts';
 import { readHistory } from '../support/paymentHistory.ts';
-import { atTime } from '../support/varyContext.ts';
+import { atTime, withRelayers } from '../support/varyContext.ts';
 
 const CONFIRMATIONS = 3;
 
@@ -38,6 +38,13 @@ describe('a reorganisation of the chain', () => {
   const createPayment = () => harness.createTestPayment(store, { token: chain.token });
   const read = (payment: Pick<Payment, 'id'>) => getPayment(harness.ctx, { storeId: store.storeId, paymentId: payment.id });
   const scan = (ctx: Context = harness.ctx) => scanChain(ctx, chainId);
+  /** What each event tells the store of it, in order. */
+  const readLateness = async (payment: Pick<Payment, 'id'>) => {
+    const rows = await selectRows<{ data: unknown }>(harness.ctx.db, 'SELECT data FROM events WHERE payment_id = ? ORDER BY version', [
+      payment.id,
+    ]);
+    return rows.map(({ data }) => (parseJsonColumn(data) as { late: boolean }).late);
+  };
 
   it('that takes the event away makes the payment pending, and paying again completes it', async () => {
     const customer = await chain.createCustomer();
@@ -66,6 +73,76 @@ describe('a reorganisation of the chain', () => {
       'payment.processing',
       'payment.completed',
     ]);
+  });
+
+  for (let depth = 1; depth <= 5; depth++) {
+    it(`of ${depth} ${depth === 1 ? 'block' : 'blocks'} takes back what stood in them, and counts anew when it lands again`, async () => {
+      const customer = await chain.createCustomer();
+      const [earlier, payment] = [await createPayment(), await createPayment()];
+      await chain.pay(customer, earlier);
+      await chain.mine();
+      await scan();
+      const goBack = await chain.takeSnapshot();
+      const signed = await chain.pay(customer, payment);
+      for (let block = 0; block < depth; block++) {
+        await chain.mine();
+        await scan();
+      }
+      const wasCompleted = depth >= CONFIRMATIONS;
+      expect((await read(payment)).status).to.equal(wasCompleted ? 'completed' : 'processing');
+      const beforeReorg = ['payment.created', 'payment.processing', ...(wasCompleted ? ['payment.completed'] : [])];
+
+      await goBack();
+      await chain.mine(depth + 1);
+      await scan();
+      const withdrawn = await read(payment);
+      expect(withdrawn).to.deep.include({ status: 'pending', txHash: null, payer: null, position: null, completedAt: null, late: false });
+      expect(await readHistory(harness.ctx, withdrawn)).to.deep.equal([...beforeReorg, 'payment.reorged']);
+
+      await chain.send(signed);
+      await chain.mine();
+      await scan();
+      expect(await read(payment)).to.include({ status: 'processing', txHash: signed.hash });
+      await chain.mine(CONFIRMATIONS - 1);
+      await scan();
+      const completed = await read(payment);
+      expect(completed).to.include({ status: 'completed', late: false, txHash: signed.hash });
+      expect(await readHistory(harness.ctx, completed)).to.deep.equal([
+        ...beforeReorg,
+        'payment.reorged',
+        'payment.processing',
+        'payment.completed',
+      ]);
+      expect(await chain.countPayments(payment.id)).to.equal(1);
+      // What stood below the fork noticed nothing.
+      const untouched = await read(earlier);
+      expect(await readHistory(harness.ctx, untouched)).to.deep.equal(['payment.created', 'payment.processing', 'payment.completed']);
+    });
+  }
+
+  it('of more blocks than were ever scanned one by one is followed to the fork', async () => {
+    const customer = await chain.createCustomer();
+    const payment = await createPayment();
+    await scan();
+    const goBack = await chain.takeSnapshot();
+    const signed = await chain.pay(customer, payment);
+    for (let block = 0; block < 30; block++) {
+      await chain.mine();
+      if (block % 7 === 0) await scan();
+    }
+    await scan();
+    expect((await read(payment)).status).to.equal('completed');
+    await goBack();
+    await chain.mine(15);
+    await chain.send(signed);
+    // Still shorter than the chain that was scanned.
+    await chain.mine(2);
+    await scan();
+    const moved = await read(payment);
+    // Seen again in the same look: there is nothing to tell, and its place is the new one.
+    expect(moved).to.include({ status: 'completed', txHash: signed.hash });
+    expect(moved.position?.blockNumber).to.equal((await chain.getHeadNumber()) - 1n);
+    expect(await readHistory(harness.ctx, moved)).to.deep.equal(['payment.created', 'payment.processing', 'payment.completed']);
   });
 
   it('below the only block whose hash is known completes nothing that the chain does not have', async () => {
@@ -229,9 +306,40 @@ describe('a reorganisation of the chain', () => {
     expect(await readHistory(harness.ctx, expired)).to.deep.equal(['payment.created', 'payment.processing', 'payment.reorged']);
   });
 
+  it('that takes the event away after the expiry, and brings it back, completes the payment as late', async () => {
+    const customer = await chain.createCustomer();
+    const payment = await createPayment();
+    await scan();
+    const goBack = await chain.takeSnapshot();
+    const signed = await chain.pay(customer, payment);
+    await chain.mine();
+    await scan();
+    await goBack();
+    await chain.mine(2);
+    const tooLate = atTime(harness.ctx, addMs(payment.terms.expiresAt, 2_000));
+    await scan(tooLate);
+    expect(await read(payment)).to.include({ status: 'expired', late: false });
+    await chain.send(signed);
+    await chain.mine();
+    await scan(tooLate);
+    expect(await read(payment)).to.include({ status: 'processing', late: true });
+    await chain.mine(CONFIRMATIONS);
+    await scan(tooLate);
+    const completed = await read(payment);
+    expect(completed).to.include({ status: 'completed', late: true, txHash: signed.hash });
+    expect(await readHistory(harness.ctx, completed)).to.deep.equal([
+      'payment.created',
+      'payment.processing',
+      'payment.reorged',
+      'payment.processing',
+      'payment.completed',
+    ]);
+    expect(await readLateness(payment)).to.deep.equal([false, false, false, true, true]);
+  });
+
   it('keeps a payment processing while its relay is under way, and the relay pays in the end', async () => {
     const relayer = await chain.createRelayer();
-    const ctx: Context = { ...harness.ctx, relayers: new Map([[chainId, relayer]]) };
+    const ctx: Context = withRelayers(harness.ctx, chainId, [relayer]);
     const customer = await chain.createCustomer();
     const payment = await createPayment();
     await scan();
@@ -272,7 +380,7 @@ describe('a reorganisation of the chain', () => {
 
   it('never leaves a payment waiting for a relay that has ended', async () => {
     const relayer = await chain.createRelayer();
-    const ctx: Context = { ...harness.ctx, relayers: new Map([[chainId, relayer]]) };
+    const ctx: Context = withRelayers(harness.ctx, chainId, [relayer]);
     const customer = await chain.createCustomer();
     const payment = await createPayment();
     await relayPayment(ctx, await signGasless(ctx, customer, payment));

@@ -3,6 +3,7 @@ import { expect } from 'chai';
 import { findCursor } from '../../domain/chain/store.ts';
 import { scanChain } from '../../domain/payments/scanChain.ts';
 import { cancelPayment, expirePayment, getPayment } from '../../domain/payments/service.ts';
+import type { Context } from '../../platform/context.ts';
 import { addMs } from '../../shared/clock.ts';
 import { createHarness, type Harness, type TestStore } from '../support/harness.ts';
 import { startOwnChain, type OwnChain } from '../support/ownChain.ts';
@@ -87,9 +88,9 @@ describe('scanning a chain', () => {
     await chain.mine(CONFIRMATIONS);
     const ranges: bigint[] = [];
     const ctx = withChain(harness.ctx, chainId, (port) => ({
-      listPaymentLogs: (range) => {
+      listGatewayLogs: (range) => {
         ranges.push(range.toBlock - range.fromBlock + 1n);
-        return port.listPaymentLogs(range);
+        return port.listGatewayLogs(range);
       },
     }));
     await scanChain(ctx, chainId);
@@ -114,7 +115,7 @@ describe('scanning a chain', () => {
     await chain.mine(MAX_BLOCK_RANGE);
     let calls = 0;
     const ctx = withChain(harness.ctx, chainId, (port) => ({
-      listPaymentLogs: (range) => (++calls > 1 ? Promise.reject(new Error('gone')) : port.listPaymentLogs(range)),
+      listGatewayLogs: (range) => (++calls > 1 ? Promise.reject(new Error('gone')) : port.listGatewayLogs(range)),
     }));
     await scanChain(ctx, chainId).then(
       () => expect.fail('the scan hid that the chain did not answer'),
@@ -154,7 +155,7 @@ describe('scanning a chain', () => {
     const behind = withChain(harness.ctx, chainId, (port) => ({
       getHead: async () => (await port.findBlock(before)) ?? port.getHead(),
       findBlock: (number) => (number > before ? Promise.resolve(undefined) : port.findBlock(number)),
-      listPaymentLogs: (range) => (range.toBlock > before ? Promise.reject(new Error('block not found')) : port.listPaymentLogs(range)),
+      listGatewayLogs: (range) => (range.toBlock > before ? Promise.reject(new Error('block not found')) : port.listGatewayLogs(range)),
     }));
     await scanChain(behind, chainId);
     expect((await read(payment.id)).status).to.equal('processing');
@@ -171,6 +172,36 @@ describe('scanning a chain', () => {
       'payment.processing',
       'payment.completed',
     ]);
+  });
+
+  it('says nothing, and changes nothing, when it is switched to a node that is a little behind and back', async () => {
+    const customer = await chain.createCustomer();
+    const payment = await createPayment();
+    await chain.pay(customer, payment);
+    for (let block = 0; block < 4; block++) {
+      await chain.mine();
+      await scan();
+    }
+    const completed = await read(payment.id);
+    expect(completed.status).to.equal('completed');
+    const cursor = await findCursor(harness.ctx.db, chainId);
+    const lines: unknown[] = [];
+    const log = Object.assign(Object.create(harness.ctx.log) as Context['log'], {
+      warn: (...line: unknown[]) => lines.push(line),
+      error: (...line: unknown[]) => lines.push(line),
+    });
+    const head = await chain.getHeadNumber();
+    for (const lag of [1n, 3n, 2n, 4n, 0n]) {
+      const last = head - lag;
+      const behind = withChain({ ...harness.ctx, log }, chainId, (port) => ({
+        getHead: async () => (await port.findBlock(last)) ?? port.getHead(),
+        findBlock: (number) => (number > last ? Promise.resolve(undefined) : port.findBlock(number)),
+      }));
+      await scanChain(behind, chainId);
+      expect(await findCursor(harness.ctx.db, chainId)).to.deep.equal(cursor);
+    }
+    expect(lines).to.deep.equal([]);
+    expect(await read(payment.id)).to.deep.equal(completed);
   });
 
   function requireChain() {

@@ -1,0 +1,104 @@
+import type { Logger } from '../../platform/logger.ts';
+
+/** How often the heads of all URLs are compared while the chain is in use. */
+const LOOK_INTERVAL_MS = 5_000;
+/** A URL is behind when it lacks more than this of the best one's blocks, whichever is more: providers differ by a block or two at any time. */
+const TOLERATED_BLOCKS = 3;
+const TOLERATED_MS = 15_000;
+
+export interface NodeOrder {
+  /** Indices of the RPC URLs, the preferred one first; another array whenever it changed. */
+  current(): readonly number[];
+}
+
+type State = 'good' | 'behind' | 'otherChain';
+
+interface Node {
+  readonly index: number;
+  state: State;
+  /** It has answered with our chain's id, which it is asked for until then. */
+  isOurChain: boolean;
+  /** As last seen. */
+  head: bigint;
+}
+
+/**
+ * In which order the RPC URLs are asked: as configured, but one whose head stands still or lags comes after all the others, until it has caught up.
+ * A URL that does not answer keeps its place: who asks goes on to the next one. When the best one falls silent, the others are measured by each other.
+ *
+ * A URL of another chain is asked nothing: its head is no measure, and its answers would look like a reorganisation.
+ *
+ * The looks are taken beside the calls that cause them and delay none of them; an idle process takes none. A single URL is never looked at.
+ */
+export function createNodeOrder(options: {
+  readonly count: number;
+  readonly chainId: number;
+  readonly blockTimeMs: number;
+  readonly log: Logger;
+  readonly askChainId: (index: number) => Promise<number>;
+  readonly askHead: (index: number) => Promise<bigint>;
+  /** Milliseconds. */
+  readonly now: () => number;
+}): NodeOrder {
+  const { count, chainId, blockTimeMs, log, askChainId, askHead, now } = options;
+  const tolerated = BigInt(Math.max(TOLERATED_BLOCKS, Math.ceil(TOLERATED_MS / blockTimeMs)));
+  // Much less than what it takes to leave: at the edge it would come and go.
+  const caughtUp = tolerated / 3n;
+  const nodes = Array.from({ length: count }, (_, index): Node => ({ index, state: 'good', isOurChain: false, head: -1n }));
+  let order: readonly number[] = nodes.map(({ index }) => index);
+  let nextLookAt = 0;
+  let isLooking = false;
+
+  /** @returns false when it did not answer */
+  async function measure(node: Node): Promise<boolean> {
+    try {
+      if (!node.isOurChain) node.isOurChain = (await askChainId(node.index)) === chainId;
+      if (node.isOurChain) node.head = await askHead(node.index);
+      else change(node, 'otherChain');
+      return node.isOurChain;
+    } catch {
+      // Why, the calls that need an answer will tell.
+      return false;
+    }
+  }
+
+  function change(node: Node, state: State, behind?: bigint): void {
+    if (node.state === state) return;
+    node.state = state;
+    // Its place in the configuration, counted from 0: the URL itself often holds a key.
+    const facts = { chainId, rpcUrl: node.index, behind: behind?.toString() };
+    if (state === 'good') log.info(facts, 'the RPC URL has caught up');
+    if (state === 'behind') log.warn(facts, 'the head of the RPC URL is behind that of another one: it is asked last');
+    if (state === 'otherChain') log.error(facts, 'the RPC URL answers for another chain: it is not asked');
+  }
+
+  async function look(): Promise<void> {
+    const answered = await Promise.all(nodes.map(measure));
+    const measured = nodes.filter(({ index }) => answered[index]);
+    const best = measured.reduce((most, { head }) => (head > most ? head : most), -1n);
+    for (const node of measured) {
+      const behind = best - node.head;
+      if (behind > tolerated) change(node, 'behind', behind);
+      else if (behind <= caughtUp || node.state === 'otherChain') change(node, 'good', behind);
+    }
+    const good = nodes.filter(({ state }) => state === 'good');
+    const late = nodes.filter(({ state }) => state === 'behind').sort((a, b) => (a.head === b.head ? 0 : a.head > b.head ? -1 : 1));
+    const ours = [...good, ...late].map(({ index }) => index);
+    // None of the right chain is a mistake in the configuration, which must not pass for silence.
+    const next = ours.length > 0 ? ours : nodes.map(({ index }) => index);
+    if (next.join() !== order.join()) order = next;
+  }
+
+  return {
+    current() {
+      if (count > 1 && !isLooking && now() >= nextLookAt) {
+        isLooking = true;
+        void look().finally(() => {
+          isLooking = false;
+          nextLookAt = now() + LOOK_INTERVAL_MS;
+        });
+      }
+      return order;
+    },
+  };
+}

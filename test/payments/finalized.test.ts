@@ -1,0 +1,124 @@
+import { expect } from 'chai';
+
+import { isBlockFinal } from '../../domain/chain/service.ts';
+import { isFinal, lastFinalBlock } from '../../domain/payments/decide.ts';
+import { scanChain } from '../../domain/payments/scanChain.ts';
+import { getPayment } from '../../domain/payments/service.ts';
+import { createHarness, type Harness, type TestStore } from '../support/harness.ts';
+import { startOwnChain, type OwnChain } from '../support/ownChain.ts';
+import { readHistory } from '../support/paymentHistory.ts';
+import { withChain } from '../support/varyContext.ts';
+
+/** Anvil calls a block final that is two epochs of 32 blocks below the head. */
+const FINALITY_DEPTH = 64;
+
+describe('when a payment counts', () => {
+  it('by number: its block and so many minus one on top of it', () => {
+    const at = (head: bigint) => isFinal({ blockNumber: 10n }, { head, finalized: undefined }, 3);
+    expect([9n, 10n, 11n, 12n, 13n].map(at)).to.deep.equal([false, false, false, true, true]);
+    expect(isFinal({ blockNumber: 10n }, { head: 10n, finalized: undefined }, 1)).to.equal(true);
+    // What the chain calls final changes nothing then.
+    expect(isFinal({ blockNumber: 10n }, { head: 10n, finalized: 10n }, 3)).to.equal(false);
+    expect(lastFinalBlock({ head: 1n, finalized: undefined }, 5)).to.equal(-3n);
+  });
+
+  it('by finality: its block is the newest final one or older, however deep it is', () => {
+    const at = (finalized: bigint | undefined) => isFinal({ blockNumber: 10n }, { head: 1_000n, finalized }, 'finalized');
+    expect([9n, 10n, 11n].map(at)).to.deep.equal([false, true, true]);
+    expect(at(undefined)).to.equal(false);
+  });
+});
+
+describe('a chain whose payments wait for finality', () => {
+  let chain: OwnChain;
+  let harness: Harness;
+  let store: TestStore;
+  let chainId: number;
+
+  before(async function () {
+    this.timeout(120_000);
+    chain = await startOwnChain();
+    harness = await createHarness({ config: chain.configure({ confirmations: 'finalized', maxBlockRange: 100 }) });
+    store = await harness.createTestStore();
+    chainId = harness.config.chains[0]?.chainId ?? 0;
+  });
+  after(async () => {
+    await harness.close();
+    await chain.close();
+  });
+
+  const createPayment = () => harness.createTestPayment(store, { token: chain.token });
+  const read = (paymentId: `0x${string}`) => getPayment(harness.ctx, { storeId: store.storeId, paymentId });
+  const scan = () => scanChain(harness.ctx, chainId);
+
+  it('completes a payment when the chain calls its block final, not one block earlier', async () => {
+    const customer = await chain.createCustomer();
+    const payment = await createPayment();
+    const { hash } = await chain.pay(customer, payment);
+    await chain.mine();
+    await scan();
+    const seen = await read(payment.id);
+    expect(seen).to.include({ status: 'processing', txHash: hash });
+    const blockNumber = seen.position?.blockNumber ?? 0n;
+
+    await chain.mine(FINALITY_DEPTH - 1);
+    await scan();
+    expect((await read(payment.id)).status).to.equal('processing');
+    expect(await isBlockFinal(harness.ctx, chainId, blockNumber)).to.equal(false);
+
+    await chain.mine();
+    await scan();
+    expect(await isBlockFinal(harness.ctx, chainId, blockNumber)).to.equal(true);
+    expect(await isBlockFinal(harness.ctx, chainId, blockNumber + 1n)).to.equal(false);
+    const completed = await read(payment.id);
+    expect(completed).to.include({ status: 'completed', late: false });
+    expect(await readHistory(harness.ctx, completed)).to.deep.equal(['payment.created', 'payment.processing', 'payment.completed']);
+  });
+
+  it('completes in one look what was final before it was seen', async () => {
+    const customer = await chain.createCustomer();
+    const payment = await createPayment();
+    await chain.pay(customer, payment);
+    await chain.mine(FINALITY_DEPTH + 1);
+    await scan();
+    expect((await read(payment.id)).status).to.equal('completed');
+  });
+
+  it('is asked what is final only while somebody waits for it', async () => {
+    let asked = 0;
+    const counting = withChain(harness.ctx, chainId, (port) => ({
+      getFinalizedNumber: () => {
+        asked++;
+        return port.getFinalizedNumber();
+      },
+    }));
+    await chain.mine();
+    await scanChain(counting, chainId);
+    expect(asked).to.equal(0);
+    await chain.pay(await chain.createCustomer(), await createPayment());
+    await chain.mine();
+    await scanChain(counting, chainId);
+    expect(asked).to.equal(1);
+  });
+
+  it('still shows payments when it cannot tell what is final, and completes none', async () => {
+    const payment = await createPayment();
+    await chain.pay(await chain.createCustomer(), payment);
+    await chain.mine(FINALITY_DEPTH + 1);
+    const mute = withChain(harness.ctx, chainId, () => ({ getFinalizedNumber: () => Promise.reject(new Error('no finality')) }));
+    await scanChain(mute, chainId).then(
+      () => expect.fail('the scan hid that the chain did not answer'),
+      (error: unknown) => expect(error).to.have.property('message', 'no finality'),
+    );
+    expect((await read(payment.id)).status).to.equal('processing');
+    await scan();
+    expect((await read(payment.id)).status).to.equal('completed');
+  });
+
+  it('counts by number where a number is configured', async () => {
+    const byNumber = { ...harness.ctx, config: chain.configure({ confirmations: 2 })(harness.config) };
+    const head = await chain.getHeadNumber();
+    expect(await isBlockFinal(byNumber, chainId, head)).to.equal(false);
+    expect(await isBlockFinal(byNumber, chainId, head - 1n)).to.equal(true);
+  });
+});
