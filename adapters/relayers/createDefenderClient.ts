@@ -4,7 +4,8 @@ import { Agent as HttpsAgent } from 'node:https';
 import { Defender } from '@openzeppelin/defender-sdk';
 import { TaskCancelledError, timeout, TimeoutStrategy } from 'cockatiel';
 
-import { DefenderCallError } from './DefenderCallError.ts';
+import { createCallErrors, type CallErrors } from './createCallErrors.ts';
+import { RelayerCallError } from './RelayerCallError.ts';
 
 /**
  * The Defender SDK 2.7.1, made safe to send money with. What it does by itself, and what is done about it here:
@@ -19,7 +20,7 @@ import { DefenderCallError } from './DefenderCallError.ts';
  *     each concurrent call                                    one signer is kept, one login at a time
  *   a login that hangs would be waited for by all others      after a failed or slow login the signer is thrown away
  *   it sends on connections that were kept open               each send has its own
- *   its errors carry the API key, and lose Retry-After        they are replaced by DefenderCallError
+ *   its errors carry the API key, and lose Retry-After        they are replaced by RelayerCallError
  *
  * What is left as it is: a failed login is tried four times within 7 to 14 seconds, which may be longer than our time limit, and a login that gets
  * no answer keeps its socket.
@@ -32,7 +33,7 @@ export interface DefenderClient {
   /**
    * Runs one operation of the SDK's signer.
    * @returns the provider's answer, not validated
-   * @throws DefenderCallError, and nothing else
+   * @throws RelayerCallError, and nothing else
    */
   call(operation: (signer: DefenderSigner) => Promise<unknown>): Promise<unknown>;
 }
@@ -49,7 +50,6 @@ export interface DefenderClientOptions {
 const MAX_ANSWER_BYTES = 4 * 1024 * 1024;
 /** The first one, and one after the token was renewed. */
 const MAX_REQUESTS_PER_CALL = 2;
-const MAX_REASON_LENGTH = 200;
 
 /**
  * A connection of its own for each POST. On one that was kept open the other side may just be hanging up, and that reset looks the same as one
@@ -86,7 +86,7 @@ export function createDefenderClient(options: DefenderClientOptions): DefenderCl
   const { timeoutMs } = options;
   const calls = new AsyncLocalStorage<Call>();
   const limit = timeout(timeoutMs, TimeoutStrategy.Aggressive);
-  const describe = (error: unknown): string => withoutSecrets(messageOf(error), [options.apiKey, options.apiSecret]);
+  const errors = createCallErrors([options.apiKey, options.apiSecret]);
   let signer: DefenderSigner | undefined;
 
   function makeSigner(): DefenderSigner {
@@ -103,7 +103,7 @@ export function createDefenderClient(options: DefenderClientOptions): DefenderCl
       const call = calls.getStore();
       if (call === undefined) throw new Error('a call of the SDK outside of DefenderClient.call');
       call.started = true;
-      return apiCall.call(sdk, (api) => requestOnce(call, () => request(withCallConfig(api, call)), describe));
+      return apiCall.call(sdk, (api) => requestOnce(call, () => request(withCallConfig(api, call)), errors));
     };
     return made;
   }
@@ -115,7 +115,7 @@ export function createDefenderClient(options: DefenderClientOptions): DefenderCl
       try {
         return await limit.execute(({ signal }) => calls.run(Object.assign(call, { signal }), () => operation(used)));
       } catch (error) {
-        const problem = toCallError(error, call, timeoutMs, describe);
+        const problem = toCallError(error, call, timeoutMs, errors);
         const { failure } = problem;
         if (failure.kind === 'login' || (failure.kind === 'answered' && failure.status === 401)) {
           // Others may have replaced it already.
@@ -128,7 +128,7 @@ export function createDefenderClient(options: DefenderClientOptions): DefenderCl
 }
 
 /** One HTTP request of a call. Only the first 401 is passed on to the SDK, which then renews its token and comes here again. */
-async function requestOnce(call: Call, send: () => Promise<unknown>, describe: (error: unknown) => string): Promise<unknown> {
+async function requestOnce(call: Call, send: () => Promise<unknown>, errors: CallErrors): Promise<unknown> {
   if (call.signal.aborted) throw new Error('the call is over');
   if (call.requests === MAX_REQUESTS_PER_CALL) throw new Error('the SDK wants to send once more than it may');
   call.requests += 1;
@@ -137,7 +137,7 @@ async function requestOnce(call: Call, send: () => Promise<unknown>, describe: (
     return await send();
   } catch (error) {
     if (statusOf(error) === 401 && call.requests < MAX_REQUESTS_PER_CALL) throw new UnauthorizedForSdk();
-    throw toRequestError(error, call, describe);
+    throw toRequestError(error, call, errors);
   } finally {
     call.inFlight = false;
   }
@@ -166,36 +166,30 @@ function withCallConfig(api: HttpApi, call: Call): HttpApi {
   };
 }
 
-function toRequestError(error: unknown, call: Call, describe: (error: unknown) => string): DefenderCallError {
+function toRequestError(error: unknown, call: Call, errors: CallErrors): RelayerCallError {
   const status = statusOf(error);
   if (status !== undefined) {
-    const reason = reasonOf(error);
-    const message = reason === undefined ? `the provider answered ${status}` : `the provider answered ${status}: ${describe(reason)}`;
-    return new DefenderCallError({ kind: 'answered', status, retryAfterMs: parseRetryAfter(call.retryAfter) }, message);
+    const { data: body } = (error as { response: { data?: unknown } }).response;
+    return errors.answered({ status, body, retryAfter: call.retryAfter });
   }
-  const message = describe(error);
+  const message = errors.describe(error);
   return isConnectFailure(message)
-    ? new DefenderCallError({ kind: 'unreachable' }, `the provider cannot be reached: ${message}`)
-    : new DefenderCallError({ kind: 'noAnswer' }, `the provider gave no answer: ${message}`);
+    ? new RelayerCallError({ kind: 'unreachable' }, `the provider cannot be reached: ${message}`)
+    : new RelayerCallError({ kind: 'noAnswer' }, `the provider gave no answer: ${message}`);
 }
 
-function toCallError(
-  error: unknown,
-  call: Omit<Call, 'signal'>,
-  timeoutMs: number,
-  describe: (error: unknown) => string,
-): DefenderCallError {
-  if (error instanceof DefenderCallError) return error;
+function toCallError(error: unknown, call: Omit<Call, 'signal'>, timeoutMs: number, { describe }: CallErrors): RelayerCallError {
+  if (error instanceof RelayerCallError) return error;
   if (error instanceof TaskCancelledError) {
     return call.inFlight
-      ? new DefenderCallError({ kind: 'noAnswer' }, `the provider gave no answer within ${timeoutMs} ms`)
-      : new DefenderCallError(
+      ? new RelayerCallError({ kind: 'noAnswer' }, `the provider gave no answer within ${timeoutMs} ms`)
+      : new RelayerCallError(
           { kind: 'login' },
           `the login took longer than ${timeoutMs} ms (the SDK tries four times: wrong key, or no provider)`,
         );
   }
-  if (!call.started) return new DefenderCallError({ kind: 'invalid' }, describe(error));
-  return new DefenderCallError({ kind: 'login' }, `the login failed: ${describe(error)}`);
+  if (!call.started) return new RelayerCallError({ kind: 'invalid' }, describe(error));
+  return new RelayerCallError({ kind: 'login' }, `the login failed: ${describe(error)}`);
 }
 
 /**
@@ -229,24 +223,6 @@ function statusOf(error: unknown): number | undefined {
   return typeof status === 'number' ? status : undefined;
 }
 
-/** The provider's own words, where there are any. */
-function reasonOf(error: unknown): string | undefined {
-  const data = (error as { response: { data?: unknown } }).response.data;
-  if (typeof data !== 'object' || data === null) return undefined;
-  const { message, error: title } = data as { message?: unknown; error?: unknown };
-  if (typeof message === 'string') return message;
-  return typeof title === 'string' ? title : undefined;
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}
-
-function withoutSecrets(text: string, secrets: readonly string[]): string {
-  const clean = secrets.reduce((rest, secret) => rest.replaceAll(secret, '[redacted]'), text);
-  return clean.length > MAX_REASON_LENGTH ? `${clean.slice(0, MAX_REASON_LENGTH)}…` : clean;
-}
-
 function parseJson(body: unknown): unknown {
   if (typeof body !== 'string' || body === '') return body;
   try {
@@ -255,11 +231,4 @@ function parseJson(body: unknown): unknown {
     // Whoever validates the answer says what is wrong with it.
     return body;
   }
-}
-
-/** Seconds, or a date. */
-function parseRetryAfter(header: string | undefined): number | undefined {
-  if (header === undefined) return undefined;
-  const delayMs = /^\d+$/.test(header) ? Number(header) * 1000 : Date.parse(header) - Date.now();
-  return Number.isFinite(delayMs) && delayMs >= 0 ? delayMs : undefined;
 }

@@ -2,21 +2,10 @@ import { getAddress, isAddress } from 'viem';
 import { z } from 'zod';
 
 import type { ProviderTransaction, RelayerStatus } from '../../domain/relay/ports.ts';
-import type { Address, Bytes32 } from '../../shared/hex.ts';
+import type { Address } from '../../shared/hex.ts';
+import { hash, stateOf, transactionId } from './providerTransaction.ts';
 
 /** What a Defender-compatible server answers: only what we use, everything else may be as it likes. */
-
-/** As wide as the column that keeps it. */
-const transactionId = z.string().min(1).max(128);
-
-/** An intent has no hash yet; some servers write that as an empty string. */
-const hash = z
-  .string()
-  .regex(/^0x[0-9a-fA-F]{64}$/)
-  .transform((text) => text.toLowerCase() as Bytes32)
-  .nullish()
-  .catch(null)
-  .transform((text) => text ?? null);
 
 const transactionSchema = z.object({ transactionId, hash, status: z.string() }).transform((answer): ProviderTransaction => ({
   providerTransactionId: answer.transactionId,
@@ -39,25 +28,6 @@ const statusSchema = z
     paused: answer.paused,
     pendingTransactions: answer.numberOfPendingTransactions,
   }));
-
-/**
- * Statuses: pending, sent, submitted, inmempool, mined, confirmed, failed, expired. One that we do not know counts as pending: nothing is given up
- * for it, the chain is asked on.
- */
-function stateOf(status: string): ProviderTransaction['state'] {
-  switch (status) {
-    case 'mined':
-    case 'confirmed':
-      return 'mined';
-    case 'failed':
-    case 'expired':
-    case 'canceled':
-    case 'cancelled':
-      return 'ended';
-    default:
-      return 'pending';
-  }
-}
 
 /** Each returns undefined for an answer that is none. */
 export function parseTransaction(answer: unknown): ProviderTransaction | undefined {

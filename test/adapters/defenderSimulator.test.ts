@@ -3,9 +3,8 @@ import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts';
 
 import { startDefenderSimulator, type DefenderSimulator } from '../../dev/defenderSimulator/startDefenderSimulator.ts';
 import type { RelayerPort } from '../../domain/relay/ports.ts';
-import type { RelayCall } from '../../domain/chain/ports.ts';
 import type { Bytes32 } from '../../shared/hex.ts';
-import { inSeconds, privateKeyOf, sign, startChainFixture, type ChainFixture } from './chainFixture.ts';
+import { inSeconds, privateKeyOf, sign, startChainFixture, type BuiltCall, type ChainFixture } from './chainFixture.ts';
 import { API_KEY, API_SECRET, useDefender } from './defenderFixture.ts';
 
 describe('a gasless payment over the Defender relayer', () => {
@@ -35,17 +34,17 @@ describe('a gasless payment over the Defender relayer', () => {
     await on.close();
   });
 
-  async function signPayment(): Promise<{ id: Bytes32; call: RelayCall }> {
+  async function signPayment(): Promise<{ id: Bytes32; call: BuiltCall }> {
     const payer = privateKeyToAccount(generatePrivateKey());
     const terms = on.makeTerms();
     await on.mint(payer.address, terms.amount);
     const request = await on.makeRequest(payer, terms);
     const signature = await sign(payer, on.port.buildForwardRequestTypedData(request));
     const permit = await on.signPermit(payer, terms.amount);
-    return { id: on.port.paymentIdOf(terms), call: await on.port.buildRelayCall({ request, signature, permit, token: on.token }) };
+    return { id: on.port.paymentIdOf(terms), call: await on.buildCall({ request, signature, permit, terms }) };
   }
 
-  const send = ({ to, data, gasLimit }: RelayCall): ReturnType<RelayerPort['send']> =>
+  const send = ({ to, data, gasLimit }: BuiltCall): ReturnType<RelayerPort['send']> =>
     relayer.send({ to, data, gasLimit, validUntil: inSeconds(600) });
 
   async function waitUntilMined(providerTransactionId: string): Promise<Bytes32> {

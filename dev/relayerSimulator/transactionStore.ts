@@ -8,7 +8,7 @@ export const statuses = ['pending', 'sent', 'submitted', 'inmempool', 'mined', '
 export type Status = (typeof statuses)[number];
 export type Speed = 'safeLow' | 'average' | 'fast' | 'fastest';
 
-/** What the Defender API shows of a transaction. Prices, gasLimit and nonce are numbers there; value and data are strings. */
+/** A transaction as the Defender API shows it. Prices, gasLimit and nonce are numbers there; value and data are strings. */
 export interface RelayerTransaction {
   transactionId: string;
   hash: Hex | null;
@@ -50,6 +50,8 @@ export interface StoredTransaction {
   sendAt?: number;
   bumpAt?: number;
   minedAt?: string;
+  /** It was mined, and did nothing. */
+  isReverted?: boolean;
   minedBlockHash?: Hex;
   minedBlockNumber?: number;
 }

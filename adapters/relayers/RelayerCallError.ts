@@ -1,9 +1,9 @@
 /**
- * What came of a call that did not work. Made anew from what the SDK throws, which carries the API key after a failed login and is therefore
- * never kept, not even as a cause.
+ * What came of a call to a provider that did not work. Made anew from what the HTTP client or the SDK throws (the latter carries the API key after
+ * a failed login), which is never kept, not even as a cause.
  */
-export type DefenderFailure =
-  /** The SDK itself refused the input. Nothing was sent. */
+export type CallFailure =
+  /** The input was refused on our side. Nothing was sent. */
   | { readonly kind: 'invalid' }
   /** No session: the login (or the renewal of a token that was refused) failed or took too long. The request itself was not taken. */
   | { readonly kind: 'login' }
@@ -14,12 +14,12 @@ export type DefenderFailure =
   /** The provider answered with this status. */
   | { readonly kind: 'answered'; readonly status: number; readonly retryAfterMs: number | undefined };
 
-export class DefenderCallError extends Error {
-  override readonly name = 'DefenderCallError';
-  readonly failure: DefenderFailure;
+export class RelayerCallError extends Error {
+  override readonly name = 'RelayerCallError';
+  readonly failure: CallFailure;
 
   /** @param message free of credentials */
-  constructor(failure: DefenderFailure, message: string) {
+  constructor(failure: CallFailure, message: string) {
     super(message);
     this.failure = failure;
   }

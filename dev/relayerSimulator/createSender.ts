@@ -1,5 +1,6 @@
 /**
- * The account behind the simulated Defender: gives out nonces, signs, sends, and follows what becomes of each transaction.
+ * The account behind a simulated relayer: gives out nonces, signs, sends, and follows what becomes of each transaction. What the provider's API
+ * makes of that is up to the simulators.
  *
  * Statuses, as Defender defines them:
  *   pending (an intent, not signed yet) → sent (signed, queued) → submitted (given to the chain) → inmempool → mined → confirmed
@@ -9,39 +10,24 @@
  */
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import {
-  BaseError,
-  RpcRequestError,
-  createPublicClient,
-  http,
-  isAddress,
-  isHex,
-  keccak256,
-  parseSignature,
-  parseTransaction,
-  toHex,
-  concat,
-} from 'viem';
-import type { Address, Hex, PublicClient, TransactionSerialized } from 'viem';
-import { privateKeyToAccount } from 'viem/accounts';
+import { BaseError, RpcRequestError, createPublicClient, http, keccak256, parseTransaction, toHex } from 'viem';
+import type { Address, Hex, TransactionSerialized } from 'viem';
+import { privateKeyToAccount, type PrivateKeyAccount } from 'viem/accounts';
 import type { TransactionTwist } from './faults.ts';
+import { fundOnAnvil, readGenesis, requestAnvil } from './node.ts';
+import { costOf, makeUnique, pricesIn, raisePrices, type Prices } from './prices.ts';
 import { openTransactionStore } from './transactionStore.ts';
-import type { RelayerTransaction, Speed, Status, StoredTransaction } from './transactionStore.ts';
+import type { RelayerTransaction, Speed, Status, StoredTransaction, TransactionStore } from './transactionStore.ts';
 
-/** Refused as the API would: `status` is the HTTP status. */
-export class RelayerError extends Error {
-  readonly status: number;
+/** The request cannot be done as it is: nothing was changed by it. */
+export class SendRefused extends Error {}
 
-  constructor(status: number, message: string) {
-    super(message);
-    this.status = status;
-  }
-}
-
-export interface RelayerOptions {
+export interface SenderOptions {
   rpcUrl: string;
   chainId: number;
   privateKey: Hex;
+  /** Noted in each transaction. */
+  relayerId: string;
   statePath?: string;
   pollMs: number;
   /** Blocks, the transaction's own included, after which it is `confirmed`. */
@@ -49,61 +35,43 @@ export interface RelayerOptions {
   log: (line: string) => void;
 }
 
-export interface ListQuery {
-  status: string | null;
-  since: string | null;
-  limit: string | null;
-  sort: string | null;
-  next: string | null;
-}
-
-export interface Relayer {
-  readonly address: Address;
-  send(body: unknown, twist: TransactionTwist): Promise<RelayerTransaction>;
-  /** `key`: a transaction id, or a nonce in digits. */
-  get(key: string): RelayerTransaction;
-  list(query: ListQuery): { items: RelayerTransaction[]; next?: string };
-  replace(key: string, body: unknown): Promise<RelayerTransaction>;
-  cancel(key: string): Promise<{ message: string }>;
-  describe(isPaused: boolean): Promise<Record<string, unknown>>;
-  describeStatus(isPaused: boolean): Promise<Record<string, unknown>>;
-  sign(body: unknown): Promise<Record<string, unknown>>;
-  signTypedData(body: unknown): Promise<Record<string, unknown>>;
-  jsonRpc(body: unknown): Promise<Record<string, unknown>>;
-  transactions(): StoredTransaction[];
-  close(): Promise<void>;
-}
-
-interface Payload {
+/** A transaction that somebody wants to have sent: by speed, or at fixed prices. */
+export interface SendRequest extends Prices {
   to?: Address;
   value?: bigint;
   data?: Hex;
   gasLimit: number;
+  /** ISO 8601. */
   validUntil: string;
   isPrivate?: boolean;
   speed?: Speed;
-  gasPrice?: number;
-  maxFeePerGas?: number;
-  maxPriorityFeePerGas?: number;
 }
 
-const defaultValidityMs = 8 * 60 * 60 * 1000;
+export interface Sender {
+  readonly account: PrivateKeyAccount;
+  readonly store: Pick<TransactionStore, 'all' | 'findById' | 'findByNonce'>;
+  unmined(): StoredTransaction[];
+  nextNonce(): Promise<number>;
+  /** In wei. */
+  balance(): Promise<bigint>;
+  /** Wei that the unmined ones cost at most. */
+  pendingCost(): bigint;
+  /** @returns it as it was when it was taken. @throws SendRefused */
+  send(request: SendRequest, twist: TransactionTwist): Promise<RelayerTransaction>;
+  /** The whole request, under the same id and nonce. @param find is asked when its turn has come. @throws SendRefused */
+  replace(find: () => StoredTransaction, request: SendRequest): Promise<RelayerTransaction>;
+  /** Takes back what is not signed yet. @param find likewise. @throws SendRefused */
+  forget(find: () => StoredTransaction): Promise<void>;
+  close(): Promise<void>;
+}
 
 /** Tip in wei, by speed. Only their order matters on a development chain. */
 const tips: Record<Speed, number> = { safeLow: 1e9, average: 1.5e9, fast: 2e9, fastest: 3e9 };
 
-/** Each status that the list's filter knows, and what it stands for. */
-const statusGroups: Record<string, readonly Status[]> = {
-  pending: ['pending', 'sent', 'submitted', 'inmempool'],
-  mined: ['mined', 'confirmed'],
-  failed: ['failed'],
-  expired: ['expired'],
-};
-
 const finalStatuses: readonly Status[] = ['confirmed', 'failed', 'expired'];
 const unminedStatuses: readonly Status[] = ['pending', 'sent', 'submitted', 'inmempool'];
 
-export async function createRelayer(options: RelayerOptions): Promise<Relayer> {
+export async function createSender(options: SenderOptions): Promise<Sender> {
   const { chainId, pollMs, confirmations, log } = options;
   const account = privateKeyToAccount(options.privateKey);
   // No retries and no cache: the relayer decides itself when to ask again, and wants to know what is so now.
@@ -112,13 +80,6 @@ export async function createRelayer(options: RelayerOptions): Promise<Relayer> {
   await fundOnAnvil(client, account.address, log);
   const store = openTransactionStore(options.statePath, { chainId, genesisHash, address: account.address });
   const open = new Set(store.all().filter((transaction) => !finalStatuses.includes(transaction.shown.status)));
-  // The same after a restart.
-  const relayerId = keccak256(account.address)
-    .slice(2)
-    .replace(/^(.{8})(.{4})(.{4})(.{4})(.{12}).*$/, '$1-$2-$3-$4-$5');
-  const createdAt = new Date().toISOString();
-  let sends = 0;
-  let rpcCalls = 0;
 
   // ---- One at a time: nonces are given out, and forms signed, in here only ---------------------------------------------------------
 
@@ -151,9 +112,7 @@ export async function createRelayer(options: RelayerOptions): Promise<Relayer> {
     return Math.max(onChain, ...held.map((transaction) => (transaction.shown.nonce ?? -1) + 1));
   }
 
-  async function priceOf(
-    payload: Partial<Payload>,
-  ): Promise<Pick<RelayerTransaction, 'gasPrice' | 'maxFeePerGas' | 'maxPriorityFeePerGas'>> {
+  async function priceOf(payload: Partial<SendRequest>): Promise<Prices> {
     if (payload.gasPrice !== undefined) return { gasPrice: payload.gasPrice };
     if (payload.maxFeePerGas !== undefined && payload.maxPriorityFeePerGas !== undefined)
       return { maxFeePerGas: payload.maxFeePerGas, maxPriorityFeePerGas: payload.maxPriorityFeePerGas };
@@ -163,7 +122,7 @@ export async function createRelayer(options: RelayerOptions): Promise<Relayer> {
   }
 
   async function signForm(
-    form: Pick<RelayerTransaction, 'to' | 'value' | 'data' | 'gasLimit' | 'nonce' | 'gasPrice' | 'maxFeePerGas' | 'maxPriorityFeePerGas'>,
+    form: Pick<RelayerTransaction, 'to' | 'value' | 'data' | 'gasLimit' | 'nonce'> & Prices,
   ): Promise<{ hash: Hex; raw: Hex }> {
     const common = {
       chainId,
@@ -238,7 +197,7 @@ export async function createRelayer(options: RelayerOptions): Promise<Relayer> {
   }
 
   /** Nonce, price, signature, and off to the chain. */
-  async function dispatch(transaction: StoredTransaction, payload: Partial<Payload>): Promise<RelayerTransaction> {
+  async function dispatch(transaction: StoredTransaction, payload: Partial<SendRequest>): Promise<RelayerTransaction> {
     const { shown } = transaction;
     Object.assign(shown, await priceOf(payload));
     if (transaction.twist.releaseNonce === true) makeUnique(transaction);
@@ -268,7 +227,7 @@ export async function createRelayer(options: RelayerOptions): Promise<Relayer> {
     const reserved = unmined()
       .filter((other) => other !== transaction)
       .reduce((sum, other) => sum + costOf(other.shown), 0n);
-    if (costOf(transaction.shown) > balance - reserved) throw new RelayerError(400, 'insufficient funds for gas * price + value');
+    if (costOf(transaction.shown) > balance - reserved) throw new SendRefused('insufficient funds for gas * price + value');
   }
 
   // ---- Following ------------------------------------------------------------------------------------------------------------------
@@ -309,6 +268,7 @@ export async function createRelayer(options: RelayerOptions): Promise<Relayer> {
       }
       const blockNumber = Number(receipt.blockNumber);
       shown.hash = receipt.transactionHash;
+      transaction.isReverted = receipt.status === '0x0';
       if (transaction.minedBlockHash !== receipt.blockHash) {
         Object.assign(transaction, { minedAt: new Date().toISOString(), minedBlockHash: receipt.blockHash, minedBlockNumber: blockNumber });
       }
@@ -321,6 +281,7 @@ export async function createRelayer(options: RelayerOptions): Promise<Relayer> {
       delete transaction.minedAt;
       delete transaction.minedBlockHash;
       delete transaction.minedBlockNumber;
+      delete transaction.isReverted;
       transaction.isBroadcast = false;
       shown.status = 'sent';
       save(transaction);
@@ -342,7 +303,7 @@ export async function createRelayer(options: RelayerOptions): Promise<Relayer> {
     }
   }
 
-  async function findReceipt(hash: Hex): Promise<{ transactionHash: Hex; blockHash: Hex; blockNumber: Hex } | null> {
+  async function findReceipt(hash: Hex): Promise<{ transactionHash: Hex; blockHash: Hex; blockNumber: Hex; status: Hex } | null> {
     return client.request({ method: 'eth_getTransactionReceipt', params: [hash] });
   }
 
@@ -376,7 +337,7 @@ export async function createRelayer(options: RelayerOptions): Promise<Relayer> {
     try {
       await dispatch(transaction, { ...(shown.speed === undefined ? {} : { speed: shown.speed }), ...pricesIn(shown) });
     } catch (error) {
-      if (!(error instanceof RelayerError)) throw error;
+      if (!(error instanceof SendRefused)) throw error;
       log(`${shown.transactionId}: ${error.message}`);
       shown.status = 'failed';
     }
@@ -434,26 +395,16 @@ export async function createRelayer(options: RelayerOptions): Promise<Relayer> {
       await sleep(pollMs, undefined, { signal: closing.signal, ref: false }).catch(() => undefined);
     }
   })();
-
-  // ---- What the API offers ----------------------------------------------------------------------------------------------------------
-
-  const findByKey = (key: string): StoredTransaction => {
-    const found = /^\d+$/.test(key) ? store.findByNonce(Number(key)) : store.findById(key);
-    if (found === undefined) throw new RelayerError(404, `Transaction ${key} not found`);
-    return found;
-  };
-  const requireUnmined = (transaction: StoredTransaction): void => {
-    if (!unminedStatuses.includes(transaction.shown.status))
-      throw new RelayerError(400, `Transaction ${transaction.shown.transactionId} is already ${transaction.shown.status}`);
-  };
-
   return {
-    address: account.address,
+    account,
+    store,
+    unmined,
+    nextNonce: chooseNonce,
+    balance: () => client.getBalance({ address: account.address }),
+    pendingCost: () => unmined().reduce((sum, { shown }) => sum + costOf(shown), 0n),
 
-    send(body, twist) {
-      const payload = parsePayload(body, chainId);
-      sends += 1;
-      return exclusively(async () => {
+    send: (payload, twist) =>
+      exclusively(async () => {
         const { value, ...rest } = payload;
         const now = new Date();
         const transaction: StoredTransaction = {
@@ -469,7 +420,7 @@ export async function createRelayer(options: RelayerOptions): Promise<Relayer> {
             chainId,
             createdAt: now.toISOString(),
             isPrivate: payload.isPrivate ?? false,
-            relayerId,
+            relayerId: options.relayerId,
           },
           twist,
           signed: [],
@@ -481,38 +432,14 @@ export async function createRelayer(options: RelayerOptions): Promise<Relayer> {
         Object.assign(transaction.shown, { isIntent: true, pendingIntentSince: now.toISOString() });
         save(transaction);
         return { ...transaction.shown };
-      });
-    },
+      }),
 
-    get: (key) => ({ ...findByKey(key).shown }),
-
-    list({ status, since, limit, sort, next }) {
-      const wanted = status === null ? undefined : statusGroups[status];
-      if (status !== null && wanted === undefined) throw new RelayerError(400, `Unknown status ${status}`);
-      const size = limit === null ? 100 : Number(limit);
-      if (!Number.isInteger(size) || size < 1) throw new RelayerError(400, 'limit must be a positive number');
-      const from = since === null ? 0 : Date.parse(since);
-      if (Number.isNaN(from)) throw new RelayerError(400, 'since must be a date');
-      const isAscending = sort === 'asc';
-      const cursor = next === null || next === '' ? undefined : Number(Buffer.from(next, 'base64url').toString());
-      const matching = store
-        .all()
-        .filter(({ shown }) => (wanted === undefined || wanted.includes(shown.status)) && Date.parse(shown.createdAt) >= from)
-        .filter(({ sequence }) => cursor === undefined || (isAscending ? sequence > cursor : sequence < cursor))
-        .sort((a, b) => (isAscending ? a.sequence - b.sequence : b.sequence - a.sequence));
-      const page = matching.slice(0, size);
-      const last = page.at(-1);
-      return {
-        items: page.map(({ shown }) => ({ ...shown })),
-        ...(matching.length > size && last !== undefined ? { next: Buffer.from(String(last.sequence)).toString('base64url') } : {}),
-      };
-    },
-
-    replace(key, body) {
-      const payload = parsePayload(body, chainId);
-      return exclusively(async () => {
-        const transaction = findByKey(key);
-        requireUnmined(transaction);
+    replace: (find, payload) =>
+      exclusively(async () => {
+        const transaction = find();
+        if (!unminedStatuses.includes(transaction.shown.status)) {
+          throw new SendRefused(`Transaction ${transaction.shown.transactionId} is already ${transaction.shown.status}`);
+        }
         const before = { ...transaction.shown };
         const { value, ...rest } = payload;
         // The whole request is replaced, so what the new one does not name is gone.
@@ -524,7 +451,7 @@ export async function createRelayer(options: RelayerOptions): Promise<Relayer> {
         }
         if ((before.gasPrice === undefined) !== (payload.gasPrice === undefined) && hasFixedPrice(payload)) {
           transaction.shown = before;
-          throw new RelayerError(400, 'A transaction can only be replaced by one of the same type');
+          throw new SendRefused('A transaction can only be replaced by one of the same type');
         }
         const asked = before.gasPrice === undefined ? await priceOf(payload) : { gasPrice: payload.gasPrice ?? before.gasPrice };
         Object.assign(transaction.shown, raisePrices(pricesIn(before), asked));
@@ -536,93 +463,19 @@ export async function createRelayer(options: RelayerOptions): Promise<Relayer> {
           transaction.shown = before;
           transaction.isBroadcast = true;
           save(transaction);
-          throw new RelayerError(400, `Transaction ${before.transactionId} cannot be replaced: the chain refused the new one`);
+          throw new SendRefused(`Transaction ${before.transactionId} cannot be replaced: the chain refused the new one`);
         }
         return { ...transaction.shown };
-      });
-    },
-
-    cancel(key) {
-      return exclusively(() => {
-        const transaction = findByKey(key);
-        // Defender takes back only what it has not signed; anything else is replaced by an empty transfer instead.
-        if (transaction.shown.status !== 'pending') throw new RelayerError(400, `Transaction ${key} is not a pending intent`);
-        open.delete(transaction);
-        store.remove(transaction);
-        return Promise.resolve({ message: `Transaction ${transaction.shown.transactionId} was cancelled` });
-      });
-    },
-
-    describe: (isPaused) =>
-      Promise.resolve({
-        relayerId,
-        name: 'Development relayer',
-        address: account.address,
-        network: networkName(chainId),
-        paused: isPaused,
-        createdAt,
-        pendingTxCost: pendingCost().toString(),
-        minBalance: '100000000000000000',
-        policies: { EIP1559Pricing: true },
       }),
 
-    async describeStatus(isPaused) {
-      const last = store
-        .all()
-        .filter(({ shown }) => shown.status === 'confirmed')
-        .at(-1);
-      return {
-        relayerId,
-        name: 'Development relayer',
-        nonce: await chooseNonce(),
-        address: account.address,
-        numberOfPendingTransactions: unmined().length,
-        paused: isPaused,
-        pendingTxCost: pendingCost().toString(),
-        txsQuotaUsage: sends,
-        rpcQuotaUsage: rpcCalls,
-        ...(last === undefined
-          ? {}
-          : {
-              lastConfirmedTransaction: {
-                hash: last.shown.hash,
-                status: last.shown.status,
-                minedAt: last.minedAt,
-                sentAt: last.shown.sentAt,
-                nonce: last.shown.nonce,
-              },
-            }),
-      };
-    },
-
-    async sign(body) {
-      const message = fieldsOf(body)['message'];
-      if (typeof message !== 'string') throw new RelayerError(400, 'message is required');
-      return splitSignature(await account.signMessage({ message: isHex(message) ? { raw: message } : message }));
-    },
-
-    async signTypedData(body) {
-      const { domainSeparator, hashStructMessage } = fieldsOf(body);
-      if (!isHash(domainSeparator) || !isHash(hashStructMessage))
-        throw new RelayerError(400, 'domainSeparator and hashStructMessage are required');
-      return splitSignature(await account.sign({ hash: keccak256(concat(['0x1901', domainSeparator, hashStructMessage])) }));
-    },
-
-    async jsonRpc(body) {
-      rpcCalls += 1;
-      const { id, method, params } = fieldsOf(body);
-      if (typeof method !== 'string') throw new RelayerError(400, 'method is required');
-      // Passed on as it is: the answer, an error included, is the node's.
-      const response = await fetch(options.rpcUrl, {
-        method: 'POST',
-        headers: { 'content-type': 'application/json' },
-        body: JSON.stringify({ jsonrpc: '2.0', id: id ?? 1, method, params: params ?? [] }),
-        signal: AbortSignal.timeout(10_000),
-      });
-      return (await response.json()) as Record<string, unknown>;
-    },
-
-    transactions: () => store.all().map((transaction) => structuredClone(transaction)),
+    forget: (find) =>
+      exclusively(async () => {
+        const transaction = find();
+        const { status, transactionId } = transaction.shown;
+        if (status !== 'pending') throw new SendRefused(`Transaction ${transactionId} is not a pending intent`);
+        open.delete(transaction);
+        store.remove(transaction);
+      }),
 
     async close() {
       isClosed = true;
@@ -631,159 +484,8 @@ export async function createRelayer(options: RelayerOptions): Promise<Relayer> {
       await queue;
     },
   };
-
-  function pendingCost(): bigint {
-    return unmined().reduce((sum, { shown }) => sum + costOf(shown), 0n);
-  }
 }
 
-// ---- The request ------------------------------------------------------------------------------------------------------------------
-
-function parsePayload(body: unknown, chainId: number): Payload {
-  const fields = fieldsOf(body);
-  const refuse = (message: string): never => {
-    throw new RelayerError(400, message);
-  };
-  const payload: Payload = {
-    gasLimit: parseNumber(fields['gasLimit'], 'gasLimit') ?? refuse('gasLimit is required'),
-    validUntil: new Date(Date.now() + defaultValidityMs).toISOString(),
-  };
-  const { to, data, speed, validUntil, isPrivate } = fields;
-  if (to !== undefined) payload.to = typeof to === 'string' && isAddress(to, { strict: false }) ? to : refuse('to must be an address');
-  if (data !== undefined) payload.data = isHex(data) ? data : refuse('data must be hexadecimal');
-  if (to === undefined && (data === undefined || data === '0x')) refuse('Either to or data is required');
-  if (fields['value'] !== undefined) payload.value = parseBigUint(fields['value'], 'value');
-  if (validUntil !== undefined) {
-    const time = typeof validUntil === 'string' ? Date.parse(validUntil) : Number.NaN;
-    if (Number.isNaN(time)) refuse('validUntil must be a date');
-    if (time <= Date.now()) refuse('validUntil must be in the future');
-    payload.validUntil = new Date(time).toISOString();
-  }
-  if (isPrivate !== undefined) {
-    if (isPrivate === true && chainId !== 1) refuse('Private transactions are not supported on this network');
-    payload.isPrivate = isPrivate === true;
-  }
-  if (speed !== undefined) payload.speed = isSpeed(speed) ? speed : refuse('speed must be one of safeLow, average, fast, fastest');
-  for (const name of ['gasPrice', 'maxFeePerGas', 'maxPriorityFeePerGas'] as const) {
-    const price = parseNumber(fields[name], name);
-    if (price !== undefined) payload[name] = price;
-  }
-  const { gasPrice, maxFeePerGas, maxPriorityFeePerGas } = payload;
-  const isDynamic = maxFeePerGas !== undefined || maxPriorityFeePerGas !== undefined;
-  if ([speed !== undefined, gasPrice !== undefined, isDynamic].filter(Boolean).length > 1)
-    refuse('speed, gasPrice and maxFeePerGas/maxPriorityFeePerGas cannot be set at the same time');
-  if (isDynamic && (maxFeePerGas === undefined || maxPriorityFeePerGas === undefined))
-    refuse('maxFeePerGas and maxPriorityFeePerGas must both be set');
-  if (maxFeePerGas !== undefined && maxPriorityFeePerGas !== undefined && maxFeePerGas < maxPriorityFeePerGas)
-    refuse('maxFeePerGas must be greater or equal to maxPriorityFeePerGas');
-  return payload;
-}
-
-function fieldsOf(body: unknown): Record<string, unknown> {
-  if (typeof body !== 'object' || body === null || Array.isArray(body)) throw new RelayerError(400, 'The body must be a JSON object');
-  return body as Record<string, unknown>;
-}
-
-function parseBigUint(value: unknown, name: string): bigint {
-  try {
-    if ((typeof value === 'string' && value.trim() !== '') || typeof value === 'number') {
-      const parsed = BigInt(value);
-      if (parsed >= 0n) return parsed;
-    }
-  } catch {
-    // BigInt throws on anything that is not a whole number; answered below like a negative one.
-  }
-  throw new RelayerError(400, `${name} must be a non-negative whole number`);
-}
-
-function parseNumber(value: unknown, name: string): number | undefined {
-  return value === undefined ? undefined : Number(parseBigUint(value, name));
-}
-
-function isSpeed(value: unknown): value is Speed {
-  return typeof value === 'string' && value in tips;
-}
-
-function isHash(value: unknown): value is Hex {
-  return isHex(value) && value.length === 66;
-}
-
-function hasFixedPrice(payload: Payload): boolean {
-  return payload.gasPrice !== undefined || payload.maxFeePerGas !== undefined;
-}
-
-// ---- Prices -----------------------------------------------------------------------------------------------------------------------
-
-type Prices = Pick<RelayerTransaction, 'gasPrice' | 'maxFeePerGas' | 'maxPriorityFeePerGas'>;
-const priceNames = ['gasPrice', 'maxFeePerGas', 'maxPriorityFeePerGas'] as const;
-
-function pricesIn(shown: RelayerTransaction): Prices {
-  const prices: Prices = {};
-  for (const name of priceNames) if (shown[name] !== undefined) prices[name] = shown[name];
-  return prices;
-}
-
-/** 10 % up, which is what Defender adds and the least that nodes accept for a replacement; more where `asked` is more. */
-function raisePrices(prices: Prices, asked: Prices): Prices {
-  const raised: Prices = {};
-  for (const name of priceNames) {
-    const price = prices[name];
-    if (price !== undefined) raised[name] = Math.max(Math.ceil((price * 11) / 10) + 1, asked[name] ?? 0);
-  }
-  return raised;
-}
-
-/** With the nonce shared, the same request sent again would be the very same transaction, and its receipt would count for both. */
-function makeUnique({ shown, sequence }: StoredTransaction): void {
-  if (shown.gasPrice !== undefined) shown.gasPrice += sequence;
-  else if (shown.maxFeePerGas !== undefined) shown.maxFeePerGas += sequence;
-}
-
-function costOf(shown: RelayerTransaction): bigint {
-  return BigInt(shown.gasLimit) * BigInt(shown.gasPrice ?? shown.maxFeePerGas ?? 0) + BigInt(shown.value ?? 0);
-}
-
-// ---- The chain --------------------------------------------------------------------------------------------------------------------
-
-async function readGenesis(client: PublicClient, chainId: number): Promise<Hex> {
-  const actual = await client.getChainId();
-  if (actual !== chainId) throw new Error(`The relayer is to work on chain ${chainId}, but the node serves chain ${actual}`);
-  return (await client.getBlock({ blockNumber: 0n })).hash;
-}
-
-async function fundOnAnvil(client: PublicClient, address: Address, log: (line: string) => void): Promise<void> {
-  if ((await client.getBalance({ address })) > 0n) return;
-  const version = await client.request({ method: 'web3_clientVersion' });
-  if (!version.toLowerCase().startsWith('anvil')) return log(`${address} has no ether: it cannot send anything before it gets some`);
-  await requestAnvil(client, 'anvil_setBalance', [address, toHex(10_000n * 10n ** 18n)]);
-  log(`${address} was given 10000 ether`);
-}
-
-/** Methods that only anvil has, and viem's types therefore do not. Undefined on another node. */
-async function requestAnvil<Result>(client: PublicClient, method: string, params: unknown[]): Promise<Result | undefined> {
-  const request = client.request as unknown as (call: { method: string; params: unknown[] }) => Promise<Result>;
-  try {
-    return await request({ method, params });
-  } catch (error) {
-    if (error instanceof BaseError && error.walk((cause) => cause instanceof RpcRequestError) !== null) return undefined;
-    throw error;
-  }
-}
-
-function splitSignature(sig: Hex): Record<string, unknown> {
-  const { r, s, yParity } = parseSignature(sig);
-  return { sig, r, s, v: 27 + yParity };
-}
-
-function networkName(chainId: number): string {
-  const names: Record<number, string> = {
-    1: 'mainnet',
-    10: 'optimism',
-    137: 'matic',
-    8453: 'base',
-    42161: 'arbitrum',
-    80002: 'amoy',
-    11155111: 'sepolia',
-  };
-  return names[chainId] ?? `chain-${chainId}`;
+function hasFixedPrice(request: Prices): boolean {
+  return request.gasPrice !== undefined || request.maxFeePerGas !== undefined;
 }
