@@ -1,7 +1,8 @@
 /** The map of ARCHITECTURE.md, as rules. */
 const PURE = '^domain/[^/]+/(model|transitions|decide|errors|ports|eventData|message|publicAddress)\\.ts$';
 /** What api, workers and programs may call in the domain. Everything else in there is a module's own business. */
-const ENTRY_POINTS = '^domain/[^/]+/(service|status|scanChain|sweepOverduePayments|sendAttempt|confirmTransaction)\\.ts$';
+const ENTRY_POINTS =
+  '^domain/[^/]+/(service|status|scanChain|sweepOverduePayments|sendAttempt|confirmTransaction|checkRelayers|reportRelayers|refundPayment)\\.ts$';
 const PRODUCT = '^(api|workers|cli|domain|adapters|platform|shared|db)/';
 
 module.exports = {
@@ -23,7 +24,7 @@ module.exports = {
     {
       name: 'store-below-service',
       severity: 'error',
-      from: { path: '^domain/[^/]+/store\\.ts$' },
+      from: { path: '^domain/[^/]+/([a-z]+S|s)tore\\.ts$' },
       to: { path: '^domain/', pathNot: PURE },
     },
     {
@@ -57,7 +58,7 @@ module.exports = {
       severity: 'error',
       from: { path: '^adapters/' },
       to: {
-        path: '^(api|workers|cli|db|domain)/|^platform/(?!config|logger)|^contracts/(?!generated/|typedData\\.ts$)',
+        path: '^(api|workers|cli|db|domain)/|^platform/(?!config|logger|db)|^contracts/(?!generated/|typedData\\.ts$)',
         pathNot: PURE,
       },
     },

@@ -18,6 +18,7 @@ import { createRedisRateLimitStore } from './middleware/redisRateLimitStore.ts';
 import { sendProblem } from './middleware/sendProblem.ts';
 import { setApiSecurityHeaders } from './middleware/setSecurityHeaders.ts';
 import { createOperationValidators } from './middleware/validateOperation.ts';
+import { createMetrics } from './metrics.ts';
 import { listOperations, readOpenapiDocument, type DescribedOperation } from './openapiDocument.ts';
 import type { RequestHandler } from './request.ts';
 import { runOperation } from './runOperation.ts';
@@ -64,7 +65,11 @@ export function createApp(ctx: Context, options: AppOptions): App {
 
   const rateLimitStore = createRedisRateLimitStore(ctx, 'api-key:');
   const passOn = app as unknown as App['handle'];
-  const statusReplies = createStatusReplies(ctx, { countRequest: async (apiKeyId) => rateLimitStore.increment(apiKeyId), passOn });
+  const statusReplies = createStatusReplies(ctx, {
+    countSoon: rateLimitStore.countSoon,
+    countRequest: async (apiKeyId) => rateLimitStore.increment(apiKeyId),
+    passOn,
+  });
 
   // Before the body is read: who has no key costs us nothing but the refusal.
   const failures = createFailureLimiter(ctx, 'wrong-api-key', MAX_WRONG_KEYS);
@@ -92,6 +97,7 @@ export function createApp(ctx: Context, options: AppOptions): App {
 
   app.use(BASE_PATH, createApiDocs(document, BASE_PATH));
   app.use(ADMIN_BOARD_PATH, createAdminBoard(ctx, options.queues, ADMIN_BOARD_PATH));
+  app.use(createMetrics(ctx, '/metrics'));
   app.get(['/', '/docs'], (_req, res) => res.redirect(`${BASE_PATH}/docs/`));
 
   app.use(() => {

@@ -1,6 +1,7 @@
 import { CHAIN_ERRORS } from '../domain/chain/errors.ts';
 import { IDEMPOTENCY_ERRORS } from '../domain/idempotency/errors.ts';
 import { PAYMENT_ERRORS } from '../domain/payments/errors.ts';
+import { REFUND_ERRORS } from '../domain/refunds/errors.ts';
 import { RELAY_ERRORS } from '../domain/relay/errors.ts';
 import { STORE_ERRORS } from '../domain/stores/errors.ts';
 import { WEBHOOK_ERRORS } from '../domain/webhooks/errors.ts';
@@ -23,6 +24,7 @@ export const ERROR_KINDS: readonly ErrorKind[] = [
   STORE_ERRORS,
   PAYMENT_ERRORS,
   RELAY_ERRORS,
+  REFUND_ERRORS,
   CHAIN_ERRORS,
   WEBHOOK_ERRORS,
   IDEMPOTENCY_ERRORS,
@@ -62,6 +64,10 @@ export const STATUS_OF_CODE: Readonly<Record<ErrorCode, number>> = {
   PAY_030: 409,
   PAY_031: 400,
   PAY_032: 409,
+  PAY_033: 429,
+  PAY_034: 429,
+  PAY_035: 422,
+  PAY_036: 409,
 };
 
 /** What 503 advises when the error itself does not know better. */

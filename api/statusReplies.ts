@@ -6,6 +6,7 @@ import type { Context } from '../platform/context.ts';
 import type { Bytes32 } from '../shared/hex.ts';
 import { RATE_LIMIT_NAME } from './middleware/limitRate.ts';
 import type { RequestHandler } from './request.ts';
+import { EXACT_FROM, type RedisRateLimitStore } from './middleware/redisRateLimitStore.ts';
 import { takeRequestId } from './middleware/assignRequestId.ts';
 
 /**
@@ -13,11 +14,14 @@ import { takeRequestId } from './middleware/assignRequestId.ts';
  * remembered for a moment, and the very same question of the same store is answered with it before Express is asked at all. Whatever is in the least
  * different (another header of meaning, a query, an unknown key, a used-up limit) takes the ordinary way.
  *
- * A change of the payment forgets its reply at once (see Signals); should that hint be lost, the reply is too old after a moment anyway.
+ * A change of the payment forgets its reply at once (see Signals); should that hint be lost, the reply is too old after a moment anyway. Shortly before that
+ * one request takes the ordinary way and renews it: otherwise all who ask at that moment would.
  */
 const REMEMBERED_MS = 1_000;
 /** While confirmations are counted, a reply is out of date with the next block. */
 const REMEMBERED_PROCESSING_MS = 250;
+/** The share of its time after which a reply is renewed. */
+const RENEWED_AFTER = 0.8;
 const MAX_REPLIES = 20_000;
 
 const PREFIX = '/api/v1/payments/';
@@ -29,7 +33,10 @@ interface RememberedReply {
   readonly apiKeyId: string;
   readonly body: string;
   readonly headers: readonly string[];
+  readonly renewAt: number;
   readonly staleAt: number;
+  /** Somebody is on the way to renew it. */
+  isRenewing: boolean;
 }
 
 export interface StatusReplies {
@@ -40,6 +47,8 @@ export interface StatusReplies {
 }
 
 export interface StatusRepliesOptions {
+  /** Counts one request of the key, at once when it is far below its limit. */
+  readonly countSoon: RedisRateLimitStore['countSoon'];
   /** Counts one request of the key. Rejects when Redis is away. */
   readonly countRequest: (apiKeyId: string) => Promise<ClientRateLimitInfo>;
   /** The ordinary way. */
@@ -52,6 +61,7 @@ const OWN_HEADERS = new Set(['x-request-id', 'ratelimit', 'date', 'connection', 
 export function createStatusReplies(ctx: Context, options: StatusRepliesOptions): StatusReplies {
   const replies = new Map<string, RememberedReply>();
   const isLogged = ctx.log.isLevelEnabled('debug');
+  const ceiling = ctx.config.rateLimitPerMinute * EXACT_FROM;
   let isListening = false;
   /** Any payment's: a reply that was being made while something changed may be the old one, and is not worth remembering. */
   let changes = 0;
@@ -74,7 +84,8 @@ export function createStatusReplies(ctx: Context, options: StatusRepliesOptions)
     if (request.method !== 'GET' || url?.length !== URL_LENGTH) return undefined;
     const reply = replies.get(url);
     if (reply === undefined) return undefined;
-    if (reply.staleAt <= ctx.clock.now().getTime()) {
+    const now = ctx.clock.now().getTime();
+    if (reply.staleAt <= now) {
       replies.delete(url);
       return undefined;
     }
@@ -82,7 +93,10 @@ export function createStatusReplies(ctx: Context, options: StatusRepliesOptions)
     // A request with a body, or one that is to be continued, is for the ordinary way to judge.
     if (typeof apiKey !== 'string' || headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined)
       return undefined;
-    return recallIdentity(ctx, apiKey)?.apiKeyId === reply.apiKeyId ? reply : undefined;
+    if (recallIdentity(ctx, apiKey)?.apiKeyId !== reply.apiKeyId) return undefined;
+    if (reply.isRenewing || now < reply.renewAt) return reply;
+    reply.isRenewing = true;
+    return undefined;
   }
 
   return {
@@ -98,11 +112,14 @@ export function createStatusReplies(ctx: Context, options: StatusRepliesOptions)
             const apiKeyId = req.identity?.apiKeyId;
             if (res.statusCode !== 200 || apiKeyId === undefined || changes !== changesBefore) return;
             const isMoving = (body as { readonly status?: unknown }).status === 'processing';
+            const rememberedMs = isMoving ? REMEMBERED_PROCESSING_MS : REMEMBERED_MS;
             remember(req.originalUrl, {
               apiKeyId,
               body: JSON.stringify(body),
               headers: Object.entries(res.getHeaders()).flatMap(([name, value]) => (OWN_HEADERS.has(name) ? [] : [name, String(value)])),
-              staleAt: askedAt + (isMoving ? REMEMBERED_PROCESSING_MS : REMEMBERED_MS),
+              renewAt: askedAt + rememberedMs * RENEWED_AFTER,
+              staleAt: askedAt + rememberedMs,
+              isRenewing: false,
             });
           });
           return json(body);
@@ -114,29 +131,39 @@ export function createStatusReplies(ctx: Context, options: StatusRepliesOptions)
     tryAnswer(request, response) {
       const reply = findReply(request);
       if (reply === undefined) return false;
+      const soon = options.countSoon(reply.apiKeyId, ceiling);
+      if (soon !== undefined) {
+        answer(reply, request, response, soon);
+        return true;
+      }
       options.countRequest(reply.apiKeyId).then(
         ({ totalHits, resetTime }) => {
-          const remaining = ctx.config.rateLimitPerMinute - totalHits;
-          if (remaining < 0) {
-            // It will be counted once more, which is what a refused request is worth.
-            options.passOn(request, response);
-            return;
-          }
-          const resetSeconds = Math.max(0, Math.ceil(((resetTime?.getTime() ?? 0) - Date.now()) / 1000));
-          response.writeHead(200, [
-            ...reply.headers,
-            'X-Request-Id',
-            takeRequestId(request) ?? ctx.newId('req'),
-            'RateLimit',
-            `"${RATE_LIMIT_NAME}"; r=${remaining}; t=${resetSeconds}`,
-          ]);
-          response.end(reply.body);
+          // It will be counted once more, which is what a refused request is worth.
+          if (totalHits > ctx.config.rateLimitPerMinute) options.passOn(request, response);
+          else answer(reply, request, response, { totalHits, resetAt: resetTime?.getTime() ?? 0 });
         },
         () => options.passOn(request, response),
       );
       return true;
     },
   };
+
+  function answer(
+    reply: RememberedReply,
+    request: IncomingMessage,
+    response: ServerResponse,
+    { totalHits, resetAt }: { readonly totalHits: number; readonly resetAt: number },
+  ): void {
+    const resetSeconds = Math.max(0, Math.ceil((resetAt - Date.now()) / 1000));
+    response.writeHead(200, [
+      ...reply.headers,
+      'X-Request-Id',
+      takeRequestId(request) ?? ctx.newId('req'),
+      'RateLimit',
+      `"${RATE_LIMIT_NAME}"; r=${ctx.config.rateLimitPerMinute - totalHits}; t=${resetSeconds}`,
+    ]);
+    response.end(reply.body);
+  }
 
   function remember(url: string, reply: RememberedReply): void {
     replies.delete(url);

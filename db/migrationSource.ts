@@ -1,6 +1,8 @@
 import type { Knex } from 'knex';
 
 import * as spine from './migrations/0001_spine.ts';
+import * as relayEngine from './migrations/0002_relay_engine.ts';
+import * as localRelayer from './migrations/0003_local_relayer.ts';
 
 interface Migration {
   readonly name: string;
@@ -9,7 +11,11 @@ interface Migration {
 }
 
 /** In the order they run. Listed by hand, so that source and compiled runs record the same names. */
-const MIGRATIONS: readonly Migration[] = [{ name: '0001_spine', ...spine }];
+const MIGRATIONS: readonly Migration[] = [
+  { name: '0001_spine', ...spine },
+  { name: '0002_relay_engine', ...relayEngine },
+  { name: '0003_local_relayer', ...localRelayer },
+];
 
 export const migrationSource: Knex.MigrationSource<Migration> = {
   getMigrations: () => Promise.resolve([...MIGRATIONS]),

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { getAddress, isAddress } from 'viem';
 import { z } from 'zod';
 
-import type { Address } from '../shared/hex.ts';
+import type { Address, Hex } from '../shared/hex.ts';
 
 /**
  * The configuration: the environment, read once, plus the chains file it names. This schema is the only list of our variables; an unknown one
@@ -72,6 +72,13 @@ const environmentSchema = z.object({
   /** How long an ambiguous send may still show up on the chain or in the provider's list before it counts as never sent. */
   MSQPAY_RELAY_UNSENT_AFTER_MS: positiveInt.default(60_000),
   MSQPAY_RELAY_TIMEOUT_MS: positiveInt.default(10_000),
+  /**
+   * A transaction that is in no block for this long is given up, and what it carried is sent again: the contract takes each of it once, so all that this
+   * can cost is gas. Longer than a provider needs to raise its fees.
+   */
+  MSQPAY_RELAY_RESEND_AFTER_MS: positiveInt.default(10 * 60_000),
+  /** A transaction that is in no block for this long is an alert. */
+  MSQPAY_RELAY_STUCK_AFTER_MS: positiveInt.default(5 * 60_000),
   /** Most signatures are used at once; a request whose deadline is nearer than this is not worth sending. */
   MSQPAY_RELAY_MIN_DEADLINE_SECONDS: positiveInt.default(15),
 });
@@ -84,14 +91,61 @@ const tokenSchema = z.strictObject({
   permit: z.strictObject({ name: z.string(), version: z.string() }).optional(),
 });
 
-const relayerSchema = z.strictObject({
+const decimalWei = z
+  .string()
+  .regex(/^(0|[1-9][0-9]{0,64})$/, 'expected wei as a decimal string')
+  .transform((text) => BigInt(text));
+
+const relayerBase = {
   id: z.string().regex(/^[a-z0-9-]{1,64}$/),
-  provider: z.literal('defender'),
-  /** Names of environment variables, so that the file itself holds no secret. */
-  apiKeyVariable: z.string().min(1),
-  apiSecretVariable: z.string().min(1),
   transactionsPerMinute: z.number().int().positive().default(50),
   maxInFlight: z.number().int().positive().default(10),
+  /** Below this the relayer's account counts as poor: it is sent nothing until it was topped up. */
+  minBalanceWei: decimalWei.default(0n),
+  /** Below this an alert asks for it to be topped up. */
+  alertBelowWei: decimalWei.default(0n),
+  /** Is sent nothing more; what it has is followed to its end. */
+  draining: z.boolean().default(false),
+};
+
+/** Secrets are named by their environment variables, so that the file itself holds none. */
+const relayerSchema = z.discriminatedUnion('provider', [
+  z.strictObject({
+    ...relayerBase,
+    provider: z.literal('defender'),
+    apiKeyVariable: z.string().min(1),
+    apiSecretVariable: z.string().min(1),
+  }),
+  z.strictObject({
+    ...relayerBase,
+    provider: z.literal('ozRelayer'),
+    /** The server, without `/api/v1`. */
+    url: z.url(),
+    relayerId: z.string().min(1),
+    apiKeyVariable: z.string().min(1),
+  }),
+  z.strictObject({
+    ...relayerBase,
+    provider: z.literal('local'),
+    privateKeyVariable: z.string().min(1),
+    /** A transaction that is not in a block after this time is sent again with higher fees. */
+    bumpAfterMs: z.number().int().positive().default(30_000),
+    /** Nodes want 10 at least. */
+    bumpPercent: z.number().int().min(10).max(100).default(15),
+    /** No fee is raised above this. */
+    maxFeePerGasWei: decimalWei.optional(),
+  }),
+]);
+
+const relayLimitsSchema = z.strictObject({
+  /** Signed requests in one transaction. */
+  maxBatchSize: z.number().int().min(1).max(100).default(20),
+  /** Requests on their way to the chain at once, of one payer. */
+  maxInFlightPerPayer: z.number().int().positive().default(20),
+  /** The same, of one store. */
+  maxInFlightPerStore: z.number().int().positive().default(2_000),
+  /** What one store's relayed payments may cost the relayers on this chain in one UTC day; absent: no limit. */
+  gasBudgetPerStorePerDayWei: decimalWei.optional(),
 });
 
 const chainSchema = z.strictObject({
@@ -100,8 +154,8 @@ const chainSchema = z.strictObject({
   rpcUrls: z.array(z.url()).min(1),
   gateway: address,
   forwarder: address,
-  /** Blocks, the event's own included, before a payment is completed. */
-  confirmations: z.number().int().positive(),
+  /** Blocks, the event's own included, before a payment is completed; or `finalized`: when the chain itself calls the block final. */
+  confirmations: z.union([z.number().int().positive(), z.literal('finalized')]),
   /** Typical time between blocks; sets how often the chain is looked at. */
   blockTimeMs: z.number().int().positive(),
   /** The gateway's deployment: scanning starts here. */
@@ -109,7 +163,9 @@ const chainSchema = z.strictObject({
   /** Most blocks one eth_getLogs may span at the RPC provider. */
   maxBlockRange: z.number().int().positive().default(1000),
   tokens: z.array(tokenSchema).min(1),
-  relayer: relayerSchema.optional(),
+  /** None: no gasless payment on this chain. */
+  relayers: z.array(relayerSchema).default([]),
+  relayLimits: relayLimitsSchema.prefault({}),
 });
 
 const chainsSchema = z.strictObject({ chains: z.array(chainSchema).min(1) }).superRefine(({ chains }, context) => {
@@ -119,12 +175,18 @@ const chainsSchema = z.strictObject({ chains: z.array(chainSchema).min(1) }).sup
     const tokens = chain.tokens.map((token) => token.address);
     if (new Set(tokens).size !== tokens.length) context.addIssue({ code: 'custom', message: `chain ${chain.chainId} lists a token twice` });
   }
-  const relayers = chains.flatMap((chain) => (chain.relayer ? [chain.relayer.id] : []));
+  const relayers = chains.flatMap((chain) => chain.relayers.map(({ id }) => id));
   if (new Set(relayers).size !== relayers.length) context.addIssue({ code: 'custom', message: 'a relayer id is listed twice' });
 });
 
-export type RelayerConfig = z.output<typeof relayerSchema> & { readonly apiKey: string; readonly apiSecret: string };
-export type ChainConfig = Omit<z.output<typeof chainSchema>, 'relayer'> & { readonly relayer?: RelayerConfig };
+type RelayerEntry = z.output<typeof relayerSchema>;
+type WithSecrets<Entry> = Entry extends { provider: 'defender' }
+  ? Entry & { readonly apiKey: string; readonly apiSecret: string }
+  : Entry extends { provider: 'ozRelayer' }
+    ? Entry & { readonly apiKey: string }
+    : Entry & { readonly privateKey: Hex };
+export type RelayerConfig = WithSecrets<RelayerEntry>;
+export type ChainConfig = Omit<z.output<typeof chainSchema>, 'relayers'> & { readonly relayers: readonly RelayerConfig[] };
 
 export interface Config {
   readonly environment: 'development' | 'test' | 'production';
@@ -145,7 +207,13 @@ export interface Config {
   readonly strictResponses: boolean;
   readonly webhooks: { readonly allowPrivateNetworks: boolean; readonly timeoutMs: number; readonly scheduleSeconds: readonly number[] };
   readonly outboxRedriveMs: number;
-  readonly relay: { readonly unsentAfterMs: number; readonly timeoutMs: number; readonly minDeadlineSeconds: number };
+  readonly relay: {
+    readonly unsentAfterMs: number;
+    readonly timeoutMs: number;
+    readonly resendAfterMs: number;
+    readonly stuckAfterMs: number;
+    readonly minDeadlineSeconds: number;
+  };
   readonly chains: readonly ChainConfig[];
 }
 
@@ -193,19 +261,35 @@ export function loadConfig(environment: NodeJS.ProcessEnv): Config {
     relay: {
       unsentAfterMs: env.MSQPAY_RELAY_UNSENT_AFTER_MS,
       timeoutMs: env.MSQPAY_RELAY_TIMEOUT_MS,
+      resendAfterMs: env.MSQPAY_RELAY_RESEND_AFTER_MS,
+      stuckAfterMs: env.MSQPAY_RELAY_STUCK_AFTER_MS,
       minDeadlineSeconds: env.MSQPAY_RELAY_MIN_DEADLINE_SECONDS,
     },
-    chains: chains.map(({ relayer, ...chain }) => (relayer ? { ...chain, relayer: withSecrets(relayer, environment) } : chain)),
+    chains: chains.map((chain) => ({ ...chain, relayers: chain.relayers.map((relayer) => withSecrets(relayer, environment)) })),
   };
 }
 
-function withSecrets(relayer: z.output<typeof relayerSchema>, environment: NodeJS.ProcessEnv): RelayerConfig {
-  const apiKey = environment[relayer.apiKeyVariable];
-  const apiSecret = environment[relayer.apiSecretVariable];
-  if (!apiKey) throw new ConfigError(`relayer ${relayer.id}: the environment variable ${relayer.apiKeyVariable} is not set`);
-  if (!apiSecret) throw new ConfigError(`relayer ${relayer.id}: the environment variable ${relayer.apiSecretVariable} is not set`);
-  if (!environment['DEFENDER_API_URL']) throw new ConfigError(`relayer ${relayer.id}: DEFENDER_API_URL is not set`);
-  return { ...relayer, apiKey, apiSecret };
+/** @throws ConfigError that names the variable, never its value */
+function withSecrets(relayer: RelayerEntry, environment: NodeJS.ProcessEnv): RelayerConfig {
+  const read = (variable: string): string => {
+    const value = environment[variable];
+    if (!value) throw new ConfigError(`relayer ${relayer.id}: the environment variable ${variable} is not set`);
+    return value;
+  };
+  switch (relayer.provider) {
+    case 'defender':
+      read('DEFENDER_API_URL');
+      return { ...relayer, apiKey: read(relayer.apiKeyVariable), apiSecret: read(relayer.apiSecretVariable) };
+    case 'ozRelayer':
+      return { ...relayer, apiKey: read(relayer.apiKeyVariable) };
+    case 'local': {
+      const privateKey = read(relayer.privateKeyVariable);
+      if (!/^0x[0-9a-fA-F]{64}$/.test(privateKey)) {
+        throw new ConfigError(`relayer ${relayer.id}: ${relayer.privateKeyVariable} is not a private key (0x and 64 hexadecimal digits)`);
+      }
+      return { ...relayer, privateKey: privateKey as Hex };
+    }
+  }
 }
 
 function readJson(path: string): unknown {

@@ -26,8 +26,8 @@ export interface Context {
   readonly secretBox: SecretBox;
   readonly signals: Signals;
   readonly chains: ReadonlyMap<number, ChainPort>;
-  /** By chain id; a chain without an entry offers no gasless payment. */
-  readonly relayers: ReadonlyMap<number, RelayerPort>;
+  /** By relayer id, see ChainConfig.relayers. */
+  readonly relayers: ReadonlyMap<string, RelayerPort>;
   readonly webhookSender: WebhookSenderPort;
   /** Follows a request into the events and jobs it causes; null outside of any. */
   readonly requestId: string | null;

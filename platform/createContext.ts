@@ -2,14 +2,16 @@ import { randomBytes } from 'node:crypto';
 
 import { createChain } from '../adapters/chain/createChain.ts';
 import { createDefenderRelayer } from '../adapters/relayers/createDefenderRelayer.ts';
+import { createLocalRelayer } from '../adapters/relayers/createLocalRelayer.ts';
+import { createOzRelayer } from '../adapters/relayers/createOzRelayer.ts';
 import { createWebhookSender } from '../adapters/webhookHttp/createWebhookSender.ts';
 import type { ChainPort } from '../domain/chain/ports.ts';
 import type { RelayerPort } from '../domain/relay/ports.ts';
 import { systemClock, type Clock } from '../shared/clock.ts';
 import { newId } from '../shared/ids.ts';
-import type { Config } from './config.ts';
+import type { ChainConfig, Config, RelayerConfig } from './config.ts';
 import type { Context } from './context.ts';
-import { createDatabase } from './db.ts';
+import { createDatabase, type Database } from './db.ts';
 import { createLogger, type Logger } from './logger.ts';
 import { createRedis } from './redis.ts';
 import { createSecretBox } from './secretBox.ts';
@@ -27,11 +29,9 @@ export async function createContext(config: Config, options: ContextOptions): Pr
   const clock = options.clock ?? systemClock;
   // Before anything is opened that would have to be closed again.
   const chains = new Map<number, ChainPort>();
-  const relayers = new Map<number, RelayerPort>();
+  const relayers = new Map<string, RelayerPort>();
   for (const chain of config.chains) {
     chains.set(chain.chainId, createChain({ chain, log }));
-    if (chain.relayer)
-      relayers.set(chain.chainId, createDefenderRelayer({ relayer: chain.relayer, timeoutMs: config.relay.timeoutMs, log }));
   }
   const db = createDatabase(config.databaseUrl, config.databasePool, log);
   const redis = createRedis(config.redisUrl, 'command');
@@ -50,6 +50,10 @@ export async function createContext(config: Config, options: ContextOptions): Pr
     prefix: config.queuePrefix,
     log,
   });
+
+  for (const chain of config.chains) {
+    for (const relayer of chain.relayers) relayers.set(relayer.id, createRelayer({ chain, relayer, config, db, clock, log }));
+  }
 
   const webhookSender = createWebhookSender({ allowPrivateNetworks: config.webhooks.allowPrivateNetworks });
 
@@ -78,4 +82,24 @@ export async function createContext(config: Config, options: ContextOptions): Pr
       await db.destroy();
     },
   };
+}
+
+function createRelayer(options: {
+  readonly chain: ChainConfig;
+  readonly relayer: RelayerConfig;
+  readonly config: Config;
+  readonly db: Database;
+  readonly clock: Clock;
+  readonly log: Logger;
+}): RelayerPort {
+  const { chain, relayer, config, db, clock, log } = options;
+  const { timeoutMs } = config.relay;
+  switch (relayer.provider) {
+    case 'defender':
+      return createDefenderRelayer({ relayer, timeoutMs, log });
+    case 'ozRelayer':
+      return createOzRelayer({ relayer, timeoutMs, log });
+    case 'local':
+      return createLocalRelayer({ relayer, chain, timeoutMs, db, clock, log });
+  }
 }

@@ -1,5 +1,6 @@
 import { deleteExpiredIdempotencyKeys } from '../domain/idempotency/service.ts';
 import { sweepOverduePayments } from '../domain/payments/sweepOverduePayments.ts';
+import { checkRelayers, tendRelayers } from '../domain/relay/checkRelayers.ts';
 import { recoverForgottenAttempts } from '../domain/relay/service.ts';
 import type { Context } from '../platform/context.ts';
 
@@ -7,5 +8,7 @@ import type { Context } from '../platform/context.ts';
 export const MAINTENANCE_TASKS: Readonly<Record<string, { readonly everyMs: number; readonly run: (ctx: Context) => Promise<unknown> }>> = {
   'sweep-overdue-payments': { everyMs: 5_000, run: sweepOverduePayments },
   'recover-forgotten-attempts': { everyMs: 30_000, run: recoverForgottenAttempts },
+  'check-relayers': { everyMs: 10_000, run: checkRelayers },
+  'tend-relayers': { everyMs: 2_000, run: tendRelayers },
   'delete-expired-idempotency-keys': { everyMs: 10 * 60_000, run: deleteExpiredIdempotencyKeys },
 };

@@ -1,11 +1,10 @@
-import { DelayedError, UnrecoverableError, Worker, type Job } from 'bullmq';
+import { DelayedError, UnrecoverableError, type Job } from 'bullmq';
 import { z } from 'zod';
 
 import { OUTBOX_QUEUES, type OutboxQueue } from '../domain/outbox/model.ts';
 import { deleteOutboxRow, findOutboxRow, postponeOutboxRow } from '../domain/outbox/store.ts';
 import { forRequest, type Context } from '../platform/context.ts';
 import { withRetries } from '../platform/db.ts';
-import { addMs } from '../shared/clock.ts';
 import { OUTBOX_QUEUE_RULES } from './queues.ts';
 
 const payloadSchema = z.strictObject({
@@ -19,10 +18,9 @@ const payloadSchema = z.strictObject({
  * Works on one job that came from the outbox: skips it when its row is done or has a younger job, else works and then
  *   done  → deletes the row
  *   later → moves row and job to the new date
- *   hold  → gives the job back and pauses the queue
  * A crash anywhere leaves the row, and with it another try.
  */
-export async function runOutboxJob(ctx: Context, queue: OutboxQueue, job: Job, token: string, worker: () => Worker): Promise<string> {
+export async function runOutboxJob(ctx: Context, queue: OutboxQueue, job: Job, token: string): Promise<string> {
   const parsed = payloadSchema.safeParse(job.data);
   if (!parsed.success) throw new UnrecoverableError('the job does not carry what jobs of this queue carry');
   const { outboxId, generation, subjectId, requestId } = parsed.data;
@@ -43,10 +41,6 @@ export async function runOutboxJob(ctx: Context, queue: OutboxQueue, job: Job, t
       if (!(await postpone(result.at))) return 'superseded';
       await job.moveToDelayed(result.at.getTime(), token);
       throw new DelayedError();
-    case 'hold':
-      await postpone(addMs(ctx.clock.now(), result.forMs));
-      await worker().rateLimit(result.forMs);
-      throw Worker.RateLimitError();
   }
 }
 

@@ -50,15 +50,13 @@ export async function startWorkers(
 }
 
 function startWorker(ctx: Context, name: QueueName, connection: ReturnType<typeof createRedis>): Worker {
-  const worker: Worker = new Worker(name, (job, token) => runJob(ctx, name, job, token ?? '', () => worker), {
+  const worker = new Worker(name, (job, token) => runJob(ctx, name, job, token ?? ''), {
     connection,
     prefix: ctx.config.queuePrefix,
     concurrency: isOutboxQueue(name) ? OUTBOX_QUEUE_RULES[name].concurrency : Math.max(2, ctx.config.chains.length),
     lockDuration: LOCK_MS,
     stalledInterval: STALLED_CHECK_MS,
     maxStalledCount: 5,
-    // Never reached by itself: its presence lets `hold` pause the queue.
-    limiter: { max: 1_000_000, duration: 1_000 },
   });
   worker.on('failed', (job, error) =>
     ctx.log.error({ err: error, queue: name, jobId: job?.id, subjectId: subjectOf(job) }, 'a job failed'),
@@ -72,8 +70,8 @@ function subjectOf(job: Job | undefined): unknown {
   return typeof data === 'object' && data !== null && 'subjectId' in data ? data.subjectId : undefined;
 }
 
-async function runJob(ctx: Context, name: QueueName, job: Job, token: string, worker: () => Worker): Promise<unknown> {
-  if (isOutboxQueue(name)) return runOutboxJob(ctx, name, job, token, worker);
+async function runJob(ctx: Context, name: QueueName, job: Job, token: string): Promise<unknown> {
+  if (isOutboxQueue(name)) return runOutboxJob(ctx, name, job, token);
   if (name === 'maintenance') return MAINTENANCE_TASKS[job.name]?.run(ctx);
   const chainId: unknown = (job.data as { chainId?: unknown }).chainId;
   if (typeof chainId !== 'number') throw new Error('a chain-scan job names no chain');

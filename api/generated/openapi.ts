@@ -137,6 +137,102 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/payments/{paymentId}/authorization": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                paymentId: components["parameters"]["PaymentId"];
+            };
+            cookie?: never;
+        };
+        /**
+         * What the customer signs to authorise the payment
+         * @description The other gasless rail: no nonce, so one customer may authorise any number of payments side by side, and contract wallets (ERC-1271) may
+         *     sign too. Have the wallet sign `typedData` (eth_signTypedData_v4) and hand the signature to `execute`. When the customer has not approved
+         *     the gateway for the amount and the token has an EIP-2612 permit, `permit` holds a second thing to sign.
+         */
+        get: operations["getAuthorizationRequest"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/payments/{paymentId}/execute": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                paymentId: components["parameters"]["PaymentId"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Hand over the customer's authorization
+         * @description Everything that can be known before sending is checked first and refused with the real reason. What is accepted is saved, then sent,
+         *     together with others that wait; whether it paid is told by the payment's status and webhooks. With `Prefer: wait=N` the answer waits up to
+         *     N seconds for the hash.
+         */
+        post: operations["executePayment"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/payments/{paymentId}/refunds/authorization": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                paymentId: components["parameters"]["PaymentId"];
+            };
+            cookie?: never;
+        };
+        /**
+         * What the merchant signs to give some of a payment back
+         * @description Have the payment's merchant sign `typedData` (eth_signTypedData_v4; ERC-1271 contracts may sign too) and hand the signature over with
+         *     `amount`, `nonce` and `deadline`, which are part of it. The tokens go from the merchant to the payer; when the gateway may not take that
+         *     much of the merchant's, `permit` holds a second thing to sign. Each request gets a nonce of its own, so refunds need no order.
+         */
+        get: operations["getRefundRequest"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/payments/{paymentId}/refunds": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                paymentId: components["parameters"]["PaymentId"];
+            };
+            cookie?: never;
+        };
+        /** A payment's refunds, newest first */
+        get: operations["listRefunds"];
+        put?: never;
+        /**
+         * Give some of a payment, or all of it, back
+         * @description Everything that can be known before sending is checked first and refused with the real reason; what is accepted is saved, then sent. All
+         *     refunds of a payment together never exceed it, which the contract enforces too.
+         */
+        post: operations["refundPayment"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/tokens": {
         parameters: {
             query?: never;
@@ -374,6 +470,91 @@ export interface webhooks {
         patch?: never;
         trace?: never;
     };
+    "refund.created": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** A refund was accepted and will be sent */
+        post: operations["onRefundCreated"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "refund.processing": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** The chain shows a refund that had failed; it is not final yet */
+        post: operations["onRefundProcessing"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "refund.completed": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** The refund is final on the chain */
+        post: operations["onRefundCompleted"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "refund.failed": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** The refund did not happen; `error` says why */
+        post: operations["onRefundFailed"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "refund.reorged": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** A reorganisation of the chain took the refund back */
+        post: operations["onRefundReorged"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export interface components {
     schemas: {
@@ -383,6 +564,8 @@ export interface components {
         HexData: string;
         /** @description 65 bytes */
         Signature: string;
+        /** @description 65 bytes of an ordinary account, or whatever the signer's contract wallet takes (ERC-1271) */
+        AnySignature: string;
         /** @description In the token's smallest unit */
         Amount: string;
         UnsignedInteger: string;
@@ -395,7 +578,7 @@ export interface components {
         /** @enum {string} */
         PaymentStatus: "pending" | "processing" | "completed" | "expired" | "failed" | "cancelled";
         /** @enum {string} */
-        EventType: "payment.created" | "payment.processing" | "payment.completed" | "payment.expired" | "payment.failed" | "payment.cancelled" | "payment.relay_failed" | "payment.reorged";
+        EventType: "payment.created" | "payment.processing" | "payment.completed" | "payment.expired" | "payment.failed" | "payment.cancelled" | "payment.relay_failed" | "payment.reorged" | "refund.created" | "refund.processing" | "refund.completed" | "refund.failed" | "refund.reorged";
         CreatePaymentRequest: {
             orderId: components["schemas"]["OrderId"];
             amount: components["schemas"]["Amount"];
@@ -442,7 +625,8 @@ export interface components {
             chain: components["schemas"]["ChainFacts"] | null;
             /** @description Blocks since the event, its own included */
             confirmations: number;
-            requiredConfirmations: number;
+            /** @description null: what the chain itself calls final counts, not a number of blocks */
+            requiredConfirmations: number | null;
             /** @description Paid although it had been expired, failed or cancelled before */
             late: boolean;
             /** @description Goes up by one with every state change */
@@ -474,11 +658,15 @@ export interface components {
         RelayAttempt: {
             id: string;
             /** @enum {string} */
-            rail: "forwarder";
+            rail: "forwarder" | "authorization" | "refund";
             /** @enum {string} */
             status: "queued" | "submitting" | "submitted" | "unknown" | "mined" | "succeeded" | "failed";
             payer: components["schemas"]["Address"];
             txHash: components["schemas"]["Bytes32"] | null;
+            /** @description Its share of the gas of its transactions, once they are final */
+            gasUsed: components["schemas"]["UnsignedInteger"];
+            /** @description What the relayer paid for that, in wei */
+            gasCost: components["schemas"]["UnsignedInteger"];
             error: {
                 code: components["schemas"]["ErrorCode"];
                 detail: string;
@@ -518,27 +706,41 @@ export interface components {
                 [key: string]: unknown;
             };
         };
+        /** @description To be signed too, when the gateway's allowance is short; null when it is not needed */
+        PermitRequest: {
+            value: components["schemas"]["UnsignedInteger"];
+            /** @description Unix seconds */
+            deadline: string;
+            typedData: components["schemas"]["TypedData"];
+        } | null;
+        /** @description An EIP-2612 permit for the gateway */
+        Permit: {
+            value: components["schemas"]["UnsignedInteger"];
+            /** @description Unix seconds */
+            deadline: string;
+            signature: components["schemas"]["Signature"];
+        };
+        AuthorizationRequest: {
+            /** @description Unix seconds: the signature is good for as long as the payment is */
+            deadline: string;
+            typedData: components["schemas"]["TypedData"];
+            permit: components["schemas"]["PermitRequest"];
+        };
+        ExecuteRequest: {
+            customerAddress: components["schemas"]["Address"];
+            signature: components["schemas"]["AnySignature"];
+            permit?: components["schemas"]["Permit"];
+        };
         GaslessRequest: {
             nonce: components["schemas"]["UnsignedInteger"];
             forwardRequest: components["schemas"]["ForwardRequest"];
             typedData: components["schemas"]["TypedData"];
-            /** @description To be signed too, when the gateway's allowance is short; null when it is not needed */
-            permit: {
-                value: components["schemas"]["UnsignedInteger"];
-                /** @description Unix seconds */
-                deadline: string;
-                typedData: components["schemas"]["TypedData"];
-            } | null;
+            permit: components["schemas"]["PermitRequest"];
         };
         RelayRequest: {
             forwardRequest: components["schemas"]["ForwardRequest"];
             signature: components["schemas"]["Signature"];
-            permit?: {
-                value: components["schemas"]["UnsignedInteger"];
-                /** @description Unix seconds */
-                deadline: string;
-                signature: components["schemas"]["Signature"];
-            };
+            permit?: components["schemas"]["Permit"];
         };
         Token: {
             chainId: number;
@@ -594,12 +796,76 @@ export interface components {
                 txHash: components["schemas"]["Bytes32"] | null;
                 chain: components["schemas"]["ChainFacts"] | null;
                 confirmations: number;
-                requiredConfirmations: number;
+                /** @description null: what the chain itself calls final counts, not a number of blocks */
+                requiredConfirmations: number | null;
                 late: boolean;
                 metadata: components["schemas"]["Metadata"] | null;
                 /** Format: date-time */
                 expiresAt: string;
                 /** @description Why a relay failed, in payment.relay_failed and payment.failed */
+                error: {
+                    code: components["schemas"]["ErrorCode"];
+                    detail: string;
+                } | null;
+            };
+        };
+        RefundRequest: {
+            /** @description Who has to sign */
+            merchant: components["schemas"]["Address"];
+            amount: components["schemas"]["Amount"];
+            nonce: components["schemas"]["UnsignedInteger"];
+            /** @description Unix seconds */
+            deadline: string;
+            typedData: components["schemas"]["TypedData"];
+            permit: components["schemas"]["PermitRequest"];
+        };
+        CreateRefundRequest: {
+            amount: components["schemas"]["Amount"];
+            nonce: components["schemas"]["UnsignedInteger"];
+            /** @description Unix seconds */
+            deadline: string;
+            signature: components["schemas"]["AnySignature"];
+            permit?: components["schemas"]["Permit"];
+        };
+        /** @enum {string} */
+        RefundStatus: "processing" | "completed" | "failed";
+        Refund: {
+            id: string;
+            paymentId: components["schemas"]["Bytes32"];
+            amount: components["schemas"]["Amount"];
+            status: components["schemas"]["RefundStatus"];
+            /** @description Goes up by one with every state change */
+            version: number;
+            txHash: components["schemas"]["Bytes32"] | null;
+            chain: components["schemas"]["ChainFacts"] | null;
+            error: {
+                code: components["schemas"]["ErrorCode"];
+                detail: string;
+            } | null;
+            /** Format: date-time */
+            createdAt: string;
+            /** Format: date-time */
+            updatedAt: string;
+            /** Format: date-time */
+            completedAt: string | null;
+        };
+        RefundEvent: {
+            type: components["schemas"]["EventType"];
+            /**
+             * Format: date-time
+             * @description When it happened
+             */
+            timestamp: string;
+            data: {
+                refundId: string;
+                paymentId: components["schemas"]["Bytes32"];
+                status: components["schemas"]["RefundStatus"];
+                /** @description Of the refund; deliveries may arrive out of order */
+                version: number;
+                chainId: number;
+                amount: components["schemas"]["Amount"];
+                txHash: components["schemas"]["Bytes32"] | null;
+                chain: components["schemas"]["ChainFacts"] | null;
                 error: {
                     code: components["schemas"]["ErrorCode"];
                     detail: string;
@@ -653,9 +919,13 @@ export interface components {
          *     | PAY_030 | 409 | the transaction was mined without paying (in events and relay attempts) |
          *     | PAY_031 | 400 | webhooks cannot be sent to this URL |
          *     | PAY_032 | 409 | the store has as many webhook endpoints as it may have |
+         *     | PAY_033 | 429 | too many relayed requests of this payer or store are on their way |
+         *     | PAY_034 | 429 | the store's gas budget for today is spent |
+         *     | PAY_035 | 422 | the refunds would exceed the payment |
+         *     | PAY_036 | 409 | the refund's nonce was used for this payment |
          * @enum {string}
          */
-        ErrorCode: "PAY_001" | "PAY_002" | "PAY_003" | "PAY_004" | "PAY_005" | "PAY_006" | "PAY_007" | "PAY_008" | "PAY_009" | "PAY_010" | "PAY_011" | "PAY_012" | "PAY_013" | "PAY_014" | "PAY_015" | "PAY_016" | "PAY_017" | "PAY_018" | "PAY_019" | "PAY_020" | "PAY_021" | "PAY_022" | "PAY_023" | "PAY_024" | "PAY_025" | "PAY_026" | "PAY_027" | "PAY_028" | "PAY_029" | "PAY_030" | "PAY_031" | "PAY_032";
+        ErrorCode: "PAY_001" | "PAY_002" | "PAY_003" | "PAY_004" | "PAY_005" | "PAY_006" | "PAY_007" | "PAY_008" | "PAY_009" | "PAY_010" | "PAY_011" | "PAY_012" | "PAY_013" | "PAY_014" | "PAY_015" | "PAY_016" | "PAY_017" | "PAY_018" | "PAY_019" | "PAY_020" | "PAY_021" | "PAY_022" | "PAY_023" | "PAY_024" | "PAY_025" | "PAY_026" | "PAY_027" | "PAY_028" | "PAY_029" | "PAY_030" | "PAY_031" | "PAY_032" | "PAY_033" | "PAY_034" | "PAY_035" | "PAY_036";
         /** @description RFC 9457 */
         Problem: {
             type: string;
@@ -788,6 +1058,12 @@ export interface components {
         PaymentEvent: {
             content: {
                 "application/json": components["schemas"]["PaymentEvent"];
+            };
+        };
+        /** @description Signed as Standard Webhooks 1.0.0 says, with the headers `webhook-id`, `webhook-timestamp` and `webhook-signature` */
+        RefundEvent: {
+            content: {
+                "application/json": components["schemas"]["RefundEvent"];
             };
         };
     };
@@ -1055,6 +1331,190 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["PaymentStatusReply"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Unprocessable"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    getAuthorizationRequest: {
+        parameters: {
+            query: {
+                /** @description The customer's address */
+                customerAddress: components["schemas"]["Address"];
+            };
+            header?: never;
+            path: {
+                paymentId: components["parameters"]["PaymentId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The authorization's typed data */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuthorizationRequest"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            422: components["responses"]["Unprocessable"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    executePayment: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any string of yours, unique for this request; kept for at least 24 hours */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+                /** @description `wait=N` with N from 0 to 60 seconds */
+                Prefer?: string;
+            };
+            path: {
+                paymentId: components["parameters"]["PaymentId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ExecuteRequest"];
+            };
+        };
+        responses: {
+            /** @description Accepted */
+            202: {
+                headers: {
+                    /** @description `wait` when it was honoured */
+                    "Preference-Applied"?: string;
+                    "Idempotent-Replayed": components["headers"]["IdempotentReplayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PaymentStatusReply"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Unprocessable"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    getRefundRequest: {
+        parameters: {
+            query: {
+                amount: components["schemas"]["Amount"];
+            };
+            header?: never;
+            path: {
+                paymentId: components["parameters"]["PaymentId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The refund and its typed data */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RefundRequest"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            422: components["responses"]["Unprocessable"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    listRefunds: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                paymentId: components["parameters"]["PaymentId"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of them */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        data: components["schemas"]["Refund"][];
+                    };
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    refundPayment: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any string of yours, unique for this request; kept for at least 24 hours */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                paymentId: components["parameters"]["PaymentId"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateRefundRequest"];
+            };
+        };
+        responses: {
+            /** @description Accepted */
+            202: {
+                headers: {
+                    "Idempotent-Replayed": components["headers"]["IdempotentReplayed"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Refund"];
                 };
             };
             400: components["responses"]["BadRequest"];
@@ -1381,6 +1841,96 @@ export interface operations {
             cookie?: never;
         };
         requestBody: components["requestBodies"]["PaymentEvent"];
+        responses: {
+            /** @description Taken */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    onRefundCreated: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: components["requestBodies"]["RefundEvent"];
+        responses: {
+            /** @description Taken */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    onRefundProcessing: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: components["requestBodies"]["RefundEvent"];
+        responses: {
+            /** @description Taken */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    onRefundCompleted: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: components["requestBodies"]["RefundEvent"];
+        responses: {
+            /** @description Taken */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    onRefundFailed: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: components["requestBodies"]["RefundEvent"];
+        responses: {
+            /** @description Taken */
+            "2XX": {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    onRefundReorged: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: components["requestBodies"]["RefundEvent"];
         responses: {
             /** @description Taken */
             "2XX": {

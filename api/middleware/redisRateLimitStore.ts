@@ -8,6 +8,9 @@ import type { Context } from '../../platform/context.ts';
  *
  * The requests that arrive in one turn of the event loop are counted by one command a key: each still gets its own, exact place in the row. Redis is
  * waited for only so long, and after a failure is left alone for a moment: limits must not slow the API down more than they protect it.
+ *
+ * Far below its limit a key may be counted without waiting for Redis (`countSoon`): by what is known of it from a moment ago, told to Redis a moment later. What
+ * other processes count in those moments is what such a count may be behind by; near the limit every request waits for its exact place.
  */
 const ANSWER_TIMEOUT_MS = 250;
 const LEFT_ALONE_MS = 1_000;
@@ -23,18 +26,48 @@ end
 return { total, left }`;
 const COUNT_SCRIPT_SHA = hash('sha1', COUNT_SCRIPT, 'hex');
 
+/** What is counted without waiting is told to Redis after this time. */
+const TOLD_AFTER_MS = 5;
+/** The share of its limit from which on a key's requests wait for their exact place in the row. */
+export const EXACT_FROM = 0.9;
+/** Of which something is remembered. */
+const MAX_KNOWN_KEYS = 10_000;
+/** How long what Redis said about a key is good enough to count by. */
+const KNOWN_FOR_MS = 1_000;
+
+/** What this process knows of a key. */
+interface KnownCount {
+  total: number;
+  resetAt: number;
+  knownAt: number;
+  /** Counted, and not told to Redis. */
+  untold: number;
+  /** Told to Redis, which has not answered. */
+  unanswered: number;
+}
+
+export interface RedisRateLimitStore extends Store {
+  /**
+   * Counts one request at once, if the key is known to be below `below`.
+   * @returns undefined when it was not counted: then `increment` has to be waited for
+   */
+  countSoon(key: string, below: number): { readonly totalHits: number; readonly resetAt: number } | undefined;
+}
+
 interface Waiter {
   readonly resolve: (info: ClientRateLimitInfo) => void;
   readonly reject: (error: unknown) => void;
 }
 
 /** @param name goes into the keys, so that limiters do not share counters */
-export function createRedisRateLimitStore(ctx: Pick<Context, 'redis' | 'config'>, name: string): Store {
+export function createRedisRateLimitStore(ctx: Pick<Context, 'redis' | 'config'>, name: string): RedisRateLimitStore {
   // Without the braces: counters need not share a slot of a Redis Cluster, on the contrary.
   const prefix = `${ctx.config.queuePrefix.replace(/[{}]/g, '')}:rate:${name}`;
   let windowMs = 60_000;
   let waiting = new Map<string, Waiter[]>();
   let leftAloneUntil = -Infinity;
+  const known = new Map<string, KnownCount>();
+  let telling: NodeJS.Timeout | undefined;
 
   async function ask<T>(question: () => Promise<T>): Promise<T> {
     if (performance.now() < leftAloneUntil) throw new Error('Redis is left alone after a failure');
@@ -65,7 +98,7 @@ export function createRedisRateLimitStore(ctx: Pick<Context, 'redis' | 'config'>
     const batch = waiting;
     waiting = new Map();
     for (const [key, waiters] of batch) {
-      ask(() => runCountScript(prefix + key, waiters.length)).then(
+      count(key, waiters.length).then(
         ([total, leftMs]) => {
           const resetTime = new Date(Date.now() + leftMs);
           waiters.forEach((waiter, index) => waiter.resolve({ totalHits: total - waiters.length + index + 1, resetTime }));
@@ -75,19 +108,68 @@ export function createRedisRateLimitStore(ctx: Pick<Context, 'redis' | 'config'>
     }
   }
 
+  /** Adds to a key's count, and with it what Redis was not told yet. */
+  async function count(key: string, requests: number): Promise<[total: number, leftMs: number]> {
+    const state = known.get(key) ?? remember(key);
+    const told = requests + state.untold;
+    state.untold = 0;
+    state.unanswered += told;
+    try {
+      const [total, leftMs] = await ask(() => runCountScript(prefix + key, told));
+      const now = Date.now();
+      // Redis answers in order: whatever it was told before this is in the total.
+      Object.assign(state, { total, resetAt: now + leftMs, knownAt: now });
+      return [total, leftMs];
+    } finally {
+      state.unanswered -= told;
+    }
+  }
+
+  function remember(key: string): KnownCount {
+    const state: KnownCount = { total: 0, resetAt: 0, knownAt: 0, untold: 0, unanswered: 0 };
+    known.set(key, state);
+    // Insertion order makes the first key the oldest.
+    for (const oldest of known.keys()) {
+      if (known.size <= MAX_KNOWN_KEYS) break;
+      known.delete(oldest);
+    }
+    return state;
+  }
+
+  /** A failure is nothing to report: without Redis there is no limit, and the next request waits for its answer and finds out. */
+  function tell(): void {
+    telling = undefined;
+    for (const [key, { untold }] of known) {
+      if (untold > 0) count(key, 0).catch(() => known.delete(key));
+    }
+  }
+
+  function countSoon(key: string, below: number): { readonly totalHits: number; readonly resetAt: number } | undefined {
+    const state = known.get(key);
+    const now = Date.now();
+    if (state === undefined || now >= state.resetAt || now - state.knownAt > KNOWN_FOR_MS) return undefined;
+    const totalHits = state.total + state.unanswered + state.untold + 1;
+    if (totalHits > below) return undefined;
+    state.untold += 1;
+    telling ??= setTimeout(tell, TOLD_AFTER_MS).unref();
+    return { totalHits, resetAt: state.resetAt };
+  }
+
   return {
+    countSoon,
     prefix,
     localKeys: false,
     init: (options) => {
       windowMs = options.windowMs;
     },
-    increment: (key) =>
-      new Promise((resolve, reject) => {
+    increment(key) {
+      return new Promise((resolve, reject) => {
         if (waiting.size === 0) setImmediate(flush);
         const waiters = waiting.get(key);
         if (waiters === undefined) waiting.set(key, [{ resolve, reject }]);
         else waiters.push({ resolve, reject });
-      }),
+      });
+    },
     async get(key) {
       const [count, leftMs] = await ask(() => Promise.all([ctx.redis.get(prefix + key), ctx.redis.pttl(prefix + key)]));
       return count === null ? undefined : { totalHits: Number(count), resetTime: new Date(Date.now() + Math.max(0, leftMs)) };

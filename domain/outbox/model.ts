@@ -23,10 +23,8 @@ export interface OutboxRow {
  *
  *   done   for good: its effect has committed
  *   later  to be tried again, not before `at`
- *   hold   nothing of its queue can be worked on for this long (a limit is reached)
  */
-export type WorkResult =
-  { readonly kind: 'done' } | { readonly kind: 'later'; readonly at: Date } | { readonly kind: 'hold'; readonly forMs: number };
+export type WorkResult = { readonly kind: 'done' } | { readonly kind: 'later'; readonly at: Date };
 
 export const DONE: WorkResult = { kind: 'done' };
 

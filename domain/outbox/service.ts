@@ -1,9 +1,9 @@
 import type { Context } from '../../platform/context.ts';
 import { inTransaction } from '../../platform/db.ts';
 import type { UnitOfWork } from '../../platform/unitOfWork.ts';
-import type { OutboxQueue, OutboxRow } from './model.ts';
+import { OUTBOX_QUEUES, type OutboxQueue, type OutboxRow } from './model.ts';
 import type { JobQueuePort } from './ports.ts';
-import { insertOutboxRows, lockPublishableRows, markPublished } from './store.ts';
+import { countRows, insertOutboxRows, lockPublishableRows, markPublished } from './store.ts';
 
 export interface PromisedWork {
   readonly queue: OutboxQueue;
@@ -58,4 +58,16 @@ function toJob(row: OutboxRow, now: Date) {
     payload: { outboxId: row.id, generation, subjectId: row.subjectId, requestId: row.requestId },
     delayMs: Math.max(0, row.runAt.getTime() - now.getTime()),
   };
+}
+
+/** How much work each queue has outstanding, and how long the oldest of it has been due. For those that watch. */
+export async function countOpenWork(
+  ctx: Context,
+): Promise<{ readonly queue: OutboxQueue; readonly count: number; readonly overdueMs: number }[]> {
+  const now = ctx.clock.now();
+  const rows = await countRows(ctx.db);
+  return OUTBOX_QUEUES.map((queue) => {
+    const row = rows.find((candidate) => candidate.queue === queue);
+    return { queue, count: row?.count ?? 0, overdueMs: Math.max(0, row === undefined ? 0 : now.getTime() - row.oldestRunAt.getTime()) };
+  });
 }

@@ -101,3 +101,13 @@ export async function postponeOutboxRow(db: Database, job: JobOfRow, runAt: Date
 export async function deleteOutboxRow(db: Database | Transaction, job: JobOfRow): Promise<void> {
   await execute(db, 'DELETE FROM outbox WHERE id = ? AND generation <= ?', [job.outboxId, job.generation]);
 }
+
+export async function countRows(
+  db: Database,
+): Promise<{ readonly queue: OutboxQueue; readonly count: number; readonly oldestRunAt: Date }[]> {
+  const rows = await selectRows<{ queue: OutboxQueue; count: string | number; oldest: Date }>(
+    db,
+    'SELECT queue, COUNT(*) AS count, MIN(run_at) AS oldest FROM outbox GROUP BY queue',
+  );
+  return rows.map((row) => ({ queue: row.queue, count: Number(row.count), oldestRunAt: row.oldest }));
+}

@@ -1,9 +1,13 @@
 import type { Context } from '../../platform/context.ts';
 import type { UnitOfWork } from '../../platform/unitOfWork.ts';
 import type { RelayFailure } from '../payments/eventData.ts';
+import { updateAttempt } from './attemptStore.ts';
 import type { RelayAttempt } from './model.ts';
-import { updateAttempt } from './store.ts';
 import { nextRelayAttemptStatus, type RelayTransitionEvent } from './transitions.ts';
+
+type Facts = Partial<
+  Pick<RelayAttempt, 'transactionId' | 'batchIndex' | 'sends' | 'mayStillLand' | 'gasUsed' | 'gasCost' | 'gasChargedAt'>
+>;
 
 /**
  * Applies one transition to an attempt that is locked in this unit of work.
@@ -14,21 +18,21 @@ export async function changeAttempt(
   unit: UnitOfWork,
   attempt: RelayAttempt,
   event: RelayTransitionEvent,
-  facts: { readonly transactionId?: string | null; readonly error?: RelayFailure } = {},
+  change: { readonly facts?: Facts; readonly error?: RelayFailure } = {},
 ): Promise<RelayAttempt> {
   const status = nextRelayAttemptStatus(attempt.status, event);
   if (status === undefined) throw new Error(`relay attempt ${attempt.id}: ${event} must not happen while ${attempt.status}`);
   const changed: RelayAttempt = {
     ...attempt,
+    ...change.facts,
     status,
-    transactionId: facts.transactionId === undefined ? attempt.transactionId : facts.transactionId,
-    errorCode: facts.error?.code ?? attempt.errorCode,
-    errorDetail: facts.error?.detail ?? attempt.errorDetail,
+    errorCode: change.error?.code ?? attempt.errorCode,
+    errorDetail: change.error?.detail ?? attempt.errorDetail,
     updatedAt: ctx.clock.now(),
   };
   await updateAttempt(unit.trx, changed);
   ctx.log.info(
-    { attemptId: attempt.id, paymentId: attempt.paymentId, from: attempt.status, to: status, error: facts.error },
+    { attemptId: attempt.id, paymentId: attempt.paymentId, from: attempt.status, to: status, error: change.error },
     'relay attempt changed',
   );
   return changed;

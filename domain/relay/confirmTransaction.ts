@@ -2,33 +2,44 @@ import type { Context } from '../../platform/context.ts';
 import { inUnitOfWork, type UnitOfWork } from '../../platform/unitOfWork.ts';
 import { addMs } from '../../shared/clock.ts';
 import { AppError } from '../../shared/errors.ts';
-import type { Bytes32 } from '../../shared/hex.ts';
 import type { Receipt } from '../chain/ports.ts';
-import { findChainConfig, getChain } from '../chain/service.ts';
+import { blockTimeMsOf, getChain, isBlockFinal } from '../chain/service.ts';
 import { DONE, later, type WorkResult } from '../outbox/model.ts';
 import { promiseWork } from '../outbox/service.ts';
-import { confirmationsAt } from '../payments/decide.ts';
 import type { RelayFailure } from '../payments/eventData.ts';
-import type { Payment } from '../payments/model.ts';
-import { failRelay, lockPaymentForRelay } from '../payments/service.ts';
+import { findPaymentsById } from '../payments/service.ts';
+import { listAttemptsOfTransaction } from './attemptStore.ts';
 import { changeAttempt } from './changeAttempt.ts';
-import { decideNextLook, PAID_ELSEWHERE } from './decide.ts';
+import { DEADLINE_MARGIN_MS, decideNextLook, shareOf, toRefusalError } from './decide.ts';
+import { endDone, findOwnSuccess, type OwnSuccess } from './endDone.ts';
 import { RELAY_ERRORS } from './errors.ts';
+import { findRefusalOf } from './findRefusalOf.ts';
 import type { RelayAttempt, RelayTransaction } from './model.ts';
 import type { ProviderTransaction } from './ports.ts';
 import { recordProviderTransaction } from './recordProviderTransaction.ts';
-import { findTransaction, isProviderTransactionTaken, listAttemptsOfTransaction, lockAttempt, updateTransaction } from './store.ts';
+import {
+  failSubject,
+  findRefusalIn,
+  isCompleted,
+  isDoneIn,
+  isDoneOnChain,
+  isOnChain,
+  lockWithSubjects,
+  noteHash,
+  type LockedAttempt,
+} from './subject.ts';
+import { findTransaction, isProviderTransactionTaken, updateTransaction } from './transactionStore.ts';
 
 /** While the chain does not answer. */
 const UNAVAILABLE_RETRY_MS = 2_000;
-/** Blocks' clocks run ahead of or behind ours by seconds; a signature counts as dead only this long after its deadline, by the chain's clock. */
-const DEADLINE_MARGIN_MS = 30_000;
+/** What a relayer had taken and then forgot, or left the configuration with, may still be mined: this many times the usual wait is given to it. */
+const ABANDONED_PATIENCE = 5;
 
 /**
- * Work of the confirm queue: follows one relay transaction until each attempt in it has ended. It decides about attempts only; what the chain shows
- * of payments is written by the scanner alone, in one place and in chain order.
+ * Work of the confirm queue: follows one relay transaction until each attempt in it has ended or left it. It decides about attempts only; what the
+ * chain shows of payments and refunds is written by the scanner alone, in one place and in chain order.
  *
- *   known to the provider? → in a block? → deep enough? → each attempt's own outcome
+ *   known to the provider? → in a block? → deep enough? → each attempt's own outcome, from the logs
  *
  * Waiting is a new date, never an error.
  */
@@ -61,12 +72,12 @@ async function follow(ctx: Context, seen: RelayTransaction, attempts: readonly R
   return followUnmined(ctx, transaction, provider);
 }
 
-type ProviderAnswer = ProviderTransaction | 'unknown' | 'silent';
+/** `unknown`: the provider does not have it. `silent`: it does not answer, and the chain has to do. `gone`: it is not configured any more. */
+type ProviderAnswer = ProviderTransaction | 'unknown' | 'silent' | 'gone';
 
-/** `unknown`: the provider does not have it. `silent`: it does not answer, and the chain has to do. */
 async function askProvider(ctx: Context, transaction: RelayTransaction): Promise<ProviderAnswer> {
-  const relayer = ctx.relayers.get(transaction.chainId);
-  if (relayer === undefined) return 'silent';
+  const relayer = ctx.relayers.get(transaction.relayerId);
+  if (relayer === undefined) return 'gone';
   const { to, data, sentAt: since, providerTransactionId } = transaction;
   try {
     if (providerTransactionId !== null) return (await relayer.findTransaction(providerTransactionId)) ?? 'unknown';
@@ -91,57 +102,107 @@ async function findReceipt(ctx: Context, transaction: RelayTransaction): Promise
   return undefined;
 }
 
+/** What the receipt and the chain say about an attempt of a final transaction. */
+type Verdict = 'done' | 'doneElsewhere' | 'untouched' | RelayFailure;
+
 async function followMined(ctx: Context, transaction: RelayTransaction, receipt: Receipt): Promise<WorkResult> {
-  const head = await getChain(ctx, transaction.chainId).getHead();
-  const required = findChainConfig(ctx, transaction.chainId)?.confirmations ?? 1;
-  const isFinal = confirmationsAt(head.number, receipt.blockNumber) >= required;
-  const paidIds = new Set(receipt.payments.map((log) => log.paymentId));
-  const paidElsewhereIds = isFinal ? await listPaidElsewhere(ctx, transaction, paidIds) : new Set<Bytes32>();
-  await eachAttempt(ctx, transaction.id, async (unit, attempt, payment) => {
-    await updateTransaction(unit.trx, {
-      ...((await findTransaction(unit.trx, transaction.id)) ?? transaction),
-      hash: receipt.hash,
-      blockNumber: receipt.blockNumber,
-      blockHash: receipt.blockHash,
-      gasUsed: receipt.gasUsed,
-      effectiveGasPrice: receipt.effectiveGasPrice,
-    });
-    const mined = attempt.status === 'mined' ? attempt : await changeAttempt(ctx, unit, attempt, 'mined');
-    if (!isFinal) return;
-    if (paidIds.has(attempt.paymentId)) {
-      // Not before the scanner has come to the same end: were the block taken away in between, nobody would be left to follow the transaction.
-      if (payment.status === 'completed') await changeAttempt(ctx, unit, mined, 'succeeded');
-      return;
-    }
-    // That is the scanner's to tell first: the store must not hear of a failure in between.
-    if (paidElsewhereIds.has(attempt.paymentId) && payment.position === null) return;
-    await fail(ctx, unit, mined, payment, explainUnpaid(payment, receipt));
+  const isFinal = await isBlockFinal(ctx, transaction.chainId, receipt.blockNumber);
+  const verdicts = isFinal ? await judge(ctx, transaction, receipt) : undefined;
+  const owns = new Map<string, OwnSuccess | undefined>();
+  for (const attempt of await listAttemptsOfTransaction(ctx.db, transaction.id)) {
+    if (verdicts?.get(attempt.id) === 'doneElsewhere') owns.set(attempt.id, await findOwnSuccess(ctx, attempt));
+  }
+  await eachAttempt(ctx, transaction.id, async (unit, locked) => {
+    const current = (await findTransaction(unit.trx, transaction.id)) ?? transaction;
+    const { hash, blockNumber, blockHash, gasUsed, effectiveGasPrice } = receipt;
+    await updateTransaction(unit.trx, { ...current, hash, blockNumber, blockHash, gasUsed, effectiveGasPrice });
+    const { attempt } = locked;
+    const mined = { ...locked, attempt: attempt.status === 'mined' ? attempt : await changeAttempt(ctx, unit, attempt, 'mined') };
+    const verdict = verdicts?.get(attempt.id);
+    if (verdict !== undefined) await endMined(ctx, unit, mined, { transaction, receipt, verdict, own: owns.get(attempt.id) });
   });
   return lookAgainWhileOpen(ctx, transaction);
 }
 
-/** Those that this transaction did not pay, though the gateway has them as paid. */
-async function listPaidElsewhere(ctx: Context, transaction: RelayTransaction, paidIds: ReadonlySet<Bytes32>): Promise<Set<Bytes32>> {
+async function judge(ctx: Context, transaction: RelayTransaction, receipt: Receipt): Promise<ReadonlyMap<string, Verdict>> {
   const chain = getChain(ctx, transaction.chainId);
-  const found = new Set<Bytes32>();
-  for (const { paymentId } of await listAttemptsOfTransaction(ctx.db, transaction.id)) {
-    if (!paidIds.has(paymentId) && (await chain.findPayer(paymentId)) !== undefined) found.add(paymentId);
+  const attempts = await listAttemptsOfTransaction(ctx.db, transaction.id);
+  const payments = await findPaymentsById(
+    ctx,
+    attempts.map(({ paymentId }) => paymentId),
+  );
+  const verdicts = new Map<string, Verdict>();
+  for (const attempt of attempts.filter((candidate) => !hasEnded(candidate))) {
+    if (isDoneIn(receipt, attempt)) {
+      verdicts.set(attempt.id, 'done');
+      continue;
+    }
+    if (await isDoneOnChain(chain, attempt)) {
+      verdicts.set(attempt.id, 'doneElsewhere');
+      continue;
+    }
+    const refused = findRefusalIn(receipt, attempt);
+    // By itself it reverts with the whole transaction. In a batch, what left no trace was not tried: another item undid it, or its turn had not come.
+    if (refused === undefined && transaction.items > 1) {
+      verdicts.set(attempt.id, 'untouched');
+      continue;
+    }
+    const terms = payments.find(({ id }) => id === attempt.paymentId)?.terms;
+    const item = terms && { ...attempt, terms };
+    const refusal = item && (await findRefusalOf(chain, item));
+    const reason = refusal && item ? (toRefusalError(refusal, item).detail ?? refused?.reason) : refused?.reason;
+    const detail = `Transaction ${receipt.hash} was mined without doing it${reason === undefined ? '.' : `: ${reason}`}`;
+    verdicts.set(attempt.id, { code: RELAY_ERRORS.reverted.code, detail });
   }
-  return found;
+  return verdicts;
 }
 
-function explainUnpaid(payment: Payment, receipt: Receipt): RelayFailure {
-  if (payment.position !== null) return PAID_ELSEWHERE;
-  return {
-    code: RELAY_ERRORS.reverted.code,
-    detail: `Transaction ${receipt.hash} ${receipt.succeeded ? 'was mined without making the payment' : 'was reverted'}.`,
+async function endMined(
+  ctx: Context,
+  unit: UnitOfWork,
+  locked: LockedAttempt,
+  final: {
+    readonly transaction: RelayTransaction;
+    readonly receipt: Receipt;
+    readonly verdict: Verdict;
+    readonly own: OwnSuccess | undefined;
+  },
+): Promise<void> {
+  const { attempt } = locked;
+  const { receipt, transaction, verdict } = final;
+  const gas = shareOf(receipt.gasUsed, transaction.items, attempt.batchIndex ?? 0);
+  const charge = {
+    gasUsed: attempt.gasUsed + gas,
+    gasCost: attempt.gasCost + gas * receipt.effectiveGasPrice,
+    gasChargedAt: ctx.clock.now(),
   };
+  const charged = { ...locked, attempt: { ...attempt, ...charge } };
+  if (verdict === 'done') {
+    // Not before the scanner has come to the same end: were the block taken away in between, nobody would be left to follow the transaction.
+    if (isCompleted(locked)) await changeAttempt(ctx, unit, charged.attempt, 'succeeded');
+    return;
+  }
+  if (verdict === 'doneElsewhere') {
+    await endDone(ctx, unit, charged, final.own);
+    return;
+  }
+  if (verdict === 'untouched') {
+    const error = {
+      code: RELAY_ERRORS.notSent.code,
+      detail: `Transaction ${receipt.hash} was mined without trying it, as others before it.`,
+    };
+    await sendAgain(ctx, unit, charged, 'returned', error);
+    return;
+  }
+  if (isOnChain(locked)) await endDone(ctx, unit, charged, final.own);
+  else if (attempt.mayStillLand) await sendAgain(ctx, unit, charged, 'returned', verdict);
+  else await fail(ctx, unit, charged, verdict);
 }
 
 /** A reorganisation took the block away: the transaction waits to be mined again. */
 async function returnUnmined(ctx: Context, transaction: RelayTransaction, attempts: readonly RelayAttempt[]): Promise<void> {
   if (!attempts.some((attempt) => attempt.status === 'mined')) return;
-  await eachAttempt(ctx, transaction.id, async (unit, attempt) => {
+  await eachAttempt(ctx, transaction.id, async (unit, { attempt }) => {
     if (attempt.status === 'mined') await changeAttempt(ctx, unit, attempt, 'unmined');
   });
 }
@@ -150,24 +211,30 @@ async function followUnmined(ctx: Context, transaction: RelayTransaction, provid
   const chain = getChain(ctx, transaction.chainId);
   const now = ctx.clock.now();
   const head = await chain.getHead();
-  const isSettled = now >= addMs(transaction.sentAt, ctx.config.relay.unsentAfterMs);
+  const ageMs = now.getTime() - transaction.sentAt.getTime();
+  const { unsentAfterMs, resendAfterMs } = ctx.config.relay;
   const attempts = (await listAttemptsOfTransaction(ctx.db, transaction.id)).filter((attempt) => !hasEnded(attempt));
-  for (const attempt of attempts) {
-    const failure = decideFailure({ attempt, transaction, provider, isSettled, chainTime: head.timestamp });
-    if (failure === undefined) continue;
-    // The last word before giving up: somebody may have paid through a transaction that we know nothing of.
-    if ((await chain.findPayer(attempt.paymentId)) !== undefined) {
-      await followPaidElsewhere(ctx, transaction.id, attempt.id);
-      continue;
-    }
-    await eachAttempt(ctx, transaction.id, async (unit, locked, payment) => {
-      if (locked.id !== attempt.id) return;
-      if (failure === 'unsent') {
-        await changeAttempt(ctx, unit, locked, 'provenUnsent', { transactionId: null });
-        await promiseWork(ctx, unit, [{ queue: 'relay', subjectId: locked.id }]);
-      } else {
-        await fail(ctx, unit, locked, payment, failure);
+  for (const seen of attempts) {
+    const isOverdue = ageMs >= resendAfterMs;
+    const end = decideEnd({
+      attempt: seen,
+      transaction,
+      provider,
+      patienceSpent: ageMs / unsentAfterMs,
+      isOverdue,
+      chainTime: head.timestamp,
+    });
+    if (end === undefined) continue;
+    // The last word before giving up: somebody may have done it through a transaction that we know nothing of.
+    const isDone = await isDoneOnChain(chain, seen);
+    const own = isDone ? await findOwnSuccess(ctx, seen) : undefined;
+    await eachAttempt(ctx, transaction.id, async (unit, locked) => {
+      if (locked.attempt.id !== seen.id) return;
+      if (isDone || isOnChain(locked)) {
+        await endDone(ctx, unit, locked, own);
+        return;
       }
+      await (end.kind === 'failed' ? fail(ctx, unit, locked, end.error) : sendAgain(ctx, unit, locked, end.kind, end.error));
     });
   }
   return lookAgainWhileOpen(ctx, transaction);
@@ -175,61 +242,78 @@ async function followUnmined(ctx: Context, transaction: RelayTransaction, provid
 
 async function lookAgainWhileOpen(ctx: Context, transaction: RelayTransaction): Promise<WorkResult> {
   const isOpen = (await listAttemptsOfTransaction(ctx.db, transaction.id)).some((attempt) => !hasEnded(attempt));
-  return isOpen ? later(decideNextLook(ctx.clock.now(), blockTimeOf(ctx, transaction))) : DONE;
+  return isOpen ? later(decideNextLook(ctx.clock.now(), blockTimeMsOf(ctx, transaction.chainId))) : DONE;
 }
 
+type End = { readonly kind: 'failed' | 'provenUnsent' | 'givenUp'; readonly error: RelayFailure };
+
 /**
- * What is certain about an attempt that is in no block: undefined while nothing is.
- * @param input.isSettled enough time has passed for anything sent to show up in the provider's list
+ * What is certain about an attempt that is in no block: undefined while nothing is. Sending again cannot do it twice, since the contract takes each
+ * payment id and each refund nonce once; it is decided late all the same, for the sake of the gas.
+ * @param input.patienceSpent 1 when enough time has passed for anything sent to show up in the provider's list
+ * @param input.isOverdue it is in no block although the provider, too, had time to do something about that
  */
-function decideFailure(input: {
+function decideEnd(input: {
   readonly attempt: RelayAttempt;
   readonly transaction: RelayTransaction;
   readonly provider: ProviderAnswer;
-  readonly isSettled: boolean;
+  readonly patienceSpent: number;
+  readonly isOverdue: boolean;
   readonly chainTime: Date;
-}): 'unsent' | RelayFailure | undefined {
-  const { attempt, transaction, provider, isSettled, chainTime } = input;
+}): End | undefined {
+  const { attempt, transaction, provider, patienceSpent, isOverdue, chainTime } = input;
+  const notSent = (detail: string): RelayFailure => ({ code: RELAY_ERRORS.notSent.code, detail });
   if (chainTime >= addMs(attempt.deadline, DEADLINE_MARGIN_MS)) {
-    return { code: RELAY_ERRORS.deadline.code, detail: 'The transaction was not mined before the deadline of the signed request.' };
+    const detail = 'The transaction was not mined before the deadline of the signed request.';
+    return { kind: 'failed', error: { code: RELAY_ERRORS.deadline.code, detail } };
   }
   if (typeof provider === 'object' && provider.state === 'ended') {
-    return { code: RELAY_ERRORS.notSent.code, detail: 'The relayer gave up on the transaction.' };
+    return { kind: 'givenUp', error: notSent('The relayer gave up on the transaction.') };
   }
-  if (provider !== 'unknown' || !isSettled) return undefined;
-  // Not in the provider's list although it had time to show up. Sending again cannot pay twice: the contract takes each payment id once.
-  return attempt.status === 'unknown' && transaction.providerTransactionId === null ? 'unsent' : undefined;
+  if (isOverdue) return { kind: 'givenUp', error: notSent('The transaction was not mined for a long time.') };
+  if (typeof provider === 'object') return undefined;
+  if (provider === 'silent' || patienceSpent < 1) return undefined;
+  const lost = notSent('The relayer does not know the transaction.');
+  if (attempt.status === 'unknown' && transaction.providerTransactionId === null) {
+    // Never acknowledged, and by now in no list. With nobody left to ask (`gone`) that is likely and no more: it may still be mined.
+    return { kind: provider === 'gone' ? 'givenUp' : 'provenUnsent', error: lost };
+  }
+  return patienceSpent >= ABANDONED_PATIENCE ? { kind: 'givenUp', error: lost } : undefined;
 }
 
-/** The gateway has the payment, though not through this transaction: the scanner will show it, the attempt is over. */
-async function followPaidElsewhere(ctx: Context, transactionId: string, attemptId: string): Promise<void> {
-  await eachAttempt(ctx, transactionId, async (unit, attempt, payment) => {
-    if (attempt.id !== attemptId || payment.position === null) return;
-    await fail(ctx, unit, attempt, payment, PAID_ELSEWHERE);
-  });
+/** Back to waiting for a relayer. */
+async function sendAgain(
+  ctx: Context,
+  unit: UnitOfWork,
+  locked: LockedAttempt,
+  event: 'provenUnsent' | 'givenUp' | 'returned',
+  error: RelayFailure,
+): Promise<void> {
+  const { attempt } = locked;
+  ctx.log.warn({ attemptId: attempt.id, transactionId: attempt.transactionId, reason: error.detail }, 'will be sent again');
+  const mayStillLand = attempt.mayStillLand || event === 'givenUp';
+  await changeAttempt(ctx, unit, attempt, event, { facts: { transactionId: null, batchIndex: null, mayStillLand } });
+  await noteHash(ctx, unit, locked, null);
+  await promiseWork(ctx, unit, [{ queue: 'relay', subjectId: attempt.id }]);
 }
 
-async function fail(ctx: Context, unit: UnitOfWork, attempt: RelayAttempt, payment: Payment, error: RelayFailure): Promise<void> {
-  await changeAttempt(ctx, unit, attempt, 'failed', { error });
-  await failRelay(ctx, unit, payment, attempt.id, error);
+async function fail(ctx: Context, unit: UnitOfWork, locked: LockedAttempt, error: RelayFailure): Promise<void> {
+  await changeAttempt(ctx, unit, locked.attempt, 'failed', { error });
+  await failSubject(ctx, unit, locked, error);
 }
 
-/** Each live attempt of the transaction in a transaction of its own, with its payment and itself locked, in that order. */
+/** Each live attempt of the transaction in a transaction of its own, locked with what it is for. */
 async function eachAttempt(
   ctx: Context,
   transactionId: string,
-  work: (unit: UnitOfWork, attempt: RelayAttempt, payment: Payment) => Promise<void>,
+  work: (unit: UnitOfWork, locked: LockedAttempt) => Promise<void>,
 ): Promise<void> {
   for (const seen of await listAttemptsOfTransaction(ctx.db, transactionId)) {
+    if (hasEnded(seen)) continue;
     await inUnitOfWork(ctx, async (unit) => {
-      const payment = await lockPaymentForRelay(unit, seen.paymentId);
-      const attempt = await lockAttempt(unit.trx, seen.id);
-      if (payment === undefined || attempt?.transactionId !== transactionId || hasEnded(attempt)) return;
-      await work(unit, attempt, payment);
+      const [locked] = await lockWithSubjects(unit, [seen]);
+      if (locked?.attempt.transactionId !== transactionId || hasEnded(locked.attempt)) return;
+      await work(unit, locked);
     });
   }
-}
-
-function blockTimeOf(ctx: Context, transaction: RelayTransaction): number {
-  return findChainConfig(ctx, transaction.chainId)?.blockTimeMs ?? 2_000;
 }

@@ -8,7 +8,8 @@ import type { RelayFailure } from '../payments/eventData.ts';
 import type { Payment } from '../payments/model.ts';
 import { CHAIN_ERRORS } from '../chain/errors.ts';
 import { RELAY_ERRORS } from './errors.ts';
-import type { ForwardRequest, Permit } from './model.ts';
+import type { ForwardRequest, RelayerAlert, RelayerLoad, RelayerRecord, RelayerStanding, RelayItem, RelayRail } from './model.ts';
+import type { SendOutcome } from './ports.ts';
 
 /**
  * Gas that the customer signs for the inner call: several times what `pay` and `payWithPermit` need, even with a cold, proxied token, and far below
@@ -19,17 +20,12 @@ export const FORWARD_GAS = 300_000n;
 export const MIN_FORWARD_GAS = 150_000n;
 
 /** Decimal strings may say more than the contracts' types hold; nothing can be hashed or encoded then. @throws AppError validation */
-export function assertNumbersFit(request: ForwardRequest, permit: Permit | null): void {
-  const numbers: readonly (readonly [path: string, value: bigint, bits: bigint])[] = [
-    ['/body/forwardRequest/nonce', request.nonce, 256n],
-    ['/body/forwardRequest/deadline', BigInt(request.deadline), 48n],
-    ...(permit === null ? [] : ([['/body/permit/value', permit.value, 256n]] as const)),
-  ];
+export function assertNumbersFit(numbers: readonly (readonly [path: string, value: bigint, bits: bigint])[]): void {
   const fields = numbers.flatMap(([path, value, bits]) => (value < 2n ** bits ? [] : [{ path, message: `must be less than 2^${bits}` }]));
   if (fields.length > 0) throw new AppError(COMMON_ERRORS.validation, { fields });
 }
 
-/** What a signed request must say to be for this payment and nothing else. @throws AppError termsMismatch, deadline */
+/** What a forward request must say to be for this payment and nothing else. @throws AppError termsMismatch, deadline */
 export function assertRequestFits(input: {
   readonly payment: Payment;
   readonly request: ForwardRequest;
@@ -52,34 +48,40 @@ export function assertRequestFits(input: {
       detail: `forwardRequest.deadline must be at least ${earliest}, ${input.minDeadlineSeconds} seconds from now.`,
     });
   }
-  // Before the nonce and the gas of a transaction that would arrive too late are spent on it.
-  if (toUnixSeconds(payment.terms.expiresAt) < earliest) {
-    const detail = `The payment expires at ${payment.terms.expiresAt.toISOString()}, too soon for a relay; it can still be paid directly.`;
-    throw new AppError(RELAY_ERRORS.deadline, { detail });
-  }
+  assertTimeLeft(input);
+}
+
+/** Before a nonce, and the gas of a transaction that would arrive too late, are spent on it. @throws AppError deadline */
+export function assertTimeLeft(input: { readonly payment: Payment; readonly now: Date; readonly minDeadlineSeconds: number }): void {
+  const { expiresAt } = input.payment.terms;
+  if (toUnixSeconds(expiresAt) >= toUnixSeconds(input.now) + input.minDeadlineSeconds) return;
+  const detail = `The payment expires at ${expiresAt.toISOString()}, too soon for a relay; it can still be paid directly.`;
+  throw new AppError(RELAY_ERRORS.deadline, { detail });
 }
 
 /** From this moment on no block can take the signed request: both the forwarder's deadline and the payment's expiry are enforced on-chain. */
-export function relayDeadline(payment: Pick<Payment, 'terms'>, request: Pick<ForwardRequest, 'deadline'>): Date {
+export function relayDeadline(payment: Pick<Payment, 'terms'>, request: { readonly deadline: number }): Date {
   return fromUnixSeconds(Math.min(request.deadline, toUnixSeconds(payment.terms.expiresAt)));
 }
 
-/** The real reason, as the customer's store is told. */
-export function toRefusalError(refusal: PaymentRefusal, payment: Payment): AppError {
-  const amount = formatAmountUnits(payment.terms.amount);
+/** The real reason, as the store is told. The tokens are taken from the payer, or for a refund from the merchant. */
+export function toRefusalError(refusal: PaymentRefusal, item: Pick<RelayItem, 'signed' | 'terms'>): AppError {
+  const isRefund = item.signed.rail === 'refund';
+  const who = isRefund ? 'merchant' : 'payer';
+  const amount = formatAmountUnits(item.signed.rail === 'refund' ? item.signed.refund.amount : item.terms.amount);
   switch (refusal.kind) {
     case 'insufficientBalance':
       return new AppError(RELAY_ERRORS.insufficientBalance, {
-        detail: `The payer holds ${refusal.balance} of the ${amount} that the payment asks for.`,
+        detail: `The ${who} holds ${refusal.balance} of the ${amount} that are needed.`,
       });
     case 'insufficientAllowance':
       return new AppError(RELAY_ERRORS.approvalRefused, {
-        detail: `The gateway may take ${refusal.allowance} of the ${amount} that the payment asks for; have the payer approve it or sign the permit.`,
+        detail: `The gateway may take ${refusal.allowance} of the ${amount} that are needed; have the ${who} approve it or sign the permit.`,
       });
     case 'alreadyProcessed':
       return new AppError(PAYMENT_ERRORS.alreadyProcessed, { detail: 'The chain shows that the payment was made.' });
     case 'expired':
-      return new AppError(PAYMENT_ERRORS.expired, { detail: `The payment expired at ${payment.terms.expiresAt.toISOString()}.` });
+      return new AppError(PAYMENT_ERRORS.expired, { detail: `The payment expired at ${item.terms.expiresAt.toISOString()}.` });
     case 'other':
       return new AppError(CHAIN_ERRORS.wouldRevert, { detail: refusal.reason });
   }
@@ -90,6 +92,165 @@ export const PAID_ELSEWHERE: RelayFailure = {
   code: PAYMENT_ERRORS.alreadyProcessed.code,
   detail: 'The payment was made by another transaction.',
 };
+
+/** A relayer as it is chosen from: what it may do, how it stands, what it does. */
+export interface RelayerCandidate {
+  readonly limits: {
+    readonly id: string;
+    readonly transactionsPerMinute: number;
+    readonly maxInFlight: number;
+    readonly draining: boolean;
+  };
+  /** undefined: never used nor checked yet. */
+  readonly record: Pick<RelayerRecord, 'standing' | 'restingUntil'> | undefined;
+  readonly load: Pick<RelayerLoad, 'sent' | 'oldestSentAt' | 'latestSentAt' | 'inFlight' | 'oldestInFlightAt'>;
+}
+
+/** The window of `transactionsPerMinute`. */
+export const RATE_WINDOW_MS = 60_000;
+const IN_FLIGHT_WAIT_MS = 500;
+/** When no relayer can be used: one may be back, or topped up, at the next check. */
+const NONE_USABLE_WAIT_MS = 3_000;
+
+/**
+ * Which relayer takes the next transaction: the least loaded one of those that may take one now.
+ * @param stuckAfterMs a relayer with a transaction that waits for longer is chosen last
+ * @returns its id, or how long until one may
+ */
+export function chooseRelayer(
+  candidates: readonly RelayerCandidate[],
+  now: Date,
+  stuckAfterMs: number,
+): { readonly relayerId: string } | { readonly waitMs: number } {
+  const usable = candidates.filter(
+    ({ limits, record }) => !limits.draining && record?.standing !== 'paused' && record?.standing !== 'poor',
+  );
+  const turns = usable.map((candidate) => ({ candidate, waitMs: Math.max(restMs(candidate, now), turnMs(candidate, now)) }));
+  const ready = turns.filter(({ waitMs }) => waitMs === 0).map(({ candidate }) => candidate);
+  const [least] = ready.sort(
+    (a, b) => stuckOf(a) - stuckOf(b) || loadOf(a) - loadOf(b) || a.load.sent - b.load.sent || (a.limits.id < b.limits.id ? -1 : 1),
+  );
+  if (least !== undefined) return { relayerId: least.limits.id };
+  return { waitMs: Math.min(NONE_USABLE_WAIT_MS, ...turns.map(({ waitMs }) => waitMs)) };
+
+  /** Behind a transaction that is not mined, the later ones of its account are not either: such a relayer comes last. */
+  function stuckOf({ load }: RelayerCandidate): number {
+    return load.oldestInFlightAt !== null && now.getTime() - load.oldestInFlightAt.getTime() > stuckAfterMs ? 1 : 0;
+  }
+}
+
+function loadOf({ load, limits }: RelayerCandidate): number {
+  return load.inFlight / limits.maxInFlight;
+}
+
+function restMs({ record }: RelayerCandidate, now: Date): number {
+  return Math.max(0, (record?.restingUntil?.getTime() ?? 0) - now.getTime());
+}
+
+/**
+ * The first half of a minute's transactions may go at once; the rest is spread over the time that is left of the window. Otherwise a burst would use
+ * it all up in small transactions, and what comes after would wait for the best part of a minute instead of filling larger ones.
+ */
+function turnMs({ load, limits }: RelayerCandidate, now: Date): number {
+  if (load.inFlight >= limits.maxInFlight) return IN_FLIGHT_WAIT_MS;
+  const left = limits.transactionsPerMinute - load.sent;
+  if (load.sent === 0 || load.oldestSentAt === null || load.latestSentAt === null || left > limits.transactionsPerMinute / 2) return 0;
+  const windowLeftMs = Math.max(1, load.oldestSentAt.getTime() + RATE_WINDOW_MS - now.getTime());
+  if (left <= 0) return windowLeftMs;
+  return Math.max(0, load.latestSentAt.getTime() + windowLeftMs / left - now.getTime());
+}
+
+/** A relayer that refuses says for how long; one that leaves sends in doubt is given this many before it rests. */
+const FAILURES_BEFORE_REST = 3;
+const FIRST_REST_MS = 2_000;
+const LONGEST_REST_MS = 60_000;
+
+/** What a send's outcome means for the relayer's circuit breaker. */
+export function decideCircuit(
+  record: Pick<RelayerRecord, 'failures'>,
+  outcome: SendOutcome,
+  now: Date,
+): Pick<RelayerRecord, 'failures' | 'restingUntil' | 'restingReason'> {
+  switch (outcome.kind) {
+    case 'accepted':
+    case 'rejected':
+      return { failures: 0, restingUntil: null, restingReason: null };
+    case 'refused':
+      return { failures: record.failures + 1, restingUntil: addMs(now, outcome.retryAfterMs), restingReason: outcome.reason };
+    case 'ambiguous': {
+      const failures = record.failures + 1;
+      if (failures < FAILURES_BEFORE_REST) return { failures, restingUntil: null, restingReason: null };
+      const restMs = Math.min(LONGEST_REST_MS, FIRST_REST_MS * 2 ** Math.min(10, failures - FAILURES_BEFORE_REST));
+      return { failures, restingUntil: addMs(now, restMs), restingReason: outcome.reason };
+    }
+  }
+}
+
+/** The first nonce from the chain's on that no live attempt of the payer holds. @param held lowest first */
+export function decideNextNonce(chainNonce: bigint, held: readonly bigint[]): bigint {
+  return held.reduce((next, nonce) => (nonce === next ? next + 1n : next), chainNonce);
+}
+
+/** What one request by itself uses at most on an ordinary token, permit included: contracts/gas.ts prints the table. */
+const RESERVED_GAS: Readonly<Record<RelayRail, bigint>> = { forwarder: 150_000n, authorization: 130_000n, refund: 130_000n };
+
+export function gasToReserve(rail: RelayRail): bigint {
+  return RESERVED_GAS[rail];
+}
+
+const DAY_MS = 24 * 3_600_000;
+
+export function startOfUtcDay(now: Date): Date {
+  return new Date(Math.floor(now.getTime() / DAY_MS) * DAY_MS);
+}
+
+export function untilNextUtcDayMs(now: Date): number {
+  return addMs(startOfUtcDay(now), DAY_MS).getTime() - now.getTime();
+}
+
+/** @param input.balance undefined when the chain did not say */
+export function decideStanding(input: {
+  readonly paused: boolean;
+  readonly balance: bigint | undefined;
+  readonly minBalance: bigint;
+}): RelayerStanding {
+  if (input.paused) return 'paused';
+  // Without anything no gas can be paid, whatever the configuration says.
+  return input.balance !== undefined && (input.balance === 0n || input.balance < input.minBalance) ? 'poor' : 'ready';
+}
+
+export function decideAlerts(input: {
+  readonly standing: RelayerStanding;
+  readonly balance: bigint | null;
+  readonly alertBelow: bigint;
+  readonly oldestInFlightMs: number | null;
+  readonly stuckAfterMs: number;
+}): RelayerAlert[] {
+  const { standing, balance, oldestInFlightMs } = input;
+  const alerts: RelayerAlert[] = [];
+  if (standing === 'poor' || (balance !== null && balance < input.alertBelow)) alerts.push('relayer_balance_low');
+  if (standing === 'paused') alerts.push('relayer_paused');
+  if (standing === 'silent') alerts.push('relayer_silent');
+  if (oldestInFlightMs !== null && oldestInFlightMs > input.stuckAfterMs) alerts.push('relayer_stuck');
+  return alerts;
+}
+
+/** Blocks' clocks run ahead of or behind ours by seconds; a signature counts as dead only this long after its deadline, by the chain's clock. */
+export const DEADLINE_MARGIN_MS = 30_000;
+
+/** After this many transactions that came to nothing, an attempt is given up. */
+export const MAX_SENDS = 8;
+
+/** Requests that came back from a transaction which did nothing go into smaller ones, down to one by itself: one of them may be at fault. */
+export function decideBatchSize(maxBatchSize: number, sends: number): number {
+  return Math.max(1, Math.floor(maxBatchSize / 2 ** sends));
+}
+
+/** An attempt's share of what its transaction used; the shares of all add up to it. */
+export function shareOf(total: bigint, items: number, index: number): bigint {
+  const count = BigInt(items);
+  return (total * BigInt(index + 1)) / count - (total * BigInt(index)) / count;
+}
 
 /** How often an unfinished transaction is looked at: about once a block, within reason. */
 export function decideNextLook(now: Date, blockTimeMs: number): Date {

@@ -11,4 +11,6 @@ export const RELAY_ERRORS = {
   notOffered: { code: 'PAY_028', title: 'Gasless payment is not offered on this chain' },
   notSent: { code: 'PAY_029', title: 'The relayer did not send the transaction' },
   reverted: { code: 'PAY_030', title: 'The transaction was mined without paying' },
+  tooManyInFlight: { code: 'PAY_033', title: 'Too many relayed requests are on their way', retryable: true },
+  gasBudgetSpent: { code: 'PAY_034', title: 'The store’s gas budget for today is spent', retryable: true },
 } as const satisfies Record<string, ErrorKind>;

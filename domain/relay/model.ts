@@ -1,4 +1,6 @@
 import type { Address, Bytes32, Hex } from '../../shared/hex.ts';
+import type { AmountUnits } from '../../shared/money.ts';
+import type { PaymentTerms } from '../payments/model.ts';
 
 /**
  * A relay attempt: one signed request of a customer on its way to the chain.
@@ -14,8 +16,14 @@ import type { Address, Bytes32, Hex } from '../../shared/hex.ts';
 export const RELAY_ATTEMPT_STATUSES = ['queued', 'submitting', 'submitted', 'unknown', 'mined', 'succeeded', 'failed'] as const;
 export type RelayAttemptStatus = (typeof RELAY_ATTEMPT_STATUSES)[number];
 
-/** The gasless rails. `forwarder`: an EIP-2771 request through the forwarder contract. */
-export const RELAY_RAILS = ['forwarder'] as const;
+/**
+ * The ways on which something signed reaches the gateway.
+ *
+ *   forwarder      the payer signed an EIP-2771 request; one nonce after the other
+ *   authorization  the payer signed a PaymentAuthorization; in any order
+ *   refund         the merchant signed a RefundAuthorization; in any order
+ */
+export const RELAY_RAILS = ['forwarder', 'authorization', 'refund'] as const;
 export type RelayRail = (typeof RELAY_RAILS)[number];
 
 /** OpenZeppelin's ERC2771Forwarder request; the nonce is signed but is not part of the calldata. */
@@ -30,7 +38,23 @@ export interface ForwardRequest {
   readonly data: Hex;
 }
 
-/** An EIP-2612 permit for the gateway, as signed by the customer. */
+/** The struct PaymentAuthorization, but for what the payment's terms say. */
+export interface PaymentAuthorization {
+  readonly payer: Address;
+  /** Unix seconds. */
+  readonly deadline: number;
+}
+
+/** The struct RefundAuthorization, but for the payment id. */
+export interface RefundAuthorization {
+  readonly merchant: Address;
+  readonly amount: AmountUnits;
+  readonly nonce: bigint;
+  /** Unix seconds. */
+  readonly deadline: number;
+}
+
+/** An EIP-2612 permit for the gateway, as signed by whoever the tokens are taken from. */
 export interface Permit {
   readonly value: bigint;
   /** Unix seconds. */
@@ -38,24 +62,65 @@ export interface Permit {
   readonly signature: Hex;
 }
 
+/** What somebody signed, on its rail. */
+export type SignedRequest =
+  | { readonly rail: 'forwarder'; readonly request: ForwardRequest }
+  | { readonly rail: 'authorization'; readonly authorization: PaymentAuthorization }
+  | { readonly rail: 'refund'; readonly refund: RefundAuthorization };
+
+/** All that a call to the contracts needs to carry one signed request. */
+export interface RelayItem {
+  readonly signed: SignedRequest;
+  readonly signature: Hex;
+  readonly permit: Permit | null;
+  readonly paymentId: Bytes32;
+  readonly terms: PaymentTerms;
+}
+
 export interface RelayAttempt {
   readonly id: string;
   readonly paymentId: Bytes32;
+  /** On the rail `refund`, else null. */
+  readonly refundId: string | null;
   readonly storeId: string;
   readonly chainId: number;
-  readonly rail: RelayRail;
   readonly status: RelayAttemptStatus;
-  readonly request: ForwardRequest;
+  readonly signed: SignedRequest;
   readonly signature: Hex;
   readonly permit: Permit | null;
   /** No later block can take the request: the earlier of its own deadline and the payment's expiry. */
   readonly deadline: Date;
   /** The transaction that carries it, once a worker has taken it on. */
   readonly transactionId: string | null;
+  /** Its place in that transaction, from 0. */
+  readonly batchIndex: number | null;
+  /** How many transactions it was handed over in. */
+  readonly sends: number;
+  /** A transaction that carries it was given up, and may be mined all the same: until its deadline nobody may call it failed. */
+  readonly mayStillLand: boolean;
+  /** Wei, of the store's gas budget, while the attempt is live. */
+  readonly reservedCost: bigint;
+  /** Its share of what its transactions used, once they are final. */
+  readonly gasUsed: bigint;
+  /** Wei. */
+  readonly gasCost: bigint;
+  readonly gasChargedAt: Date | null;
   readonly errorCode: string | null;
   readonly errorDetail: string | null;
   readonly createdAt: Date;
   readonly updatedAt: Date;
+}
+
+/** Whose signature, tokens and (on the forwarder rail) nonce an attempt uses. */
+export function signerOf(signed: SignedRequest): Address {
+  switch (signed.rail) {
+    case 'forwarder':
+      return signed.request.from;
+    case 'authorization':
+      return signed.authorization.payer;
+    case 'refund':
+      return signed.refund.merchant;
+  }
 }
 
 /** What we hand to a relayer: saved before it is sent, found again by `to` + `data` when the answer was lost. */
@@ -67,6 +132,8 @@ export interface RelayTransaction {
   readonly data: Hex;
   readonly gasLimit: bigint;
   readonly validUntil: Date;
+  /** How many attempts it carried when it was handed over. */
+  readonly items: number;
   /** The provider's own id; null until it is known that the provider has it. */
   readonly providerTransactionId: string | null;
   /** The latest hash; a gas bump replaces it. */
@@ -80,3 +147,54 @@ export interface RelayTransaction {
   readonly gasUsed: bigint | null;
   readonly effectiveGasPrice: bigint | null;
 }
+
+/**
+ * What is known of a relayer from its own word and its account on the chain.
+ *
+ *   unknown  not asked yet
+ *   ready
+ *   paused   its operator paused it
+ *   poor     its account holds too little for gas
+ *   silent   it does not answer
+ */
+export const RELAYER_STANDINGS = ['unknown', 'ready', 'paused', 'poor', 'silent'] as const;
+export type RelayerStanding = (typeof RELAYER_STANDINGS)[number];
+
+/** What the workers share about a relayer. */
+export interface RelayerRecord {
+  readonly id: string;
+  readonly standing: RelayerStanding;
+  /** Sends in a row that it did not take, or left in doubt. */
+  readonly failures: number;
+  /** The circuit breaker: it is sent nothing before this, then one transaction to see, and when it takes that, everything again. null: all is well. */
+  readonly restingUntil: Date | null;
+  readonly restingReason: string | null;
+  readonly address: Address | null;
+  /** Wei. */
+  readonly balance: bigint | null;
+  readonly checkedAt: Date | null;
+}
+
+/** What a relayer has to do. */
+export interface RelayerLoad {
+  readonly relayerId: string;
+  /** Transactions handed over since `windowStart`. */
+  readonly sent: number;
+  readonly oldestSentAt: Date | null;
+  readonly latestSentAt: Date | null;
+  /** Of those ever handed over, the ones that are not in a block yet, as far as we know. */
+  readonly inFlight: number;
+  /** When the oldest of these was handed over. */
+  readonly oldestInFlightAt: Date | null;
+}
+
+/**
+ * What an operator has to look after; docs/operations.md says how.
+ *
+ *   relayer_balance_low  the account will soon hold, or holds, too little for gas
+ *   relayer_paused       the provider's operator paused it
+ *   relayer_silent       it does not answer
+ *   relayer_stuck        what it took is in no block for too long
+ */
+export const RELAYER_ALERTS = ['relayer_balance_low', 'relayer_paused', 'relayer_silent', 'relayer_stuck'] as const;
+export type RelayerAlert = (typeof RELAYER_ALERTS)[number];

@@ -36,4 +36,9 @@ export interface RelayerPort {
   findSent(input: { to: Address; data: Hex; since: Date }): Promise<ProviderTransaction | undefined>;
   findTransaction(providerTransactionId: string): Promise<ProviderTransaction | undefined>;
   getStatus(): Promise<RelayerStatus>;
+  /**
+   * Keeps what was sent moving: broadcasts again, raises fees, fills gaps. Only for providers that have nobody else to do it. Called every few seconds
+   * by maintenance, perhaps by several processes at once.
+   */
+  tend?(): Promise<void>;
 }

@@ -1,15 +1,15 @@
 import type { Context } from '../../platform/context.ts';
 import type { UnitOfWork } from '../../platform/unitOfWork.ts';
-import type { Payment } from '../payments/model.ts';
-import { lockPaymentForRelay, noteRelayHash } from '../payments/service.ts';
+import { listAttemptsOfTransaction } from './attemptStore.ts';
 import { changeAttempt } from './changeAttempt.ts';
-import type { RelayAttempt, RelayTransaction } from './model.ts';
+import type { RelayTransaction } from './model.ts';
 import type { ProviderTransaction } from './ports.ts';
-import { listAttemptsOfTransaction, lockAttempt, lockTransaction, updateTransaction } from './store.ts';
+import { lockWithSubjects, noteHash } from './subject.ts';
+import { lockTransaction, updateTransaction } from './transactionStore.ts';
 
 /**
  * The provider has the transaction, under this id and (perhaps only now, perhaps a new one) this hash. Attempts that waited for this certainty
- * become `submitted`; the payments show the hash.
+ * become `submitted`; what they are for shows the hash.
  */
 export async function recordProviderTransaction(
   ctx: Context,
@@ -17,13 +17,8 @@ export async function recordProviderTransaction(
   transactionId: string,
   provider: Pick<ProviderTransaction, 'providerTransactionId' | 'hash'>,
 ): Promise<RelayTransaction> {
-  // Locked in the order that everybody keeps: payments and attempts before their transaction.
-  const attempts: { readonly payment: Payment; readonly attempt: RelayAttempt }[] = [];
-  for (const seen of await listAttemptsOfTransaction(unit.trx, transactionId)) {
-    const payment = await lockPaymentForRelay(unit, seen.paymentId);
-    const attempt = await lockAttempt(unit.trx, seen.id);
-    if (payment !== undefined && attempt?.transactionId === transactionId) attempts.push({ payment, attempt });
-  }
+  // Attempts and what they are for before their transaction: the order that everybody keeps.
+  const carried = await lockWithSubjects(unit, await listAttemptsOfTransaction(unit.trx, transactionId));
   const transaction = await lockTransaction(unit.trx, transactionId);
   if (transaction === undefined) throw new Error(`relay transaction ${transactionId} is gone`);
   const isNewHash = provider.hash !== null && !transaction.hashes.includes(provider.hash);
@@ -34,9 +29,11 @@ export async function recordProviderTransaction(
     hashes: isNewHash && provider.hash !== null ? [...transaction.hashes, provider.hash] : transaction.hashes,
   };
   await updateTransaction(unit.trx, updated);
-  for (const { payment, attempt } of attempts) {
+  for (const locked of carried) {
+    const { attempt } = locked;
+    if (attempt.transactionId !== transactionId) continue;
     if (attempt.status === 'submitting' || attempt.status === 'unknown') await changeAttempt(ctx, unit, attempt, 'accepted');
-    if (updated.hash !== null) await noteRelayHash(ctx, unit, payment, attempt.id, updated.hash);
+    if (updated.hash !== null) await noteHash(ctx, unit, locked, updated.hash);
   }
   return updated;
 }

@@ -3,173 +3,192 @@ import { inUnitOfWork } from '../../platform/unitOfWork.ts';
 import { addMs } from '../../shared/clock.ts';
 import { AppError } from '../../shared/errors.ts';
 import { CHAIN_ERRORS } from '../chain/errors.ts';
-import type { RelayCall } from '../chain/ports.ts';
-import { getChain } from '../chain/service.ts';
+import { blockTimeMsOf, findChainConfig, getChain } from '../chain/service.ts';
 import { DONE, later, type WorkResult } from '../outbox/model.ts';
 import { promiseWork } from '../outbox/service.ts';
 import type { RelayFailure } from '../payments/eventData.ts';
-import { failRelay, getPayment, lockPaymentForRelay } from '../payments/service.ts';
+import { countWaitingAttempts, findAttempt, listAttemptsOfTransaction } from './attemptStore.ts';
 import { changeAttempt } from './changeAttempt.ts';
-import { decideNextLook, PAID_ELSEWHERE } from './decide.ts';
+import { chooseBatch, type Batch, type Candidate } from './chooseBatch.ts';
+import { DEADLINE_MARGIN_MS, decideNextLook, MAX_SENDS, PAID_ELSEWHERE, RATE_WINDOW_MS } from './decide.ts';
+import { endDone, findOwnSuccess } from './endDone.ts';
 import { RELAY_ERRORS } from './errors.ts';
+import { createLanes } from './lanes.ts';
 import type { RelayAttempt, RelayTransaction } from './model.ts';
-import type { RelayerPort, SendOutcome } from './ports.ts';
-import { recordProviderTransaction } from './recordProviderTransaction.ts';
-import { blockTimeMsOf } from './service.ts';
-import { deleteTransaction, findAttempt, insertTransaction, lockAttempt, lockRelayer, readRelayerLoad } from './store.ts';
+import { findFreeRelayer, lockFreeRelayer, noteSend } from './relayers.ts';
+import { saveOutcome } from './saveOutcome.ts';
+import { failSubject, isDoneOnChain, isOnChain, isWaitingFor, lockWithSubjects } from './subject.ts';
+import { insertTransaction } from './transactionStore.ts';
 
-/** Without a chain or relayer there is nothing to do but wait; the attempt's deadline ends it. */
+/** While the chain does not answer; the attempt's deadline ends the waiting. */
 const UNAVAILABLE_RETRY_MS = 3_000;
-const RATE_WINDOW_MS = 60_000;
-const IN_FLIGHT_HOLD_MS = 500;
+/** However many wait, each looks again at least this often. */
+const MAX_SPREAD_MS = 10_000;
+
+/** One choice of a batch at a time for each chain and rail in this process: a second one would choose the same attempts. */
+const lanes = createLanes();
 
 /**
- * Work of the relay queue: hands one attempt to its relayer.
+ * Work of the relay queue: hands one attempt, and others that wait beside it, to a relayer in one transaction.
  *
- *   build the call → save the intent to send (attempt `submitting`) → send → save what came of it
+ *   choose the batch, simulated → save the intent to send (attempts `submitting`) → send → save what came of it
  *
- * A crash between the two saves leaves the attempt `submitting`. Whoever finds it so must not send again: it becomes `unknown`, and the confirm
+ * A crash between the two saves leaves the attempts `submitting`. Whoever finds one so must not send again: they become `unknown`, and the confirm
  * queue finds out from the chain and the provider's list.
  */
 export async function sendAttempt(ctx: Context, attemptId: string): Promise<WorkResult> {
-  const attempt = await findAttempt(ctx.db, attemptId);
-  if (attempt?.status === 'submitting') return resolveInterruptedSend(ctx, attempt);
-  if (attempt?.status !== 'queued') return DONE;
-
-  const relayer = ctx.relayers.get(attempt.chainId);
-  if (ctx.clock.now() >= addMs(attempt.deadline, -1_000)) {
-    return endUnsent(ctx, attempt, { code: RELAY_ERRORS.deadline.code, detail: 'No relayer could send it before its deadline.' });
-  }
-  if (relayer === undefined) return later(addMs(ctx.clock.now(), UNAVAILABLE_RETRY_MS));
-
-  const call = await buildCall(ctx, attempt);
-  if (call === 'unavailable') return later(addMs(ctx.clock.now(), UNAVAILABLE_RETRY_MS));
-  if ('code' in call) return endUnsent(ctx, attempt, call);
-
-  const taken = await takeAttempt(ctx, attempt, relayer, call);
-  if (taken === undefined) return DONE;
-  if ('holdMs' in taken) {
-    // Holding the queue is for when all of its jobs wait for the same relayer; with several, the others go on.
-    if (ctx.relayers.size === 1) return { kind: 'hold', forMs: taken.holdMs };
-    return later(addMs(ctx.clock.now(), taken.holdMs * (1 + ctx.random())));
-  }
-
-  const outcome = await relayer.send(taken);
-  ctx.log.info(
-    { attemptId, transactionId: taken.id, relayerId: relayer.id, outcome: outcome.kind, reason: reasonOf(outcome) },
-    'handed to the relayer',
-  );
-  return saveOutcome(ctx, attemptId, taken, outcome);
-}
-
-function reasonOf(outcome: SendOutcome): string | undefined {
-  return outcome.kind === 'accepted' ? undefined : outcome.reason;
-}
-
-async function buildCall(ctx: Context, attempt: RelayAttempt): Promise<RelayCall | RelayFailure | 'unavailable'> {
-  const chain = getChain(ctx, attempt.chainId);
-  const { request, signature, permit } = attempt;
-  const payment = await getPayment(ctx, attempt);
+  const seen = await findAttempt(ctx.db, attemptId);
+  if (seen?.status === 'submitting') return resolveInterruptedSend(ctx, seen);
+  if (seen?.status !== 'queued') return DONE;
   try {
-    return await chain.buildRelayCall({ request, signature, permit, token: payment.terms.token });
+    const taken = await lanes.run(`${seen.chainId}:${seen.signed.rail}`, () => takeBatch(ctx, seen));
+    return 'kind' in taken ? taken : await send(ctx, taken, attemptId);
   } catch (error) {
-    if (!(error instanceof AppError)) throw error;
-    if (error.code === CHAIN_ERRORS.unavailable.code) return 'unavailable';
-    return { code: error.code, detail: error.detail ?? error.kind.title };
+    if (!(error instanceof AppError && error.code === CHAIN_ERRORS.unavailable.code)) throw error;
+    ctx.log.warn({ err: error, attemptId }, 'the chain does not answer');
+    return later(addMs(ctx.clock.now(), UNAVAILABLE_RETRY_MS));
   }
+}
+
+/** @returns the saved transaction, or what becomes of the work when there is none to send */
+async function takeBatch(ctx: Context, seen: RelayAttempt): Promise<RelayTransaction | WorkResult> {
+  // While this waited for its lane, another batch may have taken it along.
+  const own = await findAttempt(ctx.db, seen.id);
+  if (own?.status === 'submitting') return resolveInterruptedSend(ctx, own);
+  if (own?.status !== 'queued') return DONE;
+  if (ctx.clock.now() >= addMs(own.deadline, -1_000)) {
+    return endUnsent(ctx, own, { code: RELAY_ERRORS.deadline.code, detail: 'No relayer could send it before its deadline.' });
+  }
+  if (own.sends >= MAX_SENDS) {
+    return endUnsent(ctx, own, { code: RELAY_ERRORS.notSent.code, detail: `${own.sends} transactions came to nothing.` });
+  }
+  // Before the chain is asked: under load most looks end here.
+  const free = await findFreeRelayer(ctx, own.chainId);
+  if ('waitMs' in free) return waitForRelayer(ctx, own, free.waitMs);
+
+  const batch = await chooseBatch(ctx, own);
+  let ownResult: WorkResult | undefined;
+  for (const { attempt, error } of batch.fail) {
+    const result = await endUnsent(ctx, attempt, error);
+    if (attempt.id === own.id) ownResult = result;
+  }
+  if (batch.send.length > 0) {
+    const saved = await saveIntent(ctx, own.chainId, batch);
+    if ('id' in saved) {
+      if (!batch.send.some(({ attempt }) => attempt.id === own.id) && ownResult === undefined) await promiseAnotherLook(ctx, own);
+      return saved;
+    }
+    if (saved.waitMs > 0) return waitForRelayer(ctx, own, saved.waitMs);
+  }
+  // Not in the batch: it waits for a request that goes before it, or for the outcome of one that it would collide with.
+  return ownResult ?? later(decideNextLook(ctx.clock.now(), blockTimeMsOf(ctx, own.chainId)));
+}
+
+/** So that what waits looks again about when its turn comes, and not all at once. */
+async function waitForRelayer(ctx: Context, own: RelayAttempt, waitMs: number): Promise<WorkResult> {
+  const batchSize = findChainConfig(ctx, own.chainId)?.relayLimits.maxBatchSize ?? 1;
+  const turnsAhead = (await countWaitingAttempts(ctx.db, own)) / batchSize;
+  const spreadMs = Math.min(MAX_SPREAD_MS, turnsAhead * Math.max(waitMs, RATE_WINDOW_MS / 60));
+  return later(addMs(ctx.clock.now(), waitMs + ctx.random() * spreadMs));
+}
+
+/** Its job ends with the transaction that it led, in which it is not. */
+async function promiseAnotherLook(ctx: Context, own: RelayAttempt): Promise<void> {
+  const runAt = decideNextLook(ctx.clock.now(), blockTimeMsOf(ctx, own.chainId));
+  await inUnitOfWork(ctx, (unit) => promiseWork(ctx, unit, [{ queue: 'relay', subjectId: own.id, runAt }]));
 }
 
 /**
- * Saves the intent to send, within the relayer's limits.
- * @returns the saved transaction; `holdMs` when a limit is reached; undefined when there is nothing to send any more
+ * Saves the intent to send, within the limits of the relayer that is free now.
+ * @returns the saved transaction; `waitMs` when none is free any more, 0 when there is nothing left to send
  */
-async function takeAttempt(
-  ctx: Context,
-  seen: RelayAttempt,
-  relayer: RelayerPort,
-  call: RelayCall,
-): Promise<RelayTransaction | { readonly holdMs: number } | undefined> {
-  const limits = ctx.config.chains.find((chain) => chain.chainId === seen.chainId)?.relayer;
-  if (limits === undefined) throw new Error(`chain ${seen.chainId} has no relayer in the configuration`);
+async function saveIntent(ctx: Context, chainId: number, batch: Batch): Promise<RelayTransaction | { readonly waitMs: number }> {
+  const chain = getChain(ctx, chainId);
   return inUnitOfWork(ctx, async (unit) => {
-    // Locked in this order everywhere: payment, attempt, relayer.
-    const payment = await lockPaymentForRelay(unit, seen.paymentId);
-    const attempt = await lockAttempt(unit.trx, seen.id);
-    if (payment === undefined || attempt?.status !== 'queued') return undefined;
-    if (payment.position !== null || payment.relayAttemptId !== attempt.id) {
-      // Paid by other means while this waited: sending would only burn gas.
-      await changeAttempt(ctx, unit, attempt, 'failed', { error: PAID_ELSEWHERE });
-      await failRelay(ctx, unit, payment, attempt.id, PAID_ELSEWHERE);
-      return undefined;
+    const locked = await lockWithSubjects(
+      unit,
+      batch.send.map(({ attempt }) => attempt),
+    );
+    const takeable: Candidate[] = [];
+    for (const candidate of batch.send) {
+      const current = locked.find(({ attempt }) => attempt.id === candidate.attempt.id);
+      if (current?.attempt.status !== 'queued') continue;
+      // Done by other means while this waited: sending would only burn gas. Its own job ends it.
+      if (isOnChain(current)) continue;
+      if (!isWaitingFor(current)) {
+        const error = { code: RELAY_ERRORS.notSent.code, detail: 'Nothing waits for this request any more.' };
+        await changeAttempt(ctx, unit, current.attempt, 'failed', { error });
+        continue;
+      }
+      takeable.push({ ...candidate, attempt: current.attempt });
     }
-    const now = ctx.clock.now();
-    await lockRelayer(unit.trx, relayer.id);
-    const load = await readRelayerLoad(unit.trx, relayer.id, addMs(now, -RATE_WINDOW_MS));
-    if (load.sent >= limits.transactionsPerMinute) {
-      return { holdMs: Math.max(50, (load.oldestSentAt ?? now).getTime() + RATE_WINDOW_MS - now.getTime()) };
-    }
-    if (load.inFlight >= limits.maxInFlight) return { holdMs: Math.min(IN_FLIGHT_HOLD_MS, blockTimeMsOf(ctx, seen.chainId)) };
+    const sendable = withoutOrphans(batch.send, takeable);
+    if (sendable.length === 0) return { waitMs: 0 };
+    const free = await lockFreeRelayer(ctx, unit, chainId);
+    if ('waitMs' in free) return free;
+
+    const call = chain.encodeRelay(sendable.map(({ item }) => item));
     const transaction: RelayTransaction = {
       id: ctx.newId('rtx'),
-      chainId: attempt.chainId,
-      relayerId: relayer.id,
+      chainId,
+      relayerId: free.relayerId,
       to: call.to,
       data: call.data,
-      gasLimit: call.gasLimit,
-      validUntil: attempt.deadline,
+      gasLimit: batch.gasLimit,
+      validUntil: earliest(sendable.map(({ attempt }) => attempt.deadline)),
+      items: sendable.length,
       providerTransactionId: null,
       hash: null,
       hashes: [],
-      sentAt: now,
+      sentAt: ctx.clock.now(),
       blockNumber: null,
       blockHash: null,
       gasUsed: null,
       effectiveGasPrice: null,
     };
     await insertTransaction(unit.trx, transaction);
-    await changeAttempt(ctx, unit, attempt, 'take', { transactionId: transaction.id });
+    for (const [batchIndex, { attempt }] of sendable.entries()) {
+      const facts = { transactionId: transaction.id, batchIndex, sends: attempt.sends + 1 };
+      await changeAttempt(ctx, unit, attempt, 'take', { facts });
+    }
     return transaction;
   });
 }
 
-async function saveOutcome(ctx: Context, attemptId: string, transaction: RelayTransaction, outcome: SendOutcome): Promise<WorkResult> {
-  return inUnitOfWork(ctx, async (unit) => {
-    const seen = await findAttempt(unit.trx, attemptId);
-    const payment = seen && (await lockPaymentForRelay(unit, seen.paymentId));
-    const attempt = await lockAttempt(unit.trx, attemptId);
-    if (payment === undefined || attempt === undefined) throw new Error(`relay attempt ${attemptId} is gone`);
-    // A slow answer: another worker has meanwhile treated the send as interrupted and is finding out. What we know helps it.
-    const isOurs = attempt.status === 'submitting' && attempt.transactionId === transaction.id;
-    const now = ctx.clock.now();
-    switch (outcome.kind) {
-      case 'accepted': {
-        await recordProviderTransaction(ctx, unit, transaction.id, outcome.transaction);
-        if (isOurs)
-          await promiseWork(ctx, unit, [
-            { queue: 'confirm', subjectId: transaction.id, runAt: decideNextLook(now, blockTimeMsOf(ctx, attempt.chainId)) },
-          ]);
-        return DONE;
-      }
-      case 'ambiguous':
-        if (isOurs) {
-          await changeAttempt(ctx, unit, attempt, 'ambiguous');
-          await promiseWork(ctx, unit, [{ queue: 'confirm', subjectId: transaction.id }]);
-        }
-        return DONE;
-      case 'refused':
-        if (!isOurs) return DONE;
-        await changeAttempt(ctx, unit, attempt, 'refused', { transactionId: null });
-        await deleteTransaction(unit.trx, transaction.id);
-        return later(addMs(now, outcome.retryAfterMs));
-      case 'rejected': {
-        if (!isOurs) return DONE;
-        const error = { code: RELAY_ERRORS.notSent.code, detail: `The relayer refused the transaction: ${outcome.reason}` };
-        await changeAttempt(ctx, unit, attempt, 'failed', { error });
-        await failRelay(ctx, unit, payment, attempt.id, error);
-        return DONE;
-      }
-    }
+/** A forwarder request whose predecessor dropped out of the batch must not go without it. */
+function withoutOrphans(chosen: readonly Candidate[], takeable: readonly Candidate[]): Candidate[] {
+  const blocked = new Set<string>();
+  const taken = new Set(takeable.map(({ attempt }) => attempt.id));
+  return chosen.flatMap(({ attempt }) => {
+    const { signed } = attempt;
+    const payer = signed.rail === 'forwarder' ? signed.request.from : undefined;
+    const candidate = takeable.find((other) => other.attempt.id === attempt.id);
+    if (payer !== undefined && !taken.has(attempt.id)) blocked.add(payer);
+    return candidate === undefined || (payer !== undefined && blocked.has(payer)) ? [] : [candidate];
   });
+}
+
+function earliest(dates: readonly Date[]): Date {
+  return new Date(Math.min(...dates.map((date) => date.getTime())));
+}
+
+async function send(ctx: Context, transaction: RelayTransaction, leaderId: string): Promise<WorkResult> {
+  const relayer = ctx.relayers.get(transaction.relayerId);
+  if (relayer === undefined) throw new Error(`relayer ${transaction.relayerId} is configured and not there`);
+  const outcome = await relayer.send(transaction);
+  ctx.log.info(
+    {
+      transactionId: transaction.id,
+      relayerId: relayer.id,
+      items: transaction.items,
+      outcome: outcome.kind,
+      reason: outcome.kind === 'accepted' ? undefined : outcome.reason,
+    },
+    'handed to the relayer',
+  );
+  const result = await saveOutcome(ctx, transaction, outcome, leaderId);
+  await noteSend(ctx, relayer.id, outcome);
+  return result;
 }
 
 /** Another worker saved the intent to send, and we do not know whether it came to sending. */
@@ -177,39 +196,39 @@ async function resolveInterruptedSend(ctx: Context, seen: RelayAttempt): Promise
   // While that worker may still be waiting for the provider's answer, its own bookkeeping is the better one.
   const mayStillBeSending = addMs(seen.updatedAt, 2 * ctx.config.relay.timeoutMs);
   if (ctx.clock.now() < mayStillBeSending) return later(mayStillBeSending);
+  const { transactionId } = seen;
+  if (transactionId === null) throw new Error(`relay attempt ${seen.id} is being sent in no transaction`);
   await inUnitOfWork(ctx, async (unit) => {
-    const attempt = await lockAttempt(unit.trx, seen.id);
-    if (attempt?.status !== 'submitting' || attempt.transactionId === null) return;
-    await changeAttempt(ctx, unit, attempt, 'ambiguous');
-    await promiseWork(ctx, unit, [{ queue: 'confirm', subjectId: attempt.transactionId }]);
+    const carried = await lockWithSubjects(unit, await listAttemptsOfTransaction(unit.trx, transactionId));
+    const inDoubt = carried.filter(({ attempt }) => attempt.status === 'submitting' && attempt.transactionId === transactionId);
+    for (const { attempt } of inDoubt) await changeAttempt(ctx, unit, attempt, 'ambiguous');
+    if (inDoubt.length > 0) await promiseWork(ctx, unit, [{ queue: 'confirm', subjectId: transactionId }]);
   });
   return DONE;
 }
 
 /**
- * Ends an attempt that cannot be sent. When the chain shows that the payment was made by other means, that is why, and the scanner tells it first:
- * the store must not hear of a failure in between.
+ * Ends an attempt that cannot be sent. When the chain shows that it was done by other means, that is why, and the scanner tells it first: the store
+ * must not hear of a failure in between. And nothing fails while a transaction that was given up may still do it.
  */
 async function endUnsent(ctx: Context, attempt: RelayAttempt, error: RelayFailure): Promise<WorkResult> {
-  const now = ctx.clock.now();
-  try {
-    const payer = await getChain(ctx, attempt.chainId).findPayer(attempt.paymentId);
-    if (payer === undefined) return await failAttempt(ctx, attempt, error);
-  } catch (failure) {
-    if (!(failure instanceof AppError && failure.code === CHAIN_ERRORS.unavailable.code)) throw failure;
-    return later(addMs(now, UNAVAILABLE_RETRY_MS));
+  const chain = getChain(ctx, attempt.chainId);
+  const isDone = await isDoneOnChain(chain, attempt);
+  if (!isDone && attempt.mayStillLand && (await chain.getHead()).timestamp < addMs(attempt.deadline, DEADLINE_MARGIN_MS)) {
+    return later(decideNextLook(ctx.clock.now(), blockTimeMsOf(ctx, attempt.chainId)));
   }
-  const { position } = await getPayment(ctx, attempt);
-  return position === null ? later(decideNextLook(now, blockTimeMsOf(ctx, attempt.chainId))) : failAttempt(ctx, attempt, PAID_ELSEWHERE);
-}
-
-async function failAttempt(ctx: Context, seen: RelayAttempt, error: RelayFailure): Promise<WorkResult> {
-  await inUnitOfWork(ctx, async (unit) => {
-    const payment = await lockPaymentForRelay(unit, seen.paymentId);
-    const attempt = await lockAttempt(unit.trx, seen.id);
-    if (payment === undefined || attempt?.status !== 'queued') return;
-    await changeAttempt(ctx, unit, attempt, 'failed', { error });
-    await failRelay(ctx, unit, payment, attempt.id, error);
+  // Not as far as this answer knows: nodes differ by a block, and "already paid" is no reason to call it unpaid.
+  if (!isDone && error.code === PAID_ELSEWHERE.code) return later(decideNextLook(ctx.clock.now(), blockTimeMsOf(ctx, attempt.chainId)));
+  const own = await findOwnSuccess(ctx, attempt);
+  return inUnitOfWork(ctx, async (unit) => {
+    const [locked] = await lockWithSubjects(unit, [attempt]);
+    if (locked?.attempt.status !== 'queued') return DONE;
+    if (isDone || isOnChain(locked)) {
+      const hasEnded = await endDone(ctx, unit, locked, own);
+      return hasEnded ? DONE : later(decideNextLook(ctx.clock.now(), blockTimeMsOf(ctx, attempt.chainId)));
+    }
+    await changeAttempt(ctx, unit, locked.attempt, 'failed', { error });
+    await failSubject(ctx, unit, locked, error);
+    return DONE;
   });
-  return DONE;
 }

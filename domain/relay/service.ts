@@ -8,49 +8,121 @@ import { findChainConfig, getChain } from '../chain/service.ts';
 import { promiseWork } from '../outbox/service.ts';
 import type { Payment } from '../payments/model.ts';
 import { acceptRelay, assertRelayable, getPayment } from '../payments/service.ts';
-import { assertNumbersFit, assertRequestFits, FORWARD_GAS, relayDeadline, toRefusalError } from './decide.ts';
+import { acceptAttempt } from './acceptAttempt.ts';
+import { listAttemptsOfPayment, listForgottenAttempts, listLiveNonces, type ShownAttempt } from './attemptStore.ts';
+import {
+  assertNumbersFit,
+  assertRequestFits,
+  assertTimeLeft,
+  decideNextNonce,
+  FORWARD_GAS,
+  relayDeadline,
+  toRefusalError,
+} from './decide.ts';
 import { RELAY_ERRORS } from './errors.ts';
-import type { ForwardRequest, Permit, RelayAttempt } from './model.ts';
-import type { RelayerPort } from './ports.ts';
-import { insertAttempt, listAttemptsOfPayment, listForgottenAttempts } from './store.ts';
+import { findRefusalOf } from './findRefusalOf.ts';
+import { signerOf, type ForwardRequest, type PaymentAuthorization, type Permit, type SignedRequest } from './model.ts';
+
+/** What to sign as well, when the gateway's allowance is short and the token has an EIP-2612 permit. */
+export interface PermitRequest {
+  readonly value: bigint;
+  readonly deadline: number;
+  readonly typedData: TypedData;
+}
 
 export interface GaslessRequest {
   readonly nonce: bigint;
   readonly forwardRequest: ForwardRequest;
   readonly typedData: TypedData;
-  /** What to sign as well, when the gateway's allowance is short and the token has an EIP-2612 permit. */
-  readonly permit: { readonly value: bigint; readonly deadline: number; readonly typedData: TypedData } | null;
+  readonly permit: PermitRequest | null;
 }
 
-/** @throws AppError notFound, alreadyProcessed, expired, stateConflict, notOffered, chain unavailable */
-export async function getGaslessRequest(
-  ctx: Context,
-  input: { readonly storeId: string; readonly paymentId: Bytes32; readonly userAddress: Address },
-): Promise<GaslessRequest> {
-  const payment = await getPayment(ctx, input);
-  assertRelayable(payment, ctx.clock.now());
-  getRelayer(ctx, payment.chainId);
-  const chain = getChain(ctx, payment.chainId);
-  const { token, amount } = payment.terms;
-  const [nonce, allowance] = await Promise.all([chain.getForwarderNonce(input.userAddress), chain.getAllowance(token, input.userAddress)]);
-  const deadline = toUnixSeconds(payment.terms.expiresAt);
+interface PaymentOfPayer {
+  readonly storeId: string;
+  readonly paymentId: Bytes32;
+  readonly payer: Address;
+}
+
+/**
+ * The next request of this payer on the forwarder rail. Its nonce comes after those that are on their way already.
+ * @throws AppError notFound, alreadyProcessed, expired, stateConflict, notOffered, chain unavailable
+ */
+export async function getGaslessRequest(ctx: Context, input: PaymentOfPayer): Promise<GaslessRequest> {
+  const { payment, chain } = await getRelayablePayment(ctx, input);
+  const [chainNonce, permit] = await Promise.all([
+    chain.getForwarderNonce(input.payer),
+    findPermitRequest(chain, transferOf(payment, input.payer)),
+  ]);
+  const nonce = decideNextNonce(chainNonce, await listLiveNonces(ctx.db, payment.chainId, input.payer));
   const forwardRequest: ForwardRequest = {
-    from: input.userAddress,
+    from: input.payer,
     to: payment.gateway,
     value: 0n,
     gas: FORWARD_GAS,
     nonce,
-    deadline,
+    deadline: toUnixSeconds(payment.terms.expiresAt),
     data: chain.encodePay(payment.terms),
   };
-  const permitTypedData =
-    allowance < amount ? await chain.buildPermitTypedData({ token, owner: input.userAddress, value: amount, deadline }) : undefined;
+  return { nonce, forwardRequest, typedData: chain.buildForwardRequestTypedData(forwardRequest), permit };
+}
+
+export interface AuthorizationRequest {
+  readonly authorization: PaymentAuthorization;
+  readonly typedData: TypedData;
+  readonly permit: PermitRequest | null;
+}
+
+/**
+ * What this payer signs on the authorization rail. The payment id is its nonce: any number of payments may be authorised side by side.
+ * @throws AppError notFound, alreadyProcessed, expired, stateConflict, notOffered, chain unavailable
+ */
+export async function getAuthorizationRequest(ctx: Context, input: PaymentOfPayer): Promise<AuthorizationRequest> {
+  const { payment, chain } = await getRelayablePayment(ctx, input);
+  const authorization = authorizationOf(payment, input.payer);
+  const permit = await findPermitRequest(chain, transferOf(payment, input.payer));
   return {
-    nonce,
-    forwardRequest,
-    typedData: chain.buildForwardRequestTypedData(forwardRequest),
-    permit: permitTypedData === undefined ? null : { value: amount, deadline, typedData: permitTypedData },
+    authorization,
+    typedData: chain.buildAuthorizationTypedData({ paymentId: payment.id, terms: payment.terms, authorization }),
+    permit,
   };
+}
+
+/** The signature is good for as long as the payment is: so the payer has to sign, and the store to send, nothing but the signature. */
+function authorizationOf(payment: Payment, payer: Address): PaymentAuthorization {
+  return { payer, deadline: toUnixSeconds(payment.terms.expiresAt) };
+}
+
+async function getRelayablePayment(ctx: Context, input: PaymentOfPayer): Promise<{ payment: Payment; chain: ChainPort }> {
+  const payment = await getPayment(ctx, input);
+  assertRelayable(payment, ctx.clock.now());
+  assertOffered(ctx, payment.chainId);
+  return { payment, chain: getChain(ctx, payment.chainId) };
+}
+
+function transferOf({ terms }: Payment, owner: Address) {
+  return { token: terms.token, owner, amount: terms.amount, deadline: toUnixSeconds(terms.expiresAt) };
+}
+
+/** What `owner` signs so that the gateway may take the amount; null when it may already, or the token has no permit. */
+export async function findPermitRequest(
+  chain: ChainPort,
+  transfer: { readonly token: Address; readonly owner: Address; readonly amount: bigint; readonly deadline: number },
+): Promise<PermitRequest | null> {
+  const { token, owner, amount, deadline } = transfer;
+  if ((await chain.getAllowance(token, owner)) >= amount) return null;
+  const typedData = await chain.buildPermitTypedData({ token, owner, value: amount, deadline });
+  return typedData === undefined ? null : { value: amount, deadline, typedData };
+}
+
+/** @throws AppError notOffered */
+export function assertOffered(ctx: Context, chainId: number): void {
+  if (isGaslessOffered(ctx, chainId)) return;
+  throw new AppError(RELAY_ERRORS.notOffered, { detail: `No relayer takes requests for chain ${chainId}.` });
+}
+
+/** Whether the configuration has a relayer there that is not being drained. It may be out of service all the same; then requests wait for it. */
+export function isGaslessOffered(ctx: Context, chainId: number): boolean {
+  return findChainConfig(ctx, chainId)?.relayers.some(({ draining }) => !draining) ?? false;
 }
 
 export interface RelayPaymentInput {
@@ -62,16 +134,17 @@ export interface RelayPaymentInput {
 }
 
 /**
- * Takes a signed request on: everything that can be known before sending is checked, then the attempt is saved and its sending promised.
+ * Takes a forward request on: everything that can be known before sending is checked, then the attempt is saved and its sending promised.
  * @throws AppError with the real reason, see RELAY_ERRORS, PAYMENT_ERRORS, CHAIN_ERRORS
  */
 export async function relayPayment(ctx: Context, input: RelayPaymentInput, also?: AlsoInTransaction<Payment>): Promise<Payment> {
-  const { forwardRequest: request, signature, permit } = input;
-  assertNumbersFit(request, permit);
-  const payment = await getPayment(ctx, input);
-  assertRelayable(payment, ctx.clock.now());
-  getRelayer(ctx, payment.chainId);
-  const chain = getChain(ctx, payment.chainId);
+  const { forwardRequest: request, permit } = input;
+  assertNumbersFit([
+    ['/body/forwardRequest/nonce', request.nonce, 256n],
+    ['/body/forwardRequest/deadline', BigInt(request.deadline), 48n],
+    ...permitNumbers(permit),
+  ]);
+  const { payment, chain } = await getRelayablePayment(ctx, { ...input, payer: request.from });
   assertRequestFits({
     payment,
     request,
@@ -79,61 +152,99 @@ export async function relayPayment(ctx: Context, input: RelayPaymentInput, also?
     now: ctx.clock.now(),
     minDeadlineSeconds: ctx.config.relay.minDeadlineSeconds,
   });
-  if (!(await chain.isForwardRequestSignedByPayer(request, signature))) {
-    throw new AppError(RELAY_ERRORS.badSignature, { detail: `The signature over the forward request is not of ${request.from}.` });
-  }
-  await assertChainWouldPay(chain, payment, request, permit);
+  return acceptSigned(ctx, { ...input, payment, signed: { rail: 'forwarder', request } }, also);
+}
 
-  const now = ctx.clock.now();
-  const attempt: RelayAttempt = {
-    id: ctx.newId('rla'),
-    paymentId: payment.id,
-    storeId: payment.storeId,
-    chainId: payment.chainId,
-    rail: 'forwarder',
-    status: 'queued',
-    request,
-    signature,
-    permit,
-    deadline: relayDeadline(payment, request),
-    transactionId: null,
-    errorCode: null,
-    errorDetail: null,
-    createdAt: now,
-    updatedAt: now,
-  };
+export interface ExecutePaymentInput {
+  readonly storeId: string;
+  readonly paymentId: Bytes32;
+  readonly payer: Address;
+  readonly signature: Hex;
+  readonly permit: Permit | null;
+}
+
+/**
+ * Takes a payment authorization on, as relayPayment does a forward request.
+ * @throws AppError with the real reason, see RELAY_ERRORS, PAYMENT_ERRORS, CHAIN_ERRORS
+ */
+export async function executePayment(ctx: Context, input: ExecutePaymentInput, also?: AlsoInTransaction<Payment>): Promise<Payment> {
+  assertNumbersFit(permitNumbers(input.permit));
+  const { payment } = await getRelayablePayment(ctx, input);
+  assertTimeLeft({ payment, now: ctx.clock.now(), minDeadlineSeconds: ctx.config.relay.minDeadlineSeconds });
+  return acceptSigned(
+    ctx,
+    { ...input, payment, signed: { rail: 'authorization', authorization: authorizationOf(payment, input.payer) } },
+    also,
+  );
+}
+
+/** For assertNumbersFit. */
+export function permitNumbers(permit: Permit | null): (readonly [path: string, value: bigint, bits: bigint])[] {
+  if (permit === null) return [];
+  return [
+    ['/body/permit/value', permit.value, 256n],
+    ['/body/permit/deadline', permit.deadline, 256n],
+  ];
+}
+
+async function acceptSigned(
+  ctx: Context,
+  input: {
+    readonly storeId: string;
+    readonly payment: Payment;
+    readonly signed: SignedRequest;
+    readonly signature: Hex;
+    readonly permit: Permit | null;
+  },
+  also: AlsoInTransaction<Payment> | undefined,
+): Promise<Payment> {
+  const { storeId, payment, signed, permit } = input;
+  const { id: paymentId, chainId, terms } = payment;
+  const chain = getChain(ctx, chainId);
+  const payer = signerOf(signed);
+  const signature = await chain.verifySignature({ signed, paymentId, terms, signature: input.signature });
+  if (signature === undefined)
+    throw new AppError(RELAY_ERRORS.badSignature, { detail: `The signature is not that of ${payer} for this request.` });
+  const item = { signed, signature, permit, paymentId, terms };
+  const [refusal, chainNonce, gasPrice] = await Promise.all([
+    findRefusalOf(chain, item),
+    signed.rail === 'forwarder' ? chain.getForwarderNonce(payer) : undefined,
+    findGasPrice(ctx, chainId),
+  ]);
+  if (refusal !== undefined) throw toRefusalError(refusal, item);
+
+  const attemptId = ctx.newId('rla');
   return inUnitOfWork(ctx, async (unit) => {
-    const accepted = await acceptRelay(ctx, unit, { ...input, attemptId: attempt.id, payer: request.from });
-    await insertAttempt(unit.trx, attempt);
-    await promiseWork(ctx, unit, [{ queue: 'relay', subjectId: attempt.id }]);
+    const accepted = await acceptRelay(ctx, unit, { storeId, paymentId, attemptId, payer });
+    await acceptAttempt(ctx, unit, {
+      ...{ id: attemptId, paymentId, refundId: null, storeId, chainId, signed, signature, permit, gasPrice },
+      ...(chainNonce === undefined ? {} : { chainNonce }),
+      deadline: relayDeadline(payment, deadlineOf(signed)),
+    });
     await also?.(unit.trx, accepted);
     return accepted;
   });
 }
 
-async function assertChainWouldPay(chain: ChainPort, payment: Payment, request: ForwardRequest, permit: Permit | null): Promise<void> {
-  const [nonce, refusal] = await Promise.all([
-    chain.getForwarderNonce(request.from),
-    chain.findRefusal({ terms: payment.terms, payer: request.from, permit }),
-  ]);
-  if (refusal !== undefined) throw toRefusalError(refusal, payment);
-  if (nonce !== request.nonce) {
-    throw new AppError(RELAY_ERRORS.wrongNonce, { detail: `forwardRequest.nonce is ${request.nonce}, the payer's next one is ${nonce}.` });
+function deadlineOf(signed: SignedRequest): { readonly deadline: number } {
+  switch (signed.rail) {
+    case 'forwarder':
+      return signed.request;
+    case 'authorization':
+      return signed.authorization;
+    case 'refund':
+      return signed.refund;
   }
 }
 
-/** @throws AppError notOffered */
-function getRelayer(ctx: Context, chainId: number): RelayerPort {
-  const relayer = ctx.relayers.get(chainId);
-  if (relayer === undefined) throw new AppError(RELAY_ERRORS.notOffered, { detail: `No relayer is configured for chain ${chainId}.` });
-  return relayer;
+/** Only asked for where a budget is counted with it. */
+export async function findGasPrice(ctx: Context, chainId: number): Promise<bigint | undefined> {
+  if (findChainConfig(ctx, chainId)?.relayLimits.gasBudgetPerStorePerDayWei === undefined) return undefined;
+  return getChain(ctx, chainId).getGasPrice();
 }
 
 /** Oldest first. */
-export function listRelayAttempts(
-  ctx: Context,
-  input: { readonly paymentId: Bytes32 },
-): Promise<(RelayAttempt & { txHash: Bytes32 | null })[]> {
+export function listRelayAttempts(ctx: Context, input: { readonly paymentId: Bytes32 }): Promise<ShownAttempt[]> {
   return listAttemptsOfPayment(ctx.db, input.paymentId);
 }
 
@@ -158,8 +269,4 @@ export async function recoverForgottenAttempts(ctx: Context): Promise<number> {
     ),
   );
   return attempts.length;
-}
-
-export function blockTimeMsOf(ctx: Context, chainId: number): number {
-  return findChainConfig(ctx, chainId)?.blockTimeMs ?? 2_000;
 }

@@ -8,8 +8,10 @@ import type { RelayAttemptStatus } from './model.ts';
  *   accepted      the provider has it (also: found in the provider's list after an ambiguous answer)
  *   ambiguous     time-out, reset, 5xx, or a crash between saving and hearing the answer
  *   provenUnsent  neither the chain nor the provider's list has it, and it had time to show up: it may be sent again
+ *   givenUp       the provider gave up on its transaction, and the chain does not have it: it may be sent again
  *   mined         its transaction is in a block
  *   unmined       a reorganisation took the block away
+ *   returned      its transaction is final and did nothing with it, neither paid nor refused it: it may be sent again
  *   succeeded     the payment's event is final
  *   failed        proven: it did not pay and will not
  */
@@ -19,8 +21,10 @@ export const RELAY_TRANSITION_EVENTS = [
   'accepted',
   'ambiguous',
   'provenUnsent',
+  'givenUp',
   'mined',
   'unmined',
+  'returned',
   'succeeded',
   'failed',
 ] as const;
@@ -30,9 +34,9 @@ export const RELAY_TRANSITIONS: Readonly<Record<RelayAttemptStatus, Partial<Read
   {
     queued: { take: 'submitting', failed: 'failed', succeeded: 'succeeded' },
     submitting: { refused: 'queued', accepted: 'submitted', ambiguous: 'unknown', failed: 'failed' },
-    submitted: { mined: 'mined', ambiguous: 'unknown', succeeded: 'succeeded', failed: 'failed' },
-    unknown: { accepted: 'submitted', provenUnsent: 'queued', mined: 'mined', succeeded: 'succeeded', failed: 'failed' },
-    mined: { succeeded: 'succeeded', unmined: 'submitted', failed: 'failed' },
+    submitted: { mined: 'mined', ambiguous: 'unknown', givenUp: 'queued', succeeded: 'succeeded', failed: 'failed' },
+    unknown: { accepted: 'submitted', provenUnsent: 'queued', givenUp: 'queued', mined: 'mined', succeeded: 'succeeded', failed: 'failed' },
+    mined: { succeeded: 'succeeded', unmined: 'submitted', returned: 'queued', failed: 'failed' },
     succeeded: {},
     failed: {},
   };

@@ -10,6 +10,11 @@ export const EVENT_TYPES = [
   'payment.cancelled',
   'payment.relay_failed',
   'payment.reorged',
+  'refund.created',
+  'refund.processing',
+  'refund.completed',
+  'refund.failed',
+  'refund.reorged',
 ] as const;
 export type EventType = (typeof EVENT_TYPES)[number];
 
@@ -19,7 +24,9 @@ export interface StoreEvent {
   readonly storeId: string;
   readonly type: EventType;
   readonly paymentId: Bytes32;
-  /** The payment's version after the change: (paymentId, version) is unique. */
+  /** The payment's refund that it is about; null: it is about the payment itself. */
+  readonly refundId: string | null;
+  /** The version of what it is about after the change: (paymentId, refundId, version) is unique. */
   readonly version: number;
   /** The request or job that caused it, for the logs. */
   readonly requestId: string | null;

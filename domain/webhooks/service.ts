@@ -101,7 +101,9 @@ export interface NewStoreEvent {
   readonly storeId: string;
   readonly type: EventType;
   readonly paymentId: Bytes32;
-  /** The payment's version after the change. */
+  /** Absent: it is about the payment itself. */
+  readonly refundId?: string;
+  /** The version of what it is about after the change. */
   readonly version: number;
   /** As openapi.yaml has it under `webhooks`; no bigints, no dates, nothing undefined. */
   readonly data: Readonly<Record<string, unknown>>;
@@ -117,12 +119,18 @@ export async function recordEvent(ctx: Context, unit: UnitOfWork, event: NewStor
 /**
  * Records events in the transaction of the changes that they tell of, with a delivery for each endpoint that wants them: all of it commits or none.
  * The number of statements does not depend on the number of events: two, or four when an endpoint wants any of them.
- * @throws a duplicate-key error when a (paymentId, version) has an event already: the change was made twice
+ * @throws a duplicate-key error when a version has an event already: the change was made twice
  */
 export async function recordEvents(ctx: Context, unit: UnitOfWork, newEvents: readonly NewStoreEvent[]): Promise<void> {
   if (newEvents.length === 0) return;
   const now = ctx.clock.now();
-  const events = newEvents.map((event): StoreEvent => ({ requestId: ctx.requestId, ...event, id: ctx.newId('evt'), createdAt: now }));
+  const events = newEvents.map((event): StoreEvent => ({
+    requestId: ctx.requestId,
+    refundId: null,
+    ...event,
+    id: ctx.newId('evt'),
+    createdAt: now,
+  }));
   const endpoints = await listListeningEndpoints(unit.trx, [...new Set(events.map((event) => event.storeId))]);
   await insertEvents(unit.trx, events);
 

@@ -120,13 +120,14 @@ export async function insertEvents(trx: Transaction, events: readonly StoreEvent
   if (events.length === 0) return;
   await execute(
     trx,
-    `INSERT INTO events (id, store_id, type, payment_id, version, request_id, data, created_at)
-     VALUES ${events.map(() => '(?, ?, ?, ?, ?, ?, ?, ?)').join(', ')}`,
+    `INSERT INTO events (id, store_id, type, payment_id, refund_id, version, request_id, data, created_at)
+     VALUES ${events.map(() => '(?, ?, ?, ?, ?, ?, ?, ?, ?)').join(', ')}`,
     events.flatMap((event) => [
       event.id,
       event.storeId,
       event.type,
       event.paymentId,
+      event.refundId ?? '',
       event.version,
       event.requestId,
       JSON.stringify(event.data),
@@ -139,7 +140,7 @@ export async function insertEvents(trx: Transaction, events: readonly StoreEvent
 export async function listEventsOfPayment(db: Database | Transaction, paymentId: Bytes32): Promise<PaymentEventSummary[]> {
   const rows = await selectRows<{ id: string; type: EventType; version: number; created_at: Date }>(
     db,
-    'SELECT id, type, version, created_at FROM events WHERE payment_id = ? ORDER BY version',
+    "SELECT id, type, version, created_at FROM events WHERE payment_id = ? AND refund_id = '' ORDER BY version",
     [paymentId],
   );
   return rows.map((row) => ({ eventId: row.id, type: row.type, version: Number(row.version), at: row.created_at }));

@@ -2,12 +2,13 @@ import * as relay from '../../../domain/relay/service.ts';
 import { asBytes32 } from '../../../shared/hex.ts';
 import type { Handler } from '../../handler.ts';
 import { parseAddress } from '../parseAddress.ts';
+import { toPermitRequestResource, toTypedDataResource } from './toTypedDataResource.ts';
 
 export const getGaslessRequest: Handler<'getGaslessRequest'> = async (ctx, { identity, params, query }) => {
   const { nonce, forwardRequest, typedData, permit } = await relay.getGaslessRequest(ctx, {
     storeId: identity.storeId,
     paymentId: asBytes32(params.paymentId),
-    userAddress: parseAddress(query.userAddress, '/query/userAddress'),
+    payer: parseAddress(query.userAddress, '/query/userAddress'),
   });
   return {
     status: 200,
@@ -23,16 +24,7 @@ export const getGaslessRequest: Handler<'getGaslessRequest'> = async (ctx, { ide
         data: forwardRequest.data,
       },
       typedData: toTypedDataResource(typedData),
-      permit:
-        permit === null
-          ? null
-          : { value: permit.value.toString(), deadline: String(permit.deadline), typedData: toTypedDataResource(permit.typedData) },
+      permit: toPermitRequestResource(permit),
     },
   };
 };
-
-type TypedData = Awaited<ReturnType<typeof relay.getGaslessRequest>>['typedData'];
-
-function toTypedDataResource({ domain, types, primaryType, message }: TypedData) {
-  return { domain: { ...domain }, types: { ...types }, primaryType, message: { ...message } };
-}

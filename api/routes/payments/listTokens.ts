@@ -1,3 +1,4 @@
+import { isGaslessOffered } from '../../../domain/relay/service.ts';
 import type { Handler } from '../../handler.ts';
 
 export const listTokens: Handler<'listTokens'> = (ctx) => {
@@ -9,7 +10,7 @@ export const listTokens: Handler<'listTokens'> = (ctx) => {
       symbol: token.symbol,
       decimals: token.decimals,
       permit: token.permit !== undefined,
-      gasless: ctx.relayers.has(chain.chainId),
+      gasless: isGaslessOffered(ctx, chain.chainId),
     })),
   );
   return Promise.resolve({ status: 200, body: { data } });

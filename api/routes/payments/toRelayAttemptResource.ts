@@ -1,4 +1,4 @@
-import type { RelayAttempt } from '../../../domain/relay/model.ts';
+import { signerOf, type RelayAttempt } from '../../../domain/relay/model.ts';
 import type { Bytes32 } from '../../../shared/hex.ts';
 import type { components } from '../../generated/openapi.ts';
 import type { ErrorCode } from '../../problem.ts';
@@ -6,10 +6,12 @@ import type { ErrorCode } from '../../problem.ts';
 export function toRelayAttemptResource(attempt: RelayAttempt & { readonly txHash: Bytes32 | null }): components['schemas']['RelayAttempt'] {
   return {
     id: attempt.id,
-    rail: attempt.rail,
+    rail: attempt.signed.rail,
     status: attempt.status,
-    payer: attempt.request.from,
+    payer: signerOf(attempt.signed),
     txHash: attempt.txHash,
+    gasUsed: attempt.gasUsed.toString(),
+    gasCost: attempt.gasCost.toString(),
     // Written from our own error kinds; what is not in the description fails the check of the response.
     error: attempt.errorCode === null ? null : { code: attempt.errorCode as ErrorCode, detail: attempt.errorDetail ?? '' },
     createdAt: attempt.createdAt.toISOString(),

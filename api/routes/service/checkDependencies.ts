@@ -27,11 +27,13 @@ function checkAll(ctx: Context): Promise<Dependency[]> {
     ...[...ctx.chains].map(([chainId, chain]) =>
       check(ctx, `chain:${chainId}`, `gasless requests and confirmations on chain ${chainId}`, () => chain.getHead()),
     ),
-    ...[...ctx.relayers].map(([chainId, relayer]) =>
-      check(ctx, `relayer:${relayer.id}`, `gasless payment on chain ${chainId}`, async () => {
-        const { paused } = await relayer.getStatus();
-        if (paused) throw new Error('the relayer is paused');
-      }),
+    ...ctx.config.chains.flatMap(({ chainId, relayers }) =>
+      relayers.map(({ id }) =>
+        check(ctx, `relayer:${id}`, `gasless payment on chain ${chainId}, unless another relayer takes it`, async () => {
+          const status = await ctx.relayers.get(id)?.getStatus();
+          if (status?.paused !== false) throw new Error('the relayer is paused');
+        }),
+      ),
     ),
   ]);
 }

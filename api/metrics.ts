@@ -1,0 +1,63 @@
+import { Router } from 'express';
+import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+
+import { countOpenWork } from '../domain/outbox/service.ts';
+import { RELAYER_ALERTS, RELAYER_STANDINGS } from '../domain/relay/model.ts';
+import { countOpenAttempts, reportRelayers, type RelayerReport } from '../domain/relay/reportRelayers.ts';
+import type { Context } from '../platform/context.ts';
+import { createFailureLimiter } from './middleware/createFailureLimiter.ts';
+import { requireAdminLogin } from './middleware/requireAdminLogin.ts';
+
+const MAX_FAILURES = 10;
+
+/**
+ * `GET /metrics` in Prometheus's text format, behind the operators' login: this process's own figures, and what the database says of relayers, relay
+ * attempts and outstanding work. The latter is the same whichever process is asked. Amounts become floats here, for charts; nothing counts with them.
+ */
+export function createMetrics(ctx: Context, path: string): Router {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry, prefix: 'msqpay_' });
+  const gauge = (name: string, help: string, labelNames: readonly string[]) =>
+    new Gauge({ name: `msqpay_${name}`, help, labelNames: [...labelNames], registers: [registry] });
+
+  const relayer = ['relayer', 'chain'];
+  const balance = gauge('relayer_balance_wei', 'Of the relayer’s account, at the last check', relayer);
+  const sent = gauge('relayer_sent_last_minute', 'Transactions handed over in the last minute', relayer);
+  const inFlight = gauge('relayer_in_flight', 'Transactions handed over that are in no block yet', relayer);
+  const oldest = gauge('relayer_oldest_in_flight_seconds', 'Age of the oldest of these; 0 when there are none', relayer);
+  const resting = gauge('relayer_resting', '1 while the circuit breaker leaves it alone', relayer);
+  const standing = gauge('relayer_standing', '1 for the standing that it has', [...relayer, 'standing']);
+  const alert = gauge('relayer_alert', '1 while its operator has to look after it', [...relayer, 'alert']);
+  const attempts = gauge('relay_attempts', 'Relay attempts that have not ended', ['chain', 'rail', 'status']);
+  const outbox = gauge('outbox_rows', 'Outstanding work', ['queue']);
+  const lag = gauge('outbox_overdue_seconds', 'How long the oldest work has been due', ['queue']);
+
+  function showRelayer(report: RelayerReport): void {
+    const labels = { relayer: report.relayerId, chain: String(report.chainId) };
+    if (report.balance !== null) balance.set(labels, Number(report.balance));
+    sent.set(labels, report.sentInLastMinute);
+    inFlight.set(labels, report.inFlight);
+    oldest.set(labels, report.oldestInFlightSeconds ?? 0);
+    resting.set(labels, report.resting ? 1 : 0);
+    for (const name of RELAYER_STANDINGS) standing.set({ ...labels, standing: name }, report.standing === name ? 1 : 0);
+    for (const name of RELAYER_ALERTS) alert.set({ ...labels, alert: name }, report.alerts.includes(name) ? 1 : 0);
+  }
+
+  const router = Router();
+  router.get(path, requireAdminLogin(ctx, createFailureLimiter(ctx, 'metrics-login', MAX_FAILURES)), async (_req, res) => {
+    const [reports, open, work] = await Promise.all([reportRelayers(ctx), countOpenAttempts(ctx), countOpenWork(ctx)]);
+    reports.forEach(showRelayer);
+    // Ends show by their absence.
+    attempts.reset();
+    for (const { chainId, rail, status, count } of open) attempts.set({ chain: String(chainId), rail, status }, count);
+    outbox.reset();
+    lag.reset();
+    for (const { queue, count, overdueMs } of work) {
+      outbox.set({ queue }, count);
+      lag.set({ queue }, overdueMs / 1000);
+    }
+    res.setHeader('Content-Type', registry.contentType);
+    res.end(await registry.metrics());
+  });
+  return router;
+}

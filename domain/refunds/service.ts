@@ -1,0 +1,247 @@
+import type { Context } from '../../platform/context.ts';
+import type { UnitOfWork } from '../../platform/unitOfWork.ts';
+import { AppError } from '../../shared/errors.ts';
+import type { Bytes32 } from '../../shared/hex.ts';
+import { formatAmountUnits, parseAmountUnits, type AmountUnits } from '../../shared/money.ts';
+import type { RelayFailure } from '../payments/eventData.ts';
+import type { Payment } from '../payments/model.ts';
+import { recordEvents } from '../webhooks/service.ts';
+import { EVENT_TYPE_OF_REFUND_TRANSITION, isSameRefundPosition, refundKey, takesFromPayment, toRefundEventData } from './decide.ts';
+import { REFUND_ERRORS } from './errors.ts';
+import type { Refund, RefundProcessedLog } from './model.ts';
+import {
+  findRefundRow,
+  insertRefund,
+  listFinalRefunds,
+  listRefundIdsInBlocks,
+  listRefundIdsOfPayments,
+  listRefundsOfPayment,
+  lockRefundRows,
+  updateRefund,
+} from './store.ts';
+import { nextRefundStatus, type RefundTransitionEvent } from './transitions.ts';
+
+export function findRefund(ctx: Context, refundId: string): Promise<Refund | undefined> {
+  return findRefundRow(ctx.db, refundId);
+}
+
+/** Newest first. The payment must be known to be the store's own. */
+export function listRefunds(ctx: Context, input: { readonly paymentId: Bytes32 }): Promise<Refund[]> {
+  return listRefundsOfPayment(ctx.db, input.paymentId);
+}
+
+/** Locked after their payments and before their attempts, as everybody does. */
+export function lockRefunds(unit: UnitOfWork, refundIds: readonly string[]): Promise<Refund[]> {
+  return lockRefundRows(unit.trx, [...new Set(refundIds)]);
+}
+
+/**
+ * Saves a refund of a payment that is locked in this unit of work.
+ * @param input.refundedOnChain what the gateway has refunded of it, by whatever hand
+ * @throws AppError exceedsPayment, nonceUsed
+ */
+export async function createRefund(
+  ctx: Context,
+  unit: UnitOfWork,
+  input: {
+    readonly payment: Payment;
+    readonly amount: AmountUnits;
+    readonly nonce: bigint;
+    readonly deadline: Date;
+    readonly attemptId: string;
+    readonly refundedOnChain: bigint;
+  },
+): Promise<Refund> {
+  const { payment, amount, nonce, deadline, attemptId, refundedOnChain } = input;
+  const others = await listRefundsOfPayment(unit.trx, payment.id);
+  // A failed one keeps its nonce: its signature is out, and the chain may show it yet.
+  if (others.some((other) => other.nonce === nonce)) {
+    throw new AppError(REFUND_ERRORS.nonceUsed, { detail: `The payment has a refund with the nonce ${nonce}.` });
+  }
+  const now = ctx.clock.now();
+  const known = sum(others.filter((other) => takesFromPayment(other, now)).map((other) => other.amount));
+  // The larger one, not their sum: what the chain has may be one that is on its way here, in a block that is not scanned yet. It may also be one made
+  // without us; should that leave too little for those on their way, the contract refuses the last of them.
+  const taken = known > refundedOnChain ? known : refundedOnChain;
+  if (taken + amount > payment.terms.amount) {
+    const detail = `Of ${formatAmountUnits(payment.terms.amount)}, ${taken} are refunded or on the way: ${formatAmountUnits(amount)} more would exceed it.`;
+    throw new AppError(REFUND_ERRORS.exceedsPayment, { detail });
+  }
+  const refund: Refund = {
+    id: ctx.newId('rfd'),
+    paymentId: payment.id,
+    storeId: payment.storeId,
+    chainId: payment.chainId,
+    amount,
+    nonce,
+    deadline,
+    status: 'processing',
+    version: 1,
+    relayAttemptId: attemptId,
+    txHash: null,
+    position: null,
+    errorCode: null,
+    errorDetail: null,
+    createdAt: now,
+    updatedAt: now,
+    completedAt: null,
+  };
+  await insertRefund(unit.trx, refund);
+  await tell(ctx, unit, [{ refund, type: 'refund.created', error: null }]);
+  return refund;
+}
+
+function sum(amounts: readonly bigint[]): bigint {
+  return amounts.reduce((total, amount) => total + amount, 0n);
+}
+
+/** The relay's transaction has a (new) hash, or (null) is given up. Facts of the chain are not overwritten. */
+export async function noteRefundHash(
+  ctx: Context,
+  unit: UnitOfWork,
+  refund: Refund,
+  attemptId: string,
+  txHash: Bytes32 | null,
+): Promise<void> {
+  if (refund.relayAttemptId !== attemptId || refund.position !== null || refund.txHash === txHash) return;
+  await changeRefunds(ctx, unit, [{ refund, transitions: [], facts: { txHash } }]);
+}
+
+/** The relay ended without making it. One that the chain shows as made by other means is left as it is. */
+export async function failRefund(
+  ctx: Context,
+  unit: UnitOfWork,
+  input: { readonly refund: Refund; readonly attemptId: string; readonly error: RelayFailure },
+): Promise<void> {
+  const { refund, attemptId, error } = input;
+  if (refund.relayAttemptId !== attemptId) return;
+  const isOnChain = refund.position !== null;
+  const facts = { relayAttemptId: null, ...(isOnChain ? {} : { txHash: null, errorCode: error.code, errorDetail: error.detail }) };
+  await changeRefunds(ctx, unit, [{ refund, transitions: isOnChain ? [] : ['relayFailed'], facts, error }]);
+}
+
+/** What the chain shows of refunds. Those that a merchant made without us are only logged: what can still be refunded is asked of the chain. */
+export async function observeRefunds(ctx: Context, unit: UnitOfWork, logs: readonly RefundProcessedLog[]): Promise<void> {
+  if (logs.length === 0) return;
+  const logOf = new Map(logs.map((log) => [refundKey(log.paymentId, log.nonce), log]));
+  const ids = await listRefundIdsOfPayments(unit.trx, [...new Set(logs.map(({ paymentId }) => paymentId))]);
+  const refunds = await lockRefundRows(unit.trx, ids);
+  const ours = new Set(refunds.map((refund) => refundKey(refund.paymentId, refund.nonce)));
+  for (const { paymentId, txHash } of logs.filter((log) => !ours.has(refundKey(log.paymentId, log.nonce)))) {
+    ctx.log.info({ paymentId, txHash }, 'the chain shows a refund that was made without us');
+  }
+  const changes = refunds.flatMap((refund): RefundChange[] => {
+    const log = logOf.get(refundKey(refund.paymentId, refund.nonce));
+    if (log === undefined) return [];
+    if (refund.status !== 'failed' && isSameRefundPosition(refund, log)) return [];
+    const amount = parseAmountUnits(log.amount.toString());
+    if (amount !== refund.amount) {
+      // The merchant signed another amount under the same nonce and sent that itself: ours can never be made, and this one was.
+      ctx.log.warn({ refundId: refund.id, txHash: log.txHash }, 'the chain shows another amount under the nonce of a refund');
+    }
+    const position = { txHash: log.txHash, blockNumber: log.blockNumber, blockHash: log.blockHash, logIndex: log.logIndex };
+    const facts = { amount, position, txHash: log.txHash, errorCode: null, errorDetail: null };
+    return [{ refund, transitions: refund.status === 'failed' ? ['eventSeen'] : [], facts }];
+  });
+  await changeRefunds(ctx, unit, changes);
+}
+
+/** A reorganisation took the events of these blocks away, but for those that `logs` shows again. */
+export async function withdrawRefunds(
+  ctx: Context,
+  unit: UnitOfWork,
+  input: {
+    readonly chainId: number;
+    readonly blocks: { readonly after: bigint; readonly until: bigint };
+    readonly logs: readonly RefundProcessedLog[];
+  },
+): Promise<void> {
+  const shownAgain = new Set(input.logs.map((log) => refundKey(log.paymentId, log.nonce)));
+  const refunds = await lockRefundRows(unit.trx, await listRefundIdsInBlocks(unit.trx, input.chainId, input.blocks));
+  await changeRefunds(ctx, unit, withdrawalsOf(refunds.filter(({ paymentId, nonce }) => !shownAgain.has(refundKey(paymentId, nonce)))));
+}
+
+/** The same, of refunds whose block is known to be gone. */
+export async function withdrawRefundsById(ctx: Context, unit: UnitOfWork, refundIds: readonly string[]): Promise<void> {
+  await changeRefunds(ctx, unit, withdrawalsOf(await lockRefundRows(unit.trx, refundIds)));
+}
+
+function withdrawalsOf(refunds: readonly Refund[]): RefundChange[] {
+  return refunds
+    .filter(({ position }) => position !== null)
+    .map((refund) => {
+      const isInFlight = refund.status === 'processing' && refund.relayAttemptId !== null;
+      return {
+        refund,
+        transitions: [isInFlight ? 'eventRemoved' : 'eventRemovedForGood'],
+        facts: { position: null, completedAt: null, ...(isInFlight ? {} : { txHash: null, relayAttemptId: null }) },
+      };
+    });
+}
+
+/** Refunds whose event is in a block up to `maxBlock` and that are not completed yet. */
+export function listRefundsToComplete(ctx: Context, chainId: number, maxBlock: bigint, limit: number): Promise<Refund[]> {
+  return listFinalRefunds(ctx.db, chainId, maxBlock, limit);
+}
+
+/** Completes those whose event still is in the block that was judged. */
+export async function completeRefunds(ctx: Context, unit: UnitOfWork, judged: readonly Refund[]): Promise<void> {
+  const refunds = await lockRefundRows(
+    unit.trx,
+    judged.map(({ id }) => id),
+  );
+  const facts = { completedAt: ctx.clock.now(), relayAttemptId: null };
+  const changes = refunds
+    .filter(({ id, status, position }) => {
+      const seen = judged.find((other) => other.id === id);
+      return status === 'processing' && position !== null && position.blockHash === seen?.position?.blockHash;
+    })
+    .map((refund): RefundChange => ({ refund, transitions: ['eventFinal'], facts }));
+  await changeRefunds(ctx, unit, changes);
+}
+
+interface RefundChange {
+  /** As locked in this unit of work. */
+  readonly refund: Refund;
+  readonly transitions: readonly RefundTransitionEvent[];
+  readonly facts: Partial<Pick<Refund, 'amount' | 'relayAttemptId' | 'txHash' | 'position' | 'errorCode' | 'errorDetail' | 'completedAt'>>;
+  readonly error?: RelayFailure;
+}
+
+/** Status, version, and one event for each transition, all in the caller's transaction. */
+async function changeRefunds(ctx: Context, unit: UnitOfWork, changes: readonly RefundChange[]): Promise<void> {
+  const events: Told[] = [];
+  for (const change of changes) {
+    let refund: Refund = { ...change.refund, ...change.facts, updatedAt: ctx.clock.now() };
+    for (const transition of change.transitions) {
+      const status = nextRefundStatus(refund.status, transition);
+      if (status === undefined) throw new Error(`refund ${refund.id}: ${transition} must not happen while ${refund.status}`);
+      refund = { ...refund, status, version: refund.version + 1 };
+      events.push({ refund, type: EVENT_TYPE_OF_REFUND_TRANSITION[transition], error: change.error ?? null });
+    }
+    await updateRefund(unit.trx, refund);
+  }
+  await tell(ctx, unit, events);
+}
+
+interface Told {
+  readonly refund: Refund;
+  readonly type: (typeof EVENT_TYPE_OF_REFUND_TRANSITION)[RefundTransitionEvent];
+  readonly error: RelayFailure | null;
+}
+
+async function tell(ctx: Context, unit: UnitOfWork, told: readonly Told[]): Promise<void> {
+  if (told.length === 0) return;
+  await recordEvents(
+    ctx,
+    unit,
+    told.map(({ refund, type, error }) => ({
+      storeId: refund.storeId,
+      type,
+      paymentId: refund.paymentId,
+      refundId: refund.id,
+      version: refund.version,
+      data: toRefundEventData(refund, error),
+    })),
+  );
+}

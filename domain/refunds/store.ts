@@ -1,0 +1,159 @@
+import { execute, selectRows, type Database, type Transaction } from '../../platform/db.ts';
+import { asBytes32, type Bytes32 } from '../../shared/hex.ts';
+import { formatAmountUnits, parseAmountUnits } from '../../shared/money.ts';
+import type { Refund, RefundStatus } from './model.ts';
+
+interface Row {
+  readonly id: string;
+  readonly payment_id: string;
+  readonly store_id: string;
+  readonly chain_id: string | number;
+  readonly amount: string;
+  readonly nonce: string;
+  readonly deadline: Date;
+  readonly status: RefundStatus;
+  readonly version: string | number;
+  readonly relay_attempt_id: string | null;
+  readonly tx_hash: string | null;
+  readonly block_number: string | number | null;
+  readonly block_hash: string | null;
+  readonly log_index: string | number | null;
+  readonly error_code: string | null;
+  readonly error_detail: string | null;
+  readonly created_at: Date;
+  readonly updated_at: Date;
+  readonly completed_at: Date | null;
+}
+
+const COLUMNS = `id, payment_id, store_id, chain_id, amount, nonce, deadline, status, version, relay_attempt_id, tx_hash, block_number, block_hash, log_index,
+  error_code, error_detail, created_at, updated_at, completed_at`;
+
+function toRefund(row: Row): Refund {
+  const txHash = row.tx_hash === null ? null : asBytes32(row.tx_hash);
+  return {
+    id: row.id,
+    paymentId: asBytes32(row.payment_id),
+    storeId: row.store_id,
+    chainId: Number(row.chain_id),
+    amount: parseAmountUnits(row.amount),
+    nonce: BigInt(row.nonce),
+    deadline: row.deadline,
+    status: row.status,
+    version: Number(row.version),
+    relayAttemptId: row.relay_attempt_id,
+    txHash,
+    position:
+      txHash === null || row.block_number === null || row.block_hash === null || row.log_index === null
+        ? null
+        : { txHash, blockNumber: BigInt(row.block_number), blockHash: asBytes32(row.block_hash), logIndex: Number(row.log_index) },
+    errorCode: row.error_code,
+    errorDetail: row.error_detail,
+    createdAt: row.created_at,
+    updatedAt: row.updated_at,
+    completedAt: row.completed_at,
+  };
+}
+
+function placeholders(values: readonly unknown[]): string {
+  return values.map(() => '?').join(', ');
+}
+
+/** @throws a duplicate key error when the payment has a refund with this nonce */
+export async function insertRefund(db: Transaction, refund: Refund): Promise<void> {
+  await execute(
+    db,
+    `INSERT INTO refunds (id, payment_id, store_id, chain_id, amount, nonce, deadline, status, version, relay_attempt_id, created_at, updated_at)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    [
+      refund.id,
+      refund.paymentId,
+      refund.storeId,
+      refund.chainId,
+      formatAmountUnits(refund.amount),
+      refund.nonce.toString(),
+      refund.deadline,
+      refund.status,
+      refund.version,
+      refund.relayAttemptId,
+      refund.createdAt,
+      refund.updatedAt,
+    ],
+  );
+}
+
+/** Writes what can change in a refund's life. */
+export async function updateRefund(db: Transaction, refund: Refund): Promise<void> {
+  await execute(
+    db,
+    `UPDATE refunds SET amount = ?, status = ?, version = ?, relay_attempt_id = ?, tx_hash = ?, block_number = ?, block_hash = ?, log_index = ?, error_code = ?,
+       error_detail = ?, updated_at = ?, completed_at = ? WHERE id = ?`,
+    [
+      formatAmountUnits(refund.amount),
+      refund.status,
+      refund.version,
+      refund.relayAttemptId,
+      refund.txHash,
+      refund.position?.blockNumber.toString() ?? null,
+      refund.position?.blockHash ?? null,
+      refund.position?.logIndex ?? null,
+      refund.errorCode,
+      refund.errorDetail?.slice(0, 1000) ?? null,
+      refund.updatedAt,
+      refund.completedAt,
+      refund.id,
+    ],
+  );
+}
+
+export async function findRefundRow(db: Database, refundId: string): Promise<Refund | undefined> {
+  const [row] = await selectRows<Row>(db, `SELECT ${COLUMNS} FROM refunds WHERE id = ?`, [refundId]);
+  return row && toRefund(row);
+}
+
+/** In the order of their ids, which is the order in which everybody locks several. */
+export async function lockRefundRows(db: Transaction, refundIds: readonly string[]): Promise<Refund[]> {
+  if (refundIds.length === 0) return [];
+  const rows = await selectRows<Row>(
+    db,
+    `SELECT ${COLUMNS} FROM refunds WHERE id IN (${placeholders(refundIds)}) ORDER BY id FOR UPDATE`,
+    refundIds,
+  );
+  return rows.map(toRefund);
+}
+
+/** Ids of the refunds of these payments. */
+export async function listRefundIdsOfPayments(db: Transaction, paymentIds: readonly Bytes32[]): Promise<string[]> {
+  if (paymentIds.length === 0) return [];
+  const rows = await selectRows<{ id: string }>(db, `SELECT id FROM refunds WHERE payment_id IN (${placeholders(paymentIds)})`, paymentIds);
+  return rows.map(({ id }) => id);
+}
+
+/** Newest first. */
+export async function listRefundsOfPayment(db: Database | Transaction, paymentId: Bytes32): Promise<Refund[]> {
+  const rows = await selectRows<Row>(db, `SELECT ${COLUMNS} FROM refunds WHERE payment_id = ? ORDER BY id DESC`, [paymentId]);
+  return rows.map(toRefund);
+}
+
+/** Refunds whose event was seen in a block later than `after`, up to `until`. */
+export async function listRefundIdsInBlocks(
+  db: Transaction,
+  chainId: number,
+  blocks: { readonly after: bigint; readonly until: bigint },
+): Promise<string[]> {
+  const rows = await selectRows<{ id: string }>(
+    db,
+    "SELECT id FROM refunds WHERE chain_id = ? AND status IN ('processing', 'completed') AND block_number > ? AND block_number <= ?",
+    [chainId, blocks.after.toString(), blocks.until.toString()],
+  );
+  return rows.map(({ id }) => id);
+}
+
+/** Refunds whose event is in a block up to `maxBlock` and that are not completed yet. */
+export async function listFinalRefunds(db: Database, chainId: number, maxBlock: bigint, limit: number): Promise<Refund[]> {
+  const rows = await selectRows<Row>(
+    db,
+    `SELECT ${COLUMNS} FROM refunds WHERE chain_id = ? AND status = 'processing' AND block_number <= ? ORDER BY id LIMIT ?`,
+    [chainId, maxBlock.toString(), limit],
+  );
+  return rows.map(toRefund);
+}

@@ -1,0 +1,348 @@
+import { execute, parseJsonColumn, selectRows, type Database, type Transaction } from '../../platform/db.ts';
+import { asBytes32, asHex, type Address, type Bytes32 } from '../../shared/hex.ts';
+import { formatAmountUnits, parseAmountUnits } from '../../shared/money.ts';
+import { signerOf, type Permit, type RelayAttempt, type RelayAttemptStatus, type RelayRail, type SignedRequest } from './model.ts';
+
+interface AttemptRow {
+  readonly id: string;
+  readonly payment_id: string;
+  readonly refund_id: string | null;
+  readonly store_id: string;
+  readonly chain_id: string | number;
+  readonly rail: RelayRail;
+  readonly status: RelayAttemptStatus;
+  readonly request: unknown;
+  readonly signature: string;
+  readonly permit: unknown;
+  readonly deadline: Date;
+  readonly transaction_id: string | null;
+  readonly batch_index: string | number | null;
+  readonly sends: string | number;
+  readonly may_still_land: number | boolean;
+  readonly reserved_cost: string;
+  readonly gas_used: string | number;
+  readonly gas_cost: string;
+  readonly gas_charged_at: Date | null;
+  readonly error_code: string | null;
+  readonly error_detail: string | null;
+  readonly created_at: Date;
+  readonly updated_at: Date;
+}
+
+const COLUMN_NAMES = [
+  ...['id', 'payment_id', 'refund_id', 'store_id', 'chain_id', 'rail', 'status', 'request', 'signature', 'permit', 'deadline'],
+  ...['transaction_id', 'batch_index', 'sends', 'may_still_land', 'reserved_cost', 'gas_used', 'gas_cost', 'gas_charged_at'],
+  ...['error_code', 'error_detail', 'created_at', 'updated_at'],
+];
+const COLUMNS = COLUMN_NAMES.map((name) => `a.${name}`).join(', ');
+
+/** JSON has no bigint: amounts and nonces are written as decimal strings. */
+interface StoredForwardRequest {
+  readonly from: Address;
+  readonly to: Address;
+  readonly value: string;
+  readonly gas: string;
+  readonly nonce: string;
+  readonly deadline: number;
+  readonly data: string;
+}
+
+interface StoredAuthorization {
+  readonly payer: Address;
+  readonly deadline: number;
+}
+
+interface StoredRefund {
+  readonly merchant: Address;
+  readonly amount: string;
+  readonly nonce: string;
+  readonly deadline: number;
+}
+
+interface StoredPermit {
+  readonly value: string;
+  readonly deadline: string;
+  readonly signature: string;
+}
+
+function toStoredRequest(signed: SignedRequest): StoredForwardRequest | StoredAuthorization | StoredRefund {
+  switch (signed.rail) {
+    case 'forwarder': {
+      const { request } = signed;
+      return { ...request, value: request.value.toString(), gas: request.gas.toString(), nonce: request.nonce.toString() };
+    }
+    case 'authorization':
+      return signed.authorization;
+    case 'refund':
+      return { ...signed.refund, amount: formatAmountUnits(signed.refund.amount), nonce: signed.refund.nonce.toString() };
+  }
+}
+
+function toSignedRequest(rail: RelayRail, column: unknown): SignedRequest {
+  switch (rail) {
+    case 'forwarder': {
+      const stored = column as StoredForwardRequest;
+      const request = {
+        ...stored,
+        value: BigInt(stored.value),
+        gas: BigInt(stored.gas),
+        nonce: BigInt(stored.nonce),
+        data: asHex(stored.data),
+      };
+      return { rail, request };
+    }
+    case 'authorization':
+      return { rail, authorization: column as StoredAuthorization };
+    case 'refund': {
+      const stored = column as StoredRefund;
+      return { rail, refund: { ...stored, amount: parseAmountUnits(stored.amount), nonce: BigInt(stored.nonce) } };
+    }
+  }
+}
+
+function toStoredPermit(permit: Permit): StoredPermit {
+  return { value: permit.value.toString(), deadline: permit.deadline.toString(), signature: permit.signature };
+}
+
+function toPermit(stored: StoredPermit): Permit {
+  return { value: BigInt(stored.value), deadline: BigInt(stored.deadline), signature: asHex(stored.signature) };
+}
+
+function toAttempt(row: AttemptRow): RelayAttempt {
+  const permit = parseJsonColumn(row.permit) as StoredPermit | null;
+  return {
+    id: row.id,
+    paymentId: asBytes32(row.payment_id),
+    refundId: row.refund_id,
+    storeId: row.store_id,
+    chainId: Number(row.chain_id),
+    status: row.status,
+    signed: toSignedRequest(row.rail, parseJsonColumn(row.request)),
+    signature: asHex(row.signature),
+    permit: permit === null ? null : toPermit(permit),
+    deadline: row.deadline,
+    transactionId: row.transaction_id,
+    batchIndex: row.batch_index === null ? null : Number(row.batch_index),
+    sends: Number(row.sends),
+    mayStillLand: Boolean(row.may_still_land),
+    reservedCost: BigInt(row.reserved_cost),
+    gasUsed: BigInt(row.gas_used),
+    gasCost: BigInt(row.gas_cost),
+    gasChargedAt: row.gas_charged_at,
+    errorCode: row.error_code,
+    errorDetail: row.error_detail,
+    createdAt: row.created_at,
+    updatedAt: row.updated_at,
+  };
+}
+
+function isLive(status: RelayAttemptStatus): boolean {
+  return status !== 'succeeded' && status !== 'failed';
+}
+
+/** What an attempt holds while it is live: nobody else may be live for the same payment or refund, or use the same forwarder nonce. */
+function claimsOf(attempt: RelayAttempt): { readonly subjectId: string | null; readonly nonce: string | null } {
+  if (!isLive(attempt.status)) return { subjectId: null, nonce: null };
+  const nonce = attempt.signed.rail === 'forwarder' ? attempt.signed.request.nonce.toString() : null;
+  return { subjectId: attempt.refundId ?? attempt.paymentId, nonce };
+}
+
+/** @throws a duplicate key error when the payment or refund has a live attempt already, or its forwarder nonce is held by one */
+export async function insertAttempt(db: Transaction, attempt: RelayAttempt): Promise<void> {
+  const claims = claimsOf(attempt);
+  await execute(
+    db,
+    `INSERT INTO relay_attempts (id, payment_id, refund_id, live_subject_id, store_id, chain_id, rail, status, payer, live_nonce, deadline, request,
+       signature, permit, reserved_cost, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    [
+      attempt.id,
+      attempt.paymentId,
+      attempt.refundId,
+      claims.subjectId,
+      attempt.storeId,
+      attempt.chainId,
+      attempt.signed.rail,
+      attempt.status,
+      signerOf(attempt.signed),
+      claims.nonce,
+      attempt.deadline,
+      JSON.stringify(toStoredRequest(attempt.signed)),
+      attempt.signature,
+      attempt.permit === null ? null : JSON.stringify(toStoredPermit(attempt.permit)),
+      attempt.reservedCost.toString(),
+      attempt.createdAt,
+      attempt.updatedAt,
+    ],
+  );
+}
+
+/** Writes what can change in an attempt's life; an ended one gives up what it holds. */
+export async function updateAttempt(db: Transaction, attempt: RelayAttempt): Promise<void> {
+  const claims = claimsOf(attempt);
+  await execute(
+    db,
+    `UPDATE relay_attempts SET status = ?, live_subject_id = ?, live_nonce = ?, transaction_id = ?, batch_index = ?, sends = ?, may_still_land = ?, gas_used = ?,
+       gas_cost = ?, gas_charged_at = ?, error_code = ?, error_detail = ?, updated_at = ? WHERE id = ?`,
+    [
+      attempt.status,
+      claims.subjectId,
+      claims.nonce,
+      attempt.transactionId,
+      attempt.batchIndex,
+      attempt.sends,
+      attempt.mayStillLand,
+      attempt.gasUsed.toString(),
+      attempt.gasCost.toString(),
+      attempt.gasChargedAt,
+      attempt.errorCode,
+      attempt.errorDetail?.slice(0, 1000) ?? null,
+      attempt.updatedAt,
+      attempt.id,
+    ],
+  );
+}
+
+export async function findAttempt(db: Database | Transaction, attemptId: string): Promise<RelayAttempt | undefined> {
+  const [row] = await selectRows<AttemptRow>(db, `SELECT ${COLUMNS} FROM relay_attempts a WHERE a.id = ?`, [attemptId]);
+  return row && toAttempt(row);
+}
+
+/** In the order of their ids, which is the order in which everybody locks several. */
+export async function lockAttempts(db: Transaction, attemptIds: readonly string[]): Promise<RelayAttempt[]> {
+  if (attemptIds.length === 0) return [];
+  const rows = await selectRows<AttemptRow>(
+    db,
+    `SELECT ${COLUMNS} FROM relay_attempts a WHERE a.id IN (${attemptIds.map(() => '?').join(', ')}) ORDER BY a.id FOR UPDATE`,
+    attemptIds,
+  );
+  return rows.map(toAttempt);
+}
+
+/** In the order in which the transaction carries them. */
+export async function listAttemptsOfTransaction(db: Database | Transaction, transactionId: string): Promise<RelayAttempt[]> {
+  const rows = await selectRows<AttemptRow>(
+    db,
+    `SELECT ${COLUMNS} FROM relay_attempts a WHERE a.transaction_id = ? ORDER BY a.batch_index`,
+    [transactionId],
+  );
+  return rows.map(toAttempt);
+}
+
+export type ShownAttempt = RelayAttempt & { readonly txHash: Bytes32 | null };
+
+/** Oldest first, each with its transaction's latest hash; those of the payment's refunds are not among them. */
+export async function listAttemptsOfPayment(db: Database, paymentId: Bytes32): Promise<ShownAttempt[]> {
+  const rows = await selectRows<AttemptRow & { hash: string | null }>(
+    db,
+    `SELECT ${COLUMNS}, t.hash FROM relay_attempts a LEFT JOIN relay_transactions t ON t.id = a.transaction_id
+     WHERE a.payment_id = ? AND a.refund_id IS NULL ORDER BY a.created_at, a.id`,
+    [paymentId],
+  );
+  return rows.map((row) => ({ ...toAttempt(row), txHash: row.hash === null ? null : asBytes32(row.hash) }));
+}
+
+/**
+ * Attempts that may go into one transaction with `own`: they wait for the same chain and rail, and were sent as often before. Oldest first.
+ * @param own is not among them
+ */
+export async function listWaitingAttempts(db: Database, own: RelayAttempt, limit: number): Promise<RelayAttempt[]> {
+  if (limit <= 0) return [];
+  const rows = await selectRows<AttemptRow>(
+    db,
+    `SELECT ${COLUMNS} FROM relay_attempts a
+     WHERE a.chain_id = ? AND a.rail = ? AND a.status = 'queued' AND a.sends = ? AND a.id <> ? ORDER BY a.created_at, a.id LIMIT ?`,
+    [own.chainId, own.signed.rail, own.sends, own.id, limit],
+  );
+  return rows.map(toAttempt);
+}
+
+export async function countWaitingAttempts(db: Database, own: RelayAttempt): Promise<number> {
+  const [row] = await selectRows<{ count: string | number }>(
+    db,
+    "SELECT COUNT(*) AS count FROM relay_attempts WHERE chain_id = ? AND rail = ? AND status = 'queued'",
+    [own.chainId, own.signed.rail],
+  );
+  return Number(row?.count ?? 0);
+}
+
+/** Forwarder nonces that live attempts of this payer hold, lowest first. */
+export async function listLiveNonces(db: Database | Transaction, chainId: number, payer: Address): Promise<bigint[]> {
+  const rows = await selectRows<{ live_nonce: string | number }>(
+    db,
+    'SELECT live_nonce FROM relay_attempts WHERE chain_id = ? AND payer = ? AND live_nonce IS NOT NULL ORDER BY live_nonce',
+    [chainId, payer],
+  );
+  return rows.map((row) => BigInt(row.live_nonce));
+}
+
+/** What one store has on its way on one chain, and what its relaying has cost since `since`. Costs in wei. */
+export interface StoreUsage {
+  readonly inFlight: number;
+  /** Set aside for what is on its way. */
+  readonly reserved: bigint;
+  readonly spent: bigint;
+}
+
+export async function readStoreUsage(
+  db: Transaction,
+  input: { readonly storeId: string; readonly chainId: number; readonly since: Date },
+): Promise<StoreUsage> {
+  const [live] = await selectRows<{ count: string | number; reserved: string | null }>(
+    db,
+    `SELECT COUNT(*) AS count, SUM(reserved_cost) AS reserved FROM relay_attempts
+     WHERE store_id = ? AND chain_id = ? AND status IN ('queued', 'submitting', 'submitted', 'unknown', 'mined')`,
+    [input.storeId, input.chainId],
+  );
+  const [charged] = await selectRows<{ spent: string | null }>(
+    db,
+    'SELECT SUM(gas_cost) AS spent FROM relay_attempts WHERE store_id = ? AND chain_id = ? AND gas_charged_at >= ?',
+    [input.storeId, input.chainId, input.since],
+  );
+  return { inFlight: Number(live?.count ?? 0), reserved: BigInt(live?.reserved ?? 0), spent: BigInt(charged?.spent ?? 0) };
+}
+
+export async function countLiveAttemptsOfPayer(db: Transaction, chainId: number, payer: Address): Promise<number> {
+  const [row] = await selectRows<{ count: string | number }>(
+    db,
+    'SELECT COUNT(*) AS count FROM relay_attempts WHERE chain_id = ? AND payer = ? AND live_subject_id IS NOT NULL',
+    [chainId, payer],
+  );
+  return Number(row?.count ?? 0);
+}
+
+/** So that what is counted for this holder stays true until the commit. @param holder the address of a payer, or the id of a store */
+export async function lockQuota(db: Transaction, chainId: number, holder: string): Promise<void> {
+  await execute(db, 'INSERT INTO relay_quotas (chain_id, holder) VALUES (?, ?) ON DUPLICATE KEY UPDATE holder = holder', [chainId, holder]);
+  await selectRows(db, 'SELECT holder FROM relay_quotas WHERE chain_id = ? AND holder = ? FOR UPDATE', [chainId, holder]);
+}
+
+/** Live attempts that have been left alone since `before` and for which no work is promised. */
+export async function listForgottenAttempts(db: Database, before: Date, limit: number): Promise<RelayAttempt[]> {
+  const rows = await selectRows<AttemptRow>(
+    db,
+    `SELECT ${COLUMNS} FROM relay_attempts a
+     LEFT JOIN outbox r ON r.queue = 'relay' AND r.subject_id = a.id
+     LEFT JOIN outbox c ON c.queue = 'confirm' AND c.subject_id = a.transaction_id
+     WHERE a.status IN ('queued', 'submitting', 'submitted', 'unknown', 'mined') AND a.updated_at < ? AND r.id IS NULL AND c.id IS NULL
+     ORDER BY a.updated_at LIMIT ?`,
+    [before, limit],
+  );
+  return rows.map(toAttempt);
+}
+
+export interface AttemptCount {
+  readonly chainId: number;
+  readonly rail: RelayRail;
+  readonly status: RelayAttemptStatus;
+  readonly count: number;
+}
+
+/** Of those that have not ended. */
+export async function countAttemptsByStatus(db: Database): Promise<AttemptCount[]> {
+  const rows = await selectRows<{ chain_id: string | number; rail: RelayRail; status: RelayAttemptStatus; count: string | number }>(
+    db,
+    `SELECT chain_id, rail, status, COUNT(*) AS count FROM relay_attempts
+     WHERE status IN ('queued', 'submitting', 'submitted', 'unknown', 'mined') GROUP BY chain_id, rail, status`,
+  );
+  return rows.map((row) => ({ chainId: Number(row.chain_id), rail: row.rail, status: row.status, count: Number(row.count) }));
+}

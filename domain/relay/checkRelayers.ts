@@ -1,0 +1,60 @@
+import type { RelayerConfig } from '../../platform/config.ts';
+import type { Context } from '../../platform/context.ts';
+import { inUnitOfWork } from '../../platform/unitOfWork.ts';
+import { AppError } from '../../shared/errors.ts';
+import { getChain } from '../chain/service.ts';
+import { decideStanding } from './decide.ts';
+import type { RelayerRecord } from './model.ts';
+import { lockRelayers, updateRelayerStanding } from './relayerStore.ts';
+import { reportRelayers } from './reportRelayers.ts';
+
+/**
+ * Asks every relayer, and the chain about its account, how it stands: one that is paused or poor is sent nothing until a later check finds it well
+ * again. What an operator has to do something about is logged with the field `alert`, at every check for as long as it lasts.
+ */
+export async function checkRelayers(ctx: Context): Promise<void> {
+  const checks = ctx.config.chains.flatMap(({ chainId, relayers }) => relayers.map((relayer) => checkRelayer(ctx, chainId, relayer)));
+  await Promise.all(checks);
+  for (const { relayerId, chainId, alerts, ...report } of await reportRelayers(ctx)) {
+    for (const alert of alerts) ctx.log.error({ alert, relayerId, chainId, ...report }, 'a relayer needs its operator');
+  }
+}
+
+async function checkRelayer(ctx: Context, chainId: number, config: RelayerConfig): Promise<void> {
+  const found = await ask(ctx, chainId, config);
+  await inUnitOfWork(ctx, async (unit) => {
+    const [record] = await lockRelayers(unit.trx, [config.id]);
+    if (record === undefined) return;
+    await updateRelayerStanding(unit.trx, { id: config.id, ...found, checkedAt: ctx.clock.now() });
+    if (found.standing === record.standing) return;
+    const change = { relayerId: config.id, from: record.standing, to: found.standing };
+    if (found.standing === 'ready') ctx.log.info(change, 'a relayer is ready');
+    else ctx.log.warn(change, 'a relayer is not ready');
+  });
+}
+
+async function ask(ctx: Context, chainId: number, config: RelayerConfig): Promise<Pick<RelayerRecord, 'standing' | 'address' | 'balance'>> {
+  const relayer = ctx.relayers.get(config.id);
+  if (relayer === undefined) throw new Error(`relayer ${config.id} is configured and not there`);
+  const status = await relayer.getStatus().catch(orUndefined);
+  if (status === undefined) return { standing: 'silent', address: null, balance: null };
+  const balance = await getChain(ctx, chainId).getBalance(status.address).catch(orUndefined);
+  const standing = decideStanding({ paused: status.paused, balance, minBalance: config.minBalanceWei });
+  return { standing, address: status.address, balance: balance ?? null };
+}
+
+/** No answer is a finding here. */
+function orUndefined(error: unknown): undefined {
+  if (error instanceof AppError && error.kind.retryable === true) return undefined;
+  throw error;
+}
+
+/** Lets the relayers that are our own keys keep what they sent moving. */
+export async function tendRelayers(ctx: Context): Promise<void> {
+  const tended = [...ctx.relayers.values()].flatMap((relayer) => (relayer.tend === undefined ? [] : [relayer.tend()]));
+  const outcomes = await Promise.allSettled(tended);
+  for (const outcome of outcomes) {
+    if (outcome.status === 'rejected')
+      ctx.log.warn({ err: outcome.reason as unknown }, 'a relayer could not be tended, it will be at the next turn');
+  }
+}

@@ -1,0 +1,138 @@
+import type { Context } from '../../platform/context.ts';
+import { inUnitOfWork, type AlsoInTransaction } from '../../platform/unitOfWork.ts';
+import { addMs, fromUnixSeconds, toUnixSeconds } from '../../shared/clock.ts';
+import { AppError } from '../../shared/errors.ts';
+import type { Bytes32, Hex } from '../../shared/hex.ts';
+import type { AmountUnits } from '../../shared/money.ts';
+import type { TypedData } from '../chain/ports.ts';
+import { getChain } from '../chain/service.ts';
+import { PAYMENT_ERRORS } from '../payments/errors.ts';
+import type { Payment } from '../payments/model.ts';
+import { getPayment, lockPaymentsForRelay } from '../payments/service.ts';
+import { decideRefundDeadline, makeRefundNonce, MAX_DEADLINE_MS } from '../refunds/decide.ts';
+import { REFUND_ERRORS } from '../refunds/errors.ts';
+import type { Refund } from '../refunds/model.ts';
+import { createRefund } from '../refunds/service.ts';
+import { acceptAttempt } from './acceptAttempt.ts';
+import { assertNumbersFit, toRefusalError } from './decide.ts';
+import { RELAY_ERRORS } from './errors.ts';
+import type { Permit, RefundAuthorization, SignedRequest } from './model.ts';
+import { assertOffered, findGasPrice, findPermitRequest, permitNumbers, type PermitRequest } from './service.ts';
+
+export interface RefundRequest {
+  readonly refund: RefundAuthorization;
+  readonly typedData: TypedData;
+  /** For the merchant to sign as well, when the gateway's allowance for its tokens is short. */
+  readonly permit: PermitRequest | null;
+}
+
+/**
+ * What the payment's merchant signs to give some of it back.
+ * @throws AppError notFound, stateConflict, exceedsPayment, notOffered, chain unavailable
+ */
+export async function getRefundRequest(
+  ctx: Context,
+  input: { readonly storeId: string; readonly paymentId: Bytes32; readonly amount: AmountUnits },
+): Promise<RefundRequest> {
+  const payment = await getRefundablePayment(ctx, input);
+  const { merchant, token } = payment.terms;
+  const chain = getChain(ctx, payment.chainId);
+  const deadline = toUnixSeconds(decideRefundDeadline(ctx.clock.now()));
+  const refund = { merchant, amount: input.amount, nonce: makeRefundNonce(ctx.randomBytes(16)), deadline };
+  return {
+    refund,
+    typedData: chain.buildRefundTypedData({ paymentId: payment.id, refund }),
+    permit: await findPermitRequest(chain, { token, owner: merchant, amount: input.amount, deadline }),
+  };
+}
+
+export interface RefundPaymentInput {
+  readonly storeId: string;
+  readonly paymentId: Bytes32;
+  readonly amount: AmountUnits;
+  readonly nonce: bigint;
+  /** Unix seconds. */
+  readonly deadline: number;
+  readonly signature: Hex;
+  readonly permit: Permit | null;
+}
+
+/**
+ * Takes the merchant's signature on, as relayPayment does a customer's: checked, simulated, then saved with the promise to send it.
+ * @throws AppError with the real reason, see REFUND_ERRORS, RELAY_ERRORS, PAYMENT_ERRORS, CHAIN_ERRORS
+ */
+export async function refundPayment(ctx: Context, input: RefundPaymentInput, also?: AlsoInTransaction<Refund>): Promise<Refund> {
+  const { storeId, paymentId, amount, nonce, deadline, permit } = input;
+  assertNumbersFit([['/body/nonce', nonce, 128n], ['/body/deadline', BigInt(deadline), 48n], ...permitNumbers(permit)]);
+  const payment = await getRefundablePayment(ctx, input);
+  const { terms, chainId } = payment;
+  assertDeadlineFits(ctx, deadline);
+  const chain = getChain(ctx, chainId);
+  const signed: SignedRequest = { rail: 'refund', refund: { merchant: terms.merchant, amount, nonce, deadline } };
+  const signature = await chain.verifySignature({ signed, paymentId, terms, signature: input.signature });
+  if (signature === undefined) {
+    throw new AppError(RELAY_ERRORS.badSignature, {
+      detail: `The signature is not that of the merchant ${terms.merchant} for this refund.`,
+    });
+  }
+  const item = { signed, signature, permit, paymentId, terms };
+  const [refundedOnChain, isUsed, gasPrice] = await Promise.all([
+    chain.getRefundedAmount(paymentId),
+    chain.isRefunded(paymentId, nonce),
+    findGasPrice(ctx, chainId),
+  ]);
+  if (isUsed) throw new AppError(REFUND_ERRORS.nonceUsed, { detail: `The payment has a refund with the nonce ${nonce}.` });
+  if (refundedOnChain + amount <= terms.amount) {
+    // What would exceed the payment is told as that below, not as whatever the contract calls it.
+    const refusal = await chain.findRefundRefusal(item);
+    if (refusal !== undefined) throw toRefusalError(refusal, item);
+  }
+
+  const attemptId = ctx.newId('rla');
+  return inUnitOfWork(ctx, async (unit) => {
+    // Refunds of one payment are counted one after the other; and a reorganisation may have taken the payment away meanwhile.
+    const [locked] = await lockPaymentsForRelay(unit, [paymentId]);
+    if (locked === undefined) throw new Error(`payment ${paymentId} is gone`);
+    assertCompleted(locked);
+    const refund = await createRefund(ctx, unit, {
+      ...{ payment, amount, nonce, attemptId, refundedOnChain },
+      deadline: fromUnixSeconds(deadline),
+    });
+    await acceptAttempt(ctx, unit, {
+      ...{ id: attemptId, paymentId, refundId: refund.id, storeId, chainId, signed, signature, permit, gasPrice },
+      deadline: fromUnixSeconds(deadline),
+    });
+    await also?.(unit.trx, refund);
+    return refund;
+  });
+}
+
+async function getRefundablePayment(
+  ctx: Context,
+  input: { readonly storeId: string; readonly paymentId: Bytes32; readonly amount: AmountUnits },
+): Promise<Payment> {
+  const payment = await getPayment(ctx, input);
+  assertCompleted(payment);
+  if (input.amount > payment.terms.amount) {
+    throw new AppError(REFUND_ERRORS.exceedsPayment, {
+      detail: `The payment was ${payment.terms.amount}, the refund would be ${input.amount}.`,
+    });
+  }
+  assertOffered(ctx, payment.chainId);
+  return payment;
+}
+
+/** @throws AppError stateConflict */
+function assertCompleted(payment: Payment): void {
+  if (payment.status === 'completed') return;
+  throw new AppError(PAYMENT_ERRORS.stateConflict, { detail: `The payment is ${payment.status}, only a completed one can be refunded.` });
+}
+
+/** @throws AppError deadline */
+function assertDeadlineFits(ctx: Context, deadline: number): void {
+  const now = ctx.clock.now();
+  const earliest = toUnixSeconds(now) + ctx.config.relay.minDeadlineSeconds;
+  const latest = toUnixSeconds(addMs(now, MAX_DEADLINE_MS));
+  if (deadline >= earliest && deadline <= latest) return;
+  throw new AppError(RELAY_ERRORS.deadline, { detail: `deadline must be from ${earliest} to ${latest}.` });
+}

@@ -1,0 +1,112 @@
+import { execute, selectRows, type Database, type Transaction } from '../../platform/db.ts';
+import type { Address } from '../../shared/hex.ts';
+import type { RelayerLoad, RelayerRecord, RelayerStanding } from './model.ts';
+
+interface RelayerRow {
+  readonly id: string;
+  readonly standing: RelayerStanding;
+  readonly failures: string | number;
+  readonly resting_until: Date | null;
+  readonly resting_reason: string | null;
+  readonly address: Address | null;
+  readonly balance: string | null;
+  readonly checked_at: Date | null;
+}
+
+const COLUMNS = 'id, standing, failures, resting_until, resting_reason, address, balance, checked_at';
+
+function toRecord(row: RelayerRow): RelayerRecord {
+  return {
+    id: row.id,
+    standing: row.standing,
+    failures: Number(row.failures),
+    restingUntil: row.resting_until,
+    restingReason: row.resting_reason,
+    address: row.address,
+    balance: row.balance === null ? null : BigInt(row.balance),
+    checkedAt: row.checked_at,
+  };
+}
+
+function placeholders(values: readonly unknown[]): string {
+  return values.map(() => '?').join(', ');
+}
+
+/** Those that were used or checked at least once. */
+export async function listRelayers(db: Database | Transaction, ids: readonly string[]): Promise<RelayerRecord[]> {
+  if (ids.length === 0) return [];
+  const rows = await selectRows<RelayerRow>(db, `SELECT ${COLUMNS} FROM relayers WHERE id IN (${placeholders(ids)}) ORDER BY id`, ids);
+  return rows.map(toRecord);
+}
+
+/** Locks them in the order of their ids, so that their limits hold however many workers there are. */
+export async function lockRelayers(db: Transaction, ids: readonly string[]): Promise<RelayerRecord[]> {
+  const sorted = [...ids].sort();
+  if (sorted.length === 0) return [];
+  await execute(
+    db,
+    `INSERT INTO relayers (id) VALUES ${sorted.map(() => '(?)').join(', ')} ON DUPLICATE KEY UPDATE id = VALUES(id)`,
+    sorted,
+  );
+  const rows = await selectRows<RelayerRow>(
+    db,
+    `SELECT ${COLUMNS} FROM relayers WHERE id IN (${placeholders(sorted)}) ORDER BY id FOR UPDATE`,
+    sorted,
+  );
+  return rows.map(toRecord);
+}
+
+/** The circuit breaker's part. */
+export async function updateRelayerCircuit(
+  db: Transaction,
+  relayer: Pick<RelayerRecord, 'id' | 'failures' | 'restingUntil' | 'restingReason'>,
+): Promise<void> {
+  await execute(db, 'UPDATE relayers SET failures = ?, resting_until = ?, resting_reason = ? WHERE id = ?', [
+    relayer.failures,
+    relayer.restingUntil,
+    relayer.restingReason?.slice(0, 255) ?? null,
+    relayer.id,
+  ]);
+}
+
+/** What a check found. */
+export async function updateRelayerStanding(
+  db: Transaction,
+  relayer: Pick<RelayerRecord, 'id' | 'standing' | 'address' | 'balance' | 'checkedAt'>,
+): Promise<void> {
+  await execute(
+    db,
+    'UPDATE relayers SET standing = ?, address = COALESCE(?, address), balance = COALESCE(?, balance), checked_at = ? WHERE id = ?',
+    [relayer.standing, relayer.address, relayer.balance?.toString() ?? null, relayer.checkedAt, relayer.id],
+  );
+}
+
+/** One for each id, in that order. */
+export async function readRelayerLoads(db: Database | Transaction, ids: readonly string[], windowStart: Date): Promise<RelayerLoad[]> {
+  if (ids.length === 0) return [];
+  const recent = await selectRows<{ relayer_id: string; sent: string | number; oldest: Date; latest: Date }>(
+    db,
+    `SELECT relayer_id, COUNT(*) AS sent, MIN(sent_at) AS oldest, MAX(sent_at) AS latest FROM relay_transactions
+     WHERE relayer_id IN (${placeholders(ids)}) AND sent_at > ? GROUP BY relayer_id`,
+    [...ids, windowStart],
+  );
+  const flying = await selectRows<{ relayer_id: string; count: string | number; oldest: Date }>(
+    db,
+    `SELECT t.relayer_id, COUNT(DISTINCT t.id) AS count, MIN(t.sent_at) AS oldest
+     FROM relay_attempts a JOIN relay_transactions t ON t.id = a.transaction_id
+     WHERE a.status IN ('submitting', 'submitted', 'unknown') AND t.relayer_id IN (${placeholders(ids)}) GROUP BY t.relayer_id`,
+    ids,
+  );
+  return ids.map((relayerId) => {
+    const sent = recent.find((row) => row.relayer_id === relayerId);
+    const inFlight = flying.find((row) => row.relayer_id === relayerId);
+    return {
+      relayerId,
+      sent: Number(sent?.sent ?? 0),
+      oldestSentAt: sent?.oldest ?? null,
+      latestSentAt: sent?.latest ?? null,
+      inFlight: Number(inFlight?.count ?? 0),
+      oldestInFlightAt: inFlight?.oldest ?? null,
+    };
+  });
+}

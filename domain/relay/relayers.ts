@@ -1,0 +1,68 @@
+import type { RelayerConfig } from '../../platform/config.ts';
+import type { Context } from '../../platform/context.ts';
+import { inUnitOfWork, type UnitOfWork } from '../../platform/unitOfWork.ts';
+import { addMs } from '../../shared/clock.ts';
+import { findChainConfig } from '../chain/service.ts';
+import { chooseRelayer, decideCircuit, RATE_WINDOW_MS, type RelayerCandidate } from './decide.ts';
+import type { RelayerLoad, RelayerRecord } from './model.ts';
+import type { SendOutcome } from './ports.ts';
+import { listRelayers, lockRelayers, readRelayerLoads, updateRelayerCircuit } from './relayerStore.ts';
+
+/** Which relayer may take a transaction now: one, or how long until one may. */
+export type FreeRelayer = { readonly relayerId: string } | { readonly waitMs: number };
+
+function relayersOf(ctx: Context, chainId: number): readonly RelayerConfig[] {
+  return findChainConfig(ctx, chainId)?.relayers ?? [];
+}
+
+function toCandidates(
+  configs: readonly RelayerConfig[],
+  records: readonly RelayerRecord[],
+  loads: readonly RelayerLoad[],
+): RelayerCandidate[] {
+  return configs.flatMap((limits) => {
+    const load = loads.find(({ relayerId }) => relayerId === limits.id);
+    return load === undefined ? [] : [{ limits, record: records.find(({ id }) => id === limits.id), load }];
+  });
+}
+
+/** A look without a lock; `lockFreeRelayer` decides. */
+export async function findFreeRelayer(ctx: Context, chainId: number): Promise<FreeRelayer> {
+  const configs = relayersOf(ctx, chainId);
+  const ids = configs.map(({ id }) => id);
+  const now = ctx.clock.now();
+  const [records, loads] = await Promise.all([listRelayers(ctx.db, ids), readRelayerLoads(ctx.db, ids, addMs(now, -RATE_WINDOW_MS))]);
+  return chooseRelayer(toCandidates(configs, records, loads), now, ctx.config.relay.stuckAfterMs);
+}
+
+/** Chooses a relayer and keeps it locked: the transaction that is inserted in this unit of work counts towards its limits for everybody after it. */
+export async function lockFreeRelayer(ctx: Context, unit: UnitOfWork, chainId: number): Promise<FreeRelayer> {
+  const configs = relayersOf(ctx, chainId);
+  const ids = configs.map(({ id }) => id);
+  const records = await lockRelayers(unit.trx, ids);
+  const now = ctx.clock.now();
+  const loads = await readRelayerLoads(unit.trx, ids, addMs(now, -RATE_WINDOW_MS));
+  const free = chooseRelayer(toCandidates(configs, records, loads), now, ctx.config.relay.stuckAfterMs);
+  if ('waitMs' in free) return free;
+  const record = records.find(({ id }) => id === free.relayerId);
+  if (record !== undefined && record.restingUntil !== null) {
+    // Its rest is over: this transaction is to show whether it works again, and the others wait for that.
+    await updateRelayerCircuit(unit.trx, { ...record, restingUntil: addMs(now, 2 * ctx.config.relay.timeoutMs) });
+  }
+  return free;
+}
+
+/** Lets a relayer rest that does not take what it is sent, and brings it back when it does. */
+export async function noteSend(ctx: Context, relayerId: string, outcome: SendOutcome): Promise<void> {
+  const [seen] = await listRelayers(ctx.db, [relayerId]);
+  const isWell = seen === undefined || (seen.failures === 0 && seen.restingUntil === null);
+  if (isWell && (outcome.kind === 'accepted' || outcome.kind === 'rejected')) return;
+  await inUnitOfWork(ctx, async (unit) => {
+    const [record] = await lockRelayers(unit.trx, [relayerId]);
+    if (record === undefined) return;
+    const circuit = decideCircuit(record, outcome, ctx.clock.now());
+    await updateRelayerCircuit(unit.trx, { id: relayerId, ...circuit });
+    if (circuit.restingUntil !== null) ctx.log.warn({ relayerId, ...circuit }, 'the relayer is left alone for a while');
+    else if (record.restingUntil !== null) ctx.log.info({ relayerId }, 'the relayer works again');
+  });
+}

@@ -1,0 +1,64 @@
+import type { Context } from '../../platform/context.ts';
+import type { Address } from '../../shared/hex.ts';
+import { addMs } from '../../shared/clock.ts';
+import { countAttemptsByStatus, type AttemptCount } from './attemptStore.ts';
+import { decideAlerts, RATE_WINDOW_MS } from './decide.ts';
+import type { RelayerAlert, RelayerStanding } from './model.ts';
+import { listRelayers, readRelayerLoads } from './relayerStore.ts';
+
+/** How one relayer does, from what the workers have written down. */
+export interface RelayerReport {
+  readonly relayerId: string;
+  readonly chainId: number;
+  readonly provider: 'defender' | 'ozRelayer' | 'local';
+  readonly standing: RelayerStanding;
+  readonly draining: boolean;
+  /** Left alone by the circuit breaker just now. */
+  readonly resting: boolean;
+  readonly restingReason: string | null;
+  readonly address: Address | null;
+  /** Wei, as of the last check. */
+  readonly balance: bigint | null;
+  readonly sentInLastMinute: number;
+  readonly inFlight: number;
+  /** null: nothing is. */
+  readonly oldestInFlightSeconds: number | null;
+  readonly alerts: readonly RelayerAlert[];
+}
+
+/** Asks the database only. */
+export async function reportRelayers(ctx: Context): Promise<RelayerReport[]> {
+  const configs = ctx.config.chains.flatMap(({ chainId, relayers }) => relayers.map((relayer) => ({ chainId, relayer })));
+  const ids = configs.map(({ relayer }) => relayer.id);
+  const now = ctx.clock.now();
+  const [records, loads] = await Promise.all([listRelayers(ctx.db, ids), readRelayerLoads(ctx.db, ids, addMs(now, -RATE_WINDOW_MS))]);
+  return configs.map(({ chainId, relayer }) => {
+    const record = records.find(({ id }) => id === relayer.id);
+    const load = loads.find(({ relayerId }) => relayerId === relayer.id);
+    const oldest = load?.oldestInFlightAt ?? null;
+    const oldestInFlightMs = oldest === null ? null : now.getTime() - oldest.getTime();
+    const standing = record?.standing ?? 'unknown';
+    const balance = record?.balance ?? null;
+    const { alertBelowWei: alertBelow } = relayer;
+    return {
+      relayerId: relayer.id,
+      chainId,
+      provider: relayer.provider,
+      standing,
+      draining: relayer.draining,
+      resting: record?.restingUntil != null && record.restingUntil > now,
+      restingReason: record?.restingReason ?? null,
+      address: record?.address ?? null,
+      balance,
+      sentInLastMinute: load?.sent ?? 0,
+      inFlight: load?.inFlight ?? 0,
+      oldestInFlightSeconds: oldestInFlightMs === null ? null : Math.floor(oldestInFlightMs / 1000),
+      alerts: decideAlerts({ standing, balance, alertBelow, oldestInFlightMs, stuckAfterMs: ctx.config.relay.stuckAfterMs }),
+    };
+  });
+}
+
+/** How many attempts are in each status that is not an end, by chain and rail. */
+export function countOpenAttempts(ctx: Context): Promise<AttemptCount[]> {
+  return countAttemptsByStatus(ctx.db);
+}
