@@ -54,14 +54,16 @@ export function describeChains(options: {
           decimals,
           permit: { name, version: '1' },
         })),
-        relayer: {
-          id: 'main',
-          provider: 'defender',
-          apiKeyVariable: 'DEFENDER_API_KEY',
-          apiSecretVariable: 'DEFENDER_API_SECRET',
-          transactionsPerMinute: options.transactionsPerMinute,
-          ...(options.maxInFlight === undefined ? {} : { maxInFlight: options.maxInFlight }),
-        },
+        relayers: [
+          {
+            id: 'main',
+            provider: 'defender',
+            apiKeyVariable: 'DEFENDER_API_KEY',
+            apiSecretVariable: 'DEFENDER_API_SECRET',
+            transactionsPerMinute: options.transactionsPerMinute,
+            ...(options.maxInFlight === undefined ? {} : { maxInFlight: options.maxInFlight }),
+          },
+        ],
       },
     ],
   };

@@ -23,10 +23,11 @@ const SUITES: readonly Suite[] = [
   { name: 'contracts', files: ['contracts/test/**/*.test.ts'], limitMs: 3 * 60_000 },
   { name: 'unit', files: ['test/unit/**/*.test.ts', 'test/dev/**/*.test.ts'], limitMs: 3 * 60_000 },
   { name: 'adapters', files: ['test/adapters/**/*.test.ts', 'test/webhooks/**/*.test.ts'], limitMs: 3 * 60_000 },
-  { name: 'domain', files: ['test/payments/**/*.test.ts', 'test/relay/**/*.test.ts'], limitMs: 5 * 60_000 },
+  { name: 'domain', files: ['test/payments/**/*.test.ts', 'test/relay/**/*.test.ts', 'test/refunds/**/*.test.ts'], limitMs: 5 * 60_000 },
   { name: 'api', files: ['test/api/**/*.test.ts'], limitMs: 4 * 60_000 },
   { name: 'workers and demo', files: ['test/workers/**/*.test.ts', 'test/demo/**/*.test.ts'], limitMs: 4 * 60_000 },
   { name: 'end to end', files: ['test/e2e/**/*.test.ts'], limitMs: 6 * 60_000 },
+  { name: 'chaos', files: ['test/chaos/**/*.test.ts'], limitMs: 5 * 60_000 },
 ];
 
 /** After its last test a mocha process that does not end by itself has left something open: a defect. */

@@ -44,7 +44,7 @@ describe('health', () => {
       const body = (await response.json()) as Readiness;
       expect([response.status, body.status]).to.deep.equal([200, 'ready']);
       const chains = api.config.chains.map((chain) => `chain:${chain.chainId}`);
-      const relayers = api.config.chains.flatMap((chain) => (chain.relayer ? [`relayer:${chain.relayer.id}`] : []));
+      const relayers = api.config.chains.flatMap((chain) => chain.relayers.map(({ id }) => `relayer:${id}`));
       expect(body.dependencies.map((one) => one.name)).to.have.members(['database', 'redis', ...chains, ...relayers]);
     });
   }

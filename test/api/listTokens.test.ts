@@ -19,7 +19,7 @@ describe('listTokens', () => {
         symbol: token.symbol,
         decimals: token.decimals,
         permit: token.permit !== undefined,
-        gasless: chain.relayer !== undefined,
+        gasless: chain.relayers.length > 0,
       })),
     );
     expect(expected).not.to.deep.equal([]);
@@ -28,7 +28,7 @@ describe('listTokens', () => {
 
   it('says that a chain without a relayer offers nothing gasless', async () => {
     const plain = await startTestApi({
-      config: (config) => ({ ...config, chains: config.chains.map(({ relayer: _relayer, ...chain }) => chain) }),
+      config: (config) => ({ ...config, chains: config.chains.map((chain) => ({ ...chain, relayers: [] })) }),
     });
     try {
       const { data } = await plain.client().GET('/tokens');

@@ -32,7 +32,7 @@ describe('error codes', () => {
   });
 
   it('no module declares a code that the edge does not know', () => {
-    const declared = ['chain', 'idempotency', 'payments', 'relay', 'stores', 'webhooks']
+    const declared = ['chain', 'idempotency', 'payments', 'refunds', 'relay', 'stores', 'webhooks']
       .map((area) => readFileSync(new URL(`../../domain/${area}/errors.ts`, import.meta.url), 'utf8'))
       .flatMap((text) => [...text.matchAll(/'(PAY_\d{3})'/g)].map((match) => match[1]));
     expect(ERROR_KINDS.map((kind) => kind.code)).to.include.members(declared);

@@ -97,6 +97,34 @@ describe('createRedisRateLimitStore', () => {
     expect((await store.get?.('b'))?.totalHits).to.equal(50);
   });
 
+  it('counts at once what is far below the limit, tells Redis a moment later, and loses none of it', async () => {
+    const store = newStore(60_000);
+    expect(store.countSoon('a', 100), 'nothing is known yet').to.equal(undefined);
+    await store.increment('a');
+    expect([1, 2, 3].map(() => store.countSoon('a', 100)?.totalHits)).to.deep.equal([2, 3, 4]);
+    expect(store.countSoon('a', 4), 'too near').to.equal(undefined);
+    // Whoever waits is told the exact place, with those before it that Redis has not heard of.
+    expect((await store.increment('a')).totalHits).to.equal(5);
+    store.countSoon('a', 100);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect((await store.get?.('a'))?.totalHits).to.equal(6);
+  });
+
+  it('learns from Redis what other processes have counted', async () => {
+    const name = `t${Math.random()}:`;
+    const [one, other] = [1, 2].map(() => {
+      const store = createRedisRateLimitStore(api.ctx, name);
+      void store.init?.({ windowMs: 60_000, limit: 100 } as Options);
+      return store;
+    });
+    await one!.increment('a');
+    for (let count = 0; count < 95; count++) await other!.increment('a');
+    one!.countSoon('a', 90);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(one!.countSoon('a', 90)).to.equal(undefined);
+    expect((await one!.increment('a')).totalHits).to.equal(98);
+  });
+
   it('begins anew when the window is over, and leaves no counter behind for ever', async () => {
     const store = newStore(300);
     await store.increment('a');

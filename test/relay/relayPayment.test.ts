@@ -14,7 +14,7 @@ import { signGasless, signTypedData } from '../support/gasless.ts';
 import { createHarness, type Harness, type TestStore } from '../support/harness.ts';
 import { readHistory } from '../support/paymentHistory.ts';
 import { driveUntil, isOver, readPayment } from '../support/relayFlow.ts';
-import { atTime } from '../support/varyContext.ts';
+import { atTime, withRelayers } from '../support/varyContext.ts';
 import { waitUntil } from '../support/waitUntil.ts';
 
 const ELSEWHERE = '0x000000000000000000000000000000000000bEEF';
@@ -42,7 +42,7 @@ describe('handing in a signed request', () => {
     const { forwardRequest } = await getGaslessRequest(harness.ctx, {
       storeId: payment.storeId,
       paymentId: payment.id,
-      userAddress: customer.address,
+      payer: customer.address,
     });
     const request = { ...forwardRequest, ...change };
     const chain = harness.ctx.chains.get(payment.chainId);
@@ -65,7 +65,7 @@ describe('handing in a signed request', () => {
     const poor = await harness.chain.createCustomer({ token: harness.tokens.TUSD, balance: 1_499_999n });
     const payment = await harness.createTestPayment(store);
     const error = await refuse(payment, await signGasless(harness.ctx, poor, payment));
-    expect(error).to.include({ code: 'PAY_001', detail: 'The payer holds 1499999 of the 1500000 that the payment asks for.' });
+    expect(error).to.include({ code: 'PAY_001', detail: 'The payer holds 1499999 of the 1500000 that are needed.' });
   });
 
   it('is refused with PAY_002 when the gateway is not approved and no permit comes with it', async () => {
@@ -74,7 +74,7 @@ describe('handing in a signed request', () => {
     expect(signed.permit).not.to.equal(null);
     const error = await refuse(payment, { ...signed, permit: null });
     expect(error.code).to.equal('PAY_002');
-    expect(error.detail).to.match(/^The gateway may take 0 of the 1500000 that the payment asks for/);
+    expect(error.detail).to.match(/^The gateway may take 0 of the 1500000 that are needed/);
   });
 
   for (const [name, spoil] of [
@@ -212,9 +212,9 @@ describe('handing in a signed request', () => {
   it('is refused with PAY_028 on a chain without a relayer, as is asking what to sign', async () => {
     const payment = await harness.createTestPayment(store);
     const signed = await signGasless(harness.ctx, customer, payment);
-    const ctx = { ...harness.ctx, relayers: new Map() };
+    const ctx = withRelayers(harness.ctx, payment.chainId, []);
     expect((await refuse(payment, signed, ctx)).code).to.equal('PAY_028');
-    const asked = getGaslessRequest(ctx, { storeId: store.storeId, paymentId: payment.id, userAddress: customer.address });
+    const asked = getGaslessRequest(ctx, { storeId: store.storeId, paymentId: payment.id, payer: customer.address });
     expect((await expectRefusal(asked)).code).to.equal('PAY_028');
   });
 

@@ -7,17 +7,32 @@ import type { Payment } from '../../domain/payments/model.ts';
 import { scanChain } from '../../domain/payments/scanChain.ts';
 import { confirmTransaction } from '../../domain/relay/confirmTransaction.ts';
 import { sendAttempt } from '../../domain/relay/sendAttempt.ts';
+import type { Config } from '../../platform/config.ts';
 import type { Context } from '../../platform/context.ts';
 import { addMs } from '../../shared/clock.ts';
 import { createHarness, type Harness, type TestStore } from '../support/harness.ts';
 import { readHistory } from '../support/paymentHistory.ts';
 import { acceptRelay, confirmOnce, driveUntil, isOver, readAttempt, readPayment, type ListedAttempt } from '../support/relayFlow.ts';
-import { atTime, withChain, withRelayer } from '../support/varyContext.ts';
+import { atTime, withChain, withRelayer, withRelayers } from '../support/varyContext.ts';
 import { waitUntil } from '../support/waitUntil.ts';
 
 const UNSENT_AFTER_MS = 1_200;
 const TIMEOUT_MS = 600;
-const options = { env: { MSQPAY_RELAY_UNSENT_AFTER_MS: String(UNSENT_AFTER_MS), MSQPAY_RELAY_TIMEOUT_MS: String(TIMEOUT_MS) } };
+/** Longer than a test looks ahead, but for the one that is about it. */
+const RESEND_AFTER_MS = 24 * 3_600_000;
+/** One request a transaction, so that each test has its own to itself. */
+const alone = (config: Config): Config => ({
+  ...config,
+  chains: config.chains.map((chain) => ({ ...chain, relayLimits: { ...chain.relayLimits, maxBatchSize: 1 } })),
+});
+const options = {
+  config: alone,
+  env: {
+    MSQPAY_RELAY_UNSENT_AFTER_MS: String(UNSENT_AFTER_MS),
+    MSQPAY_RELAY_TIMEOUT_MS: String(TIMEOUT_MS),
+    MSQPAY_RELAY_RESEND_AFTER_MS: String(RESEND_AFTER_MS),
+  },
+};
 
 describe('a relayer that misbehaves', () => {
   let harness: Harness;
@@ -27,6 +42,7 @@ describe('a relayer that misbehaves', () => {
   let payment: Payment;
   let attempt: ListedAttempt;
   let sentBefore: number;
+  let relayers = 0;
 
   before(async function () {
     this.timeout(120_000);
@@ -36,10 +52,12 @@ describe('a relayer that misbehaves', () => {
 
   beforeEach(async () => {
     const [chain] = harness.config.chains;
-    if (chain?.relayer === undefined) throw new Error('the configuration has no relayer');
-    // A new one for each test: it remembers failures, and leaves a relayer that had some alone for a while.
-    const relayer = createDefenderRelayer({ relayer: chain.relayer, timeoutMs: TIMEOUT_MS, log: harness.ctx.log });
-    ctx = { ...harness.ctx, relayers: new Map([[chain.chainId, relayer]]) };
+    const [configured] = chain?.relayers ?? [];
+    if (chain === undefined || configured?.provider !== 'defender') throw new Error('the configuration has no relayer');
+    // A new one for each test: one that had failures is left alone for a while.
+    const id = `main-${++relayers}`;
+    const relayer = createDefenderRelayer({ relayer: { ...configured, id }, timeoutMs: TIMEOUT_MS, log: harness.ctx.log });
+    ctx = withRelayers(harness.ctx, chain.chainId, [relayer]);
     store = await harness.createTestStore();
     customer = await harness.chain.createCustomer({ token: harness.tokens.TUSD });
     payment = await harness.createTestPayment(store);
@@ -52,8 +70,8 @@ describe('a relayer that misbehaves', () => {
   /** What the relayer has been given for this payment. */
   const sent = () => harness.stack.simulator.transactions().slice(sentBefore);
 
-  async function expectPaidOnce(): Promise<void> {
-    const ended = await driveUntil(ctx, payment, isOver);
+  async function expectPaidOnce(base = ctx): Promise<void> {
+    const ended = await driveUntil(base, payment, isOver);
     expect(ended.payment).to.include({ status: 'completed', late: false, payer: customer.address, relayAttemptId: null });
     expect(ended.attempt).to.include({ status: 'succeeded', errorCode: null, txHash: ended.payment.txHash });
     expect(await readHistory(ctx, ended.payment)).to.deep.equal(['payment.created', 'payment.processing', 'payment.completed']);
@@ -112,7 +130,8 @@ describe('a relayer that misbehaves', () => {
         if (result.kind === 'later') expect(result.at.getTime() - askedAt).to.be.within(waitMs, waitMs + 2_000);
         expect(await readAttempt(ctx, payment)).to.include({ status: 'queued', transactionId: null });
         expect(sent()).to.have.length(0);
-        await expectPaidOnce();
+        // The relayer is left alone for as long.
+        await expectPaidOnce({ ...ctx, clock: { now: () => addMs(new Date(), waitMs + 1_000) } });
         expect(sent()).to.have.length(1);
       });
     }
@@ -193,7 +212,7 @@ describe('a relayer that misbehaves', () => {
       expect(sent()).to.have.length(1);
     });
 
-    it('and gives up on it: the payment can be paid again, and is', async () => {
+    it('and gives up on it: it is sent again, and the store hears nothing of it', async () => {
       const ended = withRelayer(ctx, payment.chainId, (relayer) => ({
         findTransaction: async (id) => {
           const found = await relayer.findTransaction(id);
@@ -201,30 +220,57 @@ describe('a relayer that misbehaves', () => {
         },
       }));
       expect(await confirmOnce(ended, payment)).to.deep.equal({ kind: 'done' });
-      expect(await readAttempt(ctx, payment)).to.include({ status: 'failed', errorCode: 'PAY_029' });
-      expect((await readPayment(ctx, payment)).status).to.equal('pending');
-      await acceptRelay(ctx, customer, payment);
-      const { payment: completed } = await driveUntil(ctx, payment, isOver);
-      expect(completed.status).to.equal('completed');
-      expect(await readHistory(ctx, completed)).to.deep.equal([
+      expect(await readAttempt(ctx, payment)).to.include({ status: 'queued', transactionId: null, errorCode: null });
+      expect(await readPayment(ctx, payment)).to.include({ status: 'processing', txHash: null });
+      await expectPaidOnce();
+      expect(sent()).to.have.length(2);
+    });
+
+    it('however often it is sent: then the payment can be paid again', async () => {
+      const hopeless = withRelayer(ctx, payment.chainId, (relayer) => ({
+        findTransaction: async (id) => {
+          const found = await relayer.findTransaction(id);
+          return found && { ...found, state: 'ended' };
+        },
+      }));
+      setFault({ kind: 'neverMine', releaseNonce: true, count: -1 });
+      await driveUntil(hopeless, payment, (_payment, { sends, status }) => sends === 8 && status === 'queued', 30_000);
+      expect(sent()).to.have.length(8);
+      // Until then one of the eight may be mined after all.
+      expect((await sendAttempt(ctx, attempt.id)).kind).to.equal('later');
+      expect((await readPayment(ctx, payment)).status).to.equal('processing');
+      const over = withChainTime(atTime(ctx, addMs(attempt.deadline, -5_000)), addMs(attempt.deadline, 30_000));
+      expect((await sendAttempt(over, attempt.id)).kind).to.equal('done');
+      expect(await readAttempt(ctx, payment)).to.include({ status: 'failed', errorCode: 'PAY_029', sends: 8 });
+      expect(await readHistory(ctx, await readPayment(ctx, payment))).to.deep.equal([
         'payment.created',
         'payment.processing',
         'payment.relay_failed',
-        'payment.processing',
-        'payment.completed',
       ]);
-      expect(await harness.chain.countPayments(payment.id)).to.equal(1);
+      expect(sent()).to.have.length(8);
     });
 
-    it('and forgets it: nothing is sent again while it is certain that it had it', async () => {
+    it('for a long time: it is sent again, and whichever is mined, the attempt has succeeded', async () => {
+      const soon = { ...ctx, config: { ...ctx.config, relay: { ...ctx.config.relay, resendAfterMs: 1 } } };
+      expect(await confirmOnce(soon, payment)).to.deep.equal({ kind: 'done' });
+      expect(await readAttempt(ctx, payment)).to.include({ status: 'queued', mayStillLand: true });
+      await expectPaidOnce();
+      expect(sent()).to.have.length(2);
+    });
+
+    it('and forgets it: it is sent again, late', async () => {
       const forgetful = withRelayer(ctx, payment.chainId, () => ({
         findTransaction: () => Promise.resolve(undefined),
         findSent: () => Promise.resolve(undefined),
       }));
-      const later = atTime(forgetful, addMs(new Date(), UNSENT_AFTER_MS * 10));
-      expect((await confirmOnce(later, payment)).kind).to.equal('later');
+      const soon = atTime(forgetful, addMs(new Date(), UNSENT_AFTER_MS * 3));
+      expect((await confirmOnce(soon, payment)).kind).to.equal('later');
       expect((await readAttempt(ctx, payment)).status).to.equal('submitted');
-      expect(sent()).to.have.length(1);
+      const late = atTime(forgetful, addMs(new Date(), UNSENT_AFTER_MS * 6));
+      expect(await confirmOnce(late, payment)).to.deep.equal({ kind: 'done' });
+      expect((await readAttempt(ctx, payment)).status).to.equal('queued');
+      await expectPaidOnce();
+      expect(sent()).to.have.length(2);
     });
 
     it('while the customer pays from the own wallet: completed once, and the attempt ends without a word to the store', async () => {

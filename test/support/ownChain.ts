@@ -6,6 +6,7 @@ import { paymentGatewayAbi } from '../../contracts/generated/PaymentGateway.ts';
 import { testTokenAbi } from '../../contracts/generated/TestToken.ts';
 import { startChain } from '../../dev/chain.ts';
 import { DEV_KEYS } from '../../dev/devKeys.ts';
+import type { RequiredConfirmations } from '../../domain/payments/decide.ts';
 import type { Payment } from '../../domain/payments/model.ts';
 import type { RelayerPort } from '../../domain/relay/ports.ts';
 import type { Config } from '../../platform/config.ts';
@@ -24,9 +25,11 @@ export interface SignedTransaction {
 export interface OwnChain {
   readonly token: Address;
   /** For HarnessOptions: the only chain of the configuration is this one. */
-  configure(changes?: { readonly confirmations?: number; readonly maxBlockRange?: number }): (config: Config) => Config;
+  configure(changes?: { readonly confirmations?: RequiredConfirmations; readonly maxBlockRange?: number }): (config: Config) => Config;
   mine(blocks?: number): Promise<void>;
   getHeadNumber(): Promise<bigint>;
+  /** With ether and nothing else. */
+  createAccount(): Promise<PrivateKeyAccount>;
   createCustomer(input?: { readonly approve?: boolean }): Promise<PrivateKeyAccount>;
   /** Into the mempool: the next block that is mined has it. */
   pay(customer: PrivateKeyAccount, payment: Payment): Promise<SignedTransaction>;
@@ -34,6 +37,9 @@ export interface OwnChain {
   /** Everything the customer holds goes elsewhere. Into the mempool. */
   moveTokensAway(customer: PrivateKeyAccount): Promise<void>;
   mint(to: Address, amount: bigint): Promise<void>;
+  /** Lets the gateway take all of its tokens, in a block of its own. */
+  approve(owner: PrivateKeyAccount): Promise<void>;
+  balanceOf(owner: Address): Promise<bigint>;
   /** @returns takes back every block mined since, and empties the mempool */
   takeSnapshot(): Promise<() => Promise<void>>;
   /** Signs with an account of its own and sends at once; the blocks are the test's. Remembers nothing but what it sent. */
@@ -115,6 +121,11 @@ async function prepare(anvil: Awaited<ReturnType<typeof startChain>>): Promise<O
     return { raw, hash: await wallet.sendRawTransaction({ serializedTransaction: raw }) };
   }
 
+  const signApproval = (owner: PrivateKeyAccount): Promise<SignedTransaction> => {
+    const args = [gateway, 2n ** 256n - 1n] as const;
+    return sign(owner, { to: token, data: encodeFunctionData({ abi: testTokenAbi, functionName: 'approve', args }) });
+  };
+
   return {
     token,
     configure:
@@ -144,13 +155,16 @@ async function prepare(anvil: Awaited<ReturnType<typeof startChain>>): Promise<O
       const account = await createAccount();
       const args = [account.address, 10n ** 12n] as const;
       await sign(account, { to: token, data: encodeFunctionData({ abi: testTokenAbi, functionName: 'mint', args }) });
-      if (approve) {
-        const allowance = [gateway, 2n ** 256n - 1n] as const;
-        await sign(account, { to: token, data: encodeFunctionData({ abi: testTokenAbi, functionName: 'approve', args: allowance }) });
-      }
+      if (approve) await signApproval(account);
       await mine();
       return account;
     },
+    createAccount,
+    async approve(owner) {
+      await signApproval(owner);
+      await mine();
+    },
+    balanceOf: (owner) => client.readContract({ address: token, abi: testTokenAbi, functionName: 'balanceOf', args: [owner] }),
     pay(customer, payment) {
       const terms = { ...payment.terms, expiresAt: Math.floor(payment.terms.expiresAt.getTime() / 1000) };
       return sign(customer, { to: gateway, data: encodeFunctionData({ abi: paymentGatewayAbi, functionName: 'pay', args: [terms] }) });

@@ -16,6 +16,8 @@ export interface StoreClient {
   createPayment(input: { readonly orderId: string; readonly amount: string; readonly token: string }): Promise<PaymentResource>;
   /** Fetches what is to be signed, signs it as the customer's wallet does, and hands it over. */
   relay(customer: PrivateKeyAccount, paymentId: string): Promise<components['schemas']['PaymentStatusReply']>;
+  /** The same on the authorization rail. */
+  execute(customer: PrivateKeyAccount, paymentId: string): Promise<components['schemas']['PaymentStatusReply']>;
 }
 
 /**
@@ -76,6 +78,25 @@ export function createStoreClient(input: { readonly url: string; readonly apiKey
       });
       if (relayed.data === undefined) throw new Error(`relay of ${paymentId}: ${JSON.stringify(relayed.error)}`);
       return relayed.data;
+    },
+    async execute(customer, paymentId) {
+      const path = { paymentId };
+      const query = { customerAddress: customer.address };
+      const offered = await api.GET('/payments/{paymentId}/authorization', { params: { path, query } });
+      if (offered.data === undefined) throw new Error(`authorization of ${paymentId}: ${JSON.stringify(offered.error)}`);
+      const { typedData, permit } = offered.data;
+      const executed = await api.POST('/payments/{paymentId}/execute', {
+        params: { path, header: { 'Idempotency-Key': `execute-${paymentId}` } },
+        body: {
+          customerAddress: customer.address,
+          signature: await sign(customer, typedData),
+          ...(permit === null
+            ? {}
+            : { permit: { value: permit.value, deadline: permit.deadline, signature: await sign(customer, permit.typedData) } }),
+        },
+      });
+      if (executed.data === undefined) throw new Error(`execution of ${paymentId}: ${JSON.stringify(executed.error)}`);
+      return executed.data;
     },
   };
 }

@@ -29,9 +29,27 @@ export function withChain(ctx: Context, chainId: number, change: (chain: ChainPo
   return { ...ctx, chains: new Map([...ctx.chains, [chainId, { ...chain, ...change(chain) }]]) };
 }
 
-/** The same context with another relayer, or one that answers some calls in another way. */
+/** The same context with a chain's first relayer answering some calls in another way. */
 export function withRelayer(ctx: Context, chainId: number, change: (relayer: RelayerPort) => Partial<RelayerPort>): Context {
-  const relayer = ctx.relayers.get(chainId);
-  if (relayer === undefined) throw new Error(`there is no relayer for chain ${chainId}`);
-  return { ...ctx, relayers: new Map([...ctx.relayers, [chainId, { ...relayer, ...change(relayer) }]]) };
+  const id = firstRelayerOf(ctx, chainId);
+  const relayer = ctx.relayers.get(id);
+  if (relayer === undefined) throw new Error(`there is no relayer ${id}`);
+  return { ...ctx, relayers: new Map([...ctx.relayers, [id, { ...relayer, ...change(relayer) }]]) };
+}
+
+/** Its id. */
+export function firstRelayerOf(ctx: Context, chainId: number): string {
+  const id = ctx.config.chains.find((chain) => chain.chainId === chainId)?.relayers[0]?.id;
+  if (id === undefined) throw new Error(`no relayer is configured for chain ${chainId}`);
+  return id;
+}
+
+/** The same context with a chain having these relayers and no others, each with the limits of the chain's first. */
+export function withRelayers(ctx: Context, chainId: number, relayers: readonly RelayerPort[]): Context {
+  const chains = ctx.config.chains.map((chain) => {
+    const [first] = chain.relayers;
+    if (chain.chainId !== chainId || first === undefined) return chain;
+    return { ...chain, relayers: relayers.map(({ id }) => ({ ...first, id })) };
+  });
+  return { ...ctx, config: { ...ctx.config, chains }, relayers: new Map(relayers.map((relayer) => [relayer.id, relayer])) };
 }

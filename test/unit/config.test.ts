@@ -26,7 +26,7 @@ describe('the configuration', () => {
     blockTimeMs: 1000,
     startBlock: 0,
     tokens: [token],
-    relayer,
+    relayers: [relayer],
   };
   const environment: NodeJS.ProcessEnv = {
     DATABASE_URL: 'mysql://user:pass@127.0.0.1:3306/msqpay',
@@ -66,7 +66,7 @@ describe('the configuration', () => {
       strictResponses: false,
     });
     expect(config.chains[0]).to.deep.include({ chainId: 31337, maxBlockRange: 1000, gateway: ADDRESS });
-    expect(config.chains[0]?.relayer).to.deep.include({
+    expect(config.chains[0]?.relayers[0]).to.deep.include({
       apiKey: 'the-key',
       apiSecret: 'the-secret',
       transactionsPerMinute: 50,
@@ -101,6 +101,8 @@ describe('the configuration', () => {
     MSQPAY_OUTBOX_REDRIVE_MS: ['hunter2', '0'],
     MSQPAY_RELAY_UNSENT_AFTER_MS: ['hunter2', '0'],
     MSQPAY_RELAY_TIMEOUT_MS: ['hunter2', '0'],
+    MSQPAY_RELAY_RESEND_AFTER_MS: ['hunter2', '0'],
+    MSQPAY_RELAY_STUCK_AFTER_MS: ['hunter2', '0'],
     MSQPAY_RELAY_MIN_DEADLINE_SECONDS: ['hunter2', '0'],
   };
   for (const [name, values] of Object.entries(wrong)) {
@@ -142,7 +144,7 @@ describe('the configuration', () => {
   });
 
   describe('of the chains', () => {
-    const second = { ...chain, chainId: 1, relayer: { ...relayer, id: 'second' } };
+    const second = { ...chain, chainId: 1, relayers: [{ ...relayer, id: 'second' }] };
     const refused: readonly (readonly [name: string, chains: unknown, finding: string])[] = [
       ['no chain at all', [], 'chains'],
       ['a setting that is not known', [{ ...chain, confirmation: 3 }], 'confirmation'],
@@ -152,7 +154,7 @@ describe('the configuration', () => {
         [{ ...chain, tokens: [token, { ...token, address: ADDRESS.toLowerCase() }] }],
         'lists a token twice',
       ],
-      ['a relayer for two chains', [chain, { ...second, relayer }], 'a relayer id is listed twice'],
+      ['a relayer for two chains', [chain, { ...second, relayers: [relayer] }], 'a relayer id is listed twice'],
       ['no confirmation at all', [{ ...chain, confirmations: 0 }], 'chains.0.confirmations'],
       ['an address that is none', [{ ...chain, gateway: '0x12' }], 'chains.0.gateway'],
       ['no token', [{ ...chain, tokens: [] }], 'chains.0.tokens'],
@@ -166,11 +168,11 @@ describe('the configuration', () => {
     }
 
     it('may have no relayer, and then needs no key for one', () => {
-      const withoutRelayer = Object.fromEntries(Object.entries(chain).filter(([name]) => name !== 'relayer'));
+      const withoutRelayer = Object.fromEntries(Object.entries(chain).filter(([name]) => name !== 'relayers'));
       writeChains([withoutRelayer]);
       const names = ['DEFENDER_API_URL', 'DEFENDER_API_KEY', 'DEFENDER_API_SECRET'];
       const config = loadConfig(Object.fromEntries(Object.entries(environment).filter(([name]) => !names.includes(name))));
-      expect(config.chains[0]).not.to.have.property('relayer');
+      expect(config.chains[0]?.relayers).to.deep.equal([]);
     });
 
     it('are missed by name when their file is not there, or is not JSON', () => {

@@ -1,8 +1,10 @@
+import { LOCAL_STATUSES } from '../../adapters/relayers/localModel.ts';
 import { expect } from 'chai';
 
 import { readOpenapiDocument } from '../../api/openapiDocument.ts';
 import { PAYMENT_STATUSES } from '../../domain/payments/model.ts';
-import { RELAY_ATTEMPT_STATUSES, RELAY_RAILS } from '../../domain/relay/model.ts';
+import { REFUND_STATUSES } from '../../domain/refunds/model.ts';
+import { RELAY_ATTEMPT_STATUSES, RELAY_RAILS, RELAYER_STANDINGS } from '../../domain/relay/model.ts';
 import { API_KEY_ROLES } from '../../domain/stores/model.ts';
 import { WEBHOOK_DELIVERY_STATUSES, WEBHOOK_ENDPOINT_STATUSES, EVENT_TYPES } from '../../domain/webhooks/model.ts';
 import { selectRows } from '../../platform/db.ts';
@@ -14,6 +16,9 @@ const CHECKS: Readonly<Record<string, readonly string[]>> = {
   ck_payments_status: PAYMENT_STATUSES,
   ck_relay_attempts_status: RELAY_ATTEMPT_STATUSES,
   ck_relay_attempts_rail: RELAY_RAILS,
+  ck_relayers_standing: RELAYER_STANDINGS,
+  ck_refunds_status: REFUND_STATUSES,
+  ck_local_relayer_transactions_status: LOCAL_STATUSES,
   ck_webhook_deliveries_status: WEBHOOK_DELIVERY_STATUSES,
   ck_webhook_endpoints_status: WEBHOOK_ENDPOINT_STATUSES,
 };
@@ -58,6 +63,7 @@ describe('lists of states and kinds', () => {
 
     it('payment statuses', () => expect(schema('PaymentStatus')).to.deep.equal([...PAYMENT_STATUSES]));
     it('relay attempt statuses', () => expect(schema('RelayAttempt', 'status')).to.deep.equal([...RELAY_ATTEMPT_STATUSES]));
+    it('refund statuses', () => expect(schema('RefundStatus')).to.deep.equal([...REFUND_STATUSES]));
     it('rails', () => expect(schema('RelayAttempt', 'rail')).to.deep.equal([...RELAY_RAILS]));
     it('endpoint statuses', () => expect(schema('WebhookEndpointCore', 'status')).to.deep.equal([...WEBHOOK_ENDPOINT_STATUSES]));
     it('event types', () => expect(schema('EventType')).to.have.members([...EVENT_TYPES]));

@@ -78,18 +78,19 @@ describe('the rules of relaying', () => {
   });
 
   for (const [refusal, code, detail] of [
-    [{ kind: 'insufficientBalance', balance: 7n }, 'PAY_001', 'The payer holds 7 of the 1500000 that the payment asks for.'],
+    [{ kind: 'insufficientBalance', balance: 7n }, 'PAY_001', 'The payer holds 7 of the 1500000 that are needed.'],
     [
       { kind: 'insufficientAllowance', allowance: 8n },
       'PAY_002',
-      'The gateway may take 8 of the 1500000 that the payment asks for; have the payer approve it or sign the permit.',
+      'The gateway may take 8 of the 1500000 that are needed; have the payer approve it or sign the permit.',
     ],
     [{ kind: 'alreadyProcessed' }, 'PAY_003', 'The chain shows that the payment was made.'],
     [{ kind: 'expired' }, 'PAY_017', 'The payment expired at 2030-01-01T00:15:00.000Z.'],
     [{ kind: 'other', reason: 'Paused()' }, 'PAY_027', 'Paused()'],
   ] as const) {
     it(`the refusal "${refusal.kind}" is told as ${code}, with what was found`, () => {
-      expect(toRefusalError(refusal, payment)).to.include({ code, detail });
+      const signed = { rail: 'authorization' as const, authorization: { payer: payment.terms.merchant, deadline: 0 } };
+      expect(toRefusalError(refusal, { signed, terms: payment.terms })).to.include({ code, detail });
     });
   }
 

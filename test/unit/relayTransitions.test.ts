@@ -13,8 +13,10 @@ const EXPECTED: Readonly<Record<RelayTransitionEvent, Row>> = {
   accepted: { ...NEVER, submitting: 'submitted', unknown: 'submitted' },
   ambiguous: { ...NEVER, submitting: 'unknown', submitted: 'unknown' },
   provenUnsent: { ...NEVER, unknown: 'queued' },
+  givenUp: { ...NEVER, submitted: 'queued', unknown: 'queued' },
   mined: { ...NEVER, submitted: 'mined', unknown: 'mined' },
   unmined: { ...NEVER, mined: 'submitted' },
+  returned: { ...NEVER, mined: 'queued' },
   succeeded: { ...NEVER, queued: 'succeeded', submitted: 'succeeded', unknown: 'succeeded', mined: 'succeeded' },
   failed: { ...NEVER, queued: 'failed', submitting: 'failed', submitted: 'failed', unknown: 'failed', mined: 'failed' },
 };
@@ -41,10 +43,12 @@ describe('the transitions of relay attempts', () => {
     }
   });
 
-  it('never send again what may have been sent, unless it is proven that it was not', () => {
+  it('never send again what may have been sent, unless it is proven that it came to nothing', () => {
     for (const status of ['submitting', 'submitted', 'unknown', 'mined'] as const) {
       const back = RELAY_TRANSITION_EVENTS.filter((event) => nextRelayAttemptStatus(status, event) === 'queued');
-      expect(back).to.deep.equal({ submitting: ['refused'], submitted: [], unknown: ['provenUnsent'], mined: [] }[status]);
+      expect(back).to.deep.equal(
+        { submitting: ['refused'], submitted: ['givenUp'], unknown: ['provenUnsent', 'givenUp'], mined: ['returned'] }[status],
+      );
     }
   });
 });

@@ -1,0 +1,193 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect } from 'chai';
+import { pino } from 'pino';
+
+import { checkRelayers } from '../../domain/relay/checkRelayers.ts';
+import { RELAY_ERRORS } from '../../domain/relay/errors.ts';
+import { noteSend } from '../../domain/relay/relayers.ts';
+import { sendAttempt } from '../../domain/relay/sendAttempt.ts';
+import { executePayment } from '../../domain/relay/service.ts';
+import { AppError } from '../../shared/errors.ts';
+import { asBytes32 } from '../../shared/hex.ts';
+import { signAuthorization } from '../support/gasless.ts';
+import { driveUntil, isOver, readAttempt, readPayment } from '../support/relayFlow.ts';
+import { withRelayer } from '../support/varyContext.ts';
+import { startTestApi, type TestApi } from './startTestApi.ts';
+
+const STUCK_AFTER_MS = 30;
+const SAMPLE = /^([a-z_][a-z0-9_]*)(?:\{((?:[a-z_]+="(?:[^"\\\n]|\\.)*"(?:,|(?=\})))*)\})? (-?[0-9.e+-]+|NaN|[+-]Inf)$/i;
+
+interface Sample {
+  readonly name: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly value: number;
+}
+
+/** Prometheus's text format. @throws Error on a line that is none of it, and on a sample of a metric that was not declared before */
+function parseMetrics(text: string): Sample[] {
+  if (!text.endsWith('\n')) throw new Error('the last line has no end');
+  const types = new Map<string, string>();
+  return text
+    .split('\n')
+    .filter((line) => line !== '')
+    .flatMap((line) => {
+      if (line.startsWith('# HELP ')) return [];
+      const type = /^# TYPE ([a-z_][a-z0-9_]*) (counter|gauge|histogram|summary|untyped)$/.exec(line);
+      if (type?.[1] !== undefined && type[2] !== undefined) {
+        if (types.has(type[1])) throw new Error(`${type[1]} is declared twice`);
+        types.set(type[1], type[2]);
+        return [];
+      }
+      const [, name, labels = '', value] = SAMPLE.exec(line) ?? [];
+      if (name === undefined || value === undefined) throw new Error(`not a sample: ${line}`);
+      const declared = types.get(name) ?? types.get(name.replace(/_(bucket|sum|count)$/, ''));
+      if (declared === undefined) throw new Error(`${name} is not declared`);
+      const pairs = [...labels.matchAll(/([a-z_]+)="((?:[^"\\]|\\.)*)"/gi)].map(([, label, text]) => [label, text]);
+      return [{ name, labels: Object.fromEntries(pairs) as Record<string, string>, value: Number(value) }];
+    });
+}
+
+describe('the figures of GET /metrics', function () {
+  this.timeout(30_000);
+
+  let api: TestApi;
+  let chainId: number;
+  beforeEach(async function () {
+    this.timeout(120_000);
+    api = await startTestApi({ env: { MSQPAY_RELAY_STUCK_AFTER_MS: String(STUCK_AFTER_MS) } });
+    chainId = api.config.chains[0]?.chainId ?? 0;
+  });
+  afterEach(() => api.close());
+
+  const login = (password = api.config.admin.password) => ({
+    authorization: `Basic ${Buffer.from(`${api.config.admin.user}:${password}`).toString('base64')}`,
+  });
+  const get = (path: string, headers: Record<string, string> = {}) => fetch(`${api.url}${path}`, { headers });
+
+  /** The values of a metric's samples with these labels. */
+  async function read(name: string, labels: Readonly<Record<string, string>> = {}): Promise<number[]> {
+    const samples = parseMetrics(await (await get('/metrics', login())).text());
+    return samples
+      .filter(
+        (sample) => sample.name === `msqpay_${name}` && Object.entries(labels).every(([label, text]) => sample.labels[label] === text),
+      )
+      .map(({ value }) => value);
+  }
+
+  async function accept() {
+    const customer = await api.chain.createCustomer({ token: api.tokens.TUSD });
+    const { paymentId } = await api.createPayment();
+    const payment = await readPayment(api.ctx, { id: asBytes32(paymentId), storeId: api.store.storeId });
+    await executePayment(api.ctx, await signAuthorization(api.ctx, customer, payment));
+    return { payment, id: (await readAttempt(api.ctx, payment)).id };
+  }
+
+  it('are Prometheus’s text, the process’s own among them, and hold no secret', async () => {
+    await checkRelayers(api.ctx);
+    const response = await get('/metrics', login());
+    expect(response.headers.get('content-type')).to.match(/^text\/plain; version=0\.0\.4/);
+    const text = await response.text();
+    const names = new Set(parseMetrics(text).map(({ name }) => name));
+    expect([...names]).to.include.members(['msqpay_process_cpu_seconds_total', 'msqpay_relayer_standing', 'msqpay_relayer_alert']);
+    expect(text).to.not.contain(api.config.admin.password);
+    expect(text).to.not.contain(api.store.apiKey);
+  });
+
+  it('are kept from who guesses passwords, without locking the queues’ pages as well', async () => {
+    for (let count = 0; count < 10; count++) expect((await get('/metrics', login(`guess ${count}`))).status).to.equal(401);
+    const refused = await get('/metrics', login('guess 11'));
+    expect(refused.status).to.equal(429);
+    expect(Number(refused.headers.get('retry-after'))).to.be.within(1, 60);
+    expect((await get('/metrics', login())).status).to.equal(429);
+    expect((await get('/metrics')).status, 'no login is no guess').to.equal(401);
+    expect((await get('/admin/queues', login())).status).to.be.below(400);
+  });
+
+  it('say nothing of a balance before the first check, and of every standing which one it is', async () => {
+    const relayer = { relayer: 'main', chain: String(chainId) };
+    expect(await read('relayer_balance_wei')).to.deep.equal([]);
+    expect(await read('relayer_standing', { ...relayer, standing: 'unknown' })).to.deep.equal([1]);
+    await checkRelayers(api.ctx);
+    expect(await read('relayer_standing', { ...relayer, standing: 'unknown' })).to.deep.equal([0]);
+    expect(await read('relayer_standing', { ...relayer, standing: 'ready' })).to.deep.equal([1]);
+    expect((await read('relayer_standing', relayer)).reduce((sum, value) => sum + value, 0)).to.equal(1);
+    expect((await read('relayer_balance_wei', relayer))[0]).to.be.greaterThan(0);
+  });
+
+  it('follow a request from waiting to its end, with what is outstanding for it', async () => {
+    const relayer = { relayer: 'main', chain: String(chainId) };
+    const attempts = (status: string) => read('relay_attempts', { chain: String(chainId), rail: 'authorization', status });
+    const { payment, id } = await accept();
+    expect(await attempts('queued')).to.deep.equal([1]);
+    expect(await read('outbox_rows', { queue: 'relay' })).to.deep.equal([1]);
+    expect(await read('relayer_in_flight', relayer)).to.deep.equal([0]);
+    expect(await read('relayer_oldest_in_flight_seconds', relayer)).to.deep.equal([0]);
+
+    await sendAttempt(api.ctx, id);
+    expect([await attempts('queued'), await attempts('submitted')]).to.deep.equal([[], [1]]);
+    expect(await read('outbox_rows', { queue: 'confirm' })).to.deep.equal([1]);
+    expect(await read('relayer_in_flight', relayer)).to.deep.equal([1]);
+    expect(await read('relayer_sent_last_minute', relayer)).to.deep.equal([1]);
+
+    await driveUntil(api.ctx, payment, isOver);
+    for (const status of ['queued', 'submitted', 'mined', 'succeeded']) expect(await attempts(status), status).to.deep.equal([]);
+    expect(await read('relayer_in_flight', relayer)).to.deep.equal([0]);
+    expect(await read('relayer_sent_last_minute', relayer)).to.deep.equal([1]);
+  });
+
+  it('show work that nobody does as overdue', async () => {
+    await accept();
+    await sleep(300);
+    const [overdue] = await read('outbox_overdue_seconds', { queue: 'relay' });
+    expect(overdue).to.be.within(0.3, 20);
+    // What is not due yet is not overdue.
+    expect(await read('outbox_overdue_seconds', { queue: 'expire' })).to.deep.equal([0]);
+  });
+
+  it('and the workers’ log raise an alert for a transaction that is stuck, until it is mined', async () => {
+    const relayer = { relayer: 'main', alert: 'relayer_stuck' };
+    async function check(): Promise<Record<string, unknown>[]> {
+      const lines: string[] = [];
+      const log = pino({ level: 'error' }, { write: (line: string) => void lines.push(line) });
+      await checkRelayers({ ...api.ctx, log });
+      expect(lines.join('')).to.not.contain(api.config.admin.password);
+      return lines.map((line) => JSON.parse(line) as Record<string, unknown>).filter(({ alert }) => alert !== undefined);
+    }
+    expect(await check()).to.deep.equal([]);
+    const { payment, id } = await accept();
+    await sendAttempt(api.ctx, id);
+    await sleep(STUCK_AFTER_MS + 20);
+    const alerts = await check();
+    expect(alerts).to.have.length(1);
+    expect(alerts[0]).to.include({ alert: 'relayer_stuck', relayerId: 'main', chainId, inFlight: 1 });
+    // At every check, for as long as it lasts.
+    expect(await check()).to.have.length(1);
+    expect(await read('relayer_alert', relayer)).to.deep.equal([1]);
+    await driveUntil(api.ctx, payment, isOver);
+    expect(await check()).to.deep.equal([]);
+    expect(await read('relayer_alert', relayer)).to.deep.equal([0]);
+  });
+
+  it('show a relayer that rests, and that it works again', async () => {
+    const relayer = { relayer: 'main', chain: String(chainId) };
+    await checkRelayers(api.ctx);
+    expect(await read('relayer_resting', relayer)).to.deep.equal([0]);
+    await noteSend(api.ctx, 'main', { kind: 'refused', reason: 'too many requests', retryAfterMs: 60_000 });
+    expect(await read('relayer_resting', relayer)).to.deep.equal([1]);
+    await noteSend(api.ctx, 'main', {
+      kind: 'accepted',
+      transaction: { providerTransactionId: 'x', hash: null, state: 'pending' },
+    });
+    expect(await read('relayer_resting', relayer)).to.deep.equal([0]);
+  });
+
+  it('keep the last known balance of a relayer that stops answering', async () => {
+    const relayer = { relayer: 'main', chain: String(chainId) };
+    await checkRelayers(api.ctx);
+    const [balance] = await read('relayer_balance_wei', relayer);
+    const silent = () => Promise.reject(new AppError(RELAY_ERRORS.relayerUnavailable));
+    await checkRelayers(withRelayer(api.ctx, chainId, () => ({ getStatus: silent })));
+    expect(await read('relayer_standing', { ...relayer, standing: 'silent' })).to.deep.equal([1]);
+    expect(await read('relayer_balance_wei', relayer)).to.deep.equal([balance]);
+  });
+});

@@ -1,0 +1,26 @@
+import type { ChaosReport } from './judge.ts';
+
+/** For people, and for docs/chaos.md. */
+export function formatReport(report: ChaosReport): string {
+  const list = (counts: Readonly<Record<string, number>>) =>
+    Object.entries(counts)
+      .map(([name, count]) => `    ${String(count).padStart(5)}  ${name}`)
+      .join('\n');
+  const { webhooks } = report;
+  return [
+    `seed ${report.seed}`,
+    `  payments, by way of paying\n${list(report.payments)}`,
+    `  payments, by status in the end\n${list(report.statuses)}`,
+    `  payments, by transfers on the chain\n${list(report.transfersPerPayment)}`,
+    `  payments, by history\n${list(report.histories)}`,
+    `  relay attempts\n${list(report.attempts)}`,
+    `  transactions handed over, by relayer\n${list(report.relayTransactions)}`,
+    `  requests in each: ${report.averageBatch.toFixed(1)}; attempts sent more than once: ${report.attemptsSentAgain}`,
+    `  webhooks: ${webhooks.received} received, of ${webhooks.distinct} events`,
+    `  what went wrong meanwhile\n${list(report.misfortunes)}`,
+    `  ended ${report.secondsToEnd} s after everything was repaired`,
+    report.breaches.length === 0
+      ? '  no promise was broken: nothing paid twice, nothing lost, nothing stuck, nothing told as failed that landed'
+      : `  BROKEN PROMISES (${report.breaches.length})\n${report.breaches.map((breach) => `    ${breach}`).join('\n')}`,
+  ].join('\n');
+}

@@ -1,0 +1,199 @@
+import { expect } from 'chai';
+import type { PrivateKeyAccount } from 'viem/accounts';
+
+import { DONE } from '../../domain/outbox/model.ts';
+import type { Payment } from '../../domain/payments/model.ts';
+import { scanChain } from '../../domain/payments/scanChain.ts';
+import type { Refund } from '../../domain/refunds/model.ts';
+import { findRefund } from '../../domain/refunds/service.ts';
+import { confirmTransaction } from '../../domain/relay/confirmTransaction.ts';
+import { getRefundRequest, refundPayment, type RefundPaymentInput } from '../../domain/relay/refundPayment.ts';
+import { sendAttempt } from '../../domain/relay/sendAttempt.ts';
+import { createStore } from '../../domain/stores/service.ts';
+import type { Context } from '../../platform/context.ts';
+import { selectRows } from '../../platform/db.ts';
+import { parseAmountUnits } from '../../shared/money.ts';
+import { expectRefusal } from '../support/expectRefusal.ts';
+import { signTypedData } from '../support/gasless.ts';
+import { createHarness, type Harness } from '../support/harness.ts';
+import { startOwnChain, type OwnChain, type OwnRelayer } from '../support/ownChain.ts';
+import { readPayment } from '../support/relayFlow.ts';
+import { withChain, withRelayers } from '../support/varyContext.ts';
+
+const CONFIRMATIONS = 2;
+
+describe('a refund beside what else happens', function () {
+  this.timeout(30_000);
+
+  let chain: OwnChain;
+  let harness: Harness;
+  let chainId: number;
+  let relayer: OwnRelayer;
+  let ctx: Context;
+  let merchant: PrivateKeyAccount;
+  let storeId: string;
+
+  before(async function () {
+    this.timeout(120_000);
+    chain = await startOwnChain();
+    harness = await createHarness({ config: chain.configure({ confirmations: CONFIRMATIONS }) });
+    chainId = harness.config.chains[0]?.chainId ?? 0;
+  });
+  after(async () => {
+    await harness.close();
+    await chain.close();
+  });
+  beforeEach(async () => {
+    relayer = await chain.createRelayer();
+    ctx = withRelayers(harness.ctx, chainId, [relayer]);
+    merchant = await chain.createAccount();
+    storeId = (await createStore(ctx, { name: 'A shop', payoutAddress: merchant.address })).id;
+    await chain.approve(merchant);
+  });
+
+  async function completePayment(): Promise<Payment> {
+    const payment = await harness.createTestPayment({ storeId, apiKey: '', payoutAddress: merchant.address }, { token: chain.token });
+    await chain.pay(await chain.createCustomer(), payment);
+    await chain.mine(CONFIRMATIONS);
+    await scanChain(ctx, chainId);
+    expect((await readPayment(ctx, payment)).status).to.equal('completed');
+    return payment;
+  }
+
+  async function signRefund(payment: Payment, amount: bigint): Promise<RefundPaymentInput> {
+    const request = { storeId, paymentId: payment.id, amount: parseAmountUnits(String(amount)) };
+    const { refund, typedData } = await getRefundRequest(ctx, request);
+    return {
+      ...request,
+      nonce: refund.nonce,
+      deadline: refund.deadline,
+      signature: await signTypedData(merchant, typedData),
+      permit: null,
+    };
+  }
+
+  const send = async (refund: Refund) => expect(await sendAttempt(ctx, refund.relayAttemptId ?? '')).to.deep.equal(DONE);
+
+  async function read(refund: Refund): Promise<Refund> {
+    const found = await findRefund(ctx, refund.id);
+    if (found === undefined) throw new Error('the refund is gone');
+    return found;
+  }
+
+  async function attemptOf(refund: Refund): Promise<{ status: string; transaction_id: string | null }> {
+    const [row] = await selectRows<{ status: string; transaction_id: string | null }>(
+      ctx.db,
+      'SELECT status, transaction_id FROM relay_attempts WHERE refund_id = ?',
+      [refund.id],
+    );
+    if (row === undefined) throw new Error('the refund has no attempt');
+    return row;
+  }
+
+  it('that failed keeps its nonce: handed in again it is refused as used, not answered with an error of the database', async () => {
+    const payment = await completePayment();
+    const signed = await signRefund(payment, 10n);
+    const refund = await refundPayment(ctx, signed);
+    await chain.moveTokensAway(merchant);
+    await chain.mine();
+    await send(refund);
+    expect((await read(refund)).status).to.equal('failed');
+    await chain.mint(merchant.address, 10n);
+    await chain.mine();
+    expect((await expectRefusal(refundPayment(ctx, signed))).code).to.equal('PAY_036');
+  });
+
+  it('that the chain has and the scanner has not seen yet is counted once', async () => {
+    const payment = await completePayment();
+    const first = await refundPayment(ctx, await signRefund(payment, 750_000n));
+    await send(first);
+    await chain.mine();
+    expect((await read(first)).position).to.equal(null);
+    const second = await refundPayment(ctx, await signRefund(payment, 750_000n));
+    expect(second.status).to.equal('processing');
+    expect((await expectRefusal(refundPayment(ctx, await signRefund(payment, 1n)))).code).to.equal('PAY_035');
+  });
+
+  it('is not taken on when a reorganisation takes its payment away while it is being checked', async () => {
+    const payment = await completePayment();
+    const signed = await signRefund(payment, 10n);
+    const racing = withChain(ctx, chainId, (port) => ({
+      async findRefundRefusal(item) {
+        const refusal = await port.findRefundRefusal(item);
+        await ctx.db('payments').where({ id: payment.id }).update({ status: 'pending' });
+        return refusal;
+      },
+    }));
+    expect((await expectRefusal(refundPayment(racing, signed))).code).to.equal('PAY_004');
+    expect(await selectRows(ctx.db, 'SELECT id FROM refunds WHERE payment_id = ?', [payment.id])).to.deep.equal([]);
+  });
+
+  it('ends when the merchant makes another one under its nonce', async () => {
+    const payment = await completePayment();
+    const signed = await signRefund(payment, 10n);
+    const refund = await refundPayment(ctx, signed);
+    const port = ctx.chains.get(chainId);
+    if (port === undefined) throw new Error('no chain');
+    const other = { merchant: merchant.address, amount: parseAmountUnits('20'), nonce: signed.nonce, deadline: signed.deadline };
+    const signature = await signTypedData(merchant, port.buildRefundTypedData({ paymentId: payment.id, refund: other }));
+    const call = port.encodeRelay([
+      { signed: { rail: 'refund', refund: other }, signature, permit: null, paymentId: payment.id, terms: payment.terms },
+    ]);
+    await (await chain.createRelayer()).send({ ...call, gasLimit: 500_000n } as Parameters<OwnRelayer['send']>[0]);
+    await chain.mine(CONFIRMATIONS);
+    for (let look = 0; look < 3; look++) {
+      await scanChain(ctx, chainId);
+      const { status, transaction_id } = await attemptOf(refund);
+      if (status === 'queued') await sendAttempt(ctx, refund.relayAttemptId ?? '');
+      else if (transaction_id !== null) await confirmTransaction(ctx, transaction_id);
+    }
+    expect((await attemptOf(refund)).status).to.equal('failed');
+    expect((await read(refund)).status).to.not.equal('processing');
+  });
+
+  it('that was final and is taken away by a deep reorganisation leaves no room for a second one, and is completed when it lands again', async () => {
+    const payment = await completePayment();
+    const refund = await refundPayment(ctx, await signRefund(payment, 1_500_000n));
+    await scanChain(ctx, chainId);
+    const goBack = await chain.takeSnapshot();
+    await send(refund);
+    await chain.mine(CONFIRMATIONS);
+    await scanChain(ctx, chainId);
+    expect(await read(refund)).to.include({ status: 'completed', version: 2 });
+
+    await goBack();
+    await chain.mine(CONFIRMATIONS + 1);
+    await scanChain(ctx, chainId);
+    expect(await read(refund)).to.include({ status: 'failed', version: 3, position: null, completedAt: null });
+    expect((await expectRefusal(refundPayment(ctx, await signRefund(payment, 1n)))).code).to.equal('PAY_035');
+
+    await chain.send(relayer.sent[0]!);
+    await chain.mine(CONFIRMATIONS);
+    await scanChain(ctx, chainId);
+    expect(await read(refund)).to.include({ status: 'completed', version: 5 });
+    const events = await selectRows<{ type: string }>(ctx.db, 'SELECT type FROM events WHERE refund_id = ? ORDER BY version', [refund.id]);
+    expect(events.map(({ type }) => type)).to.deep.equal([
+      'refund.created',
+      'refund.completed',
+      'refund.reorged',
+      'refund.processing',
+      'refund.completed',
+    ]);
+  });
+
+  it('is refused when the merchant has refunded too much without us, though no refund of ours says so', async () => {
+    const payment = await completePayment();
+    const port = ctx.chains.get(chainId);
+    if (port === undefined) throw new Error('no chain');
+    const { nonce, deadline, amount, signature } = await signRefund(payment, 1_000_000n);
+    const own = { merchant: merchant.address, amount, nonce, deadline };
+    const call = port.encodeRelay([
+      { signed: { rail: 'refund', refund: own }, signature, permit: null, paymentId: payment.id, terms: payment.terms },
+    ]);
+    await (await chain.createRelayer()).send({ ...call, gasLimit: 500_000n } as Parameters<OwnRelayer['send']>[0]);
+    await chain.mine(CONFIRMATIONS);
+    await scanChain(ctx, chainId);
+    expect((await expectRefusal(refundPayment(ctx, await signRefund(payment, 500_001n)))).code).to.equal('PAY_035');
+    expect((await refundPayment(ctx, await signRefund(payment, 500_000n))).status).to.equal('processing');
+  });
+});

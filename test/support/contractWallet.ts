@@ -1,0 +1,43 @@
+import { createWalletClient, encodeFunctionData, getAddress, http, type Abi, type Address, type Hash } from 'viem';
+import type { PrivateKeyAccount } from 'viem/accounts';
+
+import { testTokenAbi } from '../../contracts/generated/TestToken.ts';
+import { testWalletAbi, testWalletBytecode } from '../../contracts/generated/test/TestWallet.ts';
+import type { Harness } from './harness.ts';
+
+/** The numbers of `enum Mode` in TestWallet.sol. */
+const WALLET_MODES = { askOwner: 0, refuseAll: 1, revert: 2, burnGas: 3 } as const;
+
+/** A contract account (ERC-1271) that holds tokens and has approved the gateway; its word is what its owner signs. */
+export interface ContractWallet {
+  readonly address: Address;
+  readonly owner: PrivateKeyAccount;
+  setMode(mode: keyof typeof WALLET_MODES): Promise<void>;
+}
+
+export async function createContractWallet(harness: Harness, token: Address): Promise<ContractWallet> {
+  const owner = await harness.chain.createCustomer({});
+  const { publicClient } = harness.chain;
+  const { chain } = publicClient;
+  const client = createWalletClient({ account: owner, transport: http(harness.stack.chain.rpcUrl) });
+  const mined = async (hash: Hash) => {
+    const receipt = await publicClient.waitForTransactionReceipt({ hash });
+    if (receipt.status !== 'success') throw new Error(`${hash} was reverted`);
+    return receipt;
+  };
+  const write = async (address: Address, abi: Abi, functionName: string, args: readonly unknown[]) =>
+    mined(await client.writeContract({ address, abi, functionName, args, chain }));
+
+  const deployed = await client.deployContract({ abi: testWalletAbi, bytecode: testWalletBytecode, args: [owner.address], chain });
+  const address = getAddress((await mined(deployed)).contractAddress ?? '');
+  await write(token, testTokenAbi, 'mint', [address, 10n ** 12n]);
+  const approval = encodeFunctionData({ abi: testTokenAbi, functionName: 'approve', args: [harness.stack.deployment.gateway, 10n ** 12n] });
+  await write(address, testWalletAbi, 'perform', [token, approval]);
+  return {
+    address,
+    owner,
+    async setMode(mode) {
+      await write(address, testWalletAbi, 'setMode', [WALLET_MODES[mode]]);
+    },
+  };
+}
