@@ -6,7 +6,7 @@ import type { Context } from '../platform/context.ts';
 import type { Bytes32 } from '../shared/hex.ts';
 import { RATE_LIMIT_NAME } from './middleware/limitRate.ts';
 import type { RequestHandler } from './request.ts';
-import { EXACT_FROM, type RedisRateLimitStore } from './middleware/redisRateLimitStore.ts';
+import { soonCeiling, type RedisRateLimitStore } from './middleware/redisRateLimitStore.ts';
 import { takeRequestId } from './middleware/assignRequestId.ts';
 
 /**
@@ -61,7 +61,7 @@ const OWN_HEADERS = new Set(['x-request-id', 'ratelimit', 'date', 'connection', 
 export function createStatusReplies(ctx: Context, options: StatusRepliesOptions): StatusReplies {
   const replies = new Map<string, RememberedReply>();
   const isLogged = ctx.log.isLevelEnabled('debug');
-  const ceiling = ctx.config.rateLimitPerMinute * EXACT_FROM;
+  const ceiling = soonCeiling(ctx.config.rateLimitPerMinute);
   let isListening = false;
   /** Any payment's: a reply that was being made while something changed may be the old one, and is not worth remembering. */
   let changes = 0;

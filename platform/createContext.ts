@@ -1,5 +1,3 @@
-import { randomBytes } from 'node:crypto';
-
 import { createChain } from '../adapters/chain/createChain.ts';
 import { createDefenderRelayer } from '../adapters/relayers/createDefenderRelayer.ts';
 import { createLocalRelayer } from '../adapters/relayers/createLocalRelayer.ts';
@@ -9,6 +7,7 @@ import type { ChainPort } from '../domain/chain/ports.ts';
 import type { RelayerPort } from '../domain/relay/ports.ts';
 import { systemClock, type Clock } from '../shared/clock.ts';
 import { newId } from '../shared/ids.ts';
+import { randomBytes } from '../shared/randomBytes.ts';
 import type { ChainConfig, Config, RelayerConfig } from './config.ts';
 import type { Context } from './context.ts';
 import { createDatabase, type Database } from './db.ts';

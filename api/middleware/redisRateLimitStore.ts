@@ -28,8 +28,8 @@ const COUNT_SCRIPT_SHA = hash('sha1', COUNT_SCRIPT, 'hex');
 
 /** What is counted without waiting is told to Redis after this time. */
 const TOLD_AFTER_MS = 5;
-/** The share of its limit from which on a key's requests wait for their exact place in the row. */
-export const EXACT_FROM = 0.9;
+/** This near to its limit a key's requests wait for their exact place in the row. More than all processes together count while one of them does not hear of it. */
+const EXACT_WITHIN = 200;
 /** Of which something is remembered. */
 const MAX_KNOWN_KEYS = 10_000;
 /** How long what Redis said about a key is good enough to count by. */
@@ -44,6 +44,11 @@ interface KnownCount {
   untold: number;
   /** Told to Redis, which has not answered. */
   unanswered: number;
+}
+
+/** Up to which count of a limit requests need not wait for Redis (`countSoon`). */
+export function soonCeiling(limit: number): number {
+  return limit - EXACT_WITHIN;
 }
 
 export interface RedisRateLimitStore extends Store {

@@ -15,8 +15,9 @@ interface NewPayment {
   readonly also: AlsoInTransaction<Payment> | undefined;
 }
 
-/** Two, so that one gathers while the other commits; more would only make the groups smaller. */
-const LANES = 2;
+/** So that some gather and others are formatted while one group commits. */
+const LANES = 3;
+const MIN_PAYMENTS_BESIDE = 8;
 /** Keeps a transaction, and with it the wait of those in it, short. */
 const MAX_PAYMENTS = 32;
 
@@ -27,7 +28,7 @@ export function saveNewPayment(input: NewPayment): Promise<void> {
   const { db } = input.ctx;
   let save = savers.get(db);
   if (save === undefined) {
-    save = createGroupCommit(saveTogether, { lanes: LANES, maxItems: MAX_PAYMENTS });
+    save = createGroupCommit(saveTogether, { lanes: LANES, maxItems: MAX_PAYMENTS, minItemsBeside: MIN_PAYMENTS_BESIDE });
     savers.set(db, save);
   }
   return save(input);
