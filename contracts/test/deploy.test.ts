@@ -1,9 +1,11 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
 import { expect } from 'chai';
 import { testTokenAbi } from '../generated/TestToken.ts';
 import { paymentGatewayAbi } from '../generated/PaymentGateway.ts';
 import { deployContracts, isDeployed } from '../deploy.ts';
 import { stranger, useContracts } from './support.ts';
-import { toHex } from 'viem';
+import { toHex, type Hex } from 'viem';
 
 describe('deployContracts', () => {
   const world = useContracts();
@@ -26,6 +28,18 @@ describe('deployContracts', () => {
     }
     expect(await world.client.getCode({ address: deployed.gateway, blockNumber: deployed.blockNumber - 1n })).to.equal(undefined);
     expect(await world.client.getCode({ address: deployed.gateway, blockNumber: deployed.blockNumber })).to.not.equal(undefined);
+  });
+
+  it('is a command, which prints what the chains file needs', async () => {
+    const DEPLOYER_PRIVATE_KEY = toHex(stranger.getHdKey().privateKey ?? new Uint8Array());
+    const args = ['--import', 'tsx', 'contracts/deployMain.ts', '--rpc', world.chain.rpcUrl];
+    const { stdout } = await promisify(execFile)(process.execPath, args, { env: { ...process.env, DEPLOYER_PRIVATE_KEY } });
+    const printed = JSON.parse(stdout) as { gateway: Hex; forwarder: Hex; startBlock: number };
+    const { gateway, forwarder, startBlock } = printed;
+    expect(await world.client.readContract({ address: gateway, abi: paymentGatewayAbi, functionName: 'trustedForwarder' })).to.equal(
+      forwarder,
+    );
+    expect(await world.client.getCode({ address: gateway, blockNumber: BigInt(startBlock) })).to.not.equal(undefined);
   });
 
   it('can be asked whether a contract is there', async () => {

@@ -10,7 +10,11 @@ contract TestWallet is IERC1271 {
         AskOwner,
         RefuseAll,
         Revert,
-        BurnGas
+        BurnGas,
+        /// Accepts, after using up a million gas.
+        WasteGas,
+        /// Accepts; in a block it burns all it gets, but not where a call is only simulated.
+        TurnCostly
     }
 
     address public immutable owner;
@@ -33,13 +37,18 @@ contract TestWallet is IERC1271 {
     /// @inheritdoc IERC1271
     function isValidSignature(bytes32 hash, bytes calldata signature) external view returns (bytes4) {
         if (mode == Mode.Revert) revert("wallet is closed");
-        if (mode == Mode.BurnGas) {
+        if (mode == Mode.WasteGas) {
+            uint256 until = gasleft() - 1_000_000;
+            while (gasleft() > until) {}
+        }
+        if (mode == Mode.BurnGas || (mode == Mode.TurnCostly && tx.gasprice > 0)) {
             assembly ("memory-safe") {
                 invalid()
             }
         }
         (address recovered, ECDSA.RecoverError problem, ) = ECDSA.tryRecoverCalldata(hash, signature);
-        bool valid = mode == Mode.AskOwner && problem == ECDSA.RecoverError.NoError && recovered == owner;
+        bool asksOwner = mode == Mode.AskOwner || mode == Mode.WasteGas || mode == Mode.TurnCostly;
+        bool valid = asksOwner && problem == ECDSA.RecoverError.NoError && recovered == owner;
         return valid ? IERC1271.isValidSignature.selector : bytes4(0xffffffff);
     }
 }
