@@ -68,6 +68,7 @@ export const STATUS_OF_CODE: Readonly<Record<ErrorCode, number>> = {
   PAY_034: 429,
   PAY_035: 422,
   PAY_036: 409,
+  PAY_037: 409,
 };
 
 /** What 503 advises when the error itself does not know better. */

@@ -6,7 +6,7 @@ import { createStore, issueApiKey, registerMerchant, revokeApiKey } from '../dom
 import { ConfigError, loadConfig } from '../platform/config.ts';
 import type { Context } from '../platform/context.ts';
 import { createContext } from '../platform/createContext.ts';
-import { migrate } from '../platform/db.ts';
+import { errnoOf, migrate } from '../platform/db.ts';
 import { AppError } from '../shared/errors.ts';
 import type { Address } from '../shared/hex.ts';
 
@@ -107,7 +107,9 @@ async function main(): Promise<number> {
 try {
   process.exitCode = await main();
 } catch (error) {
-  if (!(error instanceof UsageError || error instanceof ConfigError || error instanceof AppError)) throw error;
+  const isOurs = error instanceof UsageError || error instanceof ConfigError || error instanceof AppError;
+  // Of the database: no such database, no rights. Its message names what is missing, and holds no secret.
+  if (!(error instanceof Error) || !(isOurs || errnoOf(error) !== undefined)) throw error;
   console.error(error.message);
   process.exitCode = 2;
 }

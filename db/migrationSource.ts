@@ -3,6 +3,7 @@ import type { Knex } from 'knex';
 import * as spine from './migrations/0001_spine.ts';
 import * as relayEngine from './migrations/0002_relay_engine.ts';
 import * as localRelayer from './migrations/0003_local_relayer.ts';
+import * as relayerWatch from './migrations/0004_relayer_watch.ts';
 
 interface Migration {
   readonly name: string;
@@ -15,6 +16,7 @@ const MIGRATIONS: readonly Migration[] = [
   { name: '0001_spine', ...spine },
   { name: '0002_relay_engine', ...relayEngine },
   { name: '0003_local_relayer', ...localRelayer },
+  { name: '0004_relayer_watch', ...relayerWatch },
 ];
 
 export const migrationSource: Knex.MigrationSource<Migration> = {

@@ -77,6 +77,11 @@ const environmentSchema = z.object({
    * can cost is gas. Longer than a provider needs to raise its fees.
    */
   MSQPAY_RELAY_RESEND_AFTER_MS: positiveInt.default(10 * 60_000),
+  /**
+   * How long after a request was accepted, or after its payer's nonce moved, the chain's refusal of it does not count yet: nodes behind one URL are
+   * seconds apart, and the one that is asked now may not have the block that the request relies on.
+   */
+  MSQPAY_RELAY_REFUSAL_GRACE_MS: z.coerce.number().int().nonnegative().default(15_000),
   /** A transaction that is in no block for this long is an alert. */
   MSQPAY_RELAY_STUCK_AFTER_MS: positiveInt.default(5 * 60_000),
   /** Most signatures are used at once; a request whose deadline is nearer than this is not worth sending. */
@@ -100,10 +105,10 @@ const relayerBase = {
   id: z.string().regex(/^[a-z0-9-]{1,64}$/),
   transactionsPerMinute: z.number().int().positive().default(50),
   maxInFlight: z.number().int().positive().default(10),
-  /** Below this the relayer's account counts as poor: it is sent nothing until it was topped up. */
-  minBalanceWei: decimalWei.default(0n),
-  /** Below this an alert asks for it to be topped up. */
-  alertBelowWei: decimalWei.default(0n),
+  /** Below this the relayer's account counts as poor: it is sent nothing until it was topped up. Absent: what one request costs now. */
+  minBalanceWei: decimalWei.optional(),
+  /** Below this an alert asks for it to be topped up. Absent: what 100 requests cost now. */
+  alertBelowWei: decimalWei.optional(),
   /** Is sent nothing more; what it has is followed to its end. */
   draining: z.boolean().default(false),
 };
@@ -211,6 +216,7 @@ export interface Config {
     readonly unsentAfterMs: number;
     readonly timeoutMs: number;
     readonly resendAfterMs: number;
+    readonly refusalGraceMs: number;
     readonly stuckAfterMs: number;
     readonly minDeadlineSeconds: number;
   };
@@ -262,6 +268,7 @@ export function loadConfig(environment: NodeJS.ProcessEnv): Config {
       unsentAfterMs: env.MSQPAY_RELAY_UNSENT_AFTER_MS,
       timeoutMs: env.MSQPAY_RELAY_TIMEOUT_MS,
       resendAfterMs: env.MSQPAY_RELAY_RESEND_AFTER_MS,
+      refusalGraceMs: env.MSQPAY_RELAY_REFUSAL_GRACE_MS,
       stuckAfterMs: env.MSQPAY_RELAY_STUCK_AFTER_MS,
       minDeadlineSeconds: env.MSQPAY_RELAY_MIN_DEADLINE_SECONDS,
     },

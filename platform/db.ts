@@ -12,7 +12,11 @@ const LOCK_WAIT_TIMEOUT_ERRNO = 1205;
 const DUPLICATE_ERRNO = 1062;
 const TRANSACTION_TRIES = 6;
 
-const SESSION_SETTINGS = `SET SESSION time_zone = '+00:00', innodb_lock_wait_timeout = 8,
+/**
+ * wait_timeout: a process that is stopped or cut off in the middle of a transaction keeps its locks until the server hangs up, by default after hours.
+ * Longer than the pool keeps a connection that nobody uses.
+ */
+const SESSION_SETTINGS = `SET SESSION time_zone = '+00:00', innodb_lock_wait_timeout = 8, wait_timeout = 60,
   sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO'`;
 
 /** What knex hands to afterCreate. */
@@ -41,11 +45,13 @@ export function createDatabase(url: string, poolSize: number, log?: Logger): Dat
       decimalNumbers: false,
       connectTimeout: 5_000,
       enableKeepAlive: true,
+      keepAliveInitialDelay: 10_000,
     },
     pool: {
       min: 0,
       max: poolSize,
       acquireTimeoutMillis: 10_000,
+      idleTimeoutMillis: 30_000,
       afterCreate: (connection: RawConnection, done: (error: Error | null) => void) => {
         // Two statements: the isolation level's variable has another name in either database, and cannot be set beside others by this syntax.
         connection.query('SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED', (error) => {
@@ -124,4 +130,9 @@ export async function execute(db: Database | Transaction, sql: string, bindings:
 /** JSON columns arrive as text from MariaDB and parsed from MySQL. */
 export function parseJsonColumn(value: unknown): unknown {
   return typeof value === 'string' ? JSON.parse(value) : value;
+}
+
+/** For `IN (…)` and `VALUES (…)`. */
+export function placeholders(values: readonly unknown[]): string {
+  return values.map(() => '?').join(', ');
 }

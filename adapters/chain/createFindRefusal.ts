@@ -33,7 +33,7 @@ type FindRefusal = Pick<ChainPort, 'findRefusal' | 'findRefundRefusal'>;
  *
  * A refund is simulated by itself, since nobody but the merchant's signature could make it.
  */
-export function createFindRefusal(chain: Pick<ChainConfig, 'gateway' | 'forwarder'>, rpc: RpcClients): FindRefusal {
+export function createFindRefusal(chain: Pick<ChainConfig, 'chainId' | 'gateway' | 'forwarder'>, rpc: RpcClients): FindRefusal {
   const { gateway, forwarder } = chain;
   const { encodeRelay } = createRelayCalls(chain, rpc);
   const call = (from: Address, to: Address, data: Hex): ReturnType<typeof rpc.attempt> =>

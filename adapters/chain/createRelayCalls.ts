@@ -1,4 +1,4 @@
-import { decodeFunctionResult, encodeFunctionData, zeroHash } from 'viem';
+import { decodeFunctionResult, encodeFunctionData, size, zeroHash } from 'viem';
 
 import { msqPayForwarderAbi } from '../../contracts/generated/MSQPayForwarder.ts';
 import { paymentGatewayAbi } from '../../contracts/generated/PaymentGateway.ts';
@@ -8,6 +8,7 @@ import type { ChainConfig } from '../../platform/config.ts';
 import type { Hex } from '../../shared/hex.ts';
 import type { RpcClients } from './createRpcClients.ts';
 import { encodePermit } from './encodePermit.ts';
+import { createIsSignedByKey, ITEM_GAS } from './createVerifySignature.ts';
 import { encodeTerms } from './encodeTerms.ts';
 import { describeRevert } from './reverts.ts';
 
@@ -19,14 +20,22 @@ import { describeRevert } from './reverts.ts';
 const MARGIN_PERCENT = 20n;
 const MARGIN_GAS_PER_ITEM = 25_000n;
 
+/**
+ * What a transaction takes around an item that goes by itself. In a batch the contracts limit what an item may use; here nothing but this keeps a
+ * payer's own contract from having the relayer pay for whatever it likes to compute.
+ */
+const AROUND_ITEM_GAS = 60_000n;
+const GAS_PER_CALLDATA_BYTE = 16n;
+
 /** How the contracts take "no permit". */
 const NO_PERMIT = { value: 0n, deadline: 0n, v: 0, r: zeroHash, s: zeroHash } as const;
 
 type RelayCalls = Pick<ChainPort, 'encodeRelay' | 'simulateRelay' | 'estimateRelayGas'>;
 
 /** The calls that carry signed requests: one by itself in the cheaper call that reverts with its reason, several in the one that tells each outcome. */
-export function createRelayCalls(chain: Pick<ChainConfig, 'gateway' | 'forwarder'>, rpc: RpcClients): RelayCalls {
+export function createRelayCalls(chain: Pick<ChainConfig, 'chainId' | 'gateway' | 'forwarder'>, rpc: RpcClients): RelayCalls {
   const { gateway, forwarder } = chain;
+  const isSignedByKey = createIsSignedByKey(chain);
 
   function encodeRelay(items: readonly RelayItem[]): ReturnType<ChainPort['encodeRelay']> {
     const rail = railOf(items);
@@ -55,12 +64,27 @@ export function createRelayCalls(chain: Pick<ChainConfig, 'gateway' | 'forwarder
 
     async estimateRelayGas(items) {
       // Nodes estimate on top of what is pending by default: there, our own transaction that is on its way would look like somebody else's.
-      const estimate = await rpc.attempt(() => rpc.any.estimateGas({ ...encodeRelay(items), blockTag: 'latest' }));
+      const call = encodeRelay(items);
+      const estimate = await rpc.attempt(() => rpc.any.estimateGas({ ...call, blockTag: 'latest' }));
       if ('revertData' in estimate) return { kind: 'refused', reason: describeRevert(estimate.revertData) };
+      if (items.length === 1) {
+        const most = ITEM_GAS + AROUND_ITEM_GAS + GAS_PER_CALLDATA_BYTE * BigInt(size(call.data));
+        if (estimate.value > most) return { kind: 'refused', reason: `it takes ${estimate.value} gas, and may take ${most}` };
+      }
       const margin = (estimate.value * MARGIN_PERCENT) / 100n + MARGIN_GAS_PER_ITEM * BigInt(items.length);
-      return { kind: 'estimated', gasLimit: estimate.value + margin };
+      return { kind: 'estimated', gasLimit: estimate.value + margin + (await gasForContracts(items, isSignedByKey)) };
     },
   };
+}
+
+/**
+ * A signer's contract may be cheap when it is simulated and take all it gets in the block. The contracts begin no item without the gas that they promise
+ * it, so in a batch the others' would be missing, and the whole of it undone.
+ */
+async function gasForContracts(items: readonly RelayItem[], isSignedByKey: (item: RelayItem) => Promise<boolean>): Promise<bigint> {
+  if (items.length === 1) return 0n;
+  const byKey = await Promise.all(items.map(isSignedByKey));
+  return ITEM_GAS * BigInt(byKey.filter((isKey) => !isKey).length);
 }
 
 function railOf(items: readonly RelayItem[]): RelayRail {

@@ -2,13 +2,15 @@ import { encodeFunctionData, getAddress, hashTypedData, pad, parseAbi, recoverAd
 
 import type { ChainPort, TypedData } from '../../domain/chain/ports.ts';
 import type { ChainConfig } from '../../platform/config.ts';
-import { signerOf } from '../../domain/relay/model.ts';
+import { signerOf, type RelayItem } from '../../domain/relay/model.ts';
 import type { Address, Bytes32, Hex } from '../../shared/hex.ts';
 import type { RpcClients } from './createRpcClients.ts';
 import { joinSignature, splitSignature } from './signatures.ts';
 import { authorizationTypedData, forwardRequestTypedData, refundTypedData } from './typedData.ts';
 
 const ERC1271_ABI = parseAbi(['function isValidSignature(bytes32 hash, bytes signature) view returns (bytes4)']);
+/** What the contracts let an item of a batch use altogether: a contract that takes more is not worth taking its request on. */
+export const ITEM_GAS = 400_000n;
 /** The selector of that function, as one word. */
 const ERC1271_ACCEPTED = pad('0x1626ba7e', { size: 32, dir: 'right' });
 
@@ -17,21 +19,11 @@ export function createVerifySignature(
   chain: Pick<ChainConfig, 'chainId' | 'gateway' | 'forwarder'>,
   rpc: RpcClients,
 ): ChainPort['verifySignature'] {
-  const { chainId, gateway, forwarder } = chain;
-
   return async ({ signed, paymentId, terms, signature }) => {
     const signer = signerOf(signed);
-    switch (signed.rail) {
-      case 'forwarder':
-        // It recovers; it knows no contract accounts.
-        return recovered(hashOf(forwardRequestTypedData(chainId, forwarder, signed.request)), signer, signature);
-      case 'authorization': {
-        const { authorization } = signed;
-        return accepted(hashOf(authorizationTypedData(chainId, gateway, { paymentId, terms, authorization })), signer, signature);
-      }
-      case 'refund':
-        return accepted(hashOf(refundTypedData(chainId, gateway, { paymentId, refund: signed.refund })), signer, signature);
-    }
+    const digest = digestOf(chain, { signed, paymentId, terms });
+    // The forwarder recovers; it knows no contract accounts.
+    return signed.rail === 'forwarder' ? recovered(digest, signer, signature) : accepted(digest, signer, signature);
   };
 
   async function accepted(digest: Bytes32, signer: Address, signature: Hex): Promise<Hex | undefined> {
@@ -39,8 +31,30 @@ export function createVerifySignature(
     if (own !== undefined) return own;
     const data = encodeFunctionData({ abi: ERC1271_ABI, functionName: 'isValidSignature', args: [digest, signature] });
     // A plain call: an account without code answers with nothing, which is an answer.
-    const answer = await rpc.attempt(() => rpc.any.call({ to: signer, data }));
+    const answer = await rpc.attempt(() => rpc.any.call({ to: signer, data, gas: ITEM_GAS }));
     return 'value' in answer && answer.value.data === ERC1271_ACCEPTED ? signature : undefined;
+  }
+}
+
+/** Whether a key made a signature that was verified; otherwise it is the signer's contract that answers for it. */
+export function createIsSignedByKey(
+  chain: Pick<ChainConfig, 'chainId' | 'gateway' | 'forwarder'>,
+): (item: Pick<RelayItem, 'signed' | 'paymentId' | 'terms' | 'signature'>) => Promise<boolean> {
+  return async (item) => (await recovered(digestOf(chain, item), signerOf(item.signed), item.signature)) !== undefined;
+}
+
+/** What was signed. */
+function digestOf(
+  { chainId, gateway, forwarder }: Pick<ChainConfig, 'chainId' | 'gateway' | 'forwarder'>,
+  { signed, paymentId, terms }: Pick<RelayItem, 'signed' | 'paymentId' | 'terms'>,
+): Bytes32 {
+  switch (signed.rail) {
+    case 'forwarder':
+      return hashOf(forwardRequestTypedData(chainId, forwarder, signed.request));
+    case 'authorization':
+      return hashOf(authorizationTypedData(chainId, gateway, { paymentId, terms, authorization: signed.authorization }));
+    case 'refund':
+      return hashOf(refundTypedData(chainId, gateway, { paymentId, refund: signed.refund }));
   }
 }
 

@@ -46,8 +46,8 @@ export interface DefenderClientOptions {
   readonly timeoutMs: number;
 }
 
-/** More is not an answer to anything we ask (a page of 100 transactions has some 100 kB). */
-const MAX_ANSWER_BYTES = 4 * 1024 * 1024;
+/** More is not an answer to anything we ask: a page has 50 transactions of at most 100 requests, some 170 kB each. */
+const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
 /** The first one, and one after the token was renewed. */
 const MAX_REQUESTS_PER_CALL = 2;
 

@@ -14,9 +14,9 @@ export interface DefenderRelayerOptions {
   readonly breaker?: BreakerOptions;
 }
 
-const PAGE_SIZE = 100;
+const PAGE_SIZE = 50;
 /** Some 5,000 transactions: at the advised 50 a minute, more than an hour. */
-const MAX_PAGES = 50;
+const MAX_PAGES = 100;
 
 /** A relayer at a Defender-compatible server. The server's address is the environment variable DEFENDER_API_URL, which the SDK reads itself. */
 export function createDefenderRelayer(options: DefenderRelayerOptions): RelayerPort {

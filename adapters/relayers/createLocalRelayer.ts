@@ -16,6 +16,7 @@ import { createLocalSigner } from './localSigner.ts';
 import {
   countOpen,
   findLocalTransaction,
+  hasOpenAlert,
   insertLocalTransaction,
   listByCall,
   lockAccount,
@@ -42,6 +43,8 @@ const UNREACHABLE_RETRY_MS = 5_000;
 const POOR_RETRY_MS = 30_000;
 /** The chain's fees are above the cap: some blocks later they may not be. */
 const EXPENSIVE_RETRY_MS = 15_000;
+/** An alert that was not repeated for so long is over. */
+const ALERT_ROUNDS = 3;
 /** The clocks of our processes may differ by this. */
 const CLOCK_SKEW_MS = 60_000;
 
@@ -170,7 +173,10 @@ export function createLocalRelayer(options: LocalRelayerOptions): RelayerPort {
     },
 
     async getStatus() {
-      return { address: account.address, paused: false, pendingTransactions: await countOpen(db, account) };
+      // Raised again after each bumpAfterMs for as long as it lasts.
+      const since = addMs(clock.now(), -ALERT_ROUNDS * relayer.bumpAfterMs);
+      const [pendingTransactions, hasStuckNonce] = await Promise.all([countOpen(db, account), hasOpenAlert(db, account, since)]);
+      return { address: account.address, paused: false, pendingTransactions, hasStuckNonce };
     },
 
     tend: () => tendLocal(parts),

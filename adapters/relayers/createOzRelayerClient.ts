@@ -26,8 +26,8 @@ export interface OzRelayerClientOptions {
   readonly timeoutMs: number;
 }
 
-/** More is not an answer to anything we ask: a page of 50 transactions with full batches has some 3 MB. */
-const MAX_ANSWER_BYTES = 8 * 1024 * 1024;
+/** More is not an answer to anything we ask: a page has 50 transactions of at most 100 requests, some 170 kB each. */
+const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
 /** A connection that is not there after this part of the time limit will not be: that no byte got out is certain then, and after the rest it is not. */
 const CONNECT_SHARE = 0.75;
 

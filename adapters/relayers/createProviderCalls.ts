@@ -35,6 +35,8 @@ const DEFAULT_BREAKER: BreakerOptions = { failures: 5, openMs: 10_000 };
 /** A 429 without Retry-After. */
 const RATE_LIMIT_RETRY_MS = 2_000;
 const MAX_RETRY_AFTER_MS = 10 * 60_000;
+/** A provider is asked again after this, whatever it says: the answers are what unmined transactions wait for. */
+const LONGEST_SILENCE_MS = 30_000;
 /** Login refused, relayer paused or out of funds: somebody has to do something, but it may well be done soon. */
 const OPERATOR_RETRY_MS = 30_000;
 const UNREACHABLE_RETRY_MS = 5_000;
@@ -59,6 +61,8 @@ export function createProviderCalls(options: {
     breaker: new ConsecutiveBreaker(failures),
   });
   let openedAt = 0;
+  /** After a 429: questions that are asked meanwhile would only keep sends from being taken. */
+  let noQuestionsUntil = 0;
   breaker.onBreak(() => {
     openedAt = Date.now();
     log.warn({ openMs }, 'the relayer does not work: leaving it alone for a while');
@@ -79,6 +83,21 @@ export function createProviderCalls(options: {
       internal: { relayerId, reason },
       ...(retryAfterMs === undefined ? {} : { retryAfterSeconds: Math.ceil(retryAfterMs / 1000) }),
     });
+  }
+
+  async function runQuestion<T>(call: ProviderCall<T>): Promise<T> {
+    const waitMs = noQuestionsUntil - Date.now();
+    if (waitMs > 0) throw unavailable('it is asked too much', waitMs);
+    try {
+      return await run(call);
+    } catch (error) {
+      if (error instanceof RelayerCallError && error.failure.kind === 'answered' && error.failure.status === 429) {
+        const restMs = Math.min(error.failure.retryAfterMs ?? RATE_LIMIT_RETRY_MS, LONGEST_SILENCE_MS);
+        noQuestionsUntil = Date.now() + restMs;
+        throw unavailable(error.message, restMs);
+      }
+      throw error;
+    }
   }
 
   function toUnavailable(error: unknown): unknown {
@@ -127,7 +146,7 @@ export function createProviderCalls(options: {
   return {
     async ask(call) {
       try {
-        return await run(call);
+        return await runQuestion(call);
       } catch (error) {
         throw toUnavailable(error);
       }
@@ -135,7 +154,7 @@ export function createProviderCalls(options: {
 
     async find(call, isUnknown) {
       try {
-        return await run(call);
+        return await runQuestion(call);
       } catch (error) {
         if (error instanceof RelayerCallError && isUnknown(error)) return undefined;
         throw toUnavailable(error);

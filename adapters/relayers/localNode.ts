@@ -60,6 +60,8 @@ export interface LocalNode {
    */
   look(transactions: readonly LocalTransaction[]): Promise<AccountView & { readonly mined: ReadonlyMap<string, Bytes32> }>;
   readFees(): Promise<AskedFees>;
+  /** Wei. */
+  readBalance(): Promise<bigint>;
   /** What it takes to send nothing to ourselves; not 21,000 everywhere. */
   estimateNoopGas(): Promise<bigint>;
   /** Never throws: every way it may fail is an outcome. */
@@ -115,6 +117,8 @@ export function createLocalNode(rpc: RpcClients, { chainId, address }: { chainId
       }),
 
     readFees: () => askNode(readFees),
+
+    readBalance: () => askNode((client) => client.getBalance({ address })),
 
     estimateNoopGas: () => askNode((client) => client.estimateGas({ account: address, to: address, value: 0n })),
 

@@ -173,6 +173,16 @@ export async function countOpen(db: Database, { chainId, address }: LocalAccount
   return Number(row?.count ?? 0);
 }
 
+/** Whether an alert about one that is not settled was raised since. */
+export async function hasOpenAlert(db: Database, { chainId, address }: LocalAccount, since: Date): Promise<boolean> {
+  const rows = await selectRows(
+    db,
+    `SELECT id FROM local_relayer_transactions WHERE chain_id = ? AND address = ? AND status IN ${OPEN} AND alerted_at > ? LIMIT 1`,
+    [chainId, address, since],
+  );
+  return rows.length > 0;
+}
+
 /** Settled ones that are still watched. */
 export async function countWatched(db: Database, { chainId, address }: LocalAccount): Promise<number> {
   const [row] = await selectRows<{ count: string | number }>(

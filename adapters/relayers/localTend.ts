@@ -229,10 +229,12 @@ function isDueForBroadcast({ nonce, broadcastAt }: LocalTransaction, { knownNonc
 
 /** @returns it as saved; undefined when it cannot offer more, or another process was faster */
 async function raise(parts: LocalRelayerParts, seen: LocalTransaction, asked: AskedFees): Promise<LocalTransaction | undefined> {
-  const { db, clock, log, signer } = parts;
-  const fees = decideRaise({ fees: seen.fees, asked, bumpPercent: parts.bumpPercent, cap: decideCap(asked, parts.maxFeePerGas) });
+  const { db, clock, log, signer, node } = parts;
+  // More than the account can pay would be broadcast by no node, and the row knows no lower price to go back to.
+  const cap = lesser(decideCap(asked, parts.maxFeePerGas), (await node.readBalance()) / seen.gasLimit);
+  const fees = decideRaise({ fees: seen.fees, asked, bumpPercent: parts.bumpPercent, cap });
   if (fees === undefined) {
-    await alertStuck(parts, seen);
+    await alertStuck(parts, seen, 'a transaction is not mined, and offers as much as it may');
     return undefined;
   }
   const repriced = { ...seen, fees, pricedAt: clock.now(), broadcastAt: null };
@@ -252,14 +254,12 @@ function withHash(transaction: LocalTransaction, hash: Bytes32): LocalTransactio
 async function alertStuck(
   { db, clock, log, relayerId, bumpAfterMs }: LocalRelayerParts,
   { id, nonce, fees }: LocalTransaction,
+  message: string,
 ): Promise<void> {
   const now = clock.now();
   if (!(await takeAlert(db, id, { now, notSince: addMs(now, -bumpAfterMs) }))) return;
   const { maxFeePerGas } = fees;
-  log.error(
-    { alert: 'relayer_stuck_nonce', relayerId, nonce, maxFeePerGas: maxFeePerGas.toString() },
-    'a transaction is not mined, and offers as much as it may',
-  );
+  log.error({ alert: 'relayer_stuck_nonce', relayerId, nonce, maxFeePerGas: maxFeePerGas.toString() }, message);
 }
 
 /**
@@ -282,6 +282,27 @@ async function cancel(
   const saved = await saveLocalTransaction(db, withHash(noop, hash));
   if (saved !== undefined) log.warn({ nonce: seen.nonce, hash, reason }, 'a transaction is given up: a no-op is to use its nonce');
   return saved;
+}
+
+/**
+ * Where gas pays for a layer below as well, what a no-op takes may have become more since it was signed.
+ * @returns it as saved; undefined when that is not why it is invalid, or another process was faster
+ */
+async function giveNoopMoreGas(
+  { db, log, node, signer }: LocalRelayerParts,
+  seen: LocalTransaction,
+): Promise<LocalTransaction | undefined> {
+  const gasLimit = await node.estimateNoopGas();
+  if (gasLimit <= seen.gasLimit) return undefined;
+  const noop = { ...seen, gasLimit, broadcastAt: null };
+  const { hash } = await signer.sign(noop);
+  const saved = await saveLocalTransaction(db, withHash(noop, hash));
+  if (saved !== undefined) log.warn({ nonce: seen.nonce, hash, gasLimit: gasLimit.toString() }, 'a no-op is given more gas');
+  return saved;
+}
+
+function lesser(a: bigint, b: bigint): bigint {
+  return a < b ? a : b;
 }
 
 /** Hands what the row says to a node, and draws the consequences of its answer. Never throws because of the chain. */
@@ -311,10 +332,13 @@ export async function broadcastLocal(
       if (transaction.status === 'pending') {
         const noop = await cancel(parts, transaction, await fees(), 'it is invalid');
         if (noop !== undefined) await broadcastLocal(parts, noop, fees);
+      } else {
+        const repaired = await giveNoopMoreGas(parts, transaction);
+        if (repaired !== undefined) await broadcastLocal(parts, repaired, fees);
       }
       break;
     case 'poor':
-      log.warn({ nonce }, 'the relayer’s account holds too little for a transaction that is to be sent');
+      await alertStuck(parts, transaction, 'the account holds too little for a transaction that is to be sent');
       break;
     case 'unclear':
       log.warn({ nonce, reason: outcome.reason }, 'a node did not take a transaction, and is asked again');

@@ -198,7 +198,8 @@ export interface paths {
          * What the merchant signs to give some of a payment back
          * @description Have the payment's merchant sign `typedData` (eth_signTypedData_v4; ERC-1271 contracts may sign too) and hand the signature over with
          *     `amount`, `nonce` and `deadline`, which are part of it. The tokens go from the merchant to the payer; when the gateway may not take that
-         *     much of the merchant's, `permit` holds a second thing to sign. Each request gets a nonce of its own, so refunds need no order.
+         *     much of the merchant's, `permit` holds a second thing to sign. Each request gets a nonce of its own, so refunds need no order; but after
+         *     one that failed, and as long as its signature could still be used, it is that one's nonce: of the two, one can be made.
          */
         get: operations["getRefundRequest"];
         put?: never;
@@ -496,7 +497,7 @@ export interface webhooks {
         };
         get?: never;
         put?: never;
-        /** The chain shows a refund that had failed; it is not final yet */
+        /** A refund that had failed is on its way again: signed once more, or shown by the chain after all */
         post: operations["onRefundProcessing"];
         delete?: never;
         options?: never;
@@ -842,6 +843,8 @@ export interface components {
                 code: components["schemas"]["ErrorCode"];
                 detail: string;
             } | null;
+            /** @description Oldest first, with what each has cost. Only in the list */
+            relayAttempts?: components["schemas"]["RelayAttempt"][];
             /** Format: date-time */
             createdAt: string;
             /** Format: date-time */
@@ -888,7 +891,7 @@ export interface components {
          * @description | code | status | meaning |
          *     |---|---|---|
          *     | PAY_001 | 422 | the payer does not hold enough of the token |
-         *     | PAY_002 | 422 | the payer has not approved the gateway for the amount |
+         *     | PAY_002 | 422 | whoever pays has not approved the gateway for the amount |
          *     | PAY_003 | 409 | the payment was already processed |
          *     | PAY_004 | 409 | the payment is not in a state that allows this |
          *     | PAY_005 | 400 | the request does not match this description |
@@ -923,9 +926,10 @@ export interface components {
          *     | PAY_034 | 429 | the store's gas budget for today is spent |
          *     | PAY_035 | 422 | the refunds would exceed the payment |
          *     | PAY_036 | 409 | the refund's nonce was used for this payment |
+         *     | PAY_037 | 409 | a refund failed whose signature is still good: sign with its nonce |
          * @enum {string}
          */
-        ErrorCode: "PAY_001" | "PAY_002" | "PAY_003" | "PAY_004" | "PAY_005" | "PAY_006" | "PAY_007" | "PAY_008" | "PAY_009" | "PAY_010" | "PAY_011" | "PAY_012" | "PAY_013" | "PAY_014" | "PAY_015" | "PAY_016" | "PAY_017" | "PAY_018" | "PAY_019" | "PAY_020" | "PAY_021" | "PAY_022" | "PAY_023" | "PAY_024" | "PAY_025" | "PAY_026" | "PAY_027" | "PAY_028" | "PAY_029" | "PAY_030" | "PAY_031" | "PAY_032" | "PAY_033" | "PAY_034" | "PAY_035" | "PAY_036";
+        ErrorCode: "PAY_001" | "PAY_002" | "PAY_003" | "PAY_004" | "PAY_005" | "PAY_006" | "PAY_007" | "PAY_008" | "PAY_009" | "PAY_010" | "PAY_011" | "PAY_012" | "PAY_013" | "PAY_014" | "PAY_015" | "PAY_016" | "PAY_017" | "PAY_018" | "PAY_019" | "PAY_020" | "PAY_021" | "PAY_022" | "PAY_023" | "PAY_024" | "PAY_025" | "PAY_026" | "PAY_027" | "PAY_028" | "PAY_029" | "PAY_030" | "PAY_031" | "PAY_032" | "PAY_033" | "PAY_034" | "PAY_035" | "PAY_036" | "PAY_037";
         /** @description RFC 9457 */
         Problem: {
             type: string;
@@ -977,7 +981,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description Something stands in the way (PAY_003, PAY_004, PAY_014, PAY_016, PAY_017, PAY_028, PAY_032) */
+        /** @description Something stands in the way (PAY_003, PAY_004, PAY_014, PAY_016, PAY_017, PAY_028, PAY_032, PAY_036, PAY_037) */
         Conflict: {
             headers: {
                 [name: string]: unknown;
@@ -1004,7 +1008,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description Understood, and refused (PAY_001, PAY_002, PAY_013, PAY_015, PAY_018, PAY_019, PAY_027) */
+        /** @description Understood, and refused (PAY_001, PAY_002, PAY_013, PAY_015, PAY_018, PAY_019, PAY_027, PAY_035) */
         Unprocessable: {
             headers: {
                 [name: string]: unknown;
@@ -1013,7 +1017,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description Too many requests for this API key (PAY_012) */
+        /** @description Too many requests for this API key (PAY_012), too many on their way (PAY_033), or the day's gas budget spent (PAY_034) */
         RateLimited: {
             headers: {
                 "Retry-After": components["headers"]["RetryAfter"];

@@ -28,6 +28,10 @@ const UP = [
     ADD KEY ix_relay_attempts_budget (store_id, chain_id, gas_charged_at),
     ADD KEY ix_relay_attempts_store (store_id, chain_id, status)`,
 
+  // Those that are on their way hold their nonces from now on.
+  `UPDATE relay_attempts SET live_nonce = CAST(JSON_UNQUOTE(JSON_EXTRACT(request, '$.nonce')) AS UNSIGNED)
+   WHERE status NOT IN ('succeeded', 'failed')`,
+
   `ALTER TABLE relay_transactions
     ADD COLUMN items INT UNSIGNED NOT NULL DEFAULT 1 COMMENT 'attempts in it when it was handed over',
     ADD KEY ix_relay_transactions_chain (chain_id, sent_at)`,

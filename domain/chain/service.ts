@@ -57,3 +57,5 @@ export function findRecentCursor(ctx: Context, chainId: number): Promise<ChainCu
 export function blockTimeMsOf(ctx: Context, chainId: number): number {
   return findChainConfig(ctx, chainId)?.blockTimeMs ?? 2_000;
 }
+
+export { askChain } from './outages.ts';

@@ -4,20 +4,26 @@ import type { Bytes32 } from '../../shared/hex.ts';
 import { changePayments, requiredConfirmationsOf, type PaymentChange } from './changePayments.ts';
 import { decideAfterRemoval, isFinal, isSamePosition, matchesTerms } from './decide.ts';
 import type { Payment, PaymentProcessedLog } from './model.ts';
-import { lockPayments } from './store.ts';
+import { listPaymentsById, lockPayments } from './store.ts';
 import type { PaymentTransitionEvent } from './transitions.ts';
 
 /** What the chain shows of some payments, as of a head. Logs of payments that are not ours are passed over. */
 export async function observePayments(ctx: Context, unit: UnitOfWork, logs: readonly PaymentProcessedLog[], head: bigint): Promise<void> {
   const logOf = new Map<Bytes32, PaymentProcessedLog>();
   for (const log of logs) logOf.set(log.paymentId, log);
-  const payments = await lockPayments(unit.trx, [...logOf.keys()]);
-  const changes = payments.flatMap((payment) => {
+  const decide = (payment: Payment): PaymentChange[] => {
     const log = logOf.get(payment.id);
     const change = log && decideObservation(ctx, payment, log, head);
     return change ? [change] : [];
-  });
-  await changePayments(ctx, unit, changes);
+  };
+  // Most logs are read again and again for a while and change nothing: those payments are not locked.
+  const seen = await listPaymentsById(unit.trx, [...logOf.keys()]);
+  const news = seen.filter((payment) => decide(payment).length > 0);
+  const payments = await lockPayments(
+    unit.trx,
+    news.map(({ id }) => id),
+  );
+  await changePayments(ctx, unit, payments.flatMap(decide));
 }
 
 function decideObservation(ctx: Context, payment: Payment, log: PaymentProcessedLog, head: bigint): PaymentChange | undefined {

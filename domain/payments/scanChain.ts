@@ -23,8 +23,11 @@ import { listFinalPayments, listPaymentIdsInBlocks, lockPayments, type FinalCand
 
 /** Reorganisations up to this depth are followed; block hashes are kept this long. */
 const REORG_WINDOW_BLOCKS = 512n;
-/** Blocks read again with every scan where no number of confirmations says how many: a lagging node is rarely further behind. */
-const OVERLAP_UNTIL_FINALIZED = 12;
+/** How far back blocks are read again: behind one RPC URL there may be several nodes, and their logs lag behind by seconds, whatever a block takes. */
+const OVERLAP_MS = 30_000;
+const MIN_OVERLAP_BLOCKS = 12;
+/** Where only few blocks may be asked for at once, reading again is to cost no more requests than this. */
+const MAX_OVERLAP_REQUESTS = 4;
 /** The id of no payment. */
 const NO_PAYMENT = asBytes32(`0x${'00'.repeat(32)}`);
 /** Payments locked by one transaction while completing: enough to be quick, few enough not to hold up API requests. */
@@ -62,13 +65,13 @@ export async function scanChain(ctx: Context, chainId: number): Promise<void> {
   // What stood in the blocks that are scanned again, each chunk's in its own transaction.
   let withdrawAfter = isReorg ? from - 1n : undefined;
   const withdrawUntil = cursor.nextBlock - 1n;
+  let logsFrom = withOverlap(from, config);
   while (from <= head.number) {
-    const logsFrom = withOverlap(from, config);
-    const to = min(head.number, logsFrom + BigInt(config.maxBlockRange) - 1n);
+    const to = min(head.number, from + BigInt(config.maxBlockRange) - 1n);
     // Asked before the logs: should the chain change in between, the hash stored here is not the next scan's, and that one looks again.
     const last = to === head.number ? head : await chain.findBlock(to);
     if (last === undefined) return;
-    const logs = await chain.listGatewayLogs({ fromBlock: logsFrom, toBlock: to });
+    const logs = await listLogs(chain, { from: logsFrom, to, maxBlockRange: BigInt(config.maxBlockRange) });
     const isLastChunk = to === head.number;
     const moved = await applyScan(ctx, {
       chainId,
@@ -82,6 +85,7 @@ export async function scanChain(ctx: Context, chainId: number): Promise<void> {
     if (!moved) return;
     expected = to + 1n;
     from = expected;
+    logsFrom = from;
     if (withdrawAfter !== undefined) withdrawAfter = to < withdrawUntil ? to : undefined;
   }
   await completeFinal(ctx, chain, config, head);
@@ -182,6 +186,8 @@ async function applyScan(ctx: Context, scan: Scan): Promise<boolean> {
     if (withdraw !== undefined) {
       const shownAgain = new Set(logs.payments.map((log) => log.paymentId));
       const gone = (await listPaymentIdsInBlocks(unit.trx, chainId, withdraw)).filter((id) => !shownAgain.has(id));
+      // All at once, and before any refund: the order that everybody keeps.
+      await lockPayments(unit.trx, [...new Set([...gone, ...shownAgain])]);
       await withdrawPayments(ctx, unit, gone);
       await withdrawRefunds(ctx, unit, { chainId, blocks: withdraw, logs: logs.refunds });
       await deleteScannedBlocks(unit.trx, chainId, withdraw.after);
@@ -289,6 +295,14 @@ async function judgePositions(
   return verdicts;
 }
 
+/** For who knows of something in a block that the scanner has passed without seeing it. @returns false when it has not been there yet */
+export async function scanAgain(ctx: Context, chainId: number, blockNumber: bigint): Promise<boolean> {
+  const cursor = await findCursor(ctx.db, chainId);
+  if (cursor === undefined || cursor.nextBlock <= blockNumber) return false;
+  await moveBack(ctx, chainId, [{ blockNumber }], () => Promise.resolve());
+  return true;
+}
+
 async function scanAgainFrom(ctx: Context, chainId: number, replaced: readonly FinalCandidate[]): Promise<void> {
   const paymentIds = replaced.map(({ paymentId }) => paymentId);
   ctx.log.error({ chainId, paymentIds }, 'payments stood in blocks that are not on the chain any more: withdrawn, and scanned again');
@@ -311,16 +325,26 @@ async function moveBack(
 }
 
 /**
- * A few blocks are asked for again, though they were scanned: behind one RPC URL there may be several nodes, and one that lags behind answers with fewer
- * logs and no error. What was seen before changes nothing.
+ * Some blocks are asked for again, though they were scanned: a node whose logs lag behind answers with fewer of them and no error. What was seen before
+ * changes nothing.
  */
 function withOverlap(from: bigint, config: ChainConfig): bigint {
-  // Within the most blocks that may be asked for at once, of which at least half are to be new.
-  const wanted = config.confirmations === 'finalized' ? OVERLAP_UNTIL_FINALIZED : config.confirmations;
-  const overlap = Math.min(wanted, Math.floor(config.maxBlockRange / 2));
-  const start = from - BigInt(overlap);
+  const { confirmations, blockTimeMs, maxBlockRange } = config;
+  const wanted = Math.max(MIN_OVERLAP_BLOCKS, confirmations === 'finalized' ? 0 : confirmations, Math.ceil(OVERLAP_MS / blockTimeMs));
+  const start = from - BigInt(Math.min(wanted, maxBlockRange * MAX_OVERLAP_REQUESTS));
   const first = BigInt(config.startBlock);
   return start > first ? start : min(first, from);
+}
+
+async function listLogs(chain: ChainPort, range: { from: bigint; to: bigint; maxBlockRange: bigint }): Promise<GatewayLogs> {
+  const payments = [];
+  const refunds = [];
+  for (let fromBlock = range.from; fromBlock <= range.to; fromBlock += range.maxBlockRange) {
+    const logs = await chain.listGatewayLogs({ fromBlock, toBlock: min(range.to, fromBlock + range.maxBlockRange - 1n) });
+    payments.push(...logs.payments);
+    refunds.push(...logs.refunds);
+  }
+  return { payments, refunds };
 }
 
 function min(a: bigint, b: bigint): bigint {

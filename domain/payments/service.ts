@@ -254,6 +254,7 @@ export async function countConfirmations(ctx: Context, payment: Payment): Promis
 }
 
 export { requiredConfirmationsOf } from './changePayments.ts';
+export { scanAgain } from './scanChain.ts';
 
 function single<T>(items: readonly T[]): T {
   const [item] = items;

@@ -1,4 +1,4 @@
-import { addMs } from '../../shared/clock.ts';
+import { addMs, BLOCK_CLOCK_MARGIN_MS } from '../../shared/clock.ts';
 import type { Bytes32 } from '../../shared/hex.ts';
 import { formatAmountUnits } from '../../shared/money.ts';
 import { toChainFacts, type RelayFailure } from '../payments/eventData.ts';
@@ -23,6 +23,7 @@ export function makeRefundNonce(randomBytes: Buffer): bigint {
 
 export const EVENT_TYPE_OF_REFUND_TRANSITION: Readonly<Record<RefundTransitionEvent, EventType>> = {
   relayFailed: 'refund.failed',
+  signedAgain: 'refund.processing',
   eventSeen: 'refund.processing',
   eventFinal: 'refund.completed',
   eventRemoved: 'refund.reorged',
@@ -35,6 +36,14 @@ export const EVENT_TYPE_OF_REFUND_TRANSITION: Readonly<Record<RefundTransitionEv
  */
 export function takesFromPayment(refund: Pick<Refund, 'status' | 'errorCode' | 'deadline'>, now: Date): boolean {
   return refund.status !== 'failed' || (refund.errorCode === null && now <= refund.deadline);
+}
+
+/**
+ * Whether a refund failed whose signature is still good: whoever saw it on the chain could have the refund made after all. Another one in its place must
+ * have its nonce, of which the contract takes one; otherwise both might be made.
+ */
+export function mustBeSignedAgain(refund: Pick<Refund, 'status' | 'errorCode' | 'deadline'>, now: Date): boolean {
+  return refund.status === 'failed' && refund.errorCode !== null && now <= addMs(refund.deadline, BLOCK_CLOCK_MARGIN_MS);
 }
 
 export function isSameRefundPosition(refund: Refund, log: RefundProcessedLog): boolean {

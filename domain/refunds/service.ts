@@ -6,7 +6,14 @@ import { formatAmountUnits, parseAmountUnits, type AmountUnits } from '../../sha
 import type { RelayFailure } from '../payments/eventData.ts';
 import type { Payment } from '../payments/model.ts';
 import { recordEvents } from '../webhooks/service.ts';
-import { EVENT_TYPE_OF_REFUND_TRANSITION, isSameRefundPosition, refundKey, takesFromPayment, toRefundEventData } from './decide.ts';
+import {
+  EVENT_TYPE_OF_REFUND_TRANSITION,
+  isSameRefundPosition,
+  mustBeSignedAgain,
+  refundKey,
+  takesFromPayment,
+  toRefundEventData,
+} from './decide.ts';
 import { REFUND_ERRORS } from './errors.ts';
 import type { Refund, RefundProcessedLog } from './model.ts';
 import {
@@ -35,10 +42,19 @@ export function lockRefunds(unit: UnitOfWork, refundIds: readonly string[]): Pro
   return lockRefundRows(unit.trx, [...new Set(refundIds)]);
 }
 
+/** The refund of this payment that is to be signed again before any other; undefined when there is none. */
+export async function findRefundToSignAgain(ctx: Context, input: { readonly paymentId: Bytes32 }): Promise<Refund | undefined> {
+  return oldestToSignAgain(await listRefundsOfPayment(ctx.db, input.paymentId), ctx.clock.now());
+}
+
+function oldestToSignAgain(newestFirst: readonly Refund[], now: Date): Refund | undefined {
+  return newestFirst.filter((refund) => mustBeSignedAgain(refund, now)).at(-1);
+}
+
 /**
- * Saves a refund of a payment that is locked in this unit of work.
+ * Saves a refund of a payment that is locked in this unit of work: a new one, or, by its nonce, one that had failed.
  * @param input.refundedOnChain what the gateway has refunded of it, by whatever hand
- * @throws AppError exceedsPayment, nonceUsed
+ * @throws AppError exceedsPayment, nonceUsed, failedOneFirst
  */
 export async function createRefund(
   ctx: Context,
@@ -53,12 +69,21 @@ export async function createRefund(
   },
 ): Promise<Refund> {
   const { payment, amount, nonce, deadline, attemptId, refundedOnChain } = input;
-  const others = await listRefundsOfPayment(unit.trx, payment.id);
-  // A failed one keeps its nonce: its signature is out, and the chain may show it yet.
-  if (others.some((other) => other.nonce === nonce)) {
+  const all = await listRefundsOfPayment(unit.trx, payment.id);
+  const now = ctx.clock.now();
+  const [failed] = await lockRefundRows(
+    unit.trx,
+    all.filter((refund) => refund.nonce === nonce).map(({ id }) => id),
+  );
+  if (failed !== undefined && (failed.status !== 'failed' || failed.errorCode === null)) {
     throw new AppError(REFUND_ERRORS.nonceUsed, { detail: `The payment has a refund with the nonce ${nonce}.` });
   }
-  const now = ctx.clock.now();
+  const toSignAgain = oldestToSignAgain(all, now);
+  if (failed === undefined && toSignAgain !== undefined) {
+    const detail = `Refund ${toSignAgain.id} failed, but until ${toSignAgain.deadline.toISOString()} it could still be made: sign with its nonce ${toSignAgain.nonce}.`;
+    throw new AppError(REFUND_ERRORS.failedOneFirst, { detail });
+  }
+  const others = all.filter(({ id }) => id !== failed?.id);
   const known = sum(others.filter((other) => takesFromPayment(other, now)).map((other) => other.amount));
   // The larger one, not their sum: what the chain has may be one that is on its way here, in a block that is not scanned yet. It may also be one made
   // without us; should that leave too little for those on their way, the contract refuses the last of them.
@@ -66,6 +91,12 @@ export async function createRefund(
   if (taken + amount > payment.terms.amount) {
     const detail = `Of ${formatAmountUnits(payment.terms.amount)}, ${taken} are refunded or on the way: ${formatAmountUnits(amount)} more would exceed it.`;
     throw new AppError(REFUND_ERRORS.exceedsPayment, { detail });
+  }
+  if (failed !== undefined) {
+    const facts = { amount, deadline, relayAttemptId: attemptId, txHash: null, errorCode: null, errorDetail: null };
+    const [again] = await changeRefunds(ctx, unit, [{ refund: failed, transitions: ['signedAgain'], facts }]);
+    if (again === undefined) throw new Error(`refund ${failed.id} was not changed`);
+    return again;
   }
   const refund: Refund = {
     id: ctx.newId('rfd'),
@@ -204,12 +235,15 @@ interface RefundChange {
   /** As locked in this unit of work. */
   readonly refund: Refund;
   readonly transitions: readonly RefundTransitionEvent[];
-  readonly facts: Partial<Pick<Refund, 'amount' | 'relayAttemptId' | 'txHash' | 'position' | 'errorCode' | 'errorDetail' | 'completedAt'>>;
+  readonly facts: Partial<
+    Pick<Refund, 'amount' | 'deadline' | 'relayAttemptId' | 'txHash' | 'position' | 'errorCode' | 'errorDetail' | 'completedAt'>
+  >;
   readonly error?: RelayFailure;
 }
 
-/** Status, version, and one event for each transition, all in the caller's transaction. */
-async function changeRefunds(ctx: Context, unit: UnitOfWork, changes: readonly RefundChange[]): Promise<void> {
+/** Status, version, and one event for each transition, all in the caller's transaction. @returns them as changed */
+async function changeRefunds(ctx: Context, unit: UnitOfWork, changes: readonly RefundChange[]): Promise<Refund[]> {
+  const changed: Refund[] = [];
   const events: Told[] = [];
   for (const change of changes) {
     let refund: Refund = { ...change.refund, ...change.facts, updatedAt: ctx.clock.now() };
@@ -220,8 +254,10 @@ async function changeRefunds(ctx: Context, unit: UnitOfWork, changes: readonly R
       events.push({ refund, type: EVENT_TYPE_OF_REFUND_TRANSITION[transition], error: change.error ?? null });
     }
     await updateRefund(unit.trx, refund);
+    changed.push(refund);
   }
   await tell(ctx, unit, events);
+  return changed;
 }
 
 interface Told {

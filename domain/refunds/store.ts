@@ -1,4 +1,4 @@
-import { execute, selectRows, type Database, type Transaction } from '../../platform/db.ts';
+import { execute, placeholders, selectRows, type Database, type Transaction } from '../../platform/db.ts';
 import { asBytes32, type Bytes32 } from '../../shared/hex.ts';
 import { formatAmountUnits, parseAmountUnits } from '../../shared/money.ts';
 import type { Refund, RefundStatus } from './model.ts';
@@ -54,10 +54,6 @@ function toRefund(row: Row): Refund {
   };
 }
 
-function placeholders(values: readonly unknown[]): string {
-  return values.map(() => '?').join(', ');
-}
-
 /** @throws a duplicate key error when the payment has a refund with this nonce */
 export async function insertRefund(db: Transaction, refund: Refund): Promise<void> {
   await execute(
@@ -85,10 +81,11 @@ export async function insertRefund(db: Transaction, refund: Refund): Promise<voi
 export async function updateRefund(db: Transaction, refund: Refund): Promise<void> {
   await execute(
     db,
-    `UPDATE refunds SET amount = ?, status = ?, version = ?, relay_attempt_id = ?, tx_hash = ?, block_number = ?, block_hash = ?, log_index = ?, error_code = ?,
+    `UPDATE refunds SET amount = ?, deadline = ?, status = ?, version = ?, relay_attempt_id = ?, tx_hash = ?, block_number = ?, block_hash = ?, log_index = ?, error_code = ?,
        error_detail = ?, updated_at = ?, completed_at = ? WHERE id = ?`,
     [
       formatAmountUnits(refund.amount),
+      refund.deadline,
       refund.status,
       refund.version,
       refund.relayAttemptId,

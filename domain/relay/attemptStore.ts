@@ -1,4 +1,4 @@
-import { execute, parseJsonColumn, selectRows, type Database, type Transaction } from '../../platform/db.ts';
+import { execute, parseJsonColumn, placeholders, selectRows, type Database, type Transaction } from '../../platform/db.ts';
 import { asBytes32, asHex, type Address, type Bytes32 } from '../../shared/hex.ts';
 import { formatAmountUnits, parseAmountUnits } from '../../shared/money.ts';
 import { signerOf, type Permit, type RelayAttempt, type RelayAttemptStatus, type RelayRail, type SignedRequest } from './model.ts';
@@ -212,7 +212,7 @@ export async function lockAttempts(db: Transaction, attemptIds: readonly string[
   if (attemptIds.length === 0) return [];
   const rows = await selectRows<AttemptRow>(
     db,
-    `SELECT ${COLUMNS} FROM relay_attempts a WHERE a.id IN (${attemptIds.map(() => '?').join(', ')}) ORDER BY a.id FOR UPDATE`,
+    `SELECT ${COLUMNS} FROM relay_attempts a WHERE a.id IN (${placeholders(attemptIds)}) ORDER BY a.id FOR UPDATE`,
     attemptIds,
   );
   return rows.map(toAttempt);
@@ -238,20 +238,42 @@ export async function listAttemptsOfPayment(db: Database, paymentId: Bytes32): P
      WHERE a.payment_id = ? AND a.refund_id IS NULL ORDER BY a.created_at, a.id`,
     [paymentId],
   );
-  return rows.map((row) => ({ ...toAttempt(row), txHash: row.hash === null ? null : asBytes32(row.hash) }));
+  return rows.map(toShownAttempt);
+}
+
+/** Of these refunds, oldest first, each with its transaction's latest hash. */
+export async function listAttemptsOfRefunds(db: Database, refundIds: readonly string[]): Promise<ShownAttempt[]> {
+  if (refundIds.length === 0) return [];
+  const rows = await selectRows<AttemptRow & { hash: string | null }>(
+    db,
+    `SELECT ${COLUMNS}, t.hash FROM relay_attempts a LEFT JOIN relay_transactions t ON t.id = a.transaction_id
+     WHERE a.refund_id IN (${placeholders(refundIds)}) ORDER BY a.created_at, a.id`,
+    refundIds,
+  );
+  return rows.map(toShownAttempt);
+}
+
+function toShownAttempt(row: AttemptRow & { hash: string | null }): ShownAttempt {
+  return { ...toAttempt(row), txHash: row.hash === null ? null : asBytes32(row.hash) };
 }
 
 /**
  * Attempts that may go into one transaction with `own`: they wait for the same chain and rail, and were sent as often before. Oldest first.
  * @param own is not among them
+ * @param options.deadlineAfter those with less time left are left out
  */
-export async function listWaitingAttempts(db: Database, own: RelayAttempt, limit: number): Promise<RelayAttempt[]> {
+export async function listWaitingAttempts(
+  db: Database,
+  own: RelayAttempt,
+  { limit, deadlineAfter }: { readonly limit: number; readonly deadlineAfter: Date },
+): Promise<RelayAttempt[]> {
   if (limit <= 0) return [];
   const rows = await selectRows<AttemptRow>(
     db,
     `SELECT ${COLUMNS} FROM relay_attempts a
-     WHERE a.chain_id = ? AND a.rail = ? AND a.status = 'queued' AND a.sends = ? AND a.id <> ? ORDER BY a.created_at, a.id LIMIT ?`,
-    [own.chainId, own.signed.rail, own.sends, own.id, limit],
+     WHERE a.chain_id = ? AND a.rail = ? AND a.status = 'queued' AND a.sends = ? AND a.id <> ? AND a.deadline > ?
+     ORDER BY a.created_at, a.id LIMIT ?`,
+    [own.chainId, own.signed.rail, own.sends, own.id, deadlineAfter, limit],
   );
   return rows.map(toAttempt);
 }
@@ -273,6 +295,16 @@ export async function listLiveNonces(db: Database | Transaction, chainId: number
     [chainId, payer],
   );
   return rows.map((row) => BigInt(row.live_nonce));
+}
+
+/** When a forwarder request of this payer last ended; undefined when none has. */
+export async function findLatestEnd(db: Database, chainId: number, payer: Address): Promise<Date | undefined> {
+  const [row] = await selectRows<{ ended_at: Date | null }>(
+    db,
+    "SELECT MAX(updated_at) AS ended_at FROM relay_attempts WHERE chain_id = ? AND payer = ? AND rail = 'forwarder' AND status IN ('succeeded', 'failed')",
+    [chainId, payer],
+  );
+  return row?.ended_at ?? undefined;
 }
 
 /** What one store has on its way on one chain, and what its relaying has cost since `since`. Costs in wei. */

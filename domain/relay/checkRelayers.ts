@@ -3,7 +3,7 @@ import type { Context } from '../../platform/context.ts';
 import { inUnitOfWork } from '../../platform/unitOfWork.ts';
 import { AppError } from '../../shared/errors.ts';
 import { getChain } from '../chain/service.ts';
-import { decideStanding } from './decide.ts';
+import { decideBalances, decideStanding } from './decide.ts';
 import type { RelayerRecord } from './model.ts';
 import { lockRelayers, updateRelayerStanding } from './relayerStore.ts';
 import { reportRelayers } from './reportRelayers.ts';
@@ -14,7 +14,10 @@ import { reportRelayers } from './reportRelayers.ts';
  */
 export async function checkRelayers(ctx: Context): Promise<void> {
   const checks = ctx.config.chains.flatMap(({ chainId, relayers }) => relayers.map((relayer) => checkRelayer(ctx, chainId, relayer)));
-  await Promise.all(checks);
+  // One that cannot be checked must not keep the others' alerts from being given.
+  for (const outcome of await Promise.allSettled(checks)) {
+    if (outcome.status === 'rejected') ctx.log.error({ err: outcome.reason as unknown }, 'a relayer could not be checked');
+  }
   for (const { relayerId, chainId, alerts, ...report } of await reportRelayers(ctx)) {
     for (const alert of alerts) ctx.log.error({ alert, relayerId, chainId, ...report }, 'a relayer needs its operator');
   }
@@ -33,14 +36,19 @@ async function checkRelayer(ctx: Context, chainId: number, config: RelayerConfig
   });
 }
 
-async function ask(ctx: Context, chainId: number, config: RelayerConfig): Promise<Pick<RelayerRecord, 'standing' | 'address' | 'balance'>> {
+type Findings = Pick<RelayerRecord, 'standing' | 'address' | 'balance' | 'lowBelow' | 'hasStuckNonce'>;
+
+async function ask(ctx: Context, chainId: number, config: RelayerConfig): Promise<Findings> {
   const relayer = ctx.relayers.get(config.id);
   if (relayer === undefined) throw new Error(`relayer ${config.id} is configured and not there`);
   const status = await relayer.getStatus().catch(orUndefined);
-  if (status === undefined) return { standing: 'silent', address: null, balance: null };
-  const balance = await getChain(ctx, chainId).getBalance(status.address).catch(orUndefined);
-  const standing = decideStanding({ paused: status.paused, balance, minBalance: config.minBalanceWei });
-  return { standing, address: status.address, balance: balance ?? null };
+  if (status === undefined) return { standing: 'silent', address: null, balance: null, lowBelow: null, hasStuckNonce: false };
+  const { paused, address, hasStuckNonce = false } = status;
+  const chain = getChain(ctx, chainId);
+  const [balance, gasPrice] = await Promise.all([chain.getBalance(address).catch(orUndefined), chain.getGasPrice().catch(orUndefined)]);
+  const { least, low } = decideBalances(config, gasPrice);
+  const standing = decideStanding({ paused, balance, minBalance: least });
+  return { standing, address, balance: balance ?? null, lowBelow: low, hasStuckNonce };
 }
 
 /** No answer is a finding here. */

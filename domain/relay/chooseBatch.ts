@@ -1,11 +1,12 @@
 import type { Context } from '../../platform/context.ts';
+import { addMs } from '../../shared/clock.ts';
 import type { Address } from '../../shared/hex.ts';
 import { CHAIN_ERRORS } from '../chain/errors.ts';
 import type { ChainPort } from '../chain/ports.ts';
 import { findChainConfig, getChain } from '../chain/service.ts';
 import type { RelayFailure } from '../payments/eventData.ts';
 import { findPaymentsById } from '../payments/service.ts';
-import { listLiveNonces, listWaitingAttempts } from './attemptStore.ts';
+import { findLatestEnd, listLiveNonces, listWaitingAttempts } from './attemptStore.ts';
 import { decideBatchSize, PAID_ELSEWHERE, toRefusalError } from './decide.ts';
 import { RELAY_ERRORS } from './errors.ts';
 import { findRefusalOf } from './findRefusalOf.ts';
@@ -37,7 +38,10 @@ export interface Batch {
 export async function chooseBatch(ctx: Context, own: RelayAttempt): Promise<Batch> {
   const chain = getChain(ctx, own.chainId);
   const maxBatchSize = findChainConfig(ctx, own.chainId)?.relayLimits.maxBatchSize ?? 1;
-  const beside = await listWaitingAttempts(ctx.db, own, decideBatchSize(maxBatchSize, own.sends) - 1);
+  const beside = await listWaitingAttempts(ctx.db, own, {
+    limit: decideBatchSize(maxBatchSize, own.sends) - 1,
+    deadlineAfter: addMs(ctx.clock.now(), ctx.config.relay.minDeadlineSeconds * 1000),
+  });
   const { ready, fail } = await takeTurns(ctx, chain, [own, ...beside]);
   const candidates = await withItems(ctx, ready);
   if (candidates.length === 0) return { send: [], gasLimit: 0n, fail };
@@ -69,6 +73,9 @@ async function takeTurns(
     let next = nextNonces.get(payer) ?? 0n;
     const waiting = oldestFirst.filter((attempt) => payerOf(attempt) === payer).sort((a, b) => nonceOf(a) - nonceOf(b));
     const held = new Set(await listLiveNonces(ctx.db, chain.chainId, payer));
+    const endedAt = await findLatestEnd(ctx.db, chain.chainId, payer);
+    // A nonce was used or given up just now, and the node that was asked may not know.
+    const mayLag = endedAt !== undefined && ctx.clock.now() < addMs(endedAt, ctx.config.relay.refusalGraceMs);
     for (const attempt of waiting) {
       const nonce = forwarderNonceOf(attempt);
       if (nonce === next) {
@@ -76,7 +83,7 @@ async function takeTurns(
         next += 1n;
       } else if (nonce < next) {
         fail.push({ attempt, error: nonceError(`The payer's forwarder nonce ${nonce} was used by another request.`) });
-      } else if (!isLadder(held, next, nonce)) {
+      } else if (!mayLag && !isLadder(held, next, nonce)) {
         fail.push({ attempt, error: nonceError(`The request with the payer's nonce ${next} that this one depends on has failed.`) });
       }
     }
@@ -150,7 +157,10 @@ async function findSendable(chain: ChainPort, candidates: readonly Candidate[]):
       const outcome = outcomes[index];
       return outcome?.succeeds === false ? [{ ...candidate, reason: outcome.reason }] : [];
     });
-    const send = candidates.filter((_candidate, index) => outcomes[index]?.succeeds === true);
+    const send = withoutDependents(
+      candidates.filter((_candidate, index) => outcomes[index]?.succeeds === true),
+      failed,
+    );
     if (send.length === 0) return { send: [], gasLimit: 0n, failed };
     const estimate = await chain.estimateRelayGas(items(send));
     if (estimate.kind === 'estimated') return { send, gasLimit: estimate.gasLimit, failed };
@@ -167,10 +177,21 @@ async function findSendable(chain: ChainPort, candidates: readonly Candidate[]):
   return { ...right, failed: [...left.failed, ...right.failed] };
 }
 
+/** A forwarder request waits when one of its payer's that goes before it drops out: without that one it would be passed over on the chain. */
+function withoutDependents(send: readonly Candidate[], failed: readonly Candidate[]): Candidate[] {
+  return send.filter(
+    ({ attempt }) =>
+      attempt.signed.rail !== 'forwarder' ||
+      !failed.some((other) => payerOf(other.attempt) === payerOf(attempt) && nonceOf(other.attempt) < nonceOf(attempt)),
+  );
+}
+
 /** Those that would fail by themselves as well, each with its real reason. */
 async function confirmFailures(chain: ChainPort, failed: readonly Failed[]): Promise<Batch['fail']> {
   const verdicts = await Promise.all(
     failed.map(async ({ attempt, item, reason }) => {
+      // What the nodes that are asked below may not know yet.
+      if (/^(PaymentAlreadyProcessed|RefundNonceUsed)\(/.test(reason)) return [{ attempt, error: PAID_ELSEWHERE }];
       const refusal = await findRefusalOf(chain, item);
       if (refusal !== undefined) {
         const { code, detail, kind } = toRefusalError(refusal, item);
@@ -179,9 +200,14 @@ async function confirmFailures(chain: ChainPort, failed: readonly Failed[]): Pro
       // A forwarder request behind another one fails by itself as long as that one was not mined.
       const { signed } = item;
       if (signed.rail === 'forwarder' && (await chain.getForwarderNonce(signed.request.from)) < signed.request.nonce) return [];
-      if ((await chain.estimateRelayGas([item])).kind === 'estimated') return [];
-      if (/^(PaymentAlreadyProcessed|RefundNonceUsed)\(/.test(reason)) return [{ attempt, error: PAID_ELSEWHERE }];
-      return [{ attempt, error: { code: CHAIN_ERRORS.wouldRevert.code, detail: `The chain would refuse the request: ${reason}.` } }];
+      const alone = await chain.estimateRelayGas([item]);
+      if (alone.kind === 'estimated') return [];
+      return [
+        {
+          attempt,
+          error: { code: CHAIN_ERRORS.wouldRevert.code, detail: `The chain would refuse the request: ${alone.reason || reason}.` },
+        },
+      ];
     }),
   );
   return verdicts.flat();

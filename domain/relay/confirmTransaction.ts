@@ -1,17 +1,17 @@
 import type { Context } from '../../platform/context.ts';
 import { inUnitOfWork, type UnitOfWork } from '../../platform/unitOfWork.ts';
-import { addMs } from '../../shared/clock.ts';
+import { addMs, BLOCK_CLOCK_MARGIN_MS } from '../../shared/clock.ts';
 import { AppError } from '../../shared/errors.ts';
 import type { Receipt } from '../chain/ports.ts';
-import { blockTimeMsOf, getChain, isBlockFinal } from '../chain/service.ts';
+import { askChain, blockTimeMsOf, getChain, isBlockFinal } from '../chain/service.ts';
 import { DONE, later, type WorkResult } from '../outbox/model.ts';
 import { promiseWork } from '../outbox/service.ts';
 import type { RelayFailure } from '../payments/eventData.ts';
-import { findPaymentsById } from '../payments/service.ts';
+import { findPaymentsById, scanAgain } from '../payments/service.ts';
 import { listAttemptsOfTransaction } from './attemptStore.ts';
 import { changeAttempt } from './changeAttempt.ts';
-import { DEADLINE_MARGIN_MS, decideNextLook, shareOf, toRefusalError } from './decide.ts';
-import { endDone, findOwnSuccess, type OwnSuccess } from './endDone.ts';
+import { decideNextLook, shareOf, toRefusalError } from './decide.ts';
+import { endDone, findDoer, type Doer } from './endDone.ts';
 import { RELAY_ERRORS } from './errors.ts';
 import { findRefusalOf } from './findRefusalOf.ts';
 import type { RelayAttempt, RelayTransaction } from './model.ts';
@@ -28,32 +28,30 @@ import {
   noteHash,
   type LockedAttempt,
 } from './subject.ts';
-import { findTransaction, isProviderTransactionTaken, updateTransaction } from './transactionStore.ts';
+import { findTransaction, isProviderTransactionTaken, lockTransaction, updateTransaction } from './transactionStore.ts';
 
-/** While the chain does not answer. */
-const UNAVAILABLE_RETRY_MS = 2_000;
 /** What a relayer had taken and then forgot, or left the configuration with, may still be mined: this many times the usual wait is given to it. */
 const ABANDONED_PATIENCE = 5;
+
+/** How often, and for how long after it would be valid no more, a transaction that carries nothing any more is looked at. */
+const ABANDONED_LOOK_MS = 15_000;
+const ABANDONED_FOR_MS = 60 * 60_000;
 
 /**
  * Work of the confirm queue: follows one relay transaction until each attempt in it has ended or left it. It decides about attempts only; what the
  * chain shows of payments and refunds is written by the scanner alone, in one place and in chain order.
  *
- *   known to the provider? → in a block? → deep enough? → each attempt's own outcome, from the logs
+ *   in a block? → else, known to the provider, by another hash? → deep enough? → each attempt's own outcome, from the logs
  *
  * Waiting is a new date, never an error.
  */
 export async function confirmTransaction(ctx: Context, transactionId: string): Promise<WorkResult> {
   const transaction = await findTransaction(ctx.db, transactionId);
   const attempts = await listAttemptsOfTransaction(ctx.db, transactionId);
-  if (transaction === undefined || attempts.every(hasEnded)) return DONE;
-  try {
-    return await follow(ctx, transaction, attempts);
-  } catch (error) {
-    if (!(error instanceof AppError && error.kind.retryable === true)) throw error;
-    ctx.log.warn({ err: error, transactionId }, 'the chain does not answer');
-    return later(addMs(ctx.clock.now(), UNAVAILABLE_RETRY_MS));
-  }
+  if (transaction === undefined) return DONE;
+  const isOver = attempts.every(hasEnded);
+  if (isOver && transaction.abandonedAt === null) return DONE;
+  return askChain(ctx, transaction.chainId, () => (isOver ? followAbandoned(ctx, transaction) : follow(ctx, transaction, attempts)));
 }
 
 function hasEnded(attempt: RelayAttempt): boolean {
@@ -61,6 +59,10 @@ function hasEnded(attempt: RelayAttempt): boolean {
 }
 
 async function follow(ctx: Context, seen: RelayTransaction, attempts: readonly RelayAttempt[]): Promise<WorkResult> {
+  // The chain first: it is the one whose word counts, and what waits to be deep enough for an hour would use up the provider's rate limit.
+  const mined = await findReceipt(ctx, seen);
+  if (mined !== undefined) return followMined(ctx, seen, mined);
+
   const provider = await askProvider(ctx, seen);
   const isNews =
     typeof provider === 'object' && (seen.providerTransactionId === null || (provider.hash !== null && provider.hash !== seen.hash));
@@ -108,10 +110,11 @@ type Verdict = 'done' | 'doneElsewhere' | 'untouched' | RelayFailure;
 async function followMined(ctx: Context, transaction: RelayTransaction, receipt: Receipt): Promise<WorkResult> {
   const isFinal = await isBlockFinal(ctx, transaction.chainId, receipt.blockNumber);
   const verdicts = isFinal ? await judge(ctx, transaction, receipt) : undefined;
-  const owns = new Map<string, OwnSuccess | undefined>();
+  const doers = new Map<string, Doer>();
   for (const attempt of await listAttemptsOfTransaction(ctx.db, transaction.id)) {
-    if (verdicts?.get(attempt.id) === 'doneElsewhere') owns.set(attempt.id, await findOwnSuccess(ctx, attempt));
+    if (verdicts?.get(attempt.id) === 'doneElsewhere') doers.set(attempt.id, await findDoer(ctx, attempt));
   }
+  let isMissed = false;
   await eachAttempt(ctx, transaction.id, async (unit, locked) => {
     const current = (await findTransaction(unit.trx, transaction.id)) ?? transaction;
     const { hash, blockNumber, blockHash, gasUsed, effectiveGasPrice } = receipt;
@@ -119,8 +122,13 @@ async function followMined(ctx: Context, transaction: RelayTransaction, receipt:
     const { attempt } = locked;
     const mined = { ...locked, attempt: attempt.status === 'mined' ? attempt : await changeAttempt(ctx, unit, attempt, 'mined') };
     const verdict = verdicts?.get(attempt.id);
-    if (verdict !== undefined) await endMined(ctx, unit, mined, { transaction, receipt, verdict, own: owns.get(attempt.id) });
+    isMissed ||= verdict === 'done' && !isOnChain(locked);
+    if (verdict !== undefined) await endMined(ctx, unit, mined, { transaction, receipt, verdict, doer: doers.get(attempt.id) });
   });
+  if (isMissed && (await scanAgain(ctx, transaction.chainId, receipt.blockNumber))) {
+    const block = { chainId: transaction.chainId, blockNumber: receipt.blockNumber.toString(), txHash: receipt.hash };
+    ctx.log.warn(block, 'the scanner has passed an event without seeing it: scanning its block again');
+  }
   return lookAgainWhileOpen(ctx, transaction);
 }
 
@@ -165,7 +173,7 @@ async function endMined(
     readonly transaction: RelayTransaction;
     readonly receipt: Receipt;
     readonly verdict: Verdict;
-    readonly own: OwnSuccess | undefined;
+    readonly doer: Doer | undefined;
   },
 ): Promise<void> {
   const { attempt } = locked;
@@ -183,7 +191,7 @@ async function endMined(
     return;
   }
   if (verdict === 'doneElsewhere') {
-    await endDone(ctx, unit, charged, final.own);
+    await endDone(ctx, unit, charged, final.doer);
     return;
   }
   if (verdict === 'untouched') {
@@ -194,7 +202,7 @@ async function endMined(
     await sendAgain(ctx, unit, charged, 'returned', error);
     return;
   }
-  if (isOnChain(locked)) await endDone(ctx, unit, charged, final.own);
+  if (isOnChain(locked)) await endDone(ctx, unit, charged, final.doer);
   else if (attempt.mayStillLand) await sendAgain(ctx, unit, charged, 'returned', verdict);
   else await fail(ctx, unit, charged, verdict);
 }
@@ -226,18 +234,47 @@ async function followUnmined(ctx: Context, transaction: RelayTransaction, provid
     });
     if (end === undefined) continue;
     // The last word before giving up: somebody may have done it through a transaction that we know nothing of.
-    const isDone = await isDoneOnChain(chain, seen);
-    const own = isDone ? await findOwnSuccess(ctx, seen) : undefined;
-    await eachAttempt(ctx, transaction.id, async (unit, locked) => {
-      if (locked.attempt.id !== seen.id) return;
-      if (isDone || isOnChain(locked)) {
-        await endDone(ctx, unit, locked, own);
+    const doer = (await isDoneOnChain(chain, seen)) ? await findDoer(ctx, seen) : undefined;
+    await withAttempt(ctx, transaction.id, seen, async (unit, locked) => {
+      // The scanner's word may be out of date, but if so it will say: nothing is given up against it.
+      if (doer !== undefined || isOnChain(locked)) {
+        await endDone(ctx, unit, locked, doer);
         return;
       }
       await (end.kind === 'failed' ? fail(ctx, unit, locked, end.error) : sendAgain(ctx, unit, locked, end.kind, end.error));
     });
   }
-  return lookAgainWhileOpen(ctx, transaction);
+  const next = await lookAgainWhileOpen(ctx, transaction);
+  const isGone = provider === 'unknown' || provider === 'gone' || (typeof provider === 'object' && provider.state === 'ended');
+  if (next.kind === 'later' || isGone) return next;
+  await changeTransaction(ctx, transaction.id, { abandonedAt: now });
+  return later(addMs(now, ABANDONED_LOOK_MS));
+}
+
+/**
+ * Nobody waits for it any more. But as long as it may be mined, what its relayer is given after it waits behind it: until then it counts as that
+ * relayer's load, and speaks against it.
+ */
+async function followAbandoned(ctx: Context, transaction: RelayTransaction): Promise<WorkResult> {
+  const now = ctx.clock.now();
+  const receipt = await findReceipt(ctx, transaction);
+  if (receipt !== undefined) {
+    const { hash, blockNumber, blockHash, gasUsed, effectiveGasPrice } = receipt;
+    await changeTransaction(ctx, transaction.id, { abandonedAt: null, hash, blockNumber, blockHash, gasUsed, effectiveGasPrice });
+    return DONE;
+  }
+  const provider = await askProvider(ctx, transaction);
+  const mayBeMined = provider === 'silent' || (typeof provider === 'object' && provider.state === 'pending');
+  if (mayBeMined && now < addMs(transaction.validUntil, ABANDONED_FOR_MS)) return later(addMs(now, ABANDONED_LOOK_MS));
+  await changeTransaction(ctx, transaction.id, { abandonedAt: null });
+  return DONE;
+}
+
+async function changeTransaction(ctx: Context, transactionId: string, facts: Partial<RelayTransaction>): Promise<void> {
+  await inUnitOfWork(ctx, async ({ trx }) => {
+    const current = await lockTransaction(trx, transactionId);
+    if (current !== undefined) await updateTransaction(trx, { ...current, ...facts });
+  });
 }
 
 async function lookAgainWhileOpen(ctx: Context, transaction: RelayTransaction): Promise<WorkResult> {
@@ -263,7 +300,7 @@ function decideEnd(input: {
 }): End | undefined {
   const { attempt, transaction, provider, patienceSpent, isOverdue, chainTime } = input;
   const notSent = (detail: string): RelayFailure => ({ code: RELAY_ERRORS.notSent.code, detail });
-  if (chainTime >= addMs(attempt.deadline, DEADLINE_MARGIN_MS)) {
+  if (chainTime >= addMs(attempt.deadline, BLOCK_CLOCK_MARGIN_MS)) {
     const detail = 'The transaction was not mined before the deadline of the signed request.';
     return { kind: 'failed', error: { code: RELAY_ERRORS.deadline.code, detail } };
   }
@@ -303,17 +340,19 @@ async function fail(ctx: Context, unit: UnitOfWork, locked: LockedAttempt, error
 }
 
 /** Each live attempt of the transaction in a transaction of its own, locked with what it is for. */
-async function eachAttempt(
-  ctx: Context,
-  transactionId: string,
-  work: (unit: UnitOfWork, locked: LockedAttempt) => Promise<void>,
-): Promise<void> {
+async function eachAttempt(ctx: Context, transactionId: string, work: AttemptWork): Promise<void> {
   for (const seen of await listAttemptsOfTransaction(ctx.db, transactionId)) {
-    if (hasEnded(seen)) continue;
-    await inUnitOfWork(ctx, async (unit) => {
-      const [locked] = await lockWithSubjects(unit, [seen]);
-      if (locked?.attempt.transactionId !== transactionId || hasEnded(locked.attempt)) return;
-      await work(unit, locked);
-    });
+    if (!hasEnded(seen)) await withAttempt(ctx, transactionId, seen, work);
   }
+}
+
+type AttemptWork = (unit: UnitOfWork, locked: LockedAttempt) => Promise<void>;
+
+/** Does nothing when it has ended or left the transaction meanwhile. */
+async function withAttempt(ctx: Context, transactionId: string, seen: RelayAttempt, work: AttemptWork): Promise<void> {
+  await inUnitOfWork(ctx, async (unit) => {
+    const [locked] = await lockWithSubjects(unit, [seen]);
+    if (locked?.attempt.transactionId !== transactionId || hasEnded(locked.attempt)) return;
+    await work(unit, locked);
+  });
 }

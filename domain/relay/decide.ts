@@ -103,7 +103,7 @@ export interface RelayerCandidate {
   };
   /** undefined: never used nor checked yet. */
   readonly record: Pick<RelayerRecord, 'standing' | 'restingUntil'> | undefined;
-  readonly load: Pick<RelayerLoad, 'sent' | 'oldestSentAt' | 'latestSentAt' | 'inFlight' | 'oldestInFlightAt'>;
+  readonly load: Pick<RelayerLoad, 'sent' | 'oldestSentAt' | 'latestSentAt' | 'inFlight' | 'abandoned' | 'oldestInFlightAt'>;
 }
 
 /** The window of `transactionsPerMinute`. */
@@ -140,7 +140,7 @@ export function chooseRelayer(
 }
 
 function loadOf({ load, limits }: RelayerCandidate): number {
-  return load.inFlight / limits.maxInFlight;
+  return (load.inFlight + load.abandoned) / limits.maxInFlight;
 }
 
 function restMs({ record }: RelayerCandidate, now: Date): number {
@@ -191,8 +191,8 @@ export function decideNextNonce(chainNonce: bigint, held: readonly bigint[]): bi
   return held.reduce((next, nonce) => (nonce === next ? next + 1n : next), chainNonce);
 }
 
-/** What one request by itself uses at most on an ordinary token, permit included: contracts/gas.ts prints the table. */
-const RESERVED_GAS: Readonly<Record<RelayRail, bigint>> = { forwarder: 150_000n, authorization: 130_000n, refund: 130_000n };
+/** What one request by itself uses at most with an ordinary token and a signer that is no contract, permit included: contracts/gas.ts prints the table. */
+const RESERVED_GAS: Readonly<Record<RelayRail, bigint>> = { forwarder: 150_000n, authorization: 135_000n, refund: 135_000n };
 
 export function gasToReserve(rail: RelayRail): bigint {
   return RESERVED_GAS[rail];
@@ -206,6 +206,21 @@ export function startOfUtcDay(now: Date): Date {
 
 export function untilNextUtcDayMs(now: Date): number {
   return addMs(startOfUtcDay(now), DAY_MS).getTime() - now.getTime();
+}
+
+/** Where the operator set nothing: a relayer's account is low when it cannot pay for this many requests at the present price, poor when for none. */
+const LOW_REQUESTS = 100n;
+
+/** @returns wei; `low` is null when it is not configured and the chain did not say what gas costs */
+export function decideBalances(
+  config: { readonly minBalanceWei?: bigint | undefined; readonly alertBelowWei?: bigint | undefined },
+  gasPrice: bigint | undefined,
+): { readonly least: bigint; readonly low: bigint | null } {
+  const request = gasPrice === undefined ? undefined : gasPrice * RESERVED_GAS.forwarder;
+  return {
+    least: config.minBalanceWei ?? request ?? 0n,
+    low: config.alertBelowWei ?? (request === undefined ? null : request * LOW_REQUESTS),
+  };
 }
 
 /** @param input.balance undefined when the chain did not say */
@@ -222,21 +237,20 @@ export function decideStanding(input: {
 export function decideAlerts(input: {
   readonly standing: RelayerStanding;
   readonly balance: bigint | null;
-  readonly alertBelow: bigint;
+  readonly lowBelow: bigint | null;
+  readonly hasStuckNonce: boolean;
   readonly oldestInFlightMs: number | null;
   readonly stuckAfterMs: number;
 }): RelayerAlert[] {
   const { standing, balance, oldestInFlightMs } = input;
   const alerts: RelayerAlert[] = [];
-  if (standing === 'poor' || (balance !== null && balance < input.alertBelow)) alerts.push('relayer_balance_low');
+  if (standing === 'poor' || (balance !== null && input.lowBelow !== null && balance < input.lowBelow)) alerts.push('relayer_balance_low');
   if (standing === 'paused') alerts.push('relayer_paused');
   if (standing === 'silent') alerts.push('relayer_silent');
   if (oldestInFlightMs !== null && oldestInFlightMs > input.stuckAfterMs) alerts.push('relayer_stuck');
+  if (input.hasStuckNonce) alerts.push('relayer_stuck_nonce');
   return alerts;
 }
-
-/** Blocks' clocks run ahead of or behind ours by seconds; a signature counts as dead only this long after its deadline, by the chain's clock. */
-export const DEADLINE_MARGIN_MS = 30_000;
 
 /** After this many transactions that came to nothing, an attempt is given up. */
 export const MAX_SENDS = 8;

@@ -1,5 +1,6 @@
 import type { Context } from '../../platform/context.ts';
 import type { UnitOfWork } from '../../platform/unitOfWork.ts';
+import { addMs } from '../../shared/clock.ts';
 import type { Bytes32 } from '../../shared/hex.ts';
 import type { Receipt } from '../chain/ports.ts';
 import { getChain } from '../chain/service.ts';
@@ -8,29 +9,33 @@ import { findRefund } from '../refunds/service.ts';
 import { changeAttempt } from './changeAttempt.ts';
 import { shareOf } from './decide.ts';
 import type { RelayAttempt, RelayTransaction } from './model.ts';
-import { doneElsewhere, failSubject, isCompleted, isOnChain, type LockedAttempt } from './subject.ts';
+import { doneElsewhere, failSubject, isCompleted, positionOf, type LockedAttempt } from './subject.ts';
 import { findLandedTransaction } from './transactionStore.ts';
 
-/** The transaction of ours that did what an attempt is for, with its receipt. */
-export interface OwnSuccess {
-  readonly transaction: RelayTransaction;
-  readonly receipt: Receipt;
-}
+/** Who did what an attempt is for, by the transaction that the scanner told of. */
+export type Doer =
+  /** An earlier transaction of the attempt's own, which was given up or whose answer was lost. */
+  | { readonly kind: 'own'; readonly hash: Bytes32; readonly transaction: RelayTransaction; readonly receipt: Receipt }
+  | { readonly kind: 'other'; readonly hash: Bytes32 }
+  /** The scanner has not told yet which transaction it was, or the node that was asked does not know it (yet). */
+  | { readonly kind: 'unknown' };
+
+/** When nobody can tell, for how long after the attempt's deadline that is waited for. */
+const UNKNOWN_FOR_MS = 60 * 60_000;
 
 /**
- * Of an attempt that the chain shows as done, though not by the transaction that it is in now: was it an earlier one of its own, which was given up, or
- * whose answer was lost? undefined: it was somebody else's, or the scanner has not told yet which one it was.
+ * Of an attempt that the chain shows as done, though not by the transaction that it is in now.
  * @throws AppError `CHAIN_ERRORS.unavailable`
  */
-export async function findOwnSuccess(ctx: Context, attempt: RelayAttempt): Promise<OwnSuccess | undefined> {
-  if (attempt.sends === 0) return undefined;
+export async function findDoer(ctx: Context, attempt: RelayAttempt): Promise<Doer> {
   const hash = await findLandedHash(ctx, attempt);
-  if (hash === undefined) return undefined;
+  if (hash === undefined) return { kind: 'unknown' };
+  if (attempt.sends === 0) return { kind: 'other', hash };
   const chain = getChain(ctx, attempt.chainId);
   const [call, receipt] = await Promise.all([chain.findCall(hash), chain.findReceipt(hash)]);
-  if (call === undefined || receipt === undefined) return undefined;
+  if (call === undefined || receipt === undefined) return { kind: 'unknown' };
   const transaction = await findLandedTransaction(ctx.db, { chainId: attempt.chainId, since: attempt.createdAt, hash, call });
-  return transaction && { transaction, receipt };
+  return transaction === undefined ? { kind: 'other', hash } : { kind: 'own', hash, transaction, receipt };
 }
 
 async function findLandedHash(ctx: Context, attempt: RelayAttempt): Promise<Bytes32 | undefined> {
@@ -42,19 +47,27 @@ async function findLandedHash(ctx: Context, attempt: RelayAttempt): Promise<Byte
 /**
  * Ends an attempt that the chain shows as done: by an earlier transaction of its own it has succeeded; by anybody else's it has failed, without a word to the
  * store, for which the payment is what counts.
+ * @param doer found before the locks were taken; undefined: it was not looked for
  * @returns false while that is to be waited for: the scanner tells it first, and an own success is one when it is final
  */
-export async function endDone(ctx: Context, unit: UnitOfWork, locked: LockedAttempt, own: OwnSuccess | undefined): Promise<boolean> {
+export async function endDone(ctx: Context, unit: UnitOfWork, locked: LockedAttempt, doer: Doer | undefined): Promise<boolean> {
   const { attempt } = locked;
-  if (!isOnChain(locked)) return false;
-  if (own === undefined) {
-    const error = doneElsewhere(attempt);
-    await changeAttempt(ctx, unit, attempt, 'failed', { error });
-    await failSubject(ctx, unit, locked, error);
+  const position = positionOf(locked);
+  if (position === null || doer === undefined) return false;
+  if (doer.kind === 'unknown') {
+    // A node that has pruned its history will never tell.
+    if (!isCompleted(locked) || ctx.clock.now() < addMs(attempt.deadline, UNKNOWN_FOR_MS)) return false;
+    await failDone(ctx, unit, locked);
+    return true;
+  }
+  // Meanwhile a reorganisation may have put another transaction in its place.
+  if (doer.hash !== position.txHash) return false;
+  if (doer.kind === 'other') {
+    await failDone(ctx, unit, locked);
     return true;
   }
   if (!isCompleted(locked)) return false;
-  const { transaction, receipt } = own;
+  const { transaction, receipt } = doer;
   // Which place it had there is forgotten; the shares differ by one unit of gas at most.
   const gas = shareOf(receipt.gasUsed, transaction.items, 0);
   const facts = {
@@ -65,4 +78,10 @@ export async function endDone(ctx: Context, unit: UnitOfWork, locked: LockedAtte
   };
   await changeAttempt(ctx, unit, attempt, 'succeeded', { facts });
   return true;
+}
+
+async function failDone(ctx: Context, unit: UnitOfWork, locked: LockedAttempt): Promise<void> {
+  const error = doneElsewhere(locked.attempt);
+  await changeAttempt(ctx, unit, locked.attempt, 'failed', { error });
+  await failSubject(ctx, unit, locked, error);
 }

@@ -2,7 +2,7 @@ import type { ErrorKind } from '../../shared/errors.ts';
 
 export const RELAY_ERRORS = {
   insufficientBalance: { code: 'PAY_001', title: 'The payer does not hold enough of the token' },
-  approvalRefused: { code: 'PAY_002', title: 'The payer has not approved the gateway for the amount' },
+  approvalRefused: { code: 'PAY_002', title: 'The gateway is not approved for the amount' },
   badSignature: { code: 'PAY_015', title: 'The signature is not the payer’s' },
   wrongNonce: { code: 'PAY_016', title: 'The nonce is not the payer’s next one' },
   termsMismatch: { code: 'PAY_018', title: 'The signed request is not for this payment' },

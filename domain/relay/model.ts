@@ -146,6 +146,8 @@ export interface RelayTransaction {
   readonly blockHash: Bytes32 | null;
   readonly gasUsed: bigint | null;
   readonly effectiveGasPrice: bigint | null;
+  /** Since when nobody waits for it any more; null again once it cannot be mined any more, or was. */
+  readonly abandonedAt: Date | null;
 }
 
 /**
@@ -172,6 +174,9 @@ export interface RelayerRecord {
   readonly address: Address | null;
   /** Wei. */
   readonly balance: bigint | null;
+  /** Wei: a balance below this is low. null while the chain did not say what gas costs. */
+  readonly lowBelow: bigint | null;
+  readonly hasStuckNonce: boolean;
   readonly checkedAt: Date | null;
 }
 
@@ -182,9 +187,11 @@ export interface RelayerLoad {
   readonly sent: number;
   readonly oldestSentAt: Date | null;
   readonly latestSentAt: Date | null;
-  /** Of those ever handed over, the ones that are not in a block yet, as far as we know. */
+  /** Of those ever handed over, the ones that are not in a block yet, as far as we know, and that somebody waits for. */
   readonly inFlight: number;
-  /** When the oldest of these was handed over. */
+  /** … that nobody waits for any more. */
+  readonly abandoned: number;
+  /** When the oldest of both was handed over. */
   readonly oldestInFlightAt: Date | null;
 }
 
@@ -195,6 +202,7 @@ export interface RelayerLoad {
  *   relayer_paused       the provider's operator paused it
  *   relayer_silent       it does not answer
  *   relayer_stuck        what it took is in no block for too long
+ *   relayer_stuck_nonce  (a key of ours) its lowest open nonce is not mined, and it may not or cannot offer more
  */
-export const RELAYER_ALERTS = ['relayer_balance_low', 'relayer_paused', 'relayer_silent', 'relayer_stuck'] as const;
+export const RELAYER_ALERTS = ['relayer_balance_low', 'relayer_paused', 'relayer_silent', 'relayer_stuck', 'relayer_stuck_nonce'] as const;
 export type RelayerAlert = (typeof RELAYER_ALERTS)[number];

@@ -26,6 +26,8 @@ export interface RelayerStatus {
   readonly address: Address;
   readonly paused: boolean;
   readonly pendingTransactions: number;
+  /** Only said by those that raise fees themselves: a nonce that keeps the others waiting is not mined, and they may not or cannot offer more. */
+  readonly hasStuckNonce?: boolean;
 }
 
 /** A service (or key) that pays the gas. Its methods throw AppError `RELAY_ERRORS.relayerUnavailable` when it does not answer; `send` never throws. */

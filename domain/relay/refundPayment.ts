@@ -12,7 +12,7 @@ import { getPayment, lockPaymentsForRelay } from '../payments/service.ts';
 import { decideRefundDeadline, makeRefundNonce, MAX_DEADLINE_MS } from '../refunds/decide.ts';
 import { REFUND_ERRORS } from '../refunds/errors.ts';
 import type { Refund } from '../refunds/model.ts';
-import { createRefund } from '../refunds/service.ts';
+import { createRefund, findRefundToSignAgain } from '../refunds/service.ts';
 import { acceptAttempt } from './acceptAttempt.ts';
 import { assertNumbersFit, toRefusalError } from './decide.ts';
 import { RELAY_ERRORS } from './errors.ts';
@@ -38,7 +38,9 @@ export async function getRefundRequest(
   const { merchant, token } = payment.terms;
   const chain = getChain(ctx, payment.chainId);
   const deadline = toUnixSeconds(decideRefundDeadline(ctx.clock.now()));
-  const refund = { merchant, amount: input.amount, nonce: makeRefundNonce(ctx.randomBytes(16)), deadline };
+  const failed = await findRefundToSignAgain(ctx, { paymentId: payment.id });
+  const nonce = failed?.nonce ?? makeRefundNonce(ctx.randomBytes(16));
+  const refund = { merchant, amount: input.amount, nonce, deadline };
   return {
     refund,
     typedData: chain.buildRefundTypedData({ paymentId: payment.id, refund }),

@@ -1,4 +1,4 @@
-import { execute, selectRows, type Database, type Transaction } from '../../platform/db.ts';
+import { execute, placeholders, selectRows, type Database, type Transaction } from '../../platform/db.ts';
 import type { Address } from '../../shared/hex.ts';
 import type { RelayerLoad, RelayerRecord, RelayerStanding } from './model.ts';
 
@@ -10,10 +10,12 @@ interface RelayerRow {
   readonly resting_reason: string | null;
   readonly address: Address | null;
   readonly balance: string | null;
+  readonly low_below: string | null;
+  readonly has_stuck_nonce: number;
   readonly checked_at: Date | null;
 }
 
-const COLUMNS = 'id, standing, failures, resting_until, resting_reason, address, balance, checked_at';
+const COLUMNS = 'id, standing, failures, resting_until, resting_reason, address, balance, low_below, has_stuck_nonce, checked_at';
 
 function toRecord(row: RelayerRow): RelayerRecord {
   return {
@@ -24,12 +26,10 @@ function toRecord(row: RelayerRow): RelayerRecord {
     restingReason: row.resting_reason,
     address: row.address,
     balance: row.balance === null ? null : BigInt(row.balance),
+    lowBelow: row.low_below === null ? null : BigInt(row.low_below),
+    hasStuckNonce: Boolean(row.has_stuck_nonce),
     checkedAt: row.checked_at,
   };
-}
-
-function placeholders(values: readonly unknown[]): string {
-  return values.map(() => '?').join(', ');
 }
 
 /** Those that were used or checked at least once. */
@@ -72,12 +72,21 @@ export async function updateRelayerCircuit(
 /** What a check found. */
 export async function updateRelayerStanding(
   db: Transaction,
-  relayer: Pick<RelayerRecord, 'id' | 'standing' | 'address' | 'balance' | 'checkedAt'>,
+  relayer: Pick<RelayerRecord, 'id' | 'standing' | 'address' | 'balance' | 'lowBelow' | 'hasStuckNonce' | 'checkedAt'>,
 ): Promise<void> {
   await execute(
     db,
-    'UPDATE relayers SET standing = ?, address = COALESCE(?, address), balance = COALESCE(?, balance), checked_at = ? WHERE id = ?',
-    [relayer.standing, relayer.address, relayer.balance?.toString() ?? null, relayer.checkedAt, relayer.id],
+    `UPDATE relayers SET standing = ?, address = COALESCE(?, address), balance = COALESCE(?, balance), low_below = COALESCE(?, low_below),
+       has_stuck_nonce = ?, checked_at = ? WHERE id = ?`,
+    [
+      relayer.standing,
+      relayer.address,
+      relayer.balance?.toString() ?? null,
+      relayer.lowBelow?.toString() ?? null,
+      relayer.hasStuckNonce,
+      relayer.checkedAt,
+      relayer.id,
+    ],
   );
 }
 
@@ -97,16 +106,25 @@ export async function readRelayerLoads(db: Database | Transaction, ids: readonly
      WHERE a.status IN ('submitting', 'submitted', 'unknown') AND t.relayer_id IN (${placeholders(ids)}) GROUP BY t.relayer_id`,
     ids,
   );
+  const abandoned = await selectRows<{ relayer_id: string; count: string | number; oldest: Date }>(
+    db,
+    `SELECT relayer_id, COUNT(*) AS count, MIN(sent_at) AS oldest FROM relay_transactions
+     WHERE relayer_id IN (${placeholders(ids)}) AND abandoned_at IS NOT NULL GROUP BY relayer_id`,
+    ids,
+  );
   return ids.map((relayerId) => {
     const sent = recent.find((row) => row.relayer_id === relayerId);
     const inFlight = flying.find((row) => row.relayer_id === relayerId);
+    const givenUp = abandoned.find((row) => row.relayer_id === relayerId);
+    const [oldestInFlight] = [inFlight, givenUp].flatMap((row) => row?.oldest ?? []).sort((a, b) => a.getTime() - b.getTime());
     return {
       relayerId,
       sent: Number(sent?.sent ?? 0),
       oldestSentAt: sent?.oldest ?? null,
       latestSentAt: sent?.latest ?? null,
       inFlight: Number(inFlight?.count ?? 0),
-      oldestInFlightAt: inFlight?.oldest ?? null,
+      abandoned: Number(givenUp?.count ?? 0),
+      oldestInFlightAt: oldestInFlight ?? null,
     };
   });
 }

@@ -39,7 +39,8 @@ export async function reportRelayers(ctx: Context): Promise<RelayerReport[]> {
     const oldestInFlightMs = oldest === null ? null : now.getTime() - oldest.getTime();
     const standing = record?.standing ?? 'unknown';
     const balance = record?.balance ?? null;
-    const { alertBelowWei: alertBelow } = relayer;
+    const lowBelow = relayer.alertBelowWei ?? record?.lowBelow ?? null;
+    const hasStuckNonce = record?.hasStuckNonce ?? false;
     return {
       relayerId: relayer.id,
       chainId,
@@ -53,7 +54,7 @@ export async function reportRelayers(ctx: Context): Promise<RelayerReport[]> {
       sentInLastMinute: load?.sent ?? 0,
       inFlight: load?.inFlight ?? 0,
       oldestInFlightSeconds: oldestInFlightMs === null ? null : Math.floor(oldestInFlightMs / 1000),
-      alerts: decideAlerts({ standing, balance, alertBelow, oldestInFlightMs, stuckAfterMs: ctx.config.relay.stuckAfterMs }),
+      alerts: decideAlerts({ standing, balance, lowBelow, hasStuckNonce, oldestInFlightMs, stuckAfterMs: ctx.config.relay.stuckAfterMs }),
     };
   });
 }

@@ -1,27 +1,24 @@
 import type { Context } from '../../platform/context.ts';
 import { inUnitOfWork } from '../../platform/unitOfWork.ts';
-import { addMs } from '../../shared/clock.ts';
-import { AppError } from '../../shared/errors.ts';
-import { CHAIN_ERRORS } from '../chain/errors.ts';
-import { blockTimeMsOf, findChainConfig, getChain } from '../chain/service.ts';
+import { addMs, BLOCK_CLOCK_MARGIN_MS } from '../../shared/clock.ts';
+import { askChain, blockTimeMsOf, findChainConfig, getChain } from '../chain/service.ts';
 import { DONE, later, type WorkResult } from '../outbox/model.ts';
 import { promiseWork } from '../outbox/service.ts';
 import type { RelayFailure } from '../payments/eventData.ts';
 import { countWaitingAttempts, findAttempt, listAttemptsOfTransaction } from './attemptStore.ts';
 import { changeAttempt } from './changeAttempt.ts';
 import { chooseBatch, type Batch, type Candidate } from './chooseBatch.ts';
-import { DEADLINE_MARGIN_MS, decideNextLook, MAX_SENDS, PAID_ELSEWHERE, RATE_WINDOW_MS } from './decide.ts';
-import { endDone, findOwnSuccess } from './endDone.ts';
+import { decideNextLook, MAX_SENDS, PAID_ELSEWHERE, RATE_WINDOW_MS } from './decide.ts';
+import { endDone, findDoer } from './endDone.ts';
 import { RELAY_ERRORS } from './errors.ts';
 import { createLanes } from './lanes.ts';
 import type { RelayAttempt, RelayTransaction } from './model.ts';
 import { findFreeRelayer, lockFreeRelayer, noteSend } from './relayers.ts';
+import type { SendOutcome } from './ports.ts';
 import { saveOutcome } from './saveOutcome.ts';
 import { failSubject, isDoneOnChain, isOnChain, isWaitingFor, lockWithSubjects } from './subject.ts';
 import { insertTransaction } from './transactionStore.ts';
 
-/** While the chain does not answer; the attempt's deadline ends the waiting. */
-const UNAVAILABLE_RETRY_MS = 3_000;
 /** However many wait, each looks again at least this often. */
 const MAX_SPREAD_MS = 10_000;
 
@@ -40,14 +37,14 @@ export async function sendAttempt(ctx: Context, attemptId: string): Promise<Work
   const seen = await findAttempt(ctx.db, attemptId);
   if (seen?.status === 'submitting') return resolveInterruptedSend(ctx, seen);
   if (seen?.status !== 'queued') return DONE;
-  try {
-    const taken = await lanes.run(`${seen.chainId}:${seen.signed.rail}`, () => takeBatch(ctx, seen));
-    return 'kind' in taken ? taken : await send(ctx, taken, attemptId);
-  } catch (error) {
-    if (!(error instanceof AppError && error.code === CHAIN_ERRORS.unavailable.code)) throw error;
-    ctx.log.warn({ err: error, attemptId }, 'the chain does not answer');
-    return later(addMs(ctx.clock.now(), UNAVAILABLE_RETRY_MS));
-  }
+  const { chainId } = seen;
+  // The workers' places are for all chains: one that does not answer must not take them all.
+  return askChain(ctx, chainId, async (hasFailed) => {
+    const taken = await lanes.run(`${chainId}:${seen.signed.rail}`, async () =>
+      hasFailed() ? lookAgain(ctx, seen) : takeBatch(ctx, seen),
+    );
+    return 'kind' in taken ? taken : send(ctx, taken, attemptId);
+  });
 }
 
 /** @returns the saved transaction, or what becomes of the work when there is none to send */
@@ -69,19 +66,28 @@ async function takeBatch(ctx: Context, seen: RelayAttempt): Promise<RelayTransac
   const batch = await chooseBatch(ctx, own);
   let ownResult: WorkResult | undefined;
   for (const { attempt, error } of batch.fail) {
-    const result = await endUnsent(ctx, attempt, error);
+    const result = isTooEarlyToFail(ctx, attempt) ? lookAgain(ctx, attempt) : await endUnsent(ctx, attempt, error);
     if (attempt.id === own.id) ownResult = result;
   }
   if (batch.send.length > 0) {
     const saved = await saveIntent(ctx, own.chainId, batch);
     if ('id' in saved) {
-      if (!batch.send.some(({ attempt }) => attempt.id === own.id) && ownResult === undefined) await promiseAnotherLook(ctx, own);
+      if (!batch.send.some(({ attempt }) => attempt.id === own.id) && ownResult?.kind !== 'done') await promiseAnotherLook(ctx, own);
       return saved;
     }
     if (saved.waitMs > 0) return waitForRelayer(ctx, own, saved.waitMs);
   }
   // Not in the batch: it waits for a request that goes before it, or for the outcome of one that it would collide with.
-  return ownResult ?? later(decideNextLook(ctx.clock.now(), blockTimeMsOf(ctx, own.chainId)));
+  return ownResult ?? lookAgain(ctx, own);
+}
+
+/** When it was accepted, the chain took it; a node that refuses it so soon after may only lag. */
+function isTooEarlyToFail(ctx: Context, { createdAt, sends }: RelayAttempt): boolean {
+  return sends === 0 && ctx.clock.now() < addMs(createdAt, ctx.config.relay.refusalGraceMs);
+}
+
+function lookAgain(ctx: Context, attempt: RelayAttempt): WorkResult {
+  return later(decideNextLook(ctx.clock.now(), blockTimeMsOf(ctx, attempt.chainId)));
 }
 
 /** So that what waits looks again about when its turn comes, and not all at once. */
@@ -135,7 +141,8 @@ async function saveIntent(ctx: Context, chainId: number, batch: Batch): Promise<
       to: call.to,
       data: call.data,
       gasLimit: batch.gasLimit,
-      validUntil: earliest(sendable.map(({ attempt }) => attempt.deadline)),
+      // Each has its own deadline in the contract too: one that is late fails alone.
+      validUntil: latest(sendable.map(({ attempt }) => attempt.deadline)),
       items: sendable.length,
       providerTransactionId: null,
       hash: null,
@@ -145,6 +152,7 @@ async function saveIntent(ctx: Context, chainId: number, batch: Batch): Promise<
       blockHash: null,
       gasUsed: null,
       effectiveGasPrice: null,
+      abandonedAt: null,
     };
     await insertTransaction(unit.trx, transaction);
     for (const [batchIndex, { attempt }] of sendable.entries()) {
@@ -168,14 +176,18 @@ function withoutOrphans(chosen: readonly Candidate[], takeable: readonly Candida
   });
 }
 
-function earliest(dates: readonly Date[]): Date {
-  return new Date(Math.min(...dates.map((date) => date.getTime())));
+function latest(dates: readonly Date[]): Date {
+  return new Date(Math.max(...dates.map((date) => date.getTime())));
 }
 
 async function send(ctx: Context, transaction: RelayTransaction, leaderId: string): Promise<WorkResult> {
   const relayer = ctx.relayers.get(transaction.relayerId);
   if (relayer === undefined) throw new Error(`relayer ${transaction.relayerId} is configured and not there`);
-  const outcome = await relayer.send(transaction);
+  // After so long a stop others may have taken this for interrupted, and have looked in vain for what would be sent now.
+  const isTooLate = ctx.clock.now() >= addMs(transaction.sentAt, ctx.config.relay.timeoutMs);
+  const outcome: SendOutcome = isTooLate
+    ? { kind: 'refused', reason: 'this process was held up', retryAfterMs: 0 }
+    : await relayer.send(transaction);
   ctx.log.info(
     {
       transactionId: transaction.id,
@@ -187,7 +199,7 @@ async function send(ctx: Context, transaction: RelayTransaction, leaderId: strin
     'handed to the relayer',
   );
   const result = await saveOutcome(ctx, transaction, outcome, leaderId);
-  await noteSend(ctx, relayer.id, outcome);
+  if (!isTooLate) await noteSend(ctx, relayer.id, outcome);
   return result;
 }
 
@@ -214,18 +226,18 @@ async function resolveInterruptedSend(ctx: Context, seen: RelayAttempt): Promise
 async function endUnsent(ctx: Context, attempt: RelayAttempt, error: RelayFailure): Promise<WorkResult> {
   const chain = getChain(ctx, attempt.chainId);
   const isDone = await isDoneOnChain(chain, attempt);
-  if (!isDone && attempt.mayStillLand && (await chain.getHead()).timestamp < addMs(attempt.deadline, DEADLINE_MARGIN_MS)) {
-    return later(decideNextLook(ctx.clock.now(), blockTimeMsOf(ctx, attempt.chainId)));
+  if (!isDone && attempt.mayStillLand && (await chain.getHead()).timestamp < addMs(attempt.deadline, BLOCK_CLOCK_MARGIN_MS)) {
+    return lookAgain(ctx, attempt);
   }
   // Not as far as this answer knows: nodes differ by a block, and "already paid" is no reason to call it unpaid.
-  if (!isDone && error.code === PAID_ELSEWHERE.code) return later(decideNextLook(ctx.clock.now(), blockTimeMsOf(ctx, attempt.chainId)));
-  const own = await findOwnSuccess(ctx, attempt);
+  if (!isDone && error.code === PAID_ELSEWHERE.code) return lookAgain(ctx, attempt);
+  const doer = await findDoer(ctx, attempt);
   return inUnitOfWork(ctx, async (unit) => {
     const [locked] = await lockWithSubjects(unit, [attempt]);
     if (locked?.attempt.status !== 'queued') return DONE;
     if (isDone || isOnChain(locked)) {
-      const hasEnded = await endDone(ctx, unit, locked, own);
-      return hasEnded ? DONE : later(decideNextLook(ctx.clock.now(), blockTimeMsOf(ctx, attempt.chainId)));
+      const hasEnded = await endDone(ctx, unit, locked, doer);
+      return hasEnded ? DONE : lookAgain(ctx, attempt);
     }
     await changeAttempt(ctx, unit, locked.attempt, 'failed', { error });
     await failSubject(ctx, unit, locked, error);

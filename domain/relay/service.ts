@@ -9,7 +9,7 @@ import { promiseWork } from '../outbox/service.ts';
 import type { Payment } from '../payments/model.ts';
 import { acceptRelay, assertRelayable, getPayment } from '../payments/service.ts';
 import { acceptAttempt } from './acceptAttempt.ts';
-import { listAttemptsOfPayment, listForgottenAttempts, listLiveNonces, type ShownAttempt } from './attemptStore.ts';
+import { listAttemptsOfPayment, listAttemptsOfRefunds, listForgottenAttempts, listLiveNonces, type ShownAttempt } from './attemptStore.ts';
 import {
   assertNumbersFit,
   assertRequestFits,
@@ -241,6 +241,11 @@ function deadlineOf(signed: SignedRequest): { readonly deadline: number } {
 export async function findGasPrice(ctx: Context, chainId: number): Promise<bigint | undefined> {
   if (findChainConfig(ctx, chainId)?.relayLimits.gasBudgetPerStorePerDayWei === undefined) return undefined;
   return getChain(ctx, chainId).getGasPrice();
+}
+
+/** Of any number of refunds, oldest first. */
+export function listRefundAttempts(ctx: Context, refundIds: readonly string[]): Promise<ShownAttempt[]> {
+  return listAttemptsOfRefunds(ctx.db, refundIds);
 }
 
 /** Oldest first. */

@@ -4,7 +4,7 @@ import type { Bytes32 } from '../../shared/hex.ts';
 import type { ChainPort, Receipt, RelayRefusal } from '../chain/ports.ts';
 import { RELAY_ERRORS } from './errors.ts';
 import type { RelayFailure } from '../payments/eventData.ts';
-import type { Payment } from '../payments/model.ts';
+import type { ChainPosition, Payment } from '../payments/model.ts';
 import { failRelay, lockPaymentsForRelay, noteRelayHash } from '../payments/service.ts';
 import type { Refund } from '../refunds/model.ts';
 import { failRefund, lockRefunds, noteRefundHash } from '../refunds/service.ts';
@@ -40,9 +40,13 @@ export async function lockWithSubjects(unit: UnitOfWork, seen: readonly RelayAtt
   });
 }
 
-/** The chain shows it as done, by whatever transaction. */
-export function isOnChain({ payment, refund }: LockedAttempt): boolean {
-  return (refund ?? payment).position !== null;
+/** Where the chain shows it as done, by whatever transaction; null while it does not. */
+export function positionOf({ payment, refund }: LockedAttempt): ChainPosition | null {
+  return (refund ?? payment).position;
+}
+
+export function isOnChain(locked: LockedAttempt): boolean {
+  return positionOf(locked) !== null;
 }
 
 /** … and it is final. */

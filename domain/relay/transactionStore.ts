@@ -19,10 +19,11 @@ interface TransactionRow {
   readonly block_hash: string | null;
   readonly gas_used: string | number | null;
   readonly effective_gas_price: string | null;
+  readonly abandoned_at: Date | null;
 }
 
 const TRANSACTION_COLUMNS = `id, chain_id, relayer_id, to_address, data, gas_limit, valid_until, items, provider_transaction_id, hash, hashes, sent_at,
-  block_number, block_hash, gas_used, effective_gas_price`;
+  block_number, block_hash, gas_used, effective_gas_price, abandoned_at`;
 
 function toTransaction(row: TransactionRow): RelayTransaction {
   return {
@@ -42,6 +43,7 @@ function toTransaction(row: TransactionRow): RelayTransaction {
     blockHash: row.block_hash === null ? null : asBytes32(row.block_hash),
     gasUsed: row.gas_used === null ? null : BigInt(row.gas_used),
     effectiveGasPrice: row.effective_gas_price === null ? null : BigInt(row.effective_gas_price),
+    abandonedAt: row.abandoned_at,
   };
 }
 
@@ -113,7 +115,7 @@ export async function updateTransaction(db: Transaction, transaction: RelayTrans
   await execute(
     db,
     `UPDATE relay_transactions SET provider_transaction_id = ?, hash = ?, hashes = ?, block_number = ?, block_hash = ?, gas_used = ?,
-       effective_gas_price = ? WHERE id = ?`,
+       effective_gas_price = ?, abandoned_at = ? WHERE id = ?`,
     [
       transaction.providerTransactionId,
       transaction.hash,
@@ -122,6 +124,7 @@ export async function updateTransaction(db: Transaction, transaction: RelayTrans
       transaction.blockHash,
       transaction.gasUsed?.toString() ?? null,
       transaction.effectiveGasPrice?.toString() ?? null,
+      transaction.abandonedAt,
       transaction.id,
     ],
   );

@@ -1,4 +1,4 @@
-import { execute, parseJsonColumn, selectRows, type Database, type Transaction } from '../../platform/db.ts';
+import { execute, parseJsonColumn, placeholders, selectRows, type Database, type Transaction } from '../../platform/db.ts';
 import type { Bytes32 } from '../../shared/hex.ts';
 import type {
   EventType,
@@ -309,8 +309,4 @@ export async function insertAttempt(trx: Transaction, attempt: NewAttempt): Prom
       attempt.startedAt,
     ],
   );
-}
-
-function placeholders(values: readonly unknown[]): string {
-  return values.map(() => '?').join(', ');
 }

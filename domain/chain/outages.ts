@@ -1,0 +1,57 @@
+import type { Context } from '../../platform/context.ts';
+import { addMs } from '../../shared/clock.ts';
+import { AppError } from '../../shared/errors.ts';
+import { later, type WorkResult } from '../outbox/model.ts';
+import { CHAIN_ERRORS } from './errors.ts';
+import type { ChainPort } from './ports.ts';
+
+/**
+ * Chains that do not answer. A question to one takes its full time limit, and workers have a few places for the work of all chains: while one is out, one
+ * piece of work at a time asks it again, and the others come back later without waiting.
+ */
+interface Outage {
+  /** Failures so far. */
+  readonly count: number;
+  /** Nobody asks before. */
+  nextTryAt: Date;
+}
+
+const outages = new WeakMap<ChainPort, Outage>();
+
+const RETRY_MS = 3_000;
+/** For the one that asks: more than its questions take together. */
+const TRY_MS = 15_000;
+
+/**
+ * Runs work that asks a chain.
+ * @param work is given a question to put before it begins after a wait of its own: whether the chain has failed somebody else meanwhile
+ */
+export async function askChain(
+  ctx: Context,
+  chainId: number,
+  work: (hasFailed: () => boolean) => Promise<WorkResult>,
+): Promise<WorkResult> {
+  const chain = ctx.chains.get(chainId);
+  const outage = chain && outages.get(chain);
+  const now = ctx.clock.now();
+  if (outage !== undefined) {
+    if (now < outage.nextTryAt) return comeBack(ctx, outage.nextTryAt);
+    outage.nextTryAt = addMs(now, TRY_MS);
+  }
+  try {
+    const result = await work(() => chain !== undefined && (outages.get(chain)?.count ?? 0) > (outage?.count ?? 0));
+    if (chain !== undefined && outages.get(chain) === outage) outages.delete(chain);
+    return result;
+  } catch (error) {
+    if (!(error instanceof AppError && error.code === CHAIN_ERRORS.unavailable.code)) throw error;
+    ctx.log.warn({ err: error, chainId }, 'the chain does not answer');
+    const nextTryAt = addMs(ctx.clock.now(), RETRY_MS);
+    if (chain !== undefined) outages.set(chain, { count: (outages.get(chain)?.count ?? 0) + 1, nextTryAt });
+    return comeBack(ctx, nextTryAt);
+  }
+}
+
+/** Not all at once. */
+function comeBack(ctx: Context, notBefore: Date): WorkResult {
+  return later(addMs(notBefore, ctx.random() * RETRY_MS));
+}
