@@ -14,6 +14,8 @@ const pool = createPool({ uri: DATABASE_URL, connectionLimit: Number(FLOOR_POOL)
 const redis = new Redis(REDIS_URL);
 const KEY = 'bench:floor';
 const INSERT = 'INSERT INTO bench_floor (body) VALUES (?)';
+/** Of a row of `payments`. */
+const ROW_BYTES = 620;
 
 await pool.query(
   'CREATE TABLE IF NOT EXISTS bench_floor (id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY, body VARCHAR(1000) NOT NULL) ENGINE=InnoDB',
@@ -25,7 +27,7 @@ const server = createServer((request, response) => {
     const chunks: Buffer[] = [];
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
     request.on('end', () => {
-      pool.execute<ResultSetHeader>(INSERT, [Buffer.concat(chunks).toString()]).then(
+      pool.execute<ResultSetHeader>(INSERT, [Buffer.concat(chunks).toString().padEnd(ROW_BYTES)]).then(
         ([{ insertId }]) => send(201, JSON.stringify({ id: insertId })),
         () => send(500, '{}'),
       );

@@ -90,7 +90,7 @@ process.exit(failures.length === 0 ? 0 : 1);
 
 async function runSuite(suite: Suite): Promise<Outcome> {
   console.log(`\n=== ${suite.name}`);
-  const resultPath = join(scratch, `${suite.name.replace(/\W+/g, '-')}.json`);
+  const resultPath = join(scratch, `${suite.name.replace(/\W+/g, '-').slice(0, 100)}.json`);
   const reporter = join(PROJECT_ROOT, 'test', 'support', 'countingReporter.mjs');
   // Not bin/mocha.js: for the node-option in .mocharc.json that one starts a process of its own, which no signal to its parent would reach.
   const code = await run(

@@ -81,8 +81,8 @@ describe('the Defender relayer', () => {
         state: 'mined',
       });
       expect(queries).to.deep.equal([
-        { since: '2026-01-01T11:59:00.000Z', limit: '100', sort: 'desc', usePagination: 'true' },
-        { since: '2026-01-01T11:59:00.000Z', limit: '100', sort: 'desc', next: 'p2', usePagination: 'true' },
+        { since: '2026-01-01T11:59:00.000Z', limit: '50', sort: 'desc', usePagination: 'true' },
+        { since: '2026-01-01T11:59:00.000Z', limit: '50', sort: 'desc', next: 'p2', usePagination: 'true' },
       ]);
     });
 

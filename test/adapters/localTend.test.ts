@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { parseEther, parseGwei } from 'viem';
 
 import type { ProviderTransaction, RelayerPort } from '../../domain/relay/ports.ts';
-import { parseJsonColumn } from '../../platform/db.ts';
+import { execute, parseJsonColumn } from '../../platform/db.ts';
 import { addMs } from '../../shared/clock.ts';
 import { BUMP_AFTER_MS, startLocalFixture, TARGET, type LocalFixture } from './localFixture.ts';
 
@@ -112,6 +112,7 @@ describe('a key of our own as a relayer: tending', function () {
       const found = alerts();
       expect(found).to.have.length.within(1, 10);
       expect(found[0]).to.include({ level: 50, alert: 'relayer_stuck_nonce', relayerId: 'own', nonce: 0 });
+      expect(await capped.getStatus()).to.include({ pendingTransactions: 1, hasStuckNonce: true });
       const [row] = await on.readRows();
       expect(BigInt(String(row?.['max_fee_per_gas'])) <= parseGwei('3.2')).to.equal(true);
       // Alerts come with the bumps, not with the turns.
@@ -123,6 +124,27 @@ describe('a key of our own as a relayer: tending', function () {
       await on.mine();
       await on.tend(capped);
       expect(await relayer.findTransaction(sent.providerTransactionId)).to.include({ state: 'mined', hash });
+    });
+
+    it('ends at what the account can pay, which is an alert too, and is mined at that', async () => {
+      const sent = await on.send(relayer);
+      const [row] = await on.readRows();
+      const offered = BigInt(String(row?.['max_fee_per_gas']));
+      const gas = BigInt(String(row?.['gas_limit']));
+      await on.client.setBalance({ address: on.address, value: (gas * offered * 15n) / 10n });
+      for (let rounds = 0; rounds < 10; rounds++) {
+        on.advance(BUMP_AFTER_MS);
+        await on.tend();
+      }
+      const [raised] = await on.readRows();
+      const price = BigInt(String(raised?.['max_fee_per_gas']));
+      expect(price > offered).to.equal(true);
+      expect(price * 10n <= offered * 15n).to.equal(true);
+      expect(alerts()[0]).to.include({ alert: 'relayer_stuck_nonce', nonce: 0 });
+      await on.mine();
+      await on.tend();
+      expect(await stateOf(sent)).to.equal('mined');
+      await on.client.setBalance({ address: on.address, value: parseEther('100') });
     });
 
     it('ends at some fee without a cap, too', async () => {
@@ -276,6 +298,23 @@ describe('a key of our own as a relayer: tending', function () {
   });
 
   describe('what is no longer valid', () => {
+    it('is replaced by a no-op that is given more gas when what it was given is not enough any more', async () => {
+      await on.send(relayer, on.makeCall({ validUntil: addMs(on.now(), 60_000) }));
+      on.advance(60_000);
+      on.rpc.answer = (method) => (method === 'eth_sendRawTransaction' ? 'break' : 'passOn');
+      await on.tend();
+      on.rpc.answer = () => 'passOn';
+      // As after a rise of what the layer below costs, where the gas of a transaction pays for that too.
+      await execute(on.db, 'UPDATE local_relayer_transactions SET gas_limit = 20500, broadcast_at = NULL');
+      for (const { hash } of (await on.readPool()).values()) await on.dropFromPool(hash);
+      await on.tend();
+      const [row] = await on.readRows();
+      expect(Number(row?.['gas_limit'])).to.be.at.least(21_000);
+      await on.mine();
+      await on.tend();
+      expect((await on.readRows())[0]).to.include({ status: 'ended' });
+    });
+
     it('is replaced by a no-op, has ended once that is mined, and its call does not land', async () => {
       const sent = await on.send(relayer, on.makeCall({ validUntil: addMs(on.now(), 60_000) }));
       on.advance(60_000);

@@ -75,7 +75,7 @@ describe('send of the OpenZeppelin Relayer', () => {
     { status: 200, body: success({ hash: HASH }), expected: { kind: 'ambiguous', reason: 'the provider’s answer cannot be read' } },
     { status: 200, body: { ...error('something'), data: transaction() }, expected: { kind: 'ambiguous' } },
     { status: 200, body: transaction(), expected: { kind: 'ambiguous' } },
-    { status: 200, body: success(transaction({ data: `0x${'00'.repeat(5 * 1024 * 1024)}` })), expected: { kind: 'ambiguous' } },
+    { status: 200, body: success(transaction({ data: `0x${'00'.repeat(9 * 1024 * 1024)}` })), expected: { kind: 'ambiguous' } },
   ];
   for (const { expected, ...answer } of cases) {
     const { status, headers = {}, body } = answer;

@@ -407,7 +407,7 @@ export function describeRelayerConformance(name: string, makeFixture: (setup: Re
 
     describe('getStatus', () => {
       it('tells the account that pays, and how many transactions wait', async () => {
-        expect(await on.relayer.getStatus()).to.deep.equal({ address: account, paused: false, pendingTransactions: 0 });
+        expect(await on.relayer.getStatus()).to.include({ address: account, paused: false, pendingTransactions: 0 });
         await client.setAutomine(false);
         const sent = await sendAccepted(makeCall());
         await until('it to be in the pool', readPool);

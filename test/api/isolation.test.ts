@@ -26,6 +26,8 @@ describe('two stores', () => {
     deadline: '9999999999',
     data: '0x',
   };
+  const execution = { customerAddress: `0x${'1'.repeat(40)}`, signature: `0x${'0'.repeat(130)}` };
+  const refund = { amount: '1', nonce: '1', deadline: '9999999999', signature: `0x${'0'.repeat(130)}` };
   const CALLS: readonly [string, (id: { payment: string; endpoint: string }) => [string, { method?: string; json?: unknown }]][] = [
     ['getPayment', ({ payment }) => [`/payments/${payment}`, {}]],
     ['getPaymentStatus', ({ payment }) => [`/payments/${payment}/status`, {}]],
@@ -33,6 +35,11 @@ describe('two stores', () => {
     ['cancelPayment', ({ payment }) => [`/payments/${payment}/cancel`, { method: 'POST' }]],
     ['getGaslessRequest', ({ payment }) => [`/payments/${payment}/gasless?userAddress=0x${'1'.repeat(40)}`, {}]],
     ['relayPayment', ({ payment }) => [`/payments/${payment}/relay`, { json: { forwardRequest, signature: `0x${'0'.repeat(130)}` } }]],
+    ['getAuthorizationRequest', ({ payment }) => [`/payments/${payment}/authorization?customerAddress=0x${'1'.repeat(40)}`, {}]],
+    ['executePayment', ({ payment }) => [`/payments/${payment}/execute`, { json: execution }]],
+    ['getRefundRequest', ({ payment }) => [`/payments/${payment}/refunds/authorization?amount=1`, {}]],
+    ['refundPayment', ({ payment }) => [`/payments/${payment}/refunds`, { json: refund }]],
+    ['listRefunds', ({ payment }) => [`/payments/${payment}/refunds`, {}]],
     ['deleteWebhookEndpoint', ({ endpoint }) => [`/webhook-endpoints/${endpoint}`, { method: 'DELETE' }]],
   ];
   for (const [operation, toCall] of CALLS) {

@@ -12,7 +12,9 @@ interface ErrorCodeSchema {
 }
 
 describe('error codes', () => {
-  const { components } = readOpenapiDocument() as unknown as { components: { schemas: { ErrorCode: ErrorCodeSchema } } };
+  const { components } = readOpenapiDocument() as unknown as {
+    components: { schemas: { ErrorCode: ErrorCodeSchema }; responses: Record<string, { description: string } | undefined> };
+  };
   const documented = components.schemas.ErrorCode;
   const rows = [...documented.description.matchAll(/^\| (PAY_\d{3}) \| (\d{3}) \|/gm)].map(
     ([, code, status]) => [code, Number(status)] as const,
@@ -30,6 +32,19 @@ describe('error codes', () => {
   it('the table in openapi.yaml names every code with the status it is answered with', () => {
     expect(Object.fromEntries(rows)).to.deep.equal(STATUS_OF_CODE);
   });
+
+  /** Of what became of an attempt: in its `error` and in events, never the answer to a request. */
+  const ONLY_OF_ATTEMPTS = ['PAY_029', 'PAY_030'];
+  const SHARED = { BadRequest: 400, Conflict: 409, Unprocessable: 422, RateLimited: 429, Unavailable: 503 };
+  for (const [name, status] of Object.entries(SHARED)) {
+    it(`the description of the reply ${name} names every code that is answered with ${status}`, () => {
+      const named = components.responses[name]?.description.match(/PAY_\d{3}/g) ?? [];
+      const codes = Object.entries(STATUS_OF_CODE).flatMap(([code, of]) =>
+        of === status && !ONLY_OF_ATTEMPTS.includes(code) ? [code] : [],
+      );
+      expect(named).to.have.members(codes);
+    });
+  }
 
   it('no module declares a code that the edge does not know', () => {
     const declared = ['chain', 'idempotency', 'payments', 'refunds', 'relay', 'stores', 'webhooks']

@@ -9,7 +9,7 @@ export const CRASH_POINTS = [
   'afterSaveBeforeSend',
   /** The provider has answered, the answer is not saved: before marking. */
   'afterSendBeforeMark',
-  /** The answer is saved, the worker has not ended its job. */
+  /** A commit after an answer: most often the one that saved it, before the worker has ended its job. */
   'afterMark',
   /** Outbox rows are locked, no job is on a queue. */
   'beforePublish',

@@ -167,11 +167,11 @@ describe('a reorganisation of the chain', () => {
 
   it('never completes a payment whose block was replaced, even if nothing else noticed', async () => {
     // Few enough blocks a request that the payment's own is not read again with every scan.
-    const slow = { ...harness.ctx, config: chain.configure({ confirmations: 8, maxBlockRange: 4 })(harness.config) };
+    const slow = { ...harness.ctx, config: chain.configure({ confirmations: 8, maxBlockRange: 1 })(harness.config) };
     const customer = await chain.createCustomer();
     const payment = await createPayment();
     await chain.pay(customer, payment);
-    await chain.mine(4);
+    await chain.mine(5);
     await scan(slow);
     const { position } = await read(payment);
     expect(position).not.to.equal(null);

@@ -113,9 +113,9 @@ describe('scanning a chain', () => {
     const late = await createPayment();
     await chain.pay(customer, late);
     await chain.mine(MAX_BLOCK_RANGE);
-    let calls = 0;
+    const lateBlock = (await chain.getHeadNumber()) - BigInt(MAX_BLOCK_RANGE);
     const ctx = withChain(harness.ctx, chainId, (port) => ({
-      listGatewayLogs: (range) => (++calls > 1 ? Promise.reject(new Error('gone')) : port.listGatewayLogs(range)),
+      listGatewayLogs: (range) => (range.toBlock >= lateBlock ? Promise.reject(new Error('gone')) : port.listGatewayLogs(range)),
     }));
     await scanChain(ctx, chainId).then(
       () => expect.fail('the scan hid that the chain did not answer'),
@@ -126,6 +126,20 @@ describe('scanning a chain', () => {
     await scan();
     expect((await read(late.id)).status).to.equal('completed');
     expect(await readHistory(harness.ctx, await read(early.id))).to.have.length(3);
+  });
+
+  it('finds what a node whose logs lag behind its blocks kept back, also when few blocks may be asked for at once', async () => {
+    await scan();
+    const payment = await createPayment();
+    await chain.pay(await chain.createCustomer(), payment);
+    await chain.mine(MAX_BLOCK_RANGE);
+    const lagging = withChain(harness.ctx, chainId, () => ({ listGatewayLogs: () => Promise.resolve({ payments: [], refunds: [] }) }));
+    await scanChain(lagging, chainId);
+    expect((await findCursor(harness.ctx.db, chainId))?.nextBlock).to.equal((await chain.getHeadNumber()) + 1n);
+    expect((await read(payment.id)).status).to.equal('pending');
+    await chain.mine();
+    await scan();
+    expect((await read(payment.id)).status).to.equal('completed');
   });
 
   it('by several scanners at once tells each change once', async () => {

@@ -18,7 +18,7 @@ import { signTypedData } from '../support/gasless.ts';
 import { createHarness, type Harness } from '../support/harness.ts';
 import { startOwnChain, type OwnChain, type OwnRelayer } from '../support/ownChain.ts';
 import { readPayment } from '../support/relayFlow.ts';
-import { withChain, withRelayers } from '../support/varyContext.ts';
+import { atTime, withChain, withRelayers } from '../support/varyContext.ts';
 
 const CONFIRMATIONS = 2;
 
@@ -90,18 +90,76 @@ describe('a refund beside what else happens', function () {
     return row;
   }
 
-  it('that failed keeps its nonce: handed in again it is refused as used, not answered with an error of the database', async () => {
-    const payment = await completePayment();
-    const signed = await signRefund(payment, 10n);
+  async function failRefund(payment: Payment, amount: bigint): Promise<{ refund: Refund; signed: RefundPaymentInput }> {
+    const signed = await signRefund(payment, amount);
     const refund = await refundPayment(ctx, signed);
     await chain.moveTokensAway(merchant);
     await chain.mine();
     await send(refund);
     expect((await read(refund)).status).to.equal('failed');
-    await chain.mint(merchant.address, 10n);
+    await chain.mint(merchant.address, 1_000n);
     await chain.mine();
-    expect((await expectRefusal(refundPayment(ctx, signed))).code).to.equal('PAY_036');
+    return { refund, signed };
+  }
+
+  it('that failed is the one that is signed again, under its nonce: the customer, who has seen the first signature, gets it once', async () => {
+    const payment = await completePayment();
+    const { refund, signed } = await failRefund(payment, 10n);
+    const again = await signRefund(payment, 25n);
+    expect(again.nonce).to.equal(signed.nonce);
+    expect(await refundPayment(ctx, again)).to.include({ id: refund.id, status: 'processing', version: 3, amount: 25n, errorCode: null });
+    await send(await read(refund));
+    await chain.mine(CONFIRMATIONS);
+    await scanChain(ctx, chainId);
+    expect(await read(refund)).to.include({ status: 'completed', amount: 25n });
+    // Whatever the customer does with the first signature now.
+    const port = ctx.chains.get(chainId);
+    expect(await port?.isRefunded(payment.id, signed.nonce)).to.equal(true);
+    expect(await port?.getRefundedAmount(payment.id)).to.equal(25n);
+    expect(relayer.sent).to.have.length(1);
   });
+
+  it('that failed stands in the way of others for as long as its signature is good', async () => {
+    const payment = await completePayment();
+    const { signed } = await failRefund(payment, 10n);
+    const port = ctx.chains.get(chainId);
+    if (port === undefined) throw new Error('no chain');
+    const refund = { merchant: merchant.address, amount: signed.amount, nonce: signed.nonce + 1n, deadline: signed.deadline };
+    const signature = await signTypedData(merchant, port.buildRefundTypedData({ paymentId: payment.id, refund }));
+    const other = { ...signed, nonce: refund.nonce, signature };
+    expect((await expectRefusal(refundPayment(ctx, other))).code).to.equal('PAY_037');
+    const later = atTime(ctx, new Date((signed.deadline + 60) * 1000));
+    expect((await expectRefusal(refundPayment(later, other))).code, 'both signatures are too old by then').to.equal('PAY_019');
+    const fresh = await getRefundRequest(later, { storeId, paymentId: payment.id, amount: signed.amount });
+    expect(fresh.refund.nonce).not.to.equal(signed.nonce);
+  });
+
+  it('may be made by the first signature after all, while the second is on its way: told as it is', async () => {
+    const payment = await completePayment();
+    const { refund, signed } = await failRefund(payment, 10n);
+    await refundPayment(ctx, await signRefund(payment, 25n));
+    const { nonce, deadline, amount, signature } = signed;
+    const item = {
+      signed: { rail: 'refund' as const, refund: { merchant: merchant.address, amount, nonce, deadline } },
+      ...{ signature, permit: null, paymentId: payment.id, terms: payment.terms },
+    };
+    const call = ctx.chains.get(chainId)?.encodeRelay([item]);
+    if (call === undefined) throw new Error('no chain');
+    await (await chain.createRelayer()).send({ ...call, gasLimit: 300_000n, validUntil: new Date(deadline * 1000) });
+    await chain.mine(CONFIRMATIONS);
+    await scanChain(ctx, chainId);
+    expect(await read(refund)).to.include({ status: 'completed', amount: 10n });
+    await sendAttempt(ctx, (await attemptsOf(refund)).at(-1) ?? '');
+    expect(relayer.sent).to.have.length(0);
+    expect(await read(refund)).to.include({ status: 'completed', amount: 10n });
+  });
+
+  async function attemptsOf(refund: Refund): Promise<string[]> {
+    const rows = await selectRows<{ id: string }>(ctx.db, 'SELECT id FROM relay_attempts WHERE refund_id = ? ORDER BY created_at, id', [
+      refund.id,
+    ]);
+    return rows.map(({ id }) => id);
+  }
 
   it('that the chain has and the scanner has not seen yet is counted once', async () => {
     const payment = await completePayment();

@@ -8,6 +8,7 @@ import { addMs } from '../../shared/clock.ts';
 /** Written out once more, for whoever changes the table by mistake. '-': must not happen. */
 const EXPECTED: Readonly<Record<RefundTransitionEvent, Readonly<Record<RefundStatus, RefundStatus | '-'>>>> = {
   relayFailed: { processing: 'failed', completed: '-', failed: '-' },
+  signedAgain: { processing: '-', completed: '-', failed: 'processing' },
   eventSeen: { processing: '-', completed: '-', failed: 'processing' },
   eventFinal: { processing: 'completed', completed: '-', failed: '-' },
   eventRemoved: { processing: 'processing', completed: '-', failed: '-' },

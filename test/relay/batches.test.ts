@@ -6,17 +6,19 @@ import type { Payment } from '../../domain/payments/model.ts';
 import { scanChain } from '../../domain/payments/scanChain.ts';
 import type { RelayRail } from '../../domain/relay/model.ts';
 import { sendAttempt } from '../../domain/relay/sendAttempt.ts';
-import { executePayment, relayPayment } from '../../domain/relay/service.ts';
+import { executePayment, getAuthorizationRequest, relayPayment } from '../../domain/relay/service.ts';
 import type { ChainConfig } from '../../platform/config.ts';
 import type { Context } from '../../platform/context.ts';
+import { selectRows } from '../../platform/db.ts';
+import { addMs } from '../../shared/clock.ts';
 import { parseAmountUnits } from '../../shared/money.ts';
 import { expectRefusal } from '../support/expectRefusal.ts';
-import { signAuthorization, signGasless } from '../support/gasless.ts';
+import { signAuthorization, signGasless, signTypedData } from '../support/gasless.ts';
 import { createHarness, type Harness, type TestStore } from '../support/harness.ts';
-import { startOwnChain, type OwnChain, type OwnRelayer } from '../support/ownChain.ts';
+import { startOwnChain, type OwnChain, type OwnContractWallet, type OwnRelayer } from '../support/ownChain.ts';
 import { readHistory } from '../support/paymentHistory.ts';
 import { confirmOnce, readAttempt, readPayment } from '../support/relayFlow.ts';
-import { withChain, withRelayer, withRelayers } from '../support/varyContext.ts';
+import { atTime, withChain, withRelayer, withRelayers } from '../support/varyContext.ts';
 
 const CONFIRMATIONS = 2;
 
@@ -232,6 +234,124 @@ describe('requests that wait together', function () {
     await expectCompleted([one]);
   });
 
+  describe('that one node refuses', () => {
+    const patient = () => ({ ...ctx, config: { ...ctx.config, relay: { ...ctx.config.relay, refusalGraceMs: 15_000 } } });
+    const short = { kind: 'insufficientAllowance', allowance: 0n } as const;
+
+    it('so soon after they were taken on wait, since that node may lag; later they fail', async () => {
+      const [waiting, hopeless] = await acceptMany('authorization', 2);
+      const { createdAt } = await readAttempt(ctx, hopeless!.payment);
+      const lagging = withChain(patient(), chainId, () => ({
+        simulateRelay: (items) => Promise.resolve({ kind: 'ran', outcomes: items.map(() => ({ succeeds: false, reason: 'short' })) }),
+        estimateRelayGas: () => Promise.resolve({ kind: 'refused', reason: 'short' }),
+        findRefusal: () => Promise.resolve(short),
+      }));
+      expect((await sendAttempt(lagging, waiting!.id)).kind).to.equal('later');
+      for (const { payment } of [waiting!, hopeless!]) expect(await readAttempt(ctx, payment)).to.include({ status: 'queued' });
+      const patienceOver = atTime(lagging, addMs(createdAt, 15_000));
+      expect(await sendAttempt(patienceOver, hopeless!.id)).to.deep.equal(DONE);
+      for (const { payment } of [waiting!, hopeless!]) {
+        expect(await readAttempt(ctx, payment)).to.include({ status: 'failed', errorCode: 'PAY_002', sends: 0 });
+      }
+    });
+
+    it('beside others that can be sent are looked at again, though the job that led them ends with the transaction', async () => {
+      const [own, other] = await acceptMany('authorization', 2);
+      const lagging = withChain(patient(), chainId, (port) => ({
+        async simulateRelay(items) {
+          const simulation = await port.simulateRelay(items);
+          if (simulation.kind !== 'ran') return simulation;
+          const isOwn = (index: number) => items[index]?.paymentId === own!.payment.id;
+          return {
+            ...simulation,
+            outcomes: simulation.outcomes.map((it, index) => (isOwn(index) ? { succeeds: false, reason: 'short' } : it)),
+          };
+        },
+        findRefusal: () => Promise.resolve(short),
+      }));
+      expect(await sendAttempt(lagging, own!.id)).to.deep.equal(DONE);
+      expect(await readAttempt(ctx, other!.payment)).to.include({ status: 'submitted' });
+      expect(await readAttempt(ctx, own!.payment)).to.include({ status: 'queued' });
+      const rows = await selectRows<{ generation: number }>(
+        ctx.db,
+        "SELECT generation FROM outbox WHERE queue = 'relay' AND subject_id = ?",
+        [own!.id],
+      );
+      // A promise made after the one that this job is for.
+      expect(rows.map(({ generation }) => Number(generation))).to.deep.equal([2]);
+      expect(await sendAttempt(ctx, own!.id)).to.deep.equal(DONE);
+      await mineAndConfirm([own!.payment, other!.payment]);
+      await expectCompleted([own!.payment, other!.payment]);
+    });
+
+    it('keep back those of the same payer that depend on them, and nobody else', async () => {
+      const customer = await chain.createCustomer();
+      const [first, second] = [await createPayment(), await createPayment()];
+      const firstId = await accept('forwarder', customer, first);
+      await accept('forwarder', customer, second);
+      const [other] = await acceptMany('forwarder', 1);
+      const failing = withChain(ctx, chainId, (port) => ({
+        async simulateRelay(items) {
+          const simulation = await port.simulateRelay(items);
+          if (simulation.kind !== 'ran') return simulation;
+          const isFirst = (index: number) => items[index]?.paymentId === first.id;
+          return {
+            ...simulation,
+            outcomes: simulation.outcomes.map((it, index) => (isFirst(index) ? { succeeds: false, reason: 'no' } : it)),
+          };
+        },
+      }));
+      await sendAttempt(failing, firstId);
+      expect(await readAttempt(ctx, other!.payment)).to.include({ status: 'submitted' });
+      for (const payment of [first, second]) expect(await readAttempt(ctx, payment)).to.include({ status: 'queued' });
+      expect(await sendAttempt(ctx, firstId)).to.deep.equal(DONE);
+      await mineAndConfirm([first, second, other!.payment]);
+      await expectCompleted([first, second, other!.payment]);
+    });
+  });
+
+  describe('among which is one of a contract wallet', () => {
+    async function acceptFromWallet(wallet: OwnContractWallet): Promise<{ payment: Payment; id: string }> {
+      const payment = await createPayment();
+      const request = { storeId: payment.storeId, paymentId: payment.id, payer: wallet.address };
+      const { typedData } = await getAuthorizationRequest(ctx, request);
+      await executePayment(ctx, { ...request, signature: await signTypedData(wallet.owner, typedData), permit: null });
+      return { payment, id: (await readAttempt(ctx, payment)).id };
+    }
+
+    it('that is cheap until it stands in a block: the others are paid in the same transaction', async () => {
+      const wallet = await chain.createContractWallet();
+      await wallet.setMode('turnCostly');
+      const [first, ...others] = await acceptMany('authorization', 2);
+      const hostile = await acceptFromWallet(wallet);
+      others.push(...(await acceptMany('authorization', 2)));
+      await sendAttempt(ctx, first!.id);
+      expect(relayer.sent).to.have.length(1);
+      await mineAndConfirm([first!.payment, ...others.map(({ payment }) => payment), hostile.payment]);
+      await expectCompleted([first!.payment, ...others.map(({ payment }) => payment)]);
+      expect(await readAttempt(ctx, hostile.payment)).to.include({ status: 'failed', errorCode: 'PAY_030' });
+    });
+
+    it('that takes more gas than anybody’s request may: refused when it is handed in, and not sent when it turns out later', async () => {
+      const wallet = await chain.createContractWallet();
+      const later = await acceptFromWallet(wallet);
+      await wallet.setMode('wasteGas');
+      const payment = await createPayment();
+      const request = { storeId: payment.storeId, paymentId: payment.id, payer: wallet.address };
+      const { typedData } = await getAuthorizationRequest(ctx, request);
+      const signature = await signTypedData(wallet.owner, typedData);
+      expect((await expectRefusal(executePayment(ctx, { ...request, signature, permit: null }))).code).to.equal('PAY_015');
+
+      const [beside] = await acceptMany('authorization', 1);
+      await sendAttempt(ctx, later.id);
+      await mineAndConfirm([beside!.payment]);
+      await expectCompleted([beside!.payment]);
+      const attempt = await readAttempt(ctx, later.payment);
+      expect(attempt).to.include({ status: 'failed', errorCode: 'PAY_027', sends: 0 });
+      expect(attempt.errorDetail).to.match(/it takes 1[0-9]{6} gas/);
+    });
+  });
+
   describe('forward requests of one payer', () => {
     it('go in the order of their nonces, in one transaction', async () => {
       const customer = await chain.createCustomer();
@@ -326,7 +446,7 @@ describe('requests that wait together', function () {
       const [one, two] = [await make(), await make()];
       const customer = await chain.createCustomer();
       const first = await accept('authorization', customer, one, limited);
-      expect((await readAttempt(ctx, one)).reservedCost).to.equal(130_000n * gasPrice);
+      expect((await readAttempt(ctx, one)).reservedCost).to.equal(135_000n * gasPrice);
       const second = await signAuthorization(ctx, customer, two);
       const error = await expectRefusal(executePayment(limited, second));
       expect(error.code).to.equal('PAY_034');
@@ -336,7 +456,7 @@ describe('requests that wait together', function () {
       const { gasCost } = await readAttempt(ctx, one);
       expect(gasCost > 0n).to.equal(true);
       // What was set aside is free again, what was spent is not.
-      const needed = gasCost + 130_000n * gasPrice;
+      const needed = gasCost + 135_000n * gasPrice;
       expect((await expectRefusal(executePayment(budget(needed - 1n), second))).code).to.equal('PAY_034');
       await executePayment(budget(needed), second);
       const direct = await make();

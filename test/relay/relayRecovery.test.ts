@@ -11,6 +11,7 @@ import type { SendOutcome } from '../../domain/relay/ports.ts';
 import { sendAttempt } from '../../domain/relay/sendAttempt.ts';
 import { listRelayAttempts, recoverForgottenAttempts, relayPayment } from '../../domain/relay/service.ts';
 import type { Context } from '../../platform/context.ts';
+import { execute } from '../../platform/db.ts';
 import { addMs } from '../../shared/clock.ts';
 import { AppError } from '../../shared/errors.ts';
 import { expectRefusal } from '../support/expectRefusal.ts';
@@ -19,7 +20,7 @@ import { createHarness, type Harness, type TestStore } from '../support/harness.
 import { startOwnChain, type OwnChain, type OwnRelayer } from '../support/ownChain.ts';
 import { readHistory } from '../support/paymentHistory.ts';
 import { acceptRelay, confirmOnce, readAttempt, readPayment } from '../support/relayFlow.ts';
-import { atTime, withRelayer, withRelayers } from '../support/varyContext.ts';
+import { atTime, withChain, withRelayer, withRelayers } from '../support/varyContext.ts';
 
 const CONFIRMATIONS = 2;
 const DONE = { kind: 'done' } as const;
@@ -456,6 +457,58 @@ describe('a relay that is interrupted', () => {
     await scan();
     expect(await confirmOnce(ctx, payment)).to.deep.equal(DONE);
     await expectCompleted(payment, ['payment.created', 'payment.processing', 'payment.completed']);
+  });
+
+  describe('that was given up and is mined after all', () => {
+    let payment: Payment;
+    let id: string;
+    beforeEach(async () => {
+      payment = await createPayment();
+      ({ id } = await acceptRelay(ctx, await chain.createCustomer(), payment));
+      expect(await sendAttempt(ctx, id)).to.deep.equal(DONE);
+      const impatient = { ...ctx, config: { ...ctx.config, relay: { ...ctx.config.relay, resendAfterMs: 1 } } };
+      await confirmOnce(impatient, payment);
+      expect(await readAttempt(ctx, payment)).to.include({ status: 'queued', mayStillLand: true, sends: 1 });
+      await chain.mine();
+      await scan();
+    });
+
+    async function expectSucceeded(): Promise<void> {
+      await chain.mine(CONFIRMATIONS);
+      await scan();
+      expect(await sendAttempt(ctx, id)).to.deep.equal(DONE);
+      const attempt = await readAttempt(ctx, payment);
+      expect(attempt).to.include({ status: 'succeeded', errorCode: null, txHash: relayer.sent[0]?.hash });
+      expect(attempt.gasUsed > 0n).to.equal(true);
+      expect(relayer.sent).to.have.length(1);
+      await expectCompleted(payment, ['payment.created', 'payment.processing', 'payment.completed']);
+    }
+
+    it('has succeeded, and what it used is charged, once that is final', async () => {
+      expect((await sendAttempt(ctx, id)).kind).to.equal('later');
+      await expectSucceeded();
+    });
+
+    it('is nobody else’s because a node does not know the transaction yet', async () => {
+      const lagging = withChain(ctx, chainId, () => ({ findCall: () => Promise.resolve(undefined) }));
+      expect((await sendAttempt(lagging, id)).kind).to.equal('later');
+      expect(await readAttempt(ctx, payment)).to.include({ status: 'queued', errorCode: null });
+      await expectSucceeded();
+    });
+
+    it('is judged by where it stands now, not by where it stood when it was looked up', async () => {
+      const racing = withChain(ctx, chainId, (port) => ({
+        async findReceipt(hash) {
+          const receipt = await port.findReceipt(hash);
+          // A reorganisation puts another transaction in its place, and the scanner tells, while the attempt is not locked yet.
+          await execute(ctx.db, 'UPDATE payments SET tx_hash = ? WHERE id = ?', [`0x${'cd'.repeat(32)}`, payment.id]);
+          return receipt;
+        },
+      }));
+      await execute(ctx.db, "UPDATE payments SET status = 'completed' WHERE id = ?", [payment.id]);
+      expect((await sendAttempt(racing, id)).kind).to.equal('later');
+      expect((await readAttempt(ctx, payment)).status).to.equal('queued');
+    });
   });
 
   it('by another payment of the payer under the same nonce is refused, and taken on when it is signed for the next one', async () => {

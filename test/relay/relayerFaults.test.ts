@@ -3,9 +3,11 @@ import type { PrivateKeyAccount } from 'viem/accounts';
 
 import type { Fault } from '../../dev/defenderSimulator/faults.ts';
 import { createDefenderRelayer } from '../../adapters/relayers/createDefenderRelayer.ts';
+import { DONE } from '../../domain/outbox/model.ts';
 import type { Payment } from '../../domain/payments/model.ts';
 import { scanChain } from '../../domain/payments/scanChain.ts';
 import { confirmTransaction } from '../../domain/relay/confirmTransaction.ts';
+import { readRelayerLoads } from '../../domain/relay/relayerStore.ts';
 import { sendAttempt } from '../../domain/relay/sendAttempt.ts';
 import type { Config } from '../../platform/config.ts';
 import type { Context } from '../../platform/context.ts';
@@ -13,7 +15,7 @@ import { addMs } from '../../shared/clock.ts';
 import { createHarness, type Harness, type TestStore } from '../support/harness.ts';
 import { readHistory } from '../support/paymentHistory.ts';
 import { acceptRelay, confirmOnce, driveUntil, isOver, readAttempt, readPayment, type ListedAttempt } from '../support/relayFlow.ts';
-import { atTime, withChain, withRelayer, withRelayers } from '../support/varyContext.ts';
+import { atTime, firstRelayerOf, withChain, withRelayer, withRelayers } from '../support/varyContext.ts';
 import { waitUntil } from '../support/waitUntil.ts';
 
 const UNSENT_AFTER_MS = 1_200;
@@ -203,7 +205,7 @@ describe('a relayer that misbehaves', () => {
       expect((await readPayment(ctx, payment)).status).to.equal('processing');
 
       const over = withChainTime(atTime(ctx, wayLater), addMs(attempt.deadline, 30_000));
-      expect(await confirmOnce(over, payment)).to.deep.equal({ kind: 'done' });
+      expect((await confirmOnce(over, payment)).kind, 'the transaction is followed on').to.equal('later');
       expect(await readAttempt(ctx, payment)).to.include({ status: 'failed', errorCode: 'PAY_019' });
       const failed = await readPayment(ctx, payment);
       expect(failed).to.include({ status: 'failed', txHash: null, relayAttemptId: null });
@@ -252,10 +254,35 @@ describe('a relayer that misbehaves', () => {
 
     it('for a long time: it is sent again, and whichever is mined, the attempt has succeeded', async () => {
       const soon = { ...ctx, config: { ...ctx.config, relay: { ...ctx.config.relay, resendAfterMs: 1 } } };
-      expect(await confirmOnce(soon, payment)).to.deep.equal({ kind: 'done' });
+      expect((await confirmOnce(soon, payment)).kind, 'the transaction is followed on').to.equal('later');
       expect(await readAttempt(ctx, payment)).to.include({ status: 'queued', mayStillLand: true });
       await expectPaidOnce();
       expect(sent()).to.have.length(2);
+    });
+
+    it('for a long time: given up, it still is the load of its relayer, until the relayer says that it is over', async () => {
+      const { transactionId } = await readAttempt(ctx, payment);
+      const relayerId = firstRelayerOf(ctx, payment.chainId);
+      const loadOf = async () => (await readRelayerLoads(ctx.db, [relayerId], new Date()))[0];
+      const before = await loadOf();
+      const soon = { ...ctx, config: { ...ctx.config, relay: { ...ctx.config.relay, resendAfterMs: 1 } } };
+      await confirmOnce(soon, payment);
+      expect((await readAttempt(ctx, payment)).transactionId).to.equal(null);
+      const load = await loadOf();
+      expect(load).to.include({ inFlight: (before?.inFlight ?? 0) - 1, abandoned: (before?.abandoned ?? 0) + 1 });
+      expect(load?.oldestInFlightAt).not.to.equal(null);
+      expect((await confirmTransaction(ctx, transactionId ?? '')).kind).to.equal('later');
+
+      const ended = withRelayer(ctx, payment.chainId, (relayer) => ({
+        findTransaction: async (id) => {
+          const found = await relayer.findTransaction(id);
+          return found && { ...found, state: 'ended' };
+        },
+      }));
+      expect(await confirmTransaction(ended, transactionId ?? '')).to.deep.equal(DONE);
+      expect((await loadOf())?.abandoned).to.equal(before?.abandoned);
+      expect(await confirmTransaction(ctx, transactionId ?? '')).to.deep.equal(DONE);
+      await expectPaidOnce();
     });
 
     it('and forgets it: it is sent again, late', async () => {
@@ -277,7 +304,7 @@ describe('a relayer that misbehaves', () => {
       await harness.chain.payDirectly(customer, payment);
       const { payment: completed } = await driveUntil(ctx, payment, ({ status }) => status === 'completed');
       const over = withChainTime(ctx, addMs(attempt.deadline, 30_000));
-      expect(await confirmOnce(over, payment)).to.deep.equal({ kind: 'done' });
+      expect((await confirmOnce(over, payment)).kind, 'the transaction is followed on').to.equal('later');
       expect(await readAttempt(ctx, payment)).to.include({ status: 'failed', errorCode: 'PAY_003' });
       expect(await readPayment(ctx, payment)).to.deep.equal(completed);
       expect(await readHistory(ctx, completed)).to.deep.equal(['payment.created', 'payment.processing', 'payment.completed']);

@@ -204,6 +204,7 @@ describe('the rotation of relayers', function () {
                 blockHash: null,
                 gasUsed: null,
                 effectiveGasPrice: null,
+                abandonedAt: null,
               });
             }
             return free;

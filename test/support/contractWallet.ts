@@ -3,16 +3,14 @@ import type { PrivateKeyAccount } from 'viem/accounts';
 
 import { testTokenAbi } from '../../contracts/generated/TestToken.ts';
 import { testWalletAbi, testWalletBytecode } from '../../contracts/generated/test/TestWallet.ts';
+import { walletMode } from '../../contracts/test/support.ts';
 import type { Harness } from './harness.ts';
-
-/** The numbers of `enum Mode` in TestWallet.sol. */
-const WALLET_MODES = { askOwner: 0, refuseAll: 1, revert: 2, burnGas: 3 } as const;
 
 /** A contract account (ERC-1271) that holds tokens and has approved the gateway; its word is what its owner signs. */
 export interface ContractWallet {
   readonly address: Address;
   readonly owner: PrivateKeyAccount;
-  setMode(mode: keyof typeof WALLET_MODES): Promise<void>;
+  setMode(mode: keyof typeof walletMode): Promise<void>;
 }
 
 export async function createContractWallet(harness: Harness, token: Address): Promise<ContractWallet> {
@@ -37,7 +35,7 @@ export async function createContractWallet(harness: Harness, token: Address): Pr
     address,
     owner,
     async setMode(mode) {
-      await write(address, testWalletAbi, 'setMode', [WALLET_MODES[mode]]);
+      await write(address, testWalletAbi, 'setMode', [walletMode[mode]]);
     },
   };
 }

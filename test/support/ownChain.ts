@@ -1,9 +1,11 @@
-import { createTestClient, createWalletClient, defineChain, encodeFunctionData, http, publicActions, type Hash } from 'viem';
+import { createTestClient, createWalletClient, defineChain, encodeFunctionData, getAddress, http, publicActions, type Hash } from 'viem';
 import { generatePrivateKey, privateKeyToAccount, type PrivateKeyAccount } from 'viem/accounts';
 
 import { deployContracts } from '../../contracts/deploy.ts';
 import { paymentGatewayAbi } from '../../contracts/generated/PaymentGateway.ts';
+import { testWalletAbi, testWalletBytecode } from '../../contracts/generated/test/TestWallet.ts';
 import { testTokenAbi } from '../../contracts/generated/TestToken.ts';
+import { walletMode } from '../../contracts/test/support.ts';
 import { startChain } from '../../dev/chain.ts';
 import { DEV_KEYS } from '../../dev/devKeys.ts';
 import type { RequiredConfirmations } from '../../domain/payments/decide.ts';
@@ -31,6 +33,8 @@ export interface OwnChain {
   /** With ether and nothing else. */
   createAccount(): Promise<PrivateKeyAccount>;
   createCustomer(input?: { readonly approve?: boolean }): Promise<PrivateKeyAccount>;
+  /** A contract account (ERC-1271) that holds tokens and has approved the gateway; its word is what its owner signs. */
+  createContractWallet(): Promise<OwnContractWallet>;
   /** Into the mempool: the next block that is mined has it. */
   pay(customer: PrivateKeyAccount, payment: Payment): Promise<SignedTransaction>;
   send(signed: SignedTransaction): Promise<void>;
@@ -46,6 +50,13 @@ export interface OwnChain {
   createRelayer(): Promise<OwnRelayer>;
   countPayments(paymentId: Payment['id']): Promise<number>;
   close(): Promise<void>;
+}
+
+export interface OwnContractWallet {
+  readonly address: Address;
+  readonly owner: PrivateKeyAccount;
+  /** In a block of its own. */
+  setMode(mode: keyof typeof walletMode): Promise<void>;
 }
 
 export interface OwnRelayer extends RelayerPort {
@@ -158,6 +169,31 @@ async function prepare(anvil: Awaited<ReturnType<typeof startChain>>): Promise<O
       if (approve) await signApproval(account);
       await mine();
       return account;
+    },
+    async createContractWallet() {
+      const owner = await createAccount();
+      const wallet = createWalletClient({ account: owner, chain, transport });
+      const deployed = await wallet.deployContract({ abi: testWalletAbi, bytecode: testWalletBytecode, args: [owner.address] });
+      await mine();
+      const { contractAddress } = await client.getTransactionReceipt({ hash: deployed });
+      if (!contractAddress) throw new Error('the wallet was not deployed');
+      const address = getAddress(contractAddress);
+      const approval = encodeFunctionData({ abi: testTokenAbi, functionName: 'approve', args: [gateway, 2n ** 256n - 1n] });
+      await sign(owner, { to: token, data: encodeFunctionData({ abi: testTokenAbi, functionName: 'mint', args: [address, 10n ** 12n] }) });
+      await sign(owner, {
+        to: address,
+        data: encodeFunctionData({ abi: testWalletAbi, functionName: 'perform', args: [token, approval] }),
+      });
+      await mine();
+      return {
+        address,
+        owner,
+        async setMode(mode) {
+          const args = [walletMode[mode]] as const;
+          await sign(owner, { to: address, data: encodeFunctionData({ abi: testWalletAbi, functionName: 'setMode', args }) });
+          await mine();
+        },
+      };
     },
     createAccount,
     async approve(owner) {

@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import {
   chooseRelayer,
   decideAlerts,
+  decideBalances,
   decideBatchSize,
   decideCircuit,
   decideNextNonce,
@@ -29,7 +30,7 @@ function candidate(
   return {
     limits: { id, transactionsPerMinute: 50, maxInFlight: 10, draining: false, ...changes.limits },
     record: { standing: 'ready', restingUntil: null, ...changes.record },
-    load: { sent: 0, oldestSentAt: null, latestSentAt: null, inFlight: 0, oldestInFlightAt: null, ...changes.load },
+    load: { sent: 0, oldestSentAt: null, latestSentAt: null, inFlight: 0, abandoned: 0, oldestInFlightAt: null, ...changes.load },
   };
 }
 const choose = (...candidates: RelayerCandidate[]) => chooseRelayer(candidates, NOW, STUCK_AFTER_MS);
@@ -72,6 +73,11 @@ describe('a relayer is chosen', () => {
 
   it('not while it has as many in flight as it may', () => {
     expect(choose(candidate('a', { load: { inFlight: 10 } }))).to.deep.equal({ waitMs: 500 });
+    // What was given up makes it the second choice, and no more than that: there may be no other.
+    expect(choose(candidate('a', { load: { abandoned: 10 } }), candidate('b', { load: { inFlight: 9 } }))).to.deep.equal({
+      relayerId: 'b',
+    });
+    expect(choose(candidate('a', { load: { abandoned: 10 } }))).to.deep.equal({ relayerId: 'a' });
   });
 
   it('at once for the first half of a minute’s transactions, then spread over what is left of the minute', () => {
@@ -148,7 +154,14 @@ describe('the look after relayers', () => {
   });
 
   it('raises an alert for whatever an operator has to do', () => {
-    const calm = { standing: 'ready', balance: 100n, alertBelow: 50n, oldestInFlightMs: null, stuckAfterMs: 1_000 } as const;
+    const calm = {
+      standing: 'ready' as const,
+      balance: 100n,
+      lowBelow: 50n,
+      hasStuckNonce: false,
+      oldestInFlightMs: null,
+      stuckAfterMs: 1_000,
+    };
     expect(decideAlerts(calm)).to.deep.equal([]);
     expect(decideAlerts({ ...calm, balance: 49n })).to.deep.equal(['relayer_balance_low']);
     expect(decideAlerts({ ...calm, standing: 'poor' })).to.deep.equal(['relayer_balance_low']);
@@ -156,6 +169,15 @@ describe('the look after relayers', () => {
     expect(decideAlerts({ ...calm, standing: 'silent', balance: null })).to.deep.equal(['relayer_silent']);
     expect(decideAlerts({ ...calm, oldestInFlightMs: 1_000 })).to.deep.equal([]);
     expect(decideAlerts({ ...calm, oldestInFlightMs: 1_001 })).to.deep.equal(['relayer_stuck']);
+    expect(decideAlerts({ ...calm, hasStuckNonce: true })).to.deep.equal(['relayer_stuck_nonce']);
+    expect(decideAlerts({ ...calm, balance: 1n, lowBelow: null }), 'not known what is low').to.deep.equal([]);
+  });
+
+  it('knows without configuration what little money is: not enough for a request, or for a hundred', () => {
+    const request = 150_000n * 7n;
+    expect(decideBalances({}, 7n)).to.deep.equal({ least: request, low: 100n * request });
+    expect(decideBalances({ minBalanceWei: 1n, alertBelowWei: 2n }, 7n)).to.deep.equal({ least: 1n, low: 2n });
+    expect(decideBalances({}, undefined)).to.deep.equal({ least: 0n, low: null });
   });
 
   it('counts budgets by days of UTC', () => {

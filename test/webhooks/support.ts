@@ -109,7 +109,14 @@ export function createTestContext(options: {
     strictResponses: true,
     webhooks: { allowPrivateNetworks: false, timeoutMs: 1_000, scheduleSeconds: [0, 5, 300], ...options.webhooks },
     outboxRedriveMs: 30_000,
-    relay: { unsentAfterMs: 60_000, timeoutMs: 10_000, stuckAfterMs: 300_000, resendAfterMs: 600_000, minDeadlineSeconds: 15 },
+    relay: {
+      unsentAfterMs: 60_000,
+      timeoutMs: 10_000,
+      refusalGraceMs: 15_000,
+      stuckAfterMs: 300_000,
+      resendAfterMs: 600_000,
+      minDeadlineSeconds: 15,
+    },
     chains: [],
   };
   return {
