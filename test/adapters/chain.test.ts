@@ -115,7 +115,7 @@ describe('the chain adapter', () => {
     });
   });
 
-  /** Init code whose only act is to log the gateway's event, as any contract may. */
+  /** Init code whose only act is to log the gateway's event, which every contract may do. */
   function emitterOfForgedPayment(): Hex {
     const topics = [
       keccak256(Buffer.from('PaymentProcessed(bytes32,address,address,address,uint256)')),
