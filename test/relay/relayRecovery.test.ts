@@ -6,12 +6,16 @@ import { publishOutbox } from '../../domain/outbox/service.ts';
 import { cancelPayment } from '../../domain/payments/service.ts';
 import { scanChain } from '../../domain/payments/scanChain.ts';
 import type { Payment } from '../../domain/payments/model.ts';
+import { changeAttempt } from '../../domain/relay/changeAttempt.ts';
 import { confirmTransaction } from '../../domain/relay/confirmTransaction.ts';
+import type { RelayTransaction } from '../../domain/relay/model.ts';
 import type { SendOutcome } from '../../domain/relay/ports.ts';
 import { sendAttempt } from '../../domain/relay/sendAttempt.ts';
 import { listRelayAttempts, recoverForgottenAttempts, relayPayment } from '../../domain/relay/service.ts';
+import { insertTransaction } from '../../domain/relay/transactionStore.ts';
 import type { Context } from '../../platform/context.ts';
-import { execute } from '../../platform/db.ts';
+import { execute, selectRows } from '../../platform/db.ts';
+import { inUnitOfWork } from '../../platform/unitOfWork.ts';
 import { addMs } from '../../shared/clock.ts';
 import { AppError } from '../../shared/errors.ts';
 import { expectRefusal } from '../support/expectRefusal.ts';
@@ -153,6 +157,35 @@ describe('a relay that is interrupted', () => {
       await expectCompleted(payment, ['payment.created', 'payment.processing', 'payment.completed']);
     });
 
+    it('of another worker with the same job, which meanwhile leads others: the next job finds out', async () => {
+      const [own, other] = [await createPayment(), await createPayment()];
+      const { id } = await acceptRelay(ctx, await chain.createCustomer(), own);
+      await acceptRelay(ctx, await chain.createCustomer(), other);
+      let isTaken = false;
+      const beaten = withChain(ctx, chainId, (port) => ({
+        async simulateRelay(items) {
+          const simulation = await port.simulateRelay(items);
+          if (!isTaken) await takeAndDie(own);
+          isTaken = true;
+          return simulation;
+        },
+      }));
+      expect(await sendAttempt(beaten, id)).to.deep.equal(DONE);
+      expect(await readAttempt(ctx, own)).to.include({ status: 'submitting' });
+      expect(await readAttempt(ctx, other)).to.include({ status: 'submitted' });
+      expect(relayer.sent).to.have.length(1);
+      const rows = await selectRows<{ generation: number }>(
+        ctx.db,
+        "SELECT generation FROM outbox WHERE queue = 'relay' AND subject_id = ?",
+        [id],
+      );
+      // A promise made after the one that this job is for.
+      expect(rows.map(({ generation }) => Number(generation))).to.deep.equal([2]);
+      const later = addMs(new Date(), 2 * ctx.config.relay.timeoutMs);
+      expect(await sendAttempt(atTime(ctx, later), id)).to.deep.equal(DONE);
+      expect(await readAttempt(ctx, own)).to.include({ status: 'unknown' });
+    });
+
     it('by two workers with one job is sent once', async () => {
       const customer = await chain.createCustomer();
       const payment = await createPayment();
@@ -161,6 +194,21 @@ describe('a relay that is interrupted', () => {
       expect(relayer.sent).to.have.length(1);
     });
   });
+
+  /** What another process saves before it sends, and then it is killed. */
+  async function takeAndDie(payment: Payment): Promise<void> {
+    const attempt = await readAttempt(ctx, payment);
+    const transaction: RelayTransaction = {
+      ...(await callOf(payment)),
+      ...{ id: ctx.newId('rtx'), chainId, relayerId: relayer.id, items: 1, sentAt: ctx.clock.now() },
+      ...{ providerTransactionId: null, hash: null, hashes: [], abandonedAt: null },
+      ...{ blockNumber: null, blockHash: null, gasUsed: null, effectiveGasPrice: null },
+    };
+    await inUnitOfWork(ctx, async (unit) => {
+      await insertTransaction(unit.trx, transaction);
+      await changeAttempt(ctx, unit, attempt, 'take', { facts: { transactionId: transaction.id, batchIndex: 0, sends: 1 } });
+    });
+  }
 
   /** Something happens on the chain after the transaction was built, and before the relayer has it. */
   function justBeforeSending(happens: () => Promise<unknown>): Context {
