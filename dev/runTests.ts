@@ -1,33 +1,42 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { spawn, type ChildProcess } from 'node:child_process';
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
 
 import { PROJECT_ROOT } from '../platform/projectRoot.ts';
 
 /**
- * `npm test`: the checks, then every suite against real services, one mocha process after the other. Ends with a line `N passed, N failed`.
+ * `npm test`: the checks, and every suite against real services, each in a mocha process of its own. Ends with a line `N passed, N failed`.
  * `npm test -- 'test/relay/*.test.ts' …` runs only those files.
  *
  * Each mocha process has a stack of its own, so that a suite that kills and restarts services cannot disturb another one's.
  */
-interface Suite {
+interface Task {
   readonly name: string;
-  readonly files: readonly string[];
   /** After this it is ended, and counts as failed. */
   readonly limitMs: number;
+  /** The test files; absent: it is the checks. */
+  readonly files?: readonly string[];
 }
 
-const SUITES: readonly Suite[] = [
-  { name: 'contracts', files: ['contracts/test/**/*.test.ts'], limitMs: 3 * 60_000 },
-  { name: 'unit', files: ['test/unit/**/*.test.ts', 'test/dev/**/*.test.ts'], limitMs: 3 * 60_000 },
-  { name: 'adapters', files: ['test/adapters/**/*.test.ts', 'test/webhooks/**/*.test.ts'], limitMs: 3 * 60_000 },
-  { name: 'domain', files: ['test/payments/**/*.test.ts', 'test/relay/**/*.test.ts', 'test/refunds/**/*.test.ts'], limitMs: 5 * 60_000 },
-  { name: 'api', files: ['test/api/**/*.test.ts'], limitMs: 4 * 60_000 },
-  { name: 'workers and demo', files: ['test/workers/**/*.test.ts', 'test/demo/**/*.test.ts'], limitMs: 4 * 60_000 },
-  { name: 'end to end', files: ['test/e2e/**/*.test.ts'], limitMs: 6 * 60_000 },
-  { name: 'chaos', files: ['test/chaos/**/*.test.ts'], limitMs: 5 * 60_000 },
+const MINUTE_MS = 60_000;
+
+/** Mostly wait for services and timers: two at a time make use of two cores. The first that needs programs of the stack installs them. */
+const SIDE_BY_SIDE: readonly Task[] = [
+  { name: 'checks', limitMs: 6 * MINUTE_MS },
+  { name: 'contracts', files: ['contracts/test/**/*.test.ts'], limitMs: 4 * MINUTE_MS },
+  { name: 'unit', files: ['test/unit/**/*.test.ts', 'test/dev/**/*.test.ts'], limitMs: 5 * MINUTE_MS },
+  { name: 'adapters', files: ['test/adapters/**/*.test.ts', 'test/webhooks/**/*.test.ts'], limitMs: 6 * MINUTE_MS },
+  { name: 'api', files: ['test/api/**/*.test.ts'], limitMs: 6 * MINUTE_MS },
+  { name: 'workers and demo', files: ['test/workers/**/*.test.ts', 'test/demo/**/*.test.ts'], limitMs: 6 * MINUTE_MS },
+  { name: 'domain', files: ['test/payments/**/*.test.ts', 'test/relay/**/*.test.ts', 'test/refunds/**/*.test.ts'], limitMs: 6 * MINUTE_MS },
+];
+
+/** Several processes of the server each, killed and cut off again and again: they take both cores. */
+const ALONE: readonly Task[] = [
+  { name: 'end to end', files: ['test/e2e/**/*.test.ts'], limitMs: 6 * MINUTE_MS },
+  { name: 'chaos', files: ['test/chaos/**/*.test.ts'], limitMs: 5 * MINUTE_MS },
 ];
 
 /** After its last test a mocha process that does not end by itself has left something open: a defect. */
@@ -45,15 +54,15 @@ interface Outcome {
   readonly failures: readonly { readonly title: string; readonly message: string }[];
 }
 
-let running: ChildProcess | undefined;
+const running = new Set<ChildProcess>();
 let isStopping = false;
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.on(signal, () => {
     isStopping = true;
     // What mocha started ends with it (dev/childProcess.ts). The next suite is not begun.
-    running?.kill('SIGTERM');
+    for (const child of running) child.kill('SIGTERM');
     setTimeout(() => {
-      running?.kill('SIGKILL');
+      for (const child of running) child.kill('SIGKILL');
       process.exit(130);
     }, 3_000).unref();
   });
@@ -65,17 +74,15 @@ const startedAt = Date.now();
 let passed = 0;
 const failures: { title: string; message: string }[] = [];
 
-if (chosen.length === 0) {
-  const code = await run(process.execPath, ['dev/runChecks.mjs'], { limitMs: 4 * 60_000 });
-  if (code === 0) passed++;
-  else failures.push({ title: 'npm run check', message: `ended with ${code}; see above` });
-}
-const suites = chosen.length === 0 ? SUITES : [{ name: chosen.join(' '), files: chosen, limitMs: 10 * 60_000 }];
-for (const suite of suites) {
-  if (isStopping) break;
-  const outcome = await runSuite(suite);
-  passed += outcome.passed;
-  failures.push(...outcome.failures);
+if (chosen.length > 0) {
+  await perform({ name: chosen.join(' '), files: chosen, limitMs: 10 * MINUTE_MS }, 'live');
+} else {
+  const waiting = [...SIDE_BY_SIDE];
+  const workThrough = async () => {
+    for (let task = waiting.shift(); task !== undefined; task = waiting.shift()) await perform(task, 'atItsEnd');
+  };
+  await Promise.all(Array.from({ length: Math.min(2, availableParallelism()) }, workThrough));
+  for (const task of ALONE) await perform(task, 'live');
 }
 rmSync(scratch, { recursive: true, force: true });
 if (isStopping) process.exit(130);
@@ -84,23 +91,42 @@ if (failures.length > 0) {
   console.log('\nFailed:');
   for (const { title, message } of failures) console.log(`\n- ${title}\n${indent(message)}`);
 }
-console.log(`\n${((Date.now() - startedAt) / 1000).toFixed(0)} s`);
+console.log(`\n${secondsSince(startedAt)} s`);
 console.log(`${passed} passed, ${failures.length} failed`);
 process.exit(failures.length === 0 ? 0 : 1);
 
-async function runSuite(suite: Suite): Promise<Outcome> {
-  console.log(`\n=== ${suite.name}`);
+/** Of what runs side by side, the output is shown in one piece, at its end. */
+type Show = 'live' | 'atItsEnd';
+
+async function perform(task: Task, show: Show): Promise<void> {
+  if (isStopping) return;
+  console.log(show === 'live' ? `\n=== ${task.name}` : `${secondsSince(startedAt)} s: ${task.name} …`);
+  const taskStartedAt = Date.now();
+  const { outcome, output } = task.files === undefined ? await runChecks(task, show) : await runSuite({ ...task, files: task.files }, show);
+  if (show === 'atItsEnd') console.log(`\n=== ${task.name} (${secondsSince(taskStartedAt)} s)\n${output}`);
+  passed += outcome.passed;
+  failures.push(...outcome.failures);
+}
+
+async function runChecks({ name, limitMs }: Task, show: Show): Promise<{ outcome: Outcome; output: string }> {
+  const { code, output } = await run(process.execPath, ['dev/runChecks.mjs'], { show, limitMs });
+  const failed = [{ title: name, message: `npm run check ended with ${code}; see above` }];
+  return { outcome: code === 0 ? { passed: 1, failures: [] } : { passed: 0, failures: failed }, output };
+}
+
+async function runSuite(suite: Required<Task>, show: Show): Promise<{ outcome: Outcome; output: string }> {
   const resultPath = join(scratch, `${suite.name.replace(/\W+/g, '-').slice(0, 100)}.json`);
   const reporter = join(PROJECT_ROOT, 'test', 'support', 'countingReporter.mjs');
   // Not bin/mocha.js: for the node-option in .mocharc.json that one starts a process of its own, which no signal to its parent would reach.
-  const code = await run(
+  const { code, output } = await run(
     process.execPath,
     ['--import', 'tsx', 'node_modules/mocha/lib/cli/cli.js', '--reporter', reporter, ...suite.files],
-    {
-      limitMs: suite.limitMs,
-      resultPath,
-    },
+    { show, limitMs: suite.limitMs, resultPath },
   );
+  return { outcome: readOutcome(suite, resultPath, code), output };
+}
+
+function readOutcome(suite: Task, resultPath: string, code: number | string): Outcome {
   const result = existsSync(resultPath) ? resultSchema.parse(JSON.parse(readFileSync(resultPath, 'utf8'))) : undefined;
   if (result === undefined)
     return { passed: 0, failures: [{ title: suite.name, message: `no test was executed (mocha ended with ${code})` }] };
@@ -113,15 +139,24 @@ async function runSuite(suite: Suite): Promise<Outcome> {
   return { passed: result.passed, failures: [...result.failures, ...extra] };
 }
 
-/** @returns the exit code, or what ended it */
-function run(command: string, args: readonly string[], options: { limitMs: number; resultPath?: string }): Promise<number | string> {
+interface Run {
+  /** The exit code, or what ended it. */
+  readonly code: number | string;
+  /** Empty when it was shown live. */
+  readonly output: string;
+}
+
+function run(command: string, args: readonly string[], options: { show: Show; limitMs: number; resultPath?: string }): Promise<Run> {
   return new Promise((resolve, reject) => {
+    const stream = options.show === 'live' ? 'inherit' : 'pipe';
     const child = spawn(command, args, {
       cwd: PROJECT_ROOT,
-      stdio: ['ignore', 'inherit', 'inherit'],
+      stdio: ['ignore', stream, stream],
       env: { ...process.env, ...(options.resultPath === undefined ? {} : { TEST_RESULT_PATH: options.resultPath }) },
     });
-    running = child;
+    running.add(child);
+    let output = '';
+    for (const source of [child.stdout, child.stderr]) source?.setEncoding('utf8').on('data', (text: string) => (output += text));
     let reason: string | undefined;
     const end = (why: string) => {
       reason ??= why;
@@ -139,7 +174,11 @@ function run(command: string, args: readonly string[], options: { limitMs: numbe
     child.once('exit', (code, signal) => {
       clearTimeout(limit);
       clearInterval(watch);
-      resolve(reason ?? code ?? signal ?? 'nothing');
+      running.delete(child);
+      const finish = () => resolve({ code: reason ?? code ?? signal ?? 'nothing', output });
+      child.once('close', finish);
+      // A process that it left behind may hold its output open for ever.
+      setTimeout(finish, 2_000).unref();
     });
   });
 }
@@ -151,6 +190,10 @@ function isOver(resultPath: string): boolean {
     // Read while it was being written: the next look will do.
     return false;
   }
+}
+
+function secondsSince(startMs: number): string {
+  return ((Date.now() - startMs) / 1000).toFixed(0);
 }
 
 function indent(text: string): string {

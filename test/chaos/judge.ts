@@ -4,6 +4,7 @@ import { paymentGatewayAbi } from '../../contracts/generated/PaymentGateway.ts';
 import { selectRows } from '../../platform/db.ts';
 import type { Harness, TestStore } from '../support/harness.ts';
 import type { StoreServer } from '../support/storeServer.ts';
+import type { PromiseWatch } from '../support/watchPromises.ts';
 import type { PlannedPayment } from './runChaos.ts';
 
 /** What is true in the end. `breaches` is empty, or the server has broken a promise. */
@@ -32,6 +33,7 @@ interface Input {
   readonly harness: Harness;
   readonly store: TestStore;
   readonly storeServer: StoreServer;
+  readonly promises: PromiseWatch;
   readonly payments: readonly PlannedPayment[];
   readonly amount: bigint;
   readonly seed: number;
@@ -58,6 +60,7 @@ export async function judge(input: Input): Promise<ChaosReport> {
   const { harness, store, payments, storeServer } = input;
   const { ctx } = harness;
   const breaches: string[] = stuck.map((what) => `stuck: ${what}`);
+  breaches.push(...(await input.promises.stop()));
 
   const rows = await selectRows<PaymentRow>(ctx.db, 'SELECT id, status, late, relay_attempt_id FROM payments WHERE store_id = ?', [
     store.storeId,

@@ -12,6 +12,7 @@ import { createCustomers, payFromWallet } from '../support/customers.ts';
 import { createHarness, type Harness } from '../support/harness.ts';
 import { createStoreClient, type StoreClient } from '../support/storeClient.ts';
 import { startStoreServer, type StoreServer } from '../support/storeServer.ts';
+import { watchPromises } from '../support/watchPromises.ts';
 import { startChainProxy } from './chainProxy.ts';
 import { startMortalApi, startMortalWorkers, type MortalProcess } from './chaosProcesses.ts';
 import { judge, type ChaosReport } from './judge.ts';
@@ -111,6 +112,8 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
     const processes: readonly MortalProcess[] = [api, ...workers];
     closers.unshift(...processes.map((process) => () => process.close()));
 
+    const promises = watchPromises(harness);
+    closers.unshift(() => promises.stop());
     const client = createStoreClient({ url: api.url, apiKey: store.apiKey, patienceMs: PATIENCE_MS });
     await listen(client, storeServer, createRandom(random.between(0, 2 ** 31)));
 
@@ -134,7 +137,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
 
     for (const process of processes)
       for (const [cause, times] of process.deaths) counts.set(`death: ${cause}`, (counts.get(`death: ${cause}`) ?? 0) + times);
-    return await judge({ harness, store, storeServer, payments, amount: AMOUNT, seed, counts, settleMs: SETTLE_MS });
+    return await judge({ harness, store, storeServer, promises, payments, amount: AMOUNT, seed, counts, settleMs: SETTLE_MS });
   } finally {
     for (const close of closers) await close();
   }

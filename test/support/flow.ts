@@ -12,6 +12,7 @@ import type { Harness, TestStore } from './harness.ts';
 import type { PaymentResource, StoreClient } from './storeClient.ts';
 import { startStoreServer, type StoreServer } from './storeServer.ts';
 import { waitUntil } from './waitUntil.ts';
+import { watchPromises } from './watchPromises.ts';
 
 const AMOUNT = 1_500_000n;
 
@@ -46,6 +47,7 @@ export async function prepareFlow(harness: Harness, store: TestStore, client: St
   });
   const sentBefore = harness.stack.simulator.transactions().length;
   const payments: PaymentResource[] = [];
+  const promises = watchPromises(harness);
 
   async function payOne(customer: Customer, index: number, payer: StoreClient): Promise<void> {
     const payment = await payer.createPayment({ orderId: `order-${index}`, amount: String(AMOUNT), token });
@@ -86,8 +88,12 @@ export async function prepareFlow(harness: Harness, store: TestStore, client: St
       await expectToldOnce(harness, store, storeServer, count);
       await expectRelayedOnce(harness, { attempts: gasless.length, sentBefore, payments });
       await expectNothingLeft(harness, store, payments);
+      expect(await promises.stop(), 'what nobody would have come back to').to.deep.equal([]);
     },
-    close: () => storeServer.close(),
+    async close() {
+      await promises.stop();
+      await storeServer.close();
+    },
   };
 }
 

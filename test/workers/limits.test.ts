@@ -64,7 +64,7 @@ describe('the limits of a relayer, with two workers processes at once', function
   async function countOnTheirWay(): Promise<number> {
     const hashes = sent().map(({ shown }) => (shown.hash === null ? null : asBytes32(shown.hash)));
     const chain = getChain(harness.ctx, harness.config.chains[0]!.chainId);
-    const receipts = await Promise.all(hashes.map((hash) => (hash === null ? undefined : chain.findReceipt(hash))));
+    const receipts = await Promise.all(hashes.map(async (hash) => (hash === null ? undefined : chain.findReceipt(hash))));
     return receipts.filter((receipt) => receipt === undefined).length;
   }
 
