@@ -1,4 +1,5 @@
-import { execute, selectRows, type Database, type Transaction } from '../../platform/db.ts';
+import { createBatches } from '../../platform/batches.ts';
+import { execute, placeholders, selectRows, type Database, type Transaction } from '../../platform/db.ts';
 import type { IdempotencyClaim } from './model.ts';
 
 export interface StoredReply {
@@ -9,35 +10,76 @@ export interface StoredReply {
   readonly createdAt: Date;
 }
 
-export async function findStoredReply(db: Database, claim: IdempotencyClaim): Promise<StoredReply | undefined> {
-  const [row] = await selectRows<{ request_hash: string; response_status: number; response_ciphertext: string; created_at: Date }>(
-    db,
-    `SELECT request_hash, response_status, response_ciphertext, created_at FROM idempotency_keys WHERE store_id = ? AND idempotency_key = ?`,
-    [claim.storeId, claim.key],
-  );
-  return (
-    row && {
-      requestHash: row.request_hash,
-      status: Number(row.response_status),
-      ciphertext: row.response_ciphertext,
-      createdAt: row.created_at,
-    }
-  );
+type Key = Pick<IdempotencyClaim, 'storeId' | 'key'>;
+
+const lookUps = createBatches(findStoredReplies);
+
+/** With one statement for all that ask in the same turn of the event loop. */
+export function findStoredReply(db: Database, { storeId, key }: Key): Promise<StoredReply | undefined> {
+  return lookUps.add(db, { storeId, key });
 }
 
-/** Fails with a duplicate key when the key is taken, after waiting for a transaction that is about to take it. */
-export async function insertStoredReply(
+async function findStoredReplies(db: Database, keys: readonly Key[]): Promise<(StoredReply | undefined)[]> {
+  const keysOfStores = new Map<string, string[]>();
+  for (const { storeId, key } of keys) keysOfStores.set(storeId, [...(keysOfStores.get(storeId) ?? []), key]);
+  const stores = [...keysOfStores];
+  const rows = await selectRows<{
+    store_id: string;
+    idempotency_key: string;
+    request_hash: string;
+    response_status: number;
+    response_ciphertext: string;
+    created_at: Date;
+  }>(
+    db,
+    `SELECT store_id, idempotency_key, request_hash, response_status, response_ciphertext, created_at FROM idempotency_keys
+     WHERE ${stores.map(([, own]) => `(store_id = ? AND idempotency_key IN (${placeholders(own)}))`).join(' OR ')}`,
+    stores.flatMap(([storeId, own]) => [storeId, ...own]),
+  );
+  return keys.map(({ storeId, key }) => {
+    const row = rows.find((candidate) => candidate.store_id === storeId && candidate.idempotency_key === key);
+    return (
+      row && {
+        requestHash: row.request_hash,
+        status: Number(row.response_status),
+        ciphertext: row.response_ciphertext,
+        createdAt: row.created_at,
+      }
+    );
+  });
+}
+
+interface NewStoredReply {
+  readonly claim: IdempotencyClaim;
+  readonly reply: { readonly status: number; readonly ciphertext: string };
+  readonly now: Date;
+}
+
+const insertions = createBatches(insertStoredReplies);
+
+/**
+ * With one statement for all that are added to a transaction in the same turn of the event loop, and fail together. Fails with a duplicate key when a
+ * key is taken, after waiting for a transaction that is about to take it.
+ */
+export function insertStoredReply(
   db: Transaction,
   claim: IdempotencyClaim,
   reply: { readonly status: number; readonly ciphertext: string },
   now: Date,
 ): Promise<void> {
+  return insertions.add(db, { claim, reply, now });
+}
+
+async function insertStoredReplies(db: Transaction, replies: readonly NewStoredReply[]): Promise<undefined[]> {
+  // In one order, so that groups with the same keys wait for each other rather than meet in a deadlock.
+  const sorted = replies.toSorted((a, b) => (a.claim.key < b.claim.key ? -1 : 1));
   await execute(
     db,
     `INSERT INTO idempotency_keys (store_id, idempotency_key, request_hash, response_status, response_ciphertext, created_at)
-     VALUES (?, ?, ?, ?, ?, ?)`,
-    [claim.storeId, claim.key, claim.requestHash, reply.status, reply.ciphertext, now],
+     VALUES ${sorted.map(() => '(?, ?, ?, ?, ?, ?)').join(', ')}`,
+    sorted.flatMap(({ claim, reply, now }) => [claim.storeId, claim.key, claim.requestHash, reply.status, reply.ciphertext, now]),
   );
+  return replies.map(() => undefined);
 }
 
 export async function updateStoredReply(

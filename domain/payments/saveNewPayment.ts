@@ -2,7 +2,7 @@ import type { Context } from '../../platform/context.ts';
 import { createGroupCommit } from '../../platform/groupCommit.ts';
 import { inUnitOfWork, type AlsoInTransaction } from '../../platform/unitOfWork.ts';
 import { promiseWork } from '../outbox/service.ts';
-import { recordEvents } from '../webhooks/service.ts';
+import { findListeners, recordEvents } from '../webhooks/service.ts';
 import { toEventData } from './eventData.ts';
 import type { Payment } from './model.ts';
 import { insertPayments } from './store.ts';
@@ -37,6 +37,7 @@ export function saveNewPayment(input: NewPayment): Promise<void> {
 async function saveTogether(items: readonly NewPayment[]): Promise<void> {
   const [first] = items;
   if (first === undefined) return;
+  const listeners = findListeners(first.ctx, new Set(items.map(({ payment }) => payment.storeId)));
   await inUnitOfWork(first.ctx, async (unit) => {
     await insertPayments(
       unit.trx,
@@ -53,6 +54,7 @@ async function saveTogether(items: readonly NewPayment[]): Promise<void> {
         requestId: ctx.requestId,
         data: toEventData(payment, { confirmations: 0, requiredConfirmations }, null),
       })),
+      listeners,
     );
     await promiseWork(
       first.ctx,
@@ -64,6 +66,12 @@ async function saveTogether(items: readonly NewPayment[]): Promise<void> {
         requestId: ctx.requestId,
       })),
     );
-    for (const { also, payment } of items) await also?.(unit.trx, payment);
+    await allSettled(items.map(async ({ also, payment }) => also?.(unit.trx, payment)));
   });
+}
+
+/** Like Promise.all, but none is under way any more when one has failed: the transaction is about to be rolled back. */
+async function allSettled(work: readonly Promise<void>[]): Promise<void> {
+  const failed = (await Promise.allSettled(work)).find((outcome) => outcome.status === 'rejected');
+  if (failed !== undefined) throw failed.reason;
 }

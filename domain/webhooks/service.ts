@@ -30,6 +30,7 @@ import {
   markEndpointDisabled,
   updateDelivery,
   type DeliveryToAttempt,
+  type ListeningEndpoint,
 } from './store.ts';
 
 const MAX_ENDPOINTS_PER_STORE = 20;
@@ -116,12 +117,32 @@ export async function recordEvent(ctx: Context, unit: UnitOfWork, event: NewStor
   await recordEvents(ctx, unit, [event]);
 }
 
+/** Who listens to what. */
+export type Listeners = readonly ListeningEndpoint[];
+
+/**
+ * The endpoints of these stores that take events, for `recordEvents`: begun before the transaction it is one round trip less while that is open. An endpoint that
+ * is made meanwhile may hear of the events or not.
+ */
+export function findListeners(ctx: Context, storeIds: ReadonlySet<string>): Promise<Listeners> {
+  const listeners = listListeningEndpoints(ctx.db, [...storeIds]);
+  // Its failure is told to whoever waits for it, which may be nobody when the transaction fails before.
+  listeners.catch(() => undefined);
+  return listeners;
+}
+
 /**
  * Records events in the transaction of the changes that they tell of, with a delivery for each endpoint that wants them: all of it commits or none.
  * The number of statements does not depend on the number of events: two, or four when an endpoint wants any of them.
+ * @param listeners of all the stores concerned, when they were looked up before; else they are now
  * @throws a duplicate-key error when a version has an event already: the change was made twice
  */
-export async function recordEvents(ctx: Context, unit: UnitOfWork, newEvents: readonly NewStoreEvent[]): Promise<void> {
+export async function recordEvents(
+  ctx: Context,
+  unit: UnitOfWork,
+  newEvents: readonly NewStoreEvent[],
+  listeners?: Promise<Listeners>,
+): Promise<void> {
   if (newEvents.length === 0) return;
   const now = ctx.clock.now();
   const events = newEvents.map((event): StoreEvent => ({
@@ -131,7 +152,7 @@ export async function recordEvents(ctx: Context, unit: UnitOfWork, newEvents: re
     id: ctx.newId('evt'),
     createdAt: now,
   }));
-  const endpoints = await listListeningEndpoints(unit.trx, [...new Set(events.map((event) => event.storeId))]);
+  const endpoints = await (listeners ?? listListeningEndpoints(unit.trx, [...new Set(events.map((event) => event.storeId))]));
   await insertEvents(unit.trx, events);
 
   const deliveries = events.flatMap((event) =>
