@@ -2,7 +2,7 @@
 const PURE = '^domain/[^/]+/(model|transitions|decide|errors|ports|eventData|message|publicAddress)\\.ts$';
 /** What api, workers and programs may call in the domain. Everything else in there is a module's own business. */
 const ENTRY_POINTS =
-  '^domain/[^/]+/(service|status|scanChain|sweepOverduePayments|sendAttempt|confirmTransaction|checkRelayers|reportRelayers|refundPayment)\\.ts$';
+  '^domain/[^/]+/(service|status|scanChain|promiseExpiries|sweepOverduePayments|sendAttempt|confirmTransaction|checkRelayers|reportRelayers|refundPayment)\\.ts$';
 const PRODUCT = '^(api|workers|cli|domain|adapters|platform|shared|db)/';
 
 module.exports = {
@@ -31,7 +31,9 @@ module.exports = {
       name: 'domain-knows-only-the-context',
       severity: 'error',
       from: { path: '^domain/' },
-      to: { path: '^(api|workers|cli|adapters|contracts|db)/|^platform/(?!context|db|unitOfWork|config|groupCommit|logger|secretBox)' },
+      to: {
+        path: '^(api|workers|cli|adapters|contracts|db)/|^platform/(?!context|db|unitOfWork|config|batches|groupCommit|logger|secretBox)',
+      },
     },
     {
       name: 'modules-meet-at-services',

@@ -1,11 +1,13 @@
 import { deleteExpiredIdempotencyKeys } from '../domain/idempotency/service.ts';
+import { promiseExpiries } from '../domain/payments/promiseExpiries.ts';
 import { sweepOverduePayments } from '../domain/payments/sweepOverduePayments.ts';
 import { checkRelayers, tendRelayers } from '../domain/relay/checkRelayers.ts';
 import { recoverForgottenAttempts } from '../domain/relay/service.ts';
 import type { Context } from '../platform/context.ts';
 
-/** What is swept up regularly, in case a job or a hint was lost. */
+/** What is done regularly. The sweeps are for jobs and hints that were lost. */
 export const MAINTENANCE_TASKS: Readonly<Record<string, { readonly everyMs: number; readonly run: (ctx: Context) => Promise<unknown> }>> = {
+  'promise-expiries': { everyMs: 20_000, run: promiseExpiries },
   'sweep-overdue-payments': { everyMs: 5_000, run: sweepOverduePayments },
   'recover-forgotten-attempts': { everyMs: 30_000, run: recoverForgottenAttempts },
   'check-relayers': { everyMs: 10_000, run: checkRelayers },

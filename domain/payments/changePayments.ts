@@ -8,6 +8,7 @@ import { confirmationsAt, EVENT_TYPE_OF_TRANSITION } from './decide.ts';
 import { PAYMENT_ERRORS } from './errors.ts';
 import { toEventData, type RelayFailure } from './eventData.ts';
 import type { Payment } from './model.ts';
+import { expiriesToPromise } from './promiseExpiries.ts';
 import { updatePayment } from './store.ts';
 import { nextPaymentStatus, type PaymentTransitionEvent } from './transitions.ts';
 
@@ -58,9 +59,10 @@ export async function changePayments(ctx: Context, unit: UnitOfWork, changes: re
   await promiseWork(
     ctx,
     unit,
-    changed
-      .filter((payment, index) => payment.status === 'pending' && changes[index]?.payment.status !== 'pending')
-      .map((payment) => ({ queue: 'expire' as const, subjectId: payment.id, runAt: payment.terms.expiresAt })),
+    expiriesToPromise(
+      ctx,
+      changed.filter((payment, index) => payment.status === 'pending' && changes[index]?.payment.status !== 'pending'),
+    ),
   );
   return changed;
 }

@@ -5,6 +5,7 @@ import { promiseWork } from '../outbox/service.ts';
 import { findListeners, recordEvents } from '../webhooks/service.ts';
 import { toEventData } from './eventData.ts';
 import type { Payment } from './model.ts';
+import { expiriesToPromise } from './promiseExpiries.ts';
 import { insertPayments } from './store.ts';
 
 interface NewPayment {
@@ -23,7 +24,7 @@ const MAX_PAYMENTS = 32;
 
 const savers = new WeakMap<Context['db'], (payment: NewPayment) => Promise<void>>();
 
-/** Saves a payment with its event, its expiry job and what the caller adds, all or nothing; together with others that arrive at the same time. */
+/** Saves a payment with its event and what the caller adds, all or nothing; together with others that arrive at the same time. */
 export function saveNewPayment(input: NewPayment): Promise<void> {
   const { db } = input.ctx;
   let save = savers.get(db);
@@ -59,12 +60,7 @@ async function saveTogether(items: readonly NewPayment[]): Promise<void> {
     await promiseWork(
       first.ctx,
       unit,
-      items.map(({ ctx, payment }) => ({
-        queue: 'expire' as const,
-        subjectId: payment.id,
-        runAt: payment.terms.expiresAt,
-        requestId: ctx.requestId,
-      })),
+      items.flatMap(({ ctx, payment }) => expiriesToPromise(ctx, [payment]).map((work) => ({ ...work, requestId: ctx.requestId }))),
     );
     await allSettled(items.map(async ({ also, payment }) => also?.(unit.trx, payment)));
   });

@@ -189,6 +189,21 @@ export async function listOverduePaymentIds(db: Database, expiredBefore: Date, l
   return rows.map((row) => asBytes32(row.id));
 }
 
+/** Pending payments that expire before a date, and whose expiry is no promised work yet. Soonest first. */
+export async function listUnpromisedExpiries(
+  db: Database,
+  expiresBefore: Date,
+  limit: number,
+): Promise<{ readonly id: Bytes32; readonly expiresAt: Date }[]> {
+  const rows = await selectRows<{ id: string; expires_at: Date }>(
+    db,
+    `SELECT p.id, p.expires_at FROM payments p LEFT JOIN outbox o ON o.queue = 'expire' AND o.subject_id = p.id
+     WHERE p.status = 'pending' AND p.expires_at < ? AND o.id IS NULL ORDER BY p.expires_at LIMIT ?`,
+    [expiresBefore, limit],
+  );
+  return rows.map((row) => ({ id: asBytes32(row.id), expiresAt: row.expires_at }));
+}
+
 /** A payment that is to be completed, if its block is still on the chain. */
 export interface FinalCandidate {
   readonly paymentId: Bytes32;

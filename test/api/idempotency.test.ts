@@ -75,6 +75,18 @@ describe('Idempotency-Key', () => {
     expect(answers.filter((answer) => answer.headers.get('idempotent-replayed') === null)).to.have.length(1);
   });
 
+  it('gives each its own answer when many keys, some of them twice, come at once', async () => {
+    const keys = Array.from({ length: 30 }, newKey);
+    const sent = [...keys, ...keys.slice(0, 10)].map((key) => ({ key, orderId: `at-once-${keys.indexOf(key)}` }));
+    const answers = await Promise.all(sent.map(({ key, orderId }) => create(key, { orderId })));
+    const bodies = (await Promise.all(answers.map((answer) => answer.json()))) as { paymentId: string; orderId: string }[];
+    expect(new Set(answers.map((answer) => answer.status))).to.deep.equal(new Set([201]));
+    expect(bodies.map(({ orderId }) => orderId)).to.deep.equal(sent.map(({ orderId }) => orderId));
+    expect(bodies.slice(30)).to.deep.equal(bodies.slice(0, 10));
+    expect(new Set(bodies.map(({ paymentId }) => paymentId)).size).to.equal(30);
+    for (const { orderId } of sent) expect(await countPayments(orderId)).to.equal(1);
+  });
+
   it('gives all of fifty cancels at once the winner’s answer, not the conflict that it caused', async () => {
     const { paymentId } = await api.createPayment();
     const key = newKey();

@@ -52,7 +52,7 @@ describe('GET /metrics', function () {
     expect(await readMetric('msqpay_relayer_balance_wei', relayer)).to.be.greaterThan(0);
     expect(await readMetric('msqpay_relayer_alert', { ...relayer, alert: 'relayer_balance_low' })).to.equal(0);
     const before = (await readMetric('msqpay_outbox_rows', { queue: 'expire' })) ?? 0;
-    await api.createPayment();
+    await api.createPayment({ expiresInSeconds: 60 });
     expect(await readMetric('msqpay_outbox_rows', { queue: 'expire' })).to.equal(before + 1);
   });
 

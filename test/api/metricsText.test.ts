@@ -141,6 +141,8 @@ describe('the figures of GET /metrics', function () {
     const [overdue] = await read('outbox_overdue_seconds', { queue: 'relay' });
     expect(overdue).to.be.within(0.3, 20);
     // What is not due yet is not overdue.
+    await api.createPayment({ expiresInSeconds: 60 });
+    expect(await read('outbox_rows', { queue: 'expire' })).to.deep.equal([1]);
     expect(await read('outbox_overdue_seconds', { queue: 'expire' })).to.deep.equal([0]);
   });
 

@@ -4,10 +4,13 @@ import { expect } from 'chai';
 import { findCursor } from '../../domain/chain/store.ts';
 import { getPayment } from '../../domain/payments/service.ts';
 import type { Payment } from '../../domain/payments/model.ts';
+import { promiseExpiries } from '../../domain/payments/promiseExpiries.ts';
 import { selectRows } from '../../platform/db.ts';
+import { addMs } from '../../shared/clock.ts';
 import { createHarness, type Harness, type TestStore } from '../support/harness.ts';
 import { readHistory } from '../support/paymentHistory.ts';
 import { runWorkers, type RunningWorkers } from '../support/runWorkers.ts';
+import { atTime } from '../support/varyContext.ts';
 import { waitUntil } from '../support/waitUntil.ts';
 
 describe('schedules and expiry', function () {
@@ -30,7 +33,7 @@ describe('schedules and expiry', function () {
 
   const read = (payment: Payment) => getPayment(harness.ctx, { storeId: store.storeId, paymentId: payment.id });
   const expireRows = (payment: Payment) =>
-    selectRows(harness.ctx.db, "SELECT id FROM outbox WHERE queue = 'expire' AND subject_id = ?", [payment.id]);
+    selectRows<{ run_at: Date }>(harness.ctx.db, "SELECT run_at FROM outbox WHERE queue = 'expire' AND subject_id = ?", [payment.id]);
   const waitForExpiry = (payment: Payment, timeoutMs: number) =>
     waitUntil(async () => (await read(payment)).status === 'expired', { timeoutMs, what: 'the expiry' });
 
@@ -84,6 +87,28 @@ describe('schedules and expiry', function () {
     expect(lateMs).to.be.within(1_000, 4_000);
     await waitUntil(async () => (await expireRows(payment)).length === 0, { what: 'the promise’s end' });
     expect(await readHistory(harness.ctx, expired)).to.deep.equal(['payment.created', 'payment.expired']);
+  });
+
+  it('promise an expiry when its date is near, once, and none of what is paid by then', async () => {
+    const expiresInSeconds = 600;
+    const [waiting, paid] = [
+      await harness.createTestPayment(store, { expiresInSeconds }),
+      await harness.createTestPayment(store, { expiresInSeconds }),
+    ];
+    const { expiresAt } = waiting.terms;
+    const promiseAt = (secondsBefore: number) => promiseExpiries(atTime(harness.ctx, addMs(expiresAt, -secondsBefore * 1_000)));
+    workers = await runWorkers(harness, ['chain-scan']);
+    await harness.chain.payDirectly(await harness.chain.createCustomer({ token: harness.tokens.TUSD }), paid);
+    await waitUntil(async () => (await read(paid)).status === 'completed', { what: 'the completion' });
+
+    await promiseAt(300);
+    expect(await expireRows(waiting)).to.deep.equal([]);
+    expect(await promiseAt(100)).to.equal(1);
+    expect(await promiseAt(90)).to.equal(0);
+    const [promise, ...more] = await expireRows(waiting);
+    expect(more).to.deep.equal([]);
+    expect(promise).to.deep.include({ run_at: expiresAt });
+    expect(await expireRows(paid)).to.deep.equal([]);
   });
 
   it('expire a payment by the sweep when its job was lost, and tell it once', async () => {
