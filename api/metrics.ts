@@ -2,6 +2,7 @@ import { Router } from 'express';
 import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 
 import { countOpenWork } from '../domain/outbox/service.ts';
+import { measureOverdue } from '../domain/payments/sweepOverduePayments.ts';
 import { RELAYER_ALERTS, RELAYER_STANDINGS } from '../domain/relay/model.ts';
 import { countOpenAttempts, reportRelayers, type RelayerReport } from '../domain/relay/reportRelayers.ts';
 import type { Context } from '../platform/context.ts';
@@ -31,6 +32,11 @@ export function createMetrics(ctx: Context, path: string): Router {
   const attempts = gauge('relay_attempts', 'Relay attempts that have not ended', ['chain', 'rail', 'status']);
   const outbox = gauge('outbox_rows', 'Outstanding work', ['queue']);
   const lag = gauge('outbox_overdue_seconds', 'How long the oldest work has been due', ['queue']);
+  const overdue = gauge(
+    'payments_overdue_seconds',
+    'How long ago the payment that waits longest should have expired; 0 when none should have',
+    [],
+  );
 
   function showRelayer(report: RelayerReport): void {
     const labels = { relayer: report.relayerId, chain: String(report.chainId) };
@@ -45,17 +51,23 @@ export function createMetrics(ctx: Context, path: string): Router {
 
   const router = Router();
   router.get(path, requireAdminLogin(ctx, createFailureLimiter(ctx, 'metrics-login', MAX_FAILURES)), async (_req, res) => {
-    const [reports, open, work] = await Promise.all([reportRelayers(ctx), countOpenAttempts(ctx), countOpenWork(ctx)]);
+    const [reports, open, work, overdueMs] = await Promise.all([
+      reportRelayers(ctx),
+      countOpenAttempts(ctx),
+      countOpenWork(ctx),
+      measureOverdue(ctx),
+    ]);
     reports.forEach(showRelayer);
     // Ends show by their absence.
     attempts.reset();
     for (const { chainId, rail, status, count } of open) attempts.set({ chain: String(chainId), rail, status }, count);
     outbox.reset();
     lag.reset();
-    for (const { queue, count, overdueMs } of work) {
+    for (const { queue, count, overdueMs: lagMs } of work) {
       outbox.set({ queue }, count);
-      lag.set({ queue }, overdueMs / 1000);
+      lag.set({ queue }, lagMs / 1000);
     }
+    overdue.set(overdueMs / 1000);
     res.setHeader('Content-Type', registry.contentType);
     res.end(await registry.metrics());
   });

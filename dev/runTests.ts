@@ -102,10 +102,18 @@ async function perform(task: Task, show: Show): Promise<void> {
   if (isStopping) return;
   console.log(show === 'live' ? `\n=== ${task.name}` : `${secondsSince(startedAt)} s: ${task.name} …`);
   const taskStartedAt = Date.now();
-  const { outcome, output } = task.files === undefined ? await runChecks(task, show) : await runSuite({ ...task, files: task.files }, show);
+  const { outcome, output } = await runTask(task, show).catch((error: unknown) => {
+    // The suite beside it must not be left running without anybody who waits for it.
+    const message = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    return { outcome: { passed: 0, failures: [{ title: task.name, message }] }, output: '' };
+  });
   if (show === 'atItsEnd') console.log(`\n=== ${task.name} (${secondsSince(taskStartedAt)} s)\n${output}`);
   passed += outcome.passed;
   failures.push(...outcome.failures);
+}
+
+function runTask(task: Task, show: Show): Promise<{ outcome: Outcome; output: string }> {
+  return task.files === undefined ? runChecks(task, show) : runSuite({ ...task, files: task.files }, show);
 }
 
 async function runChecks({ name, limitMs }: Task, show: Show): Promise<{ outcome: Outcome; output: string }> {

@@ -9,17 +9,29 @@ export interface Batches<Owner extends object, Item, Result> {
   add(owner: Owner, item: Item): Promise<Result>;
 }
 
-/** @param work returns a result for each item, in their order */
+/**
+ * @param work returns a result for each item, in their order
+ * @param options.inTurn an owner's batches run one after the other, and none after one that failed. For transactions: a deadlock ends the whole
+ *   transaction, and a statement that is already on its way to the server would then be executed, and committed, by itself
+ */
 export function createBatches<Owner extends object, Item, Result>(
   work: (owner: Owner, items: readonly Item[]) => Promise<Result[]>,
+  options: { readonly inTurn: boolean },
 ): Batches<Owner, Item, Result> {
+  const lastOf = new WeakMap<Owner, Promise<unknown>>();
+  const workInTurn: typeof work = (owner, items) => {
+    const turn = (lastOf.get(owner) ?? Promise.resolve()).then(() => work(owner, items));
+    lastOf.set(owner, turn);
+    return turn;
+  };
+  const perform = options.inTurn ? workInTurn : work;
   const loaders = new WeakMap<Owner, DataLoader<Item, Result>>();
   return {
     add(owner, item) {
       let loader = loaders.get(owner);
       if (loader === undefined) {
         // Only for its batches: nothing is remembered.
-        loader = new DataLoader((items) => work(owner, items), { cache: false, maxBatchSize: MAX_BATCH, batchScheduleFn: setImmediate });
+        loader = new DataLoader((items) => perform(owner, items), { cache: false, maxBatchSize: MAX_BATCH, batchScheduleFn: setImmediate });
         loaders.set(owner, loader);
       }
       return loader.load(item);

@@ -53,8 +53,8 @@ export async function idempotently<T, R extends Reply>(
       reply = await toReply(result);
       const now = ctx.clock.now();
       try {
-        if (hasExpiredRow) await store.deleteStoredReply(trx, claim, addMs(now, -KEPT_MS));
-        await store.insertStoredReply(trx, claim, seal(ctx, reply), now);
+        const replacesBefore = hasExpiredRow ? addMs(now, -KEPT_MS) : undefined;
+        await store.insertStoredReply(trx, { claim, reply: seal(ctx, reply), now, replacesBefore });
       } catch (error) {
         if (isDuplicateKey(error)) throw new KeyTaken('a concurrent request with this key has committed', { cause: error });
         // One lock wait is enough: trying again would keep the caller, and its locks, for a minute.

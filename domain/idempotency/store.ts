@@ -12,7 +12,7 @@ export interface StoredReply {
 
 type Key = Pick<IdempotencyClaim, 'storeId' | 'key'>;
 
-const lookUps = createBatches(findStoredReplies);
+const lookUps = createBatches(findStoredReplies, { inTurn: false });
 
 /** With one statement for all that ask in the same turn of the event loop. */
 export function findStoredReply(db: Database, { storeId, key }: Key): Promise<StoredReply | undefined> {
@@ -53,26 +53,24 @@ interface NewStoredReply {
   readonly claim: IdempotencyClaim;
   readonly reply: { readonly status: number; readonly ciphertext: string };
   readonly now: Date;
+  /** A row of the same key that is older than this is in the way, and goes. */
+  readonly replacesBefore: Date | undefined;
 }
 
-const insertions = createBatches(insertStoredReplies);
+const insertions = createBatches(insertStoredReplies, { inTurn: true });
 
 /**
- * With one statement for all that are added to a transaction in the same turn of the event loop, and fail together. Fails with a duplicate key when a
+ * Together with all others that are added to the transaction in the same turn of the event loop, which fail together. Fails with a duplicate key when a
  * key is taken, after waiting for a transaction that is about to take it.
  */
-export function insertStoredReply(
-  db: Transaction,
-  claim: IdempotencyClaim,
-  reply: { readonly status: number; readonly ciphertext: string },
-  now: Date,
-): Promise<void> {
-  return insertions.add(db, { claim, reply, now });
+export function insertStoredReply(db: Transaction, reply: NewStoredReply): Promise<void> {
+  return insertions.add(db, reply);
 }
 
 async function insertStoredReplies(db: Transaction, replies: readonly NewStoredReply[]): Promise<undefined[]> {
   // In one order, so that groups with the same keys wait for each other rather than meet in a deadlock.
-  const sorted = replies.toSorted((a, b) => (a.claim.key < b.claim.key ? -1 : 1));
+  const sorted = replies.toSorted((a, b) => compare(a.claim.storeId, b.claim.storeId) || compare(a.claim.key, b.claim.key));
+  for (const { claim, replacesBefore } of sorted) if (replacesBefore !== undefined) await deleteStoredReply(db, claim, replacesBefore);
   await execute(
     db,
     `INSERT INTO idempotency_keys (store_id, idempotency_key, request_hash, response_status, response_ciphertext, created_at)
@@ -80,6 +78,10 @@ async function insertStoredReplies(db: Transaction, replies: readonly NewStoredR
     sorted.flatMap(({ claim, reply, now }) => [claim.storeId, claim.key, claim.requestHash, reply.status, reply.ciphertext, now]),
   );
   return replies.map(() => undefined);
+}
+
+function compare(a: string, b: string): number {
+  return a === b ? 0 : a < b ? -1 : 1;
 }
 
 export async function updateStoredReply(
@@ -95,7 +97,7 @@ export async function updateStoredReply(
   );
 }
 
-export async function deleteStoredReply(db: Transaction, claim: IdempotencyClaim, createdBefore: Date): Promise<void> {
+async function deleteStoredReply(db: Transaction, claim: IdempotencyClaim, createdBefore: Date): Promise<void> {
   await execute(db, 'DELETE FROM idempotency_keys WHERE store_id = ? AND idempotency_key = ? AND created_at < ?', [
     claim.storeId,
     claim.key,

@@ -25,7 +25,7 @@ export interface PaymentChange {
 
 /**
  * Applies changes to locked payments: status, version, one event for each transition, and the expiry job of those that wait for their customer
- * again. All in the caller's transaction.
+ * again and expire soon. All in the caller's transaction.
  * @throws AppError stateConflict when a transition is not in the table
  */
 export async function changePayments(ctx: Context, unit: UnitOfWork, changes: readonly PaymentChange[]): Promise<Payment[]> {

@@ -189,6 +189,14 @@ export async function listOverduePaymentIds(db: Database, expiredBefore: Date, l
   return rows.map((row) => asBytes32(row.id));
 }
 
+export async function findEarliestPendingExpiry(db: Database): Promise<Date | undefined> {
+  const [row] = await selectRows<{ earliest: Date | null }>(
+    db,
+    "SELECT MIN(expires_at) AS earliest FROM payments WHERE status = 'pending'",
+  );
+  return row?.earliest ?? undefined;
+}
+
 /** Pending payments that expire before a date, and whose expiry is no promised work yet. Soonest first. */
 export async function listUnpromisedExpiries(
   db: Database,

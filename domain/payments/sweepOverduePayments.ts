@@ -1,7 +1,7 @@
 import type { Context } from '../../platform/context.ts';
 import { addMs } from '../../shared/clock.ts';
 import { expirePayment } from './service.ts';
-import { listOverduePaymentIds } from './store.ts';
+import { findEarliestPendingExpiry, listOverduePaymentIds } from './store.ts';
 
 /** The expiry job has this long before the sweep steps in. */
 const JOB_HEAD_START_MS = 5_000;
@@ -12,4 +12,10 @@ export async function sweepOverduePayments(ctx: Context): Promise<number> {
   const paymentIds = await listOverduePaymentIds(ctx.db, addMs(ctx.clock.now(), -JOB_HEAD_START_MS), BATCH);
   for (const paymentId of paymentIds) await expirePayment(ctx, paymentId);
   return paymentIds.length;
+}
+
+/** For those that watch: for how long the payment has been overdue that should have expired first. @returns ms; 0 when none is */
+export async function measureOverdue(ctx: Context): Promise<number> {
+  const earliest = await findEarliestPendingExpiry(ctx.db);
+  return earliest === undefined ? 0 : Math.max(0, ctx.clock.now().getTime() - earliest.getTime());
 }

@@ -70,12 +70,8 @@ async function takeBatch(ctx: Context, seen: RelayAttempt): Promise<RelayTransac
     if (attempt.id === own.id) ownResult = result;
   }
   if (batch.send.length > 0) {
-    const saved = await saveIntent(ctx, own.chainId, batch);
-    if ('transaction' in saved) {
-      // Chosen or not: what counts is whether it is in what was saved. It drops out when another process is sending it, which may die before it is done.
-      if (!saved.attemptIds.includes(own.id) && ownResult?.kind !== 'done') await promiseAnotherLook(ctx, own);
-      return saved.transaction;
-    }
+    const saved = await saveIntent(ctx, batch, { ...own, hasEnded: ownResult?.kind === 'done' });
+    if ('id' in saved) return saved;
     if (saved.waitMs > 0) return waitForRelayer(ctx, own, saved.waitMs);
   }
   // Not in the batch: it waits for a request that goes before it, or for the outcome of one that it would collide with.
@@ -99,23 +95,17 @@ async function waitForRelayer(ctx: Context, own: RelayAttempt, waitMs: number): 
   return later(addMs(ctx.clock.now(), waitMs + ctx.random() * spreadMs));
 }
 
-/** Its job ends with the transaction that it led, in which it is not: without another promise nobody would look after it. */
-async function promiseAnotherLook(ctx: Context, own: RelayAttempt): Promise<void> {
-  const runAt = decideNextLook(ctx.clock.now(), blockTimeMsOf(ctx, own.chainId));
-  await inUnitOfWork(ctx, (unit) => promiseWork(ctx, unit, [{ queue: 'relay', subjectId: own.id, runAt }]));
-}
-
-interface SavedIntent {
-  readonly transaction: RelayTransaction;
-  /** Of those that were chosen, the ones that it carries. */
-  readonly attemptIds: readonly string[];
-}
-
 /**
  * Saves the intent to send, within the limits of the relayer that is free now.
+ * @param own the attempt whose job this is, chosen or not
  * @returns the saved transaction; `waitMs` when none is free any more, 0 when there is nothing left to send
  */
-async function saveIntent(ctx: Context, chainId: number, batch: Batch): Promise<SavedIntent | { readonly waitMs: number }> {
+async function saveIntent(
+  ctx: Context,
+  batch: Batch,
+  own: { readonly id: string; readonly chainId: number; readonly hasEnded: boolean },
+): Promise<RelayTransaction | { readonly waitMs: number }> {
+  const { chainId } = own;
   const chain = getChain(ctx, chainId);
   return inUnitOfWork(ctx, async (unit) => {
     const locked = await lockWithSubjects(
@@ -166,7 +156,14 @@ async function saveIntent(ctx: Context, chainId: number, batch: Batch): Promise<
       const facts = { transactionId: transaction.id, batchIndex, sends: attempt.sends + 1 };
       await changeAttempt(ctx, unit, attempt, 'take', { facts });
     }
-    return { transaction, attemptIds: sendable.map(({ attempt }) => attempt.id) };
+    // Its job ends with the transaction that it led. When it is not in that (another process may be sending it, and may die before it is done), nobody would
+    // look after it without another promise.
+    const isLeftBehind = !own.hasEnded && !sendable.some(({ attempt }) => attempt.id === own.id);
+    if (isLeftBehind) {
+      const runAt = decideNextLook(ctx.clock.now(), blockTimeMsOf(ctx, chainId));
+      await promiseWork(ctx, unit, [{ queue: 'relay', subjectId: own.id, runAt }]);
+    }
+    return transaction;
   });
 }
 

@@ -85,6 +85,17 @@ describe('Idempotency-Key', () => {
     expect(bodies.slice(30)).to.deep.equal(bodies.slice(0, 10));
     expect(new Set(bodies.map(({ paymentId }) => paymentId)).size).to.equal(30);
     for (const { orderId } of sent) expect(await countPayments(orderId)).to.equal(1);
+    // And once more, in another order, beside new ones.
+    const again = sent.toReversed().flatMap((request, index) => [request, { key: newKey(), orderId: `beside-${index}` }]);
+    const repeated = await Promise.all(again.map(({ key, orderId }) => create(key, { orderId })));
+    const known = new Map(bodies.map((body) => [body.orderId, body]));
+    for (const [index, { orderId }] of again.entries()) {
+      const body = (await repeated[index]!.json()) as { paymentId: string; orderId: string };
+      expect(body.orderId).to.equal(orderId);
+      const first = known.get(orderId);
+      expect(repeated[index]!.headers.get('idempotent-replayed')).to.equal(first === undefined ? null : 'true');
+      if (first !== undefined) expect(body).to.deep.equal(first);
+    }
   });
 
   it('gives all of fifty cancels at once the winner’s answer, not the conflict that it caused', async () => {
@@ -181,6 +192,24 @@ describe('Idempotency-Key', () => {
       const answers = await Promise.all(Array.from({ length: 10 }, () => create(key, { orderId: 'anew' })));
       expect(new Set(answers.map((answer) => answer.status))).to.deep.equal(new Set([201]));
       expect(await countPayments('anew')).to.equal(1);
+    });
+
+    it('old and new keys at once, while the old ones are cleaned away: every answer is of a payment that there is', async () => {
+      for (let round = 0; round < 5; round++) {
+        const old = Array.from({ length: 10 }, newKey);
+        await Promise.all(old.map((key) => create(key)));
+        for (const key of old) await age(key, 25);
+        const keys = [...old, ...Array.from({ length: 10 }, newKey)].sort(() => Math.random() - 0.5);
+        const [answers] = await Promise.all([
+          Promise.all(keys.map((key) => create(key, { orderId: `round-${round}` }))),
+          deleteExpiredIdempotencyKeys(api.ctx),
+        ]);
+        expect(new Set(answers.map((answer) => answer.status))).to.deep.equal(new Set([201]));
+        const bodies = (await Promise.all(answers.map((answer) => answer.json()))) as { paymentId: string }[];
+        const rows = await selectRows<{ id: string }>(api.ctx.db, 'SELECT id FROM payments WHERE order_id = ?', [`round-${round}`]);
+        expect(bodies.map(({ paymentId }) => paymentId).sort()).to.deep.equal(rows.map(({ id }) => id).sort());
+        expect(rows).to.have.length(20);
+      }
     });
 
     it('deleteExpiredIdempotencyKeys forgets the old ones, all of them, and no other', async () => {

@@ -113,7 +113,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
     closers.unshift(...processes.map((process) => () => process.close()));
 
     const promises = watchPromises(harness);
-    closers.unshift(() => promises.stop());
+    closers.unshift(() => promises.close());
     const client = createStoreClient({ url: api.url, apiKey: store.apiKey, patienceMs: PATIENCE_MS });
     await listen(client, storeServer, createRandom(random.between(0, 2 ** 31)));
 

@@ -2,14 +2,18 @@ import { expect } from 'chai';
 
 import { updateCursor } from '../../domain/chain/store.ts';
 import { scanChain } from '../../domain/payments/scanChain.ts';
-import { expirePayment, getPayment } from '../../domain/payments/service.ts';
-import { sweepOverduePayments } from '../../domain/payments/sweepOverduePayments.ts';
+import { cancelPayment, expirePayment, getPayment } from '../../domain/payments/service.ts';
+import { measureOverdue, sweepOverduePayments } from '../../domain/payments/sweepOverduePayments.ts';
 import type { Payment } from '../../domain/payments/model.ts';
-import { inTransaction } from '../../platform/db.ts';
+import { sendAttempt } from '../../domain/relay/sendAttempt.ts';
+import { executePayment } from '../../domain/relay/service.ts';
+import { execute, inTransaction, selectRows } from '../../platform/db.ts';
 import { addMs } from '../../shared/clock.ts';
+import { signAuthorization } from '../support/gasless.ts';
 import { createHarness, type Harness, type TestStore } from '../support/harness.ts';
 import { readHistory } from '../support/paymentHistory.ts';
-import { atTime } from '../support/varyContext.ts';
+import { readAttempt } from '../support/relayFlow.ts';
+import { atTime, withRelayer } from '../support/varyContext.ts';
 
 const DONE = { kind: 'done' };
 
@@ -26,6 +30,7 @@ describe('a payment that nobody pays', () => {
   after(() => harness.close());
 
   const read = (payment: Pick<Payment, 'id'>) => getPayment(harness.ctx, { storeId: store.storeId, paymentId: payment.id });
+  const cancel = (payment: Pick<Payment, 'id'>) => cancelPayment(harness.ctx, { storeId: store.storeId, paymentId: payment.id });
   const expireAt = (payment: Payment, msAfterExpiry: number) =>
     expirePayment(atTime(harness.ctx, addMs(payment.terms.expiresAt, msAfterExpiry)), payment.id);
 
@@ -37,6 +42,39 @@ describe('a payment that nobody pays', () => {
       updateCursor(trx, { chainId, nextBlock: 1_000_000n, scannedTimestamp: timestamp, headNumber: 999_999n }, ctx.clock.now()),
     );
   }
+
+  it('that waits again is promised to expire if that is soon; maintenance sees to the others', async () => {
+    const promises = async (payment: Payment) =>
+      (await selectRows(harness.ctx.db, "SELECT id FROM outbox WHERE queue = 'expire' AND subject_id = ?", [payment.id])).length;
+    const payments = [
+      await harness.createTestPayment(store, { expiresInSeconds: 60 }),
+      await harness.createTestPayment(store, { expiresInSeconds: 600 }),
+    ];
+    expect(await Promise.all(payments.map(promises))).to.deep.equal([1, 0]);
+    for (const payment of payments) {
+      await execute(harness.ctx.db, "DELETE FROM outbox WHERE queue = 'expire' AND subject_id = ?", [payment.id]);
+      const customer = await harness.chain.createCustomer({ token: harness.tokens.TUSD });
+      await executePayment(harness.ctx, await signAuthorization(harness.ctx, customer, payment));
+      const attempt = await readAttempt(harness.ctx, payment);
+      // No relayer takes it, ever.
+      const malformed = withRelayer(harness.ctx, payment.chainId, () => ({
+        send: () => Promise.resolve({ kind: 'rejected', reason: 'no' }),
+      }));
+      expect(await sendAttempt(malformed, attempt.id)).to.deep.equal(DONE);
+      expect((await read(payment)).status).to.equal('pending');
+    }
+    expect(await Promise.all(payments.map(promises))).to.deep.equal([1, 0]);
+    await Promise.all(payments.map(cancel));
+  });
+
+  it('is told as overdue to those that watch', async () => {
+    const payment = await harness.createTestPayment(store, { expiresInSeconds: 60 });
+    const measureAt = (ms: number) => measureOverdue(atTime(harness.ctx, addMs(payment.terms.expiresAt, ms)));
+    expect(await measureAt(-60_000)).to.equal(0);
+    expect(await measureAt(90_000)).to.be.at.least(90_000);
+    await cancel(payment);
+    expect(await measureAt(90_000)).to.equal(0);
+  });
 
   it('does not expire before its last second is over', async () => {
     const payment = await harness.createTestPayment(store);

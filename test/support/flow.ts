@@ -91,7 +91,7 @@ export async function prepareFlow(harness: Harness, store: TestStore, client: St
       expect(await promises.stop(), 'what nobody would have come back to').to.deep.equal([]);
     },
     async close() {
-      await promises.stop();
+      await promises.close();
       await storeServer.close();
     },
   };

@@ -8,8 +8,9 @@ import type { Harness } from './harness.ts';
  * none at any moment: maintenance would take them up again after a minute, and a test that only looks at the end would never know.
  */
 export interface PromiseWatch {
-  /** @returns what was found, in words */
+  /** @returns what was found, in words. @throws Error when it could never look */
   stop(): Promise<readonly string[]>;
+  close(): Promise<void>;
 }
 
 export function watchPromises({ ctx }: Pick<Harness, 'ctx'>): PromiseWatch {
@@ -27,10 +28,14 @@ export function watchPromises({ ctx }: Pick<Harness, 'ctx'>): PromiseWatch {
       await sleep(100);
     }
   })();
+  async function close(): Promise<void> {
+    over.abort();
+    await watching;
+  }
   return {
+    close,
     async stop() {
-      over.abort();
-      await watching;
+      await close();
       if (looks === 0) throw new Error('nobody could look for forgotten attempts');
       return [...found.values()];
     },
