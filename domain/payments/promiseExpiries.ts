@@ -14,6 +14,7 @@ const BATCH = 500;
 
 /** Work of maintenance. @returns how many were promised */
 export async function promiseExpiries(ctx: Context): Promise<number> {
+  // What one round has promised is not in the next one's list.
   for (let total = 0; ;) {
     const due = await listUnpromisedExpiries(ctx.db, addMs(ctx.clock.now(), PROMISED_AHEAD_MS), BATCH);
     await inUnitOfWork(ctx, (unit) =>

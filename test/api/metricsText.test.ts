@@ -7,6 +7,7 @@ import { RELAY_ERRORS } from '../../domain/relay/errors.ts';
 import { noteSend } from '../../domain/relay/relayers.ts';
 import { sendAttempt } from '../../domain/relay/sendAttempt.ts';
 import { executePayment } from '../../domain/relay/service.ts';
+import { execute } from '../../platform/db.ts';
 import { AppError } from '../../shared/errors.ts';
 import { asBytes32 } from '../../shared/hex.ts';
 import { signAuthorization } from '../support/gasless.ts';
@@ -141,9 +142,12 @@ describe('the figures of GET /metrics', function () {
     const [overdue] = await read('outbox_overdue_seconds', { queue: 'relay' });
     expect(overdue).to.be.within(0.3, 20);
     // What is not due yet is not overdue.
-    await api.createPayment({ expiresInSeconds: 60 });
+    const { paymentId } = await api.createPayment({ expiresInSeconds: 60 });
     expect(await read('outbox_rows', { queue: 'expire' })).to.deep.equal([1]);
+    expect(await read('payments_overdue_seconds')).to.deep.equal([0]);
     expect(await read('outbox_overdue_seconds', { queue: 'expire' })).to.deep.equal([0]);
+    await execute(api.ctx.db, 'UPDATE payments SET expires_at = ? WHERE id = ?', [new Date(Date.now() - 90_000), paymentId]);
+    expect((await read('payments_overdue_seconds'))[0]).to.be.within(90, 110);
   });
 
   it('and the workers’ log raise an alert for a transaction that is stuck, until it is mined', async () => {
