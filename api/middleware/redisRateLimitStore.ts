@@ -78,7 +78,8 @@ export function createRedisRateLimitStore(ctx: Pick<Context, 'redis' | 'config'>
     if (performance.now() < leftAloneUntil) throw new Error('Redis is left alone after a failure');
     let timer: NodeJS.Timeout | undefined;
     const timeout = new Promise<never>((_resolve, reject) => {
-      timer = setTimeout(() => reject(new Error('Redis did not answer in time')), ANSWER_TIMEOUT_MS);
+      // When this process itself was busy for so long, the answer may have come and not been read: reading comes before setImmediate.
+      timer = setTimeout(() => setImmediate(() => reject(new Error('Redis did not answer in time'))), ANSWER_TIMEOUT_MS);
     });
     try {
       return await Promise.race([question(), timeout]);
