@@ -1,7 +1,7 @@
 import type { ChainConfig } from '../../platform/config.ts';
 import type { Context } from '../../platform/context.ts';
 import { AppError } from '../../shared/errors.ts';
-import { isFinal } from '../payments/decide.ts';
+import { lastFinalBlock } from '../payments/decide.ts';
 import { CHAIN_ERRORS } from './errors.ts';
 import type { ChainPort } from './ports.ts';
 import { findCursor, type ChainCursor } from './store.ts';
@@ -29,11 +29,31 @@ export function findChainConfig(ctx: Context, chainId: number): ChainConfig | un
 
 /** Whether what stands in this block counts, by the chain's configuration. Says nothing about whether the block is still on the chain. */
 export async function isBlockFinal(ctx: Context, chainId: number, blockNumber: bigint): Promise<boolean> {
+  const last = await findLastFinalBlock(ctx, chainId);
+  return last !== undefined && blockNumber <= last;
+}
+
+/** The newest block whose contents count, by the chain's configuration. Negative on a chain that is shorter than what is required. */
+async function findLastFinalBlock(ctx: Context, chainId: number): Promise<bigint | undefined> {
   const chain = getChain(ctx, chainId);
   const required = findChainConfig(ctx, chainId)?.confirmations ?? 1;
   const { number: head } = await chain.getHead();
   const finalized = required === 'finalized' ? await chain.getFinalizedNumber() : undefined;
-  return isFinal({ blockNumber }, { head, finalized }, required);
+  return lastFinalBlock({ head, finalized }, required);
+}
+
+/**
+ * The chain's own clock, where nobody can turn it back: the time of the newest block that is both final and scanned. What was mined until then, the
+ * scanner has told, and a signature whose deadline lies before it can never be used again. Our clock says nothing of that: the chain may be behind it.
+ * @returns undefined when there is no such block yet
+ * @throws AppError `CHAIN_ERRORS.unavailable`
+ */
+export async function findSettledTime(ctx: Context, chainId: number): Promise<Date | undefined> {
+  const [final, cursor] = await Promise.all([findLastFinalBlock(ctx, chainId), findCursor(ctx.db, chainId)]);
+  if (final === undefined || cursor === undefined) return undefined;
+  const scanned = cursor.nextBlock - 1n;
+  const settled = final < scanned ? final : scanned;
+  return settled < 0n ? undefined : (await getChain(ctx, chainId).findBlock(settled))?.timestamp;
 }
 
 /** The scanner's view of a chain, at most a quarter of a second old. undefined before its first scan. */

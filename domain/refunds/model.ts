@@ -20,6 +20,7 @@ export interface Refund {
   readonly amount: AmountUnits;
   /** Chosen by us, signed by the merchant: (paymentId, nonce) happens once. */
   readonly nonce: bigint;
+  /** The latest of those that were signed for it. */
   readonly deadline: Date;
   readonly status: RefundStatus;
   /** Goes up by one with every state change; the events carry it. */

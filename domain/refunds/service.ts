@@ -3,11 +3,13 @@ import type { UnitOfWork } from '../../platform/unitOfWork.ts';
 import { AppError } from '../../shared/errors.ts';
 import type { Bytes32 } from '../../shared/hex.ts';
 import { formatAmountUnits, parseAmountUnits, type AmountUnits } from '../../shared/money.ts';
+import { findSettledTime, getChain } from '../chain/service.ts';
 import type { RelayFailure } from '../payments/eventData.ts';
 import type { Payment } from '../payments/model.ts';
 import { recordEvents } from '../webhooks/service.ts';
 import {
   EVENT_TYPE_OF_REFUND_TRANSITION,
+  hasFailedForAReason,
   isSameRefundPosition,
   mustBeSignedAgain,
   refundKey,
@@ -42,13 +44,34 @@ export function lockRefunds(unit: UnitOfWork, refundIds: readonly string[]): Pro
   return lockRefundRows(unit.trx, [...new Set(refundIds)]);
 }
 
-/** The refund of this payment that is to be signed again before any other; undefined when there is none. */
-export async function findRefundToSignAgain(ctx: Context, input: { readonly paymentId: Bytes32 }): Promise<Refund | undefined> {
-  return oldestToSignAgain(await listRefundsOfPayment(ctx.db, input.paymentId), ctx.clock.now());
+/** What the chain says of a payment's failed refunds. Asked before anything is locked. */
+export interface WordOnFailedRefunds {
+  /** See findSettledTime. undefined as well when no refund of the payment had failed: nothing was asked then. */
+  readonly settledTime: Date | undefined;
+  /** Ids of those that the chain has as made, though nobody has told us of it yet. */
+  readonly made: ReadonlySet<string>;
 }
 
-function oldestToSignAgain(newestFirst: readonly Refund[], now: Date): Refund | undefined {
-  return newestFirst.filter((refund) => mustBeSignedAgain(refund, now)).at(-1);
+/** @throws AppError `CHAIN_ERRORS.unavailable` */
+export async function askAboutFailedRefunds(ctx: Context, payment: Pick<Payment, 'id' | 'chainId'>): Promise<WordOnFailedRefunds> {
+  const failed = (await listRefundsOfPayment(ctx.db, payment.id)).filter(({ status }) => status === 'failed');
+  if (failed.length === 0) return { settledTime: undefined, made: new Set() };
+  const chain = getChain(ctx, payment.chainId);
+  const settledTime = await findSettledTime(ctx, payment.chainId);
+  const made = await Promise.all(failed.map(async ({ id, nonce }) => ((await chain.isRefunded(payment.id, nonce)) ? [id] : [])));
+  return { settledTime, made: new Set(made.flat()) };
+}
+
+/** The refund of this payment that is to be signed again before any other; undefined when there is none. @throws AppError chain unavailable */
+export async function findRefundToSignAgain(ctx: Context, payment: Pick<Payment, 'id' | 'chainId'>): Promise<Refund | undefined> {
+  const word = await askAboutFailedRefunds(ctx, payment);
+  return oldestToSignAgain(await listRefundsOfPayment(ctx.db, payment.id), word);
+}
+
+function oldestToSignAgain(newestFirst: readonly Refund[], { settledTime, made }: WordOnFailedRefunds): Refund | undefined {
+  return newestFirst
+    .filter((refund) => mustBeSignedAgain(refund, settledTime) || (made.has(refund.id) && hasFailedForAReason(refund)))
+    .at(-1);
 }
 
 /**
@@ -66,25 +89,28 @@ export async function createRefund(
     readonly deadline: Date;
     readonly attemptId: string;
     readonly refundedOnChain: bigint;
+    readonly word: WordOnFailedRefunds;
   },
 ): Promise<Refund> {
-  const { payment, amount, nonce, deadline, attemptId, refundedOnChain } = input;
+  const { payment, amount, nonce, deadline, attemptId, refundedOnChain, word } = input;
   const all = await listRefundsOfPayment(unit.trx, payment.id);
   const now = ctx.clock.now();
   const [failed] = await lockRefundRows(
     unit.trx,
     all.filter((refund) => refund.nonce === nonce).map(({ id }) => id),
   );
-  if (failed !== undefined && (failed.status !== 'failed' || failed.errorCode === null)) {
+  if (failed !== undefined && !hasFailedForAReason(failed)) {
     throw new AppError(REFUND_ERRORS.nonceUsed, { detail: `The payment has a refund with the nonce ${nonce}.` });
   }
-  const toSignAgain = oldestToSignAgain(all, now);
+  const toSignAgain = oldestToSignAgain(all, word);
   if (failed === undefined && toSignAgain !== undefined) {
-    const detail = `Refund ${toSignAgain.id} failed, but until ${toSignAgain.deadline.toISOString()} it could still be made: sign with its nonce ${toSignAgain.nonce}.`;
+    const detail =
+      `Refund ${toSignAgain.id} failed, but it could still be made until a final block is later than ${toSignAgain.deadline.toISOString()}: ` +
+      `sign with its nonce ${toSignAgain.nonce}.`;
     throw new AppError(REFUND_ERRORS.failedOneFirst, { detail });
   }
   const others = all.filter(({ id }) => id !== failed?.id);
-  const known = sum(others.filter((other) => takesFromPayment(other, now)).map((other) => other.amount));
+  const known = sum(others.filter((other) => takesFromPayment(other, word.settledTime)).map((other) => other.amount));
   // The larger one, not their sum: what the chain has may be one that is on its way here, in a block that is not scanned yet. It may also be one made
   // without us; should that leave too little for those on their way, the contract refuses the last of them.
   const taken = known > refundedOnChain ? known : refundedOnChain;
@@ -93,7 +119,9 @@ export async function createRefund(
     throw new AppError(REFUND_ERRORS.exceedsPayment, { detail });
   }
   if (failed !== undefined) {
-    const facts = { amount, deadline, relayAttemptId: attemptId, txHash: null, errorCode: null, errorDetail: null };
+    // Both signatures are out: it can be made until the later one of their deadlines.
+    const lastDeadline = deadline > failed.deadline ? deadline : failed.deadline;
+    const facts = { amount, deadline: lastDeadline, relayAttemptId: attemptId, txHash: null, errorCode: null, errorDetail: null };
     const [again] = await changeRefunds(ctx, unit, [{ refund: failed, transitions: ['signedAgain'], facts }]);
     if (again === undefined) throw new Error(`refund ${failed.id} was not changed`);
     return again;

@@ -12,7 +12,7 @@ import { getPayment, lockPaymentsForRelay } from '../payments/service.ts';
 import { decideRefundDeadline, makeRefundNonce, MAX_DEADLINE_MS } from '../refunds/decide.ts';
 import { REFUND_ERRORS } from '../refunds/errors.ts';
 import type { Refund } from '../refunds/model.ts';
-import { createRefund, findRefundToSignAgain } from '../refunds/service.ts';
+import { askAboutFailedRefunds, createRefund, findRefundToSignAgain } from '../refunds/service.ts';
 import { acceptAttempt } from './acceptAttempt.ts';
 import { assertNumbersFit, toRefusalError } from './decide.ts';
 import { RELAY_ERRORS } from './errors.ts';
@@ -38,7 +38,7 @@ export async function getRefundRequest(
   const { merchant, token } = payment.terms;
   const chain = getChain(ctx, payment.chainId);
   const deadline = toUnixSeconds(decideRefundDeadline(ctx.clock.now()));
-  const failed = await findRefundToSignAgain(ctx, { paymentId: payment.id });
+  const failed = await findRefundToSignAgain(ctx, payment);
   const nonce = failed?.nonce ?? makeRefundNonce(ctx.randomBytes(16));
   const refund = { merchant, amount: input.amount, nonce, deadline };
   return {
@@ -78,6 +78,8 @@ export async function refundPayment(ctx: Context, input: RefundPaymentInput, als
     });
   }
   const item = { signed, signature, permit, paymentId, terms };
+  // What settles the fate of earlier ones first: one that is made after that is in the amount.
+  const word = await askAboutFailedRefunds(ctx, payment);
   const [refundedOnChain, isUsed, gasPrice] = await Promise.all([
     chain.getRefundedAmount(paymentId),
     chain.isRefunded(paymentId, nonce),
@@ -97,7 +99,7 @@ export async function refundPayment(ctx: Context, input: RefundPaymentInput, als
     if (locked === undefined) throw new Error(`payment ${paymentId} is gone`);
     assertCompleted(locked);
     const refund = await createRefund(ctx, unit, {
-      ...{ payment, amount, nonce, attemptId, refundedOnChain },
+      ...{ payment, amount, nonce, attemptId, refundedOnChain, word },
       deadline: fromUnixSeconds(deadline),
     });
     await acceptAttempt(ctx, unit, {

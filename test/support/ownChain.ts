@@ -12,6 +12,7 @@ import type { RequiredConfirmations } from '../../domain/payments/decide.ts';
 import type { Payment } from '../../domain/payments/model.ts';
 import type { RelayerPort } from '../../domain/relay/ports.ts';
 import type { Config } from '../../platform/config.ts';
+import { toUnixSeconds } from '../../shared/clock.ts';
 import type { Address, Hex } from '../../shared/hex.ts';
 
 /** A signed transaction; it can be given to the chain again after a reorganisation took it away. */
@@ -30,6 +31,8 @@ export interface OwnChain {
   configure(changes?: { readonly confirmations?: RequiredConfirmations; readonly maxBlockRange?: number }): (config: Config) => Config;
   mine(blocks?: number): Promise<void>;
   getHeadNumber(): Promise<bigint>;
+  /** The next block has this time, and those after it go on from there. */
+  setNextBlockTime(time: Date): Promise<void>;
   /** With ether and nothing else. */
   createAccount(): Promise<PrivateKeyAccount>;
   createCustomer(input?: { readonly approve?: boolean }): Promise<PrivateKeyAccount>;
@@ -162,6 +165,7 @@ async function prepare(anvil: Awaited<ReturnType<typeof startChain>>): Promise<O
       },
     mine,
     getHeadNumber: () => client.getBlockNumber(),
+    setNextBlockTime: (time) => client.setNextBlockTimestamp({ timestamp: BigInt(toUnixSeconds(time)) }),
     async createCustomer({ approve = true } = {}) {
       const account = await createAccount();
       const args = [account.address, 10n ** 12n] as const;
