@@ -23,21 +23,25 @@ const usualDirectories = [
 
 /** The first of `names` found on PATH or in the usual places, as an absolute path. */
 export function findBinary(...names: string[]): string | undefined {
-  const directories = [...(process.env['PATH'] ?? '').split(delimiter), ...usualDirectories];
-  for (const name of names) {
-    for (const directory of directories) {
-      if (directory === '') continue;
-      const path = join(directory, name);
-      try {
-        if (!statSync(path).isFile()) continue;
-        accessSync(path, constants.X_OK);
-        return path;
-      } catch {
-        // Not there, or not ours to run: look further.
-      }
-    }
+  return findBinaries(...names)[0];
+}
+
+/** All of them: those of the first name first, each name's in the order of PATH. */
+export function findBinaries(...names: string[]): string[] {
+  const directories = [...(process.env['PATH'] ?? '').split(delimiter), ...usualDirectories].filter((directory) => directory !== '');
+  const paths = names.flatMap((name) => directories.map((directory) => join(directory, name)));
+  return [...new Set(paths)].filter(isExecutable);
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    if (!statSync(path).isFile()) return false;
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    // Not there, or not ours to run.
+    return false;
   }
-  return undefined;
 }
 
 /** True when there is a Docker client and its engine answers. */

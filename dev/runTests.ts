@@ -2,13 +2,17 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { parseArgs } from 'node:util';
 import { z } from 'zod';
 
 import { PROJECT_ROOT } from '../platform/projectRoot.ts';
+import type { DatabaseKind } from './database/engine.ts';
 
 /**
  * `npm test`: the checks, and every suite against real services, each in a mocha process of its own. Ends with a line `N passed, N failed`.
  * `npm test -- 'test/relay/*.test.ts' …` runs only those files.
+ *
+ * `npm run test:mysql` is `npm test -- --database mysql`: every suite, or only the files that are named, on a real MySQL server.
  *
  * Each mocha process has a stack of its own, so that a suite that kills and restarts services cannot disturb another one's.
  */
@@ -18,6 +22,8 @@ interface Task {
   readonly limitMs: number;
   /** The test files; absent: it is the checks. */
   readonly files?: readonly string[];
+  /** The kind of server that its stack starts; absent: what the machine has. */
+  readonly database?: DatabaseKind;
 }
 
 const MINUTE_MS = 60_000;
@@ -68,21 +74,22 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   });
 }
 
-const chosen = process.argv.slice(2);
+const { values, positionals: chosen } = parseArgs({ options: { database: { type: 'string' } }, allowPositionals: true });
+const database = parseKind(values.database);
 const scratch = mkdtempSync(join(tmpdir(), 'msqpay-test-'));
 const startedAt = Date.now();
 let passed = 0;
 const failures: { title: string; message: string }[] = [];
 
 if (chosen.length > 0) {
-  await perform({ name: chosen.join(' '), files: chosen, limitMs: 10 * MINUTE_MS }, 'live');
+  await perform(onDatabase({ name: chosen.join(' '), files: chosen, limitMs: 10 * MINUTE_MS }), 'live');
 } else {
-  const waiting = [...SIDE_BY_SIDE];
+  const waiting = SIDE_BY_SIDE.map(onDatabase);
   const workThrough = async () => {
     for (let task = waiting.shift(); task !== undefined; task = waiting.shift()) await perform(task, 'atItsEnd');
   };
   await Promise.all(Array.from({ length: Math.min(2, availableParallelism()) }, workThrough));
-  for (const task of ALONE) await perform(task, 'live');
+  for (const task of ALONE.map(onDatabase)) await perform(task, 'live');
 }
 rmSync(scratch, { recursive: true, force: true });
 if (isStopping) process.exit(130);
@@ -94,6 +101,16 @@ if (failures.length > 0) {
 console.log(`\n${secondsSince(startedAt)} s`);
 console.log(`${passed} passed, ${failures.length} failed`);
 process.exit(failures.length === 0 ? 0 : 1);
+
+function parseKind(text: string | undefined): DatabaseKind | undefined {
+  if (text === undefined || text === 'mariadb' || text === 'mysql') return text;
+  console.error(`--database may be mariadb or mysql, not ${text}`);
+  process.exit(2);
+}
+
+function onDatabase(task: Task): Task {
+  return database === undefined ? task : { ...task, database };
+}
 
 /** Of what runs side by side, the output is shown in one piece, at its end. */
 type Show = 'live' | 'atItsEnd';
@@ -122,16 +139,21 @@ async function runChecks({ name, limitMs }: Task, show: Show): Promise<{ outcome
   return { outcome: code === 0 ? { passed: 1, failures: [] } : { passed: 0, failures: failed }, output };
 }
 
-async function runSuite(suite: Required<Task>, show: Show): Promise<{ outcome: Outcome; output: string }> {
+async function runSuite(suite: Task & { readonly files: readonly string[] }, show: Show): Promise<{ outcome: Outcome; output: string }> {
   const resultPath = join(scratch, `${suite.name.replace(/\W+/g, '-').slice(0, 100)}.json`);
   const reporter = join(PROJECT_ROOT, 'test', 'support', 'countingReporter.mjs');
   // Not bin/mocha.js: for the node-option in .mocharc.json that one starts a process of its own, which no signal to its parent would reach.
   const { code, output } = await run(
     process.execPath,
     ['--import', 'tsx', 'node_modules/mocha/lib/cli/cli.js', '--reporter', reporter, ...suite.files],
-    { show, limitMs: suite.limitMs, resultPath },
+    { show, limitMs: suite.limitMs, env: { ...describeDatabase(suite.database), TEST_RESULT_PATH: resultPath }, resultPath },
   );
   return { outcome: readOutcome(suite, resultPath, code), output };
+}
+
+/** Where a kind is asked for, the stack starts a server of its own rather than use the one of DATABASE_URL. */
+function describeDatabase(kind: DatabaseKind | undefined): NodeJS.ProcessEnv {
+  return kind === undefined ? {} : { DEV_DATABASE: kind, DATABASE_URL: '' };
 }
 
 function readOutcome(suite: Task, resultPath: string, code: number | string): Outcome {
@@ -154,13 +176,21 @@ interface Run {
   readonly output: string;
 }
 
-function run(command: string, args: readonly string[], options: { show: Show; limitMs: number; resultPath?: string }): Promise<Run> {
+interface RunOptions {
+  readonly show: Show;
+  readonly limitMs: number;
+  readonly env?: NodeJS.ProcessEnv;
+  /** Where a mocha process tells when its last test is over. */
+  readonly resultPath?: string;
+}
+
+function run(command: string, args: readonly string[], options: RunOptions): Promise<Run> {
   return new Promise((resolve, reject) => {
     const stream = options.show === 'live' ? 'inherit' : 'pipe';
     const child = spawn(command, args, {
       cwd: PROJECT_ROOT,
       stdio: ['ignore', stream, stream],
-      env: { ...process.env, ...(options.resultPath === undefined ? {} : { TEST_RESULT_PATH: options.resultPath }) },
+      env: { ...process.env, ...options.env },
     });
     running.add(child);
     let output = '';

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { buildContracts } from '../contracts/build.ts';
 import type { Deployment } from '../contracts/deploy.ts';
 import { startChain, type Chain } from './chain.ts';
-import { startDatabase } from './database.ts';
+import { startDatabase } from './database/startDatabase.ts';
 import { DEV_CHAIN_ID, deployOnce, describeChains } from './deployOnce.ts';
 import { startDefenderSimulator, type DefenderSimulator } from './defenderSimulator/startDefenderSimulator.ts';
 import { DEV_KEYS } from './devKeys.ts';
@@ -165,7 +165,7 @@ async function openDatabase(dataDir: string, logPath: string, onProgress: (messa
   const given = process.env['DATABASE_URL'];
   if (given === undefined || given === '') {
     const server = await startDatabase({ dataDir, logPath, onProgress });
-    onProgress(`database (${server.flavour}) on port ${server.port}`);
+    onProgress(`database (${server.description}) on port ${server.port}`);
     return { createDatabase: (name) => server.createDatabase(name), control: server, close: () => server.close() };
   }
   onProgress(`database: the one given in DATABASE_URL (${new URL(given).host})`);

@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { createConnection } from 'mysql2/promise';
 import type { RowDataPacket } from 'mysql2/promise';
 import { DirectoryInUseError, isProcessAlive } from '../../dev/childProcess.ts';
-import { startDatabase } from '../../dev/database.ts';
-import type { Database } from '../../dev/database.ts';
+import { startDatabase } from '../../dev/database/startDatabase.ts';
+import type { Database } from '../../dev/database/startDatabase.ts';
 
 describe('startDatabase', function () {
   this.timeout(60_000);

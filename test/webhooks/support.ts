@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Redis } from 'ioredis';
 
-import { startDatabase } from '../../dev/database.ts';
+import { startDatabase } from '../../dev/database/startDatabase.ts';
 import type { WebhookPostOutcome, WebhookSenderPort } from '../../domain/webhooks/ports.ts';
 import type { Config } from '../../platform/config.ts';
 import type { Context } from '../../platform/context.ts';
@@ -17,7 +17,7 @@ import { newId } from '../../shared/ids.ts';
 
 /** A migrated database of its own on the server of DATABASE_URL, or on one that is started for it. */
 export async function openTestDatabase(): Promise<{ db: Database; close(): Promise<void> }> {
-  const given = process.env['DATABASE_URL'];
+  const given = process.env['DATABASE_URL'] === '' ? undefined : process.env['DATABASE_URL'];
   const folder = mkdtempSync(join(tmpdir(), 'msqpay-webhooks-'));
   const server = given === undefined ? await startDatabase({ dataDir: folder, logPath: join(folder, 'database.log') }) : undefined;
   const name = `webhooks_${randomBytes(6).toString('hex')}`;

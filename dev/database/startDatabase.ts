@@ -1,0 +1,224 @@
+/**
+ * A private database server for development and tests: MariaDB or MySQL from the machine, else MySQL in Docker, else MariaDB by apt. Where
+ * MySQL is asked for: from the machine, else in Docker, else unpacked from Debian's packages.
+ *
+ * Durable like a real one (an acknowledged commit survives kill -9), and reached over TCP on the loopback with a password of its own.
+ * Under `dataDir`: `state.json` (which server made the data, and the password), `data-<flavour>/`, and the pid and socket files.
+ */
+import { resolve } from 'node:path';
+import { aptInstall, isAptAvailable, isDockerAvailable } from '../binaries.ts';
+import type { OnProgress } from '../binaries.ts';
+import { claimDirectory } from '../childProcess.ts';
+import type { ManagedProcess } from '../childProcess.ts';
+import { findFreePort } from '../freePort.ts';
+import { createDockerEngine } from './createDockerEngine.ts';
+import { createNativeEngine } from './createNativeEngine.ts';
+import { readDatabaseState, writeDatabaseState } from './databaseState.ts';
+import { executeAsRoot } from './engine.ts';
+import type { DatabaseEngine, DatabaseFlavour, DatabaseKind, EngineContext } from './engine.ts';
+import { findServerPrograms } from './findServerPrograms.ts';
+import { canUnpackMysql, unpackMysql } from './unpackMysql.ts';
+
+export interface StartDatabaseOptions {
+  dataDir: string;
+  logPath: string;
+  onProgress?: OnProgress;
+  /** Used when it is free. */
+  preferredPort?: number;
+  /** Which one it has to be; what DEV_DATABASE says when this is absent, and any when that is absent too. */
+  kind?: DatabaseKind;
+}
+
+export interface Database {
+  /** mysql://root:<password>@127.0.0.1:<port>, no database chosen. The same after a restart. */
+  readonly url: string;
+  readonly port: number;
+  readonly flavour: DatabaseFlavour;
+  /** Such as "MySQL 8.4.6 (/usr/sbin/mysqld)". */
+  readonly description: string;
+  /** Of the server that runs now; another one after a restart. With Docker, that of the client that is attached to it. */
+  readonly pid: number;
+  /** Creates it unless it is there. Returns its url. */
+  createDatabase(name: string): Promise<string>;
+  dropDatabase(name: string): Promise<void>;
+  /** Ends the server at once, as a crash would. `restart()` brings it back. */
+  kill(signal?: NodeJS.Signals): Promise<void>;
+  restart(): Promise<void>;
+  close(): Promise<void>;
+}
+
+const aptAlternatives = [['mariadb-server-core'], ['mariadb-server-core-10.6'], ['mysql-server-core-8.0']];
+
+const otherwise = 'or start the Docker engine, or give the address of a server you have in DATABASE_URL.';
+const howToInstall =
+  'No database server found. Install MariaDB 10.6 or newer (Debian, Ubuntu: apt-get install mariadb-server-core; macOS: brew install mariadb) ' +
+  `or MySQL 8, ${otherwise}`;
+const howToInstallKind: Readonly<Record<DatabaseKind, string>> = {
+  mariadb:
+    'No MariaDB found, and it was asked for. Install MariaDB 10.6 or newer (Debian, Ubuntu: apt-get install mariadb-server-core; ' +
+    'macOS: brew install mariadb).',
+  mysql:
+    'No MySQL found, and it was asked for. Install MySQL 8.4 (macOS: brew install mysql), or name its server in DEV_MYSQLD, or start the ' +
+    "Docker engine. On Debian it is unpacked from Debian's own packages, for which apt-get and dpkg are needed, and the network.",
+};
+
+/**
+ * @throws DirectoryInUseError when a live process owns `dataDir`
+ * @throws Error saying what to install when there is no way to get a database server
+ */
+export async function startDatabase(options: StartDatabaseOptions): Promise<Database> {
+  const onProgress = options.onProgress ?? (() => undefined);
+  const dataDir = resolve(options.dataDir);
+  const claim = claimDirectory(dataDir);
+  try {
+    const state = readDatabaseState(dataDir);
+    const context: EngineContext = { dataDir, logPath: resolve(options.logPath), password: state.password, onProgress };
+    const kind = options.kind ?? readWantedKind();
+    const { engine, port, server } = await startFirstPossible(context, { ...options, kind, earlierFlavour: state.flavour });
+    writeDatabaseState(dataDir, { ...state, flavour: engine.flavour });
+    onProgress(`${engine.description} listens on 127.0.0.1:${port}`);
+    return createHandle({ engine, port, server, password: state.password, onProgress, release: claim.release });
+  } catch (error) {
+    claim.release();
+    throw error;
+  }
+}
+
+function readWantedKind(): DatabaseKind | undefined {
+  const wanted = process.env['DEV_DATABASE'];
+  if (wanted === undefined || wanted === '') return undefined;
+  if (wanted === 'mariadb' || wanted === 'mysql') return wanted;
+  throw new Error(`DEV_DATABASE is "${wanted}"; it may be mariadb or mysql`);
+}
+
+interface RunningEngine {
+  engine: DatabaseEngine;
+  port: number;
+  server: ManagedProcess;
+}
+
+interface Wanted {
+  kind: DatabaseKind | undefined;
+  earlierFlavour: DatabaseFlavour | undefined;
+  preferredPort?: number;
+}
+
+async function startFirstPossible(context: EngineContext, { kind, earlierFlavour, preferredPort }: Wanted): Promise<RunningEngine> {
+  const failures: string[] = [];
+  const attempt = async (engine: DatabaseEngine): Promise<RunningEngine | undefined> => {
+    try {
+      await engine.prepare();
+      return { engine, ...(await launchOnFreePort(engine, preferredPort)) };
+    } catch (error) {
+      // Data that this very server made before and now cannot open is not to be passed over in silence for an empty database.
+      if (engine.flavour === earlierFlavour) throw error;
+      failures.push(`${engine.description}: ${error instanceof Error ? error.message : String(error)}`);
+      context.onProgress(`${engine.description} does not start here, looking for another way`);
+      return undefined;
+    }
+  };
+  const findNative: Source = async () =>
+    (await findServerPrograms(kind, context.onProgress)).map((program) => createNativeEngine(context, program));
+  // Outside of what may fail and be passed over: a server that was named and is none is a mistake to be told.
+  const native = await findNative();
+  for (const findEngines of listSources(context, { native, findNative, kind, earlierFlavour })) {
+    let engines: DatabaseEngine[] = [];
+    try {
+      engines = await findEngines();
+    } catch (error) {
+      failures.push(error instanceof Error ? error.message : String(error));
+    }
+    for (const engine of engines) {
+      const running = await attempt(engine);
+      if (running !== undefined) return running;
+    }
+  }
+  throw new Error([kind === undefined ? howToInstall : howToInstallKind[kind], ...failures].join('\n'));
+}
+
+type Source = () => Promise<DatabaseEngine[]>;
+
+interface Findings extends Wanted {
+  native: DatabaseEngine[];
+  findNative: Source;
+}
+
+/** In the order in which they are asked. */
+function listSources(context: EngineContext, { native, findNative, kind, earlierFlavour }: Findings): Source[] {
+  const findDocker: Source = async () => ((await isDockerAvailable()) ? [createDockerEngine(context)] : []);
+  const installByApt: Source = async () => {
+    if (!isAptAvailable()) return [];
+    await aptInstall({ alternatives: aptAlternatives, logPath: `${context.logPath}.apt`, onProgress: context.onProgress });
+    return findNative();
+  };
+  const unpack: Source = async () => (canUnpackMysql() ? [createNativeEngine(context, await unpackMysql(context.onProgress))] : []);
+  const installed: Source[] = [async () => native];
+  if (kind !== 'mariadb') installed.push(findDocker);
+  // Data made in Docker stays in use even if a server was installed on the machine since.
+  if (earlierFlavour === 'docker') installed.reverse();
+  return [...installed, kind === 'mysql' ? unpack : installByApt];
+}
+
+async function launchOnFreePort(
+  engine: DatabaseEngine,
+  preferredPort: number | undefined,
+): Promise<{ port: number; server: ManagedProcess }> {
+  for (let attempt = 1; ; attempt++) {
+    const port = await findFreePort(attempt === 1 ? preferredPort : undefined);
+    try {
+      return { port, server: await engine.launch(port) };
+    } catch (error) {
+      // Somebody took the port between our look and the server's bind.
+      const isPortTaken = error instanceof Error && /address already in use|port is already allocated/i.test(error.message);
+      if (!isPortTaken || attempt === 3) throw error;
+    }
+  }
+}
+
+function createHandle(parts: RunningEngine & { password: string; onProgress: OnProgress; release: () => void }): Database {
+  const { engine, port, password, onProgress, release } = parts;
+  const url = `mysql://root:${password}@127.0.0.1:${port}`;
+  let server = parts.server;
+  let isEndExpected = false;
+  const watch = (watched: ManagedProcess): void => {
+    void watched.exited.then(() => {
+      if (!isEndExpected) onProgress(`The database ended unexpectedly. The end of its log:\n${watched.logTail().slice(-2000)}`);
+    });
+  };
+  watch(server);
+  const end = async (how: () => Promise<unknown>): Promise<void> => {
+    isEndExpected = true;
+    await how();
+  };
+  return {
+    url,
+    port,
+    flavour: engine.flavour,
+    description: engine.description,
+    get pid() {
+      return server.pid;
+    },
+    async createDatabase(name) {
+      await executeAsRoot(port, password, `CREATE DATABASE IF NOT EXISTS ${quoteName(name)} CHARACTER SET utf8mb4`);
+      return `${url}/${name}`;
+    },
+    dropDatabase: (name) => executeAsRoot(port, password, `DROP DATABASE IF EXISTS ${quoteName(name)}`),
+    kill: (signal = 'SIGKILL') => end(() => server.kill(signal)),
+    async restart() {
+      await end(() => server.stop());
+      await engine.prepare();
+      server = await engine.launch(port);
+      isEndExpected = false;
+      watch(server);
+    },
+    async close() {
+      await end(() => server.stop());
+      release();
+    },
+  };
+}
+
+function quoteName(name: string): string {
+  if (!/^[A-Za-z0-9_]{1,64}$/.test(name)) throw new Error(`Not a database name: ${JSON.stringify(name)}`);
+  return `\`${name}\``;
+}
