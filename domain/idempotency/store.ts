@@ -20,9 +20,7 @@ export function findStoredReply(db: Database, { storeId, key }: Key): Promise<St
 }
 
 async function findStoredReplies(db: Database, keys: readonly Key[]): Promise<(StoredReply | undefined)[]> {
-  const keysOfStores = new Map<string, string[]>();
-  for (const { storeId, key } of keys) keysOfStores.set(storeId, [...(keysOfStores.get(storeId) ?? []), key]);
-  const stores = [...keysOfStores];
+  const matching = matchKeys(keys);
   const rows = await selectRows<{
     store_id: string;
     idempotency_key: string;
@@ -33,8 +31,8 @@ async function findStoredReplies(db: Database, keys: readonly Key[]): Promise<(S
   }>(
     db,
     `SELECT store_id, idempotency_key, request_hash, response_status, response_ciphertext, created_at FROM idempotency_keys
-     WHERE ${stores.map(([, own]) => `(store_id = ? AND idempotency_key IN (${placeholders(own)}))`).join(' OR ')}`,
-    stores.flatMap(([storeId, own]) => [storeId, ...own]),
+     WHERE ${matching.sql}`,
+    matching.bindings,
   );
   return keys.map(({ storeId, key }) => {
     const row = rows.find((candidate) => candidate.store_id === storeId && candidate.idempotency_key === key);
@@ -70,14 +68,28 @@ export function insertStoredReply(db: Transaction, reply: NewStoredReply): Promi
 async function insertStoredReplies(db: Transaction, replies: readonly NewStoredReply[]): Promise<undefined[]> {
   // In one order, so that groups with the same keys wait for each other rather than meet in a deadlock.
   const sorted = replies.toSorted((a, b) => compare(a.claim.storeId, b.claim.storeId) || compare(a.claim.key, b.claim.key));
-  for (const { claim, replacesBefore } of sorted) if (replacesBefore !== undefined) await deleteStoredReply(db, claim, replacesBefore);
+  let together: NewStoredReply[] = [];
+  for (const reply of sorted) {
+    if (reply.replacesBefore !== undefined) {
+      // What comes before it in that order is locked before it.
+      await insertRows(db, together);
+      together = [];
+      await deleteStoredReply(db, reply.claim, reply.replacesBefore);
+    }
+    together.push(reply);
+  }
+  await insertRows(db, together);
+  return replies.map(() => undefined);
+}
+
+async function insertRows(db: Transaction, replies: readonly NewStoredReply[]): Promise<void> {
+  if (replies.length === 0) return;
   await execute(
     db,
     `INSERT INTO idempotency_keys (store_id, idempotency_key, request_hash, response_status, response_ciphertext, created_at)
-     VALUES ${sorted.map(() => '(?, ?, ?, ?, ?, ?)').join(', ')}`,
-    sorted.flatMap(({ claim, reply, now }) => [claim.storeId, claim.key, claim.requestHash, reply.status, reply.ciphertext, now]),
+     VALUES ${replies.map(() => '(?, ?, ?, ?, ?, ?)').join(', ')}`,
+    replies.flatMap(({ claim, reply, now }) => [claim.storeId, claim.key, claim.requestHash, reply.status, reply.ciphertext, now]),
   );
-  return replies.map(() => undefined);
 }
 
 function compare(a: string, b: string): number {
@@ -105,7 +117,32 @@ async function deleteStoredReply(db: Transaction, claim: IdempotencyClaim, creat
   ]);
 }
 
-/** @returns how many; equal to `limit` when there may be more */
+/** @returns how many were that old; equal to `limit` when there may be more */
 export async function deleteStoredReplies(db: Database, createdBefore: Date, limit: number): Promise<number> {
-  return execute(db, 'DELETE FROM idempotency_keys WHERE created_at < ? ORDER BY created_at LIMIT ?', [createdBefore, limit]);
+  // Found by their age, deleted by their keys: a request that replaces an old reply goes by the key too.
+  const old = await selectRows<{ store_id: string; idempotency_key: string }>(
+    db,
+    'SELECT store_id, idempotency_key FROM idempotency_keys WHERE created_at < ? ORDER BY created_at LIMIT ?',
+    [createdBefore, limit],
+  );
+  if (old.length === 0) return 0;
+  const matching = matchKeys(old.map((row) => ({ storeId: row.store_id, key: row.idempotency_key })));
+  const sql = `DELETE k FROM idempotency_keys k FORCE INDEX (PRIMARY) WHERE (${matching.sql}) AND created_at < ?`;
+  await execute(db, sql, [...matching.bindings, createdBefore]);
+  return old.length;
+}
+
+/** A condition for the rows of these keys that both databases look up by the primary key. */
+function matchKeys(keys: readonly Key[]): { readonly sql: string; readonly bindings: readonly string[] } {
+  const keysOfStores = new Map<string, string[]>();
+  for (const { storeId, key } of keys) {
+    const own = keysOfStores.get(storeId);
+    if (own === undefined) keysOfStores.set(storeId, [key]);
+    else own.push(key);
+  }
+  const stores = [...keysOfStores];
+  return {
+    sql: stores.map(([, own]) => `(store_id = ? AND idempotency_key IN (${placeholders(own)}))`).join(' OR '),
+    bindings: stores.flatMap(([storeId, own]) => [storeId, ...own]),
+  };
 }

@@ -34,8 +34,10 @@ export interface NewOutboxRow {
  * An open row for the same queue and subject becomes the new promise, of a later generation: a job that is just ending the old one must not delete it.
  * Two further on, since that job may be one ahead of its row: its publisher may have died between the adding and the commit.
  */
-export async function insertOutboxRows(db: Transaction, rows: readonly NewOutboxRow[], now: Date): Promise<void> {
-  if (rows.length === 0) return;
+export async function insertOutboxRows(db: Transaction, newRows: readonly NewOutboxRow[], now: Date): Promise<void> {
+  if (newRows.length === 0) return;
+  // In one order: several may be promised by others at the same time.
+  const rows = newRows.toSorted((a, b) => compare(a.queue, b.queue) || compare(a.subjectId, b.subjectId));
   const values = rows.map(() => '(?, ?, ?, ?, ?, ?, 0, ?)').join(', ');
   await execute(
     db,
@@ -43,6 +45,10 @@ export async function insertOutboxRows(db: Transaction, rows: readonly NewOutbox
      ON DUPLICATE KEY UPDATE generation = generation + 2, run_at = VALUES(run_at), publish_at = VALUES(publish_at)`,
     rows.flatMap((row) => [row.id, row.queue, row.subjectId, row.requestId, row.runAt, now, now]),
   );
+}
+
+function compare(a: string, b: string): number {
+  return a === b ? 0 : a < b ? -1 : 1;
 }
 
 /** Locks rows that are due for their queue; rows that another publisher has locked are left to it. */
@@ -57,7 +63,7 @@ export async function lockPublishableRows(db: Transaction, now: Date, limit: num
 }
 
 /** A job that only waits for its turn is put on its queue again too: less and less often, or a long queue would fill up with repetitions. */
-const MAX_REDRIVE_FACTOR = 16;
+const MAX_REDRIVE_DOUBLINGS = 4;
 
 /**
  * Counts the rows' next generation and sets when it would be due for another: `redriveMs` after it can first be worked on, twice as long after each
@@ -67,9 +73,9 @@ export async function markPublished(db: Transaction, rows: readonly OutboxRow[],
   if (rows.length === 0) return;
   await execute(
     db,
-    `UPDATE outbox SET generation = generation + 1, publish_at = DATE_ADD(GREATEST(run_at, ?), INTERVAL ? * LEAST(POW(2, generation - 1), ?) MICROSECOND)
+    `UPDATE outbox SET generation = generation + 1, publish_at = DATE_ADD(GREATEST(run_at, ?), INTERVAL ? * POW(2, LEAST(generation - 1, ?)) MICROSECOND)
      WHERE id IN (${rows.map(() => '?').join(', ')})`,
-    [now, redriveMs * 1000, MAX_REDRIVE_FACTOR, ...rows.map((row) => row.id)],
+    [now, redriveMs * 1000, MAX_REDRIVE_DOUBLINGS, ...rows.map((row) => row.id)],
   );
 }
 

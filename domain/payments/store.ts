@@ -1,4 +1,5 @@
-import { execute, parseJsonColumn, selectRows, type Database, type Transaction } from '../../platform/db.ts';
+import { execute, parseJsonColumn, placeholders, selectRows, type Database, type Transaction } from '../../platform/db.ts';
+import { lockInOrder } from '../../platform/lockInOrder.ts';
 import { asBytes32, type Address, type Bytes32 } from '../../shared/hex.ts';
 import { parseAmountUnits } from '../../shared/money.ts';
 import type { Payment, PaymentStatus } from './model.ts';
@@ -112,15 +113,16 @@ export async function listPaymentsById(db: Database | Transaction, paymentIds: r
   return rows.map(toPayment);
 }
 
-/** In the order of their rows, which is the one order in which payments are locked. Unknown ids are left out. */
+/** By id, which is the one order in which payments are locked. Unknown ids are left out. */
 export async function lockPayments(db: Transaction, paymentIds: readonly Bytes32[]): Promise<Payment[]> {
-  if (paymentIds.length === 0) return [];
-  const rows = await selectRows<Row>(
-    db,
-    `SELECT ${COLUMNS} FROM payments WHERE id IN (${paymentIds.map(() => '?').join(', ')}) ORDER BY seq FOR UPDATE`,
-    [...paymentIds],
-  );
-  return rows.map(toPayment);
+  return lockInOrder(paymentIds, async (ids) => {
+    const rows = await selectRows<Row>(
+      db,
+      `SELECT ${COLUMNS} FROM payments FORCE INDEX (uq_payments_id) WHERE id IN (${placeholders(ids)}) ORDER BY id FOR UPDATE`,
+      ids,
+    );
+    return rows.map(toPayment);
+  });
 }
 
 /** Writes what can change in a payment's life. */

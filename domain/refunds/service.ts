@@ -41,7 +41,7 @@ export function listRefunds(ctx: Context, input: { readonly paymentId: Bytes32 }
 
 /** Locked after their payments and before their attempts, as everybody does. */
 export function lockRefunds(unit: UnitOfWork, refundIds: readonly string[]): Promise<Refund[]> {
-  return lockRefundRows(unit.trx, [...new Set(refundIds)]);
+  return lockRefundRows(unit.trx, refundIds);
 }
 
 /** What the chain says of a payment's failed refunds. Asked before anything is locked. */
@@ -216,7 +216,10 @@ export async function withdrawRefunds(
   },
 ): Promise<void> {
   const shownAgain = new Set(input.logs.map((log) => refundKey(log.paymentId, log.nonce)));
-  const refunds = await lockRefundRows(unit.trx, await listRefundIdsInBlocks(unit.trx, input.chainId, input.blocks));
+  const inBlocks = new Set(await listRefundIdsInBlocks(unit.trx, input.chainId, input.blocks));
+  // Together with those that are observed next in the same transaction: rows of one table are locked in one go.
+  const toObserve = await listRefundIdsOfPayments(unit.trx, [...new Set(input.logs.map(({ paymentId }) => paymentId))]);
+  const refunds = (await lockRefundRows(unit.trx, [...inBlocks, ...toObserve])).filter(({ id }) => inBlocks.has(id));
   await changeRefunds(ctx, unit, withdrawalsOf(refunds.filter(({ paymentId, nonce }) => !shownAgain.has(refundKey(paymentId, nonce)))));
 }
 

@@ -1,4 +1,5 @@
 import { execute, placeholders, selectRows, type Database, type Transaction } from '../../platform/db.ts';
+import { lockInOrder } from '../../platform/lockInOrder.ts';
 import { asBytes32, type Bytes32 } from '../../shared/hex.ts';
 import { formatAmountUnits, parseAmountUnits } from '../../shared/money.ts';
 import type { Refund, RefundStatus } from './model.ts';
@@ -107,15 +108,12 @@ export async function findRefundRow(db: Database, refundId: string): Promise<Ref
   return row && toRefund(row);
 }
 
-/** In the order of their ids, which is the order in which everybody locks several. */
+/** By id, which is the order in which everybody locks several. */
 export async function lockRefundRows(db: Transaction, refundIds: readonly string[]): Promise<Refund[]> {
-  if (refundIds.length === 0) return [];
-  const rows = await selectRows<Row>(
-    db,
-    `SELECT ${COLUMNS} FROM refunds WHERE id IN (${placeholders(refundIds)}) ORDER BY id FOR UPDATE`,
-    refundIds,
-  );
-  return rows.map(toRefund);
+  return lockInOrder(refundIds, async (ids) => {
+    const sql = `SELECT ${COLUMNS} FROM refunds FORCE INDEX (PRIMARY) WHERE id IN (${placeholders(ids)}) ORDER BY id FOR UPDATE`;
+    return (await selectRows<Row>(db, sql, ids)).map(toRefund);
+  });
 }
 
 /** Ids of the refunds of these payments. */

@@ -1,4 +1,5 @@
 import { execute, parseJsonColumn, placeholders, selectRows, type Database, type Transaction } from '../../platform/db.ts';
+import { lockInOrder } from '../../platform/lockInOrder.ts';
 import { asBytes32, asHex, type Address, type Bytes32 } from '../../shared/hex.ts';
 import { formatAmountUnits, parseAmountUnits } from '../../shared/money.ts';
 import { signerOf, type Permit, type RelayAttempt, type RelayAttemptStatus, type RelayRail, type SignedRequest } from './model.ts';
@@ -207,15 +208,16 @@ export async function findAttempt(db: Database | Transaction, attemptId: string)
   return row && toAttempt(row);
 }
 
-/** In the order of their ids, which is the order in which everybody locks several. */
+/** By id, which is the order in which everybody locks several. */
 export async function lockAttempts(db: Transaction, attemptIds: readonly string[]): Promise<RelayAttempt[]> {
-  if (attemptIds.length === 0) return [];
-  const rows = await selectRows<AttemptRow>(
-    db,
-    `SELECT ${COLUMNS} FROM relay_attempts a WHERE a.id IN (${placeholders(attemptIds)}) ORDER BY a.id FOR UPDATE`,
-    attemptIds,
-  );
-  return rows.map(toAttempt);
+  return lockInOrder(attemptIds, async (ids) => {
+    const rows = await selectRows<AttemptRow>(
+      db,
+      `SELECT ${COLUMNS} FROM relay_attempts a FORCE INDEX (PRIMARY) WHERE a.id IN (${placeholders(ids)}) ORDER BY a.id FOR UPDATE`,
+      ids,
+    );
+    return rows.map(toAttempt);
+  });
 }
 
 /** In the order in which the transaction carries them. */

@@ -1,4 +1,5 @@
 import { execute, parseJsonColumn, placeholders, selectRows, type Database, type Transaction } from '../../platform/db.ts';
+import { lockInOrder } from '../../platform/lockInOrder.ts';
 import type { Bytes32 } from '../../shared/hex.ts';
 import type {
   EventType,
@@ -264,20 +265,32 @@ export async function cancelDelivery(db: Database, deliveryId: string, now: Date
 
 /** Cancels what still waits for the endpoint, and takes back the promises of that work. The endpoint is locked by the caller. */
 export async function cancelPendingDeliveries(trx: Transaction, endpointId: string, now: Date): Promise<void> {
-  const rows = await selectRows<{ id: string }>(
-    trx,
-    "SELECT id FROM webhook_deliveries WHERE endpoint_id = ? AND status = 'pending' ORDER BY id FOR UPDATE",
-    [endpointId],
+  // Read first, without locks: the index of what is pending leads to its rows in the opposite direction of an attempt that locks its
+  // row and then takes it out of that index.
+  const pending = await selectRows<{ id: string }>(trx, "SELECT id FROM webhook_deliveries WHERE endpoint_id = ? AND status = 'pending'", [
+    endpointId,
+  ]);
+  const ids = await lockInOrder(
+    pending.map(({ id }) => id),
+    async (chunk) => {
+      const sql = `SELECT id, status FROM webhook_deliveries FORCE INDEX (PRIMARY) WHERE id IN (${placeholders(chunk)}) ORDER BY id FOR UPDATE`;
+      const rows = await selectRows<Pick<DeliveryRow, 'id' | 'status'>>(trx, sql, chunk);
+      return rows.flatMap(({ id, status }) => (status === 'pending' ? [id] : []));
+    },
   );
-  if (rows.length === 0) return;
-  const ids = rows.map((row) => row.id);
-  await execute(
-    trx,
-    `UPDATE webhook_deliveries SET status = 'cancelled', next_attempt_at = NULL, updated_at = ? WHERE id IN (${placeholders(ids)})`,
-    [now, ...ids],
-  );
-  await execute(trx, `DELETE FROM outbox WHERE queue = 'webhook' AND subject_id IN (${placeholders(ids)})`, ids);
+  for (let from = 0; from < ids.length; from += MAX_CANCELLED_AT_ONCE) {
+    const chunk = ids.slice(from, from + MAX_CANCELLED_AT_ONCE);
+    await execute(
+      trx,
+      `UPDATE webhook_deliveries SET status = 'cancelled', next_attempt_at = NULL, updated_at = ? WHERE id IN (${placeholders(chunk)})`,
+      [now, ...chunk],
+    );
+    await execute(trx, `DELETE FROM outbox WHERE queue = 'webhook' AND subject_id IN (${placeholders(chunk)})`, chunk);
+  }
 }
+
+/** An endpoint that has not answered for days may have any number. */
+const MAX_CANCELLED_AT_ONCE = 1_000;
 
 // Attempts
 

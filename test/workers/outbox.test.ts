@@ -97,6 +97,20 @@ describe('the outbox and its jobs', function () {
     expect(new Set(port.jobs.map(({ payload }) => payload.generation))).to.deep.equal(new Set([1]));
   });
 
+  it('publishes what has been put on its queue any number of times, and lets it rest for sixteen redrives at most', async () => {
+    const { row } = await promiseWebhook();
+    await execute(harness.ctx.db, 'UPDATE outbox SET generation = 5000 WHERE id = ?', [row.id]);
+    const { jobs, addAll } = recordJobs();
+    await publishTo({ addAll });
+    expect(jobs.map(({ payload }) => payload.generation)).to.deep.equal([5001]);
+    const [published] = await selectRows<{ ms: string }>(
+      harness.ctx.db,
+      'SELECT TIMESTAMPDIFF(MICROSECOND, NOW(3), publish_at) / 1000 AS ms FROM outbox WHERE id = ?',
+      [row.id],
+    );
+    expect(Number(published?.ms)).to.be.within(10 * REDRIVE_MS, 16 * REDRIVE_MS);
+  });
+
   it('publishes nothing while Redis refuses the jobs, and everything when it takes them again', async () => {
     const { row } = await promiseWebhook();
     let refusal: unknown;
