@@ -13,10 +13,9 @@ import {
 
 import { msqPayForwarderAbi } from '../../contracts/generated/MSQPayForwarder.ts';
 import { paymentGatewayAbi } from '../../contracts/generated/PaymentGateway.ts';
-import type { Block, ChainPort } from '../../domain/chain/ports.ts';
+import type { ChainPort } from '../../domain/chain/ports.ts';
 import type { ChainConfig } from '../../platform/config.ts';
 import type { Logger } from '../../platform/logger.ts';
-import { fromUnixSeconds } from '../../shared/clock.ts';
 import { createFindRefusal } from './createFindRefusal.ts';
 import { createPaymentIdOf } from './createPaymentIdOf.ts';
 import { createReadGatewayLogs } from './createReadGatewayLogs.ts';
@@ -26,6 +25,7 @@ import { createVerifySignature } from './createVerifySignature.ts';
 import { encodeTerms } from './encodeTerms.ts';
 import { lowerCase, readPaymentLogs } from './paymentLogs.ts';
 import { readRefundLogs, readRelayRefusals } from './relayLogs.ts';
+import { toBlock } from './toBlock.ts';
 import { authorizationTypedData, forwardRequestTypedData, permitTypedData, refundTypedData } from './typedData.ts';
 
 const NONCES_ABI = parseAbi(['function nonces(address owner) view returns (uint256)']);
@@ -33,7 +33,7 @@ const NONCES_ABI = parseAbi(['function nonces(address owner) view returns (uint2
 export function createChain({ chain, log }: { chain: ChainConfig; log: Logger }): ChainPort {
   const { chainId, gateway, forwarder } = chain;
   const rpc = createRpcClients({ rpcUrls: chain.rpcUrls, chainId, blockTimeMs: chain.blockTimeMs, log });
-  const readLogs = createReadGatewayLogs({ chainId, gateway, log });
+  const readLogs = createReadGatewayLogs({ rpcUrls: chain.rpcUrls, chainId, gateway, log });
   const client = rpc.any;
 
   return {
@@ -52,11 +52,7 @@ export function createChain({ chain, log }: { chain: ChainConfig; log: Logger })
       }),
 
     listGatewayLogs: ({ fromBlock, toBlock: lastBlock }) =>
-      rpc.askOneNode(async (node, urlIndex) => {
-        // A node that is behind answers with the logs it has, without a word about the blocks it lacks. One that has the last block has them all.
-        await node.getBlock({ blockNumber: lastBlock });
-        return readLogs(node, urlIndex, { fromBlock, toBlock: lastBlock });
-      }),
+      rpc.askOneNode((_node, urlIndex) => readLogs(urlIndex, { fromBlock, toBlock: lastBlock })),
 
     findReceipt: (hash) =>
       rpc.ask(async () => {
@@ -132,10 +128,6 @@ export function createChain({ chain, log }: { chain: ChainConfig; log: Logger })
     getBalance: (owner) => rpc.ask(() => client.getBalance({ address: owner })),
     getGasPrice: () => rpc.ask(() => client.getGasPrice()),
   };
-}
-
-function toBlock(block: { number: bigint; hash: `0x${string}`; timestamp: bigint }): Block {
-  return { number: block.number, hash: lowerCase(block.hash), timestamp: fromUnixSeconds(Number(block.timestamp)) };
 }
 
 /** For `catch`: a node's own words for a tag that its chain does not know ("unknown block", "invalid params", or no block) do not say what to do. */

@@ -1,13 +1,15 @@
-import { BaseError, HttpRequestError, RpcRequestError, type Log, type PublicClient } from 'viem';
+import { BaseError, HttpRequestError, ResponseBodyTooLargeError, RpcRequestError, TimeoutError } from 'viem';
 
-import type { GatewayLogs } from '../../domain/chain/ports.ts';
+import type { Block, RangeLogs } from '../../domain/chain/ports.ts';
 import type { Logger } from '../../platform/logger.ts';
 import type { Address } from '../../shared/hex.ts';
-import { paymentProcessedEvent, readPaymentLogs } from './paymentLogs.ts';
-import { readRefundLogs, refundProcessedEvent } from './relayLogs.ts';
+import { createAskForLogs } from './createAskForLogs.ts';
 
 /** A URL that refused a range is not asked for as many blocks again before this: refusals cost calls, and plans and busy blocks change. */
 const REMEMBERED_MS = 10 * 60_000;
+
+/** One request's. Many logs take longer than a single value; a URL that takes longer is asked for less the next time. */
+const TIMEOUT_MS = 5_000;
 
 /** Providers' words for "too much at once", of blocks or of logs. They agree on no code. */
 const TOO_MUCH = [
@@ -22,11 +24,17 @@ const TOO_OFTEN =
 const LIMIT_EXCEEDED = -32005;
 
 /**
- * The gateway's events of a range from one node. One that refuses the range is asked for half of it, and for half of that, down to
- * single blocks; how much it takes is remembered for a while, for each URL by itself.
+ * The gateway's events of a range from one RPC URL. One that refuses the range is asked for half of it, and for half of that, down
+ * to single blocks; how much it takes is remembered for a while, for each URL by itself.
  */
-export function createReadGatewayLogs(options: { readonly chainId: number; readonly gateway: Address; readonly log: Logger }) {
-  const { chainId, gateway, log } = options;
+export function createReadGatewayLogs(options: {
+  readonly rpcUrls: readonly string[];
+  readonly chainId: number;
+  readonly gateway: Address;
+  readonly log: Logger;
+}) {
+  const { rpcUrls, chainId, gateway, log } = options;
+  const askForLogs = createAskForLogs({ rpcUrls, gateway, timeoutMs: TIMEOUT_MS });
   const limits = new Map<number, { readonly blocks: bigint; readonly until: number }>();
 
   function limitOf(urlIndex: number): bigint | undefined {
@@ -35,24 +43,26 @@ export function createReadGatewayLogs(options: { readonly chainId: number; reado
   }
 
   /** @throws what the node answered, when that is no refusal or the range is a single block */
-  return async (
-    node: PublicClient,
-    urlIndex: number,
-    { fromBlock, toBlock }: { readonly fromBlock: bigint; readonly toBlock: bigint },
-  ): Promise<GatewayLogs> => {
-    const found: Log[] = [];
+  return async (urlIndex: number, { fromBlock, toBlock }: { readonly fromBlock: bigint; readonly toBlock: bigint }): Promise<RangeLogs> => {
+    const parts: RangeLogs[] = [];
+    let last: Block | undefined;
     let wasRefused = false;
     for (let from = fromBlock; from <= toBlock;) {
       const limit = limitOf(urlIndex);
       const to = limit !== undefined && from + limit - 1n < toBlock ? from + limit - 1n : toBlock;
       try {
-        const events = [paymentProcessedEvent, refundProcessedEvent];
-        found.push(...(await node.getLogs({ address: gateway, events, fromBlock: from, toBlock: to })));
+        const part = await askForLogs(urlIndex, from, to);
+        parts.push(part);
+        last = part.last;
         from = to + 1n;
       } catch (error) {
         const asked = to - from + 1n;
-        if (asked === 1n || !isRefusal(error)) throw error;
+        if (asked === 1n) throw error;
+        const isSlow = error instanceof BaseError && error.walk((cause) => cause instanceof TimeoutError) !== null;
+        if (!isSlow && !isRefusal(error)) throw error;
         limits.set(urlIndex, { blocks: asked / 2n, until: Date.now() + REMEMBERED_MS });
+        // Silent for another reason, perhaps: the next URL is asked now, and this one for less when it is asked again.
+        if (isSlow) throw error;
         wasRefused = true;
       }
     }
@@ -60,12 +70,14 @@ export function createReadGatewayLogs(options: { readonly chainId: number; reado
       const blocks = limits.get(urlIndex)?.blocks.toString();
       log.warn({ chainId, rpcUrl: urlIndex, blocks }, 'the RPC URL refuses logs of so many blocks at once: asking for fewer');
     }
-    return { payments: readPaymentLogs(found, gateway), refunds: readRefundLogs(found, gateway) };
+    if (last === undefined) throw new Error('no block was asked for');
+    return { last, payments: parts.flatMap(({ payments }) => payments), refunds: parts.flatMap(({ refunds }) => refunds) };
   };
 }
 
 function isRefusal(error: unknown): boolean {
   if (!(error instanceof BaseError)) return false;
+  if (error.walk((cause) => cause instanceof ResponseBodyTooLargeError) !== null) return true;
   const answer = error.walk((cause) => cause instanceof RpcRequestError || cause instanceof HttpRequestError);
   if (answer instanceof HttpRequestError) return answer.status === 413 || (answer.status === 400 && isTooMuch(answer.details));
   return answer instanceof RpcRequestError && isTooMuch(answer.details, answer.code);

@@ -5,32 +5,31 @@ import { paymentGatewayAbi } from '../../contracts/generated/PaymentGateway.ts';
 import type { RelayRefusal } from '../../domain/chain/ports.ts';
 import type { RefundProcessedLog } from '../../domain/refunds/model.ts';
 import type { Address } from '../../shared/hex.ts';
-import { lowerCase } from './paymentLogs.ts';
+import { inChainOrder, lowerCase } from './paymentLogs.ts';
 import { describeRevert } from './reverts.ts';
 
 export const refundProcessedEvent = getAbiItem({ abi: paymentGatewayAbi, name: 'RefundProcessed' });
 
 /** The gateway's refunds among these logs, in chain order; see readPaymentLogs for what is left out. */
 export function readRefundLogs(logs: readonly Log[], gateway: Address): RefundProcessedLog[] {
-  return parseEventLogs({ abi: [refundProcessedEvent], logs: [...logs], strict: true })
-    .flatMap((log) => {
-      const { blockNumber, blockHash, transactionHash, logIndex, args } = log;
-      if (log.removed || getAddress(log.address) !== gateway) return [];
-      if (blockNumber === null || blockHash === null || transactionHash === null || logIndex === null) return [];
-      return {
-        paymentId: lowerCase(args.paymentId),
-        merchant: getAddress(args.merchant),
-        payer: getAddress(args.payer),
-        token: getAddress(args.token),
-        amount: args.amount,
-        nonce: args.nonce,
-        txHash: lowerCase(transactionHash),
-        blockNumber,
-        blockHash: lowerCase(blockHash),
-        logIndex,
-      };
-    })
-    .sort((a, b) => (a.blockNumber === b.blockNumber ? a.logIndex - b.logIndex : a.blockNumber < b.blockNumber ? -1 : 1));
+  const found = parseEventLogs({ abi: [refundProcessedEvent], logs: [...logs], strict: true }).flatMap((log) => {
+    const { blockNumber, blockHash, transactionHash, logIndex, args } = log;
+    if (log.removed || getAddress(log.address) !== gateway) return [];
+    if (blockNumber === null || blockHash === null || transactionHash === null || logIndex === null) return [];
+    return {
+      paymentId: lowerCase(args.paymentId),
+      merchant: getAddress(args.merchant),
+      payer: getAddress(args.payer),
+      token: getAddress(args.token),
+      amount: args.amount,
+      nonce: args.nonce,
+      txHash: lowerCase(transactionHash),
+      blockNumber,
+      blockHash: lowerCase(blockHash),
+      logIndex,
+    };
+  });
+  return inChainOrder(found);
 }
 
 /** The items of one transaction that the contracts took up and refused. Only to be believed of a transaction of our own: anybody can make others refuse. */

@@ -29,6 +29,11 @@ export interface GatewayLogs {
   readonly refunds: readonly RefundProcessedLog[];
 }
 
+/** The logs of a range of blocks, and the chain that they belong to: the header of the range's last block, from the same node. */
+export interface RangeLogs extends GatewayLogs {
+  readonly last: Block;
+}
+
 /** One refused item of a batch, as its event tells it. */
 export type RelayRefusal =
   | { readonly rail: 'forwarder'; readonly payer: Address; readonly nonce: bigint; readonly reason: string }
@@ -80,8 +85,11 @@ export interface ChainPort {
   getFinalizedNumber(): Promise<bigint>;
   /** undefined: there is no such block (yet, or any more). */
   findBlock(number: bigint): Promise<Block | undefined>;
-  /** The gateway's events of the blocks from..to, both included, in chain order. */
-  listGatewayLogs(range: { readonly fromBlock: bigint; readonly toBlock: bigint }): Promise<GatewayLogs>;
+  /**
+   * The gateway's events of the blocks from..to, both included, in chain order. One node answers all of it, and each event's block
+   * is the one that the node shows at that height. Whether the node's chain is the one that the caller means, `last` tells.
+   */
+  listGatewayLogs(range: { readonly fromBlock: bigint; readonly toBlock: bigint }): Promise<RangeLogs>;
   findReceipt(hash: Bytes32): Promise<Receipt | undefined>;
   /** What a transaction calls. undefined: the node does not have it. */
   findCall(hash: Bytes32): Promise<RelayCall | undefined>;

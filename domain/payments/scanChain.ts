@@ -71,7 +71,11 @@ export async function scanChain(ctx: Context, chainId: number): Promise<void> {
     // Asked before the logs: should the chain change in between, the hash stored here is not the next scan's, and that one looks again.
     const last = to === head.number ? head : await chain.findBlock(to);
     if (last === undefined) return;
-    const logs = await listLogs(chain, { from: logsFrom, to, maxBlockRange: BigInt(config.maxBlockRange) });
+    const logs = await listLogs(chain, { from: logsFrom, last, maxBlockRange: BigInt(config.maxBlockRange) });
+    if (logs === undefined) {
+      ctx.log.debug({ chainId, until: to.toString() }, 'the logs are of another chain than the head: it is looked at again');
+      return;
+    }
     const isLastChunk = to === head.number;
     const moved = await applyScan(ctx, {
       chainId,
@@ -336,11 +340,21 @@ function withOverlap(from: bigint, config: ChainConfig): bigint {
   return start > first ? start : min(first, from);
 }
 
-async function listLogs(chain: ChainPort, range: { from: bigint; to: bigint; maxBlockRange: bigint }): Promise<GatewayLogs> {
+/**
+ * The logs up to a block that was asked for before.
+ * @returns undefined when a node answered that has another block there, or at the end of one of the parts: its logs are not this chain's
+ */
+async function listLogs(
+  chain: ChainPort,
+  range: { readonly from: bigint; readonly last: Block; readonly maxBlockRange: bigint },
+): Promise<GatewayLogs | undefined> {
   const payments = [];
   const refunds = [];
-  for (let fromBlock = range.from; fromBlock <= range.to; fromBlock += range.maxBlockRange) {
-    const logs = await chain.listGatewayLogs({ fromBlock, toBlock: min(range.to, fromBlock + range.maxBlockRange - 1n) });
+  for (let fromBlock = range.from; fromBlock <= range.last.number; fromBlock += range.maxBlockRange) {
+    const toBlock = min(range.last.number, fromBlock + range.maxBlockRange - 1n);
+    const expected = toBlock === range.last.number ? range.last : await chain.findBlock(toBlock);
+    const logs = await chain.listGatewayLogs({ fromBlock, toBlock });
+    if (logs.last.hash !== expected?.hash) return undefined;
     payments.push(...logs.payments);
     refunds.push(...logs.refunds);
   }

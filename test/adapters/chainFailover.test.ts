@@ -29,6 +29,12 @@ describe('the chain adapter', () => {
       for (const server of servers) server.close();
     });
 
+    interface Question {
+      readonly id: number;
+      readonly method: string;
+      readonly params?: readonly unknown[];
+    }
+
     /** A node between us and the chain that answers as it is told, or passes on what `answer` leaves undefined. */
     async function startNode(
       answer: (method: string, params: readonly unknown[]) => { status?: number; body: object } | undefined,
@@ -38,14 +44,24 @@ describe('the chain adapter', () => {
         request.on('data', (chunk: Buffer) => chunks.push(chunk));
         request.on('end', () => {
           const body = Buffer.concat(chunks).toString();
-          const { id, method, params = [] } = JSON.parse(body) as { id: number; method: string; params?: unknown[] };
-          const own = answer(method, params);
+          const asked = JSON.parse(body) as Question | Question[];
+          const answerOne = async ({ id, method, params = [] }: Question) => {
+            const own = answer(method, params);
+            if (own !== undefined) return { status: own.status ?? 200, body: { jsonrpc: '2.0', id, ...own.body } };
+            const question = JSON.stringify({ jsonrpc: '2.0', id, method, params });
+            const passedOn = await fetch(on.rpcUrl, { method: 'POST', headers: { 'content-type': 'application/json' }, body: question });
+            return { status: 200, body: (await passedOn.json()) as object };
+          };
           void (async () => {
-            const passedOn = own
-              ? undefined
-              : await fetch(on.rpcUrl, { method: 'POST', headers: { 'content-type': 'application/json' }, body });
-            response.writeHead(own?.status ?? 200, { 'content-type': 'application/json', 'retry-after': '3600' });
-            response.end(own ? JSON.stringify({ jsonrpc: '2.0', id, ...own.body }) : await passedOn?.text());
+            const answers = await Promise.all([asked].flat().map(answerOne));
+            // Of several questions in one request, each has an answer of its own; only what has no words concerns the request as a whole.
+            const refused = answers.find(({ status, body: own }) => status >= 400 && !(Array.isArray(asked) && 'error' in own));
+            response.writeHead(refused?.status ?? 200, { 'content-type': 'application/json', 'retry-after': '3600' });
+            response.end(
+              JSON.stringify(
+                Array.isArray(asked) && refused === undefined ? answers.map((one) => one.body) : (refused ?? answers[0])?.body,
+              ),
+            );
           })();
         });
       });
