@@ -52,6 +52,7 @@ export function createApp(ctx: Context, options: AppOptions): App {
   const operations = listOperations(document);
   const stopping = options.stopping ?? new AbortController().signal;
 
+  const metrics = createMetrics(ctx, '/metrics');
   const app = express();
   app.disable('x-powered-by');
   // Nobody asks again with If-None-Match for what must not be stored, and hashing every answer is not free.
@@ -97,13 +98,13 @@ export function createApp(ctx: Context, options: AppOptions): App {
 
   app.use(BASE_PATH, createApiDocs(document, BASE_PATH));
   app.use(ADMIN_BOARD_PATH, createAdminBoard(ctx, options.queues, ADMIN_BOARD_PATH));
-  app.use(createMetrics(ctx, '/metrics'));
+  app.use(metrics.router);
   app.get(['/', '/docs'], (_req, res) => res.redirect(`${BASE_PATH}/docs/`));
 
   app.use(() => {
     throw new AppError(COMMON_ERRORS.notFound, { detail: 'There is no such route.' });
   });
-  app.use(sendProblem(ctx));
+  app.use(sendProblem(ctx, metrics.countProblem));
   return {
     express: app,
     handle: (request, response) => {

@@ -1,26 +1,39 @@
 import { Router } from 'express';
-import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client';
 
 import { countOpenWork } from '../domain/outbox/service.ts';
 import { measureOverdue } from '../domain/payments/sweepOverduePayments.ts';
 import { RELAYER_ALERTS, RELAYER_STANDINGS } from '../domain/relay/model.ts';
 import { countOpenAttempts, reportRelayers, type RelayerReport } from '../domain/relay/reportRelayers.ts';
+import { reportStoreWaste } from '../domain/relay/wasteMemory.ts';
 import type { Context } from '../platform/context.ts';
 import { createFailureLimiter } from './middleware/createFailureLimiter.ts';
 import { requireAdminLogin } from './middleware/requireAdminLogin.ts';
 
 const MAX_FAILURES = 10;
 
+export interface Metrics {
+  readonly router: Router;
+  /** A request was answered with a problem. @param reason which of the code's cases, where it has several */
+  countProblem(code: string, reason: string | undefined): void;
+}
+
 /**
  * `GET /metrics` in Prometheus's text format, behind the operators' login: this process's own figures, and what the database says of relayers, relay
  * attempts and outstanding work. The latter is the same whichever process is asked. Amounts become floats here, for charts; nothing counts with them.
  */
-export function createMetrics(ctx: Context, path: string): Router {
+export function createMetrics(ctx: Context, path: string): Metrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry, prefix: 'msqpay_' });
   const gauge = (name: string, help: string, labelNames: readonly string[]) =>
     new Gauge({ name: `msqpay_${name}`, help, labelNames: [...labelNames], registers: [registry] });
 
+  const problems = new Counter({
+    name: 'msqpay_problems_total',
+    help: 'Requests that this process answered with a problem, by its code and reason',
+    labelNames: ['code', 'reason'],
+    registers: [registry],
+  });
   const relayer = ['relayer', 'chain'];
   const balance = gauge('relayer_balance_wei', 'Of the relayer’s account, at the last check', relayer);
   const sent = gauge('relayer_sent_last_minute', 'Transactions handed over in the last minute', relayer);
@@ -31,6 +44,8 @@ export function createMetrics(ctx: Context, path: string): Router {
   const alert = gauge('relayer_alert', '1 while its operator has to look after it', [...relayer, 'alert']);
   const attempts = gauge('relay_attempts', 'Relay attempts that have not ended', ['chain', 'rail', 'status']);
   const outbox = gauge('outbox_rows', 'Outstanding work', ['queue']);
+  const wastedItems = gauge('relay_wasted_requests', 'Mined in the last 24 hours without doing anything', ['chain', 'store']);
+  const wastedWei = gauge('relay_wasted_wei', 'What these cost', ['chain', 'store']);
   const lag = gauge('outbox_overdue_seconds', 'How long the oldest work has been due', ['queue']);
   const overdue = gauge(
     'payments_overdue_seconds',
@@ -51,11 +66,12 @@ export function createMetrics(ctx: Context, path: string): Router {
 
   const router = Router();
   router.get(path, requireAdminLogin(ctx, createFailureLimiter(ctx, 'metrics-login', MAX_FAILURES)), async (_req, res) => {
-    const [reports, open, work, overdueMs] = await Promise.all([
+    const [reports, open, work, overdueMs, waste] = await Promise.all([
       reportRelayers(ctx),
       countOpenAttempts(ctx),
       countOpenWork(ctx),
       measureOverdue(ctx),
+      reportStoreWaste(ctx),
     ]);
     reports.forEach(showRelayer);
     // Ends show by their absence.
@@ -67,9 +83,15 @@ export function createMetrics(ctx: Context, path: string): Router {
       outbox.set({ queue }, count);
       lag.set({ queue }, lagMs / 1000);
     }
+    wastedItems.reset();
+    wastedWei.reset();
+    for (const { chainId, storeId, items, gasCost } of waste) {
+      wastedItems.set({ chain: String(chainId), store: storeId }, items);
+      wastedWei.set({ chain: String(chainId), store: storeId }, Number(gasCost));
+    }
     overdue.set(overdueMs / 1000);
     res.setHeader('Content-Type', registry.contentType);
     res.end(await registry.metrics());
   });
-  return router;
+  return { router, countProblem: (code, reason = '') => problems.inc({ code, reason }) };
 }

@@ -69,6 +69,8 @@ export const STATUS_OF_CODE: Readonly<Record<ErrorCode, number>> = {
   PAY_035: 422,
   PAY_036: 409,
   PAY_037: 409,
+  PAY_041: 429,
+  PAY_042: 409,
 };
 
 /** What 503 advises when the error itself does not know better. */
@@ -98,6 +100,7 @@ export function toProblemReply(error: unknown, requestId: string): ProblemReply 
       status,
       code,
       ...(known.detail === undefined ? {} : { detail: known.detail }),
+      ...(known.reason === undefined ? {} : { reason: known.reason }),
       requestId,
       ...(known.fields === undefined ? {} : { errors: known.fields.map(({ path, message }) => ({ path, message })) }),
     },

@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util';
 import { getAddress, isAddress } from 'viem';
 
+import { liftBackOff } from '../domain/relay/wasteMemory.ts';
 import { API_KEY_ROLES, type ApiKeyRole } from '../domain/stores/model.ts';
 import { createStore, issueApiKey, registerMerchant, revokeApiKey } from '../domain/stores/service.ts';
 import { ConfigError, loadConfig } from '../platform/config.ts';
@@ -19,6 +20,8 @@ const USAGE = `Usage: npm run cli -- <command> [options], with the server's envi
   issue-key --store st_… [--role store] [--live]   an API key, shown once; the role support may only read. test or live is a label for
                                                    people: which chains there are decides what is paid with
   revoke-key --key key_…                           takes effect within seconds
+  lift-back-off --chain N --holder H               forgets what a payer or merchant (address), a payment, refund or store (id) has
+                                                   wasted on this chain: relaying is offered to it again at once
 `;
 
 class UsageError extends Error {
@@ -40,6 +43,8 @@ function readArguments() {
         role: { type: 'string', default: 'store' },
         live: { type: 'boolean', default: false },
         key: { type: 'string' },
+        chain: { type: 'string' },
+        holder: { type: 'string' },
       },
     });
   } catch (error) {
@@ -48,7 +53,7 @@ function readArguments() {
   }
 }
 
-function need(name: 'name' | 'payout' | 'store' | 'address' | 'key'): string {
+function need(name: 'name' | 'payout' | 'store' | 'address' | 'key' | 'chain' | 'holder'): string {
   const value = values[name];
   if (value === undefined) throw new UsageError(`--${name} is missing`);
   return value;
@@ -57,6 +62,18 @@ function need(name: 'name' | 'payout' | 'store' | 'address' | 'key'): string {
 function needAddress(text: string): Address {
   if (!isAddress(text, { strict: true })) throw new UsageError(`${text} is not an address (or its checksum is wrong)`);
   return getAddress(text);
+}
+
+function needChainId(text: string): number {
+  if (!/^[1-9][0-9]{0,15}$/.test(text)) throw new UsageError(`--chain must be a chain id, not ${text}`);
+  return Number(text);
+}
+
+/** Addresses are kept with their checksum, ids as they are shown. */
+function needHolder(text: string): string {
+  if (isAddress(text, { strict: false })) return getAddress(text);
+  if (/^0x[0-9a-f]{64}$/.test(text) || /^(st|rfd)_[0-9A-Z]{26}$/.test(text)) return text;
+  throw new UsageError(`--holder must be an address, or the id of a payment, refund or store, not ${text}`);
 }
 
 function needRole(text: string): ApiKeyRole {
@@ -87,6 +104,9 @@ const COMMANDS: Readonly<Record<string, (ctx: Context) => Promise<unknown>>> = {
     await revokeApiKey(ctx, { apiKeyId: need('key') });
     return { revoked: true };
   },
+  'lift-back-off': async (ctx) => ({
+    forgotten: await liftBackOff(ctx, { chainId: needChainId(need('chain')), holder: needHolder(need('holder')) }),
+  }),
 };
 
 async function main(): Promise<number> {

@@ -4,6 +4,7 @@ import * as spine from './migrations/0001_spine.ts';
 import * as relayEngine from './migrations/0002_relay_engine.ts';
 import * as localRelayer from './migrations/0003_local_relayer.ts';
 import * as relayerWatch from './migrations/0004_relayer_watch.ts';
+import * as relayWaste from './migrations/0011_relay_waste.ts';
 
 interface Migration {
   readonly name: string;
@@ -17,6 +18,7 @@ const MIGRATIONS: readonly Migration[] = [
   { name: '0002_relay_engine', ...relayEngine },
   { name: '0003_local_relayer', ...localRelayer },
   { name: '0004_relayer_watch', ...relayerWatch },
+  { name: '0011_relay_waste', ...relayWaste },
 ];
 
 export const migrationSource: Knex.MigrationSource<Migration> = {

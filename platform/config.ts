@@ -149,6 +149,15 @@ const relayLimitsSchema = z.strictObject({
   maxInFlightPerPayer: z.number().int().positive().default(20),
   /** The same, of one store. */
   maxInFlightPerStore: z.number().int().positive().default(2_000),
+  /**
+   * Requests that were mined without doing anything, of one payer (for refunds: merchant) in 24 hours, before relaying is not offered to them any more
+   * (`PAY_042`). Each one before makes the next wait longer (`PAY_041`): 30 seconds, 2, 8, … minutes. See domain/relay/decideWaste.ts.
+   */
+  maxWastedPerPayerPerDay: z.number().int().positive().default(4),
+  /** The same, for one payment or refund. */
+  maxWastedPerPaymentPerDay: z.number().int().positive().default(3),
+  /** The same, of one store; the first half of them has no consequence, since its customers are not the store. */
+  maxWastedPerStorePerDay: z.number().int().positive().default(200),
   /** What one store's relayed payments may cost the relayers on this chain in one UTC day; absent: no limit. */
   gasBudgetPerStorePerDayWei: decimalWei.optional(),
 });

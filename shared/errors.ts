@@ -18,6 +18,8 @@ export interface AppErrorOptions {
   readonly detail?: string;
   /** Never shown to the caller; goes to the log. */
   readonly internal?: Readonly<Record<string, unknown>>;
+  /** Machine-readable: which of the code's cases this is. Stable, described with the code in openapi.yaml, e.g. `payer`. */
+  readonly reason?: string;
   /** Per-field findings for a refused request body or parameter. */
   readonly fields?: readonly FieldError[];
   /** Seconds after which a retry makes sense (`Retry-After`). */
@@ -36,6 +38,7 @@ export class AppError extends Error {
   readonly kind: ErrorKind;
   readonly detail: string | undefined;
   readonly internal: Readonly<Record<string, unknown>> | undefined;
+  readonly reason: string | undefined;
   readonly fields: readonly FieldError[] | undefined;
   readonly retryAfterSeconds: number | undefined;
 
@@ -44,6 +47,7 @@ export class AppError extends Error {
     this.kind = kind;
     this.detail = options.detail;
     this.internal = options.internal;
+    this.reason = options.reason;
     this.fields = options.fields;
     this.retryAfterSeconds = options.retryAfterSeconds;
   }

@@ -21,6 +21,7 @@ import { createPaymentIdOf } from './createPaymentIdOf.ts';
 import { createReadGatewayLogs } from './createReadGatewayLogs.ts';
 import { createRelayCalls } from './createRelayCalls.ts';
 import { createRpcClients } from './createRpcClients.ts';
+import { createRunsForeignCode } from './createRunsForeignCode.ts';
 import { createVerifySignature } from './createVerifySignature.ts';
 import { encodeTerms } from './encodeTerms.ts';
 import { lowerCase, readPaymentLogs } from './paymentLogs.ts';
@@ -76,7 +77,7 @@ export function createChain({ chain, log }: { chain: ChainConfig; log: Logger })
       rpc.ask(async () => {
         const transaction = await client.getTransaction({ hash }).catch(orUndefined(TransactionNotFoundError));
         // Without `to` it deploys a contract, which is no call.
-        return transaction?.to == null ? undefined : { to: getAddress(transaction.to), data: transaction.input };
+        return transaction?.to == null ? undefined : { to: getAddress(transaction.to), data: transaction.input, gasLimit: transaction.gas };
       }),
 
     findPayer: (paymentId) =>
@@ -113,6 +114,7 @@ export function createChain({ chain, log }: { chain: ChainConfig; log: Logger })
     buildAuthorizationTypedData: (input) => authorizationTypedData(chainId, gateway, input),
     buildRefundTypedData: (input) => refundTypedData(chainId, gateway, input),
     verifySignature: createVerifySignature(chain, rpc),
+    runsForeignCode: createRunsForeignCode(chain, rpc),
 
     ...createFindRefusal(chain, rpc),
     ...createRelayCalls(chain, rpc),

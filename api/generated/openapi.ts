@@ -927,9 +927,11 @@ export interface components {
          *     | PAY_035 | 422 | the refunds would exceed the payment |
          *     | PAY_036 | 409 | the refund's nonce was used for this payment |
          *     | PAY_037 | 409 | a refund failed whose signature is still good: sign with its nonce |
+         *     | PAY_041 | 429 | requests were mined without paying; the next one is taken after `Retry-After`. `reason`: whose they were |
+         *     | PAY_042 | 409 | too many requests were mined without paying in 24 hours: pay directly. `reason`: whose they were |
          * @enum {string}
          */
-        ErrorCode: "PAY_001" | "PAY_002" | "PAY_003" | "PAY_004" | "PAY_005" | "PAY_006" | "PAY_007" | "PAY_008" | "PAY_009" | "PAY_010" | "PAY_011" | "PAY_012" | "PAY_013" | "PAY_014" | "PAY_015" | "PAY_016" | "PAY_017" | "PAY_018" | "PAY_019" | "PAY_020" | "PAY_021" | "PAY_022" | "PAY_023" | "PAY_024" | "PAY_025" | "PAY_026" | "PAY_027" | "PAY_028" | "PAY_029" | "PAY_030" | "PAY_031" | "PAY_032" | "PAY_033" | "PAY_034" | "PAY_035" | "PAY_036" | "PAY_037";
+        ErrorCode: "PAY_001" | "PAY_002" | "PAY_003" | "PAY_004" | "PAY_005" | "PAY_006" | "PAY_007" | "PAY_008" | "PAY_009" | "PAY_010" | "PAY_011" | "PAY_012" | "PAY_013" | "PAY_014" | "PAY_015" | "PAY_016" | "PAY_017" | "PAY_018" | "PAY_019" | "PAY_020" | "PAY_021" | "PAY_022" | "PAY_023" | "PAY_024" | "PAY_025" | "PAY_026" | "PAY_027" | "PAY_028" | "PAY_029" | "PAY_030" | "PAY_031" | "PAY_032" | "PAY_033" | "PAY_034" | "PAY_035" | "PAY_036" | "PAY_037" | "PAY_041" | "PAY_042";
         /** @description RFC 9457 */
         Problem: {
             type: string;
@@ -937,6 +939,11 @@ export interface components {
             status: number;
             code: components["schemas"]["ErrorCode"];
             detail?: string;
+            /**
+             * @description Which of the code's cases it is, where it has several. Of limits on relaying (PAY_041, PAY_042): whose limit it is,
+             *     `payer`, `merchant`, `payment`, `refund` or `store`. More cases may come.
+             */
+            reason?: string;
             requestId: string;
             errors?: {
                 path: string;
@@ -981,7 +988,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description Something stands in the way (PAY_003, PAY_004, PAY_014, PAY_016, PAY_017, PAY_028, PAY_032, PAY_036, PAY_037) */
+        /** @description Something stands in the way (PAY_003, PAY_004, PAY_014, PAY_016, PAY_017, PAY_028, PAY_032, PAY_036, PAY_037, PAY_042) */
         Conflict: {
             headers: {
                 [name: string]: unknown;
@@ -1017,7 +1024,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description Too many requests for this API key (PAY_012), too many on their way (PAY_033), or the day's gas budget spent (PAY_034) */
+        /** @description Too many requests for this API key (PAY_012), too many on their way (PAY_033), the day's gas budget spent (PAY_034), or too many that were mined without paying (PAY_041) */
         RateLimited: {
             headers: {
                 "Retry-After": components["headers"]["RetryAfter"];

@@ -92,7 +92,7 @@ export interface ChainPort {
   listGatewayLogs(range: { readonly fromBlock: bigint; readonly toBlock: bigint }): Promise<RangeLogs>;
   findReceipt(hash: Bytes32): Promise<Receipt | undefined>;
   /** What a transaction calls. undefined: the node does not have it. */
-  findCall(hash: Bytes32): Promise<RelayCall | undefined>;
+  findCall(hash: Bytes32): Promise<(RelayCall & { readonly gasLimit: bigint }) | undefined>;
   /** Who paid this id, as the gateway's storage says at the head. */
   findPayer(paymentId: Bytes32): Promise<Address | undefined>;
 
@@ -111,6 +111,11 @@ export interface ChainPort {
    * merchants may be contracts (ERC-1271), which the chain is asked about. Nonces and deadlines are not judged.
    */
   verifySignature(input: { signed: SignedRequest; paymentId: Bytes32; terms: PaymentTerms; signature: Hex }): Promise<Hex | undefined>;
+  /**
+   * Whether carrying it runs code that is neither the contracts' nor the token's: its signature was not made by the signer's key, so the signer's
+   * contract is asked; or its permit is of an account with code, which some tokens ask.
+   */
+  runsForeignCode(item: RelayItem): Promise<boolean>;
   /** Would the gateway take this payment from this payer now? With a permit, as if the permit had been applied. */
   findRefusal(input: { terms: PaymentTerms; payer: Address; permit: Permit | null }): Promise<PaymentRefusal | undefined>;
   /** Would the gateway make this refund now? Its item must be of the rail `refund`. */

@@ -4,6 +4,7 @@ import { AppError } from '../../shared/errors.ts';
 import type { Address, Bytes32, Hex } from '../../shared/hex.ts';
 import { findChainConfig } from '../chain/service.ts';
 import { promiseWork } from '../outbox/service.ts';
+import { assertNotWasteful } from './assertNotWasteful.ts';
 import { countLiveAttemptsOfPayer, insertAttempt, listLiveNonces, lockQuota, readStoreUsage } from './attemptStore.ts';
 import { decideNextNonce, gasToReserve, startOfUtcDay, untilNextUtcDayMs } from './decide.ts';
 import { RELAY_ERRORS } from './errors.ts';
@@ -19,6 +20,7 @@ export interface NewAttempt {
   /** As the contracts take it. */
   readonly signature: Hex;
   readonly permit: Permit | null;
+  readonly runsForeignCode: boolean;
   readonly deadline: Date;
   /** The forwarder's nonce of the payer, as the chain has it; read before the transaction began. Only on that rail. */
   readonly chainNonce?: bigint;
@@ -28,10 +30,11 @@ export interface NewAttempt {
 
 /**
  * Saves an attempt and promises its sending, within the limits of its payer and its store. What it is for must be locked already.
- * @throws AppError tooManyInFlight, gasBudgetSpent, wrongNonce
+ * @throws AppError backOff, payDirectly, tooManyInFlight, gasBudgetSpent, wrongNonce
  */
 export async function acceptAttempt(ctx: Context, unit: UnitOfWork, input: NewAttempt): Promise<RelayAttempt> {
   const payer = signerOf(input.signed);
+  await assertNotWasteful(ctx, unit.trx, input);
   // First the payer, then the store, everywhere.
   await lockQuota(unit.trx, input.chainId, payer);
   await assertPayerMay(ctx, unit, input, payer);
@@ -40,9 +43,9 @@ export async function acceptAttempt(ctx: Context, unit: UnitOfWork, input: NewAt
   const reservedCost = await assertStoreMay(ctx, unit, input);
 
   const now = ctx.clock.now();
-  const { id, paymentId, refundId, storeId, chainId, signed, signature, permit, deadline } = input;
+  const { id, paymentId, refundId, storeId, chainId, signed, signature, permit, runsForeignCode, deadline } = input;
   const attempt: RelayAttempt = {
-    ...{ id, paymentId, refundId, storeId, chainId, signed, signature, permit, deadline },
+    ...{ id, paymentId, refundId, storeId, chainId, signed, signature, permit, runsForeignCode, deadline },
     status: 'queued',
     transactionId: null,
     batchIndex: null,

@@ -15,6 +15,7 @@ interface AttemptRow {
   readonly request: unknown;
   readonly signature: string;
   readonly permit: unknown;
+  readonly runs_foreign_code: number | boolean;
   readonly deadline: Date;
   readonly transaction_id: string | null;
   readonly batch_index: string | number | null;
@@ -32,6 +33,7 @@ interface AttemptRow {
 
 const COLUMN_NAMES = [
   ...['id', 'payment_id', 'refund_id', 'store_id', 'chain_id', 'rail', 'status', 'request', 'signature', 'permit', 'deadline'],
+  'runs_foreign_code',
   ...['transaction_id', 'batch_index', 'sends', 'may_still_land', 'reserved_cost', 'gas_used', 'gas_cost', 'gas_charged_at'],
   ...['error_code', 'error_detail', 'created_at', 'updated_at'],
 ];
@@ -121,6 +123,7 @@ function toAttempt(row: AttemptRow): RelayAttempt {
     signed: toSignedRequest(row.rail, parseJsonColumn(row.request)),
     signature: asHex(row.signature),
     permit: permit === null ? null : toPermit(permit),
+    runsForeignCode: Boolean(row.runs_foreign_code),
     deadline: row.deadline,
     transactionId: row.transaction_id,
     batchIndex: row.batch_index === null ? null : Number(row.batch_index),
@@ -154,7 +157,7 @@ export async function insertAttempt(db: Transaction, attempt: RelayAttempt): Pro
   await execute(
     db,
     `INSERT INTO relay_attempts (id, payment_id, refund_id, live_subject_id, store_id, chain_id, rail, status, payer, live_nonce, deadline, request,
-       signature, permit, reserved_cost, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+       signature, permit, runs_foreign_code, reserved_cost, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     [
       attempt.id,
       attempt.paymentId,
@@ -170,6 +173,7 @@ export async function insertAttempt(db: Transaction, attempt: RelayAttempt): Pro
       JSON.stringify(toStoredRequest(attempt.signed)),
       attempt.signature,
       attempt.permit === null ? null : JSON.stringify(toStoredPermit(attempt.permit)),
+      attempt.runsForeignCode,
       attempt.reservedCost.toString(),
       attempt.createdAt,
       attempt.updatedAt,

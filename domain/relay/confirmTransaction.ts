@@ -11,10 +11,13 @@ import { findPaymentsById, scanAgain } from '../payments/service.ts';
 import { listAttemptsOfTransaction } from './attemptStore.ts';
 import { changeAttempt } from './changeAttempt.ts';
 import { decideNextLook, shareOf, toRefusalError } from './decide.ts';
+import type { Blame } from './decideWaste.ts';
 import { endDone, findDoer, type Doer } from './endDone.ts';
 import { RELAY_ERRORS } from './errors.ts';
+import { findBlame } from './findBlame.ts';
 import { findRefusalOf } from './findRefusalOf.ts';
 import type { RelayAttempt, RelayTransaction } from './model.ts';
+import { noteWaste } from './noteWaste.ts';
 import type { ProviderTransaction } from './ports.ts';
 import { recordProviderTransaction } from './recordProviderTransaction.ts';
 import {
@@ -105,7 +108,7 @@ async function findReceipt(ctx: Context, transaction: RelayTransaction): Promise
 }
 
 /** What the receipt and the chain say about an attempt of a final transaction. */
-type Verdict = 'done' | 'doneElsewhere' | 'untouched' | RelayFailure;
+type Verdict = 'done' | 'doneElsewhere' | 'untouched' | { readonly error: RelayFailure; readonly blame: Blame };
 
 async function followMined(ctx: Context, transaction: RelayTransaction, receipt: Receipt): Promise<WorkResult> {
   const isFinal = await isBlockFinal(ctx, transaction.chainId, receipt.blockNumber);
@@ -160,7 +163,10 @@ async function judge(ctx: Context, transaction: RelayTransaction, receipt: Recei
     const refusal = item && (await findRefusalOf(chain, item));
     const reason = refusal && item ? (toRefusalError(refusal, item).detail ?? refused?.reason) : refused?.reason;
     const detail = `Transaction ${receipt.hash} was mined without doing it${reason === undefined ? '.' : `: ${reason}`}`;
-    verdicts.set(attempt.id, { code: RELAY_ERRORS.reverted.code, detail });
+    verdicts.set(attempt.id, {
+      error: { code: RELAY_ERRORS.reverted.code, detail },
+      blame: await findBlame(chain, attempt, { receipt, refused, refusal }),
+    });
   }
   return verdicts;
 }
@@ -202,9 +208,13 @@ async function endMined(
     await sendAgain(ctx, unit, charged, 'returned', error);
     return;
   }
-  if (isOnChain(locked)) await endDone(ctx, unit, charged, final.doer);
-  else if (attempt.mayStillLand) await sendAgain(ctx, unit, charged, 'returned', verdict);
-  else await fail(ctx, unit, charged, verdict);
+  if (isOnChain(locked)) {
+    await endDone(ctx, unit, charged, final.doer);
+    return;
+  }
+  await noteWaste(ctx, unit, attempt, { blame: verdict.blame, gasCost: gas * receipt.effectiveGasPrice });
+  if (attempt.mayStillLand) await sendAgain(ctx, unit, charged, 'returned', verdict.error);
+  else await fail(ctx, unit, charged, verdict.error);
 }
 
 /** A reorganisation took the block away: the transaction waits to be mined again. */

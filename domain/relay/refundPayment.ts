@@ -80,10 +80,11 @@ export async function refundPayment(ctx: Context, input: RefundPaymentInput, als
   const item = { signed, signature, permit, paymentId, terms };
   // What settles the fate of earlier ones first: one that is made after that is in the amount.
   const word = await askAboutFailedRefunds(ctx, payment);
-  const [refundedOnChain, isUsed, gasPrice] = await Promise.all([
+  const [refundedOnChain, isUsed, gasPrice, runsForeignCode] = await Promise.all([
     chain.getRefundedAmount(paymentId),
     chain.isRefunded(paymentId, nonce),
     findGasPrice(ctx, chainId),
+    chain.runsForeignCode(item),
   ]);
   if (isUsed) throw new AppError(REFUND_ERRORS.nonceUsed, { detail: `The payment has a refund with the nonce ${nonce}.` });
   if (refundedOnChain + amount <= terms.amount) {
@@ -103,7 +104,7 @@ export async function refundPayment(ctx: Context, input: RefundPaymentInput, als
       deadline: fromUnixSeconds(deadline),
     });
     await acceptAttempt(ctx, unit, {
-      ...{ id: attemptId, paymentId, refundId: refund.id, storeId, chainId, signed, signature, permit, gasPrice },
+      ...{ id: attemptId, paymentId, refundId: refund.id, storeId, chainId, signed, signature, permit, runsForeignCode, gasPrice },
       deadline: fromUnixSeconds(deadline),
     });
     await also?.(unit.trx, refund);

@@ -206,10 +206,11 @@ async function acceptSigned(
   if (signature === undefined)
     throw new AppError(RELAY_ERRORS.badSignature, { detail: `The signature is not that of ${payer} for this request.` });
   const item = { signed, signature, permit, paymentId, terms };
-  const [refusal, chainNonce, gasPrice] = await Promise.all([
+  const [refusal, chainNonce, gasPrice, runsForeignCode] = await Promise.all([
     findRefusalOf(chain, item),
     signed.rail === 'forwarder' ? chain.getForwarderNonce(payer) : undefined,
     findGasPrice(ctx, chainId),
+    chain.runsForeignCode(item),
   ]);
   if (refusal !== undefined) throw toRefusalError(refusal, item);
 
@@ -217,7 +218,7 @@ async function acceptSigned(
   return inUnitOfWork(ctx, async (unit) => {
     const accepted = await acceptRelay(ctx, unit, { storeId, paymentId, attemptId, payer });
     await acceptAttempt(ctx, unit, {
-      ...{ id: attemptId, paymentId, refundId: null, storeId, chainId, signed, signature, permit, gasPrice },
+      ...{ id: attemptId, paymentId, refundId: null, storeId, chainId, signed, signature, permit, runsForeignCode, gasPrice },
       ...(chainNonce === undefined ? {} : { chainNonce }),
       deadline: relayDeadline(payment, deadlineOf(signed)),
     });

@@ -90,7 +90,14 @@ export async function startChainFixture(): Promise<ChainFixture> {
       { address: hostileToken, symbol: 'HOST', decimals: 18 },
     ],
     relayers: [],
-    relayLimits: { maxBatchSize: 20, maxInFlightPerPayer: 20, maxInFlightPerStore: 2_000 },
+    relayLimits: {
+      maxBatchSize: 20,
+      maxInFlightPerPayer: 20,
+      maxInFlightPerStore: 2_000,
+      maxWastedPerPayerPerDay: 4,
+      maxWastedPerPaymentPerDay: 3,
+      maxWastedPerStorePerDay: 200,
+    },
   };
   const createPort = (rpcUrls: readonly string[]): ChainPort => createChain({ chain: { ...config, rpcUrls: [...rpcUrls] }, log });
   const port = createPort([anvil.rpcUrl]);

@@ -1,3 +1,5 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
 import { expect } from 'chai';
 import { createWalletClient, encodeFunctionData, getAddress, http, type Address } from 'viem';
 import type { PrivateKeyAccount } from 'viem/accounts';
@@ -7,7 +9,10 @@ import { testTokenAbi } from '../../contracts/generated/TestToken.ts';
 import { testWalletAbi, testWalletBytecode } from '../../contracts/generated/test/TestWallet.ts';
 import { cancelPayment } from '../../domain/payments/service.ts';
 import { listRelayAttempts } from '../../domain/relay/service.ts';
+import { addWaste } from '../../domain/relay/wasteStore.ts';
 import type { Config } from '../../platform/config.ts';
+import { inTransaction } from '../../platform/db.ts';
+import { PROJECT_ROOT } from '../../platform/projectRoot.ts';
 import { asBytes32 } from '../../shared/hex.ts';
 import { signTypedData } from '../support/gasless.ts';
 import { driveUntil, isOver } from '../support/relayFlow.ts';
@@ -216,5 +221,49 @@ describe('GET /payments/{paymentId}/authorization and POST /payments/{paymentId}
         await limited.close();
       }
     }
+  });
+
+  it('say 429 with Retry-After, then 409, and whose fault it is, after requests that were mined without paying', async () => {
+    const customer = await api.chain.createCustomer({ token: api.tokens.TUSD });
+    const payment = await api.createPayment();
+    const request = await sign(payment, customer);
+    const chainId = api.config.chains[0]?.chainId ?? 0;
+    const addFailure = () =>
+      inTransaction(api.ctx.db, (trx) =>
+        addWaste(trx, { chainId, holders: [{ kind: 'signer', holder: customer.address }], at: new Date(), gasCost: 5n }),
+      );
+    const login = Buffer.from(`${api.config.admin.user}:${api.config.admin.password}`).toString('base64');
+    const count = async (code: string) => {
+      const text = await (await fetch(`${api.url}/metrics`, { headers: { authorization: `Basic ${login}` } })).text();
+      return Number(text.match(new RegExp(`^msqpay_problems_total\\{code="${code}",reason="payer"\\} ([0-9]+)$`, 'm'))?.[1] ?? 0);
+    };
+    const before = [await count('PAY_041'), await count('PAY_042')];
+
+    await addFailure();
+    const early = await execute(payment, request);
+    expect(early.status).to.equal(429);
+    expect(Number(early.headers.get('retry-after'))).to.be.within(1, 30);
+    expect(await readProblem(early)).to.include({ code: 'PAY_041', reason: 'payer' });
+    for (let more = 0; more < 3; more++) await addFailure();
+    const refused = await execute(payment, request);
+    expect([refused.status, refused.headers.get('retry-after')]).to.deep.equal([409, null]);
+    expect(await readProblem(refused)).to.include({ code: 'PAY_042', reason: 'payer' });
+    expect(await attemptsOf(payment)).to.deep.equal([]);
+    expect([await count('PAY_041'), await count('PAY_042')]).to.deep.equal([before[0]! + 1, before[1]! + 1]);
+
+    // An operator's word ends it.
+    const lift = [
+      '--import',
+      'tsx',
+      'cli/main.ts',
+      'lift-back-off',
+      '--chain',
+      String(chainId),
+      '--holder',
+      customer.address.toLowerCase(),
+    ];
+    const { stdout } = await promisify(execFile)(process.execPath, lift, { cwd: PROJECT_ROOT, env: api.environment() });
+    expect(JSON.parse(stdout)).to.deep.equal({ forgotten: 4 });
+    expect((await execute(payment, request)).status).to.equal(202);
   });
 });

@@ -13,6 +13,7 @@ import type { SendOutcome } from '../../domain/relay/ports.ts';
 import { sendAttempt } from '../../domain/relay/sendAttempt.ts';
 import { listRelayAttempts, recoverForgottenAttempts, relayPayment } from '../../domain/relay/service.ts';
 import { insertTransaction } from '../../domain/relay/transactionStore.ts';
+import { liftBackOff } from '../../domain/relay/wasteMemory.ts';
 import type { Context } from '../../platform/context.ts';
 import { execute, selectRows } from '../../platform/db.ts';
 import { inUnitOfWork } from '../../platform/unitOfWork.ts';
@@ -283,8 +284,8 @@ describe('a relay that is interrupted', () => {
         new RegExp(`^Transaction ${relayer.sent[0]?.hash ?? ''} was mined without doing it: The payer holds 0 of `),
       );
       expect(await readPayment(ctx, payment)).to.include({ status: 'pending', txHash: null, relayAttemptId: null });
-      // The forwarder did not use the nonce up: the very same signature is good again.
-      await payAgain(payment, customer.address, () => relayPayment(ctx, signed));
+      // The forwarder did not use the nonce up: the very same signature is good again, after a wait for what it cost in vain.
+      await payAgain(payment, customer.address, () => relayPayment(atTime(ctx, addMs(new Date(), 31_000)), signed));
     });
 
     /** What was handed in, to be handed in again. */
@@ -326,6 +327,7 @@ describe('a relay that is interrupted', () => {
       await confirmOnce(ctx, payment);
       await chain.mint(customer.address, 10n ** 12n);
       await chain.mine();
+      for (const holder of [customer.address, payment.id]) await liftBackOff(ctx, { chainId, holder });
       await relayPayment(ctx, signed);
       const { id: second } = await readAttempt(ctx, payment);
       // The same request makes the same call: a provider that is asked for it finds the first transaction, mined and reverted.

@@ -1,0 +1,30 @@
+import type { ChainPort, PaymentRefusal, Receipt, RelayRefusal } from '../chain/ports.ts';
+import { decideBlame, type Blame } from './decideWaste.ts';
+import type { RelayAttempt } from './model.ts';
+
+/**
+ * Whose doing it was that an attempt was mined in vain.
+ * @param input.refused what the batch's event says of it
+ * @param input.refusal why the chain would refuse it now
+ * @throws AppError `CHAIN_ERRORS.unavailable`
+ */
+export async function findBlame(
+  chain: ChainPort,
+  attempt: RelayAttempt,
+  input: { readonly receipt: Receipt; readonly refused: RelayRefusal | undefined; readonly refusal: PaymentRefusal | undefined },
+): Promise<Blame> {
+  const { receipt, refused, refusal } = input;
+  const [block, call] = await Promise.all([chain.findBlock(receipt.blockNumber), chain.findCall(receipt.hash)]);
+  return decideBlame({
+    runsForeignCode: attempt.runsForeignCode,
+    refusedFor: refused?.reason,
+    refusal,
+    isLate: block !== undefined && block.timestamp > attempt.deadline,
+    isOutOfGas: call !== undefined && isUsedUp(receipt.gasUsed, call.gasLimit),
+  });
+}
+
+/** Each call keeps 1/64 of the gas back from the one that runs out of it, and the token is three calls deep: at least 95 of 100 are gone then. */
+function isUsedUp(used: bigint, limit: bigint): boolean {
+  return used * 100n >= limit * 95n;
+}
