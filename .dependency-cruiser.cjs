@@ -60,7 +60,7 @@ module.exports = {
       severity: 'error',
       from: { path: '^adapters/' },
       to: {
-        path: '^(api|workers|cli|db|domain)/|^platform/(?!config|logger|db)|^contracts/(?!generated/|typedData\\.ts$)',
+        path: '^(api|workers|cli|db|domain)/|^platform/(?!config|relayerKeys|logger|db)|^contracts/(?!generated/|typedData\\.ts$)',
         pathNot: PURE,
       },
     },

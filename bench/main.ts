@@ -120,7 +120,7 @@ async function run(): Promise<void> {
     console.log(`  ${'ratio'.padEnd(38)} ${median(ratios).toFixed(2)}  (${ratios.map((ratio) => ratio.toFixed(2)).join(', ')})\n`);
   }
 
-  startNode('workers/main.ts', environment);
+  startNode('workers/main.ts', { ...environment, ...stack.relayerKeys });
   const count = Number(values.payments);
   const completions = await measureCompletions({ apiUrl, apiKey, stack, token, count });
   console.log(

@@ -57,15 +57,13 @@ async function measure(waiting: number): Promise<void> {
     MSQPAY_CHECKOUT_URL: 'http://shop.example/checkout/{paymentId}',
     MSQPAY_LOG_LEVEL: 'warn',
   });
-  // The Defender SDK reads its address from the process's own environment.
-  process.env['DEFENDER_API_URL'] = environment['DEFENDER_API_URL'];
   const { ctx, close } = await createContext(loadConfig(environment), { name: 'cli' });
   let workers: ChildProcess | undefined;
   try {
     await migrate(ctx.db);
     await handOver(ctx, waiting);
     const startedAt = Date.now();
-    workers = fork(join(PROJECT_ROOT, 'workers/main.ts'), { env: environment, execArgv: ['--import', 'tsx'] });
+    workers = fork(join(PROJECT_ROOT, 'workers/main.ts'), { env: { ...environment, ...stack.relayerKeys }, execArgv: ['--import', 'tsx'] });
     const done = await waitUntilDone(ctx, waiting, startedAt);
     const [sent] = await selectRows<{ count: string }>(ctx.db, 'SELECT COUNT(*) AS count FROM relay_transactions');
     const transactions = Number(sent?.count ?? 0);

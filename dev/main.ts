@@ -89,9 +89,12 @@ async function run(): Promise<void> {
 
   await Promise.all([
     startOwnProcess('api', ['api/main.ts'], environment, `${apiUrl}/healthz`).then(() => step(`api at ${apiUrl}`)),
-    startOwnProcess('workers', ['workers/main.ts'], environment, `http://127.0.0.1:${workersPort}/healthz`).then(() =>
-      step('workers are running'),
-    ),
+    startOwnProcess(
+      'workers',
+      ['workers/main.ts'],
+      { ...environment, ...stack.relayerKeys },
+      `http://127.0.0.1:${workersPort}/healthz`,
+    ).then(() => step('workers are running')),
   ]);
   await startOwnProcess(
     'demo shop',

@@ -33,6 +33,8 @@ export interface Stack {
    * @param databaseUrl of createDatabase
    */
   environment(databaseUrl: string, overrides?: Readonly<Record<string, string>>): NodeJS.ProcessEnv;
+  /** What the workers alone read besides. */
+  readonly relayerKeys: Readonly<Record<string, string>>;
   close(): Promise<void>;
 }
 
@@ -114,13 +116,15 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       secrets,
       databaseControl: database.control,
       redisControl: redis.control,
+      relayerKeys: {
+        DEFENDER_API_URL: simulator.url,
+        DEFENDER_API_KEY: secrets.defenderApiKey,
+        DEFENDER_API_SECRET: secrets.defenderApiSecret,
+      },
       environment: (databaseUrl, overrides = {}) => ({
         ...inheritedEnvironment(),
         DATABASE_URL: databaseUrl,
         REDIS_URL: redis.url,
-        DEFENDER_API_URL: simulator.url,
-        DEFENDER_API_KEY: secrets.defenderApiKey,
-        DEFENDER_API_SECRET: secrets.defenderApiSecret,
         MSQPAY_CHAINS_FILE: chainsFile,
         MSQPAY_ENCRYPTION_KEY: secrets.encryptionKey,
         MSQPAY_ADMIN_USER: DEV_ADMIN_USER,

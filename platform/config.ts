@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { getAddress, isAddress } from 'viem';
 import { z } from 'zod';
 
-import type { Address, Hex } from '../shared/hex.ts';
+import type { Address } from '../shared/hex.ts';
 
 /**
  * The configuration: the environment, read once, plus the chains file it names. This schema is the only list of our variables; an unknown one
@@ -21,7 +21,7 @@ const environmentSchema = z.object({
   NODE_ENV: z.enum(['development', 'test', 'production']).default('development'),
   DATABASE_URL: z.url({ protocol: /^mysql$/ }),
   REDIS_URL: z.url({ protocol: /^rediss?$/ }),
-  /** Base URL of the Defender-compatible server; the SDK reads it by itself from this very variable. */
+  /** Base URL of the Defender-compatible server, for the workers; the SDK reads it by itself from this very variable. */
   DEFENDER_API_URL: z.url().optional(),
   /** JSON file with the chains, their tokens and relayers, see chainsSchema. */
   MSQPAY_CHAINS_FILE: z.string().min(1),
@@ -113,7 +113,7 @@ const relayerBase = {
   draining: z.boolean().default(false),
 };
 
-/** Secrets are named by their environment variables, so that the file itself holds none. */
+/** Secrets are named by their environment variables, so that the file itself holds none. Only the workers read them: see relayerKeys.ts. */
 const relayerSchema = z.discriminatedUnion('provider', [
   z.strictObject({
     ...relayerBase,
@@ -193,14 +193,9 @@ const chainsSchema = z.strictObject({ chains: z.array(chainSchema).min(1) }).sup
   if (new Set(relayers).size !== relayers.length) context.addIssue({ code: 'custom', message: 'a relayer id is listed twice' });
 });
 
-type RelayerEntry = z.output<typeof relayerSchema>;
-type WithSecrets<Entry> = Entry extends { provider: 'defender' }
-  ? Entry & { readonly apiKey: string; readonly apiSecret: string }
-  : Entry extends { provider: 'ozRelayer' }
-    ? Entry & { readonly apiKey: string }
-    : Entry & { readonly privateKey: Hex };
-export type RelayerConfig = WithSecrets<RelayerEntry>;
-export type ChainConfig = Omit<z.output<typeof chainSchema>, 'relayers'> & { readonly relayers: readonly RelayerConfig[] };
+/** Names of the variables with its secrets, not these: see relayerKeys.ts. */
+export type RelayerConfig = z.output<typeof relayerSchema>;
+export type ChainConfig = z.output<typeof chainSchema>;
 
 export interface Config {
   readonly environment: 'development' | 'test' | 'production';
@@ -281,31 +276,8 @@ export function loadConfig(environment: NodeJS.ProcessEnv): Config {
       stuckAfterMs: env.MSQPAY_RELAY_STUCK_AFTER_MS,
       minDeadlineSeconds: env.MSQPAY_RELAY_MIN_DEADLINE_SECONDS,
     },
-    chains: chains.map((chain) => ({ ...chain, relayers: chain.relayers.map((relayer) => withSecrets(relayer, environment)) })),
+    chains,
   };
-}
-
-/** @throws ConfigError that names the variable, never its value */
-function withSecrets(relayer: RelayerEntry, environment: NodeJS.ProcessEnv): RelayerConfig {
-  const read = (variable: string): string => {
-    const value = environment[variable];
-    if (!value) throw new ConfigError(`relayer ${relayer.id}: the environment variable ${variable} is not set`);
-    return value;
-  };
-  switch (relayer.provider) {
-    case 'defender':
-      read('DEFENDER_API_URL');
-      return { ...relayer, apiKey: read(relayer.apiKeyVariable), apiSecret: read(relayer.apiSecretVariable) };
-    case 'ozRelayer':
-      return { ...relayer, apiKey: read(relayer.apiKeyVariable) };
-    case 'local': {
-      const privateKey = read(relayer.privateKeyVariable);
-      if (!/^0x[0-9a-fA-F]{64}$/.test(privateKey)) {
-        throw new ConfigError(`relayer ${relayer.id}: ${relayer.privateKeyVariable} is not a private key (0x and 64 hexadecimal digits)`);
-      }
-      return { ...relayer, privateKey: privateKey as Hex };
-    }
-  }
 }
 
 function readJson(path: string): unknown {

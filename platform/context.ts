@@ -26,7 +26,7 @@ export interface Context {
   readonly secretBox: SecretBox;
   readonly signals: Signals;
   readonly chains: ReadonlyMap<number, ChainPort>;
-  /** By relayer id, see ChainConfig.relayers. */
+  /** By relayer id, see ChainConfig.relayers. Workers only: no other process has the keys, and there is none in here then. */
   readonly relayers: ReadonlyMap<string, RelayerPort>;
   readonly webhookSender: WebhookSenderPort;
   /** Follows a request into the events and jobs it causes; null outside of any. */

@@ -8,16 +8,19 @@ import type { RelayerPort } from '../domain/relay/ports.ts';
 import { systemClock, type Clock } from '../shared/clock.ts';
 import { newId } from '../shared/ids.ts';
 import { randomBytes } from '../shared/randomBytes.ts';
-import type { ChainConfig, Config, RelayerConfig } from './config.ts';
+import type { ChainConfig, Config } from './config.ts';
 import type { Context } from './context.ts';
 import { createDatabase, type Database } from './db.ts';
 import { createLogger, type Logger } from './logger.ts';
 import { createRedis } from './redis.ts';
+import type { RelayerKeys, RelayerWithKeys } from './relayerKeys.ts';
 import { createSecretBox } from './secretBox.ts';
 import { createSignals } from './signals.ts';
 
 export interface ContextOptions {
   readonly name: 'api' | 'workers' | 'cli' | 'test';
+  /** Without them there are no relayers in the context: only workers have something to ask of one. */
+  readonly relayerKeys?: RelayerKeys;
   readonly log?: Logger;
   readonly clock?: Clock;
 }
@@ -51,7 +54,10 @@ export async function createContext(config: Config, options: ContextOptions): Pr
   });
 
   for (const chain of config.chains) {
-    for (const relayer of chain.relayers) relayers.set(relayer.id, createRelayer({ chain, relayer, config, db, clock, log }));
+    for (const { id } of chain.relayers) {
+      const relayer = options.relayerKeys?.get(id);
+      if (relayer !== undefined) relayers.set(id, createRelayer({ chain, relayer, config, db, clock, log }));
+    }
   }
 
   const webhookSender = createWebhookSender({ allowPrivateNetworks: config.webhooks.allowPrivateNetworks });
@@ -85,7 +91,7 @@ export async function createContext(config: Config, options: ContextOptions): Pr
 
 function createRelayer(options: {
   readonly chain: ChainConfig;
-  readonly relayer: RelayerConfig;
+  readonly relayer: RelayerWithKeys;
   readonly config: Config;
   readonly db: Database;
   readonly clock: Clock;

@@ -1,7 +1,9 @@
 import { parseArgs } from 'node:util';
 
+import type { Config } from '../platform/config.ts';
 import { createContext } from '../platform/createContext.ts';
 import { createQueues, QUEUE_NAMES, type QueueName } from '../platform/queues.ts';
+import { readRelayerKeys, type RelayerKeys } from '../platform/relayerKeys.ts';
 import { runProcess } from '../platform/runProcess.ts';
 import { startHealthServer } from './startHealthServer.ts';
 import { startWorkers } from './startWorkers.ts';
@@ -25,8 +27,15 @@ function chooseQueues(option: string | undefined): readonly QueueName[] {
 
 const names = chooseQueues(values.queues);
 
+/** Work of these queues talks to relayers; who works on none of them needs no keys. */
+const QUEUES_WITH_RELAYERS: readonly QueueName[] = ['relay', 'confirm', 'maintenance'];
+
+function readKeys(config: Config): { readonly relayerKeys?: RelayerKeys } {
+  return names.some((name) => QUEUES_WITH_RELAYERS.includes(name)) ? { relayerKeys: readRelayerKeys(config, process.env) } : {};
+}
+
 await runProcess(async (config) => {
-  const { ctx, close } = await createContext(config, { name: 'workers' });
+  const { ctx, close } = await createContext(config, { name: 'workers', ...readKeys(config) });
   const queues = createQueues(config);
   const workers = await startWorkers(ctx, queues, names);
   const health = await startHealthServer(ctx, config.host, config.workersPort);

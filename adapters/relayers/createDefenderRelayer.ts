@@ -1,13 +1,13 @@
 import type { ProviderTransaction, RelayerPort } from '../../domain/relay/ports.ts';
-import type { RelayerConfig } from '../../platform/config.ts';
 import type { Logger } from '../../platform/logger.ts';
+import type { RelayerWithKeys } from '../../platform/relayerKeys.ts';
 import { createDefenderClient, type DefenderSigner } from './createDefenderClient.ts';
 import { createProviderCalls, type BreakerOptions, type ProviderCall } from './createProviderCalls.ts';
 import { carriesCall, parsePage, parseRelayerStatus, parseTransaction } from './defenderAnswers.ts';
 import { CLOCK_SKEW_MS } from './providerTransaction.ts';
 
 export interface DefenderRelayerOptions {
-  readonly relayer: Pick<Extract<RelayerConfig, { provider: 'defender' }>, 'id' | 'apiKey' | 'apiSecret'>;
+  readonly relayer: Pick<Extract<RelayerWithKeys, { provider: 'defender' }>, 'id' | 'apiKey' | 'apiSecret'>;
   /** For one call, login included. */
   readonly timeoutMs: number;
   readonly log: Logger;

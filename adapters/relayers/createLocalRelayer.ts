@@ -2,9 +2,10 @@ import { getAddress } from 'viem';
 
 import { CHAIN_ERRORS } from '../../domain/chain/errors.ts';
 import type { ProviderTransaction, RelayerPort, SendOutcome } from '../../domain/relay/ports.ts';
-import type { ChainConfig, RelayerConfig } from '../../platform/config.ts';
+import type { ChainConfig } from '../../platform/config.ts';
 import { inTransaction, type Database } from '../../platform/db.ts';
 import type { Logger } from '../../platform/logger.ts';
+import type { RelayerWithKeys } from '../../platform/relayerKeys.ts';
 import { addMs, type Clock } from '../../shared/clock.ts';
 import { AppError } from '../../shared/errors.ts';
 import { asHex, type Address, type Hex } from '../../shared/hex.ts';
@@ -27,7 +28,7 @@ import { broadcastLocal, tendLocal, type LocalRelayerParts } from './localTend.t
 
 export interface LocalRelayerOptions {
   readonly relayer: Pick<
-    Extract<RelayerConfig, { provider: 'local' }>,
+    Extract<RelayerWithKeys, { provider: 'local' }>,
     'id' | 'privateKey' | 'bumpAfterMs' | 'bumpPercent' | 'maxFeePerGasWei'
   >;
   readonly chain: Pick<ChainConfig, 'chainId' | 'rpcUrls' | 'blockTimeMs'>;

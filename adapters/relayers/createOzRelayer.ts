@@ -1,6 +1,6 @@
 import type { ProviderTransaction, RelayerPort } from '../../domain/relay/ports.ts';
-import type { RelayerConfig } from '../../platform/config.ts';
 import type { Logger } from '../../platform/logger.ts';
+import type { RelayerWithKeys } from '../../platform/relayerKeys.ts';
 import { createOzRelayerClient } from './createOzRelayerClient.ts';
 import { createProviderCalls, type BreakerOptions } from './createProviderCalls.ts';
 import {
@@ -15,7 +15,7 @@ import {
 import { CLOCK_SKEW_MS } from './providerTransaction.ts';
 
 export interface OzRelayerOptions {
-  readonly relayer: Pick<Extract<RelayerConfig, { provider: 'ozRelayer' }>, 'id' | 'url' | 'relayerId' | 'apiKey'>;
+  readonly relayer: Pick<Extract<RelayerWithKeys, { provider: 'ozRelayer' }>, 'id' | 'url' | 'relayerId' | 'apiKey'>;
   /** For one call. */
   readonly timeoutMs: number;
   readonly log: Logger;

@@ -322,7 +322,8 @@ export interface paths {
         /**
          * Can this process serve requests, and how are the things it depends on?
          * @description 503 only when the database is away: without it nothing can be answered. Everything else degrades one capability: Redis (rate limits,
-         *     jobs), a chain (gasless requests and confirmations there), a relayer (gasless payment there).
+         *     jobs), a chain (gasless requests and confirmations there), a relayer (gasless payment there; up when the workers found it ready within
+         *     the last minute).
          */
         get: operations["getReadiness"];
         put?: never;

@@ -3,7 +3,7 @@ import { inUnitOfWork, type UnitOfWork } from '../../platform/unitOfWork.ts';
 import { addMs, BLOCK_CLOCK_MARGIN_MS } from '../../shared/clock.ts';
 import { AppError } from '../../shared/errors.ts';
 import type { Receipt } from '../chain/ports.ts';
-import { askChain, blockTimeMsOf, getChain, isBlockFinal } from '../chain/service.ts';
+import { askChain, blockTimeMsOf, findChainConfig, getChain, isBlockFinal } from '../chain/service.ts';
 import { DONE, later, type WorkResult } from '../outbox/model.ts';
 import { promiseWork } from '../outbox/service.ts';
 import type { RelayFailure } from '../payments/eventData.ts';
@@ -82,7 +82,11 @@ type ProviderAnswer = ProviderTransaction | 'unknown' | 'silent' | 'gone';
 
 async function askProvider(ctx: Context, transaction: RelayTransaction): Promise<ProviderAnswer> {
   const relayer = ctx.relayers.get(transaction.relayerId);
-  if (relayer === undefined) return 'gone';
+  if (relayer === undefined) {
+    const isConfigured = findChainConfig(ctx, transaction.chainId)?.relayers.some(({ id }) => id === transaction.relayerId) ?? false;
+    if (isConfigured) throw new Error(`relayer ${transaction.relayerId} is configured and not there`);
+    return 'gone';
+  }
   const { to, data, sentAt: since, providerTransactionId } = transaction;
   try {
     if (providerTransactionId !== null) return (await relayer.findTransaction(providerTransactionId)) ?? 'unknown';

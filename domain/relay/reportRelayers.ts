@@ -19,6 +19,8 @@ export interface RelayerReport {
   readonly address: Address | null;
   /** Wei, as of the last check. */
   readonly balance: bigint | null;
+  /** null: never. */
+  readonly checkedAt: Date | null;
   readonly sentInLastMinute: number;
   readonly inFlight: number;
   /** null: nothing is. */
@@ -51,6 +53,7 @@ export async function reportRelayers(ctx: Context): Promise<RelayerReport[]> {
       restingReason: record?.restingReason ?? null,
       address: record?.address ?? null,
       balance,
+      checkedAt: record?.checkedAt ?? null,
       sentInLastMinute: load?.sent ?? 0,
       inFlight: load?.inFlight ?? 0,
       oldestInFlightSeconds: oldestInFlightMs === null ? null : Math.floor(oldestInFlightMs / 1000),

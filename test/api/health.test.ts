@@ -2,9 +2,14 @@ import { expect } from 'chai';
 
 import type { components } from '../../api/generated/openapi.ts';
 import { startServer } from '../../api/startServer.ts';
+import { checkRelayers } from '../../domain/relay/checkRelayers.ts';
+import { RELAY_ERRORS } from '../../domain/relay/errors.ts';
+import type { RelayerPort } from '../../domain/relay/ports.ts';
 import type { Context } from '../../platform/context.ts';
 import { createDatabase } from '../../platform/db.ts';
 import { createRedis } from '../../platform/redis.ts';
+import { addMs } from '../../shared/clock.ts';
+import { AppError } from '../../shared/errors.ts';
 import { startTestApi, type TestApi } from './startTestApi.ts';
 
 type Readiness = components['schemas']['Readiness'];
@@ -14,6 +19,8 @@ describe('health', () => {
   before(async () => {
     api = await startTestApi();
   });
+  // As a workers process does; the API itself has no keys to ask relayers with.
+  beforeEach(() => checkRelayers(api.ctx));
   after(() => api.close());
 
   /** Readiness as a process tells it whose context differs from the whole one. */
@@ -54,9 +61,10 @@ describe('health', () => {
     redis.on('error', () => undefined);
     const fail = () => Promise.reject(new Error('away'));
     const chains = new Map([...api.ctx.chains].map(([id, chain]) => [id, { ...chain, getHead: fail }]));
-    const relayers = new Map([...api.ctx.relayers].map(([id, relayer]) => [id, { ...relayer, id: relayer.id, getStatus: fail }]));
+    const away = () => Promise.reject(new AppError(RELAY_ERRORS.relayerUnavailable));
+    await checkRelayers(withStatus(away));
     try {
-      const { status, body } = await readinessWith({ redis, chains, relayers });
+      const { status, body } = await readinessWith({ redis, chains });
       expect([status, body.status]).to.deep.equal([200, 'degraded']);
       expect(downIn(body)).to.have.members(body.dependencies.map((one) => one.name).filter((name) => name !== 'database'));
     } finally {
@@ -64,11 +72,33 @@ describe('health', () => {
     }
   });
 
-  it('counts a paused relayer as down', async () => {
-    const paused = () => Promise.resolve({ address: api.store.payoutAddress, paused: true, pendingTransactions: 0 });
-    const relayers = new Map([...api.ctx.relayers].map(([id, relayer]) => [id, { ...relayer, id: relayer.id, getStatus: paused }]));
-    const { body } = await readinessWith({ relayers });
-    expect(downIn(body)).to.deep.equal([...relayers.values()].map((relayer) => `relayer:${relayer.id}`));
+  function withStatus(getStatus: RelayerPort['getStatus']): Context {
+    const relayers = new Map([...api.ctx.relayers].map(([id, relayer]) => [id, { ...relayer, id: relayer.id, getStatus }]));
+    return { ...api.ctx, relayers };
+  }
+
+  const relayersIn = (body: Readiness) => body.dependencies.map(({ name }) => name).filter((name) => name.startsWith('relayer:'));
+
+  it('counts a relayer as down that the workers found paused or poor', async () => {
+    await checkRelayers(withStatus(() => Promise.resolve({ address: api.store.payoutAddress, paused: true, pendingTransactions: 0 })));
+    expect(downIn((await readinessWith({})).body)).to.deep.equal(
+      api.config.chains.flatMap((chain) => chain.relayers.map(({ id }) => `relayer:${id}`)),
+    );
+    // The account of a store has nothing to pay gas with.
+    await checkRelayers(withStatus(() => Promise.resolve({ address: api.store.payoutAddress, paused: false, pendingTransactions: 0 })));
+    const { body } = await readinessWith({});
+    expect(downIn(body)).to.deep.equal(relayersIn(body));
+  });
+
+  it('counts a relayer as down that no worker has looked at for a minute', async () => {
+    const { body } = await readinessWith({ clock: { now: () => addMs(new Date(), 61_000) } });
+    expect(downIn(body)).to.deep.equal(relayersIn(body));
+  });
+
+  it('asks no relayer itself: it has no keys', async () => {
+    const { body } = await readinessWith({ relayers: new Map() });
+    expect(body.status).to.equal('ready');
+    expect(relayersIn(body)).to.have.length(api.ctx.relayers.size);
   });
 
   it('is unavailable, with 503 and Retry-After, while the database is away; alive all the same', async () => {
@@ -77,7 +107,8 @@ describe('health', () => {
     try {
       const response = await fetch(`${server.url}/readyz`);
       const body = (await response.json()) as Readiness;
-      expect([response.status, body.status, downIn(body)]).to.deep.equal([503, 'unavailable', ['database']]);
+      // How the relayers are is in the database.
+      expect([response.status, body.status, downIn(body)]).to.deep.equal([503, 'unavailable', ['database', ...relayersIn(body)]]);
       expect(response.headers.get('retry-after')).to.equal('2');
       expect((await fetch(`${server.url}/healthz`)).status).to.equal(200);
       const refused = await fetch(`${server.url}/api/v1/tokens`, { headers: { 'x-api-key': api.store.apiKey } });

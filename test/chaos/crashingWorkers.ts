@@ -4,6 +4,7 @@ import type { JobQueuePort } from '../../domain/outbox/ports.ts';
 import type { Context } from '../../platform/context.ts';
 import { createContext } from '../../platform/createContext.ts';
 import { createQueues, QUEUE_NAMES, type Queues } from '../../platform/queues.ts';
+import { readRelayerKeys } from '../../platform/relayerKeys.ts';
 import { runProcess } from '../../platform/runProcess.ts';
 import { startHealthServer } from '../../workers/startHealthServer.ts';
 import { startWorkers } from '../../workers/startWorkers.ts';
@@ -95,7 +96,7 @@ function withCrashingPublisher(queues: Queues): Queues {
 }
 
 await runProcess(async (config) => {
-  const { ctx, close } = await createContext(config, { name: 'workers' });
+  const { ctx, close } = await createContext(config, { name: 'workers', relayerKeys: readRelayerKeys(config, process.env) });
   const queues = withCrashingPublisher(createQueues(config));
   const workers = await startWorkers(withCrashes(ctx), queues, QUEUE_NAMES);
   const health = await startHealthServer(ctx, config.host, config.workersPort);

@@ -54,7 +54,7 @@ describe('a relayer that misbehaves', () => {
 
   beforeEach(async () => {
     const [chain] = harness.config.chains;
-    const [configured] = chain?.relayers ?? [];
+    const configured = harness.relayerKeys.get(chain?.relayers[0]?.id ?? '');
     if (chain === undefined || configured?.provider !== 'defender') throw new Error('the configuration has no relayer');
     // A new one for each test: one that had failures is left alone for a while.
     const id = `main-${++relayers}`;

@@ -23,6 +23,7 @@ import type { Context } from '../../platform/context.ts';
 import { createContext } from '../../platform/createContext.ts';
 import { migrate } from '../../platform/db.ts';
 import { createQueues, type Queues } from '../../platform/queues.ts';
+import { readRelayerKeys, type RelayerKeys } from '../../platform/relayerKeys.ts';
 import type { Address } from '../../shared/hex.ts';
 import { parseAmountUnits } from '../../shared/money.ts';
 import { getStack } from './stack.ts';
@@ -41,6 +42,8 @@ export interface TestStore {
 export interface Harness {
   readonly stack: Stack;
   readonly config: Config;
+  readonly relayerKeys: RelayerKeys;
+  /** As in a workers process. */
   readonly ctx: Context;
   readonly queues: Queues;
   readonly databaseUrl: string;
@@ -83,6 +86,7 @@ export async function createHarness(options: HarnessOptions = {}): Promise<Harne
       MSQPAY_RELAY_TIMEOUT_MS: '1500',
       // There is one node, which never lags; tests of the grace ask for it.
       MSQPAY_RELAY_REFUSAL_GRACE_MS: '0',
+      ...stack.relayerKeys,
       ...options.env,
       ...overrides,
     });
@@ -91,7 +95,8 @@ export async function createHarness(options: HarnessOptions = {}): Promise<Harne
   // The Defender SDK reads its address from the process's own environment.
   process.env['DEFENDER_API_URL'] = env['DEFENDER_API_URL'];
   const config = options.config?.(loaded) ?? loaded;
-  const { ctx, close } = await createContext(config, { name: 'test' });
+  const relayerKeys = readRelayerKeys(config, env);
+  const { ctx, close } = await createContext(config, { name: 'test', relayerKeys });
   await migrate(ctx.db).catch(async (error: unknown) => {
     await close();
     throw error;
@@ -102,6 +107,7 @@ export async function createHarness(options: HarnessOptions = {}): Promise<Harne
   return {
     stack,
     config,
+    relayerKeys,
     ctx,
     queues,
     databaseUrl,

@@ -18,7 +18,7 @@ export async function runWorkers(
   options: Pick<ContextOptions, 'log' | 'clock'> & { readonly change?: (ctx: Context) => Context } = {},
 ): Promise<RunningWorkers> {
   const { change = (ctx) => ctx, ...contextOptions } = options;
-  const { ctx: own, close } = await createContext(harness.config, { name: 'workers', ...contextOptions });
+  const { ctx: own, close } = await createContext(harness.config, { name: 'workers', relayerKeys: harness.relayerKeys, ...contextOptions });
   const ctx = change(own);
   const queues = createQueues(harness.config);
   const workers = await startWorkers(ctx, queues, names);

@@ -39,6 +39,13 @@ export async function createServerProcess(
   const directory = mkdtempSync(join(tmpdir(), `msqpay-${kind}-`));
   let current: ManagedProcess | undefined;
 
+  /** The API runs without what only the workers need. */
+  function environment(): NodeJS.ProcessEnv {
+    const all = harness.environment({ [portVariable]: String(port), ...overrides });
+    const keys = kind === 'api' ? Object.keys(harness.stack.relayerKeys) : [];
+    return Object.fromEntries(Object.entries(all).filter(([name]) => !keys.includes(name)));
+  }
+
   async function start(isReady: () => Promise<boolean> | boolean): Promise<void> {
     if (current?.isRunning() === true) throw new Error(`${kind} runs already`);
     current = await startProcess({
@@ -46,7 +53,7 @@ export async function createServerProcess(
       command: process.execPath,
       args: ['--enable-source-maps', '--import', 'tsx', path],
       cwd: PROJECT_ROOT,
-      env: harness.environment({ [portVariable]: String(port), ...overrides }),
+      env: environment(),
       logPath: join(directory, 'output.log'),
       readyTimeoutMs: 60_000,
       isReady,

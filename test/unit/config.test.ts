@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 
 import { ConfigError, loadConfig } from '../../platform/config.ts';
+import { readRelayerKeys } from '../../platform/relayerKeys.ts';
 
 const ADDRESS = '0xe7f1725E7734CE288F8367e1Bb143E90bb3F0512';
 const OTHER = '0x5FbDB2315678afecb367f032d93F642f64180aa3';
@@ -66,12 +67,7 @@ describe('the configuration', () => {
       strictResponses: false,
     });
     expect(config.chains[0]).to.deep.include({ chainId: 31337, maxBlockRange: 1000, gateway: ADDRESS });
-    expect(config.chains[0]?.relayers[0]).to.deep.include({
-      apiKey: 'the-key',
-      apiSecret: 'the-secret',
-      transactionsPerMinute: 50,
-      maxInFlight: 10,
-    });
+    expect(config.chains[0]?.relayers[0]).to.deep.include({ id: 'main', transactionsPerMinute: 50, maxInFlight: 10 });
     expect(config.encryptionKey).to.deep.equal(Buffer.alloc(32, 7));
   });
 
@@ -124,9 +120,6 @@ describe('the configuration', () => {
     'MSQPAY_ENCRYPTION_KEY',
     'MSQPAY_ADMIN_USER',
     'MSQPAY_ADMIN_PASSWORD',
-    'DEFENDER_API_URL',
-    'DEFENDER_API_KEY',
-    'DEFENDER_API_SECRET',
   ]) {
     it(`names ${name} when it is missing`, () => {
       expect(refusal({ [name]: undefined })).to.contain(name);
@@ -142,6 +135,49 @@ describe('the configuration', () => {
   it('does not take a variable of ours that it does not know, so that a slip of the pen is noticed', () => {
     const message = refusal({ MSQPAY_RATE_LIMIT: 'hunter2', MSQPAY_Port: 'hunter2' });
     expect(message).to.equal('unknown environment variables: MSQPAY_RATE_LIMIT, MSQPAY_Port');
+  });
+
+  /** As the API's processes have it. */
+  function withoutKeys(): NodeJS.ProcessEnv {
+    const names = ['DEFENDER_API_URL', 'DEFENDER_API_KEY', 'DEFENDER_API_SECRET'];
+    return Object.fromEntries(Object.entries(environment).filter(([name]) => !names.includes(name)));
+  }
+
+  describe('of the relayers’ keys', () => {
+    const local = { id: 'own', provider: 'local', privateKeyVariable: 'OWN_RELAYER_KEY' };
+    const oz = { id: 'oz', provider: 'ozRelayer', url: 'http://127.0.0.1:9', relayerId: 'polygon', apiKeyVariable: 'OZ_RELAYER_KEY' };
+    const privateKey = `0x${'ab'.repeat(32)}`;
+    const keys = { OWN_RELAYER_KEY: privateKey, OZ_RELAYER_KEY: 'the-oz-key' };
+    beforeEach(() => writeChains([{ ...chain, relayers: [relayer, local, oz] }]));
+
+    it('is complete without them: only the workers read them, and they are no part of it', () => {
+      const config = loadConfig({ ...environment, ...keys });
+      expect(loadConfig(withoutKeys())).to.deep.equal(config);
+      const shown = JSON.stringify(config, (_name, value: unknown) => (typeof value === 'bigint' ? String(value) : value));
+      for (const secret of [privateKey, 'the-oz-key', 'the-key', 'the-secret']) expect(shown).not.to.contain(secret);
+    });
+
+    it('are read by the variables that the chains file names', () => {
+      const read = readRelayerKeys(loadConfig(withoutKeys()), { ...environment, ...keys });
+      expect(read.get('main')).to.deep.include({ provider: 'defender', apiKey: 'the-key', apiSecret: 'the-secret', maxInFlight: 10 });
+      expect(read.get('own')).to.deep.include({ provider: 'local', privateKey });
+      expect(read.get('oz')).to.deep.include({ provider: 'ozRelayer', apiKey: 'the-oz-key' });
+    });
+
+    for (const name of ['DEFENDER_API_URL', 'DEFENDER_API_KEY', 'DEFENDER_API_SECRET', 'OWN_RELAYER_KEY', 'OZ_RELAYER_KEY']) {
+      it(`are missed by the name ${name}`, () => {
+        const read = () => readRelayerKeys(loadConfig(withoutKeys()), { ...environment, ...keys, [name]: undefined });
+        expect(read).to.throw(ConfigError, name);
+      });
+    }
+
+    it('are not shown when they are wrong', () => {
+      const read = () => readRelayerKeys(loadConfig(withoutKeys()), { ...environment, ...keys, OWN_RELAYER_KEY: 'hunter2' });
+      expect(read)
+        .to.throw(ConfigError, /OWN_RELAYER_KEY is not a private key/)
+        .with.property('message')
+        .not.contain('hunter2');
+    });
   });
 
   describe('of the chains', () => {
@@ -171,9 +207,9 @@ describe('the configuration', () => {
     it('may have no relayer, and then needs no key for one', () => {
       const withoutRelayer = Object.fromEntries(Object.entries(chain).filter(([name]) => name !== 'relayers'));
       writeChains([withoutRelayer]);
-      const names = ['DEFENDER_API_URL', 'DEFENDER_API_KEY', 'DEFENDER_API_SECRET'];
-      const config = loadConfig(Object.fromEntries(Object.entries(environment).filter(([name]) => !names.includes(name))));
+      const config = loadConfig(withoutKeys());
       expect(config.chains[0]?.relayers).to.deep.equal([]);
+      expect(readRelayerKeys(config, withoutKeys()).size).to.equal(0);
     });
 
     it('are missed by name when their file is not there, or is not JSON', () => {

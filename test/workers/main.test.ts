@@ -1,10 +1,14 @@
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
 import { join } from 'node:path';
 import { expect } from 'chai';
 
 import { runCommand } from '../../dev/childProcess.ts';
+import { checkRelayers } from '../../domain/relay/checkRelayers.ts';
 import { PROJECT_ROOT } from '../../platform/projectRoot.ts';
 import { QUEUE_NAMES } from '../../platform/queues.ts';
 import { createHarness, type Harness } from '../support/harness.ts';
+import { createServerProcess } from '../support/serverProcess.ts';
 
 describe('the workers’ process', function () {
   this.timeout(60_000);
@@ -32,5 +36,45 @@ describe('the workers’ process', function () {
     expect(output).to.include('MSQPAY_OUTBOX_REDRIVE_MS');
     expect(output).not.to.include('not-a-number');
     expect(output).not.to.include('    at ');
+  });
+
+  /** The environment without what only some of the workers need. */
+  function withoutKeys(): NodeJS.ProcessEnv {
+    const keys = Object.keys(harness.stack.relayerKeys);
+    return Object.fromEntries(Object.entries(harness.environment()).filter(([name]) => !keys.includes(name)));
+  }
+
+  it('refuses to talk to relayers without their keys, naming the variable', async () => {
+    for (const args of [[], ['--queues', 'webhook,maintenance']]) {
+      const { code, output } = await run(args, withoutKeys());
+      expect(code, args.join(' ')).to.equal(1);
+      expect(output).to.include('DEFENDER_API_URL');
+      expect(output).not.to.include('    at ');
+    }
+  });
+
+  it('needs no keys for queues that have nothing to do with relayers', async () => {
+    const child = fork(join(PROJECT_ROOT, 'workers/main.ts'), ['--queues', 'webhook,chain-scan'], {
+      env: withoutKeys(),
+      execArgv: ['--import', 'tsx'],
+      silent: true,
+    });
+    const ended = once(child, 'exit');
+    const [first] = (await Promise.race([once(child, 'message'), ended])) as unknown[];
+    child.kill('SIGTERM');
+    await ended;
+    expect(first).to.include({ ready: true });
+  });
+
+  it('is the only one that needs them: the API runs without, and tells how the relayers are as the workers found them', async () => {
+    await checkRelayers(harness.ctx);
+    const api = await createServerProcess(harness, 'api');
+    try {
+      await api.start();
+      const body = (await (await fetch(`${api.url}/readyz`)).json()) as { readonly status: string };
+      expect(body.status).to.equal('ready');
+    } finally {
+      await api.close();
+    }
   });
 });

@@ -1,5 +1,7 @@
+import { reportRelayers, type RelayerReport } from '../../../domain/relay/reportRelayers.ts';
 import type { Context } from '../../../platform/context.ts';
 import { selectRows } from '../../../platform/db.ts';
+import { addMs } from '../../../shared/clock.ts';
 import type { components } from '../../generated/openapi.ts';
 
 type Dependency = components['schemas']['Readiness']['dependencies'][number];
@@ -21,6 +23,10 @@ export function checkDependencies(ctx: Context): Promise<Dependency[]> {
 }
 
 function checkAll(ctx: Context): Promise<Dependency[]> {
+  // As the workers found them: only they have the keys to ask a relayer.
+  const reports = reportRelayers(ctx);
+  // Each check below reports its failure; with no relayers there is nobody to.
+  reports.catch(() => undefined);
   return Promise.all([
     check(ctx, 'database', 'everything', () => selectRows(ctx.db, 'SELECT 1')),
     check(ctx, 'redis', 'jobs (relaying, confirmations, webhooks) and rate limits', () => ctx.redis.ping()),
@@ -30,12 +36,20 @@ function checkAll(ctx: Context): Promise<Dependency[]> {
     ...ctx.config.chains.flatMap(({ chainId, relayers }) =>
       relayers.map(({ id }) =>
         check(ctx, `relayer:${id}`, `gasless payment on chain ${chainId}, unless another relayer takes it`, async () => {
-          const status = await ctx.relayers.get(id)?.getStatus();
-          if (status?.paused !== false) throw new Error('the relayer is paused');
+          const report = (await reports).find(({ relayerId }) => relayerId === id);
+          if (report === undefined || !isRelaying(report, ctx.clock.now()))
+            throw new Error(`the relayer is ${report?.standing ?? 'unknown'}`);
         }),
       ),
     ),
   ]);
+}
+
+/** The workers check every ten seconds: after this long without a check there are none, or none of them gets through to the database. */
+const CHECKED_WITHIN_MS = 60_000;
+
+function isRelaying({ standing, checkedAt }: RelayerReport, now: Date): boolean {
+  return standing === 'ready' && checkedAt !== null && now < addMs(checkedAt, CHECKED_WITHIN_MS);
 }
 
 async function check(ctx: Context, name: string, degrades: string, ask: () => Promise<unknown>): Promise<Dependency> {
