@@ -1,5 +1,6 @@
 import { createBatches } from '../../platform/batches.ts';
 import { execute, placeholders, selectRows, type Database, type Transaction } from '../../platform/db.ts';
+import { insertRows } from '../../platform/insertRows.ts';
 import type { IdempotencyClaim } from './model.ts';
 
 export interface StoredReply {
@@ -72,23 +73,24 @@ async function insertStoredReplies(db: Transaction, replies: readonly NewStoredR
   for (const reply of sorted) {
     if (reply.replacesBefore !== undefined) {
       // What comes before it in that order is locked before it.
-      await insertRows(db, together);
+      await insertSorted(db, together);
       together = [];
       await deleteStoredReply(db, reply.claim, reply.replacesBefore);
     }
     together.push(reply);
   }
-  await insertRows(db, together);
+  await insertSorted(db, together);
   return replies.map(() => undefined);
 }
 
-async function insertRows(db: Transaction, replies: readonly NewStoredReply[]): Promise<void> {
-  if (replies.length === 0) return;
-  await execute(
+function insertSorted(db: Transaction, replies: readonly NewStoredReply[]): Promise<void> {
+  return insertRows(
     db,
-    `INSERT INTO idempotency_keys (store_id, idempotency_key, request_hash, response_status, response_ciphertext, created_at)
-     VALUES ${replies.map(() => '(?, ?, ?, ?, ?, ?)').join(', ')}`,
-    replies.flatMap(({ claim, reply, now }) => [claim.storeId, claim.key, claim.requestHash, reply.status, reply.ciphertext, now]),
+    {
+      into: 'INSERT INTO idempotency_keys (store_id, idempotency_key, request_hash, response_status, response_ciphertext, created_at)',
+      values: '(?, ?, ?, ?, ?, ?)',
+    },
+    replies.map(({ claim, reply, now }) => [claim.storeId, claim.key, claim.requestHash, reply.status, reply.ciphertext, now]),
   );
 }
 

@@ -1,5 +1,6 @@
 import { addMs } from '../../shared/clock.ts';
 import { execute, selectRows, type Database, type Transaction } from '../../platform/db.ts';
+import { insertRows } from '../../platform/insertRows.ts';
 import type { OutboxQueue, OutboxRow } from './model.ts';
 
 interface Row {
@@ -38,12 +39,14 @@ export async function insertOutboxRows(db: Transaction, newRows: readonly NewOut
   if (newRows.length === 0) return;
   // In one order: several may be promised by others at the same time.
   const rows = newRows.toSorted((a, b) => compare(a.queue, b.queue) || compare(a.subjectId, b.subjectId));
-  const values = rows.map(() => '(?, ?, ?, ?, ?, ?, 0, ?)').join(', ');
-  await execute(
+  await insertRows(
     db,
-    `INSERT INTO outbox (id, queue, subject_id, request_id, run_at, publish_at, generation, created_at) VALUES ${values}
-     ON DUPLICATE KEY UPDATE generation = generation + 2, run_at = VALUES(run_at), publish_at = VALUES(publish_at)`,
-    rows.flatMap((row) => [row.id, row.queue, row.subjectId, row.requestId, row.runAt, now, now]),
+    {
+      into: 'INSERT INTO outbox (id, queue, subject_id, request_id, run_at, publish_at, generation, created_at)',
+      values: '(?, ?, ?, ?, ?, ?, 0, ?)',
+      onDuplicate: `ON DUPLICATE KEY UPDATE generation = generation + 2, run_at = VALUES(run_at), publish_at = VALUES(publish_at)`,
+    },
+    rows.map((row) => [row.id, row.queue, row.subjectId, row.requestId, row.runAt, now, now]),
   );
 }
 

@@ -9,7 +9,7 @@ import { PAYMENT_ERRORS } from './errors.ts';
 import { toEventData, type RelayFailure } from './eventData.ts';
 import type { Payment } from './model.ts';
 import { expiriesToPromise } from './promiseExpiries.ts';
-import { updatePayment } from './store.ts';
+import { updatePayments } from './store.ts';
 import { nextPaymentStatus, type PaymentTransitionEvent } from './transitions.ts';
 
 /** One payment's change: transitions in order (none: only facts change), and the facts that come with them. */
@@ -51,10 +51,10 @@ export async function changePayments(ctx: Context, unit: UnitOfWork, changes: re
         data: toEventData(payment, describeConfirmations(ctx, payment, change.head), change.error ?? null),
       });
     }
-    await updatePayment(unit.trx, payment);
     unit.paymentChanged(payment.id);
     changed.push(payment);
   }
+  await updatePayments(unit.trx, changed);
   if (events.length > 0) await recordEvents(ctx, unit, events);
   await promiseWork(
     ctx,

@@ -1,5 +1,8 @@
-import { execute, parseJsonColumn, placeholders, selectRows, type Database, type Transaction } from '../../platform/db.ts';
+import { parseJsonColumn, placeholders, selectRows, type Database, type Transaction } from '../../platform/db.ts';
+import { insertRows } from '../../platform/insertRows.ts';
 import { lockInOrder } from '../../platform/lockInOrder.ts';
+import { splitRows } from '../../platform/splitRows.ts';
+import { updateRows } from '../../platform/updateRows.ts';
 import { asBytes32, type Address, type Bytes32 } from '../../shared/hex.ts';
 import { parseAmountUnits } from '../../shared/money.ts';
 import type { Payment, PaymentStatus } from './model.ts';
@@ -73,12 +76,14 @@ function toPayment(row: Row): Payment {
 }
 
 export async function insertPayments(db: Transaction, payments: readonly Payment[]): Promise<void> {
-  await execute(
+  await insertRows(
     db,
-    `INSERT INTO payments (id, store_id, order_id, chain_id, gateway, token, amount, merchant, salt, expires_at, status, version,
-       customer_email, metadata, created_at, updated_at)
-     VALUES ${payments.map(() => '(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)').join(', ')}`,
-    payments.flatMap((payment) => [
+    {
+      into: `INSERT INTO payments (id, store_id, order_id, chain_id, gateway, token, amount, merchant, salt, expires_at, status, version,
+        customer_email, metadata, created_at, updated_at)`,
+      values: '(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
+    },
+    payments.map((payment) => [
       payment.id,
       payment.storeId,
       payment.orderId,
@@ -106,10 +111,10 @@ export async function findPayment(db: Database | Transaction, paymentId: Bytes32
 
 /** Unknown ids are left out. */
 export async function listPaymentsById(db: Database | Transaction, paymentIds: readonly Bytes32[]): Promise<Payment[]> {
-  if (paymentIds.length === 0) return [];
-  const rows = await selectRows<Row>(db, `SELECT ${COLUMNS} FROM payments WHERE id IN (${paymentIds.map(() => '?').join(', ')})`, [
-    ...paymentIds,
-  ]);
+  const rows: Row[] = [];
+  for (const part of splitRows(paymentIds.map((id) => [id]))) {
+    rows.push(...(await selectRows<Row>(db, `SELECT ${COLUMNS} FROM payments WHERE id IN (${placeholders(part)})`, part.flat())));
+  }
   return rows.map(toPayment);
 }
 
@@ -125,13 +130,29 @@ export async function lockPayments(db: Transaction, paymentIds: readonly Bytes32
   });
 }
 
-/** Writes what can change in a payment's life. */
-export async function updatePayment(db: Transaction, payment: Payment): Promise<void> {
-  await execute(
+/** Writes what can change in a payment's life, of locked payments. */
+export async function updatePayments(db: Transaction, payments: readonly Payment[]): Promise<void> {
+  await updateRows(
     db,
-    `UPDATE payments SET status = ?, version = ?, late = ?, payer = ?, relay_attempt_id = ?, tx_hash = ?, block_number = ?, block_hash = ?,
-       log_index = ?, updated_at = ?, completed_at = ? WHERE id = ?`,
-    [
+    {
+      table: 'payments',
+      key: { column: 'id', type: 'CHAR(66)', index: 'uq_payments_id' },
+      columns: [
+        'status',
+        'version',
+        'late',
+        'payer',
+        'relay_attempt_id',
+        'tx_hash',
+        'block_number',
+        'block_hash',
+        'log_index',
+        'updated_at',
+        'completed_at',
+      ],
+    },
+    payments.map((payment) => [
+      payment.id,
       payment.status,
       payment.version,
       payment.late,
@@ -143,8 +164,7 @@ export async function updatePayment(db: Transaction, payment: Payment): Promise<
       payment.position?.logIndex ?? null,
       payment.updatedAt,
       payment.completedAt,
-      payment.id,
-    ],
+    ]),
   );
 }
 

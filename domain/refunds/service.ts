@@ -26,7 +26,7 @@ import {
   listRefundIdsOfPayments,
   listRefundsOfPayment,
   lockRefundRows,
-  updateRefund,
+  updateRefunds,
 } from './store.ts';
 import { nextRefundStatus, type RefundTransitionEvent } from './transitions.ts';
 
@@ -284,9 +284,9 @@ async function changeRefunds(ctx: Context, unit: UnitOfWork, changes: readonly R
       refund = { ...refund, status, version: refund.version + 1 };
       events.push({ refund, type: EVENT_TYPE_OF_REFUND_TRANSITION[transition], error: change.error ?? null });
     }
-    await updateRefund(unit.trx, refund);
     changed.push(refund);
   }
+  await updateRefunds(unit.trx, changed);
   await tell(ctx, unit, events);
   return changed;
 }

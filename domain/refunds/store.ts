@@ -1,5 +1,7 @@
 import { execute, placeholders, selectRows, type Database, type Transaction } from '../../platform/db.ts';
 import { lockInOrder } from '../../platform/lockInOrder.ts';
+import { splitRows } from '../../platform/splitRows.ts';
+import { updateRows } from '../../platform/updateRows.ts';
 import { asBytes32, type Bytes32 } from '../../shared/hex.ts';
 import { formatAmountUnits, parseAmountUnits } from '../../shared/money.ts';
 import type { Refund, RefundStatus } from './model.ts';
@@ -78,13 +80,31 @@ export async function insertRefund(db: Transaction, refund: Refund): Promise<voi
   );
 }
 
-/** Writes what can change in a refund's life. */
-export async function updateRefund(db: Transaction, refund: Refund): Promise<void> {
-  await execute(
+/** Writes what can change in a refund's life, of locked refunds. */
+export async function updateRefunds(db: Transaction, refunds: readonly Refund[]): Promise<void> {
+  await updateRows(
     db,
-    `UPDATE refunds SET amount = ?, deadline = ?, status = ?, version = ?, relay_attempt_id = ?, tx_hash = ?, block_number = ?, block_hash = ?, log_index = ?, error_code = ?,
-       error_detail = ?, updated_at = ?, completed_at = ? WHERE id = ?`,
-    [
+    {
+      table: 'refunds',
+      key: { column: 'id', type: 'CHAR(40)', index: 'PRIMARY' },
+      columns: [
+        'amount',
+        'deadline',
+        'status',
+        'version',
+        'relay_attempt_id',
+        'tx_hash',
+        'block_number',
+        'block_hash',
+        'log_index',
+        'error_code',
+        'error_detail',
+        'updated_at',
+        'completed_at',
+      ],
+    },
+    refunds.map((refund) => [
+      refund.id,
       formatAmountUnits(refund.amount),
       refund.deadline,
       refund.status,
@@ -98,8 +118,7 @@ export async function updateRefund(db: Transaction, refund: Refund): Promise<voi
       refund.errorDetail?.slice(0, 1000) ?? null,
       refund.updatedAt,
       refund.completedAt,
-      refund.id,
-    ],
+    ]),
   );
 }
 
@@ -118,9 +137,12 @@ export async function lockRefundRows(db: Transaction, refundIds: readonly string
 
 /** Ids of the refunds of these payments. */
 export async function listRefundIdsOfPayments(db: Transaction, paymentIds: readonly Bytes32[]): Promise<string[]> {
-  if (paymentIds.length === 0) return [];
-  const rows = await selectRows<{ id: string }>(db, `SELECT id FROM refunds WHERE payment_id IN (${placeholders(paymentIds)})`, paymentIds);
-  return rows.map(({ id }) => id);
+  const ids: string[] = [];
+  for (const part of splitRows(paymentIds.map((id) => [id]))) {
+    const sql = `SELECT id FROM refunds WHERE payment_id IN (${placeholders(part)})`;
+    ids.push(...(await selectRows<{ id: string }>(db, sql, part.flat())).map(({ id }) => id));
+  }
+  return ids;
 }
 
 /** Newest first. */

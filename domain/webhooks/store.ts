@@ -1,5 +1,7 @@
 import { execute, parseJsonColumn, placeholders, selectRows, type Database, type Transaction } from '../../platform/db.ts';
+import { insertRows } from '../../platform/insertRows.ts';
 import { lockInOrder } from '../../platform/lockInOrder.ts';
+import { splitRows } from '../../platform/splitRows.ts';
 import type { Bytes32 } from '../../shared/hex.ts';
 import type {
   EventType,
@@ -87,12 +89,16 @@ export interface ListeningEndpoint {
 
 /** The endpoints of these stores that take events at all. */
 export async function listListeningEndpoints(db: Database | Transaction, storeIds: readonly string[]): Promise<ListeningEndpoint[]> {
-  const rows = await selectRows<Pick<EndpointRow, 'id' | 'store_id' | 'event_types'>>(
-    db,
-    `SELECT id, store_id, event_types FROM webhook_endpoints
-     WHERE store_id IN (${placeholders(storeIds)}) AND deleted_at IS NULL AND status = 'enabled' ORDER BY id`,
-    storeIds,
-  );
+  const rows = [];
+  for (const part of splitRows(storeIds.map((id) => [id]))) {
+    const found = await selectRows<Pick<EndpointRow, 'id' | 'store_id' | 'event_types'>>(
+      db,
+      `SELECT id, store_id, event_types FROM webhook_endpoints
+       WHERE store_id IN (${placeholders(part)}) AND deleted_at IS NULL AND status = 'enabled' ORDER BY id`,
+      part.flat(),
+    );
+    rows.push(...found);
+  }
   return rows.map((row) => ({ id: row.id, storeId: row.store_id, eventTypes: parseEventTypes(row.event_types) }));
 }
 
@@ -118,12 +124,13 @@ export async function markEndpointDisabled(trx: Transaction, endpointId: string,
 // Events
 
 export async function insertEvents(trx: Transaction, events: readonly StoreEvent[]): Promise<void> {
-  if (events.length === 0) return;
-  await execute(
+  await insertRows(
     trx,
-    `INSERT INTO events (id, store_id, type, payment_id, refund_id, version, request_id, data, created_at)
-     VALUES ${events.map(() => '(?, ?, ?, ?, ?, ?, ?, ?, ?)').join(', ')}`,
-    events.flatMap((event) => [
+    {
+      into: 'INSERT INTO events (id, store_id, type, payment_id, refund_id, version, request_id, data, created_at)',
+      values: '(?, ?, ?, ?, ?, ?, ?, ?, ?)',
+    },
+    events.map((event) => [
       event.id,
       event.storeId,
       event.type,
@@ -161,12 +168,13 @@ export async function insertDeliveries(
   nextAttemptAt: Date,
   now: Date,
 ): Promise<void> {
-  if (deliveries.length === 0) return;
-  await execute(
+  await insertRows(
     trx,
-    `INSERT INTO webhook_deliveries (id, endpoint_id, event_id, status, attempts, next_attempt_at, created_at, updated_at)
-     VALUES ${deliveries.map(() => "(?, ?, ?, 'pending', 0, ?, ?, ?)").join(', ')}`,
-    deliveries.flatMap(({ id, endpointId, eventId }) => [id, endpointId, eventId, nextAttemptAt, now, now]),
+    {
+      into: `INSERT INTO webhook_deliveries (id, endpoint_id, event_id, status, attempts, next_attempt_at, created_at, updated_at)`,
+      values: "(?, ?, ?, 'pending', 0, ?, ?, ?)",
+    },
+    deliveries.map(({ id, endpointId, eventId }) => [id, endpointId, eventId, nextAttemptAt, now, now]),
   );
 }
 

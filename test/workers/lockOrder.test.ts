@@ -3,7 +3,7 @@ import { expect } from 'chai';
 import { deleteStoredReplies, insertStoredReply } from '../../domain/idempotency/store.ts';
 import { insertOutboxRows, lockPublishableRows, markPublished } from '../../domain/outbox/store.ts';
 import type { Payment } from '../../domain/payments/model.ts';
-import { lockPayments, updatePayment } from '../../domain/payments/store.ts';
+import { lockPayments, updatePayments } from '../../domain/payments/store.ts';
 import { cancelPendingDeliveries, insertDeliveries, lockDelivery, updateDelivery } from '../../domain/webhooks/store.ts';
 import { errnoOf, execute, selectRows, type Transaction } from '../../platform/db.ts';
 import { addMs } from '../../shared/clock.ts';
@@ -63,7 +63,7 @@ describe('the one order in which rows are locked', function () {
           wanted.map(({ id }) => id),
         );
         expect(locked.map(({ id }) => id)).to.deep.equal(wanted.map(({ id }) => id).sort());
-        for (const payment of locked.slice(0, 3)) await updatePayment(trx, { ...payment, updatedAt: harness.ctx.clock.now() });
+        for (const payment of locked.slice(0, 3)) await updatePayments(trx, [{ ...payment, updatedAt: harness.ctx.clock.now() }]);
       }),
     );
   });
