@@ -5,7 +5,7 @@ import { changeAttempt } from './changeAttempt.ts';
 import type { RelayTransaction } from './model.ts';
 import type { ProviderTransaction } from './ports.ts';
 import { lockWithSubjects, noteHash } from './subject.ts';
-import { lockTransaction, updateTransaction } from './transactionStore.ts';
+import { insertTransactionHash, lockTransaction, updateTransaction } from './transactionStore.ts';
 
 /**
  * The provider has the transaction, under this id and (perhaps only now, perhaps a new one) this hash. Attempts that waited for this certainty
@@ -21,14 +21,15 @@ export async function recordProviderTransaction(
   const carried = await lockWithSubjects(unit, await listAttemptsOfTransaction(unit.trx, transactionId));
   const transaction = await lockTransaction(unit.trx, transactionId);
   if (transaction === undefined) throw new Error(`relay transaction ${transactionId} is gone`);
-  const isNewHash = provider.hash !== null && !transaction.hashes.includes(provider.hash);
+  const newHash = provider.hash !== null && !transaction.hashes.includes(provider.hash) ? provider.hash : undefined;
   const updated: RelayTransaction = {
     ...transaction,
     providerTransactionId: provider.providerTransactionId,
     hash: provider.hash ?? transaction.hash,
-    hashes: isNewHash && provider.hash !== null ? [...transaction.hashes, provider.hash] : transaction.hashes,
+    hashes: newHash === undefined ? transaction.hashes : [...transaction.hashes, newHash],
   };
   await updateTransaction(unit.trx, updated);
+  if (newHash !== undefined) await insertTransactionHash(unit.trx, transaction, newHash);
   for (const locked of carried) {
     const { attempt } = locked;
     if (attempt.transactionId !== transactionId) continue;

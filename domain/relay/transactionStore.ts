@@ -1,5 +1,8 @@
-import { execute, parseJsonColumn, selectRows, type Database, type Transaction } from '../../platform/db.ts';
-import { asBytes32, asHex, type Address, type Bytes32, type Hex } from '../../shared/hex.ts';
+import { createHash } from 'node:crypto';
+
+import { execute, selectRows, type Database, type Transaction } from '../../platform/db.ts';
+import { asBytes32, asHex, type Address, type Bytes32 } from '../../shared/hex.ts';
+import type { RelayCall } from '../chain/ports.ts';
 import type { RelayTransaction } from './model.ts';
 
 interface TransactionRow {
@@ -13,7 +16,6 @@ interface TransactionRow {
   readonly items: string | number;
   readonly provider_transaction_id: string | null;
   readonly hash: string | null;
-  readonly hashes: unknown;
   readonly sent_at: Date;
   readonly block_number: string | number | null;
   readonly block_hash: string | null;
@@ -22,10 +24,10 @@ interface TransactionRow {
   readonly abandoned_at: Date | null;
 }
 
-const TRANSACTION_COLUMNS = `id, chain_id, relayer_id, to_address, data, gas_limit, valid_until, items, provider_transaction_id, hash, hashes, sent_at,
+const TRANSACTION_COLUMNS = `id, chain_id, relayer_id, to_address, data, gas_limit, valid_until, items, provider_transaction_id, hash, sent_at,
   block_number, block_hash, gas_used, effective_gas_price, abandoned_at`;
 
-function toTransaction(row: TransactionRow): RelayTransaction {
+function toTransaction(row: TransactionRow, hashes: readonly Bytes32[]): RelayTransaction {
   return {
     id: row.id,
     chainId: Number(row.chain_id),
@@ -37,7 +39,7 @@ function toTransaction(row: TransactionRow): RelayTransaction {
     items: Number(row.items),
     providerTransactionId: row.provider_transaction_id,
     hash: row.hash === null ? null : asBytes32(row.hash),
-    hashes: (parseJsonColumn(row.hashes) as string[]).map(asBytes32),
+    hashes,
     sentAt: row.sent_at,
     blockNumber: row.block_number === null ? null : BigInt(row.block_number),
     blockHash: row.block_hash === null ? null : asBytes32(row.block_hash),
@@ -47,17 +49,35 @@ function toTransaction(row: TransactionRow): RelayTransaction {
   };
 }
 
+async function withHashes(db: Database | Transaction, row: TransactionRow | undefined): Promise<RelayTransaction | undefined> {
+  if (row === undefined) return undefined;
+  const hashes = await selectRows<{ hash: string }>(db, 'SELECT hash FROM relay_transaction_hashes WHERE transaction_id = ? ORDER BY seq', [
+    row.id,
+  ]);
+  return toTransaction(
+    row,
+    hashes.map(({ hash }) => asBytes32(hash)),
+  );
+}
+
+/** What a call is found by. The migration that introduced it makes the same one in SQL. */
+function digestOfCall({ to, data }: RelayCall): string {
+  return createHash('sha256').update(`${to}${data}`.toLowerCase()).digest('hex');
+}
+
+/** New ones have no hash yet. */
 export async function insertTransaction(db: Transaction, transaction: RelayTransaction): Promise<void> {
   await execute(
     db,
-    `INSERT INTO relay_transactions (id, chain_id, relayer_id, to_address, data, gas_limit, valid_until, items, hashes, sent_at)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, '[]', ?)`,
+    `INSERT INTO relay_transactions (id, chain_id, relayer_id, to_address, data, call_digest, gas_limit, valid_until, items, sent_at)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     [
       transaction.id,
       transaction.chainId,
       transaction.relayerId,
       transaction.to,
       transaction.data,
+      digestOfCall(transaction),
       transaction.gasLimit.toString(),
       transaction.validUntil,
       transaction.items,
@@ -68,26 +88,28 @@ export async function insertTransaction(db: Transaction, transaction: RelayTrans
 
 export async function findTransaction(db: Database | Transaction, transactionId: string): Promise<RelayTransaction | undefined> {
   const [row] = await selectRows<TransactionRow>(db, `SELECT ${TRANSACTION_COLUMNS} FROM relay_transactions WHERE id = ?`, [transactionId]);
-  return row && toTransaction(row);
+  return withHashes(db, row);
 }
 
 /** The transaction of ours, handed over since, that has or had this hash, or that makes this very call. */
 export async function findLandedTransaction(
-  db: Database,
-  input: {
-    readonly chainId: number;
-    readonly since: Date;
-    readonly hash: Bytes32;
-    readonly call: { readonly to: Address; readonly data: Hex };
-  },
+  db: Database | Transaction,
+  input: { readonly chainId: number; readonly since: Date; readonly hash: Bytes32; readonly call: RelayCall },
 ): Promise<RelayTransaction | undefined> {
-  const [row] = await selectRows<TransactionRow>(
+  const { chainId, since, hash, call } = input;
+  const [found] = await selectRows<{ id: string }>(
     db,
-    `SELECT ${TRANSACTION_COLUMNS} FROM relay_transactions WHERE chain_id = ? AND sent_at >= ?
-       AND (JSON_CONTAINS(hashes, JSON_QUOTE(?)) OR (to_address = ? AND data = ?)) LIMIT 1`,
-    [input.chainId, input.since, input.hash, input.call.to, input.call.data],
+    `SELECT t.id FROM relay_transaction_hashes h JOIN relay_transactions t ON t.id = h.transaction_id
+     WHERE h.chain_id = ? AND h.hash = ? AND t.sent_at >= ? LIMIT 1`,
+    [chainId, hash, since],
   );
-  return row && toTransaction(row);
+  if (found !== undefined) return findTransaction(db, found.id);
+  const [byCall] = await selectRows<TransactionRow>(
+    db,
+    `SELECT ${TRANSACTION_COLUMNS} FROM relay_transactions WHERE call_digest = ? AND chain_id = ? AND sent_at >= ? LIMIT 1`,
+    [digestOfCall(call), chainId, since],
+  );
+  return withHashes(db, byCall);
 }
 
 /** Whether another transaction of ours is known to be this one of the provider's. */
@@ -108,18 +130,28 @@ export async function lockTransaction(db: Transaction, transactionId: string): P
   const [row] = await selectRows<TransactionRow>(db, `SELECT ${TRANSACTION_COLUMNS} FROM relay_transactions WHERE id = ? FOR UPDATE`, [
     transactionId,
   ]);
-  return row && toTransaction(row);
+  return withHashes(db, row);
 }
 
+/** Another hash that the provider told of; the transaction is locked. */
+export async function insertTransactionHash(db: Transaction, transaction: RelayTransaction, hash: Bytes32): Promise<void> {
+  await execute(db, 'INSERT INTO relay_transaction_hashes (transaction_id, seq, chain_id, hash) VALUES (?, ?, ?, ?)', [
+    transaction.id,
+    transaction.hashes.length,
+    transaction.chainId,
+    hash,
+  ]);
+}
+
+/** All that can change but for its hashes. */
 export async function updateTransaction(db: Transaction, transaction: RelayTransaction): Promise<void> {
   await execute(
     db,
-    `UPDATE relay_transactions SET provider_transaction_id = ?, hash = ?, hashes = ?, block_number = ?, block_hash = ?, gas_used = ?,
+    `UPDATE relay_transactions SET provider_transaction_id = ?, hash = ?, block_number = ?, block_hash = ?, gas_used = ?,
        effective_gas_price = ?, abandoned_at = ? WHERE id = ?`,
     [
       transaction.providerTransactionId,
       transaction.hash,
-      JSON.stringify(transaction.hashes),
       transaction.blockNumber?.toString() ?? null,
       transaction.blockHash,
       transaction.gasUsed?.toString() ?? null,
@@ -131,5 +163,6 @@ export async function updateTransaction(db: Transaction, transaction: RelayTrans
 }
 
 export async function deleteTransaction(db: Transaction, transactionId: string): Promise<void> {
+  await execute(db, 'DELETE FROM relay_transaction_hashes WHERE transaction_id = ?', [transactionId]);
   await execute(db, 'DELETE FROM relay_transactions WHERE id = ?', [transactionId]);
 }

@@ -1,6 +1,8 @@
 import { expect } from 'chai';
 
-import { createDatabase, migrate, selectRows } from '../../platform/db.ts';
+import { findLandedTransaction, findTransaction } from '../../domain/relay/transactionStore.ts';
+import { createDatabase, execute, migrate, parseJsonColumn, selectRows, type Database } from '../../platform/db.ts';
+import { asBytes32 } from '../../shared/hex.ts';
 import { getStack } from '../support/stack.ts';
 
 describe('the migrations', () => {
@@ -42,4 +44,52 @@ describe('the migrations', () => {
       await db.destroy();
     }
   });
+
+  it('take the hashes of transactions that were handed over along, there and back, and digest their calls', async () => {
+    const stack = await getStack();
+    const db = createDatabase(await stack.createDatabase(`migrations_hashes_${process.pid}`), 2);
+    const hashes = Array.from({ length: 40 }, (_, index) => `0x${index.toString(16).padStart(64, '0')}`);
+    const readHashes = async () => {
+      const rows = await selectRows<{ id: string; hashes: unknown }>(db, 'SELECT id, hashes FROM relay_transactions ORDER BY id');
+      return rows.map((row) => [row.id, parseJsonColumn(row.hashes)]);
+    };
+    try {
+      await migrate(db);
+      await backTo(db, '0013_relay_hashes');
+      const before = [
+        ['rtx_1', hashes],
+        ['rtx_2', []],
+        ['rtx_3', hashes.slice(0, 1)],
+      ] as const;
+      for (const [id, told] of before) {
+        await execute(
+          db,
+          `INSERT INTO relay_transactions (id, chain_id, relayer_id, to_address, data, gas_limit, valid_until, hashes, sent_at)
+           VALUES (?, 1, 'main', '0xe7f1725E7734CE288F8367e1Bb143E90bb3F0512', '0xAB', 1, '2026-01-01', ?, '2026-01-01')`,
+          [id, JSON.stringify(told)],
+        );
+      }
+      await migrate(db);
+      for (const [id, told] of before) expect((await findTransaction(db, id))?.hashes).to.deep.equal(told);
+      const call = { to: '0xe7f1725E7734CE288F8367e1Bb143E90bb3F0512', data: '0xab' } as const;
+      const landed = { chainId: 1, since: new Date('2025-01-01'), call };
+      expect(await findLandedTransaction(db, { ...landed, hash: asBytes32(hashes[39] ?? '') })).to.include({ id: 'rtx_1' });
+      expect((await findLandedTransaction(db, { ...landed, hash: asBytes32(`0x${'ff'.repeat(32)}`) }))?.id).to.match(/^rtx_/);
+      await backTo(db, '0013_relay_hashes');
+      expect(await readHashes()).to.deep.equal(before);
+      await migrate(db);
+      for (const [id, told] of before) expect((await findTransaction(db, id))?.hashes).to.deep.equal(told);
+    } finally {
+      await db.destroy();
+    }
+  });
 });
+
+/** Takes back this migration, and what came after it. */
+async function backTo(db: Database, name: string): Promise<void> {
+  for (;;) {
+    const [done] = (await db.migrate.list()) as [{ readonly name: string }[], unknown[]];
+    if (!done.some((migration) => migration.name === name)) return;
+    await db.migrate.down();
+  }
+}
