@@ -5,7 +5,7 @@ import { REFUND_ERRORS } from '../domain/refunds/errors.ts';
 import { RELAY_ERRORS } from '../domain/relay/errors.ts';
 import { STORE_ERRORS } from '../domain/stores/errors.ts';
 import { WEBHOOK_ERRORS } from '../domain/webhooks/errors.ts';
-import { errnoOf } from '../platform/db.ts';
+import { isDatabaseAway } from '../platform/isDatabaseAway.ts';
 import { AppError, COMMON_ERRORS, type ErrorKind, type FieldError } from '../shared/errors.ts';
 import { HTTP_ERRORS } from './errors.ts';
 import type { components } from './generated/openapi.ts';
@@ -71,6 +71,7 @@ export const STATUS_OF_CODE: Readonly<Record<ErrorCode, number>> = {
   PAY_037: 409,
   PAY_041: 429,
   PAY_042: 409,
+  PAY_050: 503,
 };
 
 /** What 503 advises when the error itself does not know better. */
@@ -165,31 +166,6 @@ function isFieldError(value: unknown): value is FieldError {
 
 function withoutRepeats(fields: readonly FieldError[]): FieldError[] {
   return [...new Map(fields.map((field) => [`${field.path}\n${field.message}`, field])).values()];
-}
-
-/** What the client or the pool of mysql2 and Knex say when the server is gone, restarting or full. */
-const AWAY_CODES = new Set([
-  'PROTOCOL_CONNECTION_LOST',
-  'ECONNREFUSED',
-  'ECONNRESET',
-  'ETIMEDOUT',
-  'EPIPE',
-  'ENOTFOUND',
-  'EAI_AGAIN',
-  'EHOSTUNREACH',
-]);
-/** 1040 too many connections, 1053 shutting down, 1927 connection killed; 1205, 1213, 1020: so busy that every retry met another lock. */
-const AWAY_ERRNOS = new Set([1040, 1053, 1927, 1205, 1213, 1020]);
-
-function isDatabaseAway(error: unknown): boolean {
-  for (let current: unknown = error; current instanceof Error; current = current.cause) {
-    const errno = errnoOf(current);
-    if (errno !== undefined) return AWAY_ERRNOS.has(errno);
-    if ('code' in current && typeof current.code === 'string' && AWAY_CODES.has(current.code)) return true;
-    // The pool had no connection to give in time; and mysql2's error for a connection that is closing has no code, only this mark.
-    if (current.name === 'KnexTimeoutError' || ('fatal' in current && current.fatal === true)) return true;
-  }
-  return false;
 }
 
 /** `Allow` of a 405 that the OpenAPI validator found. */

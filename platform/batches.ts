@@ -5,17 +5,17 @@ const MAX_BATCH = 100;
 
 /** Does together what is asked of the same owner (a database, a transaction) in one turn of the event loop. */
 export interface Batches<Owner extends object, Item, Result> {
-  /** Fails when its batch does. */
+  /** Fails when its batch does, or with the error that is its own result. */
   add(owner: Owner, item: Item): Promise<Result>;
 }
 
 /**
- * @param work returns a result for each item, in their order
+ * @param work returns a result for each item, in their order; an Error where only that item failed
  * @param options.inTurn an owner's batches run one after the other, and none after one that failed. For transactions: a deadlock ends the whole
  *   transaction, and a statement that is already on its way to the server would then be executed, and committed, by itself
  */
 export function createBatches<Owner extends object, Item, Result>(
-  work: (owner: Owner, items: readonly Item[]) => Promise<Result[]>,
+  work: (owner: Owner, items: readonly Item[]) => Promise<(Result | Error)[]>,
   options: { readonly inTurn: boolean },
 ): Batches<Owner, Item, Result> {
   const lastOf = new WeakMap<Owner, Promise<unknown>>();

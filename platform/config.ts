@@ -50,6 +50,11 @@ const environmentSchema = z.object({
   /** Reply with 500 to a response of ours that does not match openapi.yaml (tests), or only log it (production). */
   MSQPAY_STRICT_RESPONSES: flag.default(false),
   MSQPAY_DATABASE_POOL: positiveInt.default(16),
+  /**
+   * So many new payments may wait in one process to be saved; a further one is refused with 503 and `Retry-After`. The default is about
+   * what a process saves in a second.
+   */
+  MSQPAY_MAX_WAITING_PAYMENTS: positiveInt.default(2_000),
   /** Puts several installations on one Redis. With Redis Cluster, keep the braces: all keys of a queue must share a slot. */
   MSQPAY_QUEUE_PREFIX: z
     .string()
@@ -201,6 +206,7 @@ export interface Config {
   readonly environment: 'development' | 'test' | 'production';
   readonly databaseUrl: string;
   readonly databasePool: number;
+  readonly maxWaitingPayments: number;
   readonly redisUrl: string;
   readonly queuePrefix: string;
   readonly host: string;
@@ -249,6 +255,7 @@ export function loadConfig(environment: NodeJS.ProcessEnv): Config {
     environment: env.NODE_ENV,
     databaseUrl: env.DATABASE_URL,
     databasePool: env.MSQPAY_DATABASE_POOL,
+    maxWaitingPayments: env.MSQPAY_MAX_WAITING_PAYMENTS,
     redisUrl: env.REDIS_URL,
     queuePrefix: env.MSQPAY_QUEUE_PREFIX,
     host: env.MSQPAY_HOST,

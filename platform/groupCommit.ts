@@ -1,17 +1,33 @@
+import { AppError, COMMON_ERRORS } from '../shared/errors.ts';
+import { isDatabaseAway } from './isDatabaseAway.ts';
+
 /**
- * Commits what arrives at the same time in one transaction: under load the round trips and the disk's flush are shared, at low load an item goes at once
- * and alone. While a group commits, the next one gathers by itself.
+ * Commits what arrives at the same time in one transaction: under load the round trips and the disk's flush are shared, at low load
+ * an item goes at once and alone. While a group commits, the next one gathers by itself.
  */
 export interface GroupCommitOptions {
-  /** Transactions at once. */
+  /** Transactions at once, those that are tried again among them. */
   readonly lanes: number;
   readonly maxItems: number;
   /** So many must wait before a further transaction is begun beside one: a few are better off in the next, which is only some milliseconds away. */
   readonly minItemsBeside: number;
+  /** When so many wait, a further one is refused: whoever comes then would wait for longer than a caller does. */
+  readonly maxWaiting: number;
 }
 
 /** Nobody waits longer than this for others to come: what commits may be held up by a lock. */
 const PATIENCE_MS = 10;
+
+/** What a commit of several fails with when it knows on whose account: the others may be committed without these. */
+export class ItemsFailed<Item> extends Error {
+  override readonly name = 'ItemsFailed';
+  readonly failures: ReadonlyMap<Item, unknown>;
+
+  constructor(failures: ReadonlyMap<Item, unknown>) {
+    super(`${failures.size} items of a group cannot be committed`);
+    this.failures = failures;
+  }
+}
 
 interface Waiting<Item> {
   readonly since: number;
@@ -21,12 +37,15 @@ interface Waiting<Item> {
 }
 
 /**
- * @param commit commits all of the items or none of them
- * @returns adds an item; resolves once it has committed. When a group fails, each of its items is committed alone, so that none suffers from another's error
+ * @param commit commits all of the items or none of them; throws ItemsFailed when it knows on whose account it fails
+ * @returns adds an item; resolves once it has committed. None suffers from another's error: those on whose account a group fails are
+ *   left out, and the others are committed together. Where nobody knows who it was, the group is halved until it shows. Each try
+ *   takes the place of the one before it, so that no more than `lanes` transactions are under way.
+ * @throws AppError `COMMON_ERRORS.busy` when `maxWaiting` items wait
  */
 export function createGroupCommit<Item>(
   commit: (items: readonly Item[]) => Promise<void>,
-  { lanes, maxItems, minItemsBeside }: GroupCommitOptions,
+  { lanes, maxItems, minItemsBeside, maxWaiting }: GroupCommitOptions,
 ): (item: Item) => Promise<void> {
   let waiting: Waiting<Item>[] = [];
   let busyLanes = 0;
@@ -57,16 +76,34 @@ export function createGroupCommit<Item>(
       await commit(group.map(({ item }) => item));
       for (const { resolve } of group) resolve();
     } catch (error) {
-      const [only] = group;
-      if (group.length === 1 && only !== undefined) only.reject(error);
-      else await Promise.all(group.map((one) => commit([one.item]).then(one.resolve, one.reject)));
+      const failures = error instanceof ItemsFailed ? (error.failures as ReadonlyMap<Item, unknown>) : undefined;
+      const blameless = failures === undefined ? group : group.filter(({ item }) => !failures.has(item));
+      if (failures !== undefined && blameless.length < group.length) {
+        for (const { item, reject } of group) if (failures.has(item)) reject(failures.get(item));
+        if (blameless.length > 0) await commitGroup(blameless);
+      } else if (group.length === 1 || isDatabaseAway(error)) {
+        // That the database does not answer is nobody's fault, and every half would find out again.
+        for (const { reject } of group) reject(error);
+      } else {
+        const middle = Math.ceil(group.length / 2);
+        await commitGroup(group.slice(0, middle));
+        await commitGroup(group.slice(middle));
+      }
     }
   }
 
-  return (item) =>
-    new Promise((resolve, reject) => {
+  return (item) => {
+    if (waiting.length >= maxWaiting) {
+      const detail = `${waiting.length} others wait to be saved already.`;
+      return Promise.reject(new AppError(COMMON_ERRORS.busy, { detail, retryAfterSeconds: RETRY_AFTER_SECONDS }));
+    }
+    return new Promise((resolve, reject) => {
       waiting.push({ since: performance.now(), item, resolve, reject });
       // What arrives in the same turn of the event loop goes together.
       setImmediate(takeGroup);
     });
+  };
 }
+
+/** A full queue is worked off in about that time. */
+const RETRY_AFTER_SECONDS = 1;

@@ -4,6 +4,7 @@ import type { AlsoInTransaction } from '../../platform/unitOfWork.ts';
 import { addMs } from '../../shared/clock.ts';
 import { AppError } from '../../shared/errors.ts';
 import { IDEMPOTENCY_ERRORS } from './errors.ts';
+import { inSingleFlight } from './flights.ts';
 import type { IdempotencyClaim, Reply } from './model.ts';
 import * as store from './store.ts';
 
@@ -11,8 +12,8 @@ import * as store from './store.ts';
  * Doing a request once however often it is sent.
  *
  * The reply is stored in the database transaction of the effect, under the primary key (store, key): either both are there or neither. Of several
- * requests at once the first to commit wins; the others roll their work back and answer with the winner's reply. What was refused or failed leaves
- * nothing, so it may be corrected and sent again under the same key.
+ * requests at once, one in each process goes ahead (flights.ts) and the first to commit wins; the others roll their work back and answer with the
+ * winner's reply. What was refused or failed leaves nothing, so it may be corrected and sent again under the same key.
  */
 const KEPT_MS = 24 * 60 * 60 * 1000;
 const DELETE_CHUNK = 1_000;
@@ -41,7 +42,23 @@ export async function idempotently<T, R extends Reply>(
   toReply: (result: T) => R | Promise<R>,
 ): Promise<Idempotent<R>> {
   if (claim === null) return { ...(await toReply(await perform(() => Promise.resolve()))), replayed: false };
+  return inSingleFlight(
+    ctx,
+    claim,
+    () => performOnce(ctx, claim, perform, toReply),
+    async () => {
+      const stored = await store.findStoredReply(ctx.db, claim);
+      return stored && !isExpired(ctx, stored) ? replay<R>(ctx, claim, stored) : undefined;
+    },
+  );
+}
 
+async function performOnce<T, R extends Reply>(
+  ctx: Context,
+  claim: IdempotencyClaim,
+  perform: (also: AlsoInTransaction<T>) => Promise<T>,
+  toReply: (result: T) => R | Promise<R>,
+): Promise<Idempotent<R>> {
   const earlier = await store.findStoredReply(ctx.db, claim);
   const hasExpiredRow = earlier !== undefined && isExpired(ctx, earlier);
   if (earlier !== undefined && !hasExpiredRow) return replay<R>(ctx, claim, earlier);

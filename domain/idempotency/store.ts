@@ -1,6 +1,7 @@
 import { createBatches } from '../../platform/batches.ts';
-import { execute, placeholders, selectRows, type Database, type Transaction } from '../../platform/db.ts';
+import { errnoOf, execute, isDuplicateKey, placeholders, selectRows, type Database, type Transaction } from '../../platform/db.ts';
 import { insertRows } from '../../platform/insertRows.ts';
+import { splitRows } from '../../platform/splitRows.ts';
 import type { IdempotencyClaim } from './model.ts';
 
 export interface StoredReply {
@@ -20,7 +21,7 @@ export function findStoredReply(db: Database, { storeId, key }: Key): Promise<St
   return lookUps.add(db, { storeId, key });
 }
 
-async function findStoredReplies(db: Database, keys: readonly Key[]): Promise<(StoredReply | undefined)[]> {
+async function findStoredReplies(db: Database | Transaction, keys: readonly Key[]): Promise<(StoredReply | undefined)[]> {
   const matching = matchKeys(keys);
   const rows = await selectRows<{
     store_id: string;
@@ -59,40 +60,100 @@ interface NewStoredReply {
 const insertions = createBatches(insertStoredReplies, { inTurn: true });
 
 /**
- * Together with all others that are added to the transaction in the same turn of the event loop, which fail together. Fails with a duplicate key when a
- * key is taken, after waiting for a transaction that is about to take it.
+ * Together with all others that are added to the transaction in the same turn of the event loop. Waits for a transaction that is about to
+ * take the key; fails with a duplicate key when it is taken, with a lock wait timeout when that transaction does not end. The others
+ * of that turn do not fail with it, so it is for the caller to roll the transaction back.
  */
 export function insertStoredReply(db: Transaction, reply: NewStoredReply): Promise<void> {
   return insertions.add(db, reply);
 }
 
-async function insertStoredReplies(db: Transaction, replies: readonly NewStoredReply[]): Promise<undefined[]> {
+async function insertStoredReplies(db: Transaction, replies: readonly NewStoredReply[]): Promise<(undefined | Error)[]> {
+  const failures = new Map<NewStoredReply, Error>();
   // In one order, so that groups with the same keys wait for each other rather than meet in a deadlock.
   const sorted = replies.toSorted((a, b) => compare(a.claim.storeId, b.claim.storeId) || compare(a.claim.key, b.claim.key));
   let together: NewStoredReply[] = [];
   for (const reply of sorted) {
     if (reply.replacesBefore !== undefined) {
       // What comes before it in that order is locked before it.
-      await insertSorted(db, together);
+      await insertFree(db, together, failures);
       together = [];
       await deleteStoredReply(db, reply.claim, reply.replacesBefore);
     }
     together.push(reply);
   }
-  await insertSorted(db, together);
-  return replies.map(() => undefined);
+  await insertFree(db, together, failures);
+  return replies.map((reply) => failures.get(reply));
 }
 
-function insertSorted(db: Transaction, replies: readonly NewStoredReply[]): Promise<void> {
-  return insertRows(
-    db,
-    {
-      into: 'INSERT INTO idempotency_keys (store_id, idempotency_key, request_hash, response_status, response_ciphertext, created_at)',
-      values: '(?, ?, ?, ?, ?, ?)',
-    },
-    replies.map(({ claim, reply, now }) => [claim.storeId, claim.key, claim.requestHash, reply.status, reply.ciphertext, now]),
-  );
+/** Another of the keys may be taken while those that are free are being inserted. */
+const MAX_ROUNDS = 5;
+
+/** Without those whose key is taken or held: these are added to `failures`. */
+async function insertFree(db: Transaction, replies: readonly NewStoredReply[], failures: Map<NewStoredReply, Error>): Promise<void> {
+  const replyOf = new Map(replies.map((reply) => [toRow(reply), reply]));
+  for (const part of splitRows([...replyOf.keys()])) {
+    await insertPart(
+      db,
+      part.flatMap((row) => replyOf.get(row) ?? []),
+      failures,
+    );
+  }
 }
+
+/** By one statement, which is done or undone as a whole. */
+async function insertPart(db: Transaction, replies: readonly NewStoredReply[], failures: Map<NewStoredReply, Error>): Promise<void> {
+  for (let round = 1; ; round++) {
+    const rest = replies.filter((reply) => !failures.has(reply));
+    try {
+      await insertRows(
+        db,
+        {
+          into: 'INSERT INTO idempotency_keys (store_id, idempotency_key, request_hash, response_status, response_ciphertext, created_at)',
+          values: '(?, ?, ?, ?, ?, ?)',
+        },
+        rest.map(toRow),
+      );
+      return;
+    } catch (error) {
+      const isTaken = isDuplicateKey(error);
+      if (!(error instanceof Error) || !(isTaken || errnoOf(error) === LOCK_WAIT_TIMEOUT_ERRNO) || round === MAX_ROUNDS) throw error;
+      const unavailable = rest.length === 1 ? rest : await (isTaken ? listTaken(db, rest) : listHeld(db, rest));
+      for (const reply of unavailable) failures.set(reply, error);
+    }
+  }
+}
+
+function toRow({ claim, reply, now }: NewStoredReply) {
+  return [claim.storeId, claim.key, claim.requestHash, reply.status, reply.ciphertext, now];
+}
+
+async function listTaken(db: Transaction, replies: readonly NewStoredReply[]): Promise<NewStoredReply[]> {
+  const stored = await findStoredReplies(
+    db,
+    replies.map(({ claim }) => claim),
+  );
+  return replies.filter((_, index) => stored[index] !== undefined);
+}
+
+/** Those whose key another transaction has inserted and not committed. */
+async function listHeld(db: Transaction, replies: readonly NewStoredReply[]): Promise<NewStoredReply[]> {
+  const held: NewStoredReply[] = [];
+  for (const reply of replies) {
+    const sql = 'SELECT 1 FROM idempotency_keys WHERE store_id = ? AND idempotency_key = ? FOR UPDATE NOWAIT';
+    try {
+      await selectRows(db, sql, [reply.claim.storeId, reply.claim.key]);
+    } catch (error) {
+      // MariaDB tells it as a lock wait timeout, MySQL by a number of its own.
+      if (!NOWAIT_ERRNOS.has(errnoOf(error) ?? 0)) throw error;
+      held.push(reply);
+    }
+  }
+  return held;
+}
+
+const LOCK_WAIT_TIMEOUT_ERRNO = 1205;
+const NOWAIT_ERRNOS = new Set([LOCK_WAIT_TIMEOUT_ERRNO, 3572]);
 
 function compare(a: string, b: string): number {
   return a === b ? 0 : a < b ? -1 : 1;

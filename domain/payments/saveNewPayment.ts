@@ -1,5 +1,7 @@
 import type { Context } from '../../platform/context.ts';
-import { createGroupCommit } from '../../platform/groupCommit.ts';
+import { createGroupCommit, ItemsFailed } from '../../platform/groupCommit.ts';
+import { isDatabaseAway } from '../../platform/isDatabaseAway.ts';
+import type { Transaction } from '../../platform/db.ts';
 import { inUnitOfWork, type AlsoInTransaction } from '../../platform/unitOfWork.ts';
 import { promiseWork } from '../outbox/service.ts';
 import { findListeners, recordEvents } from '../webhooks/service.ts';
@@ -24,12 +26,20 @@ const MAX_PAYMENTS = 32;
 
 const savers = new WeakMap<Context['db'], (payment: NewPayment) => Promise<void>>();
 
-/** Saves a payment with its event and what the caller adds, all or nothing; together with others that arrive at the same time. */
+/**
+ * Saves a payment with its event and what the caller adds, all or nothing; together with others that arrive at the same time.
+ * @throws AppError `COMMON_ERRORS.busy` when too many wait already
+ */
 export function saveNewPayment(input: NewPayment): Promise<void> {
   const { db } = input.ctx;
   let save = savers.get(db);
   if (save === undefined) {
-    save = createGroupCommit(saveTogether, { lanes: LANES, maxItems: MAX_PAYMENTS, minItemsBeside: MIN_PAYMENTS_BESIDE });
+    save = createGroupCommit(saveTogether, {
+      lanes: LANES,
+      maxItems: MAX_PAYMENTS,
+      minItemsBeside: MIN_PAYMENTS_BESIDE,
+      maxWaiting: input.ctx.config.maxWaitingPayments,
+    });
     savers.set(db, save);
   }
   return save(input);
@@ -62,12 +72,22 @@ async function saveTogether(items: readonly NewPayment[]): Promise<void> {
       unit,
       items.flatMap(({ ctx, payment }) => expiriesToPromise(ctx, [payment]).map((work) => ({ ...work, requestId: ctx.requestId }))),
     );
-    await allSettled(items.map(async ({ also, payment }) => also?.(unit.trx, payment)));
+    await addWhatBelongsTo(unit.trx, items);
   });
 }
 
-/** Like Promise.all, but none is under way any more when one has failed: the transaction is about to be rolled back. */
-async function allSettled(work: readonly Promise<void>[]): Promise<void> {
-  const failed = (await Promise.allSettled(work)).find((outcome) => outcome.status === 'rejected');
-  if (failed !== undefined) throw failed.reason;
+/**
+ * What the callers add. None is under way any more when one has failed: the transaction is about to be rolled back.
+ * @throws ItemsFailed naming those that failed; what the database says when it is about none of them
+ */
+async function addWhatBelongsTo(trx: Transaction, items: readonly NewPayment[]): Promise<void> {
+  const failures = new Map<NewPayment, unknown>();
+  const outcomes = await Promise.allSettled(items.map(async ({ also, payment }) => also?.(trx, payment)));
+  for (const [index, item] of items.entries()) {
+    const outcome = outcomes[index];
+    if (outcome?.status !== 'rejected') continue;
+    if (isDatabaseAway(outcome.reason)) throw outcome.reason;
+    failures.set(item, outcome.reason);
+  }
+  if (failures.size > 0) throw new ItemsFailed(failures);
 }

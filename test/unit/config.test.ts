@@ -63,6 +63,7 @@ describe('the configuration', () => {
       environment: 'development',
       port: 3000,
       databasePool: 16,
+      maxWaitingPayments: 2_000,
       queuePrefix: '{msqpay}',
       strictResponses: false,
     });

@@ -1,9 +1,10 @@
 import { expect } from 'chai';
 
-import { createGroupCommit } from '../../platform/groupCommit.ts';
+import { createGroupCommit, ItemsFailed } from '../../platform/groupCommit.ts';
+import { AppError, COMMON_ERRORS } from '../../shared/errors.ts';
 
 describe('createGroupCommit', () => {
-  const options = { lanes: 2, maxItems: 4, minItemsBeside: 3 };
+  const options = { lanes: 2, maxItems: 4, minItemsBeside: 3, maxWaiting: 100 };
 
   /** Commits that end when the test says so. */
   function setUp(overrides: Partial<typeof options> = {}) {
@@ -74,18 +75,72 @@ describe('createGroupCommit', () => {
     ]);
   });
 
-  it('commits each alone when their group fails, so that one suffers from its own error only', async () => {
+  const statusOf = (outcomes: readonly PromiseSettledResult<void>[]) => outcomes.map(({ status }) => status);
+  const reasonOf = (outcome: PromiseSettledResult<void> | undefined) =>
+    outcome?.status === 'rejected' ? (outcome.reason as Error).message : undefined;
+
+  it('leaves out those on whose account a group fails, and commits the others together', async () => {
     const { add, groups, seen } = setUp();
-    const outcomes = Promise.allSettled([add(1), add(2)]);
+    const outcomes = Promise.allSettled([add(1), add(2), add(3), add(4)]);
     await turn();
-    groups[0]!.end(new Error('one of them'));
+    groups[0]!.end(new ItemsFailed(new Map([[3, new Error('the third')]])));
     await turn();
-    expect(seen()).to.deep.equal([[1, 2], [1], [2]]);
-    groups[1]!.end(new Error('this one'));
-    groups[2]!.end();
-    const [first, second] = await outcomes;
-    expect(first).to.include({ status: 'rejected' });
-    expect((first as PromiseRejectedResult).reason).to.have.property('message', 'this one');
-    expect(second).to.include({ status: 'fulfilled' });
+    expect(seen()).to.deep.equal([
+      [1, 2, 3, 4],
+      [1, 2, 4],
+    ]);
+    groups[1]!.end();
+    const settled = await outcomes;
+    expect(statusOf(settled)).to.deep.equal(['fulfilled', 'fulfilled', 'rejected', 'fulfilled']);
+    expect(reasonOf(settled[2])).to.equal('the third');
+  });
+
+  it('halves a group that fails on nobody knows whose account, so that one suffers from its own error only', async () => {
+    const commits: number[][] = [];
+    let atOnce = 0;
+    let mostAtOnce = 0;
+    const add = createGroupCommit<number>(
+      async (items) => {
+        commits.push([...items]);
+        mostAtOnce = Math.max(mostAtOnce, ++atOnce);
+        await turn();
+        atOnce--;
+        if (items.includes(13)) throw new Error('thirteen');
+      },
+      { lanes: 1, maxItems: 32, minItemsBeside: 8, maxWaiting: 100 },
+    );
+    const outcomes = await Promise.allSettled(Array.from({ length: 32 }, (_, item) => add(item)));
+    expect(outcomes.flatMap(({ status }, item) => (status === 'rejected' ? [item] : []))).to.deep.equal([13]);
+    expect(reasonOf(outcomes[13])).to.equal('thirteen');
+    expect(commits, 'one for all, then two for each of five halvings').to.have.length(11);
+    expect(mostAtOnce, 'each try takes the place of the one before it').to.equal(1);
+  });
+
+  it('fails all of them at once when the database is away: no half would fare better', async () => {
+    const { add, groups, seen } = setUp();
+    const outcomes = Promise.allSettled([add(1), add(2), add(3)]);
+    await turn();
+    groups[0]!.end(Object.assign(new Error('Connection lost'), { code: 'PROTOCOL_CONNECTION_LOST' }));
+    expect(statusOf(await outcomes)).to.deep.equal(['rejected', 'rejected', 'rejected']);
+    expect(seen()).to.deep.equal([[1, 2, 3]]);
+  });
+
+  it('refuses what comes when too many wait, and loses none of those', async () => {
+    const { add, groups, seen } = setUp({ lanes: 1, maxWaiting: 5 });
+    void add(0);
+    await turn();
+    const outcomes = Promise.allSettled(Array.from({ length: 8 }, (_, index) => add(index + 1)));
+    const end = async () => {
+      await turn();
+      groups.at(-1)!.end();
+    };
+    await end();
+    await end();
+    await end();
+    const settled = await outcomes;
+    expect(statusOf(settled)).to.deep.equal([...Array<string>(5).fill('fulfilled'), ...Array<string>(3).fill('rejected')]);
+    const refusal = settled[7]?.status === 'rejected' ? (settled[7].reason as unknown) : undefined;
+    expect(refusal).to.be.instanceOf(AppError).and.deep.include({ kind: COMMON_ERRORS.busy, retryAfterSeconds: 1 });
+    expect(seen()).to.deep.equal([[0], [1, 2, 3, 4], [5]]);
   });
 });

@@ -94,6 +94,7 @@ export function createTestContext(options: {
     environment: options.environment ?? 'test',
     databaseUrl: '',
     databasePool: 12,
+    maxWaitingPayments: 2_000,
     redisUrl: '',
     queuePrefix: '{test}',
     host: '127.0.0.1',

@@ -1,0 +1,30 @@
+import { AppError } from '../shared/errors.ts';
+import { errnoOf } from './db.ts';
+
+/** What the client or the pool of mysql2 and Knex say when the server is gone, restarting or full. */
+const AWAY_CODES = new Set([
+  'PROTOCOL_CONNECTION_LOST',
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'ETIMEDOUT',
+  'EPIPE',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+]);
+/** 1040 too many connections, 1053 shutting down, 1927 connection killed; 1205, 1213, 1020: so busy that every retry met another lock. */
+const AWAY_ERRNOS = new Set([1040, 1053, 1927, 1205, 1213, 1020]);
+
+/** Whether a statement or transaction failed since the database does not answer, or is too busy, rather than for what was asked of it. */
+export function isDatabaseAway(error: unknown): boolean {
+  // Thrown on purpose, it says itself what it means.
+  if (error instanceof AppError) return false;
+  for (let current: unknown = error; current instanceof Error; current = current.cause) {
+    const errno = errnoOf(current);
+    if (errno !== undefined) return AWAY_ERRNOS.has(errno);
+    if ('code' in current && typeof current.code === 'string' && AWAY_CODES.has(current.code)) return true;
+    // The pool had no connection to give in time; and mysql2's error for a connection that is closing has no code, only this mark.
+    if (current.name === 'KnexTimeoutError' || ('fatal' in current && current.fatal === true)) return true;
+  }
+  return false;
+}
