@@ -5,6 +5,7 @@ import * as relayEngine from './migrations/0002_relay_engine.ts';
 import * as localRelayer from './migrations/0003_local_relayer.ts';
 import * as relayerWatch from './migrations/0004_relayer_watch.ts';
 import * as relayWaste from './migrations/0011_relay_waste.ts';
+import * as relayUsage from './migrations/0012_relay_usage.ts';
 import * as relayHashes from './migrations/0013_relay_hashes.ts';
 
 interface Migration {
@@ -20,6 +21,7 @@ const MIGRATIONS: readonly Migration[] = [
   { name: '0003_local_relayer', ...localRelayer },
   { name: '0004_relayer_watch', ...relayerWatch },
   { name: '0011_relay_waste', ...relayWaste },
+  { name: '0012_relay_usage', ...relayUsage },
   { name: '0013_relay_hashes', ...relayHashes },
 ];
 

@@ -147,7 +147,7 @@ const relayerSchema = z.discriminatedUnion('provider', [
   }),
 ]);
 
-const relayLimitsSchema = z.strictObject({
+const relayLimits = {
   /** Signed requests in one transaction. */
   maxBatchSize: z.number().int().min(1).max(100).default(20),
   /** Requests on their way to the chain at once, of one payer. */
@@ -163,9 +163,34 @@ const relayLimitsSchema = z.strictObject({
   maxWastedPerPaymentPerDay: z.number().int().positive().default(3),
   /** The same, of one store; the first half of them has no consequence, since its customers are not the store. */
   maxWastedPerStorePerDay: z.number().int().positive().default(200),
-  /** What one store's relayed payments may cost the relayers on this chain in one UTC day; absent: no limit. */
+  /**
+   * Gas that one store's relayed payments and refunds may take on this chain in one UTC day. Absent: what the wei below say, and without those
+   * DEFAULT_STORE_GAS. Gas is the same on every chain and at every price; what it may cost is better said in wei.
+   */
+  gasBudgetPerStorePerDay: z.number().int().positive().optional(),
+  /** The same in wei, counted at the price that was paid. Absent: no limit in wei. */
   gasBudgetPerStorePerDayWei: decimalWei.optional(),
-});
+  /** The same for one payer, over all stores. Absent: what the wei below say, and without those DEFAULT_PAYER_GAS. */
+  gasBudgetPerPayerPerDay: z.number().int().positive().optional(),
+  gasBudgetPerPayerPerDayWei: decimalWei.optional(),
+};
+
+/** As many as one store may have on their way at once (2,000, each with 135,000 to 150,000 set aside) fit in; about 4,000 payments a day. */
+const DEFAULT_STORE_GAS = 300_000_000;
+/** As many as one payer may have on their way at once (20) fit in, a contract wallet's included; about 130 payments a day. */
+const DEFAULT_PAYER_GAS = 10_000_000;
+
+const relayLimitsSchema = z.strictObject(relayLimits).transform((limits) => ({
+  ...limits,
+  gasBudgetPerStorePerDay: gasBudget(limits.gasBudgetPerStorePerDay, limits.gasBudgetPerStorePerDayWei, DEFAULT_STORE_GAS),
+  gasBudgetPerPayerPerDay: gasBudget(limits.gasBudgetPerPayerPerDay, limits.gasBudgetPerPayerPerDayWei, DEFAULT_PAYER_GAS),
+}));
+
+/** Whoever sets a budget in wei has said what it may cost, and needs no default in gas. */
+function gasBudget(gas: number | undefined, wei: bigint | undefined, byDefault: number): bigint | undefined {
+  if (gas === undefined && wei !== undefined) return undefined;
+  return BigInt(gas ?? byDefault);
+}
 
 const chainSchema = z.strictObject({
   chainId: z.number().int().positive(),

@@ -2,6 +2,7 @@ import { deleteExpiredIdempotencyKeys } from '../domain/idempotency/service.ts';
 import { promiseExpiries } from '../domain/payments/promiseExpiries.ts';
 import { sweepOverduePayments } from '../domain/payments/sweepOverduePayments.ts';
 import { checkRelayers, tendRelayers } from '../domain/relay/checkRelayers.ts';
+import { reconcileUsage } from '../domain/relay/reconcileUsage.ts';
 import { deleteOldWaste } from '../domain/relay/wasteMemory.ts';
 import { recoverForgottenAttempts } from '../domain/relay/service.ts';
 import type { Context } from '../platform/context.ts';
@@ -14,5 +15,6 @@ export const MAINTENANCE_TASKS: Readonly<Record<string, { readonly everyMs: numb
   'check-relayers': { everyMs: 10_000, run: checkRelayers },
   'tend-relayers': { everyMs: 2_000, run: tendRelayers },
   'delete-old-waste': { everyMs: 10 * 60_000, run: deleteOldWaste },
+  'reconcile-usage': { everyMs: 10 * 60_000, run: reconcileUsage },
   'delete-expired-idempotency-keys': { everyMs: 10 * 60_000, run: deleteExpiredIdempotencyKeys },
 };

@@ -923,8 +923,8 @@ export interface components {
          *     | PAY_030 | 409 | the transaction was mined without paying (in events and relay attempts) |
          *     | PAY_031 | 400 | webhooks cannot be sent to this URL |
          *     | PAY_032 | 409 | the store has as many webhook endpoints as it may have |
-         *     | PAY_033 | 429 | too many relayed requests of this payer or store are on their way |
-         *     | PAY_034 | 429 | the store's gas budget for today is spent |
+         *     | PAY_033 | 429 | too many relayed requests are on their way. `reason`: whose |
+         *     | PAY_034 | 429 | the gas budget for today is spent. `reason`: whose |
          *     | PAY_035 | 422 | the refunds would exceed the payment |
          *     | PAY_036 | 409 | the refund's nonce was used for this payment |
          *     | PAY_037 | 409 | a refund failed whose signature is still good: sign with its nonce |
@@ -942,7 +942,7 @@ export interface components {
             code: components["schemas"]["ErrorCode"];
             detail?: string;
             /**
-             * @description Which of the code's cases it is, where it has several. Of limits on relaying (PAY_041, PAY_042): whose limit it is,
+             * @description Which of the code's cases it is, where it has several. Of limits on relaying (PAY_033, PAY_034, PAY_041, PAY_042): whose limit it is,
              *     `payer`, `merchant`, `payment`, `refund` or `store`. More cases may come.
              */
             reason?: string;

@@ -21,6 +21,7 @@ interface AttemptRow {
   readonly batch_index: string | number | null;
   readonly sends: string | number;
   readonly may_still_land: number | boolean;
+  readonly reserved_gas: string | number;
   readonly reserved_cost: string;
   readonly gas_used: string | number;
   readonly gas_cost: string;
@@ -34,7 +35,17 @@ interface AttemptRow {
 const COLUMN_NAMES = [
   ...['id', 'payment_id', 'refund_id', 'store_id', 'chain_id', 'rail', 'status', 'request', 'signature', 'permit', 'deadline'],
   'runs_foreign_code',
-  ...['transaction_id', 'batch_index', 'sends', 'may_still_land', 'reserved_cost', 'gas_used', 'gas_cost', 'gas_charged_at'],
+  ...[
+    'transaction_id',
+    'batch_index',
+    'sends',
+    'may_still_land',
+    'reserved_gas',
+    'reserved_cost',
+    'gas_used',
+    'gas_cost',
+    'gas_charged_at',
+  ],
   ...['error_code', 'error_detail', 'created_at', 'updated_at'],
 ];
 const COLUMNS = COLUMN_NAMES.map((name) => `a.${name}`).join(', ');
@@ -129,6 +140,7 @@ function toAttempt(row: AttemptRow): RelayAttempt {
     batchIndex: row.batch_index === null ? null : Number(row.batch_index),
     sends: Number(row.sends),
     mayStillLand: Boolean(row.may_still_land),
+    reservedGas: BigInt(row.reserved_gas),
     reservedCost: BigInt(row.reserved_cost),
     gasUsed: BigInt(row.gas_used),
     gasCost: BigInt(row.gas_cost),
@@ -157,7 +169,7 @@ export async function insertAttempt(db: Transaction, attempt: RelayAttempt): Pro
   await execute(
     db,
     `INSERT INTO relay_attempts (id, payment_id, refund_id, live_subject_id, store_id, chain_id, rail, status, payer, live_nonce, deadline, request,
-       signature, permit, runs_foreign_code, reserved_cost, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+       signature, permit, runs_foreign_code, reserved_gas, reserved_cost, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     [
       attempt.id,
       attempt.paymentId,
@@ -174,6 +186,7 @@ export async function insertAttempt(db: Transaction, attempt: RelayAttempt): Pro
       attempt.signature,
       attempt.permit === null ? null : JSON.stringify(toStoredPermit(attempt.permit)),
       attempt.runsForeignCode,
+      attempt.reservedGas.toString(),
       attempt.reservedCost.toString(),
       attempt.createdAt,
       attempt.updatedAt,
@@ -311,47 +324,6 @@ export async function findLatestEnd(db: Database, chainId: number, payer: Addres
     [chainId, payer],
   );
   return row?.ended_at ?? undefined;
-}
-
-/** What one store has on its way on one chain, and what its relaying has cost since `since`. Costs in wei. */
-export interface StoreUsage {
-  readonly inFlight: number;
-  /** Set aside for what is on its way. */
-  readonly reserved: bigint;
-  readonly spent: bigint;
-}
-
-export async function readStoreUsage(
-  db: Transaction,
-  input: { readonly storeId: string; readonly chainId: number; readonly since: Date },
-): Promise<StoreUsage> {
-  const [live] = await selectRows<{ count: string | number; reserved: string | null }>(
-    db,
-    `SELECT COUNT(*) AS count, SUM(reserved_cost) AS reserved FROM relay_attempts
-     WHERE store_id = ? AND chain_id = ? AND status IN ('queued', 'submitting', 'submitted', 'unknown', 'mined')`,
-    [input.storeId, input.chainId],
-  );
-  const [charged] = await selectRows<{ spent: string | null }>(
-    db,
-    'SELECT SUM(gas_cost) AS spent FROM relay_attempts WHERE store_id = ? AND chain_id = ? AND gas_charged_at >= ?',
-    [input.storeId, input.chainId, input.since],
-  );
-  return { inFlight: Number(live?.count ?? 0), reserved: BigInt(live?.reserved ?? 0), spent: BigInt(charged?.spent ?? 0) };
-}
-
-export async function countLiveAttemptsOfPayer(db: Transaction, chainId: number, payer: Address): Promise<number> {
-  const [row] = await selectRows<{ count: string | number }>(
-    db,
-    'SELECT COUNT(*) AS count FROM relay_attempts WHERE chain_id = ? AND payer = ? AND live_subject_id IS NOT NULL',
-    [chainId, payer],
-  );
-  return Number(row?.count ?? 0);
-}
-
-/** So that what is counted for this holder stays true until the commit. @param holder the address of a payer, or the id of a store */
-export async function lockQuota(db: Transaction, chainId: number, holder: string): Promise<void> {
-  await execute(db, 'INSERT INTO relay_quotas (chain_id, holder) VALUES (?, ?) ON DUPLICATE KEY UPDATE holder = holder', [chainId, holder]);
-  await selectRows(db, 'SELECT holder FROM relay_quotas WHERE chain_id = ? AND holder = ? FOR UPDATE', [chainId, holder]);
 }
 
 /** Live attempts that have been left alone since `before` and for which no work is promised. */

@@ -4,6 +4,7 @@ import type { RelayFailure } from '../payments/eventData.ts';
 import { updateAttempt } from './attemptStore.ts';
 import type { RelayAttempt } from './model.ts';
 import { nextRelayAttemptStatus, type RelayTransitionEvent } from './transitions.ts';
+import { moveUsage } from './usageStore.ts';
 
 type Facts = Partial<
   Pick<RelayAttempt, 'transactionId' | 'batchIndex' | 'sends' | 'mayStillLand' | 'gasUsed' | 'gasCost' | 'gasChargedAt'>
@@ -30,6 +31,7 @@ export async function changeAttempt(
     errorDetail: change.error?.detail ?? attempt.errorDetail,
     updatedAt: ctx.clock.now(),
   };
+  await moveUsage(unit.trx, changed);
   await updateAttempt(unit.trx, changed);
   ctx.log.info(
     { attemptId: attempt.id, paymentId: attempt.paymentId, from: attempt.status, to: status, error: change.error },

@@ -194,18 +194,20 @@ export function decideNextNonce(chainNonce: bigint, held: readonly bigint[]): bi
 /** What one request by itself uses at most with an ordinary token and a signer that is no contract, permit included: contracts/gas.ts prints the table. */
 const RESERVED_GAS: Readonly<Record<RelayRail, bigint>> = { forwarder: 150_000n, authorization: 135_000n, refund: 135_000n };
 
-export function gasToReserve(rail: RelayRail): bigint {
-  return RESERVED_GAS[rail];
+/**
+ * What a request uses at most whose signer's account runs code of its own: all that the contracts give it, and what is around it (see adapters/chain:
+ * ITEM_GAS and AROUND_ITEM_GAS). On the forwarder rail only the permit can ask that account: 150,000 more.
+ */
+const RESERVED_FOREIGN_GAS: Readonly<Record<RelayRail, bigint>> = { forwarder: 300_000n, authorization: 460_000n, refund: 460_000n };
+
+export function gasToReserve(rail: RelayRail, runsForeignCode: boolean): bigint {
+  return (runsForeignCode ? RESERVED_FOREIGN_GAS : RESERVED_GAS)[rail];
 }
 
 const DAY_MS = 24 * 3_600_000;
 
-export function startOfUtcDay(now: Date): Date {
-  return new Date(Math.floor(now.getTime() / DAY_MS) * DAY_MS);
-}
-
 export function untilNextUtcDayMs(now: Date): number {
-  return addMs(startOfUtcDay(now), DAY_MS).getTime() - now.getTime();
+  return DAY_MS - (now.getTime() % DAY_MS);
 }
 
 /** Where the operator set nothing: a relayer's account is low when it cannot pay for this many requests at the present price, poor when for none. */

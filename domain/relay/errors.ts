@@ -14,5 +14,5 @@ export const RELAY_ERRORS = {
   tooManyInFlight: { code: 'PAY_033', title: 'Too many relayed requests are on their way', retryable: true },
   backOff: { code: 'PAY_041', title: 'Relaying waits after requests that were mined without paying', retryable: true },
   payDirectly: { code: 'PAY_042', title: 'Too many requests were mined without paying: relaying is not offered, pay directly' },
-  gasBudgetSpent: { code: 'PAY_034', title: 'The store’s gas budget for today is spent', retryable: true },
+  gasBudgetSpent: { code: 'PAY_034', title: 'The gas budget for today is spent', retryable: true },
 } as const satisfies Record<string, ErrorKind>;

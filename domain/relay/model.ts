@@ -100,7 +100,8 @@ export interface RelayAttempt {
   readonly sends: number;
   /** A transaction that carries it was given up, and may be mined all the same: until its deadline nobody may call it failed. */
   readonly mayStillLand: boolean;
-  /** Wei, of the store's gas budget, while the attempt is live. */
+  /** Gas and wei of the payer's and the store's budgets, while the attempt is live. */
+  readonly reservedGas: bigint;
   readonly reservedCost: bigint;
   /** Its share of what its transactions used, once they are final. */
   readonly gasUsed: bigint;

@@ -238,9 +238,10 @@ function deadlineOf(signed: SignedRequest): { readonly deadline: number } {
   }
 }
 
-/** Only asked for where a budget is counted with it. */
+/** Only asked for where a budget is in wei. */
 export async function findGasPrice(ctx: Context, chainId: number): Promise<bigint | undefined> {
-  if (findChainConfig(ctx, chainId)?.relayLimits.gasBudgetPerStorePerDayWei === undefined) return undefined;
+  const limits = findChainConfig(ctx, chainId)?.relayLimits;
+  if (limits?.gasBudgetPerStorePerDayWei === undefined && limits?.gasBudgetPerPayerPerDayWei === undefined) return undefined;
   return getChain(ctx, chainId).getGasPrice();
 }
 

@@ -97,6 +97,8 @@ export async function startChainFixture(): Promise<ChainFixture> {
       maxWastedPerPayerPerDay: 4,
       maxWastedPerPaymentPerDay: 3,
       maxWastedPerStorePerDay: 200,
+      gasBudgetPerStorePerDay: undefined,
+      gasBudgetPerPayerPerDay: undefined,
     },
   };
   const createPort = (rpcUrls: readonly string[]): ChainPort => createChain({ chain: { ...config, rpcUrls: [...rpcUrls] }, log });

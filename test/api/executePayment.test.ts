@@ -197,12 +197,15 @@ describe('GET /payments/{paymentId}/authorization and POST /payments/{paymentId}
     expect(await attemptsOf(payment)).to.have.length(1);
   });
 
-  it('say 429 with Retry-After when a limit of the payer, or the store’s gas budget, is reached', async () => {
-    for (const [limits, code] of [
-      [{ maxInFlightPerPayer: 1 }, 'PAY_033'],
-      [{ maxInFlightPerStore: 1 }, 'PAY_033'],
-      [{ gasBudgetPerStorePerDayWei: 1n }, 'PAY_034'],
-    ] as const) {
+  for (const [limits, code, reason] of [
+    [{ maxInFlightPerPayer: 1 }, 'PAY_033', 'payer'],
+    [{ maxInFlightPerStore: 1 }, 'PAY_033', 'store'],
+    [{ gasBudgetPerStorePerDay: 1n }, 'PAY_034', 'store'],
+    [{ gasBudgetPerStorePerDayWei: 1n }, 'PAY_034', 'store'],
+    [{ gasBudgetPerPayerPerDay: 1n }, 'PAY_034', 'payer'],
+    [{ gasBudgetPerPayerPerDayWei: 1n }, 'PAY_034', 'payer'],
+  ] as const) {
+    it(`say 429 with Retry-After, and whose limit it is, when ${Object.keys(limits).join()} is reached`, async () => {
       const limited = await startTestApi({ config: withLimits(limits) });
       try {
         const customer = await limited.chain.createCustomer({ token: limited.tokens.TUSD });
@@ -216,12 +219,12 @@ describe('GET /payments/{paymentId}/authorization and POST /payments/{paymentId}
         if (code === 'PAY_033') expect((await send()).status).to.equal(202);
         const refused = await send();
         expect(Number(refused.headers.get('retry-after'))).to.be.greaterThan(0);
-        expect((await readProblem(refused)).code).to.equal(code);
+        expect(await readProblem(refused)).to.include({ code, reason });
       } finally {
         await limited.close();
       }
-    }
-  });
+    });
+  }
 
   it('say 429 with Retry-After, then 409, and whose fault it is, after requests that were mined without paying', async () => {
     const customer = await api.chain.createCustomer({ token: api.tokens.TUSD });

@@ -213,6 +213,24 @@ describe('the configuration', () => {
       expect(readRelayerKeys(config, withoutKeys()).size).to.equal(0);
     });
 
+    it('have gas budgets by default, in gas, unless there is one in wei', () => {
+      const budgetsOf = (relayLimits: Record<string, unknown>) => {
+        writeChains([{ ...chain, relayLimits }]);
+        const limits = loadConfig(environment).chains[0]?.relayLimits;
+        return [
+          limits?.gasBudgetPerStorePerDay,
+          limits?.gasBudgetPerStorePerDayWei,
+          limits?.gasBudgetPerPayerPerDay,
+          limits?.gasBudgetPerPayerPerDayWei,
+        ];
+      };
+      expect(budgetsOf({})).to.deep.equal([300_000_000n, undefined, 10_000_000n, undefined]);
+      expect(budgetsOf({ gasBudgetPerStorePerDayWei: '7' })).to.deep.equal([undefined, 7n, 10_000_000n, undefined]);
+      expect(budgetsOf({ gasBudgetPerPayerPerDayWei: '7', gasBudgetPerPayerPerDay: 5 })).to.deep.equal([300_000_000n, undefined, 5n, 7n]);
+      writeChains([{ ...chain, relayLimits: { gasBudgetPerStorePerDay: 0 } }]);
+      expect(refusal({})).to.contain('chains.0.relayLimits.gasBudgetPerStorePerDay');
+    });
+
     it('are missed by name when their file is not there, or is not JSON', () => {
       expect(refusal({ MSQPAY_CHAINS_FILE: join(directory, 'absent.json') })).to.contain('absent.json');
       writeFileSync(chainsFile, '{ "apiKey": "hunter2", ');

@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 
+import * as relayUsage from '../../db/migrations/0012_relay_usage.ts';
 import { findLandedTransaction, findTransaction } from '../../domain/relay/transactionStore.ts';
 import { createDatabase, execute, migrate, parseJsonColumn, selectRows, type Database } from '../../platform/db.ts';
 import { asBytes32 } from '../../shared/hex.ts';
@@ -26,6 +27,48 @@ describe('the migrations', () => {
       expect(await readTables()).to.deep.equal([]);
       await migrate(db);
       expect(await readTables()).to.deep.equal(before);
+    } finally {
+      await db.destroy();
+    }
+  });
+
+  it('count what is on its way, and what it has cost, of attempts that were there before the totals', async () => {
+    const stack = await getStack();
+    const db = createDatabase(await stack.createDatabase(`migrations_usage_${process.pid}`), 2);
+    const PAYER = '0x00000000000000000000000000000000000000AA';
+    try {
+      await migrate(db);
+      await relayUsage.down(db);
+      for (const [id, status, reserved, cost, chargedAt] of [
+        ['rla_1', 'queued', 5, 0, null],
+        ['rla_2', 'mined', 7, 11, '2030-01-01 23:59:59.999'],
+        ['rla_3', 'succeeded', 9, 13, '2030-01-01 00:00:00.000'],
+        ['rla_4', 'failed', 9, 17, '2030-01-02 00:00:00.000'],
+        ['rla_5', 'failed', 9, 0, null],
+      ] as const) {
+        await execute(
+          db,
+          `INSERT INTO relay_attempts (id, payment_id, store_id, chain_id, rail, status, payer, deadline, request, signature, reserved_cost, gas_used,
+             gas_cost, gas_charged_at, created_at, updated_at) VALUES (?, '0x', 'st_1', 1, 'refund', ?, ?, NOW(3), '{}', '0x', ?, ?, ?, ?, NOW(3), NOW(3))`,
+          [id, status, PAYER, reserved, cost, cost, chargedAt],
+        );
+      }
+      await relayUsage.up(db);
+      for (const holder of [PAYER, 'st_1']) {
+        const [quota] = await selectRows<Record<string, string>>(db, 'SELECT in_flight, reserved_cost FROM relay_quotas WHERE holder = ?', [
+          holder,
+        ]);
+        expect([Number(quota?.['in_flight']), quota?.['reserved_cost']]).to.deep.equal([2, '12']);
+        const costs = await selectRows<Record<string, string>>(
+          db,
+          "SELECT DATE_FORMAT(day, '%Y-%m-%d') AS day, gas_cost FROM relay_costs WHERE holder = ? ORDER BY day",
+          [holder],
+        );
+        expect(costs.map((row) => [row['day'], row['gas_cost']])).to.deep.equal([
+          ['2030-01-01', '24'],
+          ['2030-01-02', '17'],
+        ]);
+      }
     } finally {
       await db.destroy();
     }
