@@ -7,6 +7,7 @@ import * as relayerWatch from './migrations/0004_relayer_watch.ts';
 import * as relayWaste from './migrations/0011_relay_waste.ts';
 import * as relayUsage from './migrations/0012_relay_usage.ts';
 import * as relayHashes from './migrations/0013_relay_hashes.ts';
+import * as relayFlights from './migrations/0014_relay_flights.ts';
 
 interface Migration {
   readonly name: string;
@@ -23,6 +24,7 @@ const MIGRATIONS: readonly Migration[] = [
   { name: '0011_relay_waste', ...relayWaste },
   { name: '0012_relay_usage', ...relayUsage },
   { name: '0013_relay_hashes', ...relayHashes },
+  { name: '0014_relay_flights', ...relayFlights },
 ];
 
 export const migrationSource: Knex.MigrationSource<Migration> = {

@@ -3,6 +3,7 @@ import type { UnitOfWork } from '../../platform/unitOfWork.ts';
 import type { RelayFailure } from '../payments/eventData.ts';
 import { updateAttempt } from './attemptStore.ts';
 import type { RelayAttempt } from './model.ts';
+import { noteFlight } from './transactionStore.ts';
 import { nextRelayAttemptStatus, type RelayTransitionEvent } from './transitions.ts';
 import { moveUsage } from './usageStore.ts';
 
@@ -33,9 +34,17 @@ export async function changeAttempt(
   };
   await moveUsage(unit.trx, changed);
   await updateAttempt(unit.trx, changed);
+  // The transaction that takes it is a new one, and flies already.
+  if (event !== 'take' && attempt.transactionId !== null && isWaitingForBlock(attempt) !== isWaitingForBlock(changed)) {
+    await noteFlight(unit.trx, attempt.transactionId);
+  }
   ctx.log.info(
     { attemptId: attempt.id, paymentId: attempt.paymentId, from: attempt.status, to: status, error: change.error },
     'relay attempt changed',
   );
   return changed;
+}
+
+function isWaitingForBlock({ status }: RelayAttempt): boolean {
+  return status === 'submitting' || status === 'submitted' || status === 'unknown';
 }

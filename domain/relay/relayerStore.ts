@@ -43,16 +43,18 @@ export async function listRelayers(db: Database | Transaction, ids: readonly str
 export async function lockRelayers(db: Transaction, ids: readonly string[]): Promise<RelayerRecord[]> {
   const sorted = [...ids].sort();
   if (sorted.length === 0) return [];
-  await execute(
-    db,
-    `INSERT INTO relayers (id) VALUES ${sorted.map(() => '(?)').join(', ')} ON DUPLICATE KEY UPDATE id = VALUES(id)`,
-    sorted,
-  );
-  const rows = await selectRows<RelayerRow>(
-    db,
-    `SELECT ${COLUMNS} FROM relayers WHERE id IN (${placeholders(sorted)}) ORDER BY id FOR UPDATE`,
-    sorted,
-  );
+  const lock = () =>
+    selectRows<RelayerRow>(db, `SELECT ${COLUMNS} FROM relayers WHERE id IN (${placeholders(sorted)}) ORDER BY id FOR UPDATE`, sorted);
+  let rows = await lock();
+  if (rows.length < sorted.length) {
+    // Once in a relayer's life.
+    await execute(
+      db,
+      `INSERT INTO relayers (id) VALUES ${sorted.map(() => '(?)').join(', ')} ON DUPLICATE KEY UPDATE id = VALUES(id)`,
+      sorted,
+    );
+    rows = await lock();
+  }
   return rows.map(toRecord);
 }
 
@@ -90,40 +92,60 @@ export async function updateRelayerStanding(
   );
 }
 
-/** One for each id, in that order. */
-export async function readRelayerLoads(db: Database | Transaction, ids: readonly string[], windowStart: Date): Promise<RelayerLoad[]> {
-  if (ids.length === 0) return [];
-  const recent = await selectRows<{ relayer_id: string; sent: string | number; oldest: Date; latest: Date }>(
-    db,
-    `SELECT relayer_id, COUNT(*) AS sent, MIN(sent_at) AS oldest, MAX(sent_at) AS latest FROM relay_transactions
-     WHERE relayer_id IN (${placeholders(ids)}) AND sent_at > ? GROUP BY relayer_id`,
-    [...ids, windowStart],
+/** Whose load is read, and how far it is counted. */
+export interface CountedRelayer {
+  readonly id: string;
+  /** Counting ends here; what is beyond a relayer's limits does not matter to who chooses one. Absent: everything is counted. */
+  readonly mostSent?: number;
+  readonly mostInFlight?: number;
+}
+
+interface LoadRow {
+  readonly place: string | number;
+  readonly kind: 'sent' | 'flying' | 'abandoned';
+  readonly count: string | number;
+  readonly oldest: Date | null;
+  readonly latest: Date | null;
+}
+
+/** Each part reads entries of one index, in its order, and no rows. */
+const LOAD_PARTS = [
+  ['sent', 'sent_at > ? ORDER BY sent_at DESC'],
+  ['flying', 'is_flying = TRUE ORDER BY sent_at'],
+  ['abandoned', 'abandoned_at IS NOT NULL ORDER BY abandoned_at'],
+] as const;
+const NO_LIMIT = Number.MAX_SAFE_INTEGER;
+
+/** One for each, in that order. It is read under the relayers' locks, so it costs the same however many requests are on their way. */
+export async function readRelayerLoads(
+  db: Database | Transaction,
+  relayers: readonly CountedRelayer[],
+  windowStart: Date,
+): Promise<RelayerLoad[]> {
+  if (relayers.length === 0) return [];
+  const parts = relayers.flatMap(({ id, mostSent = NO_LIMIT, mostInFlight = NO_LIMIT }, place) =>
+    LOAD_PARTS.map(([kind, condition]) => ({
+      sql: `(SELECT ${place} AS place, '${kind}' AS kind, COUNT(*) AS count, MIN(sent_at) AS oldest, MAX(sent_at) AS latest
+        FROM (SELECT sent_at FROM relay_transactions WHERE relayer_id = ? AND ${condition} LIMIT ?) AS counted)`,
+      bindings: kind === 'sent' ? [id, windowStart, mostSent] : [id, mostInFlight],
+    })),
   );
-  const flying = await selectRows<{ relayer_id: string; count: string | number; oldest: Date }>(
+  const rows = await selectRows<LoadRow>(
     db,
-    `SELECT t.relayer_id, COUNT(DISTINCT t.id) AS count, MIN(t.sent_at) AS oldest
-     FROM relay_attempts a JOIN relay_transactions t ON t.id = a.transaction_id
-     WHERE a.status IN ('submitting', 'submitted', 'unknown') AND t.relayer_id IN (${placeholders(ids)}) GROUP BY t.relayer_id`,
-    ids,
+    parts.map(({ sql }) => sql).join(' UNION ALL '),
+    parts.flatMap(({ bindings }) => bindings),
   );
-  const abandoned = await selectRows<{ relayer_id: string; count: string | number; oldest: Date }>(
-    db,
-    `SELECT relayer_id, COUNT(*) AS count, MIN(sent_at) AS oldest FROM relay_transactions
-     WHERE relayer_id IN (${placeholders(ids)}) AND abandoned_at IS NOT NULL GROUP BY relayer_id`,
-    ids,
-  );
-  return ids.map((relayerId) => {
-    const sent = recent.find((row) => row.relayer_id === relayerId);
-    const inFlight = flying.find((row) => row.relayer_id === relayerId);
-    const givenUp = abandoned.find((row) => row.relayer_id === relayerId);
-    const [oldestInFlight] = [inFlight, givenUp].flatMap((row) => row?.oldest ?? []).sort((a, b) => a.getTime() - b.getTime());
+  return relayers.map(({ id: relayerId }, place) => {
+    const of = (kind: LoadRow['kind']) => rows.find((row) => Number(row.place) === place && row.kind === kind);
+    const [sent, flying, abandoned] = [of('sent'), of('flying'), of('abandoned')];
+    const [oldestInFlight] = [flying?.oldest, abandoned?.oldest].flatMap((date) => date ?? []).sort((a, b) => a.getTime() - b.getTime());
     return {
       relayerId,
-      sent: Number(sent?.sent ?? 0),
+      sent: Number(sent?.count ?? 0),
       oldestSentAt: sent?.oldest ?? null,
       latestSentAt: sent?.latest ?? null,
-      inFlight: Number(inFlight?.count ?? 0),
-      abandoned: Number(givenUp?.count ?? 0),
+      inFlight: Number(flying?.count ?? 0),
+      abandoned: Number(abandoned?.count ?? 0),
       oldestInFlightAt: oldestInFlight ?? null,
     };
   });

@@ -6,7 +6,7 @@ import { findChainConfig } from '../chain/service.ts';
 import { chooseRelayer, decideCircuit, RATE_WINDOW_MS, type RelayerCandidate } from './decide.ts';
 import type { RelayerLoad, RelayerRecord } from './model.ts';
 import type { SendOutcome } from './ports.ts';
-import { listRelayers, lockRelayers, readRelayerLoads, updateRelayerCircuit } from './relayerStore.ts';
+import { listRelayers, lockRelayers, readRelayerLoads, updateRelayerCircuit, type CountedRelayer } from './relayerStore.ts';
 
 /** Which relayer may take a transaction now: one, or how long until one may. */
 export type FreeRelayer = { readonly relayerId: string } | { readonly waitMs: number };
@@ -26,12 +26,20 @@ function toCandidates(
   });
 }
 
+/** Up to its limits: with more than that it may not take another one anyway. */
+function countedOf({ id, transactionsPerMinute, maxInFlight }: RelayerConfig): CountedRelayer {
+  return { id, mostSent: transactionsPerMinute, mostInFlight: maxInFlight };
+}
+
 /** A look without a lock; `lockFreeRelayer` decides. */
 export async function findFreeRelayer(ctx: Context, chainId: number): Promise<FreeRelayer> {
   const configs = relayersOf(ctx, chainId);
   const ids = configs.map(({ id }) => id);
   const now = ctx.clock.now();
-  const [records, loads] = await Promise.all([listRelayers(ctx.db, ids), readRelayerLoads(ctx.db, ids, addMs(now, -RATE_WINDOW_MS))]);
+  const [records, loads] = await Promise.all([
+    listRelayers(ctx.db, ids),
+    readRelayerLoads(ctx.db, configs.map(countedOf), addMs(now, -RATE_WINDOW_MS)),
+  ]);
   return chooseRelayer(toCandidates(configs, records, loads), now, ctx.config.relay.stuckAfterMs);
 }
 
@@ -41,7 +49,7 @@ export async function lockFreeRelayer(ctx: Context, unit: UnitOfWork, chainId: n
   const ids = configs.map(({ id }) => id);
   const records = await lockRelayers(unit.trx, ids);
   const now = ctx.clock.now();
-  const loads = await readRelayerLoads(unit.trx, ids, addMs(now, -RATE_WINDOW_MS));
+  const loads = await readRelayerLoads(unit.trx, configs.map(countedOf), addMs(now, -RATE_WINDOW_MS));
   const free = chooseRelayer(toCandidates(configs, records, loads), now, ctx.config.relay.stuckAfterMs);
   if ('waitMs' in free) return free;
   const record = records.find(({ id }) => id === free.relayerId);

@@ -33,7 +33,8 @@ export async function reportRelayers(ctx: Context): Promise<RelayerReport[]> {
   const configs = ctx.config.chains.flatMap(({ chainId, relayers }) => relayers.map((relayer) => ({ chainId, relayer })));
   const ids = configs.map(({ relayer }) => relayer.id);
   const now = ctx.clock.now();
-  const [records, loads] = await Promise.all([listRelayers(ctx.db, ids), readRelayerLoads(ctx.db, ids, addMs(now, -RATE_WINDOW_MS))]);
+  const counted = ids.map((id) => ({ id }));
+  const [records, loads] = await Promise.all([listRelayers(ctx.db, ids), readRelayerLoads(ctx.db, counted, addMs(now, -RATE_WINDOW_MS))]);
   return configs.map(({ chainId, relayer }) => {
     const record = records.find(({ id }) => id === relayer.id);
     const load = loads.find(({ relayerId }) => relayerId === relayer.id);

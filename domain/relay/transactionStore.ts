@@ -65,12 +65,12 @@ function digestOfCall({ to, data }: RelayCall): string {
   return createHash('sha256').update(`${to}${data}`.toLowerCase()).digest('hex');
 }
 
-/** New ones have no hash yet. */
+/** New ones have no hash yet, and fly: see noteFlight. */
 export async function insertTransaction(db: Transaction, transaction: RelayTransaction): Promise<void> {
   await execute(
     db,
-    `INSERT INTO relay_transactions (id, chain_id, relayer_id, to_address, data, call_digest, gas_limit, valid_until, items, sent_at)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    `INSERT INTO relay_transactions (id, chain_id, relayer_id, to_address, data, call_digest, gas_limit, valid_until, items, sent_at, is_flying)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, TRUE)`,
     [
       transaction.id,
       transaction.chainId,
@@ -160,6 +160,28 @@ export async function updateTransaction(db: Transaction, transaction: RelayTrans
       transaction.id,
     ],
   );
+}
+
+/**
+ * Keeps in the transaction's row whether it flies: it carries an attempt that waits for it, and is in no block as far as we know. For whoever has changed
+ * an attempt in it, in the same unit of work.
+ */
+export async function noteFlight(db: Transaction, transactionId: string): Promise<void> {
+  // First the lock, then the look at the attempts: of two that change one each, the later one sees both.
+  const [locked] = await selectRows<{ is_flying: number | boolean }>(
+    db,
+    'SELECT is_flying FROM relay_transactions WHERE id = ? FOR UPDATE',
+    [transactionId],
+  );
+  if (locked === undefined) return;
+  const waiting = await selectRows(
+    db,
+    "SELECT 1 FROM relay_attempts WHERE transaction_id = ? AND status IN ('submitting', 'submitted', 'unknown') LIMIT 1",
+    [transactionId],
+  );
+  const isFlying = waiting.length > 0;
+  if (isFlying === Boolean(locked.is_flying)) return;
+  await execute(db, 'UPDATE relay_transactions SET is_flying = ? WHERE id = ?', [isFlying, transactionId]);
 }
 
 export async function deleteTransaction(db: Transaction, transactionId: string): Promise<void> {

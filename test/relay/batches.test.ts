@@ -13,6 +13,7 @@ import { selectRows } from '../../platform/db.ts';
 import { addMs } from '../../shared/clock.ts';
 import { parseAmountUnits } from '../../shared/money.ts';
 import { expectRefusal } from '../support/expectRefusal.ts';
+import { expectTrueFlights } from '../support/expectTrueFlights.ts';
 import { signAuthorization, signGasless, signTypedData } from '../support/gasless.ts';
 import { createHarness, type Harness, type TestStore } from '../support/harness.ts';
 import { startOwnChain, type OwnChain, type OwnContractWallet, type OwnRelayer } from '../support/ownChain.ts';
@@ -45,6 +46,7 @@ describe('requests that wait together', function () {
     await harness.close();
     await chain.close();
   });
+  afterEach(() => expectTrueFlights(harness.ctx.db));
   beforeEach(async () => {
     relayer = await chain.createRelayer();
     ctx = withRelayers(harness.ctx, chainId, [relayer]);

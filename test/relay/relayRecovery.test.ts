@@ -20,6 +20,7 @@ import { inUnitOfWork } from '../../platform/unitOfWork.ts';
 import { addMs } from '../../shared/clock.ts';
 import { AppError } from '../../shared/errors.ts';
 import { expectRefusal } from '../support/expectRefusal.ts';
+import { expectTrueFlights } from '../support/expectTrueFlights.ts';
 import { signGasless } from '../support/gasless.ts';
 import { createHarness, type Harness, type TestStore } from '../support/harness.ts';
 import { startOwnChain, type OwnChain, type OwnRelayer } from '../support/ownChain.ts';
@@ -50,6 +51,7 @@ describe('a relay that is interrupted', () => {
     await harness.close();
     await chain.close();
   });
+  afterEach(() => expectTrueFlights(harness.ctx.db));
   beforeEach(async () => {
     relayer = await chain.createRelayer();
     ctx = withRelayers(harness.ctx, chainId, [relayer]);

@@ -12,6 +12,7 @@ import { sendAttempt } from '../../domain/relay/sendAttempt.ts';
 import type { Config } from '../../platform/config.ts';
 import type { Context } from '../../platform/context.ts';
 import { addMs } from '../../shared/clock.ts';
+import { expectTrueFlights } from '../support/expectTrueFlights.ts';
 import { createHarness, type Harness, type TestStore } from '../support/harness.ts';
 import { readHistory } from '../support/paymentHistory.ts';
 import { acceptRelay, confirmOnce, driveUntil, isOver, readAttempt, readPayment, type ListedAttempt } from '../support/relayFlow.ts';
@@ -52,6 +53,7 @@ describe('a relayer that misbehaves', () => {
   });
   after(() => harness.close());
 
+  afterEach(() => expectTrueFlights(harness.ctx.db));
   beforeEach(async () => {
     const [chain] = harness.config.chains;
     const configured = harness.relayerKeys.get(chain?.relayers[0]?.id ?? '');
@@ -263,7 +265,7 @@ describe('a relayer that misbehaves', () => {
     it('for a long time: given up, it still is the load of its relayer, until the relayer says that it is over', async () => {
       const { transactionId } = await readAttempt(ctx, payment);
       const relayerId = firstRelayerOf(ctx, payment.chainId);
-      const loadOf = async () => (await readRelayerLoads(ctx.db, [relayerId], new Date()))[0];
+      const loadOf = async () => (await readRelayerLoads(ctx.db, [{ id: relayerId }], new Date()))[0];
       const before = await loadOf();
       const soon = { ...ctx, config: { ...ctx.config, relay: { ...ctx.config.relay, resendAfterMs: 1 } } };
       await confirmOnce(soon, payment);

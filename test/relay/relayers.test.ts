@@ -9,6 +9,7 @@ import type { ChainConfig, RelayerConfig } from '../../platform/config.ts';
 import type { Context } from '../../platform/context.ts';
 import { addMs } from '../../shared/clock.ts';
 import { signAuthorization } from '../support/gasless.ts';
+import { expectTrueFlights } from '../support/expectTrueFlights.ts';
 import { createHarness, type Harness, type TestStore } from '../support/harness.ts';
 import { startOwnChain, type OwnChain, type OwnRelayer } from '../support/ownChain.ts';
 import { confirmOnce, driveUntil, isOver, readAttempt, readPayment } from '../support/relayFlow.ts';
@@ -46,6 +47,7 @@ describe('several relayers of one chain', function () {
     await harness.close();
     await chain.close();
   });
+  afterEach(() => expectTrueFlights(harness.ctx.db));
   beforeEach(async () => {
     [one, two] = [await chain.createRelayer(), await chain.createRelayer()];
   });
