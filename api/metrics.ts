@@ -1,6 +1,7 @@
 import { Router } from 'express';
 import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client';
 
+import { listRereads } from '../domain/chain/service.ts';
 import { countOpenWork } from '../domain/outbox/service.ts';
 import { measureOverdue } from '../domain/payments/sweepOverduePayments.ts';
 import { RELAYER_ALERTS, RELAYER_STANDINGS } from '../domain/relay/model.ts';
@@ -53,6 +54,10 @@ export function createMetrics(ctx: Context, path: string): Metrics {
     [],
   );
 
+  const rereads = ['chain', 'reason'];
+  const ranges = gauge('ranges_read_again', 'Ranges of blocks that were read again after the scanner had passed them', rereads);
+  const foundLate = gauge('payments_found_late', 'Payments found in these that the scanner had not seen', rereads);
+
   function showRelayer(report: RelayerReport): void {
     const labels = { relayer: report.relayerId, chain: String(report.chainId) };
     if (report.balance !== null) balance.set(labels, Number(report.balance));
@@ -66,12 +71,13 @@ export function createMetrics(ctx: Context, path: string): Metrics {
 
   const router = Router();
   router.get(path, requireAdminLogin(ctx, createFailureLimiter(ctx, 'metrics-login', MAX_FAILURES)), async (_req, res) => {
-    const [reports, open, work, overdueMs, waste] = await Promise.all([
+    const [reports, open, work, overdueMs, waste, reread] = await Promise.all([
       reportRelayers(ctx),
       countOpenAttempts(ctx),
       countOpenWork(ctx),
       measureOverdue(ctx),
       reportStoreWaste(ctx),
+      listRereads(ctx.db),
     ]);
     reports.forEach(showRelayer);
     // Ends show by their absence.
@@ -90,6 +96,10 @@ export function createMetrics(ctx: Context, path: string): Metrics {
       wastedWei.set({ chain: String(chainId), store: storeId }, Number(gasCost));
     }
     overdue.set(overdueMs / 1000);
+    for (const { chainId, reason, ranges: read, found } of reread) {
+      ranges.set({ chain: String(chainId), reason }, read);
+      foundLate.set({ chain: String(chainId), reason }, found);
+    }
     res.setHeader('Content-Type', registry.contentType);
     res.end(await registry.metrics());
   });

@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util';
 import { getAddress, isAddress } from 'viem';
 
+import { findScannedUntil, rescanBlocks } from '../domain/payments/rescanBlocks.ts';
 import { liftBackOff } from '../domain/relay/wasteMemory.ts';
 import { API_KEY_ROLES, type ApiKeyRole } from '../domain/stores/model.ts';
 import { createStore, issueApiKey, registerMerchant, revokeApiKey } from '../domain/stores/service.ts';
@@ -22,6 +23,7 @@ const USAGE = `Usage: npm run cli -- <command> [options], with the server's envi
   revoke-key --key key_…                           takes effect within seconds
   lift-back-off --chain N --holder H               forgets what a payer or merchant (address), a payment, refund or store (id) has
                                                    wasted on this chain: relaying is offered to it again at once
+  rescan --chain N --from BLOCK --to BLOCK         reads blocks again that were scanned, for payments that were missed; takes nothing back
 `;
 
 class UsageError extends Error {
@@ -45,6 +47,8 @@ function readArguments() {
         key: { type: 'string' },
         chain: { type: 'string' },
         holder: { type: 'string' },
+        from: { type: 'string' },
+        to: { type: 'string' },
       },
     });
   } catch (error) {
@@ -53,7 +57,7 @@ function readArguments() {
   }
 }
 
-function need(name: 'name' | 'payout' | 'store' | 'address' | 'key' | 'chain' | 'holder'): string {
+function need(name: 'name' | 'payout' | 'store' | 'address' | 'key' | 'chain' | 'holder' | 'from' | 'to'): string {
   const value = values[name];
   if (value === undefined) throw new UsageError(`--${name} is missing`);
   return value;
@@ -82,6 +86,26 @@ function needRole(text: string): ApiKeyRole {
   return role;
 }
 
+function needBlock(name: 'from' | 'to'): bigint {
+  const text = need(name);
+  if (!/^[0-9]{1,18}$/.test(text)) throw new UsageError(`--${name} must be a block's number`);
+  return BigInt(text);
+}
+
+/** Progress goes to standard error, for people. */
+async function rescan(ctx: Context): Promise<unknown> {
+  const [chainId, fromBlock, toBlock] = [needChainId(need('chain')), needBlock('from'), needBlock('to')];
+  if (!ctx.chains.has(chainId)) throw new UsageError(`--chain ${chainId} is not in the chains file`);
+  const scannedUntil = await findScannedUntil(ctx, chainId);
+  if (fromBlock > toBlock || scannedUntil === undefined || toBlock > scannedUntil) {
+    throw new UsageError(`--from and --to must be a range of blocks that were scanned: up to ${scannedUntil ?? 'none yet'}`);
+  }
+  const found = await rescanBlocks(ctx, { chainId, fromBlock, toBlock, reason: 'rescan' }, (part) => {
+    console.error(`blocks ${part.fromBlock} to ${part.toBlock}: ${part.found.length} found`);
+  });
+  return { chainId, fromBlock: Number(fromBlock), toBlock: Number(toBlock), foundPaymentIds: found };
+}
+
 /** Each prints its result as one JSON object, for scripts. */
 const COMMANDS: Readonly<Record<string, (ctx: Context) => Promise<unknown>>> = {
   migrate: async (ctx) => {
@@ -107,6 +131,7 @@ const COMMANDS: Readonly<Record<string, (ctx: Context) => Promise<unknown>>> = {
   'lift-back-off': async (ctx) => ({
     forgotten: await liftBackOff(ctx, { chainId: needChainId(need('chain')), holder: needHolder(need('holder')) }),
   }),
+  rescan,
 };
 
 async function main(): Promise<number> {

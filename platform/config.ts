@@ -206,6 +206,8 @@ const chainSchema = z.strictObject({
   startBlock: z.number().int().min(0),
   /** Most blocks one eth_getLogs may span at the RPC provider. */
   maxBlockRange: z.number().int().positive().default(1000),
+  /** How often old blocks are read again, `maxBlockRange` of them, for events that a node kept back when they were new. 0: never. */
+  auditIntervalSeconds: z.number().int().min(0).default(300),
   tokens: z.array(tokenSchema).min(1),
   /** None: no gasless payment on this chain. */
   relayers: z.array(relayerSchema).default([]),

@@ -1,4 +1,6 @@
 import { deleteExpiredIdempotencyKeys } from '../domain/idempotency/service.ts';
+import { auditBlocks } from '../domain/payments/auditBlocks.ts';
+import { findMissedPayments } from '../domain/payments/findMissedPayment.ts';
 import { promiseExpiries } from '../domain/payments/promiseExpiries.ts';
 import { sweepOverduePayments } from '../domain/payments/sweepOverduePayments.ts';
 import { checkRelayers, tendRelayers } from '../domain/relay/checkRelayers.ts';
@@ -11,6 +13,9 @@ import type { Context } from '../platform/context.ts';
 export const MAINTENANCE_TASKS: Readonly<Record<string, { readonly everyMs: number; readonly run: (ctx: Context) => Promise<unknown> }>> = {
   'promise-expiries': { everyMs: 20_000, run: promiseExpiries },
   'sweep-overdue-payments': { everyMs: 5_000, run: sweepOverduePayments },
+  'find-missed-payments': { everyMs: 30_000, run: findMissedPayments },
+  // Looks whether it is any chain's turn; how often that is, its configuration says.
+  'audit-blocks': { everyMs: 15_000, run: auditBlocks },
   'recover-forgotten-attempts': { everyMs: 30_000, run: recoverForgottenAttempts },
   'check-relayers': { everyMs: 10_000, run: checkRelayers },
   'tend-relayers': { everyMs: 2_000, run: tendRelayers },

@@ -2,7 +2,7 @@ import type { WorkResult } from '../domain/outbox/model.ts';
 import type { OutboxQueue } from '../domain/outbox/model.ts';
 import { confirmTransaction } from '../domain/relay/confirmTransaction.ts';
 import { sendAttempt } from '../domain/relay/sendAttempt.ts';
-import { expirePayment } from '../domain/payments/service.ts';
+import { expirePayment } from '../domain/payments/expirePayment.ts';
 import { attemptDelivery } from '../domain/webhooks/service.ts';
 import type { Context } from '../platform/context.ts';
 import { asBytes32 } from '../shared/hex.ts';
@@ -22,7 +22,8 @@ export const OUTBOX_QUEUE_RULES: Readonly<Record<OutboxQueue, QueueRules>> = {
   // At most ten sends at a time; how many transactions a relayer has in flight and takes a minute is counted in the database.
   relay: { concurrency: 10, work: sendAttempt },
   confirm: { concurrency: 10, work: confirmTransaction },
-  expire: { concurrency: 5, work: (ctx, subjectId) => expirePayment(ctx, asBytes32(subjectId)) },
+  // What these ask of a chain at once is one question.
+  expire: { concurrency: 20, work: (ctx, subjectId) => expirePayment(ctx, asBytes32(subjectId)) },
   // Mostly waiting for other people's servers; one endpoint can only occupy a few of these (see attemptDelivery).
   webhook: { concurrency: 64, work: attemptDelivery },
 };

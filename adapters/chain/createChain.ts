@@ -16,6 +16,7 @@ import { paymentGatewayAbi } from '../../contracts/generated/PaymentGateway.ts';
 import type { ChainPort } from '../../domain/chain/ports.ts';
 import type { ChainConfig } from '../../platform/config.ts';
 import type { Logger } from '../../platform/logger.ts';
+import { createFindPayments } from './createFindPayments.ts';
 import { createFindRefusal } from './createFindRefusal.ts';
 import { createPaymentIdOf } from './createPaymentIdOf.ts';
 import { createReadGatewayLogs } from './createReadGatewayLogs.ts';
@@ -85,6 +86,8 @@ export function createChain({ chain, log }: { chain: ChainConfig; log: Logger })
         const payer = await client.readContract({ address: gateway, abi: paymentGatewayAbi, functionName: 'payerOf', args: [paymentId] });
         return payer === zeroAddress ? undefined : payer;
       }),
+
+    ...createFindPayments(chain, rpc),
 
     getAllowance: (token, owner) =>
       rpc.ask(() => client.readContract({ address: token, abi: erc20Abi, functionName: 'allowance', args: [owner, gateway] })),

@@ -59,7 +59,7 @@ export function createReadGatewayLogs(options: {
         const asked = to - from + 1n;
         if (asked === 1n) throw error;
         const isSlow = error instanceof BaseError && error.walk((cause) => cause instanceof TimeoutError) !== null;
-        if (!isSlow && !isRefusal(error)) throw error;
+        if (!isSlow && !isRefusedRange(error)) throw error;
         limits.set(urlIndex, { blocks: asked / 2n, until: Date.now() + REMEMBERED_MS });
         // Silent for another reason, perhaps: the next URL is asked now, and this one for less when it is asked again.
         if (isSlow) throw error;
@@ -75,7 +75,8 @@ export function createReadGatewayLogs(options: {
   };
 }
 
-function isRefusal(error: unknown): boolean {
+/** Of too much at once, of blocks or of logs: fewer blocks may be asked for. */
+export function isRefusedRange(error: unknown): boolean {
   if (!(error instanceof BaseError)) return false;
   if (error.walk((cause) => cause instanceof ResponseBodyTooLargeError) !== null) return true;
   const answer = error.walk((cause) => cause instanceof RpcRequestError || cause instanceof HttpRequestError);

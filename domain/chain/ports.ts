@@ -95,6 +95,17 @@ export interface ChainPort {
   findCall(hash: Bytes32): Promise<(RelayCall & { readonly gasLimit: bigint }) | undefined>;
   /** Who paid this id, as the gateway's storage says at the head. */
   findPayer(paymentId: Bytes32): Promise<Address | undefined>;
+  /** The same of many, by id, all as of the end of `block`, the head of the node that answers. */
+  findPayers(paymentIds: readonly Bytes32[]): Promise<{ readonly block: Block; readonly payers: ReadonlyMap<Bytes32, Address> }>;
+  /**
+   * The event of a payment, found by its id, in the blocks of these times, both included. It stands in a block that the same node has there. undefined: the
+   * node shows none, which may be its fault.
+   */
+  findPaymentLog(input: {
+    readonly paymentId: Bytes32;
+    readonly since: Date;
+    readonly until: Date;
+  }): Promise<PaymentProcessedLog | undefined>;
 
   getAllowance(token: Address, owner: Address): Promise<bigint>;
   getForwarderNonce(owner: Address): Promise<bigint>;

@@ -79,3 +79,4 @@ export function blockTimeMsOf(ctx: Context, chainId: number): number {
 }
 
 export { askChain } from './outages.ts';
+export { countReread, listRereads, takeAuditTurn } from './rereadStore.ts';

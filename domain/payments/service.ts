@@ -1,13 +1,12 @@
 import type { ChainConfig } from '../../platform/config.ts';
 import type { Context } from '../../platform/context.ts';
 import { inUnitOfWork, type AlsoInTransaction, type UnitOfWork } from '../../platform/unitOfWork.ts';
-import { addMs } from '../../shared/clock.ts';
 import { AppError, COMMON_ERRORS } from '../../shared/errors.ts';
 import type { Address, Bytes32 } from '../../shared/hex.ts';
 import type { AmountUnits } from '../../shared/money.ts';
 import { findRecentCursor, getChain } from '../chain/service.ts';
-import { DONE, later, type WorkResult } from '../outbox/model.ts';
 import { getStore, isRegisteredMerchant } from '../stores/service.ts';
+import { isPaidOnChain } from './askWhoPaid.ts';
 import { changePayments, requiredConfirmationsOf } from './changePayments.ts';
 import { confirmationsAt, decideAfterRelayFailure, decideExpiry, isPayable, makeSalt } from './decide.ts';
 import { PAYMENT_ERRORS } from './errors.ts';
@@ -146,42 +145,28 @@ function decodeCursor(cursor: string | undefined): bigint | undefined {
   return BigInt(match[1]);
 }
 
-/** @throws AppError notFound; stateConflict, alreadyProcessed */
+const PAID_ON_CHAIN = 'The chain shows that the payment was made.';
+
+/**
+ * Says nothing of the customer, who may pay until the payment expires: the contract knows no cancellation. But a payment that the chain shows as made is not
+ * cancelled; where the chain does not answer, that is not known.
+ * @throws AppError notFound; stateConflict, alreadyProcessed
+ */
 export async function cancelPayment(
   ctx: Context,
   input: { readonly storeId: string; readonly paymentId: Bytes32 },
   also?: AlsoInTransaction<Payment>,
 ): Promise<Payment> {
+  const seen = requireOwn(await findPayment(ctx.db, input.paymentId), input.storeId);
+  const isPaid = seen.status === 'pending' && (await isPaidOnChain(ctx, seen));
   return inUnitOfWork(ctx, async (unit) => {
     const [locked] = await lockPayments(unit.trx, [input.paymentId]);
     const payment = requireOwn(locked, input.storeId);
     if (payment.status === 'completed') throw new AppError(PAYMENT_ERRORS.alreadyProcessed, { detail: 'The payment is completed.' });
+    if (payment.status === 'pending' && isPaid) throw new AppError(PAYMENT_ERRORS.alreadyProcessed, { detail: PAID_ON_CHAIN });
     const cancelled = single(await changePayments(ctx, unit, [{ payment, transitions: ['cancel'] }]));
     await also?.(unit.trx, cancelled);
     return cancelled;
-  });
-}
-
-/** How long after its expiry a payment may still wait for the scanner to have seen every block that could have paid it. */
-const EXPIRY_GRACE_MS = 60_000;
-const EXPIRY_RECHECK_MS = 1_000;
-
-/** Work of the expire queue. */
-export async function expirePayment(ctx: Context, paymentId: Bytes32): Promise<WorkResult> {
-  const seen = await findPayment(ctx.db, paymentId);
-  if (seen?.status !== 'pending') return DONE;
-  const scannedUntil = (await findRecentCursor(ctx, seen.chainId))?.scannedTimestamp;
-  return inUnitOfWork(ctx, async (unit) => {
-    const [payment] = await lockPayments(unit.trx, [paymentId]);
-    if (payment?.status !== 'pending') return DONE;
-    const now = ctx.clock.now();
-    if (isPayable(payment, now)) return later(addMs(payment.terms.expiresAt, 1_000));
-    // A payment in the last second before its expiry may be in a block that is not scanned yet: wait a moment rather than tell the store
-    // "expired" and then "completed". Not for ever, since the chain may be down.
-    const mayStillShowUp = scannedUntil == null || isPayable(payment, scannedUntil);
-    if (mayStillShowUp && now < addMs(payment.terms.expiresAt, EXPIRY_GRACE_MS)) return later(addMs(now, EXPIRY_RECHECK_MS));
-    await changePayments(ctx, unit, [{ payment, transitions: ['expire'] }]);
-    return DONE;
   });
 }
 
@@ -204,7 +189,7 @@ export async function acceptRelay(
 /** @throws AppError alreadyProcessed, expired, stateConflict */
 export function assertRelayable(payment: Payment, now: Date): void {
   if (payment.status === 'completed' || payment.position !== null) {
-    throw new AppError(PAYMENT_ERRORS.alreadyProcessed, { detail: 'The chain shows that the payment was made.' });
+    throw new AppError(PAYMENT_ERRORS.alreadyProcessed, { detail: PAID_ON_CHAIN });
   }
   if (payment.status === 'expired' || (payment.status === 'pending' && !isPayable(payment, now))) {
     throw new AppError(PAYMENT_ERRORS.expired, { detail: `The payment expired at ${payment.terms.expiresAt.toISOString()}.` });
@@ -254,6 +239,7 @@ export async function countConfirmations(ctx: Context, payment: Payment): Promis
 }
 
 export { requiredConfirmationsOf } from './changePayments.ts';
+export { expirePayment } from './expirePayment.ts';
 export { scanAgain } from './scanChain.ts';
 
 function single<T>(items: readonly T[]): T {

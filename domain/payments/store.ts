@@ -201,14 +201,25 @@ export async function listPaymentRows(
   return rows.map((row) => ({ seq: BigInt(row.seq), payment: toPayment(row) }));
 }
 
-/** Pending payments whose time is over. */
+/** Pending payments whose time is over, but for those whose promised expiry waits for a later moment. */
 export async function listOverduePaymentIds(db: Database, expiredBefore: Date, limit: number): Promise<Bytes32[]> {
   const rows = await selectRows<{ id: string }>(
     db,
-    "SELECT id FROM payments WHERE status = 'pending' AND expires_at < ? ORDER BY expires_at LIMIT ?",
-    [expiredBefore, limit],
+    `SELECT p.id FROM payments p LEFT JOIN outbox o ON o.queue = 'expire' AND o.subject_id = p.id
+     WHERE p.status = 'pending' AND p.expires_at < ? AND (o.id IS NULL OR o.run_at < ?) ORDER BY p.expires_at LIMIT ?`,
+    [expiredBefore, expiredBefore, limit],
   );
   return rows.map((row) => asBytes32(row.id));
+}
+
+/** Payments that are being relayed, that the chain has not shown, and that have not changed since. */
+export async function listUnplacedPayments(db: Database, chainId: number, unchangedSince: Date, limit: number): Promise<Payment[]> {
+  const rows = await selectRows<Row>(
+    db,
+    `SELECT ${COLUMNS} FROM payments WHERE chain_id = ? AND status = 'processing' AND block_number IS NULL AND updated_at < ? ORDER BY seq LIMIT ?`,
+    [chainId, unchangedSince, limit],
+  );
+  return rows.map(toPayment);
 }
 
 export async function findEarliestPendingExpiry(db: Database): Promise<Date | undefined> {

@@ -1,6 +1,7 @@
 import type { Context } from '../../platform/context.ts';
 import { inUnitOfWork } from '../../platform/unitOfWork.ts';
 import { addMs, BLOCK_CLOCK_MARGIN_MS } from '../../shared/clock.ts';
+import { createLanes } from '../../shared/lanes.ts';
 import { askChain, blockTimeMsOf, findChainConfig, getChain } from '../chain/service.ts';
 import { DONE, later, type WorkResult } from '../outbox/model.ts';
 import { promiseWork } from '../outbox/service.ts';
@@ -11,7 +12,6 @@ import { chooseBatch, type Batch, type Candidate } from './chooseBatch.ts';
 import { decideNextLook, MAX_SENDS, PAID_ELSEWHERE, RATE_WINDOW_MS } from './decide.ts';
 import { endDone, findDoer } from './endDone.ts';
 import { RELAY_ERRORS } from './errors.ts';
-import { createLanes } from './lanes.ts';
 import type { RelayAttempt, RelayTransaction } from './model.ts';
 import { findFreeRelayer, lockFreeRelayer, noteSend } from './relayers.ts';
 import type { SendOutcome } from './ports.ts';

@@ -85,6 +85,7 @@ export async function startChainFixture(): Promise<ChainFixture> {
     blockTimeMs: 1000,
     startBlock: Number(deployment.blockNumber),
     maxBlockRange: 1000,
+    auditIntervalSeconds: 0,
     tokens: [
       { address: token, symbol: 'TUSD', decimals: 6, permit: { name: 'Test Dollar', version: '1' } },
       { address: hostileToken, symbol: 'HOST', decimals: 18 },

@@ -155,7 +155,7 @@ describe('POST /payments/{paymentId}/execute, at its edges,', function () {
     it('with 409 PAY_017 an expired payment', async () => {
       const payment = await api.createPayment();
       const signed = await sign(payment, approved);
-      await expirePayment(atTime(api.ctx, addMs(new Date(payment.expiresAt), 61_000)), asBytes32(payment.paymentId));
+      await expirePayment(atTime(api.ctx, addMs(new Date(payment.expiresAt), 3_600_000)), asBytes32(payment.paymentId));
       expect(await refuse(payment, signed)).to.deep.equal([409, 'PAY_017']);
     });
 

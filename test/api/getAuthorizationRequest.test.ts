@@ -154,7 +154,7 @@ describe('GET /payments/{paymentId}/authorization', function () {
 
   it('refuses for an expired payment with 409 PAY_017', async () => {
     const payment = await api.createPayment();
-    await expirePayment(atTime(api.ctx, addMs(new Date(payment.expiresAt), 61_000)), asBytes32(payment.paymentId));
+    await expirePayment(atTime(api.ctx, addMs(new Date(payment.expiresAt), 3_600_000)), asBytes32(payment.paymentId));
     expect(await refuse(ask(payment, approved.address))).to.deep.equal([409, 'PAY_017']);
   });
 

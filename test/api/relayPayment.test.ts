@@ -197,7 +197,7 @@ describe('POST /payments/{paymentId}/relay', () => {
     it('with 409 PAY_017 an expired payment', async () => {
       const payment = await api.createPayment();
       const request = await sign(payment, approved);
-      await expirePayment(atTime(api.ctx, addMs(new Date(payment.expiresAt), 61_000)), asBytes32(payment.paymentId));
+      await expirePayment(atTime(api.ctx, addMs(new Date(payment.expiresAt), 3_600_000)), asBytes32(payment.paymentId));
       expect(await refuse(payment, request)).to.deep.equal([409, 'PAY_017']);
     });
 

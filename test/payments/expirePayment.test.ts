@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 
+import { CHAIN_ERRORS } from '../../domain/chain/errors.ts';
 import { updateCursor } from '../../domain/chain/store.ts';
 import { scanChain } from '../../domain/payments/scanChain.ts';
 import { cancelPayment, expirePayment, getPayment } from '../../domain/payments/service.ts';
@@ -9,11 +10,12 @@ import { sendAttempt } from '../../domain/relay/sendAttempt.ts';
 import { executePayment } from '../../domain/relay/service.ts';
 import { execute, inTransaction, selectRows } from '../../platform/db.ts';
 import { addMs } from '../../shared/clock.ts';
+import { AppError } from '../../shared/errors.ts';
 import { signAuthorization } from '../support/gasless.ts';
 import { createHarness, type Harness, type TestStore } from '../support/harness.ts';
 import { readHistory } from '../support/paymentHistory.ts';
 import { readAttempt } from '../support/relayFlow.ts';
-import { atTime, withRelayer } from '../support/varyContext.ts';
+import { atTime, atTimeOfChain, withChain, withRelayer } from '../support/varyContext.ts';
 
 const DONE = { kind: 'done' };
 
@@ -32,7 +34,7 @@ describe('a payment that nobody pays', () => {
   const read = (payment: Pick<Payment, 'id'>) => getPayment(harness.ctx, { storeId: store.storeId, paymentId: payment.id });
   const cancel = (payment: Pick<Payment, 'id'>) => cancelPayment(harness.ctx, { storeId: store.storeId, paymentId: payment.id });
   const expireAt = (payment: Payment, msAfterExpiry: number) =>
-    expirePayment(atTime(harness.ctx, addMs(payment.terms.expiresAt, msAfterExpiry)), payment.id);
+    expirePayment(atTimeOfChain(harness.ctx, payment.chainId, addMs(payment.terms.expiresAt, msAfterExpiry)), payment.id);
 
   /** As if the scanner had last seen a block of this time. */
   async function setScannedUntil(timestamp: Date | null): Promise<void> {
@@ -100,10 +102,10 @@ describe('a payment that nobody pays', () => {
   });
 
   for (const [name, timestamp] of [
-    ['says nothing', (payment: Payment) => addMs(payment.terms.expiresAt, -60_000)],
-    ['was never scanned', () => null],
+    ['stands still', (payment: Payment) => addMs(payment.terms.expiresAt, -60_000)],
+    ['never ran', () => null],
   ] as const) {
-    it(`waits a minute and no longer for a chain that ${name}`, async () => {
+    it(`waits a minute for a scanner that ${name}, and then asks the chain without it`, async () => {
       const payment = await harness.createTestPayment(store);
       await setScannedUntil(timestamp(payment));
       expect((await expireAt(payment, 59_999)).kind).to.equal('later');
@@ -124,10 +126,80 @@ describe('a payment that nobody pays', () => {
   it('is expired by the sweep when its job was lost', async () => {
     const payment = await harness.createTestPayment(store, { expiresInSeconds: 60 });
     await setScannedUntil(addMs(payment.terms.expiresAt, 3_600_000));
-    expect(await sweepOverduePayments(atTime(harness.ctx, addMs(payment.terms.expiresAt, 4_000)))).to.equal(0);
+    const sweepAfter = (ms: number) =>
+      sweepOverduePayments(atTimeOfChain(harness.ctx, payment.chainId, addMs(payment.terms.expiresAt, ms)));
+    expect(await sweepAfter(4_000)).to.equal(0);
     expect((await read(payment)).status).to.equal('pending');
-    expect(await sweepOverduePayments(atTime(harness.ctx, addMs(payment.terms.expiresAt, 6_000)))).to.equal(1);
+    expect(await sweepAfter(6_000)).to.equal(1);
     expect((await read(payment)).status).to.equal('expired');
+  });
+
+  it('is not swept while its expiry waits for a later look', async () => {
+    const payment = await harness.createTestPayment(store, { expiresInSeconds: 60 });
+    await execute(harness.ctx.db, "UPDATE outbox SET run_at = ? WHERE queue = 'expire' AND subject_id = ?", [
+      addMs(payment.terms.expiresAt, 60_000),
+      payment.id,
+    ]);
+    expect(await sweepOverduePayments(atTime(harness.ctx, addMs(payment.terms.expiresAt, 30_000)))).to.equal(0);
+    await cancel(payment);
+  });
+
+  it('does not expire while the chain does not answer, however long that takes', async () => {
+    const payment = await harness.createTestPayment(store);
+    await setScannedUntil(addMs(payment.terms.expiresAt, 3_600_000));
+    const lookAfter = (ms: number, isAway: boolean) => {
+      const ctx = atTimeOfChain(harness.ctx, payment.chainId, addMs(payment.terms.expiresAt, ms));
+      const away = () => Promise.reject(new AppError(CHAIN_ERRORS.unavailable));
+      return expirePayment(isAway ? withChain(ctx, payment.chainId, () => ({ findPayers: away })) : ctx, payment.id);
+    };
+    const waits: number[] = [];
+    for (const ms of [10_000, 600_000, 86_400_000]) {
+      const result = await lookAfter(ms, true);
+      if (result.kind !== 'later') throw new Error('it was not to wait');
+      waits.push(result.at.getTime() - payment.terms.expiresAt.getTime() - ms);
+      expect((await read(payment)).status).to.equal('pending');
+    }
+    // Less and less often, since there may be very many of them; and never less than every five minutes or so.
+    expect(waits[0]).to.be.within(2_500, 10_000);
+    expect(waits[1]).to.be.within(150_000, 160_000);
+    expect(waits[2]).to.be.within(300_000, 310_000);
+    expect(await lookAfter(86_500_000, false)).to.deep.equal(DONE);
+    expect((await read(payment)).status).to.equal('expired');
+  });
+
+  it('waits for a node whose head is not later than its last second, but not for ever: some chains make no empty blocks', async () => {
+    const payment = await harness.createTestPayment(store);
+    await setScannedUntil(addMs(payment.terms.expiresAt, 3_600_000));
+    const lookAfter = (ms: number) =>
+      expirePayment(
+        atTime(atTimeOfChain(harness.ctx, payment.chainId, payment.terms.expiresAt), addMs(payment.terms.expiresAt, ms)),
+        payment.id,
+      );
+    for (const ms of [5_000, 60_000, 3_599_999]) expect((await lookAfter(ms)).kind).to.equal('later');
+    expect((await read(payment)).status).to.equal('pending');
+    expect(await lookAfter(3_600_000)).to.deep.equal(DONE);
+    expect((await read(payment)).status).to.equal('expired');
+  });
+
+  it('costs the chain few questions when many expire together', async () => {
+    const payments = await Promise.all(Array.from({ length: 60 }, () => harness.createTestPayment(store, { expiresInSeconds: 60 })));
+    const [first] = payments;
+    if (first === undefined) throw new Error('there are no payments');
+    const last = Math.max(...payments.map(({ terms }) => terms.expiresAt.getTime()));
+    const now = new Date(last + 60_000);
+    await setScannedUntil(now);
+    const asked: number[] = [];
+    const ctx = withChain(atTimeOfChain(harness.ctx, first.chainId, now), first.chainId, (chain) => ({
+      findPayers: (paymentIds) => {
+        asked.push(paymentIds.length);
+        return chain.findPayers(paymentIds);
+      },
+    }));
+    expect(await sweepOverduePayments(ctx)).to.equal(60);
+    expect((await Promise.all(payments.map(read))).map(({ status }) => status)).to.deep.equal(payments.map(() => 'expired'));
+    expect(asked.reduce((sum, count) => sum + count, 0)).to.equal(60);
+    // Twenty at once; how they fall into turns of the event loop is not ours to say.
+    expect(asked.length).to.be.at.most(30);
   });
 
   it('does nothing for a payment that is unknown', async () => {

@@ -39,7 +39,7 @@ describe('changes of one payment at the same time', () => {
   const createPayment = () => harness.createTestPayment(store, { token: chain.token });
   const read = (payment: Pick<Payment, 'id'>) => getPayment(ctx, { storeId: store.storeId, paymentId: payment.id });
   const cancel = (payment: Payment) => cancelPayment(ctx, { storeId: store.storeId, paymentId: payment.id });
-  const expire = (payment: Payment) => expirePayment(atTime(ctx, addMs(payment.terms.expiresAt, 61_000)), payment.id);
+  const expire = (payment: Payment) => expirePayment(atTime(ctx, addMs(payment.terms.expiresAt, 3_600_000)), payment.id);
 
   /** @returns the codes of those that were refused; anything but a refusal fails the test */
   async function refusalsOf(attempts: readonly Promise<unknown>[]): Promise<string[]> {

@@ -267,7 +267,7 @@ describe('scanning a chain', () => {
       const customer = await chain.createCustomer();
       const payment = await createPayment();
       await chain.pay(customer, payment);
-      await expirePayment(atTime(harness.ctx, addMs(payment.terms.expiresAt, 61_000)), payment.id);
+      await expirePayment(atTime(harness.ctx, addMs(payment.terms.expiresAt, 3_600_000)), payment.id);
       expect((await read(payment.id)).status).to.equal('expired');
       await chain.mine(CONFIRMATIONS - 1);
       await scan();

@@ -33,6 +33,8 @@ export interface OwnChain {
   getHeadNumber(): Promise<bigint>;
   /** The next block has this time, and those after it go on from there. */
   setNextBlockTime(time: Date): Promise<void>;
+  /** The blocks after this are so much later. */
+  passTime(seconds: number): Promise<void>;
   /** With ether and nothing else. */
   createAccount(): Promise<PrivateKeyAccount>;
   createCustomer(input?: { readonly approve?: boolean }): Promise<PrivateKeyAccount>;
@@ -166,6 +168,7 @@ async function prepare(anvil: Awaited<ReturnType<typeof startChain>>): Promise<O
     mine,
     getHeadNumber: () => client.getBlockNumber(),
     setNextBlockTime: (time) => client.setNextBlockTimestamp({ timestamp: BigInt(toUnixSeconds(time)) }),
+    passTime: (seconds) => client.increaseTime({ seconds }).then(() => undefined),
     async createCustomer({ approve = true } = {}) {
       const account = await createAccount();
       const args = [account.address, 10n ** 12n] as const;

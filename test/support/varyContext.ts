@@ -29,6 +29,16 @@ export function withChain(ctx: Context, chainId: number, change: (chain: ChainPo
   return { ...ctx, chains: new Map([...ctx.chains, [chainId, { ...chain, ...change(chain) }]]) };
 }
 
+/** The same context at another time, on a chain whose head is of that time too. */
+export function atTimeOfChain(ctx: Context, chainId: number, now: Date): Context {
+  return withChain(atTime(ctx, now), chainId, (chain) => ({
+    async findPayers(paymentIds) {
+      const { block, payers } = await chain.findPayers(paymentIds);
+      return { block: { ...block, timestamp: now }, payers };
+    },
+  }));
+}
+
 /** The same context with a chain's first relayer answering some calls in another way. */
 export function withRelayer(ctx: Context, chainId: number, change: (relayer: RelayerPort) => Partial<RelayerPort>): Context {
   const id = firstRelayerOf(ctx, chainId);

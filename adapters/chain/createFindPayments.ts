@@ -1,0 +1,118 @@
+import { zeroAddress, type PublicClient } from 'viem';
+
+import { paymentGatewayAbi } from '../../contracts/generated/PaymentGateway.ts';
+import type { ChainPort } from '../../domain/chain/ports.ts';
+import type { PaymentProcessedLog } from '../../domain/payments/model.ts';
+import type { ChainConfig } from '../../platform/config.ts';
+import { toUnixSeconds } from '../../shared/clock.ts';
+import type { Address, Bytes32 } from '../../shared/hex.ts';
+import { isRefusedRange } from './createReadGatewayLogs.ts';
+import type { RpcClients } from './createRpcClients.ts';
+import { toBlock } from './toBlock.ts';
+import { lowerCase, paymentProcessedEvent, readPaymentLogs } from './paymentLogs.ts';
+
+/** Ids in one eth_call: 224 bytes each in its init code, which may have 49,152 (EIP-3860), 4,000 of them for the code itself. */
+const IDS_PER_CALL = 100;
+/** Questions at once to a node that does not take the call for many. */
+const SINGLE_QUESTIONS = 10;
+
+type FindPayments = Pick<ChainPort, 'findPayers' | 'findPaymentLog'>;
+
+/** Looks for payments without the scanner's logs: in the gateway's storage, and by the indexed id of the event. */
+export function createFindPayments(
+  { gateway, startBlock, maxBlockRange }: Pick<ChainConfig, 'gateway' | 'startBlock' | 'maxBlockRange'>,
+  rpc: RpcClients,
+): FindPayments {
+  return {
+    findPayers: (paymentIds) =>
+      rpc.askOneNode(async (node) => {
+        // The answers are those of one block: a node that lacks it fails, where it would say "not paid" of its own latest one.
+        const block = await node.getBlock({ blockTag: 'latest' });
+        const payers = new Map<Bytes32, Address>();
+        for (let start = 0; start < paymentIds.length; start += IDS_PER_CALL) {
+          const ids = paymentIds.slice(start, start + IDS_PER_CALL);
+          const found = await readPayers(node, gateway, ids, block.number);
+          found.forEach((payer, index) => {
+            const id = ids[index];
+            if (id !== undefined && payer !== zeroAddress) payers.set(id, payer);
+          });
+        }
+        return { block: toBlock(block), payers };
+      }),
+
+    findPaymentLog: ({ paymentId, since, until }) =>
+      rpc.askOneNode(async (node) => {
+        const head = await node.getBlock({ blockTag: 'latest' });
+        const first = await findFirstBlock(node, { from: BigInt(startBlock), to: head.number, notBefore: toUnixSeconds(since) });
+        // Oldest first: most payments are made soon after they were asked for.
+        let size = BigInt(maxBlockRange);
+        for (let from = first; from <= head.number;) {
+          const to = from + size - 1n < head.number ? from + size - 1n : head.number;
+          try {
+            const log = await readLog(node, { gateway, paymentId, from, to });
+            if (log !== undefined) return log;
+          } catch (error) {
+            if (from === to || !isRefusedRange(error)) throw error;
+            size = (to - from + 1n) / 2n;
+            continue;
+          }
+          if (to < head.number && (await timeOf(node, to)) > toUnixSeconds(until)) return undefined;
+          from = to + 1n;
+        }
+        return undefined;
+      }),
+  };
+}
+
+/** One call for all of them, which every node takes that takes a contract's creation as a call; singly from one that does not. */
+async function readPayers(node: PublicClient, gateway: Address, ids: readonly Bytes32[], blockNumber: bigint): Promise<Address[]> {
+  const contracts = ids.map((id) => ({ address: gateway, abi: paymentGatewayAbi, functionName: 'payerOf', args: [id] }) as const);
+  const [only] = contracts;
+  if (only !== undefined && contracts.length === 1) return [await node.readContract({ ...only, blockNumber })];
+  try {
+    return await node.multicall({ contracts, deployless: true, allowFailure: false, batchSize: 0, blockNumber });
+  } catch {
+    const payers: Address[] = [];
+    for (let start = 0; start < contracts.length; start += SINGLE_QUESTIONS) {
+      const some = contracts.slice(start, start + SINGLE_QUESTIONS);
+      payers.push(...(await Promise.all(some.map((contract) => node.readContract({ ...contract, blockNumber })))));
+    }
+    return payers;
+  }
+}
+
+/** By bisection: block numbers and times grow together. */
+async function findFirstBlock(
+  node: PublicClient,
+  range: { readonly from: bigint; readonly to: bigint; readonly notBefore: number },
+): Promise<bigint> {
+  let [low, high] = [range.from, range.to];
+  while (low < high) {
+    const middle = (low + high) / 2n;
+    if ((await timeOf(node, middle)) < range.notBefore) low = middle + 1n;
+    else high = middle;
+  }
+  return low;
+}
+
+async function timeOf(node: PublicClient, blockNumber: bigint): Promise<number> {
+  return Number((await node.getBlock({ blockNumber })).timestamp);
+}
+
+async function readLog(
+  node: PublicClient,
+  { gateway, paymentId, from, to }: { readonly gateway: Address; readonly paymentId: Bytes32; readonly from: bigint; readonly to: bigint },
+): Promise<PaymentProcessedLog | undefined> {
+  const found = await node.getLogs({
+    address: gateway,
+    event: paymentProcessedEvent,
+    args: { paymentId },
+    fromBlock: from,
+    toBlock: to,
+  });
+  const [log] = readPaymentLogs(found, gateway).filter((candidate) => candidate.paymentId === paymentId);
+  if (log === undefined) return undefined;
+  // A log of a block that the node itself does not have there (any more) shows nothing.
+  const { hash } = await node.getBlock({ blockNumber: log.blockNumber });
+  return lowerCase(hash) === log.blockHash ? log : undefined;
+}

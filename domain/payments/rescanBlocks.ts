@@ -1,0 +1,110 @@
+import type { Context } from '../../platform/context.ts';
+import { inUnitOfWork } from '../../platform/unitOfWork.ts';
+import type { Bytes32 } from '../../shared/hex.ts';
+import type { RereadReason } from '../chain/model.ts';
+import type { ChainPort, GatewayLogs } from '../chain/ports.ts';
+import { countReread, findChainConfig, getChain } from '../chain/service.ts';
+import { findCursor, lockCursor } from '../chain/store.ts';
+import { observeRefunds } from '../refunds/service.ts';
+import type { PaymentProcessedLog } from './model.ts';
+import { observePayments } from './observePayments.ts';
+import { listPaymentsById } from './store.ts';
+
+/** Events applied by one transaction: few enough not to hold up the scanner and the API. */
+const SLICE = 200;
+
+export interface RescanProgress {
+  readonly fromBlock: bigint;
+  readonly toBlock: bigint;
+  /** Payments that the scanner had not seen there. */
+  readonly found: readonly Bytes32[];
+}
+
+/**
+ * Reads blocks again that the scanner has passed, and applies what it finds as the scanner does: the same functions, under the cursor's lock. The cursor
+ * stays where it is, and so does what these blocks do not show: a log that is missing is no contradiction, since it may be missing at the node alone.
+ * A block that the scanner has not passed, or has gone back behind meanwhile, is left to it.
+ *
+ * @param onPart told of each part of at most `maxBlockRange` blocks
+ * @returns the payments that were found
+ * @throws AppError `CHAIN_ERRORS.unavailable`; the parts before stay applied
+ */
+export async function rescanBlocks(
+  ctx: Context,
+  input: {
+    readonly chainId: number;
+    readonly fromBlock: bigint;
+    readonly toBlock: bigint;
+    readonly reason: RereadReason;
+    /** An event of the first of these blocks that was found otherwise, whatever the node shows now. */
+    readonly known?: PaymentProcessedLog;
+  },
+  onPart: (progress: RescanProgress) => void = () => undefined,
+): Promise<readonly Bytes32[]> {
+  const { chainId, reason } = input;
+  const chain = getChain(ctx, chainId);
+  const size = BigInt(findChainConfig(ctx, chainId)?.maxBlockRange ?? 1);
+  const all: Bytes32[] = [];
+  for (let fromBlock = input.fromBlock; fromBlock <= input.toBlock; fromBlock += size) {
+    const last = fromBlock + size - 1n;
+    const toBlock = last < input.toBlock ? last : input.toBlock;
+    const shown = await chain.listGatewayLogs({ fromBlock, toBlock });
+    const known = input.known !== undefined && fromBlock === input.fromBlock ? [input.known] : [];
+    const logs = await keepStanding(ctx, chain, { ...shown, payments: [...known, ...shown.payments] });
+    const found = await apply(ctx, { chainId, toBlock, logs });
+    await countReread(ctx.db, { chainId, reason, found: found.length, now: ctx.clock.now() });
+    if (found.length > 0) {
+      const range = { fromBlock: fromBlock.toString(), toBlock: toBlock.toString() };
+      ctx.log.error({ chainId, ...range, reason, paymentIds: found }, 'payments were found in blocks that the scanner had passed');
+    }
+    onPart({ fromBlock, toBlock, found });
+    all.push(...found);
+  }
+  return all;
+}
+
+/** The last block that the scanner has passed; undefined before its first scan. */
+export async function findScannedUntil(ctx: Context, chainId: number): Promise<bigint | undefined> {
+  const cursor = await findCursor(ctx.db, chainId);
+  return cursor && cursor.nextBlock - 1n;
+}
+
+/** Without those of blocks that are not on the chain: a node may answer from an old fork, or an old answer may have been kept. */
+async function keepStanding(ctx: Context, chain: ChainPort, logs: GatewayLogs): Promise<GatewayLogs> {
+  const placed = [...logs.payments, ...logs.refunds];
+  const standing = new Map<bigint, Bytes32 | undefined>();
+  for (const { blockNumber } of placed) {
+    if (!standing.has(blockNumber)) standing.set(blockNumber, (await chain.findBlock(blockNumber))?.hash);
+  }
+  const stands = (log: { readonly blockNumber: bigint; readonly blockHash: Bytes32 }) => standing.get(log.blockNumber) === log.blockHash;
+  const kept = { payments: logs.payments.filter(stands), refunds: logs.refunds.filter(stands) };
+  const dropped = placed.length - kept.payments.length - kept.refunds.length;
+  if (dropped > 0) ctx.log.warn({ chainId: chain.chainId, dropped }, 'logs of blocks that are not on the chain were left out');
+  return kept;
+}
+
+async function apply(
+  ctx: Context,
+  input: { readonly chainId: number; readonly toBlock: bigint; readonly logs: GatewayLogs },
+): Promise<readonly Bytes32[]> {
+  const { chainId, toBlock, logs } = input;
+  const found = new Set<Bytes32>();
+  const steps = Math.ceil(Math.max(logs.payments.length, logs.refunds.length) / SLICE);
+  for (let step = 0; step < steps; step++) {
+    const payments = logs.payments.slice(step * SLICE, (step + 1) * SLICE);
+    const refunds = logs.refunds.slice(step * SLICE, (step + 1) * SLICE);
+    const unseen = await inUnitOfWork(ctx, async (unit) => {
+      const cursor = await lockCursor(unit.trx, chainId);
+      if (cursor === undefined || cursor.nextBlock <= toBlock) return [];
+      const ours = await listPaymentsById(
+        unit.trx,
+        payments.map(({ paymentId }) => paymentId),
+      );
+      await observePayments(ctx, unit, payments, cursor.headNumber);
+      await observeRefunds(ctx, unit, refunds);
+      return ours.filter(({ position }) => position === null).map(({ id }) => id);
+    });
+    for (const id of unseen) found.add(id);
+  }
+  return [...found];
+}
