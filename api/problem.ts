@@ -71,6 +71,7 @@ export const STATUS_OF_CODE: Readonly<Record<ErrorCode, number>> = {
   PAY_037: 409,
   PAY_041: 429,
   PAY_042: 409,
+  PAY_043: 422,
   PAY_050: 503,
 };
 

@@ -99,6 +99,15 @@ const tokenSchema = z.strictObject({
   decimals: z.number().int().min(0).max(77),
   /** The EIP-712 domain of the token's EIP-2612 permit, or absent when it has none. */
   permit: z.strictObject({ name: z.string(), version: z.string() }).optional(),
+  /**
+   * Payments of less are not relayed (`PAY_043`), only paid directly: in the token's smallest unit. Gas for a payment costs the same whatever it is worth, so
+   * without a minimum a payment of one unit costs as much as one of a thousand. Absent: any amount.
+   */
+  minRelayAmount: z
+    .string()
+    .regex(/^[1-9][0-9]{0,64}$/, 'expected an amount in the smallest unit as a decimal string')
+    .transform((text) => BigInt(text))
+    .optional(),
 });
 
 const decimalWei = z

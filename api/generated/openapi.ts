@@ -754,6 +754,8 @@ export interface components {
             permit: boolean;
             /** @description Can be paid gasless */
             gasless: boolean;
+            /** @description Payments of less can only be paid directly; null when any amount can be paid gasless */
+            minRelayAmount: string | null;
         };
         CreateWebhookEndpointRequest: {
             /** Format: uri */
@@ -930,10 +932,11 @@ export interface components {
          *     | PAY_037 | 409 | a refund failed whose signature is still good: sign with its nonce |
          *     | PAY_041 | 429 | requests were mined without paying; the next one is taken after `Retry-After`. `reason`: whose they were |
          *     | PAY_042 | 409 | too many requests were mined without paying in 24 hours: pay directly. `reason`: whose they were |
+         *     | PAY_043 | 422 | the amount is below the token's `minRelayAmount`: pay directly |
          *     | PAY_050 | 503 | too many requests wait to be saved; nothing was done, send it again |
          * @enum {string}
          */
-        ErrorCode: "PAY_001" | "PAY_002" | "PAY_003" | "PAY_004" | "PAY_005" | "PAY_006" | "PAY_007" | "PAY_008" | "PAY_009" | "PAY_010" | "PAY_011" | "PAY_012" | "PAY_013" | "PAY_014" | "PAY_015" | "PAY_016" | "PAY_017" | "PAY_018" | "PAY_019" | "PAY_020" | "PAY_021" | "PAY_022" | "PAY_023" | "PAY_024" | "PAY_025" | "PAY_026" | "PAY_027" | "PAY_028" | "PAY_029" | "PAY_030" | "PAY_031" | "PAY_032" | "PAY_033" | "PAY_034" | "PAY_035" | "PAY_036" | "PAY_037" | "PAY_041" | "PAY_042" | "PAY_050";
+        ErrorCode: "PAY_001" | "PAY_002" | "PAY_003" | "PAY_004" | "PAY_005" | "PAY_006" | "PAY_007" | "PAY_008" | "PAY_009" | "PAY_010" | "PAY_011" | "PAY_012" | "PAY_013" | "PAY_014" | "PAY_015" | "PAY_016" | "PAY_017" | "PAY_018" | "PAY_019" | "PAY_020" | "PAY_021" | "PAY_022" | "PAY_023" | "PAY_024" | "PAY_025" | "PAY_026" | "PAY_027" | "PAY_028" | "PAY_029" | "PAY_030" | "PAY_031" | "PAY_032" | "PAY_033" | "PAY_034" | "PAY_035" | "PAY_036" | "PAY_037" | "PAY_041" | "PAY_042" | "PAY_043" | "PAY_050";
         /** @description RFC 9457 */
         Problem: {
             type: string;
@@ -1017,7 +1020,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description Understood, and refused (PAY_001, PAY_002, PAY_013, PAY_015, PAY_018, PAY_019, PAY_027, PAY_035) */
+        /** @description Understood, and refused (PAY_001, PAY_002, PAY_013, PAY_015, PAY_018, PAY_019, PAY_027, PAY_035, PAY_043) */
         Unprocessable: {
             headers: {
                 [name: string]: unknown;

@@ -13,6 +13,7 @@ export const RELAY_ERRORS = {
   reverted: { code: 'PAY_030', title: 'The transaction was mined without paying' },
   tooManyInFlight: { code: 'PAY_033', title: 'Too many relayed requests are on their way', retryable: true },
   backOff: { code: 'PAY_041', title: 'Relaying waits after requests that were mined without paying', retryable: true },
+  belowMinimum: { code: 'PAY_043', title: 'The amount is too small to be relayed, pay directly' },
   payDirectly: { code: 'PAY_042', title: 'Too many requests were mined without paying: relaying is not offered, pay directly' },
   gasBudgetSpent: { code: 'PAY_034', title: 'The gas budget for today is spent', retryable: true },
 } as const satisfies Record<string, ErrorKind>;

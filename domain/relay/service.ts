@@ -3,6 +3,7 @@ import { inUnitOfWork, type AlsoInTransaction } from '../../platform/unitOfWork.
 import { addMs, toUnixSeconds } from '../../shared/clock.ts';
 import { AppError } from '../../shared/errors.ts';
 import type { Address, Bytes32, Hex } from '../../shared/hex.ts';
+import { formatAmountUnits } from '../../shared/money.ts';
 import type { ChainPort, TypedData } from '../chain/ports.ts';
 import { findChainConfig, getChain } from '../chain/service.ts';
 import { promiseWork } from '../outbox/service.ts';
@@ -45,7 +46,7 @@ interface PaymentOfPayer {
 
 /**
  * The next request of this payer on the forwarder rail. Its nonce comes after those that are on their way already.
- * @throws AppError notFound, alreadyProcessed, expired, stateConflict, notOffered, chain unavailable
+ * @throws AppError notFound, alreadyProcessed, expired, stateConflict, notOffered, belowMinimum, chain unavailable
  */
 export async function getGaslessRequest(ctx: Context, input: PaymentOfPayer): Promise<GaslessRequest> {
   const { payment, chain } = await getRelayablePayment(ctx, input);
@@ -74,7 +75,7 @@ export interface AuthorizationRequest {
 
 /**
  * What this payer signs on the authorization rail. The payment id is its nonce: any number of payments may be authorised side by side.
- * @throws AppError notFound, alreadyProcessed, expired, stateConflict, notOffered, chain unavailable
+ * @throws AppError notFound, alreadyProcessed, expired, stateConflict, notOffered, belowMinimum, chain unavailable
  */
 export async function getAuthorizationRequest(ctx: Context, input: PaymentOfPayer): Promise<AuthorizationRequest> {
   const { payment, chain } = await getRelayablePayment(ctx, input);
@@ -96,7 +97,17 @@ async function getRelayablePayment(ctx: Context, input: PaymentOfPayer): Promise
   const payment = await getPayment(ctx, input);
   assertRelayable(payment, ctx.clock.now());
   assertOffered(ctx, payment.chainId);
+  assertWorthRelaying(ctx, payment);
   return { payment, chain: getChain(ctx, payment.chainId) };
+}
+
+/** @throws AppError belowMinimum */
+function assertWorthRelaying(ctx: Context, { chainId, terms }: Payment): void {
+  const least = findChainConfig(ctx, chainId)?.tokens.find(({ address }) => address === terms.token)?.minRelayAmount;
+  if (least === undefined || terms.amount >= least) return;
+  throw new AppError(RELAY_ERRORS.belowMinimum, {
+    detail: `The payment is of ${formatAmountUnits(terms.amount)}, and at least ${least} is relayed in this token; it can be paid directly.`,
+  });
 }
 
 function transferOf({ terms }: Payment, owner: Address) {

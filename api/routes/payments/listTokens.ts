@@ -11,6 +11,7 @@ export const listTokens: Handler<'listTokens'> = (ctx) => {
       decimals: token.decimals,
       permit: token.permit !== undefined,
       gasless: isGaslessOffered(ctx, chain.chainId),
+      minRelayAmount: token.minRelayAmount?.toString() ?? null,
     })),
   );
   return Promise.resolve({ status: 200, body: { data } });
