@@ -27,10 +27,14 @@ export function findChainConfig(ctx: Context, chainId: number): ChainConfig | un
   return ctx.config.chains.find((chain) => chain.chainId === chainId);
 }
 
-/** Whether what stands in this block counts, by the chain's configuration. Says nothing about whether the block is still on the chain. */
-export async function isBlockFinal(ctx: Context, chainId: number, blockNumber: bigint): Promise<boolean> {
+/**
+ * How many more blocks it takes until what stands in this one counts, by the chain's configuration; 0: it does. Says nothing about whether the block is
+ * still on the chain.
+ */
+export async function countBlocksUntilFinal(ctx: Context, chainId: number, blockNumber: bigint): Promise<number> {
   const last = await findLastFinalBlock(ctx, chainId);
-  return last !== undefined && blockNumber <= last;
+  if (last === undefined) return 1;
+  return blockNumber <= last ? 0 : Number(blockNumber - last);
 }
 
 /** The newest block whose contents count, by the chain's configuration. Negative on a chain that is shorter than what is required. */

@@ -3,14 +3,14 @@ import { inUnitOfWork, type UnitOfWork } from '../../platform/unitOfWork.ts';
 import { addMs, BLOCK_CLOCK_MARGIN_MS } from '../../shared/clock.ts';
 import { AppError } from '../../shared/errors.ts';
 import type { Receipt } from '../chain/ports.ts';
-import { askChain, blockTimeMsOf, findChainConfig, getChain, isBlockFinal } from '../chain/service.ts';
+import { askChain, blockTimeMsOf, countBlocksUntilFinal, findChainConfig, getChain } from '../chain/service.ts';
 import { DONE, later, type WorkResult } from '../outbox/model.ts';
 import { promiseWork } from '../outbox/service.ts';
 import type { RelayFailure } from '../payments/eventData.ts';
 import { findPaymentsById, scanAgain } from '../payments/service.ts';
 import { listAttemptsOfTransaction } from './attemptStore.ts';
 import { changeAttempt } from './changeAttempt.ts';
-import { decideNextLook, shareOf, toRefusalError } from './decide.ts';
+import { decideDepthLook, shareOf, toRefusalError } from './decide.ts';
 import type { Blame } from './decideWaste.ts';
 import { endDone, findDoer, type Doer } from './endDone.ts';
 import { RELAY_ERRORS } from './errors.ts';
@@ -29,6 +29,7 @@ import {
   isOnChain,
   lockWithSubjects,
   noteHash,
+  seeWithSubjects,
   type LockedAttempt,
 } from './subject.ts';
 import { findTransaction, isProviderTransactionTaken, lockTransaction, updateTransaction } from './transactionStore.ts';
@@ -115,28 +116,40 @@ async function findReceipt(ctx: Context, transaction: RelayTransaction): Promise
 type Verdict = 'done' | 'doneElsewhere' | 'untouched' | { readonly error: RelayFailure; readonly blame: Blame };
 
 async function followMined(ctx: Context, transaction: RelayTransaction, receipt: Receipt): Promise<WorkResult> {
-  const isFinal = await isBlockFinal(ctx, transaction.chainId, receipt.blockNumber);
-  const verdicts = isFinal ? await judge(ctx, transaction, receipt) : undefined;
-  const doers = new Map<string, Doer>();
-  for (const attempt of await listAttemptsOfTransaction(ctx.db, transaction.id)) {
-    if (verdicts?.get(attempt.id) === 'doneElsewhere') doers.set(attempt.id, await findDoer(ctx, attempt));
-  }
-  let isMissed = false;
-  await eachAttempt(ctx, transaction.id, async (unit, locked) => {
-    const current = (await findTransaction(unit.trx, transaction.id)) ?? transaction;
-    const { hash, blockNumber, blockHash, gasUsed, effectiveGasPrice } = receipt;
-    await updateTransaction(unit.trx, { ...current, hash, blockNumber, blockHash, gasUsed, effectiveGasPrice });
-    const { attempt } = locked;
-    const mined = { ...locked, attempt: attempt.status === 'mined' ? attempt : await changeAttempt(ctx, unit, attempt, 'mined') };
+  const { chainId } = transaction;
+  await noteReceipt(ctx, transaction, receipt);
+  const missingBlocks = await countBlocksUntilFinal(ctx, chainId, receipt.blockNumber);
+  const verdicts = missingBlocks === 0 ? await judge(ctx, transaction, receipt) : undefined;
+  const seen = await seeWithSubjects(
+    ctx,
+    (await listAttemptsOfTransaction(ctx.db, transaction.id)).filter((one) => !hasEnded(one)),
+  );
+  for (const one of seen) {
+    const { attempt } = one;
     const verdict = verdicts?.get(attempt.id);
-    isMissed ||= verdict === 'done' && !isOnChain(locked);
-    if (verdict !== undefined) await endMined(ctx, unit, mined, { transaction, receipt, verdict, doer: doers.get(attempt.id) });
-  });
-  if (isMissed && (await scanAgain(ctx, transaction.chainId, receipt.blockNumber))) {
-    const block = { chainId: transaction.chainId, blockNumber: receipt.blockNumber.toString(), txHash: receipt.hash };
+    // Most looks find nothing new, and then nothing is locked or written: it is not deep enough yet, or the scanner has not completed what it did.
+    const isWaiting = verdict === undefined || (verdict === 'done' && !isCompleted(one));
+    if (isWaiting && attempt.status === 'mined') continue;
+    const doer = verdict === 'doneElsewhere' ? await findDoer(ctx, attempt) : undefined;
+    await withAttempt(ctx, transaction.id, attempt, async (unit, locked) => {
+      const isNew = locked.attempt.status !== 'mined';
+      const mined = isNew ? { ...locked, attempt: await changeAttempt(ctx, unit, locked.attempt, 'mined') } : locked;
+      if (verdict !== undefined) await endMined(ctx, unit, mined, { transaction, receipt, verdict, doer });
+    });
+  }
+  const isMissed = seen.some((one) => verdicts?.get(one.attempt.id) === 'done' && !isOnChain(one));
+  if (isMissed && (await scanAgain(ctx, chainId, receipt.blockNumber))) {
+    const block = { chainId, blockNumber: receipt.blockNumber.toString(), txHash: receipt.hash };
     ctx.log.warn(block, 'the scanner has passed an event without seeing it: scanning its block again');
   }
-  return lookAgainWhileOpen(ctx, transaction);
+  return lookAgainWhileOpen(ctx, transaction, missingBlocks);
+}
+
+/** Where the transaction stands in the chain; written when it is news. */
+async function noteReceipt(ctx: Context, transaction: RelayTransaction, receipt: Receipt): Promise<void> {
+  const { hash, blockNumber, blockHash, gasUsed, effectiveGasPrice } = receipt;
+  if (transaction.hash === hash && transaction.blockHash === blockHash && transaction.blockNumber === blockNumber) return;
+  await changeTransaction(ctx, transaction.id, { hash, blockNumber, blockHash, gasUsed, effectiveGasPrice });
 }
 
 async function judge(ctx: Context, transaction: RelayTransaction, receipt: Receipt): Promise<ReadonlyMap<string, Verdict>> {
@@ -223,10 +236,11 @@ async function endMined(
 
 /** A reorganisation took the block away: the transaction waits to be mined again. */
 async function returnUnmined(ctx: Context, transaction: RelayTransaction, attempts: readonly RelayAttempt[]): Promise<void> {
-  if (!attempts.some((attempt) => attempt.status === 'mined')) return;
-  await eachAttempt(ctx, transaction.id, async (unit, { attempt }) => {
-    if (attempt.status === 'mined') await changeAttempt(ctx, unit, attempt, 'unmined');
-  });
+  for (const seen of attempts.filter(({ status }) => status === 'mined')) {
+    await withAttempt(ctx, transaction.id, seen, async (unit, { attempt }) => {
+      if (attempt.status === 'mined') await changeAttempt(ctx, unit, attempt, 'unmined');
+    });
+  }
 }
 
 async function followUnmined(ctx: Context, transaction: RelayTransaction, provider: ProviderAnswer): Promise<WorkResult> {
@@ -291,9 +305,10 @@ async function changeTransaction(ctx: Context, transactionId: string, facts: Par
   });
 }
 
-async function lookAgainWhileOpen(ctx: Context, transaction: RelayTransaction): Promise<WorkResult> {
+/** @param missingBlocks of a mined one, until it is deep enough */
+async function lookAgainWhileOpen(ctx: Context, transaction: RelayTransaction, missingBlocks = 0): Promise<WorkResult> {
   const isOpen = (await listAttemptsOfTransaction(ctx.db, transaction.id)).some((attempt) => !hasEnded(attempt));
-  return isOpen ? later(decideNextLook(ctx.clock.now(), blockTimeMsOf(ctx, transaction.chainId))) : DONE;
+  return isOpen ? later(decideDepthLook(ctx.clock.now(), blockTimeMsOf(ctx, transaction.chainId), missingBlocks)) : DONE;
 }
 
 type End = { readonly kind: 'failed' | 'provenUnsent' | 'givenUp'; readonly error: RelayFailure };
@@ -353,16 +368,9 @@ async function fail(ctx: Context, unit: UnitOfWork, locked: LockedAttempt, error
   await failSubject(ctx, unit, locked, error);
 }
 
-/** Each live attempt of the transaction in a transaction of its own, locked with what it is for. */
-async function eachAttempt(ctx: Context, transactionId: string, work: AttemptWork): Promise<void> {
-  for (const seen of await listAttemptsOfTransaction(ctx.db, transactionId)) {
-    if (!hasEnded(seen)) await withAttempt(ctx, transactionId, seen, work);
-  }
-}
-
 type AttemptWork = (unit: UnitOfWork, locked: LockedAttempt) => Promise<void>;
 
-/** Does nothing when it has ended or left the transaction meanwhile. */
+/** Locked with what it is for, in a database transaction of its own. Does nothing when it has ended or left the transaction meanwhile. */
 async function withAttempt(ctx: Context, transactionId: string, seen: RelayAttempt, work: AttemptWork): Promise<void> {
   await inUnitOfWork(ctx, async (unit) => {
     const [locked] = await lockWithSubjects(unit, [seen]);

@@ -5,9 +5,9 @@ import type { ChainPort, Receipt, RelayRefusal } from '../chain/ports.ts';
 import { RELAY_ERRORS } from './errors.ts';
 import type { RelayFailure } from '../payments/eventData.ts';
 import type { ChainPosition, Payment } from '../payments/model.ts';
-import { failRelay, lockPaymentsForRelay, noteRelayHash } from '../payments/service.ts';
+import { failRelay, findPaymentsById, lockPaymentsForRelay, noteRelayHash } from '../payments/service.ts';
 import type { Refund } from '../refunds/model.ts';
-import { failRefund, lockRefunds, noteRefundHash } from '../refunds/service.ts';
+import { failRefund, findRefund, lockRefunds, noteRefundHash } from '../refunds/service.ts';
 import { lockAttempts } from './attemptStore.ts';
 import { PAID_ELSEWHERE } from './decide.ts';
 import type { RelayAttempt } from './model.ts';
@@ -38,6 +38,19 @@ export async function lockWithSubjects(unit: UnitOfWork, seen: readonly RelayAtt
     if (attempt === undefined || payment === undefined || (attempt.refundId !== null && refund === undefined)) return [];
     return [{ attempt, payment, refund }];
   });
+}
+
+/** The same without locks, for a look: whatever is changed on its strength is looked at again under them. */
+export async function seeWithSubjects(ctx: Context, attempts: readonly RelayAttempt[]): Promise<LockedAttempt[]> {
+  const payments = await findPaymentsById(ctx, [...new Set(attempts.map(({ paymentId }) => paymentId))]);
+  const seen = await Promise.all(
+    attempts.map(async (attempt) => {
+      const payment = payments.find(({ id }) => id === attempt.paymentId);
+      const refund = attempt.refundId === null ? undefined : await findRefund(ctx, attempt.refundId);
+      return payment === undefined || (attempt.refundId !== null && refund === undefined) ? [] : [{ attempt, payment, refund }];
+    }),
+  );
+  return seen.flat();
 }
 
 /** Where the chain shows it as done, by whatever transaction; null while it does not. */

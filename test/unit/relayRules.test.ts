@@ -2,6 +2,7 @@ import { expect } from 'chai';
 
 import {
   assertRequestFits,
+  decideDepthLook,
   decideNextLook,
   FORWARD_GAS,
   MIN_FORWARD_GAS,
@@ -106,6 +107,20 @@ describe('the rules of relaying', () => {
   ] as const) {
     it(`a transaction on a chain with ${blockTimeMs} ms between blocks is looked at again after ${waitMs} ms`, () => {
       expect(decideNextLook(NOW, blockTimeMs)).to.deep.equal(addMs(NOW, waitMs));
+    });
+  }
+
+  for (const [blockTimeMs, missingBlocks, waitMs] of [
+    [1, 1, 200],
+    [2_000, 0, 2_000],
+    [2_000, 5, 10_000],
+    [2_000, 29, 30_000],
+    [12_000, 0, 5_000],
+    [12_000, 1, 12_000],
+    [12_000, 64, 30_000],
+  ] as const) {
+    it(`one that is mined is looked at again after ${waitMs} ms, with ${missingBlocks} blocks of ${blockTimeMs} ms to come`, () => {
+      expect(decideDepthLook(NOW, blockTimeMs, missingBlocks)).to.deep.equal(addMs(NOW, waitMs));
     });
   }
 });
