@@ -1,7 +1,7 @@
 import { Router } from 'express';
 import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client';
 
-import { listRereads } from '../domain/chain/service.ts';
+import { HALT_REASONS, listRereads, reportScans } from '../domain/chain/service.ts';
 import { countOpenWork } from '../domain/outbox/service.ts';
 import { measureOverdue } from '../domain/payments/sweepOverduePayments.ts';
 import { RELAYER_ALERTS, RELAYER_STANDINGS } from '../domain/relay/model.ts';
@@ -57,6 +57,9 @@ export function createMetrics(ctx: Context, path: string): Metrics {
   const rereads = ['chain', 'reason'];
   const ranges = gauge('ranges_read_again', 'Ranges of blocks that were read again after the scanner had passed them', rereads);
   const foundLate = gauge('payments_found_late', 'Payments found in these that the scanner had not seen', rereads);
+  const blocksBehind = gauge('scan_blocks_behind', 'Blocks of the chain that are not scanned yet, as of the last look', ['chain']);
+  const secondsBehind = gauge('scan_seconds_behind', 'Age of the last scanned block', ['chain']);
+  const halted = gauge('scan_halted', '1 while the scan waits for an operator', ['chain', 'reason']);
 
   function showRelayer(report: RelayerReport): void {
     const labels = { relayer: report.relayerId, chain: String(report.chainId) };
@@ -71,7 +74,8 @@ export function createMetrics(ctx: Context, path: string): Metrics {
 
   const router = Router();
   router.get(path, requireAdminLogin(ctx, createFailureLimiter(ctx, 'metrics-login', MAX_FAILURES)), async (_req, res) => {
-    const [reports, open, work, overdueMs, waste, reread] = await Promise.all([
+    const [scans, reports, open, work, overdueMs, waste, reread] = await Promise.all([
+      reportScans(ctx),
       reportRelayers(ctx),
       countOpenAttempts(ctx),
       countOpenWork(ctx),
@@ -80,6 +84,12 @@ export function createMetrics(ctx: Context, path: string): Metrics {
       listRereads(ctx.db),
     ]);
     reports.forEach(showRelayer);
+    for (const scan of scans) {
+      const chain = String(scan.chainId);
+      if (scan.blocksBehind !== null) blocksBehind.set({ chain }, scan.blocksBehind);
+      if (scan.secondsBehind !== null) secondsBehind.set({ chain }, scan.secondsBehind);
+      for (const reason of HALT_REASONS) halted.set({ chain, reason }, scan.haltReason === reason ? 1 : 0);
+    }
     // Ends show by their absence.
     attempts.reset();
     for (const { chainId, rail, status, count } of open) attempts.set({ chain: String(chainId), rail, status }, count);

@@ -10,6 +10,7 @@ import { loadConfig } from '../platform/config.ts';
 import { createContext } from '../platform/createContext.ts';
 import { migrate } from '../platform/db.ts';
 import { PROJECT_ROOT } from '../platform/projectRoot.ts';
+import { measureApplying, type Applying } from './measureApplying.ts';
 import { measureCompletions } from './measureCompletions.ts';
 import { measureRequests, type RequestMeasurement } from './measureRequests.ts';
 
@@ -22,6 +23,8 @@ const { values } = parseArgs({
     rounds: { type: 'string', default: '3' },
     seconds: { type: 'string', default: '5' },
     payments: { type: 'string', default: '300' },
+    applied: { type: 'string', default: '20000' },
+    only: { type: 'string' },
   },
 });
 const rounds = Number(values.rounds);
@@ -46,7 +49,8 @@ const stack = await startStack({
 });
 
 try {
-  await run();
+  if (values.only !== 'applying') await run();
+  await runApplying();
 } finally {
   for (const child of children) child.kill('SIGKILL');
   await stack.close();
@@ -126,6 +130,29 @@ async function run(): Promise<void> {
   console.log(
     `payments completed end to end: ${completions.perSecond.toFixed(1)}/s (${count} direct payments created, paid, confirmed by ` +
       `2 blocks of 0.5 s and told by ${completions.webhooks} webhooks in ${completions.seconds.toFixed(1)} s)`,
+  );
+}
+
+/** What the scanner does with many payments at once: each round in a database of its own. */
+async function runApplying(): Promise<void> {
+  const count = Number(values.applied);
+  const measured: Applying[] = [];
+  for (let round = 0; round < rounds; round++) {
+    const environment = stack.environment(await stack.createDatabase(`applying_${round}`), {
+      NODE_ENV: 'production',
+      MSQPAY_CHECKOUT_URL: 'http://shop.example/checkout/{paymentId}',
+      MSQPAY_LOG_LEVEL: 'warn',
+    });
+    measured.push(await measureApplying(loadConfig(environment), stack.simulator.address, count));
+  }
+  const of = (pick: (one: Applying) => number) => median(measured.map(pick)).toFixed(0).padStart(6);
+  const ratios = measured.map(({ applied, inserted }) => applied / inserted);
+  console.log(`\n${count} payments whose logs come at once, an endpoint that is told; medians over ${rounds} rounds\n`);
+  console.log(`  ${'the same rows by bare inserts'.padEnd(38)} ${of(({ inserted }) => inserted)}/s`);
+  console.log(`  ${'payments found and applied'.padEnd(38)} ${of(({ applied }) => applied)}/s`);
+  console.log(`  ${'payments completed'.padEnd(38)} ${of(({ completed }) => completed)}/s`);
+  console.log(
+    `  ${'ratio of found to inserted'.padEnd(38)} ${median(ratios).toFixed(2)}  (${ratios.map((ratio) => ratio.toFixed(2)).join(', ')})`,
   );
 }
 

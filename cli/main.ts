@@ -2,6 +2,7 @@ import { parseArgs } from 'node:util';
 import { getAddress, isAddress } from 'viem';
 
 import { findScannedUntil, rescanBlocks } from '../domain/payments/rescanBlocks.ts';
+import { allowWithdrawals, scanAnew } from '../domain/payments/service.ts';
 import { liftBackOff } from '../domain/relay/wasteMemory.ts';
 import { API_KEY_ROLES, type ApiKeyRole } from '../domain/stores/model.ts';
 import { createStore, issueApiKey, registerMerchant, revokeApiKey } from '../domain/stores/service.ts';
@@ -24,6 +25,10 @@ const USAGE = `Usage: npm run cli -- <command> [options], with the server's envi
   lift-back-off --chain N --holder H               forgets what a payer or merchant (address), a payment, refund or store (id) has
                                                    wasted on this chain: relaying is offered to it again at once
   rescan --chain N --from BLOCK --to BLOCK         reads blocks again that were scanned, for payments that were missed; takes nothing back
+  allow-withdrawals --chain N --count C            a scan that waits for an operator (msqpay_scan_halted) may withdraw up to C payments and
+                                                   refunds that the chain does not show any more
+  scan-anew --chain N                              scans the chain from its start block again, and withdraws what it does not show, within
+                                                   maxWithdrawals or what allow-withdrawals says
 `;
 
 class UsageError extends Error {
@@ -49,6 +54,7 @@ function readArguments() {
         holder: { type: 'string' },
         from: { type: 'string' },
         to: { type: 'string' },
+        count: { type: 'string' },
       },
     });
   } catch (error) {
@@ -57,7 +63,7 @@ function readArguments() {
   }
 }
 
-function need(name: 'name' | 'payout' | 'store' | 'address' | 'key' | 'chain' | 'holder' | 'from' | 'to'): string {
+function need(name: 'name' | 'payout' | 'store' | 'address' | 'key' | 'chain' | 'holder' | 'from' | 'to' | 'count'): string {
   const value = values[name];
   if (value === undefined) throw new UsageError(`--${name} is missing`);
   return value;
@@ -70,6 +76,11 @@ function needAddress(text: string): Address {
 
 function needChainId(text: string): number {
   if (!/^[1-9][0-9]{0,15}$/.test(text)) throw new UsageError(`--chain must be a chain id, not ${text}`);
+  return Number(text);
+}
+
+function needCount(text: string): number {
+  if (!/^[1-9][0-9]{0,8}$/.test(text)) throw new UsageError(`--count must be a number from 1, not ${text}`);
   return Number(text);
 }
 
@@ -124,6 +135,8 @@ const COMMANDS: Readonly<Record<string, (ctx: Context) => Promise<unknown>>> = {
   },
   'issue-key': (ctx) =>
     issueApiKey(ctx, { storeId: need('store'), role: needRole(values.role), environment: values.live ? 'live' : 'test' }),
+  'allow-withdrawals': (ctx) => allowWithdrawals(ctx, { chainId: needChainId(need('chain')), count: needCount(need('count')) }),
+  'scan-anew': (ctx) => scanAnew(ctx, { chainId: needChainId(need('chain')) }),
   'revoke-key': async (ctx) => {
     await revokeApiKey(ctx, { apiKeyId: need('key') });
     return { revoked: true };

@@ -4,6 +4,7 @@ import * as spine from './migrations/0001_spine.ts';
 import * as relayEngine from './migrations/0002_relay_engine.ts';
 import * as localRelayer from './migrations/0003_local_relayer.ts';
 import * as relayerWatch from './migrations/0004_relayer_watch.ts';
+import * as scanProgress from './migrations/0005_scan_progress.ts';
 import * as chainRereads from './migrations/0007_chain_rereads.ts';
 import * as relayWaste from './migrations/0011_relay_waste.ts';
 import * as relayUsage from './migrations/0012_relay_usage.ts';
@@ -22,6 +23,7 @@ const MIGRATIONS: readonly Migration[] = [
   { name: '0002_relay_engine', ...relayEngine },
   { name: '0003_local_relayer', ...localRelayer },
   { name: '0004_relayer_watch', ...relayerWatch },
+  { name: '0005_scan_progress', ...scanProgress },
   { name: '0007_chain_rereads', ...chainRereads },
   { name: '0011_relay_waste', ...relayWaste },
   { name: '0012_relay_usage', ...relayUsage },

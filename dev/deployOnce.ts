@@ -48,6 +48,7 @@ export function describeChains(options: {
         confirmations: options.confirmations,
         blockTimeMs: options.blockTimeSeconds * 1000,
         startBlock: Number(deployment.blockNumber),
+        development: true,
         tokens: deployment.tokens.map(({ address, symbol, decimals, name }) => ({
           address,
           symbol,

@@ -217,6 +217,14 @@ const chainSchema = z.strictObject({
   maxBlockRange: z.number().int().positive().default(1000),
   /** How often old blocks are read again, `maxBlockRange` of them, for events that a node kept back when they were new. 0: never. */
   auditIntervalSeconds: z.number().int().min(0).default(300),
+  /**
+   * Payments and refunds that may be withdrawn because the chain does not show them any more, until a reorganisation is followed to
+   * its end. When there are more, the scan waits for an operator: it may be an RPC URL of another chain. A reorganisation mostly shows
+   * again what it took away.
+   */
+  maxWithdrawals: z.number().int().min(0).default(200),
+  /** May be begun anew under the same database: then everything that it does not show is withdrawn, without asking. */
+  development: z.boolean().default(false),
   tokens: z.array(tokenSchema).min(1),
   /** None: no gasless payment on this chain. */
   relayers: z.array(relayerSchema).default([]),

@@ -882,7 +882,7 @@ export interface components {
             /** @enum {string} */
             status: "ready" | "degraded" | "unavailable";
             dependencies: {
-                /** @description `database`, `redis`, `chain:31337`, `relayer:main` */
+                /** @description `database`, `redis`, `chain:31337`, `scan:31337` (down: it waits for an operator), `relayer:main` */
                 name: string;
                 /** @enum {string} */
                 status: "up" | "down";

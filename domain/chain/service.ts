@@ -4,7 +4,7 @@ import { AppError } from '../../shared/errors.ts';
 import { lastFinalBlock } from '../payments/decide.ts';
 import { CHAIN_ERRORS } from './errors.ts';
 import type { ChainPort } from './ports.ts';
-import { findCursor, type ChainCursor } from './store.ts';
+import { findCursor, type ChainCursor, type HaltReason } from './store.ts';
 
 /** A cursor is read for every status request; the scanner moves it once a block. */
 const CURSOR_CACHE_MS = 250;
@@ -77,6 +77,34 @@ export function findRecentCursor(ctx: Context, chainId: number): Promise<ChainCu
   return cursor;
 }
 
+/** How far the scan of a chain is behind, and whether it waits for an operator. */
+export interface ScanReport {
+  readonly chainId: number;
+  /** Behind the head as of its last look; null before the first one. */
+  readonly blocksBehind: number | null;
+  /** Since the last scanned block was made; null before the first one. On a chain that stands still this grows too. */
+  readonly secondsBehind: number | null;
+  readonly haltReason: HaltReason | null;
+}
+
+/** One for each configured chain. For those that watch. */
+export async function reportScans(ctx: Context): Promise<ScanReport[]> {
+  const now = ctx.clock.now().getTime();
+  return Promise.all(
+    ctx.config.chains.map(async ({ chainId }) => {
+      const cursor = await findCursor(ctx.db, chainId);
+      const scannedAt = cursor?.scannedTimestamp?.getTime();
+      const blocks = cursor && Number(cursor.headNumber - cursor.nextBlock + 1n);
+      return {
+        chainId,
+        blocksBehind: blocks === undefined ? null : Math.max(0, blocks),
+        secondsBehind: scannedAt === undefined ? null : Math.max(0, (now - scannedAt) / 1000),
+        haltReason: cursor?.halt?.reason ?? null,
+      };
+    }),
+  );
+}
+
 /** Of a chain that is not configured any more, a guess: nothing there can be done soon. */
 export function blockTimeMsOf(ctx: Context, chainId: number): number {
   return findChainConfig(ctx, chainId)?.blockTimeMs ?? 2_000;
@@ -84,3 +112,4 @@ export function blockTimeMsOf(ctx: Context, chainId: number): number {
 
 export { askChain } from './outages.ts';
 export { countReread, listRereads, takeAuditTurn } from './rereadStore.ts';
+export { HALT_REASONS } from './store.ts';

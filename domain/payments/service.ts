@@ -240,10 +240,12 @@ export async function countConfirmations(ctx: Context, payment: Payment): Promis
 
 export { requiredConfirmationsOf } from './changePayments.ts';
 export { expirePayment } from './expirePayment.ts';
-export { scanAgain } from './scanChain.ts';
+export { scanAgain } from './moveBack.ts';
 
 function single<T>(items: readonly T[]): T {
   const [item] = items;
   if (item === undefined) throw new Error('expected one item');
   return item;
 }
+export { allowWithdrawals } from './allowWithdrawals.ts';
+export { scanAnew } from './beginAnew.ts';

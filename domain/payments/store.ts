@@ -245,34 +245,87 @@ export async function listUnpromisedExpiries(
   return rows.map((row) => ({ id: asBytes32(row.id), expiresAt: row.expires_at }));
 }
 
-/** A payment that is to be completed, if its block is still on the chain. */
-export interface FinalCandidate {
+/** Where a payment's event was seen. */
+export interface PaymentPlace {
   readonly paymentId: Bytes32;
   readonly blockNumber: bigint;
   readonly blockHash: Bytes32;
 }
 
+interface PlaceRow {
+  readonly id: string;
+  readonly block_number: string | number;
+  readonly block_hash: string;
+}
+
+function toPlace(row: PlaceRow): PaymentPlace {
+  return { paymentId: asBytes32(row.id), blockNumber: BigInt(row.block_number), blockHash: asBytes32(row.block_hash) };
+}
+
 /** Payments whose event is in a block up to `maxBlock` and that are not completed yet. */
-export async function listFinalPayments(db: Database, chainId: number, maxBlock: bigint, limit: number): Promise<FinalCandidate[]> {
-  const rows = await selectRows<{ id: string; block_number: string | number; block_hash: string }>(
+export async function listFinalPayments(db: Database, chainId: number, maxBlock: bigint, limit: number): Promise<PaymentPlace[]> {
+  const rows = await selectRows<PlaceRow>(
     db,
     `SELECT id, block_number, block_hash FROM payments
      WHERE chain_id = ? AND status = 'processing' AND block_number <= ? ORDER BY seq LIMIT ?`,
     [chainId, maxBlock.toString(), limit],
   );
-  return rows.map((row) => ({ paymentId: asBytes32(row.id), blockNumber: BigInt(row.block_number), blockHash: asBytes32(row.block_hash) }));
+  return rows.map(toPlace);
 }
 
 /** Payments whose event was seen in a block later than `after`, up to `until`. */
-export async function listPaymentIdsInBlocks(
-  db: Transaction,
+export async function listPlacesInBlocks(
+  db: Database,
   chainId: number,
   blocks: { readonly after: bigint; readonly until: bigint },
-): Promise<Bytes32[]> {
-  const rows = await selectRows<{ id: string }>(
+): Promise<PaymentPlace[]> {
+  const rows = await selectRows<PlaceRow>(
     db,
-    "SELECT id FROM payments WHERE chain_id = ? AND status IN ('processing', 'completed') AND block_number > ? AND block_number <= ? ORDER BY seq",
+    `SELECT id, block_number, block_hash FROM payments
+     WHERE chain_id = ? AND status IN ('processing', 'completed') AND block_number > ? AND block_number <= ?`,
     [chainId, blocks.after.toString(), blocks.until.toString()],
   );
-  return rows.map((row) => asBytes32(row.id));
+  return rows.map(toPlace);
+}
+
+/** Completed payments in the order of their blocks, from one place on, itself left out. */
+export async function listCompletedFrom(
+  db: Database,
+  chainId: number,
+  from: { readonly blockNumber: bigint; readonly seq: bigint },
+  limit: number,
+): Promise<(PaymentPlace & { readonly seq: bigint })[]> {
+  const number = from.blockNumber.toString();
+  const rows = await selectRows<PlaceRow & { readonly seq: string | number }>(
+    db,
+    `SELECT seq, id, block_number, block_hash FROM payments
+     WHERE chain_id = ? AND status = 'completed' AND block_number >= ? AND (block_number > ? OR seq > ?) ORDER BY block_number, seq LIMIT ?`,
+    [chainId, number, number, from.seq.toString(), limit],
+  );
+  return rows.map((row) => ({ ...toPlace(row), seq: BigInt(row.seq) }));
+}
+
+/** What decides whether an event changes anything: without the rest of the payment, which may be large. */
+export interface PaymentStanding {
+  readonly id: Bytes32;
+  readonly status: PaymentStatus;
+  readonly blockHash: string | null;
+  readonly logIndex: number | null;
+}
+
+/** Unknown ids are left out. */
+export async function listStandings(db: Database | Transaction, paymentIds: readonly Bytes32[]): Promise<PaymentStanding[]> {
+  const found: PaymentStanding[] = [];
+  for (const part of splitRows(paymentIds.map((id) => [id]))) {
+    const rows = await selectRows<Pick<Row, 'id' | 'status' | 'block_hash' | 'log_index'>>(
+      db,
+      `SELECT id, status, block_hash, log_index FROM payments WHERE id IN (${placeholders(part)})`,
+      part.flat(),
+    );
+    for (const row of rows) {
+      const logIndex = row.log_index === null ? null : Number(row.log_index);
+      found.push({ id: asBytes32(row.id), status: row.status, blockHash: row.block_hash, logIndex });
+    }
+  }
+  return found;
 }

@@ -22,11 +22,13 @@ import {
   findRefundRow,
   insertRefund,
   listFinalRefunds,
-  listRefundIdsInBlocks,
+  listCompletedPlacesFrom,
   listRefundIdsOfPayments,
+  listRefundPlacesInBlocks,
   listRefundsOfPayment,
   lockRefundRows,
   updateRefunds,
+  type RefundPlace,
 } from './store.ts';
 import { nextRefundStatus, type RefundTransitionEvent } from './transitions.ts';
 
@@ -205,28 +207,42 @@ export async function observeRefunds(ctx: Context, unit: UnitOfWork, logs: reado
   await changeRefunds(ctx, unit, changes);
 }
 
-/** A reorganisation took the events of these blocks away, but for those that `logs` shows again. */
-export async function withdrawRefunds(
+/** Refunds whose event was seen in these blocks, but for those that are found again. */
+export async function listRefundPlaces(
   ctx: Context,
-  unit: UnitOfWork,
   input: {
     readonly chainId: number;
     readonly blocks: { readonly after: bigint; readonly until: bigint };
-    readonly logs: readonly RefundProcessedLog[];
+    readonly notIn: readonly RefundProcessedLog[];
   },
-): Promise<void> {
-  const shownAgain = new Set(input.logs.map((log) => refundKey(log.paymentId, log.nonce)));
-  const inBlocks = new Set(await listRefundIdsInBlocks(unit.trx, input.chainId, input.blocks));
-  // Together with those that are observed next in the same transaction: rows of one table are locked in one go.
-  const toObserve = await listRefundIdsOfPayments(unit.trx, [...new Set(input.logs.map(({ paymentId }) => paymentId))]);
-  const refunds = (await lockRefundRows(unit.trx, [...inBlocks, ...toObserve])).filter(({ id }) => inBlocks.has(id));
-  await changeRefunds(ctx, unit, withdrawalsOf(refunds.filter(({ paymentId, nonce }) => !shownAgain.has(refundKey(paymentId, nonce)))));
+): Promise<RefundPlace[]> {
+  const found = new Set(input.notIn.map((log) => refundKey(log.paymentId, log.nonce)));
+  const places = await listRefundPlacesInBlocks(ctx.db, input.chainId, input.blocks);
+  return places.filter(({ paymentId, nonce }) => !found.has(refundKey(paymentId, nonce)));
 }
 
-/** The same, of refunds whose block is known to be gone. */
-export async function withdrawRefundsById(ctx: Context, unit: UnitOfWork, refundIds: readonly string[]): Promise<void> {
-  await changeRefunds(ctx, unit, withdrawalsOf(await lockRefundRows(unit.trx, refundIds)));
+/**
+ * A reorganisation took the events of these refunds away. One that was seen elsewhere meanwhile stays.
+ * @returns how many were withdrawn
+ */
+export async function withdrawRefunds(ctx: Context, unit: UnitOfWork, gone: readonly RefundPlace[]): Promise<number> {
+  const blockHashOf = new Map(gone.map(({ refundId, blockHash }) => [refundId, blockHash]));
+  const refunds = await lockRefundRows(unit.trx, [...blockHashOf.keys()]);
+  const changes = withdrawalsOf(refunds.filter(({ id, position }) => position?.blockHash === blockHashOf.get(id)));
+  return (await changeRefunds(ctx, unit, changes)).length;
 }
+
+/** Completed refunds in the order of their blocks, from one place on, itself left out. */
+export function listCompletedRefundsFrom(
+  ctx: Context,
+  chainId: number,
+  from: { readonly blockNumber: bigint; readonly refundId: string },
+  limit: number,
+): Promise<RefundPlace[]> {
+  return listCompletedPlacesFrom(ctx.db, chainId, from, limit);
+}
+
+export type { RefundPlace } from './store.ts';
 
 function withdrawalsOf(refunds: readonly Refund[]): RefundChange[] {
   return refunds

@@ -151,18 +151,65 @@ export async function listRefundsOfPayment(db: Database | Transaction, paymentId
   return rows.map(toRefund);
 }
 
+/** Where a refund's event was seen. */
+export interface RefundPlace {
+  readonly refundId: string;
+  readonly paymentId: Bytes32;
+  readonly nonce: bigint;
+  readonly blockNumber: bigint;
+  readonly blockHash: Bytes32;
+}
+
+interface PlaceRow {
+  readonly id: string;
+  readonly payment_id: string;
+  readonly nonce: string;
+  readonly block_number: string | number;
+  readonly block_hash: string;
+}
+
+const PLACE_COLUMNS = 'id, payment_id, nonce, block_number, block_hash';
+
+function toPlace(row: PlaceRow): RefundPlace {
+  return {
+    refundId: row.id,
+    paymentId: asBytes32(row.payment_id),
+    nonce: BigInt(row.nonce),
+    blockNumber: BigInt(row.block_number),
+    blockHash: asBytes32(row.block_hash),
+  };
+}
+
 /** Refunds whose event was seen in a block later than `after`, up to `until`. */
-export async function listRefundIdsInBlocks(
-  db: Transaction,
+export async function listRefundPlacesInBlocks(
+  db: Database,
   chainId: number,
   blocks: { readonly after: bigint; readonly until: bigint },
-): Promise<string[]> {
-  const rows = await selectRows<{ id: string }>(
+): Promise<RefundPlace[]> {
+  const rows = await selectRows<PlaceRow>(
     db,
-    "SELECT id FROM refunds WHERE chain_id = ? AND status IN ('processing', 'completed') AND block_number > ? AND block_number <= ?",
+    `SELECT ${PLACE_COLUMNS} FROM refunds
+     WHERE chain_id = ? AND status IN ('processing', 'completed') AND block_number > ? AND block_number <= ?`,
     [chainId, blocks.after.toString(), blocks.until.toString()],
   );
-  return rows.map(({ id }) => id);
+  return rows.map(toPlace);
+}
+
+/** Completed refunds in the order of their blocks, from one place on, itself left out. */
+export async function listCompletedPlacesFrom(
+  db: Database,
+  chainId: number,
+  from: { readonly blockNumber: bigint; readonly refundId: string },
+  limit: number,
+): Promise<RefundPlace[]> {
+  const number = from.blockNumber.toString();
+  const rows = await selectRows<PlaceRow>(
+    db,
+    `SELECT ${PLACE_COLUMNS} FROM refunds
+     WHERE chain_id = ? AND status = 'completed' AND block_number >= ? AND (block_number > ? OR id > ?) ORDER BY block_number, id LIMIT ?`,
+    [chainId, number, number, from.refundId, limit],
+  );
+  return rows.map(toPlace);
 }
 
 /** Refunds whose event is in a block up to `maxBlock` and that are not completed yet. */

@@ -86,6 +86,8 @@ export async function startChainFixture(): Promise<ChainFixture> {
     startBlock: Number(deployment.blockNumber),
     maxBlockRange: 1000,
     auditIntervalSeconds: 0,
+    maxWithdrawals: 200,
+    development: false,
     tokens: [
       { address: token, symbol: 'TUSD', decimals: 6, permit: { name: 'Test Dollar', version: '1' } },
       { address: hostileToken, symbol: 'HOST', decimals: 18 },

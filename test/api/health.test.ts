@@ -51,8 +51,9 @@ describe('health', () => {
       const body = (await response.json()) as Readiness;
       expect([response.status, body.status]).to.deep.equal([200, 'ready']);
       const chains = api.config.chains.map((chain) => `chain:${chain.chainId}`);
+      const scans = api.config.chains.map((chain) => `scan:${chain.chainId}`);
       const relayers = api.config.chains.flatMap((chain) => chain.relayers.map(({ id }) => `relayer:${id}`));
-      expect(body.dependencies.map((one) => one.name)).to.have.members(['database', 'redis', ...chains, ...relayers]);
+      expect(body.dependencies.map((one) => one.name)).to.have.members(['database', 'redis', ...chains, ...scans, ...relayers]);
     });
   }
 
@@ -66,7 +67,9 @@ describe('health', () => {
     try {
       const { status, body } = await readinessWith({ redis, chains });
       expect([status, body.status]).to.deep.equal([200, 'degraded']);
-      expect(downIn(body)).to.have.members(body.dependencies.map((one) => one.name).filter((name) => name !== 'database'));
+      expect(downIn(body)).to.have.members(
+        body.dependencies.map((one) => one.name).filter((name) => name !== 'database' && !name.startsWith('scan:')),
+      );
     } finally {
       redis.disconnect();
     }
@@ -107,8 +110,9 @@ describe('health', () => {
     try {
       const response = await fetch(`${server.url}/readyz`);
       const body = (await response.json()) as Readiness;
-      // How the relayers are is in the database.
-      expect([response.status, body.status, downIn(body)]).to.deep.equal([503, 'unavailable', ['database', ...relayersIn(body)]]);
+      // How the scans and the relayers are is in the database.
+      const scans = api.config.chains.map(({ chainId }) => `scan:${chainId}`);
+      expect([response.status, body.status, downIn(body)]).to.deep.equal([503, 'unavailable', ['database', ...scans, ...relayersIn(body)]]);
       expect(response.headers.get('retry-after')).to.equal('2');
       expect((await fetch(`${server.url}/healthz`)).status).to.equal(200);
       const refused = await fetch(`${server.url}/api/v1/tokens`, { headers: { 'x-api-key': api.store.apiKey } });

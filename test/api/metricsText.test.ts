@@ -5,6 +5,7 @@ import { pino } from 'pino';
 import { checkRelayers } from '../../domain/relay/checkRelayers.ts';
 import { RELAY_ERRORS } from '../../domain/relay/errors.ts';
 import { noteSend } from '../../domain/relay/relayers.ts';
+import { scanChain } from '../../domain/payments/scanChain.ts';
 import { sendAttempt } from '../../domain/relay/sendAttempt.ts';
 import { executePayment } from '../../domain/relay/service.ts';
 import { execute } from '../../platform/db.ts';
@@ -134,6 +135,30 @@ describe('the figures of GET /metrics', function () {
     for (const status of ['queued', 'submitted', 'mined', 'succeeded']) expect(await attempts(status), status).to.deep.equal([]);
     expect(await read('relayer_in_flight', relayer)).to.deep.equal([0]);
     expect(await read('relayer_sent_last_minute', relayer)).to.deep.equal([1]);
+  });
+
+  it('show how far the scan of a chain is behind, and whether it waits for an operator', async () => {
+    const chain = String(chainId);
+    await scanChain(api.ctx, chainId);
+    expect(await read('scan_blocks_behind', { chain })).to.deep.equal([0]);
+    expect((await read('scan_seconds_behind', { chain }))[0]).to.be.within(0, 60);
+    expect(await read('scan_halted', { chain })).to.deep.equal([0, 0]);
+    const cursor = { next_block: 1, head_number: 5_000, scanned_timestamp: new Date(Date.now() - 600_000) };
+    const halt = { halt_reason: 'withdrawals', halted_at: new Date(), halt_count: 300 };
+    await api.ctx
+      .db('chain_cursors')
+      .where({ chain_id: chainId })
+      .update({ ...cursor, ...halt });
+    expect(await read('scan_blocks_behind', { chain })).to.deep.equal([5_000]);
+    expect((await read('scan_seconds_behind', { chain }))[0]).to.be.within(600, 700);
+    expect(await read('scan_halted', { chain, reason: 'withdrawals' })).to.deep.equal([1]);
+    expect(await read('scan_halted', { chain, reason: 'begunAnew' })).to.deep.equal([0]);
+    const ready = (await (await fetch(`${api.url}/readyz`)).json()) as { dependencies: { name: string; status: string }[] };
+    expect(ready.dependencies).to.deep.include({
+      name: `scan:${chain}`,
+      status: 'down',
+      degrades: `payments and refunds on chain ${chain}: none is found, completed or withdrawn`,
+    });
   });
 
   it('show work that nobody does as overdue', async () => {

@@ -1,14 +1,13 @@
 import { expect } from 'chai';
 
 import { CHAIN_ERRORS } from '../../domain/chain/errors.ts';
-import { updateCursor } from '../../domain/chain/store.ts';
 import { scanChain } from '../../domain/payments/scanChain.ts';
 import { cancelPayment, expirePayment, getPayment } from '../../domain/payments/service.ts';
 import { measureOverdue, sweepOverduePayments } from '../../domain/payments/sweepOverduePayments.ts';
 import type { Payment } from '../../domain/payments/model.ts';
 import { sendAttempt } from '../../domain/relay/sendAttempt.ts';
 import { executePayment } from '../../domain/relay/service.ts';
-import { execute, inTransaction, selectRows } from '../../platform/db.ts';
+import { execute, selectRows } from '../../platform/db.ts';
 import { addMs } from '../../shared/clock.ts';
 import { AppError } from '../../shared/errors.ts';
 import { signAuthorization } from '../support/gasless.ts';
@@ -40,9 +39,8 @@ describe('a payment that nobody pays', () => {
   async function setScannedUntil(timestamp: Date | null): Promise<void> {
     const { ctx, config } = harness;
     const chainId = config.chains[0]?.chainId ?? 0;
-    await inTransaction(ctx.db, (trx) =>
-      updateCursor(trx, { chainId, nextBlock: 1_000_000n, scannedTimestamp: timestamp, headNumber: 999_999n }, ctx.clock.now()),
-    );
+    const moved = { next_block: 1_000_000, scanned_timestamp: timestamp, head_number: 999_999 };
+    await ctx.db('chain_cursors').where({ chain_id: chainId }).update(moved);
   }
 
   it('that waits again is promised to expire if that is soon; maintenance sees to the others', async () => {

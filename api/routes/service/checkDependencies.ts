@@ -1,3 +1,4 @@
+import { reportScans } from '../../../domain/chain/service.ts';
 import { reportRelayers, type RelayerReport } from '../../../domain/relay/reportRelayers.ts';
 import type { Context } from '../../../platform/context.ts';
 import { selectRows } from '../../../platform/db.ts';
@@ -25,13 +26,21 @@ export function checkDependencies(ctx: Context): Promise<Dependency[]> {
 function checkAll(ctx: Context): Promise<Dependency[]> {
   // As the workers found them: only they have the keys to ask a relayer.
   const reports = reportRelayers(ctx);
+  const scans = reportScans(ctx);
   // Each check below reports its failure; with no relayers there is nobody to.
   reports.catch(() => undefined);
+  scans.catch(() => undefined);
   return Promise.all([
     check(ctx, 'database', 'everything', () => selectRows(ctx.db, 'SELECT 1')),
     check(ctx, 'redis', 'jobs (relaying, confirmations, webhooks) and rate limits', () => ctx.redis.ping()),
     ...[...ctx.chains].map(([chainId, chain]) =>
       check(ctx, `chain:${chainId}`, `gasless requests and confirmations on chain ${chainId}`, () => chain.getHead()),
+    ),
+    ...ctx.config.chains.map(({ chainId }) =>
+      check(ctx, `scan:${chainId}`, `payments and refunds on chain ${chainId}: none is found, completed or withdrawn`, async () => {
+        const haltReason = (await scans).find((scan) => scan.chainId === chainId)?.haltReason ?? null;
+        if (haltReason !== null) throw new Error(`the scan waits for an operator: ${haltReason}`);
+      }),
     ),
     ...ctx.config.chains.flatMap(({ chainId, relayers }) =>
       relayers.map(({ id }) =>

@@ -1,0 +1,175 @@
+import type { ChainConfig } from '../../platform/config.ts';
+import type { Context } from '../../platform/context.ts';
+import { inUnitOfWork, type UnitOfWork } from '../../platform/unitOfWork.ts';
+import type { Bytes32 } from '../../shared/hex.ts';
+import type { Block, GatewayLogs } from '../chain/ports.ts';
+import {
+  lockCursor,
+  pruneScannedBlocks,
+  updateCursor,
+  upsertScannedBlock,
+  type BlockSpan,
+  type ChainCursor,
+  type ScanHalt,
+} from '../chain/store.ts';
+import { listRefundPlaces, observeRefunds, withdrawRefunds, type RefundPlace } from '../refunds/service.ts';
+import { REORG_WINDOW_BLOCKS } from './findScanStart.ts';
+import { isSamePlace } from './moveBack.ts';
+import { observePayments, withdrawPayments } from './observePayments.ts';
+import { seenLogsOf } from './seenLogs.ts';
+import { listPlacesInBlocks, type PaymentPlace } from './store.ts';
+
+/**
+ * Payments that one transaction changes. A payment and the event that tells of it are some 30 kB at most, so a transaction writes a few
+ * megabytes at most; and who wants to change one of these payments waits for a part of a second.
+ */
+const SLICE = 500;
+
+/** What was read of some blocks. */
+export interface ScannedChunk {
+  readonly logs: GatewayLogs;
+  /** The last block that was scanned. */
+  readonly last: Block;
+  readonly head: Block;
+}
+
+/**
+ * Applies what the chain shows of some blocks, in slices: a chunk may hold any number of payments. Each slice is a transaction that
+ * locks the cursor and checks that nobody has moved it; the cursor moves with the last one. After a crash in between the whole chunk is
+ * read again, and what was applied of it changes nothing: what counts is where an event stands.
+ *
+ * First goes what was seen in blocks that were replaced since and is not found again, unless that is more than may be withdrawn: then the
+ * scan waits for an operator, since it may be that not the chain has changed, but who is asked about it.
+ * @returns the cursor as it is then; undefined when the scan does not go on: another one was quicker, or it waits for an operator
+ */
+export async function applyScan(
+  ctx: Context,
+  config: ChainConfig,
+  cursor: ChainCursor,
+  chunk: ScannedChunk,
+): Promise<ChainCursor | undefined> {
+  const isLastChunk = chunk.last.number === chunk.head.number;
+  if (cursor.withdraw !== null && !(await withdrawGone(ctx, config, cursor, cursor.withdraw, { ...chunk, isLastChunk }))) return undefined;
+
+  const seen = seenLogsOf(ctx, cursor);
+  const payments = chunk.logs.payments.filter((log) => !seen.has(log));
+  const refunds = chunk.logs.refunds.filter((log) => !seen.has(log));
+  const slices = Math.max(1, Math.ceil(payments.length / SLICE), Math.ceil(refunds.length / SLICE));
+  let moved: ChainCursor | undefined;
+  for (let slice = 0; slice < slices; slice++) {
+    const [from, to] = [slice * SLICE, (slice + 1) * SLICE];
+    const ownPayments = payments.slice(from, to);
+    const ownRefunds = refunds.slice(from, to);
+    moved = await underCursor(ctx, cursor, async (unit, locked) => {
+      await observePayments(ctx, unit, ownPayments, chunk.head.number);
+      await observeRefunds(ctx, unit, ownRefunds);
+      return slice === slices - 1 ? moveCursor(ctx, unit, locked, chunk) : locked;
+    });
+    if (moved === undefined) return undefined;
+    seen.add(ownPayments);
+    seen.add(ownRefunds);
+  }
+  return moved;
+}
+
+/** Runs work in a transaction that holds the cursor. @returns undefined when the cursor is not where it was any more */
+function underCursor<T>(
+  ctx: Context,
+  expected: ChainCursor,
+  work: (unit: UnitOfWork, cursor: ChainCursor) => Promise<T>,
+): Promise<T | undefined> {
+  return inUnitOfWork(ctx, async (unit) => {
+    const cursor = await lockCursor(unit.trx, expected.chainId);
+    return cursor === undefined || !isSamePlace(cursor, expected) ? undefined : work(unit, cursor);
+  });
+}
+
+async function moveCursor(ctx: Context, unit: UnitOfWork, cursor: ChainCursor, { last, head }: ScannedChunk): Promise<ChainCursor> {
+  const { chainId, withdraw } = cursor;
+  await upsertScannedBlock(unit.trx, chainId, last.number, last.hash);
+  await pruneScannedBlocks(unit.trx, chainId, last.number - REORG_WINDOW_BLOCKS);
+  const isLastChunk = last.number === head.number;
+  const isWithdrawn = withdraw === null || isLastChunk || withdraw.until <= last.number;
+  // Whatever stood above the head was withdrawn, if that was to be: nothing stands there any more.
+  const isEmptyAbove = isLastChunk && withdraw !== null && withdraw.until >= cursor.highestBlock;
+  const moved: ChainCursor = {
+    ...cursor,
+    nextBlock: last.number + 1n,
+    highestBlock: isEmptyAbove || last.number > cursor.highestBlock ? last.number : cursor.highestBlock,
+    withdraw: isWithdrawn ? null : { after: max(withdraw.after, last.number), until: withdraw.until },
+    withdrawn: isWithdrawn ? 0 : cursor.withdrawn,
+    withdrawalsAllowed: isWithdrawn ? null : cursor.withdrawalsAllowed,
+    halt: null,
+    scannedTimestamp: last.timestamp,
+    headNumber: head.number,
+  };
+  await updateCursor(unit.trx, moved, ctx.clock.now());
+  return moved;
+}
+
+/** @returns false when the scan does not go on */
+async function withdrawGone(
+  ctx: Context,
+  config: ChainConfig,
+  cursor: ChainCursor,
+  withdraw: BlockSpan,
+  { logs, last, isLastChunk }: ScannedChunk & { readonly isLastChunk: boolean },
+): Promise<boolean> {
+  const { chainId } = cursor;
+  // The last chunk takes what the shorter chain has no blocks for any more with it.
+  const until = isLastChunk || withdraw.until < last.number ? withdraw.until : last.number;
+  const blocks = { after: max(withdraw.after, cursor.nextBlock - 1n), until };
+  const found = new Set(logs.payments.map(({ paymentId }) => paymentId));
+  const payments = (await listPlacesInBlocks(ctx.db, chainId, blocks)).filter(({ paymentId }) => !found.has(paymentId));
+  const refunds = await listRefundPlaces(ctx, { chainId, blocks, notIn: logs.refunds });
+
+  const wanted = cursor.withdrawn + payments.length + refunds.length;
+  const allowed = cursor.withdrawalsAllowed ?? config.maxWithdrawals;
+  if (wanted > allowed) {
+    await haltScan(ctx, cursor, { reason: 'withdrawals', count: wanted });
+    return false;
+  }
+  const slices = Math.max(Math.ceil(payments.length / SLICE), Math.ceil(refunds.length / SLICE));
+  for (let slice = 0; slice < slices; slice++) {
+    const [from, to] = [slice * SLICE, (slice + 1) * SLICE];
+    const isOurTurn = await underCursor(ctx, cursor, async (unit, locked) => {
+      const withdrawn = await withdrawSlice(ctx, unit, payments.slice(from, to), refunds.slice(from, to));
+      await updateCursor(unit.trx, { ...locked, withdrawn: locked.withdrawn + withdrawn }, ctx.clock.now());
+      return true;
+    });
+    if (isOurTurn !== true) return false;
+  }
+  return true;
+}
+
+async function withdrawSlice(
+  ctx: Context,
+  unit: UnitOfWork,
+  payments: readonly PaymentPlace[],
+  refunds: readonly RefundPlace[],
+): Promise<number> {
+  const gone = new Map<Bytes32, Bytes32>(payments.map(({ paymentId, blockHash }) => [paymentId, blockHash]));
+  return (await withdrawPayments(ctx, unit, gone)) + (await withdrawRefunds(ctx, unit, refunds));
+}
+
+/** Remembers that the scan waits for an operator, and says so once. It looks again with every scan, and goes on when the cause is gone. */
+export async function haltScan(ctx: Context, cursor: ChainCursor, { reason, count }: Pick<ScanHalt, 'reason' | 'count'>): Promise<void> {
+  const isNew = await underCursor(ctx, cursor, async ({ trx }, locked) => {
+    if (locked.halt?.reason === reason && locked.halt.count === count) return false;
+    const now = ctx.clock.now();
+    await updateCursor(trx, { ...locked, halt: { reason, count, at: locked.halt?.at ?? now } }, now);
+    return true;
+  });
+  if (isNew !== true) return;
+  const { chainId } = cursor;
+  ctx.log.error(
+    { alert: 'scan_halted', chainId, reason, count },
+    reason === 'withdrawals'
+      ? 'the chain does not show more payments and refunds than may be withdrawn at once: nothing is withdrawn, and the scan waits for an operator'
+      : 'none of the blocks that were scanned is on the chain: another chain, or begun anew; the scan waits for an operator',
+  );
+}
+
+function max(a: bigint, b: bigint): bigint {
+  return a > b ? a : b;
+}

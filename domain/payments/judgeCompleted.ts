@@ -1,0 +1,96 @@
+import type { ChainConfig } from '../../platform/config.ts';
+import type { Context } from '../../platform/context.ts';
+import type { Block, ChainPort } from '../chain/ports.ts';
+import { listCompletedRefundsFrom } from '../refunds/service.ts';
+import { REORG_WINDOW_BLOCKS } from './findScanStart.ts';
+import { judgePlaces, scanReplacedAgain, type Place } from './judgePlaces.ts';
+import { listCompletedFrom } from './store.ts';
+
+/** How often a process looks. */
+const LOOK_INTERVAL_MS = 15_000;
+/** How often every block should be looked at while it is within the window. */
+const LOOKS_IN_WINDOW = 2;
+const MIN_BLOCKS = 8;
+/** As many headers in one look, however short the blocks are. */
+const MAX_BLOCKS = 128;
+/** Payments (and refunds) of which a look reads the blocks. */
+const MAX_ROWS = 1_000;
+
+interface Round {
+  nextLookAt: number;
+  payments: { readonly blockNumber: bigint; readonly seq: bigint };
+  refunds: { readonly blockNumber: bigint; readonly refundId: string };
+}
+
+/** By process: where its round through the window has come to. Another process makes its own. */
+const rounds = new WeakMap<Context['db'], Map<number, Round>>();
+
+/**
+ * Judges completed payments and refunds again for as long as reorganisations are followed: now and then a few blocks, each by one
+ * header. What let a wrong block pass once, a node on a fork that it left since, would not be found in any other way.
+ * @returns false when one of the blocks is not on the chain: the scan was moved back to it
+ */
+export async function judgeCompleted(ctx: Context, chain: ChainPort, config: ChainConfig, head: Block): Promise<boolean> {
+  const { chainId } = config;
+  const now = ctx.clock.now().getTime();
+  const round = roundOf(ctx, chainId);
+  if (now < round.nextLookAt) return true;
+  round.nextLookAt = now + LOOK_INTERVAL_MS;
+
+  const windowStart = head.number - REORG_WINDOW_BLOCKS;
+  const start = { blockNumber: windowStart > 0n ? windowStart : 0n, seq: 0n, refundId: '' };
+  if (round.payments.blockNumber < start.blockNumber) round.payments = start;
+  if (round.refunds.blockNumber < start.blockNumber) round.refunds = start;
+  const windowMs = Number(REORG_WINDOW_BLOCKS) * config.blockTimeMs;
+  const share = Math.ceil((LOOKS_IN_WINDOW * Number(REORG_WINDOW_BLOCKS) * LOOK_INTERVAL_MS) / windowMs);
+  const most = Math.min(MAX_BLOCKS, Math.max(MIN_BLOCKS, share));
+
+  const payments = await listCompletedFrom(ctx.db, chainId, round.payments, MAX_ROWS);
+  const ownPayments = takeBlocks(payments, most);
+  const lastPayment = ownPayments.at(-1);
+  // At its end the round begins again.
+  round.payments =
+    lastPayment === undefined || (payments.length < MAX_ROWS && ownPayments.length === payments.length) ? start : lastPayment;
+
+  const refunds = await listCompletedRefundsFrom(ctx, chainId, round.refunds, MAX_ROWS);
+  const ownRefunds = takeBlocks(refunds, most);
+  const lastRefund = ownRefunds.at(-1);
+  round.refunds = lastRefund === undefined || (refunds.length < MAX_ROWS && ownRefunds.length === refunds.length) ? start : lastRefund;
+
+  const verdicts = await judgePlaces(chain, [...ownPayments, ...ownRefunds]);
+  const isReplaced = ({ blockHash }: Place) => verdicts.get(blockHash) === 'replaced';
+  const replacedPayments = ownPayments.filter(isReplaced);
+  const replacedRefunds = ownRefunds.filter(isReplaced);
+  if (replacedPayments.length + replacedRefunds.length === 0) return true;
+  await scanReplacedAgain(ctx, chainId, [...replacedPayments, ...replacedRefunds], {
+    completedPaymentIds: replacedPayments.map(({ paymentId }) => paymentId),
+    completedRefundIds: replacedRefunds.map(({ refundId }) => refundId),
+  });
+  return false;
+}
+
+function roundOf(ctx: Context, chainId: number): Round {
+  let chains = rounds.get(ctx.db);
+  if (chains === undefined) {
+    chains = new Map();
+    rounds.set(ctx.db, chains);
+  }
+  let round = chains.get(chainId);
+  if (round === undefined) {
+    round = { nextLookAt: 0, payments: { blockNumber: 0n, seq: 0n }, refunds: { blockNumber: 0n, refundId: '' } };
+    chains.set(chainId, round);
+  }
+  return round;
+}
+
+/** The first ones, with at most so many blocks among them. */
+function takeBlocks<Found extends Place>(found: readonly Found[], most: number): Found[] {
+  const blocks = new Set<string>();
+  const taken: Found[] = [];
+  for (const place of found) {
+    blocks.add(place.blockHash);
+    if (blocks.size > most) break;
+    taken.push(place);
+  }
+  return taken;
+}

@@ -1,0 +1,57 @@
+import type { Context } from '../../platform/context.ts';
+import type { Bytes32 } from '../../shared/hex.ts';
+import type { ChainPort } from '../chain/ports.ts';
+import { moveBack } from './moveBack.ts';
+
+/** A block that an event was seen in. */
+export interface Place {
+  readonly blockNumber: bigint;
+  readonly blockHash: Bytes32;
+}
+
+/**
+ *   stands     the block is on the chain
+ *   replaced   another block is there
+ *   unknown    there is none: a node that lags
+ */
+export type Verdict = 'stands' | 'replaced' | 'unknown';
+
+/** Headers asked for at the same time. */
+const AT_ONCE = 8;
+
+/**
+ * Are the blocks that events were seen in still on the chain? Following reorganisations should leave no other answer; money does not
+ * count on the strength of "should".
+ * @returns by block hash; each block is asked for once
+ */
+export async function judgePlaces(chain: ChainPort, places: readonly Place[]): Promise<ReadonlyMap<Bytes32, Verdict>> {
+  const blocks = [...new Map(places.map(({ blockNumber, blockHash }) => [blockHash, blockNumber]))];
+  const verdicts = new Map<Bytes32, Verdict>();
+  for (let from = 0; from < blocks.length; from += AT_ONCE) {
+    await Promise.all(
+      blocks.slice(from, from + AT_ONCE).map(async ([blockHash, blockNumber]) => {
+        const block = await chain.findBlock(blockNumber);
+        verdicts.set(blockHash, block === undefined ? 'unknown' : block.hash === blockHash ? 'stands' : 'replaced');
+      }),
+    );
+  }
+  return verdicts;
+}
+
+/**
+ * Events stood in blocks that are not on the chain: those blocks are scanned again, and what is not found in them is withdrawn there.
+ * Nothing else is: of the blocks around them nothing is known.
+ */
+export async function scanReplacedAgain(
+  ctx: Context,
+  chainId: number,
+  replaced: readonly Place[],
+  ids: Readonly<Record<string, unknown>>,
+): Promise<void> {
+  const [first, ...others] = replaced.map(({ blockNumber }) => blockNumber);
+  if (first === undefined) return;
+  ctx.log.error({ chainId, ...ids }, 'events stood in blocks that are not on the chain: those are scanned again');
+  const lowest = others.reduce((least, number) => (number < least ? number : least), first);
+  const highest = others.reduce((most, number) => (number > most ? number : most), first);
+  await moveBack(ctx, chainId, { nextBlock: lowest, withdraw: { after: lowest - 1n, until: highest } });
+}

@@ -1,0 +1,64 @@
+import type { Context } from '../../platform/context.ts';
+import { inUnitOfWork } from '../../platform/unitOfWork.ts';
+import { deleteScannedBlocks, findCursor, lockCursor, updateCursor, type BlockSpan, type ChainCursor } from '../chain/store.ts';
+
+/** How the scan is moved back. It only ever remembers: what is withdrawn, is withdrawn as the blocks are scanned again (applyScan.ts). */
+export interface Retreat {
+  /** Scanned again from here, if the scan is not further back already. */
+  readonly nextBlock: bigint;
+  /** What was seen in these blocks and is not found again is withdrawn. Absent: something may be missing, nothing is wrong. */
+  readonly withdraw?: BlockSpan;
+  /** Scanned blocks later than this are not the chain's any more, and their hashes no measure. */
+  readonly forgetBlocksAfter?: bigint;
+  /** How many payments and refunds may be withdrawn, instead of the configured limit. */
+  readonly withdrawalsAllowed?: number;
+}
+
+/**
+ * Moves a chain's scan back and remembers in the cursor's row what it has to withdraw, so that a scan that is interrupted goes on with
+ * it. What an earlier retreat has to withdraw stays.
+ * @param expected as the caller knows the cursor; absent: wherever it is
+ * @returns the cursor as it is then; undefined when it is not as expected, or there is none
+ */
+export async function moveBack(
+  ctx: Context,
+  chainId: number,
+  retreat: Retreat | ((cursor: ChainCursor) => Retreat),
+  expected?: ChainCursor,
+): Promise<ChainCursor | undefined> {
+  return inUnitOfWork(ctx, async ({ trx }) => {
+    const cursor = await lockCursor(trx, chainId);
+    if (cursor === undefined || (expected !== undefined && !isSamePlace(cursor, expected))) return undefined;
+    const { nextBlock, withdraw, forgetBlocksAfter, withdrawalsAllowed } = typeof retreat === 'function' ? retreat(cursor) : retreat;
+    const moved: ChainCursor = {
+      ...cursor,
+      nextBlock: nextBlock < cursor.nextBlock ? nextBlock : cursor.nextBlock,
+      generation: cursor.generation + 1,
+      withdraw: withdraw === undefined ? cursor.withdraw : hull(cursor.withdraw, withdraw),
+      withdrawalsAllowed: withdrawalsAllowed ?? cursor.withdrawalsAllowed,
+    };
+    if (forgetBlocksAfter !== undefined) await deleteScannedBlocks(trx, chainId, forgetBlocksAfter);
+    await updateCursor(trx, moved, ctx.clock.now());
+    return moved;
+  });
+}
+
+/** Nobody has moved it meanwhile, in either direction. */
+export function isSamePlace(cursor: ChainCursor, expected: ChainCursor): boolean {
+  return cursor.nextBlock === expected.nextBlock && cursor.generation === expected.generation && cursor.gateway === expected.gateway;
+}
+
+function hull(known: BlockSpan | null, more: BlockSpan): BlockSpan {
+  if (known === null) return more;
+  return {
+    after: known.after < more.after ? known.after : more.after,
+    until: known.until > more.until ? known.until : more.until,
+  };
+}
+
+/** For who knows of something in a block that the scanner has passed without seeing it. @returns false when it has not been there yet */
+export async function scanAgain(ctx: Context, chainId: number, blockNumber: bigint): Promise<boolean> {
+  const cursor = await findCursor(ctx.db, chainId);
+  if (cursor === undefined || cursor.nextBlock <= blockNumber) return false;
+  return (await moveBack(ctx, chainId, { nextBlock: blockNumber })) !== undefined;
+}
