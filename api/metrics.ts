@@ -54,6 +54,10 @@ export function createMetrics(ctx: Context, path: string): Metrics {
     [],
   );
 
+  const otherChain = gauge('rpc_url_other_chain', '1 while the RPC URL at this place in the configuration answers for another chain', [
+    'chain',
+    'rpc_url',
+  ]);
   const rereads = ['chain', 'reason'];
   const ranges = gauge('ranges_read_again', 'Ranges of blocks that were read again after the scanner had passed them', rereads);
   const foundLate = gauge('payments_found_late', 'Payments found in these that the scanner had not seen', rereads);
@@ -106,6 +110,10 @@ export function createMetrics(ctx: Context, path: string): Metrics {
       wastedWei.set({ chain: String(chainId), store: storeId }, Number(gasCost));
     }
     overdue.set(overdueMs / 1000);
+    for (const { chainId, rpcUrls } of ctx.config.chains) {
+      const wrong = ctx.chains.get(chainId)?.listOtherChainUrls() ?? [];
+      for (const index of rpcUrls.keys()) otherChain.set({ chain: String(chainId), rpc_url: String(index) }, wrong.includes(index) ? 1 : 0);
+    }
     for (const { chainId, reason, ranges: read, found } of reread) {
       ranges.set({ chain: String(chainId), reason }, read);
       foundLate.set({ chain: String(chainId), reason }, found);

@@ -43,6 +43,8 @@ export function createChain({ chain, log }: { chain: ChainConfig; log: Logger })
     paymentIdOf: createPaymentIdOf(chainId, gateway),
     encodePay: (terms) => encodeFunctionData({ abi: paymentGatewayAbi, functionName: 'pay', args: [encodeTerms(terms)] }),
 
+    listOtherChainUrls: rpc.listOtherChainUrls,
+
     getHead: () => rpc.ask(async () => toBlock(await client.getBlock({ blockTag: 'latest' }))),
 
     getFinalizedNumber: () => rpc.ask(async () => (await client.getBlock({ blockTag: 'finalized' }).catch(explainNoFinality)).number),

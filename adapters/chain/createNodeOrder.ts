@@ -16,8 +16,6 @@ type State = 'good' | 'behind' | 'otherChain';
 interface Node {
   readonly index: number;
   state: State;
-  /** It has answered with our chain's id, which it is asked for until then. */
-  isOurChain: boolean;
   /** As last seen. */
   head: bigint;
 }
@@ -26,7 +24,7 @@ interface Node {
  * In which order the RPC URLs are asked: as configured, but one whose head stands still or lags comes after all the others, until it has caught up.
  * A URL that does not answer keeps its place: who asks goes on to the next one. When the best one falls silent, the others are measured by each other.
  *
- * A URL of another chain is asked nothing: its head is no measure, and its answers would look like a reorganisation.
+ * A URL of another chain is not among them: its head is no measure. There may be none left.
  *
  * The looks are taken beside the calls that cause them and delay none of them; an idle process takes none. A single URL is never looked at.
  */
@@ -35,16 +33,16 @@ export function createNodeOrder(options: {
   readonly chainId: number;
   readonly blockTimeMs: number;
   readonly log: Logger;
-  readonly askChainId: (index: number) => Promise<number>;
+  readonly isOurChain: (index: number) => Promise<boolean>;
   readonly askHead: (index: number) => Promise<bigint>;
   /** Milliseconds. */
   readonly now: () => number;
 }): NodeOrder {
-  const { count, chainId, blockTimeMs, log, askChainId, askHead, now } = options;
+  const { count, chainId, blockTimeMs, log, isOurChain, askHead, now } = options;
   const tolerated = BigInt(Math.max(TOLERATED_BLOCKS, Math.ceil(TOLERATED_MS / blockTimeMs)));
   // Much less than what it takes to leave: at the edge it would come and go.
   const caughtUp = tolerated / 3n;
-  const nodes = Array.from({ length: count }, (_, index): Node => ({ index, state: 'good', isOurChain: false, head: -1n }));
+  const nodes = Array.from({ length: count }, (_, index): Node => ({ index, state: 'good', head: -1n }));
   let order: readonly number[] = nodes.map(({ index }) => index);
   let nextLookAt = 0;
   let isLooking = false;
@@ -52,10 +50,10 @@ export function createNodeOrder(options: {
   /** @returns false when it did not answer */
   async function measure(node: Node): Promise<boolean> {
     try {
-      if (!node.isOurChain) node.isOurChain = (await askChainId(node.index)) === chainId;
-      if (node.isOurChain) node.head = await askHead(node.index);
+      const isOurs = await isOurChain(node.index);
+      if (isOurs) node.head = await askHead(node.index);
       else change(node, 'otherChain');
-      return node.isOurChain;
+      return isOurs;
     } catch {
       // Why, the calls that need an answer will tell.
       return false;
@@ -69,7 +67,6 @@ export function createNodeOrder(options: {
     const facts = { chainId, rpcUrl: node.index, behind: behind?.toString() };
     if (state === 'good') log.info(facts, 'the RPC URL has caught up');
     if (state === 'behind') log.warn(facts, 'the head of the RPC URL is behind that of another one: it is asked last');
-    if (state === 'otherChain') log.error(facts, 'the RPC URL answers for another chain: it is not asked');
   }
 
   async function look(): Promise<void> {
@@ -83,9 +80,7 @@ export function createNodeOrder(options: {
     }
     const good = nodes.filter(({ state }) => state === 'good');
     const late = nodes.filter(({ state }) => state === 'behind').sort((a, b) => (a.head === b.head ? 0 : a.head > b.head ? -1 : 1));
-    const ours = [...good, ...late].map(({ index }) => index);
-    // None of the right chain is a mistake in the configuration, which must not pass for silence.
-    const next = ours.length > 0 ? ours : nodes.map(({ index }) => index);
+    const next = [...good, ...late].map(({ index }) => index);
     if (next.join() !== order.join()) order = next;
   }
 

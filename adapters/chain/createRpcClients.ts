@@ -18,6 +18,7 @@ import { CHAIN_ERRORS } from '../../domain/chain/errors.ts';
 import type { Logger } from '../../platform/logger.ts';
 import { AppError } from '../../shared/errors.ts';
 import type { Hex } from '../../shared/hex.ts';
+import { createChainIdGuard, OtherChainError } from './createChainIdGuard.ts';
 import { createNodeOrder } from './createNodeOrder.ts';
 
 /** One URL's patience. */
@@ -42,6 +43,8 @@ export interface RpcClients {
    * in the configuration.
    */
   askOneNode<T>(work: (client: PublicClient, urlIndex: number) => Promise<T>): Promise<T>;
+  /** The URLs that answer for another chain, as last seen, by their place in the configuration. They are asked nothing but that. */
+  listOtherChainUrls(): readonly number[];
 }
 
 export function createRpcClients(options: {
@@ -53,22 +56,33 @@ export function createRpcClients(options: {
 }): RpcClients {
   const { rpcUrls, chainId, blockTimeMs, log } = options;
   // viem's own retries are off: they wait for as long as a provider's Retry-After says, be it an hour.
-  const transports = rpcUrls.map((url) => http(url, { timeout: RPC_TIMEOUT_MS, retryCount: 0 }));
+  const urls = rpcUrls.map((url) => http(url, { timeout: RPC_TIMEOUT_MS, retryCount: 0 }));
   // No cache: an old head would hide a payment. No CCIP read: a token could make us fetch any URL by reverting with it.
   const common = { cacheTime: 0, ccipRead: false } as const;
+  const unchecked = urls.map((transport): PublicClient => createPublicClient({ ...common, transport }));
+  const guard = createChainIdGuard({ chainId, log, now: Date.now, askChainId: (index) => at(unchecked, index).getChainId() });
+  const transports = urls.map((url, index) =>
+    withGuard(
+      url,
+      () => guard.check(index),
+      () => guard.doubt(index),
+    ),
+  );
   const nodes = transports.map((transport): PublicClient => createPublicClient({ ...common, transport }));
-  const nodeAt = (index: number): PublicClient => {
-    const node = nodes[index];
-    if (node === undefined) throw new Error(`there is no RPC URL ${index}`);
-    return node;
-  };
   const order = createNodeOrder({
     count: rpcUrls.length,
     chainId,
     blockTimeMs,
     log,
-    askChainId: (index) => nodeAt(index).getChainId(),
-    askHead: (index) => nodeAt(index).getBlockNumber(),
+    isOurChain: (index) =>
+      guard.check(index).then(
+        () => true,
+        (error: unknown) => {
+          if (error instanceof OtherChainError) return false;
+          throw error;
+        },
+      ),
+    askHead: (index) => at(nodes, index).getBlockNumber(),
     now: Date.now,
   });
 
@@ -82,6 +96,7 @@ export function createRpcClients(options: {
       retryCount: 0,
       request: ((args) => {
         const current = order.current();
+        if (current.length === 0) return Promise.reject(new OtherChainError(chainId));
         if (built?.order !== current) {
           const ordered = current.flatMap((index) => transports[index] ?? []);
           built = { order: current, transport: fallback(ordered, { rank: false, retryCount: 0 })(parameters) };
@@ -123,17 +138,53 @@ export function createRpcClients(options: {
     attempt,
     askOneNode: (work) =>
       ask(async () => {
-        let lastError: unknown;
+        let lastError: unknown = new OtherChainError(chainId);
         for (const index of order.current()) {
           try {
-            return await work(nodeAt(index), index);
+            await guard.check(index);
+            return await work(at(nodes, index), index);
           } catch (error) {
+            if (!isAnswer(error)) guard.doubt(index);
             lastError = error;
           }
         }
         throw lastError;
       }),
+    listOtherChainUrls: () => rpcUrls.flatMap((_url, index) => (guard.isOfOtherChain(index) === true ? [index] : [])),
   };
+}
+
+function at<T>(items: readonly T[], index: number): T {
+  const item = items[index];
+  if (item === undefined) throw new Error(`there is no RPC URL ${index}`);
+  return item;
+}
+
+/** The same URL, looked at before each of its answers. */
+function withGuard(url: Transport, check: () => Promise<void>, doubt: () => void): Transport {
+  return (parameters) => {
+    const inner = url(parameters);
+    return createTransport({
+      key: 'checked',
+      name: 'an RPC URL whose chain is known',
+      type: 'checked',
+      retryCount: 0,
+      request: (async (args, requestOptions) => {
+        await check();
+        try {
+          return await inner.request(args, requestOptions);
+        } catch (error) {
+          if (!isAnswer(error)) doubt();
+          throw error;
+        }
+      }) as EIP1193RequestFn,
+    });
+  };
+}
+
+/** The node itself has said no. Anything else may be the last that is heard of it. */
+function isAnswer(error: unknown): boolean {
+  return error instanceof BaseError && error.walk((cause) => cause instanceof RpcRequestError) !== null;
 }
 
 function findRevertData(error: unknown): Hex | undefined {

@@ -69,20 +69,8 @@ export interface LocalNode {
 }
 
 /** What the relayer asks of the chain about its account. */
-export function createLocalNode(rpc: RpcClients, { chainId, address }: { chainId: number; address: Address }): LocalNode {
-  const checked = new Set<number>();
-
-  /** A node of another chain would count other nonces, and they would be given out. */
-  function askNode<T>(work: (client: PublicClient) => Promise<T>): Promise<T> {
-    return rpc.askOneNode(async (client, urlIndex) => {
-      if (!checked.has(urlIndex)) {
-        const found = await client.getChainId();
-        if (found !== chainId) throw new Error(`the RPC URL is of chain ${found}`);
-        checked.add(urlIndex);
-      }
-      return work(client);
-    });
-  }
+export function createLocalNode(rpc: RpcClients, { address }: { address: Address }): LocalNode {
+  const askNode = <T>(work: (client: PublicClient) => Promise<T>): Promise<T> => rpc.askOneNode(work);
 
   async function viewAccount(client: PublicClient): Promise<AccountView> {
     const [usedNonces, pending] = await Promise.all([

@@ -80,6 +80,9 @@ export interface ChainPort {
   /** Calldata of the gateway's `pay(terms)`. Pure. */
   encodePay(terms: PaymentTerms): Hex;
 
+  /** The RPC URLs that answer for another chain, as this process last saw it, by their place in the configuration: they are asked nothing else. */
+  listOtherChainUrls(): readonly number[];
+
   getHead(): Promise<Block>;
   /** The newest block that the chain calls final. Throws like every question, with the reason as the cause, where the chain calls none so. */
   getFinalizedNumber(): Promise<bigint>;

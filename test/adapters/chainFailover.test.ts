@@ -160,7 +160,7 @@ describe('the chain adapter', () => {
       );
     });
 
-    it('asks a single URL nothing but what it is asked itself', async () => {
+    it('asks a single URL for its chain, and then nothing but what it is asked itself', async () => {
       const asked: string[] = [];
       const single = over(
         await startNode((method) => {
@@ -170,7 +170,7 @@ describe('the chain adapter', () => {
       );
       await single.getHead();
       await single.findBlock(0n);
-      expect(asked).to.deep.equal(['eth_getBlockByNumber', 'eth_getBlockByNumber']);
+      expect(asked).to.deep.equal(['eth_chainId', 'eth_getBlockByNumber', 'eth_getBlockByNumber']);
     });
 
     it('does not ask a URL of another chain, however long that chain is', async () => {
@@ -204,7 +204,7 @@ describe('the chain adapter', () => {
         { error: { code: -32000, message: 'finalized block not found' } },
         { error: { code: -32602, message: 'invalid argument 0: hex string without 0x prefix' } },
       ]) {
-        const error = await rejection(over(await startNode(() => ({ body }))).getFinalizedNumber());
+        const error = await rejection(over(await startNode((method) => (method === 'eth_chainId' ? undefined : { body }))).getFinalizedNumber());
         expect(error.code).to.equal('PAY_020');
         expect((error.cause as Error).message).to.match(/knows no finalized block: the confirmations of this chain have to be a number/);
       }

@@ -23,9 +23,9 @@ function createScene(heads: (number | undefined)[], options: { blockTimeMs?: num
     chainId: CHAIN_ID,
     blockTimeMs,
     log: { info: write('info'), warn: write('warn'), error: write('error') } as unknown as Logger,
-    askChainId: (index) => {
+    isOurChain: (index) => {
       asked.push(`chainId ${index}`);
-      return Promise.resolve(chainIds[index] ?? CHAIN_ID);
+      return Promise.resolve((chainIds[index] ?? CHAIN_ID) === CHAIN_ID);
     },
     askHead: (index) => {
       asked.push(`head ${index}`);
@@ -100,15 +100,15 @@ describe('the order in which RPC URLs are asked', () => {
     const { look, lines, chainIds, heads } = createScene([1_000_000, 100, 100], { chainIds: { 0: 1 } });
     expect(await look()).to.deep.equal([1, 2]);
     expect(await look()).to.deep.equal([1, 2]);
-    expect(lines).to.deep.equal([{ level: 'error', rpcUrl: 0 }]);
+    expect(lines).to.deep.equal([]);
     delete chainIds[0];
     heads[0] = 100;
     expect(await look()).to.deep.equal([0, 1, 2]);
   });
 
-  it('asks all the same when none is of our chain', async () => {
+  it('has none left when none is of our chain', async () => {
     const { look } = createScene([5, 5], { chainIds: { 0: 1, 1: 1 } });
-    expect(await look()).to.deep.equal([0, 1]);
+    expect(await look()).to.deep.equal([]);
   });
 
   it('looks every five seconds at most, and never at a single one', async () => {
@@ -118,7 +118,7 @@ describe('the order in which RPC URLs are asked', () => {
     await look(4_999);
     expect(asked).to.have.length(4);
     await look(1);
-    expect(asked.slice(4)).to.deep.equal(['head 0', 'head 1']);
+    expect(asked.slice(4)).to.deep.equal(['chainId 0', 'chainId 1', 'head 0', 'head 1']);
 
     const single = createScene([100]);
     await single.look();
