@@ -7,12 +7,14 @@ import { z } from 'zod';
 
 import { PROJECT_ROOT } from '../platform/projectRoot.ts';
 import type { DatabaseKind } from './database/engine.ts';
+import { startDatabase } from './database/startDatabase.ts';
 
 /**
  * `npm test`: the checks, and every suite against real services, each in a mocha process of its own. Ends with a line `N passed, N failed`.
  * `npm test -- 'test/relay/*.test.ts' …` runs only those files.
  *
- * `npm run test:mysql` is `npm test -- --database mysql`: every suite, or only the files that are named, on a real MySQL server.
+ * Part of it is run once more on a real MySQL server. `npm run test:mysql` is `npm test -- --database mysql`: every suite, or only the files that
+ * are named, on MySQL alone.
  *
  * Each mocha process has a stack of its own, so that a suite that kills and restarts services cannot disturb another one's.
  */
@@ -39,6 +41,33 @@ const SIDE_BY_SIDE: readonly Task[] = [
   { name: 'domain', files: ['test/payments/**/*.test.ts', 'test/relay/**/*.test.ts', 'test/refunds/**/*.test.ts'], limitMs: 6 * MINUTE_MS },
 ];
 
+/**
+ * Where the servers differ most: data definition, locks and duplicate keys, JSON, lost connections, the database killed. All the rest is for
+ * `npm run test:mysql`, or it would take twice the time.
+ */
+const ON_MYSQL: Task = {
+  name: 'on MySQL',
+  database: 'mysql',
+  limitMs: 6 * MINUTE_MS,
+  files: [
+    'test/dev/database.test.ts',
+    'test/unit/lists.test.ts',
+    'test/workers/migrations.test.ts',
+    'test/workers/outbox.test.ts',
+    'test/payments/directPayment.test.ts',
+    'test/payments/races.test.ts',
+    'test/payments/reorg.test.ts',
+    'test/payments/scanChain.test.ts',
+    'test/refunds/refundPayment.test.ts',
+    'test/relay/gaslessPayment.test.ts',
+    'test/relay/relayPayment.test.ts',
+    'test/webhooks/service.test.ts',
+    'test/api/databaseRefusals.test.ts',
+    'test/api/idempotency.test.ts',
+    'test/e2e/databaseOutage.test.ts',
+  ],
+};
+
 /** Several processes of the server each, killed and cut off again and again: they take both cores. */
 const ALONE: readonly Task[] = [
   { name: 'end to end', files: ['test/e2e/**/*.test.ts'], limitMs: 6 * MINUTE_MS },
@@ -60,6 +89,8 @@ interface Outcome {
   readonly failures: readonly { readonly title: string; readonly message: string }[];
 }
 
+let mysqlMissing: Promise<string | undefined> | undefined;
+
 const running = new Set<ChildProcess>();
 let isStopping = false;
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
@@ -74,8 +105,15 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   });
 }
 
-const { values, positionals: chosen } = parseArgs({ options: { database: { type: 'string' } }, allowPositionals: true });
+const { values, positionals: chosen } = parseArgs({
+  options: { database: { type: 'string' }, 'without-mysql': { type: 'boolean', default: false } },
+  allowPositionals: true,
+});
 const database = parseKind(values.database);
+if (database === 'mysql' && values['without-mysql']) {
+  console.error('--database mysql and --without-mysql contradict each other');
+  process.exit(2);
+}
 const scratch = mkdtempSync(join(tmpdir(), 'msqpay-test-'));
 const startedAt = Date.now();
 let passed = 0;
@@ -84,7 +122,8 @@ const failures: { title: string; message: string }[] = [];
 if (chosen.length > 0) {
   await perform(onDatabase({ name: chosen.join(' '), files: chosen, limitMs: 10 * MINUTE_MS }), 'live');
 } else {
-  const waiting = SIDE_BY_SIDE.map(onDatabase);
+  const isPartOnMysql = database === undefined && !values['without-mysql'];
+  const waiting = [...SIDE_BY_SIDE.map(onDatabase), ...(isPartOnMysql ? [ON_MYSQL] : [])];
   const workThrough = async () => {
     for (let task = waiting.shift(); task !== undefined; task = waiting.shift()) await perform(task, 'atItsEnd');
   };
@@ -98,6 +137,7 @@ if (failures.length > 0) {
   console.log('\nFailed:');
   for (const { title, message } of failures) console.log(`\n- ${title}\n${indent(message)}`);
 }
+if (values['without-mysql']) console.log('\nNothing was run on MySQL, as asked for.');
 console.log(`\n${secondsSince(startedAt)} s`);
 console.log(`${passed} passed, ${failures.length} failed`);
 process.exit(failures.length === 0 ? 0 : 1);
@@ -140,6 +180,11 @@ async function runChecks({ name, limitMs }: Task, show: Show): Promise<{ outcome
 }
 
 async function runSuite(suite: Task & { readonly files: readonly string[] }, show: Show): Promise<{ outcome: Outcome; output: string }> {
+  // Mocha passes over a name without a file as long as another one has one.
+  const absent = suite.files.filter((file) => !file.includes('*') && !existsSync(join(PROJECT_ROOT, file)));
+  if (absent.length > 0) return failedBefore(suite, `there is no file ${absent.join(', nor ')}`);
+  const missing = suite.database === 'mysql' ? await obtainMysql() : undefined;
+  if (missing !== undefined) return failedBefore(suite, missing);
   const resultPath = join(scratch, `${suite.name.replace(/\W+/g, '-').slice(0, 100)}.json`);
   const reporter = join(PROJECT_ROOT, 'test', 'support', 'countingReporter.mjs');
   // Not bin/mocha.js: for the node-option in .mocharc.json that one starts a process of its own, which no signal to its parent would reach.
@@ -149,6 +194,25 @@ async function runSuite(suite: Task & { readonly files: readonly string[] }, sho
     { show, limitMs: suite.limitMs, env: { ...describeDatabase(suite.database), TEST_RESULT_PATH: resultPath }, resultPath },
   );
   return { outcome: readOutcome(suite, resultPath, code), output };
+}
+
+function failedBefore({ name }: Task, message: string): { outcome: Outcome; output: string } {
+  return { outcome: { passed: 0, failures: [{ title: name, message }] }, output: '' };
+}
+
+/** Before a suite's clock runs: it may have to be downloaded. @returns why there is none, or undefined when there is one */
+function obtainMysql(): Promise<string | undefined> {
+  const tell = (message: string) => console.log(`${secondsSince(startedAt)} s: ${message}`);
+  mysqlMissing ??= startDatabase({
+    dataDir: join(scratch, 'mysql'),
+    logPath: join(scratch, 'mysql.log'),
+    kind: 'mysql',
+    onProgress: tell,
+  }).then(
+    (server) => server.close().then(() => undefined),
+    (error: unknown) => `${error instanceof Error ? error.message : String(error)}\nTo leave it out knowingly: npm test -- --without-mysql`,
+  );
+  return mysqlMissing;
 }
 
 /** Where a kind is asked for, the stack starts a server of its own rather than use the one of DATABASE_URL. */

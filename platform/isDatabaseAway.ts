@@ -12,8 +12,14 @@ const AWAY_CODES = new Set([
   'EAI_AGAIN',
   'EHOSTUNREACH',
 ]);
-/** 1040 too many connections, 1053 shutting down, 1927 connection killed; 1205, 1213, 1020: so busy that every retry met another lock. */
-const AWAY_ERRNOS = new Set([1040, 1053, 1927, 1205, 1213, 1020]);
+/**
+ * The server is there and does not let us work for the moment. 1040, 1203, 1226: too many connections, of
+ * all or of our user. 1053: it is shutting down; 3032: it is offline. 1317: an operator ended the statement;
+ * 1927 (MariaDB), 3169 (MySQL): the connection. 4031 (MySQL): it had hung up on a connection that was silent
+ * for too long. 1290: it is read-only, as during a failover. 1205, 1213, 1020: so busy that every retry met
+ * another lock.
+ */
+const AWAY_ERRNOS = new Set([1040, 1203, 1226, 1053, 3032, 1317, 1927, 3169, 4031, 1290, 1205, 1213, 1020]);
 
 /** Whether a statement or transaction failed since the database does not answer, or is too busy, rather than for what was asked of it. */
 export function isDatabaseAway(error: unknown): boolean {

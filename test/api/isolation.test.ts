@@ -48,7 +48,8 @@ describe('two stores', () => {
         const [path, init] = toCall(id);
         const response = await api.call(path, { ...init, headers: { 'x-request-id': 'same' } });
         const headers = Object.fromEntries(response.headers);
-        for (const volatile of ['date', 'ratelimit']) delete headers[volatile];
+        // A rate limiter that does not hear from Redis in time lets the request pass, and tells nothing.
+        for (const volatile of ['date', 'ratelimit', 'ratelimit-policy']) delete headers[volatile];
         return { status: response.status, headers, body: await response.text() };
       };
       // As its owner has it already in this process's memory.

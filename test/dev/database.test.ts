@@ -69,6 +69,25 @@ describe('startDatabase', function () {
     expect(settings).to.deep.equal({ flush: 1, zone: '+00:00', charset: 'utf8mb4', isolation: 'READ-COMMITTED' });
   });
 
+  it('is of the kind that DEV_DATABASE asks for, and refuses a kind that there is not', async () => {
+    const { url, flavour, description } = await start();
+    const [row] = await run(url, 'SELECT VERSION() AS version');
+    const kind = (row as { version: string }).version.includes('MariaDB') ? 'mariadb' : 'mysql';
+    expect(flavour === 'docker' ? 'mysql' : flavour).to.equal(kind);
+    expect(description).to.match(kind === 'mariadb' ? /^MariaDB/ : /^MySQL/);
+    const wanted = process.env['DEV_DATABASE'];
+    if (wanted !== undefined && wanted !== '') expect(kind).to.equal(wanted);
+    await database?.close();
+    database = undefined;
+    process.env['DEV_DATABASE'] = 'postgres';
+    try {
+      expect(await reasonOf(start())).to.match(/mariadb or mysql/);
+    } finally {
+      if (wanted === undefined) delete process.env['DEV_DATABASE'];
+      else process.env['DEV_DATABASE'] = wanted;
+    }
+  });
+
   it('lets nobody in without its password, and creates and drops databases only by safe names', async () => {
     const { port, createDatabase, dropDatabase, url } = await start();
     expect(await reasonOf(run(`mysql://root@127.0.0.1:${port}`, 'SELECT 1'))).to.match(/Access denied/);

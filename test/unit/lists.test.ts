@@ -4,6 +4,7 @@ import { expect } from 'chai';
 import { readOpenapiDocument } from '../../api/openapiDocument.ts';
 import { PAYMENT_STATUSES } from '../../domain/payments/model.ts';
 import { REFUND_STATUSES } from '../../domain/refunds/model.ts';
+import { WASTE_KINDS } from '../../domain/relay/decideWaste.ts';
 import { RELAY_ATTEMPT_STATUSES, RELAY_RAILS, RELAYER_STANDINGS } from '../../domain/relay/model.ts';
 import { API_KEY_ROLES } from '../../domain/stores/model.ts';
 import { WEBHOOK_DELIVERY_STATUSES, WEBHOOK_ENDPOINT_STATUSES, EVENT_TYPES } from '../../domain/webhooks/model.ts';
@@ -17,6 +18,7 @@ const CHECKS: Readonly<Record<string, readonly string[]>> = {
   ck_relay_attempts_status: RELAY_ATTEMPT_STATUSES,
   ck_relay_attempts_rail: RELAY_RAILS,
   ck_relayers_standing: RELAYER_STANDINGS,
+  ck_relay_waste_kind: WASTE_KINDS,
   ck_refunds_status: REFUND_STATUSES,
   ck_local_relayer_transactions_status: LOCAL_STATUSES,
   ck_webhook_deliveries_status: WEBHOOK_DELIVERY_STATUSES,

@@ -1,0 +1,119 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect } from 'chai';
+
+import { toProblemReply } from '../../api/problem.ts';
+import { startDatabase, type Database as Server } from '../../dev/database/startDatabase.ts';
+import { createDatabase, errnoOf, execute, inTransaction, selectRows, type Database } from '../../platform/db.ts';
+import { createLogger } from '../../platform/logger.ts';
+import { waitUntil } from '../support/waitUntil.ts';
+
+/** The library logs each refusal. */
+const silent = createLogger({ log: { level: 'silent', pretty: false } }, 'test');
+
+/** On a server of its own, which other tests do not miss while it refuses everybody. */
+describe('a database that is there and refuses to work', function () {
+  this.timeout(60_000);
+  let folder: string;
+  let server: Server;
+  let root: Database;
+  /** May do what the product may: what only binds others does not bind root. */
+  let user: Database;
+
+  before(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'msqpay-refusals-'));
+    server = await startDatabase({ dataDir: join(folder, 'database'), logPath: join(folder, 'database.log') });
+    const url = new URL(await server.createDatabase('shop'));
+    root = createDatabase(url.href, 4, silent);
+    await execute(root, 'CREATE TABLE things (id INT PRIMARY KEY, name VARCHAR(20))');
+    await execute(root, "INSERT INTO things VALUES (1, 'one')");
+    await execute(root, "CREATE USER shop@'127.0.0.1' IDENTIFIED BY 'a password'");
+    await execute(root, "GRANT SELECT, INSERT, UPDATE, DELETE ON shop.* TO shop@'127.0.0.1'");
+    url.username = 'shop';
+    url.password = 'a password';
+    user = createDatabase(url.href, 4, silent);
+  });
+  after(async () => {
+    await Promise.all([user.destroy(), root.destroy()]);
+    await server.close();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  async function expectUnavailable(work: Promise<unknown>, errno?: number): Promise<void> {
+    const error = await work.then(
+      () => expect.fail('the database did it'),
+      (reason: unknown) => reason,
+    );
+    if (errno !== undefined) expect(errnoOf(error), String(error)).to.equal(errno);
+    expect(toProblemReply(error, 'req_1').status, String(error)).to.equal(503);
+  }
+  const update = (db: Database) => execute(db, "UPDATE things SET name = 'two' WHERE id = 1");
+  const connectionOf = async (db: Parameters<typeof selectRows>[0]) =>
+    Number((await selectRows<{ id: string }>(db, 'SELECT CONNECTION_ID() AS id'))[0]?.id);
+
+  it('is unavailable while it is read-only, as during a failover', async () => {
+    await update(user);
+    await execute(root, 'SET GLOBAL read_only = 1');
+    try {
+      await expectUnavailable(update(user), 1290);
+    } finally {
+      await execute(root, 'SET GLOBAL read_only = 0');
+    }
+    expect(await update(user)).to.equal(1);
+  });
+
+  it('is unavailable while it gives our user no more connections', async () => {
+    await execute(root, "CREATE USER few@'127.0.0.1' IDENTIFIED BY 'a password' WITH MAX_USER_CONNECTIONS 1");
+    const url = new URL(server.url);
+    url.username = 'few';
+    url.password = 'a password';
+    const few = createDatabase(url.href, 3, silent);
+    try {
+      await expectUnavailable(Promise.all([1, 2, 3].map(() => selectRows(few, 'SELECT SLEEP(0.3)'))), 1226);
+    } finally {
+      await few.destroy();
+    }
+  });
+
+  for (const [what, command, errno] of [
+    ['a statement', 'KILL QUERY', 1317],
+    // The client sees the connection end; which error it sees differs between the servers.
+    ['a connection', 'KILL', undefined],
+  ] as const) {
+    it(`is unavailable when an operator ends ${what} that waits for a lock, and works again at once`, async () => {
+      await inTransaction(root, async (holder) => {
+        await execute(holder, "UPDATE things SET name = 'three' WHERE id = 1");
+        await expectUnavailable(
+          inTransaction(user, async (trx) => {
+            const id = await connectionOf(trx);
+            const waiting = execute(trx, "UPDATE things SET name = 'four' WHERE id = 1");
+            const [ended] = await Promise.allSettled([waiting, sleep(200).then(() => execute(root, `${command} ${id}`))]);
+            if (ended.status === 'rejected') throw ended.reason;
+          }),
+          errno,
+        );
+      });
+      expect(await update(user)).to.equal(1);
+    });
+  }
+
+  it('is unavailable to a process that was stopped until the server had hung up, and works again when it has taken note', async () => {
+    const one = createDatabase(`${server.url}/shop`, 1, silent);
+    try {
+      await selectRows(one, 'SET SESSION wait_timeout = 1');
+      // As long as a process stands still it does not see that it was hung up on; so the next statement goes out on this connection.
+      const until = Date.now() + 2_500;
+      while (Date.now() < until);
+      await expectUnavailable(selectRows(one, 'SELECT 1'));
+      // MySQL says on the connection that it hung up, and only then is it found to be closed: two statements fail.
+      const seen: Error[] = [];
+      await waitUntil(() => update(one).catch((error: Error) => void seen.push(error)));
+      for (const error of seen) await expectUnavailable(Promise.reject(error));
+      expect(seen.length).to.be.lessThan(2);
+    } finally {
+      await one.destroy();
+    }
+  });
+});
