@@ -6,7 +6,9 @@ import { createDatabase, execute, migrate, parseJsonColumn, selectRows, type Dat
 import { asBytes32 } from '../../shared/hex.ts';
 import { getStack } from '../support/stack.ts';
 
-describe('the migrations', () => {
+describe('the migrations', function () {
+  this.timeout(120_000);
+
   it('go all the way back, and forward again to the very same tables', async () => {
     const stack = await getStack();
     const db = createDatabase(await stack.createDatabase(`migrations_${process.pid}`), 2);
