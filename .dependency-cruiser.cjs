@@ -23,9 +23,10 @@ module.exports = {
     },
     {
       name: 'store-below-service',
+      comment: 'several stores of one table share how its rows are read',
       severity: 'error',
       from: { path: '^domain/[^/]+/([a-z]+S|s)tore\\.ts$' },
-      to: { path: '^domain/', pathNot: PURE },
+      to: { path: '^domain/', pathNot: [PURE, '^domain/[^/]+/[a-z]+Row\\.ts$'] },
     },
     {
       name: 'domain-knows-only-the-context',

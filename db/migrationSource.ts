@@ -6,6 +6,7 @@ import * as localRelayer from './migrations/0003_local_relayer.ts';
 import * as relayerWatch from './migrations/0004_relayer_watch.ts';
 import * as scanProgress from './migrations/0005_scan_progress.ts';
 import * as chainRereads from './migrations/0007_chain_rereads.ts';
+import * as claims from './migrations/0009_claims.ts';
 import * as relayWaste from './migrations/0011_relay_waste.ts';
 import * as relayUsage from './migrations/0012_relay_usage.ts';
 import * as relayHashes from './migrations/0013_relay_hashes.ts';
@@ -25,6 +26,7 @@ const MIGRATIONS: readonly Migration[] = [
   { name: '0004_relayer_watch', ...relayerWatch },
   { name: '0005_scan_progress', ...scanProgress },
   { name: '0007_chain_rereads', ...chainRereads },
+  { name: '0009_claims', ...claims },
   { name: '0011_relay_waste', ...relayWaste },
   { name: '0012_relay_usage', ...relayUsage },
   { name: '0013_relay_hashes', ...relayHashes },

@@ -10,6 +10,7 @@ import type { RpcClients } from './createRpcClients.ts';
 import { encodePermit } from './encodePermit.ts';
 import { createIsSignedByKey, ITEM_GAS } from './createVerifySignature.ts';
 import { encodeTerms } from './encodeTerms.ts';
+import { foreignCodeGas } from './foreignCodeGas.ts';
 import { describeRevert } from './reverts.ts';
 
 /**
@@ -72,19 +73,9 @@ export function createRelayCalls(chain: Pick<ChainConfig, 'chainId' | 'gateway' 
         if (estimate.value > most) return { kind: 'refused', reason: `it takes ${estimate.value} gas, and may take ${most}` };
       }
       const margin = (estimate.value * MARGIN_PERCENT) / 100n + MARGIN_GAS_PER_ITEM * BigInt(items.length);
-      return { kind: 'estimated', gasLimit: estimate.value + margin + (await gasForContracts(items, isSignedByKey)) };
+      return { kind: 'estimated', gasLimit: estimate.value + margin + (await foreignCodeGas(items, isSignedByKey)) };
     },
   };
-}
-
-/**
- * A signer's contract may be cheap when it is simulated and take all it gets in the block. The contracts begin no item without the gas that they promise
- * it, so in a batch the others' would be missing, and the whole of it undone.
- */
-async function gasForContracts(items: readonly RelayItem[], isSignedByKey: (item: RelayItem) => Promise<boolean>): Promise<bigint> {
-  if (items.length === 1) return 0n;
-  const byKey = await Promise.all(items.map(isSignedByKey));
-  return ITEM_GAS * BigInt(byKey.filter((isKey) => !isKey).length);
 }
 
 function railOf(items: readonly RelayItem[]): RelayRail {

@@ -142,7 +142,7 @@ export interface ChainPort {
   encodeRelay(items: readonly RelayItem[]): RelayCall;
   /** What each of them would come to. */
   simulateRelay(items: readonly RelayItem[]): Promise<RelaySimulation>;
-  /** Gas for all of them, with a margin. */
+  /** Gas for all of them, with a margin, and with all that the contracts allow those whose accounts' code may have a say. */
   estimateRelayGas(items: readonly RelayItem[]): Promise<GasEstimate>;
 
   /** Wei. */

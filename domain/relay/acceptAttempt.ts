@@ -56,6 +56,7 @@ export async function acceptAttempt(ctx: Context, unit: UnitOfWork, input: NewAt
     transactionId: null,
     batchIndex: null,
     sends: 0,
+    batchFailures: 0,
     mayStillLand: false,
     reservedGas: reserve.gas,
     reservedCost: reserve.cost,

@@ -1,156 +1,8 @@
-import { execute, parseJsonColumn, placeholders, selectRows, type Database, type Transaction } from '../../platform/db.ts';
+import { execute, placeholders, selectRows, type Database, type Transaction } from '../../platform/db.ts';
 import { lockInOrder } from '../../platform/lockInOrder.ts';
-import { asBytes32, asHex, type Address, type Bytes32 } from '../../shared/hex.ts';
-import { formatAmountUnits, parseAmountUnits } from '../../shared/money.ts';
-import { signerOf, type Permit, type RelayAttempt, type RelayAttemptStatus, type RelayRail, type SignedRequest } from './model.ts';
-
-interface AttemptRow {
-  readonly id: string;
-  readonly payment_id: string;
-  readonly refund_id: string | null;
-  readonly store_id: string;
-  readonly chain_id: string | number;
-  readonly rail: RelayRail;
-  readonly status: RelayAttemptStatus;
-  readonly request: unknown;
-  readonly signature: string;
-  readonly permit: unknown;
-  readonly runs_foreign_code: number | boolean;
-  readonly deadline: Date;
-  readonly transaction_id: string | null;
-  readonly batch_index: string | number | null;
-  readonly sends: string | number;
-  readonly may_still_land: number | boolean;
-  readonly reserved_gas: string | number;
-  readonly reserved_cost: string;
-  readonly gas_used: string | number;
-  readonly gas_cost: string;
-  readonly gas_charged_at: Date | null;
-  readonly error_code: string | null;
-  readonly error_detail: string | null;
-  readonly created_at: Date;
-  readonly updated_at: Date;
-}
-
-const COLUMN_NAMES = [
-  ...['id', 'payment_id', 'refund_id', 'store_id', 'chain_id', 'rail', 'status', 'request', 'signature', 'permit', 'deadline'],
-  'runs_foreign_code',
-  ...[
-    'transaction_id',
-    'batch_index',
-    'sends',
-    'may_still_land',
-    'reserved_gas',
-    'reserved_cost',
-    'gas_used',
-    'gas_cost',
-    'gas_charged_at',
-  ],
-  ...['error_code', 'error_detail', 'created_at', 'updated_at'],
-];
-const COLUMNS = COLUMN_NAMES.map((name) => `a.${name}`).join(', ');
-
-/** JSON has no bigint: amounts and nonces are written as decimal strings. */
-interface StoredForwardRequest {
-  readonly from: Address;
-  readonly to: Address;
-  readonly value: string;
-  readonly gas: string;
-  readonly nonce: string;
-  readonly deadline: number;
-  readonly data: string;
-}
-
-interface StoredAuthorization {
-  readonly payer: Address;
-  readonly deadline: number;
-}
-
-interface StoredRefund {
-  readonly merchant: Address;
-  readonly amount: string;
-  readonly nonce: string;
-  readonly deadline: number;
-}
-
-interface StoredPermit {
-  readonly value: string;
-  readonly deadline: string;
-  readonly signature: string;
-}
-
-function toStoredRequest(signed: SignedRequest): StoredForwardRequest | StoredAuthorization | StoredRefund {
-  switch (signed.rail) {
-    case 'forwarder': {
-      const { request } = signed;
-      return { ...request, value: request.value.toString(), gas: request.gas.toString(), nonce: request.nonce.toString() };
-    }
-    case 'authorization':
-      return signed.authorization;
-    case 'refund':
-      return { ...signed.refund, amount: formatAmountUnits(signed.refund.amount), nonce: signed.refund.nonce.toString() };
-  }
-}
-
-function toSignedRequest(rail: RelayRail, column: unknown): SignedRequest {
-  switch (rail) {
-    case 'forwarder': {
-      const stored = column as StoredForwardRequest;
-      const request = {
-        ...stored,
-        value: BigInt(stored.value),
-        gas: BigInt(stored.gas),
-        nonce: BigInt(stored.nonce),
-        data: asHex(stored.data),
-      };
-      return { rail, request };
-    }
-    case 'authorization':
-      return { rail, authorization: column as StoredAuthorization };
-    case 'refund': {
-      const stored = column as StoredRefund;
-      return { rail, refund: { ...stored, amount: parseAmountUnits(stored.amount), nonce: BigInt(stored.nonce) } };
-    }
-  }
-}
-
-function toStoredPermit(permit: Permit): StoredPermit {
-  return { value: permit.value.toString(), deadline: permit.deadline.toString(), signature: permit.signature };
-}
-
-function toPermit(stored: StoredPermit): Permit {
-  return { value: BigInt(stored.value), deadline: BigInt(stored.deadline), signature: asHex(stored.signature) };
-}
-
-function toAttempt(row: AttemptRow): RelayAttempt {
-  const permit = parseJsonColumn(row.permit) as StoredPermit | null;
-  return {
-    id: row.id,
-    paymentId: asBytes32(row.payment_id),
-    refundId: row.refund_id,
-    storeId: row.store_id,
-    chainId: Number(row.chain_id),
-    status: row.status,
-    signed: toSignedRequest(row.rail, parseJsonColumn(row.request)),
-    signature: asHex(row.signature),
-    permit: permit === null ? null : toPermit(permit),
-    runsForeignCode: Boolean(row.runs_foreign_code),
-    deadline: row.deadline,
-    transactionId: row.transaction_id,
-    batchIndex: row.batch_index === null ? null : Number(row.batch_index),
-    sends: Number(row.sends),
-    mayStillLand: Boolean(row.may_still_land),
-    reservedGas: BigInt(row.reserved_gas),
-    reservedCost: BigInt(row.reserved_cost),
-    gasUsed: BigInt(row.gas_used),
-    gasCost: BigInt(row.gas_cost),
-    gasChargedAt: row.gas_charged_at,
-    errorCode: row.error_code,
-    errorDetail: row.error_detail,
-    createdAt: row.created_at,
-    updatedAt: row.updated_at,
-  };
-}
+import { asBytes32, type Address, type Bytes32 } from '../../shared/hex.ts';
+import { ATTEMPT_COLUMNS, toAttempt, toStoredPermit, toStoredRequest, type AttemptRow } from './attemptRow.ts';
+import { signerOf, type RelayAttempt, type RelayAttemptStatus, type RelayRail } from './model.ts';
 
 function isLive(status: RelayAttemptStatus): boolean {
   return status !== 'succeeded' && status !== 'failed';
@@ -199,8 +51,8 @@ export async function updateAttempt(db: Transaction, attempt: RelayAttempt): Pro
   const claims = claimsOf(attempt);
   await execute(
     db,
-    `UPDATE relay_attempts SET status = ?, live_subject_id = ?, live_nonce = ?, transaction_id = ?, batch_index = ?, sends = ?, may_still_land = ?, gas_used = ?,
-       gas_cost = ?, gas_charged_at = ?, error_code = ?, error_detail = ?, updated_at = ? WHERE id = ?`,
+    `UPDATE relay_attempts SET status = ?, live_subject_id = ?, live_nonce = ?, transaction_id = ?, batch_index = ?, sends = ?, batch_failures = ?,
+       may_still_land = ?, gas_used = ?, gas_cost = ?, gas_charged_at = ?, error_code = ?, error_detail = ?, updated_at = ? WHERE id = ?`,
     [
       attempt.status,
       claims.subjectId,
@@ -208,6 +60,7 @@ export async function updateAttempt(db: Transaction, attempt: RelayAttempt): Pro
       attempt.transactionId,
       attempt.batchIndex,
       attempt.sends,
+      attempt.batchFailures,
       attempt.mayStillLand,
       attempt.gasUsed.toString(),
       attempt.gasCost.toString(),
@@ -221,7 +74,7 @@ export async function updateAttempt(db: Transaction, attempt: RelayAttempt): Pro
 }
 
 export async function findAttempt(db: Database | Transaction, attemptId: string): Promise<RelayAttempt | undefined> {
-  const [row] = await selectRows<AttemptRow>(db, `SELECT ${COLUMNS} FROM relay_attempts a WHERE a.id = ?`, [attemptId]);
+  const [row] = await selectRows<AttemptRow>(db, `SELECT ${ATTEMPT_COLUMNS} FROM relay_attempts a WHERE a.id = ?`, [attemptId]);
   return row && toAttempt(row);
 }
 
@@ -230,7 +83,7 @@ export async function lockAttempts(db: Transaction, attemptIds: readonly string[
   return lockInOrder(attemptIds, async (ids) => {
     const rows = await selectRows<AttemptRow>(
       db,
-      `SELECT ${COLUMNS} FROM relay_attempts a FORCE INDEX (PRIMARY) WHERE a.id IN (${placeholders(ids)}) ORDER BY a.id FOR UPDATE`,
+      `SELECT ${ATTEMPT_COLUMNS} FROM relay_attempts a FORCE INDEX (PRIMARY) WHERE a.id IN (${placeholders(ids)}) ORDER BY a.id FOR UPDATE`,
       ids,
     );
     return rows.map(toAttempt);
@@ -241,7 +94,7 @@ export async function lockAttempts(db: Transaction, attemptIds: readonly string[
 export async function listAttemptsOfTransaction(db: Database | Transaction, transactionId: string): Promise<RelayAttempt[]> {
   const rows = await selectRows<AttemptRow>(
     db,
-    `SELECT ${COLUMNS} FROM relay_attempts a WHERE a.transaction_id = ? ORDER BY a.batch_index`,
+    `SELECT ${ATTEMPT_COLUMNS} FROM relay_attempts a WHERE a.transaction_id = ? ORDER BY a.batch_index`,
     [transactionId],
   );
   return rows.map(toAttempt);
@@ -253,7 +106,7 @@ export type ShownAttempt = RelayAttempt & { readonly txHash: Bytes32 | null };
 export async function listAttemptsOfPayment(db: Database, paymentId: Bytes32): Promise<ShownAttempt[]> {
   const rows = await selectRows<AttemptRow & { hash: string | null }>(
     db,
-    `SELECT ${COLUMNS}, t.hash FROM relay_attempts a LEFT JOIN relay_transactions t ON t.id = a.transaction_id
+    `SELECT ${ATTEMPT_COLUMNS}, t.hash FROM relay_attempts a LEFT JOIN relay_transactions t ON t.id = a.transaction_id
      WHERE a.payment_id = ? AND a.refund_id IS NULL ORDER BY a.created_at, a.id`,
     [paymentId],
   );
@@ -265,7 +118,7 @@ export async function listAttemptsOfRefunds(db: Database, refundIds: readonly st
   if (refundIds.length === 0) return [];
   const rows = await selectRows<AttemptRow & { hash: string | null }>(
     db,
-    `SELECT ${COLUMNS}, t.hash FROM relay_attempts a LEFT JOIN relay_transactions t ON t.id = a.transaction_id
+    `SELECT ${ATTEMPT_COLUMNS}, t.hash FROM relay_attempts a LEFT JOIN relay_transactions t ON t.id = a.transaction_id
      WHERE a.refund_id IN (${placeholders(refundIds)}) ORDER BY a.created_at, a.id`,
     refundIds,
   );
@@ -274,36 +127,6 @@ export async function listAttemptsOfRefunds(db: Database, refundIds: readonly st
 
 function toShownAttempt(row: AttemptRow & { hash: string | null }): ShownAttempt {
   return { ...toAttempt(row), txHash: row.hash === null ? null : asBytes32(row.hash) };
-}
-
-/**
- * Attempts that may go into one transaction with `own`: they wait for the same chain and rail, and were sent as often before. Oldest first.
- * @param own is not among them
- * @param options.deadlineAfter those with less time left are left out
- */
-export async function listWaitingAttempts(
-  db: Database,
-  own: RelayAttempt,
-  { limit, deadlineAfter }: { readonly limit: number; readonly deadlineAfter: Date },
-): Promise<RelayAttempt[]> {
-  if (limit <= 0) return [];
-  const rows = await selectRows<AttemptRow>(
-    db,
-    `SELECT ${COLUMNS} FROM relay_attempts a
-     WHERE a.chain_id = ? AND a.rail = ? AND a.status = 'queued' AND a.sends = ? AND a.id <> ? AND a.deadline > ?
-     ORDER BY a.created_at, a.id LIMIT ?`,
-    [own.chainId, own.signed.rail, own.sends, own.id, deadlineAfter, limit],
-  );
-  return rows.map(toAttempt);
-}
-
-export async function countWaitingAttempts(db: Database, own: RelayAttempt): Promise<number> {
-  const [row] = await selectRows<{ count: string | number }>(
-    db,
-    "SELECT COUNT(*) AS count FROM relay_attempts WHERE chain_id = ? AND rail = ? AND status = 'queued'",
-    [own.chainId, own.signed.rail],
-  );
-  return Number(row?.count ?? 0);
 }
 
 /** Forwarder nonces that live attempts of this payer hold, lowest first. */
@@ -330,7 +153,7 @@ export async function findLatestEnd(db: Database, chainId: number, payer: Addres
 export async function listForgottenAttempts(db: Database, before: Date, limit: number): Promise<RelayAttempt[]> {
   const rows = await selectRows<AttemptRow>(
     db,
-    `SELECT ${COLUMNS} FROM relay_attempts a
+    `SELECT ${ATTEMPT_COLUMNS} FROM relay_attempts a
      LEFT JOIN outbox r ON r.queue = 'relay' AND r.subject_id = a.id
      LEFT JOIN outbox c ON c.queue = 'confirm' AND c.subject_id = a.transaction_id
      WHERE a.status IN ('queued', 'submitting', 'submitted', 'unknown', 'mined') AND a.updated_at < ? AND r.id IS NULL AND c.id IS NULL

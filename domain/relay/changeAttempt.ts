@@ -8,7 +8,7 @@ import { nextRelayAttemptStatus, type RelayTransitionEvent } from './transitions
 import { moveUsage } from './usageStore.ts';
 
 type Facts = Partial<
-  Pick<RelayAttempt, 'transactionId' | 'batchIndex' | 'sends' | 'mayStillLand' | 'gasUsed' | 'gasCost' | 'gasChargedAt'>
+  Pick<RelayAttempt, 'transactionId' | 'batchIndex' | 'sends' | 'batchFailures' | 'mayStillLand' | 'gasUsed' | 'gasCost' | 'gasChargedAt'>
 >;
 
 /**

@@ -2,93 +2,99 @@ import type { Context } from '../../platform/context.ts';
 import { addMs } from '../../shared/clock.ts';
 import type { Address } from '../../shared/hex.ts';
 import { CHAIN_ERRORS } from '../chain/errors.ts';
-import type { ChainPort } from '../chain/ports.ts';
-import { findChainConfig, getChain } from '../chain/service.ts';
+import type { ChainPort, RelayCall } from '../chain/ports.ts';
 import type { RelayFailure } from '../payments/eventData.ts';
-import { findPaymentsById } from '../payments/service.ts';
-import { findLatestEnd, listLiveNonces, listWaitingAttempts } from './attemptStore.ts';
-import { decideBatchSize, PAID_ELSEWHERE, toRefusalError } from './decide.ts';
+import { findLatestEnd, listLiveNonces } from './attemptStore.ts';
+import { PAID_ELSEWHERE, toRefusalError } from './decide.ts';
 import { RELAY_ERRORS } from './errors.ts';
 import { findRefusalOf } from './findRefusalOf.ts';
-import type { RelayAttempt, RelayItem } from './model.ts';
+import type { RelayAttempt } from './model.ts';
+import type { Candidate } from './withClaim.ts';
 
-/** An attempt with what it takes to carry it. */
-export interface Candidate {
-  readonly attempt: RelayAttempt;
-  readonly item: RelayItem;
+/** What one transaction is to carry, and what was estimated for exactly that. */
+export interface Estimated {
+  /** In this order. */
+  readonly send: readonly Candidate[];
+  readonly call: RelayCall;
+  readonly gasLimit: bigint;
 }
 
-/** What to do about an attempt and those that wait beside it. Whoever is in none of the lists waits. */
+/** What to do about attempts that were claimed together. Whoever is in none of the lists may be chosen again at once. */
 export interface Batch {
-  /** Goes into one transaction, in this order. */
-  readonly send: readonly Candidate[];
-  readonly gasLimit: bigint;
+  /** null: none of them can be sent now. */
+  readonly estimated: Estimated | null;
   /** Would not be made, by itself neither. */
   readonly fail: readonly { readonly attempt: RelayAttempt; readonly error: RelayFailure }[];
+  /** Waits for another one that is on its way: for its predecessor to be mined, or for what is left of a balance. */
+  readonly aside: readonly RelayAttempt[];
 }
 
 /**
- * Chooses what goes into one transaction: `own`, and as many as the chain's configuration allows of those that wait for the same chain and rail.
+ * Chooses from claimed attempts what goes into one transaction:
  *
- *   forwarder requests whose turn has come → simulated together → those that would fail are taken out → gas for the rest
+ *   forwarder requests whose nonce has come → simulated together → those that would fail are taken out → gas for the rest
  *
  * Changes nothing. What fails only beside the others (two payments from one balance) waits for them and is judged again.
+ * @param candidates all of one rail, in the order of their turns
  * @throws AppError `CHAIN_ERRORS.unavailable`
  */
-export async function chooseBatch(ctx: Context, own: RelayAttempt): Promise<Batch> {
-  const chain = getChain(ctx, own.chainId);
-  const maxBatchSize = findChainConfig(ctx, own.chainId)?.relayLimits.maxBatchSize ?? 1;
-  const beside = await listWaitingAttempts(ctx.db, own, {
-    limit: decideBatchSize(maxBatchSize, own.sends) - 1,
-    deadlineAfter: addMs(ctx.clock.now(), ctx.config.relay.minDeadlineSeconds * 1000),
-  });
-  const { ready, fail } = await takeTurns(ctx, chain, [own, ...beside]);
-  const candidates = await withItems(ctx, ready);
-  if (candidates.length === 0) return { send: [], gasLimit: 0n, fail };
-  const sendable = await findSendable(chain, candidates);
-  return { send: sendable.send, gasLimit: sendable.gasLimit, fail: [...fail, ...(await confirmFailures(chain, sendable.failed))] };
+export async function chooseBatch(ctx: Context, chain: ChainPort, candidates: readonly Candidate[]): Promise<Batch> {
+  const { ready, fail, aside } = await orderByNonce(ctx, chain, candidates);
+  if (ready.length === 0) return { estimated: null, fail, aside };
+  const { estimated, failed } = await findSendable(chain, ready);
+  const verdicts = await confirmFailures(chain, failed);
+  return {
+    estimated,
+    fail: [...fail, ...verdicts.flatMap(({ attempt, error }) => (error === undefined ? [] : [{ attempt, error }]))],
+    aside: [...aside, ...verdicts.flatMap(({ attempt, error }) => (error === undefined ? [attempt] : []))],
+  };
+}
+
+/** Of a batch from which some dropped out after it was estimated: what is left is another call, which takes another amount of gas. */
+export async function estimateAgain(chain: ChainPort, left: readonly Candidate[]): Promise<Estimated | null> {
+  return left.length === 0 ? null : (await findSendable(chain, left)).estimated;
 }
 
 /**
  * Forwarder requests go in the order of their nonces: one whose predecessor is on its way waits for it to be mined, one whose predecessor is in the same
  * batch goes behind it. Other rails know no order.
  */
-async function takeTurns(
+async function orderByNonce(
   ctx: Context,
   chain: ChainPort,
-  attempts: readonly RelayAttempt[],
-): Promise<{ readonly ready: RelayAttempt[]; readonly fail: Batch['fail'] }> {
-  const oldestFirst = [...attempts].sort(
-    (a, b) => a.createdAt.getTime() - b.createdAt.getTime() || nonceOf(a) - nonceOf(b) || (a.id < b.id ? -1 : 1),
-  );
-  const [first] = oldestFirst;
-  if (first?.signed.rail !== 'forwarder') return { ready: oldestFirst, fail: [] };
+  candidates: readonly Candidate[],
+): Promise<{ readonly ready: readonly Candidate[]; readonly fail: Batch['fail']; readonly aside: Batch['aside'] }> {
+  if (candidates[0]?.attempt.signed.rail !== 'forwarder') return { ready: candidates, fail: [], aside: [] };
 
-  const ready: RelayAttempt[] = [];
+  const ready: Candidate[] = [];
   const fail: { attempt: RelayAttempt; error: RelayFailure }[] = [];
+  const aside: RelayAttempt[] = [];
   const nextNonces = new Map<Address, bigint>();
-  const payers = new Set(oldestFirst.map(payerOf));
+  const payers = new Set(candidates.map(({ attempt }) => payerOf(attempt)));
   await Promise.all([...payers].map(async (payer) => nextNonces.set(payer, await chain.getForwarderNonce(payer))));
   for (const payer of payers) {
     let next = nextNonces.get(payer) ?? 0n;
-    const waiting = oldestFirst.filter((attempt) => payerOf(attempt) === payer).sort((a, b) => nonceOf(a) - nonceOf(b));
+    const waiting = candidates.filter(({ attempt }) => payerOf(attempt) === payer);
     const held = new Set(await listLiveNonces(ctx.db, chain.chainId, payer));
     const endedAt = await findLatestEnd(ctx.db, chain.chainId, payer);
     // A nonce was used or given up just now, and the node that was asked may not know.
     const mayLag = endedAt !== undefined && ctx.clock.now() < addMs(endedAt, ctx.config.relay.refusalGraceMs);
-    for (const attempt of waiting) {
+    for (const candidate of [...waiting].sort((a, b) => nonceOf(a.attempt) - nonceOf(b.attempt))) {
+      const { attempt } = candidate;
       const nonce = forwarderNonceOf(attempt);
       if (nonce === next) {
-        ready.push(attempt);
+        ready.push(candidate);
         next += 1n;
       } else if (nonce < next) {
         fail.push({ attempt, error: nonceError(`The payer's forwarder nonce ${nonce} was used by another request.`) });
       } else if (!mayLag && !isLadder(held, next, nonce)) {
         fail.push({ attempt, error: nonceError(`The request with the payer's nonce ${next} that this one depends on has failed.`) });
+      } else {
+        aside.push(attempt);
       }
     }
   }
-  return { ready, fail };
+  return { ready, fail, aside };
 }
 
 /** Whether each nonce from `from` up to `to` is held by a live attempt. */
@@ -116,23 +122,12 @@ function payerOf(attempt: RelayAttempt): Address {
   return attempt.signed.request.from;
 }
 
-async function withItems(ctx: Context, attempts: readonly RelayAttempt[]): Promise<Candidate[]> {
-  const payments = await findPaymentsById(ctx, [...new Set(attempts.map(({ paymentId }) => paymentId))]);
-  return attempts.flatMap((attempt) => {
-    const payment = payments.find(({ id }) => id === attempt.paymentId);
-    if (payment === undefined) return [];
-    const { signed, signature, permit, paymentId } = attempt;
-    return [{ attempt, item: { signed, signature, permit, paymentId, terms: payment.terms } }];
-  });
-}
-
 interface Failed extends Candidate {
   readonly reason: string;
 }
 
 interface Sendable {
-  readonly send: readonly Candidate[];
-  readonly gasLimit: bigint;
+  readonly estimated: Estimated | null;
   readonly failed: readonly Failed[];
 }
 
@@ -141,16 +136,15 @@ interface Sendable {
  * something can be sent; what is left over waits for another transaction.
  */
 async function findSendable(chain: ChainPort, candidates: readonly Candidate[]): Promise<Sendable> {
-  const items = (chosen: readonly Candidate[]) => chosen.map(({ item }) => item);
   const [only] = candidates;
   if (only !== undefined && candidates.length === 1) {
     const estimate = await chain.estimateRelayGas([only.item]);
     return estimate.kind === 'estimated'
-      ? { send: candidates, gasLimit: estimate.gasLimit, failed: [] }
-      : { send: [], gasLimit: 0n, failed: [{ ...only, reason: estimate.reason }] };
+      ? { estimated: toEstimated(chain, candidates, estimate.gasLimit), failed: [] }
+      : { estimated: null, failed: [{ ...only, reason: estimate.reason }] };
   }
 
-  const simulation = await chain.simulateRelay(items(candidates));
+  const simulation = await chain.simulateRelay(candidates.map(({ item }) => item));
   if (simulation.kind === 'ran') {
     const { outcomes } = simulation;
     const failed = candidates.flatMap((candidate, index) => {
@@ -161,9 +155,9 @@ async function findSendable(chain: ChainPort, candidates: readonly Candidate[]):
       candidates.filter((_candidate, index) => outcomes[index]?.succeeds === true),
       failed,
     );
-    if (send.length === 0) return { send: [], gasLimit: 0n, failed };
-    const estimate = await chain.estimateRelayGas(items(send));
-    if (estimate.kind === 'estimated') return { send, gasLimit: estimate.gasLimit, failed };
+    if (send.length === 0) return { estimated: null, failed };
+    const estimate = await chain.estimateRelayGas(send.map(({ item }) => item));
+    if (estimate.kind === 'estimated') return { estimated: toEstimated(chain, send, estimate.gasLimit), failed };
     if (failed.length > 0) {
       // The chain moved on in between, or the rest leaned on one of them: look at the rest by itself.
       const rest = await findSendable(chain, send);
@@ -172,9 +166,13 @@ async function findSendable(chain: ChainPort, candidates: readonly Candidate[]):
   }
   const half = Math.ceil(candidates.length / 2);
   const left = await findSendable(chain, candidates.slice(0, half));
-  if (left.send.length > 0) return left;
+  if (left.estimated !== null) return left;
   const right = await findSendable(chain, candidates.slice(half));
   return { ...right, failed: [...left.failed, ...right.failed] };
+}
+
+function toEstimated(chain: ChainPort, send: readonly Candidate[], gasLimit: bigint): Estimated {
+  return { send, gasLimit, call: chain.encodeRelay(send.map(({ item }) => item)) };
 }
 
 /** A forwarder request waits when one of its payer's that goes before it drops out: without that one it would be passed over on the chain. */
@@ -186,29 +184,32 @@ function withoutDependents(send: readonly Candidate[], failed: readonly Candidat
   );
 }
 
-/** Those that would fail by themselves as well, each with its real reason. */
-async function confirmFailures(chain: ChainPort, failed: readonly Failed[]): Promise<Batch['fail']> {
-  const verdicts = await Promise.all(
-    failed.map(async ({ attempt, item, reason }) => {
+interface Verdict {
+  readonly attempt: RelayAttempt;
+  /** The real reason; undefined: by itself it would not fail. */
+  readonly error?: RelayFailure;
+}
+
+/** Which of them would fail by themselves as well. */
+function confirmFailures(chain: ChainPort, failed: readonly Failed[]): Promise<Verdict[]> {
+  return Promise.all(
+    failed.map(async ({ attempt, item, reason }): Promise<Verdict> => {
       // What the nodes that are asked below may not know yet.
-      if (/^(PaymentAlreadyProcessed|RefundNonceUsed)\(/.test(reason)) return [{ attempt, error: PAID_ELSEWHERE }];
+      if (/^(PaymentAlreadyProcessed|RefundNonceUsed)\(/.test(reason)) return { attempt, error: PAID_ELSEWHERE };
       const refusal = await findRefusalOf(chain, item);
       if (refusal !== undefined) {
         const { code, detail, kind } = toRefusalError(refusal, item);
-        return [{ attempt, error: { code, detail: detail ?? kind.title } }];
+        return { attempt, error: { code, detail: detail ?? kind.title } };
       }
       // A forwarder request behind another one fails by itself as long as that one was not mined.
       const { signed } = item;
-      if (signed.rail === 'forwarder' && (await chain.getForwarderNonce(signed.request.from)) < signed.request.nonce) return [];
+      if (signed.rail === 'forwarder' && (await chain.getForwarderNonce(signed.request.from)) < signed.request.nonce) return { attempt };
       const alone = await chain.estimateRelayGas([item]);
-      if (alone.kind === 'estimated') return [];
-      return [
-        {
-          attempt,
-          error: { code: CHAIN_ERRORS.wouldRevert.code, detail: `The chain would refuse the request: ${alone.reason || reason}.` },
-        },
-      ];
+      if (alone.kind === 'estimated') return { attempt };
+      return {
+        attempt,
+        error: { code: CHAIN_ERRORS.wouldRevert.code, detail: `The chain would refuse the request: ${alone.reason || reason}.` },
+      };
     }),
   );
-  return verdicts.flat();
 }

@@ -222,7 +222,9 @@ async function endMined(
       code: RELAY_ERRORS.notSent.code,
       detail: `Transaction ${receipt.hash} was mined without trying it, as others before it.`,
     };
-    await sendAgain(ctx, unit, charged, 'returned', error);
+    // Undone as a whole: by its size, or by one of them. In one that ran, only its turn had not come.
+    const speaksAgainstBatch = !receipt.succeeded && transaction.items > 1;
+    await sendAgain(ctx, unit, charged, 'returned', error, speaksAgainstBatch);
     return;
   }
   if (isOnChain(locked)) {
@@ -252,6 +254,8 @@ async function followUnmined(ctx: Context, transaction: RelayTransaction, provid
   const attempts = (await listAttemptsOfTransaction(ctx.db, transaction.id)).filter((attempt) => !hasEnded(attempt));
   for (const seen of attempts) {
     const isOverdue = ageMs >= resendAfterMs;
+    // A relayer that gives up on a transaction while it is valid has something against it, and against a slow chain nothing that helps.
+    const isRefused = typeof provider === 'object' && provider.state === 'ended' && !isOverdue && now < transaction.validUntil;
     const end = decideEnd({
       attempt: seen,
       transaction,
@@ -269,7 +273,9 @@ async function followUnmined(ctx: Context, transaction: RelayTransaction, provid
         await endDone(ctx, unit, locked, doer);
         return;
       }
-      await (end.kind === 'failed' ? fail(ctx, unit, locked, end.error) : sendAgain(ctx, unit, locked, end.kind, end.error));
+      const speaksAgainstBatch = isRefused && transaction.items > 1;
+      if (end.kind === 'failed') await fail(ctx, unit, locked, end.error);
+      else await sendAgain(ctx, unit, locked, end.kind, end.error, speaksAgainstBatch);
     });
   }
   const next = await lookAgainWhileOpen(ctx, transaction);
@@ -347,18 +353,20 @@ function decideEnd(input: {
   return patienceSpent >= ABANDONED_PATIENCE ? { kind: 'givenUp', error: lost } : undefined;
 }
 
-/** Back to waiting for a relayer. */
+/** Back to waiting for a relayer. @param speaksAgainstBatch the next one it goes in is smaller */
 async function sendAgain(
   ctx: Context,
   unit: UnitOfWork,
   locked: LockedAttempt,
   event: 'provenUnsent' | 'givenUp' | 'returned',
   error: RelayFailure,
+  speaksAgainstBatch = false,
 ): Promise<void> {
   const { attempt } = locked;
   ctx.log.warn({ attemptId: attempt.id, transactionId: attempt.transactionId, reason: error.detail }, 'will be sent again');
   const mayStillLand = attempt.mayStillLand || event === 'givenUp';
-  await changeAttempt(ctx, unit, attempt, event, { facts: { transactionId: null, batchIndex: null, mayStillLand } });
+  const batchFailures = attempt.batchFailures + (speaksAgainstBatch ? 1 : 0);
+  await changeAttempt(ctx, unit, attempt, event, { facts: { transactionId: null, batchIndex: null, mayStillLand, batchFailures } });
   await noteHash(ctx, unit, locked, null);
   await promiseWork(ctx, unit, [{ queue: 'relay', subjectId: attempt.id }]);
 }

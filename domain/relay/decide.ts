@@ -257,9 +257,12 @@ export function decideAlerts(input: {
 /** After this many transactions that came to nothing, an attempt is given up. */
 export const MAX_SENDS = 8;
 
-/** Requests that came back from a transaction which did nothing go into smaller ones, down to one by itself: one of them may be at fault. */
-export function decideBatchSize(maxBatchSize: number, sends: number): number {
-  return Math.max(1, Math.floor(maxBatchSize / 2 ** sends));
+/**
+ * Requests whose batch came back as a whole go on in smaller ones, down to one by itself: one of them may be at fault, or the size. What is sent again
+ * because it was not mined in time keeps its size: a slow chain is the last place for more and smaller transactions.
+ */
+export function decideBatchSize(maxBatchSize: number, batchFailures: number): number {
+  return Math.max(1, Math.floor(maxBatchSize / 2 ** batchFailures));
 }
 
 /** An attempt's share of what its transaction used; the shares of all add up to it. */

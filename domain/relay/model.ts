@@ -98,6 +98,8 @@ export interface RelayAttempt {
   readonly batchIndex: number | null;
   /** How many transactions it was handed over in. */
   readonly sends: number;
+  /** How many batches came back with it as a whole, reverted or refused as unacceptable: it goes on in smaller ones. */
+  readonly batchFailures: number;
   /** A transaction that carries it was given up, and may be mined all the same: until its deadline nobody may call it failed. */
   readonly mayStillLand: boolean;
   /** Gas and wei of the payer's and the store's budgets, while the attempt is live. */

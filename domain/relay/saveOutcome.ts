@@ -56,9 +56,11 @@ export async function saveOutcome(
       }
       case 'rejected': {
         if (transaction.items > 1) {
-          // It may be the size, or one of them: they go on in smaller transactions, since `sends` has grown.
+          // It may be the size, or one of them: they go on in smaller transactions.
           for (const { attempt } of ours) {
-            await changeAttempt(ctx, unit, attempt, 'refused', { facts: { transactionId: null, batchIndex: null } });
+            await changeAttempt(ctx, unit, attempt, 'refused', {
+              facts: { transactionId: null, batchIndex: null, batchFailures: attempt.batchFailures + 1 },
+            });
           }
           return waitAgain(unit, ours, now);
         }

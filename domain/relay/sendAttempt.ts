@@ -1,36 +1,46 @@
 import type { Context } from '../../platform/context.ts';
 import { inUnitOfWork } from '../../platform/unitOfWork.ts';
-import { addMs, BLOCK_CLOCK_MARGIN_MS } from '../../shared/clock.ts';
+import { addMs } from '../../shared/clock.ts';
 import { createLanes } from '../../shared/lanes.ts';
 import { askChain, blockTimeMsOf, findChainConfig, getChain } from '../chain/service.ts';
 import { DONE, later, type WorkResult } from '../outbox/model.ts';
 import { promiseWork } from '../outbox/service.ts';
-import type { RelayFailure } from '../payments/eventData.ts';
-import { countWaitingAttempts, findAttempt, listAttemptsOfTransaction } from './attemptStore.ts';
+import { findAttempt, listAttemptsOfTransaction } from './attemptStore.ts';
 import { changeAttempt } from './changeAttempt.ts';
-import { chooseBatch, type Batch, type Candidate } from './chooseBatch.ts';
-import { decideNextLook, MAX_SENDS, PAID_ELSEWHERE, RATE_WINDOW_MS } from './decide.ts';
-import { endDone, findDoer } from './endDone.ts';
+import { chooseBatch, estimateAgain } from './chooseBatch.ts';
+import { decideNextLook, MAX_SENDS, RATE_WINDOW_MS } from './decide.ts';
+import { countWaitingAttempts } from './dispatchStore.ts';
+import { endUnsent } from './endUnsent.ts';
 import { RELAY_ERRORS } from './errors.ts';
 import type { RelayAttempt, RelayTransaction } from './model.ts';
-import { findFreeRelayer, lockFreeRelayer, noteSend } from './relayers.ts';
+import { findFreeRelayer, noteSend } from './relayers.ts';
 import type { SendOutcome } from './ports.ts';
+import { saveIntent } from './saveIntent.ts';
 import { saveOutcome } from './saveOutcome.ts';
-import { failSubject, isDoneOnChain, isOnChain, isWaitingFor, lockWithSubjects } from './subject.ts';
-import { insertTransaction } from './transactionStore.ts';
+import { lockWithSubjects } from './subject.ts';
+import { withClaim, type Claim } from './withClaim.ts';
 
 /** However many wait, each looks again at least this often. */
 const MAX_SPREAD_MS = 10_000;
 
-/** One choice of a batch at a time for each chain and rail in this process: a second one would choose the same attempts. */
+/**
+ * One choice of a batch at a time for each chain and rail in this process. Claims would keep two of them apart; but what arrives while one is chosen goes
+ * together in the next, rather than each in a small transaction of its own.
+ */
 const lanes = createLanes();
 
+/** Looks at what waits behind those that cannot go now, before the job leaves it to others. */
+const MAX_LOOKS = 3;
+
+/** When attempts drop out again and again between estimate and save, the rest is left to the next look. */
+const MAX_ESTIMATES = 3;
+
 /**
- * Work of the relay queue: hands one attempt, and others that wait beside it, to a relayer in one transaction.
+ * Work of the relay queue: hands those whose turn it is, at best with the attempt whose job this is among them, to a relayer in one transaction.
  *
- *   choose the batch, simulated → save the intent to send (attempts `submitting`) → send → save what came of it
+ *   claim → choose the batch, simulated and estimated → save the intent to send exactly that (attempts `submitting`) → send → save what came of it
  *
- * A crash between the two saves leaves the attempts `submitting`. Whoever finds one so must not send again: they become `unknown`, and the confirm
+ * A crash before the first save leaves a claim, which lapses. A crash between the two saves leaves the attempts `submitting`. Whoever finds one so must not send again: they become `unknown`, and the confirm
  * queue finds out from the chain and the provider's list.
  */
 export async function sendAttempt(ctx: Context, attemptId: string): Promise<WorkResult> {
@@ -63,19 +73,49 @@ async function takeBatch(ctx: Context, seen: RelayAttempt): Promise<RelayTransac
   const free = await findFreeRelayer(ctx, own.chainId);
   if ('waitMs' in free) return waitForRelayer(ctx, own, free.waitMs);
 
-  const batch = await chooseBatch(ctx, own);
+  for (let looks = 1; ; looks++) {
+    const look = await withClaim(ctx, { own, isOwnAside: looks === 1 }, (claim) => takeClaimed(ctx, own, claim));
+    if (look.transaction !== undefined) return look.transaction;
+    if (look.waitMs !== undefined) return waitForRelayer(ctx, own, look.waitMs);
+    if (look.ownResult !== undefined) return look.ownResult;
+    // It waits for a request that goes before it, or for the outcome of one that it would collide with; or others have their turns first.
+    if (!look.hasMore || looks >= MAX_LOOKS) return lookAgain(ctx, own);
+  }
+}
+
+/** What came of one claim. */
+interface Look {
+  readonly transaction?: RelayTransaction;
+  /** No relayer was free any more: how long until one may be. */
+  readonly waitMs?: number;
+  /** What becomes of the job's own attempt, when it was among those that cannot be sent. */
+  readonly ownResult?: WorkResult | undefined;
+  /** Some of the claimed ones ended or stood aside, so that others may come before. */
+  readonly hasMore: boolean;
+}
+
+async function takeClaimed(ctx: Context, own: RelayAttempt, claim: Claim): Promise<Look> {
+  if (claim.candidates.length === 0) return { hasMore: false };
+  const chain = getChain(ctx, own.chainId);
+  const batch = await chooseBatch(ctx, chain, claim.candidates);
+  const nextLook = decideNextLook(ctx.clock.now(), blockTimeMsOf(ctx, own.chainId));
+  for (const attempt of batch.aside) claim.putAside(attempt, nextLook);
   let ownResult: WorkResult | undefined;
   for (const { attempt, error } of batch.fail) {
-    const result = isTooEarlyToFail(ctx, attempt) ? lookAgain(ctx, attempt) : await endUnsent(ctx, attempt, error);
+    const result = isTooEarlyToFail(ctx, attempt) ? later(nextLook) : await endUnsent(ctx, attempt, error);
+    if (result.kind === 'later') claim.putAside(attempt, result.at);
     if (attempt.id === own.id) ownResult = result;
   }
-  if (batch.send.length > 0) {
-    const saved = await saveIntent(ctx, batch, { ...own, hasEnded: ownResult?.kind === 'done' });
-    if ('id' in saved) return saved;
-    if (saved.waitMs > 0) return waitForRelayer(ctx, own, saved.waitMs);
+  const hasMore = batch.aside.length + batch.fail.length > 0;
+  let { estimated } = batch;
+  for (let estimates = 1; estimated !== null && estimates <= MAX_ESTIMATES; estimates++) {
+    const isOwnOver = ownResult?.kind === 'done';
+    const saved = await saveIntent(ctx, { claimId: claim.id, estimated, own: { id: own.id, chainId: own.chainId, hasEnded: isOwnOver } });
+    if (saved.kind === 'saved') return { transaction: saved.transaction, hasMore };
+    if (saved.kind === 'noRelayer') return { waitMs: saved.waitMs, hasMore };
+    estimated = await estimateAgain(chain, saved.left);
   }
-  // Not in the batch: it waits for a request that goes before it, or for the outcome of one that it would collide with.
-  return ownResult ?? lookAgain(ctx, own);
+  return { ownResult, hasMore };
 }
 
 /** When it was accepted, the chain took it; a node that refuses it so soon after may only lag. */
@@ -93,95 +133,6 @@ async function waitForRelayer(ctx: Context, own: RelayAttempt, waitMs: number): 
   const turnsAhead = (await countWaitingAttempts(ctx.db, own)) / batchSize;
   const spreadMs = Math.min(MAX_SPREAD_MS, turnsAhead * Math.max(waitMs, RATE_WINDOW_MS / 60));
   return later(addMs(ctx.clock.now(), waitMs + ctx.random() * spreadMs));
-}
-
-/**
- * Saves the intent to send, within the limits of the relayer that is free now.
- * @param own the attempt whose job this is, chosen or not
- * @returns the saved transaction; `waitMs` when none is free any more, 0 when there is nothing left to send
- */
-async function saveIntent(
-  ctx: Context,
-  batch: Batch,
-  own: { readonly id: string; readonly chainId: number; readonly hasEnded: boolean },
-): Promise<RelayTransaction | { readonly waitMs: number }> {
-  const { chainId } = own;
-  const chain = getChain(ctx, chainId);
-  return inUnitOfWork(ctx, async (unit) => {
-    const locked = await lockWithSubjects(
-      unit,
-      batch.send.map(({ attempt }) => attempt),
-    );
-    const takeable: Candidate[] = [];
-    for (const candidate of batch.send) {
-      const current = locked.find(({ attempt }) => attempt.id === candidate.attempt.id);
-      if (current?.attempt.status !== 'queued') continue;
-      // Done by other means while this waited: sending would only burn gas. Its own job ends it.
-      if (isOnChain(current)) continue;
-      if (!isWaitingFor(current)) {
-        const error = { code: RELAY_ERRORS.notSent.code, detail: 'Nothing waits for this request any more.' };
-        await changeAttempt(ctx, unit, current.attempt, 'failed', { error });
-        continue;
-      }
-      takeable.push({ ...candidate, attempt: current.attempt });
-    }
-    const sendable = withoutOrphans(batch.send, takeable);
-    if (sendable.length === 0) return { waitMs: 0 };
-    const free = await lockFreeRelayer(ctx, unit, chainId);
-    if ('waitMs' in free) return free;
-
-    const call = chain.encodeRelay(sendable.map(({ item }) => item));
-    const transaction: RelayTransaction = {
-      id: ctx.newId('rtx'),
-      chainId,
-      relayerId: free.relayerId,
-      to: call.to,
-      data: call.data,
-      gasLimit: batch.gasLimit,
-      // Each has its own deadline in the contract too: one that is late fails alone.
-      validUntil: latest(sendable.map(({ attempt }) => attempt.deadline)),
-      items: sendable.length,
-      providerTransactionId: null,
-      hash: null,
-      hashes: [],
-      sentAt: ctx.clock.now(),
-      blockNumber: null,
-      blockHash: null,
-      gasUsed: null,
-      effectiveGasPrice: null,
-      abandonedAt: null,
-    };
-    await insertTransaction(unit.trx, transaction);
-    for (const [batchIndex, { attempt }] of sendable.entries()) {
-      const facts = { transactionId: transaction.id, batchIndex, sends: attempt.sends + 1 };
-      await changeAttempt(ctx, unit, attempt, 'take', { facts });
-    }
-    // Its job ends with the transaction that it led. When it is not in that (another process may be sending it, and may die before it is done), nobody would
-    // look after it without another promise.
-    const isLeftBehind = !own.hasEnded && !sendable.some(({ attempt }) => attempt.id === own.id);
-    if (isLeftBehind) {
-      const runAt = decideNextLook(ctx.clock.now(), blockTimeMsOf(ctx, chainId));
-      await promiseWork(ctx, unit, [{ queue: 'relay', subjectId: own.id, runAt }]);
-    }
-    return transaction;
-  });
-}
-
-/** A forwarder request whose predecessor dropped out of the batch must not go without it. */
-function withoutOrphans(chosen: readonly Candidate[], takeable: readonly Candidate[]): Candidate[] {
-  const blocked = new Set<string>();
-  const taken = new Set(takeable.map(({ attempt }) => attempt.id));
-  return chosen.flatMap(({ attempt }) => {
-    const { signed } = attempt;
-    const payer = signed.rail === 'forwarder' ? signed.request.from : undefined;
-    const candidate = takeable.find((other) => other.attempt.id === attempt.id);
-    if (payer !== undefined && !taken.has(attempt.id)) blocked.add(payer);
-    return candidate === undefined || (payer !== undefined && blocked.has(payer)) ? [] : [candidate];
-  });
-}
-
-function latest(dates: readonly Date[]): Date {
-  return new Date(Math.max(...dates.map((date) => date.getTime())));
 }
 
 async function send(ctx: Context, transaction: RelayTransaction, leaderId: string): Promise<WorkResult> {
@@ -221,30 +172,4 @@ async function resolveInterruptedSend(ctx: Context, seen: RelayAttempt): Promise
     if (inDoubt.length > 0) await promiseWork(ctx, unit, [{ queue: 'confirm', subjectId: transactionId }]);
   });
   return DONE;
-}
-
-/**
- * Ends an attempt that cannot be sent. When the chain shows that it was done by other means, that is why, and the scanner tells it first: the store
- * must not hear of a failure in between. And nothing fails while a transaction that was given up may still do it.
- */
-async function endUnsent(ctx: Context, attempt: RelayAttempt, error: RelayFailure): Promise<WorkResult> {
-  const chain = getChain(ctx, attempt.chainId);
-  const isDone = await isDoneOnChain(chain, attempt);
-  if (!isDone && attempt.mayStillLand && (await chain.getHead()).timestamp < addMs(attempt.deadline, BLOCK_CLOCK_MARGIN_MS)) {
-    return lookAgain(ctx, attempt);
-  }
-  // Not as far as this answer knows: nodes differ by a block, and "already paid" is no reason to call it unpaid.
-  if (!isDone && error.code === PAID_ELSEWHERE.code) return lookAgain(ctx, attempt);
-  const doer = await findDoer(ctx, attempt);
-  return inUnitOfWork(ctx, async (unit) => {
-    const [locked] = await lockWithSubjects(unit, [attempt]);
-    if (locked?.attempt.status !== 'queued') return DONE;
-    if (isDone || isOnChain(locked)) {
-      const hasEnded = await endDone(ctx, unit, locked, doer);
-      return hasEnded ? DONE : lookAgain(ctx, attempt);
-    }
-    await changeAttempt(ctx, unit, locked.attempt, 'failed', { error });
-    await failSubject(ctx, unit, locked, error);
-    return DONE;
-  });
 }

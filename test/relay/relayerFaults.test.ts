@@ -15,7 +15,16 @@ import { addMs } from '../../shared/clock.ts';
 import { expectTrueFlights } from '../support/expectTrueFlights.ts';
 import { createHarness, type Harness, type TestStore } from '../support/harness.ts';
 import { readHistory } from '../support/paymentHistory.ts';
-import { acceptRelay, confirmOnce, driveUntil, isOver, readAttempt, readPayment, type ListedAttempt } from '../support/relayFlow.ts';
+import {
+  acceptRelay,
+  confirmOnce,
+  driveUntil,
+  endWaitingAttempts,
+  isOver,
+  readAttempt,
+  readPayment,
+  type ListedAttempt,
+} from '../support/relayFlow.ts';
 import { atTime, firstRelayerOf, withChain, withRelayer, withRelayers } from '../support/varyContext.ts';
 import { waitUntil } from '../support/waitUntil.ts';
 
@@ -62,6 +71,7 @@ describe('a relayer that misbehaves', () => {
     const id = `main-${++relayers}`;
     const relayer = createDefenderRelayer({ relayer: { ...configured, id }, timeoutMs: TIMEOUT_MS, log: harness.ctx.log });
     ctx = withRelayers(harness.ctx, chain.chainId, [relayer]);
+    await endWaitingAttempts(ctx);
     store = await harness.createTestStore();
     customer = await harness.chain.createCustomer({ token: harness.tokens.TUSD });
     payment = await harness.createTestPayment(store);

@@ -19,7 +19,7 @@ import { expectRefusal } from '../support/expectRefusal.ts';
 import { signAuthorization, signGasless, signTypedData } from '../support/gasless.ts';
 import { createHarness, type Harness, type TestStore } from '../support/harness.ts';
 import { startOwnChain, type OwnChain, type OwnRelayer } from '../support/ownChain.ts';
-import { confirmOnce, readAttempt, readPayment } from '../support/relayFlow.ts';
+import { confirmOnce, endWaitingAttempts, readAttempt, readPayment } from '../support/relayFlow.ts';
 import { atTime, withChain, withRelayer, withRelayers } from '../support/varyContext.ts';
 
 const CONFIRMATIONS = 2;
@@ -48,6 +48,7 @@ describe('requests that are mined without paying', function () {
   beforeEach(async () => {
     relayer = await chain.createRelayer();
     ctx = withRelayers(harness.ctx, chainId, [relayer]);
+    await endWaitingAttempts(ctx);
     store = await harness.createTestStore();
   });
 
@@ -206,6 +207,10 @@ describe('requests that are mined without paying', function () {
       }
       await sendAttempt(ctx, (await readAttempt(ctx, burning)).id);
       await confirm(burning);
+      for (const { payment } of honest) {
+        await sendAttempt(ctx, (await readAttempt(ctx, payment)).id);
+        await confirm(payment);
+      }
       expect(await readAttempt(ctx, burning)).to.include({ status: 'failed', errorCode: 'PAY_030' });
       expect(await readWaste(wallet.address)).to.include({ items: 1 });
       for (const { customer } of honest) expect(await readWaste(customer.address)).to.include({ items: 0 });

@@ -26,6 +26,8 @@ export interface SignedTransaction {
  * exactly when a block appears. Its customers may pay only with `token`.
  */
 export interface OwnChain {
+  readonly chainId: number;
+  readonly rpcUrl: string;
   readonly token: Address;
   /** For HarnessOptions: the only chain of the configuration is this one. */
   configure(changes?: { readonly confirmations?: RequiredConfirmations; readonly maxBlockRange?: number }): (config: Config) => Config;
@@ -143,6 +145,8 @@ async function prepare(anvil: Awaited<ReturnType<typeof startChain>>): Promise<O
   };
 
   return {
+    chainId,
+    rpcUrl,
     token,
     configure:
       (changes = {}) =>

@@ -9,6 +9,7 @@ import type { RelayAttempt } from '../../domain/relay/model.ts';
 import { sendAttempt } from '../../domain/relay/sendAttempt.ts';
 import { listRelayAttempts, relayPayment } from '../../domain/relay/service.ts';
 import type { Context } from '../../platform/context.ts';
+import { execute } from '../../platform/db.ts';
 import type { Bytes32 } from '../../shared/hex.ts';
 import { signGasless } from './gasless.ts';
 import { waitUntil } from './waitUntil.ts';
@@ -30,6 +31,11 @@ export async function readAttempt(ctx: Context, payment: Pick<Payment, 'id'>): P
 
 export function readPayment(ctx: Context, payment: Pick<Payment, 'id' | 'storeId'>): Promise<Payment> {
   return getPayment(ctx, { storeId: payment.storeId, paymentId: payment.id });
+}
+
+/** Ends what earlier tests have left waiting. A job serves those whose turn it is, whatever it was promised for: they would go first. */
+export async function endWaitingAttempts(ctx: Context): Promise<void> {
+  await execute(ctx.db, "UPDATE relay_attempts SET status = 'failed', live_subject_id = NULL, live_nonce = NULL WHERE status = 'queued'");
 }
 
 /** Follows the transaction of the payment's latest attempt one step. */

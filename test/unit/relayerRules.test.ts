@@ -134,7 +134,7 @@ describe('the rules of batches', () => {
   });
 
   it('what came back goes on in batches of half the size, down to one', () => {
-    expect([0, 1, 2, 3, 4, 5, 8].map((sends) => decideBatchSize(20, sends))).to.deep.equal([20, 10, 5, 2, 1, 1, 1]);
+    expect([0, 1, 2, 3, 4, 5, 8].map((batchFailures) => decideBatchSize(20, batchFailures))).to.deep.equal([20, 10, 5, 2, 1, 1, 1]);
   });
 
   it('the next nonce comes after the chain’s and after all that are held without a gap', () => {

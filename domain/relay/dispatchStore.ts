@@ -1,0 +1,101 @@
+import { execute, placeholders, selectRows, type Database, type Transaction } from '../../platform/db.ts';
+import { ATTEMPT_COLUMNS, toAttempt, type AttemptRow } from './attemptRow.ts';
+import { MAX_SENDS } from './decide.ts';
+import type { RelayAttempt, RelayRail } from './model.ts';
+
+/** SQL of choosing who is sent next: attempts that wait, and the claims on them. */
+
+/** Which of the attempts that wait may be chosen. */
+export interface Choosing {
+  readonly chainId: number;
+  readonly now: Date;
+  /** Those with less time left than until then are left out. */
+  readonly deadlineAfter: Date;
+  /** This one is chosen though it stands aside, and however little time it has left; null: there is none. */
+  readonly ownId: string | null;
+}
+
+/** The condition, with its bindings in the order of the question marks. */
+function chooseable({ now, deadlineAfter, ownId }: Choosing) {
+  return {
+    sql: `(a.choose_after IS NULL OR a.choose_after <= ? OR (a.id = ? AND a.claim_id IS NULL)) AND (a.deadline > ? OR a.id = ?) AND a.sends < ?`,
+    bindings: [now, ownId ?? '', deadlineAfter, ownId ?? '', MAX_SENDS],
+  };
+}
+
+/** Those that wait behind it go with it if they can: they are of its rail, and their batches came back as often. */
+export type Head = Pick<RelayAttempt, 'batchFailures'> & { readonly rail: RelayRail };
+
+/** Whose turn it is on this rail. */
+export async function findHead(db: Database, rail: RelayRail, choosing: Choosing): Promise<Head | undefined> {
+  const may = chooseable(choosing);
+  const [row] = await selectRows<{ batch_failures: string | number }>(
+    db,
+    `SELECT a.batch_failures FROM relay_attempts a WHERE a.chain_id = ? AND a.rail = ? AND a.status = 'queued' AND ${may.sql}
+     ORDER BY a.created_at, a.id LIMIT 1`,
+    [choosing.chainId, rail, ...may.bindings],
+  );
+  return row && { rail, batchFailures: Number(row.batch_failures) };
+}
+
+/**
+ * Claims attempts that go with the head, in the order of their turns. Those that another claim, or a change of their own, has locked are passed over:
+ * this waits for nobody, and so can be part of no deadlock.
+ */
+export async function claimAttempts(
+  db: Transaction,
+  input: Choosing & { readonly head: Head; readonly limit: number; readonly claimId: string; readonly lapsesAt: Date },
+): Promise<RelayAttempt[]> {
+  const may = chooseable(input);
+  // The index gives the order. With a sort, every waiting row would be locked.
+  const rows = await selectRows<AttemptRow>(
+    db,
+    `SELECT ${ATTEMPT_COLUMNS} FROM relay_attempts a FORCE INDEX (ix_relay_attempts_waiting)
+     WHERE a.chain_id = ? AND a.rail = ? AND a.status = 'queued' AND a.batch_failures = ? AND ${may.sql}
+     ORDER BY a.created_at, a.id LIMIT ? FOR UPDATE SKIP LOCKED`,
+    [input.chainId, input.head.rail, input.head.batchFailures, ...may.bindings, input.limit],
+  );
+  if (rows.length === 0) return [];
+  const ids = rows.map(({ id }) => id);
+  await execute(db, `UPDATE relay_attempts FORCE INDEX (PRIMARY) SET claim_id = ?, choose_after = ? WHERE id IN (${placeholders(ids)})`, [
+    input.claimId,
+    input.lapsesAt,
+    ...ids,
+  ]);
+  return rows.map(toAttempt);
+}
+
+/** Which of them the claim still holds. A claim is lost when it has lapsed and somebody else has made another. */
+export async function listClaimed(db: Transaction, claimId: string, attemptIds: readonly string[]): Promise<ReadonlySet<string>> {
+  if (attemptIds.length === 0) return new Set();
+  const rows = await selectRows<{ id: string }>(
+    db,
+    `SELECT id FROM relay_attempts FORCE INDEX (PRIMARY) WHERE id IN (${placeholders(attemptIds)}) AND claim_id = ?`,
+    [...attemptIds, claimId],
+  );
+  return new Set(rows.map(({ id }) => id));
+}
+
+/** Ends the claim on those that it still holds. @param chooseAfter they stand aside until then; null: anybody may choose them at once */
+export async function releaseAttempts(
+  db: Database | Transaction,
+  claimId: string,
+  attemptIds: readonly string[],
+  chooseAfter: Date | null,
+): Promise<void> {
+  if (attemptIds.length === 0) return;
+  await execute(
+    db,
+    `UPDATE relay_attempts FORCE INDEX (PRIMARY) SET claim_id = NULL, choose_after = ? WHERE id IN (${placeholders(attemptIds)}) AND claim_id = ?`,
+    [chooseAfter, ...attemptIds, claimId],
+  );
+}
+
+export async function countWaitingAttempts(db: Database, own: RelayAttempt): Promise<number> {
+  const [row] = await selectRows<{ count: string | number }>(
+    db,
+    "SELECT COUNT(*) AS count FROM relay_attempts WHERE chain_id = ? AND rail = ? AND status = 'queued'",
+    [own.chainId, own.signed.rail],
+  );
+  return Number(row?.count ?? 0);
+}

@@ -1,0 +1,127 @@
+import type { Context } from '../../platform/context.ts';
+import { inUnitOfWork } from '../../platform/unitOfWork.ts';
+import { blockTimeMsOf, getChain } from '../chain/service.ts';
+import { promiseWork } from '../outbox/service.ts';
+import { changeAttempt } from './changeAttempt.ts';
+import type { Estimated } from './chooseBatch.ts';
+import { decideNextLook } from './decide.ts';
+import { listClaimed, releaseAttempts } from './dispatchStore.ts';
+import { RELAY_ERRORS } from './errors.ts';
+import type { RelayTransaction } from './model.ts';
+import { lockFreeRelayer } from './relayers.ts';
+import { isOnChain, isWaitingFor, lockWithSubjects } from './subject.ts';
+import { insertTransaction } from './transactionStore.ts';
+import type { Candidate } from './withClaim.ts';
+
+/**
+ * What came of saving the intent to send.
+ *
+ *   saved     the transaction is to be sent now, by us and by nobody else
+ *   changed   some dropped out meanwhile: nothing is saved, and what is left has to be estimated again
+ *   noRelayer none is free any more
+ */
+export type SavedIntent =
+  | { readonly kind: 'saved'; readonly transaction: RelayTransaction }
+  | { readonly kind: 'changed'; readonly left: readonly Candidate[] }
+  | { readonly kind: 'noRelayer'; readonly waitMs: number };
+
+/**
+ * Saves the intent to send exactly what was estimated, within the limits of the relayer that is free now. A gas limit is made for these items in this
+ * order: with fewer of them, one that turns bad in the block could burn what was meant for the others.
+ * @param own the attempt whose job this is, chosen or not
+ */
+export async function saveIntent(
+  ctx: Context,
+  input: {
+    readonly claimId: string;
+    readonly estimated: Estimated;
+    readonly own: { readonly id: string; readonly chainId: number; readonly hasEnded: boolean };
+  },
+): Promise<SavedIntent> {
+  const { claimId, estimated, own } = input;
+  const { chainId } = own;
+  return inUnitOfWork(ctx, async (unit) => {
+    const ids = estimated.send.map(({ attempt }) => attempt.id);
+    const locked = await lockWithSubjects(
+      unit,
+      estimated.send.map(({ attempt }) => attempt),
+    );
+    const ours = await listClaimed(unit.trx, claimId, ids);
+    const takeable: Candidate[] = [];
+    for (const candidate of estimated.send) {
+      const current = locked.find(({ attempt }) => attempt.id === candidate.attempt.id);
+      if (current?.attempt.status !== 'queued' || !ours.has(current.attempt.id)) continue;
+      // Done by other means while this waited: sending would only burn gas. Its own job ends it.
+      if (isOnChain(current)) continue;
+      if (!isWaitingFor(current)) {
+        const error = { code: RELAY_ERRORS.notSent.code, detail: 'Nothing waits for this request any more.' };
+        await changeAttempt(ctx, unit, current.attempt, 'failed', { error });
+        continue;
+      }
+      takeable.push({ ...candidate, attempt: current.attempt });
+    }
+    const left = withoutOrphans(estimated.send, takeable);
+    if (left.length !== estimated.send.length) return { kind: 'changed', left };
+    assertEstimated(ctx, chainId, estimated, left);
+
+    const free = await lockFreeRelayer(ctx, unit, chainId);
+    if ('waitMs' in free) return { kind: 'noRelayer', waitMs: free.waitMs };
+    const transaction: RelayTransaction = {
+      id: ctx.newId('rtx'),
+      chainId,
+      relayerId: free.relayerId,
+      to: estimated.call.to,
+      data: estimated.call.data,
+      gasLimit: estimated.gasLimit,
+      // Each has its own deadline in the contract too: one that is late fails alone.
+      validUntil: latest(left.map(({ attempt }) => attempt.deadline)),
+      items: left.length,
+      providerTransactionId: null,
+      hash: null,
+      hashes: [],
+      sentAt: ctx.clock.now(),
+      blockNumber: null,
+      blockHash: null,
+      gasUsed: null,
+      effectiveGasPrice: null,
+      abandonedAt: null,
+    };
+    await insertTransaction(unit.trx, transaction);
+    for (const [batchIndex, { attempt }] of left.entries()) {
+      const facts = { transactionId: transaction.id, batchIndex, sends: attempt.sends + 1 };
+      await changeAttempt(ctx, unit, attempt, 'take', { facts });
+    }
+    await releaseAttempts(unit.trx, claimId, ids, null);
+    // Its job ends with the transaction that it led. When it is not in that (another process may be sending it, and may die before it is done), nobody would
+    // look after it without another promise.
+    const isLeftBehind = !own.hasEnded && !ids.includes(own.id);
+    if (isLeftBehind) {
+      const runAt = decideNextLook(ctx.clock.now(), blockTimeMsOf(ctx, chainId));
+      await promiseWork(ctx, unit, [{ queue: 'relay', subjectId: own.id, runAt }]);
+    }
+    return { kind: 'saved', transaction };
+  });
+}
+
+/** A forwarder request whose predecessor dropped out of the batch must not go without it. */
+function withoutOrphans(chosen: readonly Candidate[], takeable: readonly Candidate[]): Candidate[] {
+  const blocked = new Set<string>();
+  return chosen.flatMap(({ attempt }) => {
+    const { signed } = attempt;
+    const payer = signed.rail === 'forwarder' ? signed.request.from : undefined;
+    const candidate = takeable.find((other) => other.attempt.id === attempt.id);
+    if (payer !== undefined && candidate === undefined) blocked.add(payer);
+    return candidate === undefined || (payer !== undefined && blocked.has(payer)) ? [] : [candidate];
+  });
+}
+
+/** @throws Error when these are not the items, in the order, whose gas was estimated: a fault of ours that must not cost anybody gas */
+function assertEstimated(ctx: Context, chainId: number, estimated: Estimated, items: readonly Candidate[]): void {
+  const call = getChain(ctx, chainId).encodeRelay(items.map(({ item }) => item));
+  if (call.to === estimated.call.to && call.data === estimated.call.data) return;
+  throw new Error('the transaction that is to be sent is not the one whose gas was estimated');
+}
+
+function latest(dates: readonly Date[]): Date {
+  return new Date(Math.max(...dates.map((date) => date.getTime())));
+}

@@ -1,0 +1,111 @@
+import type { Context } from '../../platform/context.ts';
+import { inTransaction, withRetries } from '../../platform/db.ts';
+import { addMs } from '../../shared/clock.ts';
+import { findChainConfig, getChain } from '../chain/service.ts';
+import { findPaymentsById } from '../payments/service.ts';
+import { decideBatchSize } from './decide.ts';
+import { claimAttempts, findHead, releaseAttempts, type Choosing, type Head } from './dispatchStore.ts';
+import type { RelayAttempt, RelayItem } from './model.ts';
+
+/** An attempt with what it takes to carry it. */
+export interface Candidate {
+  readonly attempt: RelayAttempt;
+  readonly item: RelayItem;
+}
+
+/** Attempts that nobody else chooses while we simulate them. The claim ends with the work that it is for. */
+export interface Claim {
+  readonly id: string;
+  /** In the order of their turns; of one kind: either none of them runs foreign code now, or each does. */
+  readonly candidates: readonly Candidate[];
+  /** Lets an attempt stand aside until then: what goes before it is on its way, and others need not wait behind it. */
+  putAside(attempt: RelayAttempt, until: Date): void;
+}
+
+/**
+ * When the claims of a process that died lapse: choosing takes a second, and a chain that does not answer for longer is out. Whoever is slower than that
+ * finds its claim lost, and sends nothing.
+ */
+const CLAIM_MS = 15_000;
+
+/** How often a claim that got others than the head's kind is filled up. */
+const MAX_FILLS = 3;
+
+/**
+ * Claims what goes next on the rail of `own`, as much as one transaction takes, for as long as `work` takes.
+ *
+ * The claim is a short transaction of its own, and no lock is held while the chain is asked.
+ * @param input.isOwnAside whether `own` may be claimed though it stands aside
+ * @throws AppError `CHAIN_ERRORS.unavailable`
+ */
+export async function withClaim<T>(
+  ctx: Context,
+  input: { readonly own: RelayAttempt; readonly isOwnAside: boolean },
+  work: (claim: Claim) => Promise<T>,
+): Promise<T> {
+  const { own } = input;
+  const now = ctx.clock.now();
+  const choosing: Choosing = {
+    chainId: own.chainId,
+    now,
+    deadlineAfter: addMs(now, ctx.config.relay.minDeadlineSeconds * 1000),
+    ownId: input.isOwnAside ? own.id : null,
+  };
+  const id = ctx.newId('rlc');
+  const held = new Set<string>();
+  const aside = new Map<string, Date>();
+  try {
+    const head = await findHead(ctx.db, own.signed.rail, choosing);
+    const candidates = head === undefined ? [] : await claimKind(head);
+    return await work({ id, candidates, putAside: (attempt, until) => void aside.set(attempt.id, until) });
+  } finally {
+    // What is not released is free again when its claim has lapsed: no reason to fail what the work has come to.
+    await release().catch((error: unknown) => ctx.log.warn({ err: error, claimId: id }, 'a claim could not be released'));
+  }
+
+  /** Of the claimed ones those that are as the first, and as many as fit; the others are free again at once. */
+  async function claimKind(head: Head): Promise<readonly Candidate[]> {
+    const chain = getChain(ctx, own.chainId);
+    const limit = decideBatchSize(findChainConfig(ctx, own.chainId)?.relayLimits.maxBatchSize ?? 1, head.batchFailures);
+    const chosen: Candidate[] = [];
+    let runsForeignCode: boolean | undefined;
+    for (let fills = 0; fills < MAX_FILLS && chosen.length < limit; fills++) {
+      const wanted = limit - chosen.length;
+      const claimed = await inTransaction(ctx.db, (trx) =>
+        claimAttempts(trx, { ...choosing, head, limit: wanted, claimId: id, lapsesAt: addMs(now, CLAIM_MS) }),
+      );
+      for (const attempt of claimed) held.add(attempt.id);
+      const candidates = await withItems(ctx, claimed);
+      const foreign = await Promise.all(candidates.map(({ item }) => chain.runsForeignCode(item)));
+      runsForeignCode ??= foreign[0];
+      chosen.push(...candidates.filter((_candidate, index) => foreign[index] === runsForeignCode));
+      if (claimed.length < wanted) break;
+    }
+    const chosenIds = new Set(chosen.map(({ attempt }) => attempt.id));
+    const others = [...held].filter((attemptId) => !chosenIds.has(attemptId));
+    await withRetries(() => releaseAttempts(ctx.db, id, others, null));
+    for (const attemptId of others) held.delete(attemptId);
+    return chosen;
+  }
+
+  async function release(): Promise<void> {
+    const byDate = new Map<number | null, string[]>();
+    for (const attemptId of held) {
+      const until = aside.get(attemptId)?.getTime() ?? null;
+      byDate.set(until, [...(byDate.get(until) ?? []), attemptId]);
+    }
+    for (const [until, ids] of byDate) {
+      await withRetries(() => releaseAttempts(ctx.db, id, ids, until === null ? null : new Date(until)));
+    }
+  }
+}
+
+async function withItems(ctx: Context, attempts: readonly RelayAttempt[]): Promise<Candidate[]> {
+  const payments = await findPaymentsById(ctx, [...new Set(attempts.map(({ paymentId }) => paymentId))]);
+  return attempts.flatMap((attempt) => {
+    const payment = payments.find(({ id }) => id === attempt.paymentId);
+    if (payment === undefined) return [];
+    const { signed, signature, permit, paymentId } = attempt;
+    return [{ attempt, item: { signed, signature, permit, paymentId, terms: payment.terms } }];
+  });
+}

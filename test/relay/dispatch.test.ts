@@ -1,0 +1,286 @@
+import { expect } from 'chai';
+import type { PrivateKeyAccount } from 'viem/accounts';
+
+import type { Payment } from '../../domain/payments/model.ts';
+import { scanChain } from '../../domain/payments/scanChain.ts';
+import { claimAttempts } from '../../domain/relay/dispatchStore.ts';
+import { sendAttempt } from '../../domain/relay/sendAttempt.ts';
+import { executePayment, getAuthorizationRequest } from '../../domain/relay/service.ts';
+import { findTransaction } from '../../domain/relay/transactionStore.ts';
+import { withClaim } from '../../domain/relay/withClaim.ts';
+import type { Context } from '../../platform/context.ts';
+import { execute, inTransaction, placeholders } from '../../platform/db.ts';
+import { addMs } from '../../shared/clock.ts';
+import { createDelegatedAccounts, type DelegatedAccounts } from '../support/delegatedAccounts.ts';
+import { signAuthorization, signTypedData } from '../support/gasless.ts';
+import { createHarness, type Harness, type TestStore } from '../support/harness.ts';
+import { startOwnChain, type OwnChain, type OwnContractWallet, type OwnRelayer } from '../support/ownChain.ts';
+import { confirmOnce, readAttempt, readPayment } from '../support/relayFlow.ts';
+import { atTime, withChain, withRelayer, withRelayers } from '../support/varyContext.ts';
+
+const CONFIRMATIONS = 2;
+/** What a claim may take at most before others may choose the same. */
+const CLAIM_MS = 15_000;
+
+interface Waiting {
+  readonly payment: Payment;
+  readonly id: string;
+}
+
+describe('choosing what is sent next', function () {
+  this.timeout(60_000);
+
+  let chain: OwnChain;
+  let harness: Harness;
+  let store: TestStore;
+  let chainId: number;
+  let accounts: DelegatedAccounts;
+  let relayer: OwnRelayer;
+  let ctx: Context;
+
+  before(async function () {
+    this.timeout(120_000);
+    chain = await startOwnChain();
+    accounts = await createDelegatedAccounts(chain);
+    const permit = { name: 'Wallet Dollar', version: '1' };
+    const token = { address: accounts.token, symbol: 'WUSD', decimals: 6, permit };
+    const configure = chain.configure({ confirmations: CONFIRMATIONS });
+    harness = await createHarness({
+      config(base) {
+        const config = configure(base);
+        return { ...config, chains: config.chains.map((only) => ({ ...only, tokens: [...only.tokens, token] })) };
+      },
+    });
+    store = await harness.createTestStore();
+    ({ chainId } = chain);
+  });
+  after(async () => {
+    await harness.close();
+    await chain.close();
+  });
+  beforeEach(async () => {
+    relayer = await chain.createRelayer();
+    ctx = withRelayers(harness.ctx, chainId, [relayer]);
+  });
+
+  const withBatchSize = (maxBatchSize: number, base = ctx): Context => ({
+    ...base,
+    config: {
+      ...base.config,
+      chains: base.config.chains.map((config) => ({ ...config, relayLimits: { ...config.relayLimits, maxBatchSize } })),
+    },
+  });
+
+  async function accept(customer: PrivateKeyAccount, token = chain.token): Promise<Waiting> {
+    const payment = await harness.createTestPayment(store, { token });
+    await executePayment(ctx, await signAuthorization(ctx, customer, payment));
+    return { payment, id: (await readAttempt(ctx, payment)).id };
+  }
+
+  async function acceptMany(count: number): Promise<Waiting[]> {
+    const waiting: Waiting[] = [];
+    for (let index = 0; index < count; index++) waiting.push(await accept(await chain.createCustomer()));
+    return waiting;
+  }
+
+  async function acceptFromWallet(wallet: OwnContractWallet): Promise<Waiting> {
+    const payment = await harness.createTestPayment(store, { token: chain.token });
+    const request = { storeId: payment.storeId, paymentId: payment.id, payer: wallet.address };
+    const { typedData } = await getAuthorizationRequest(ctx, request);
+    await executePayment(ctx, { ...request, signature: await signTypedData(wallet.owner, typedData), permit: null });
+    return { payment, id: (await readAttempt(ctx, payment)).id };
+  }
+
+  async function mineAndConfirm(all: readonly Waiting[]): Promise<void> {
+    await chain.mine(CONFIRMATIONS);
+    await scanChain(ctx, chainId);
+    for (const { payment } of all) if ((await readAttempt(ctx, payment)).transactionId !== null) await confirmOnce(ctx, payment);
+  }
+
+  async function expectCompleted(all: readonly Waiting[]): Promise<void> {
+    for (const { payment } of all) {
+      expect(await readPayment(ctx, payment)).to.include({ status: 'completed' });
+      expect(await readAttempt(ctx, payment)).to.include({ status: 'succeeded' });
+      expect(await chain.countPayments(payment.id)).to.equal(1);
+    }
+  }
+
+  /** Nothing of one test waits in the next. */
+  async function finish(all: readonly Waiting[]): Promise<void> {
+    for (const { id } of all) await sendAttempt(ctx, id);
+    await mineAndConfirm(all);
+    await expectCompleted(all);
+  }
+
+  const transactionOf = async ({ payment }: Waiting) => {
+    const { transactionId } = await readAttempt(ctx, payment);
+    return transactionId === null ? undefined : findTransaction(ctx.db, transactionId);
+  };
+
+  describe('claims it first', () => {
+    it('so that workers who choose at the same moment choose different ones', async () => {
+      const waiting = await acceptMany(6);
+      const own = await readAttempt(ctx, waiting[0]!.payment);
+      const small = withBatchSize(2);
+      let asked = 0;
+      let everybodyHas: () => void = () => undefined;
+      const allHave = new Promise<void>((resolve) => (everybodyHas = resolve));
+      const claims = await Promise.all(
+        [1, 2, 3, 4].map(() =>
+          withClaim(small, { own, isOwnAside: true }, async ({ candidates }) => {
+            asked += 1;
+            if (asked === 4) everybodyHas();
+            await allHave;
+            return candidates.map(({ attempt }) => attempt.id);
+          }),
+        ),
+      );
+      expect(claims.map((ids) => ids.length).sort()).to.deep.equal([0, 2, 2, 2]);
+      expect(claims.flat().sort()).to.deep.equal(waiting.map(({ id }) => id).sort());
+      await finish(waiting);
+      // They were free again at once: all of them went together.
+      expect(relayer.sent).to.have.length(1);
+    });
+
+    it('and what a worker claimed that died is chosen by others once its claim has lapsed', async () => {
+      const waiting = await acceptMany(2);
+      const now = new Date();
+      const dead = await inTransaction(ctx.db, (trx) =>
+        claimAttempts(trx, {
+          ...{ chainId, now, deadlineAfter: now, ownId: null, limit: 20, claimId: 'rlc_dead', lapsesAt: addMs(now, CLAIM_MS) },
+          head: { rail: 'authorization', batchFailures: 0 },
+        }),
+      );
+      expect(dead.map(({ id }) => id)).to.deep.equal(waiting.map(({ id }) => id));
+      expect((await sendAttempt(ctx, waiting[0]!.id)).kind).to.equal('later');
+      expect(relayer.sent).to.have.length(0);
+      await sendAttempt(atTime(ctx, addMs(now, CLAIM_MS)), waiting[0]!.id);
+      expect(relayer.sent).to.have.length(1);
+      await finish(waiting);
+    });
+
+    it('and sends nothing of what another worker has claimed meanwhile', async () => {
+      const waiting = await acceptMany(2);
+      const ids = waiting.map(({ id }) => id);
+      const slow = withChain(ctx, chainId, (port) => ({
+        async estimateRelayGas(items) {
+          await execute(ctx.db, `UPDATE relay_attempts SET claim_id = 'rlc_other' WHERE id IN (${placeholders(ids)})`, ids);
+          return port.estimateRelayGas(items);
+        },
+      }));
+      expect((await sendAttempt(slow, ids[0]!)).kind).to.equal('later');
+      expect(relayer.sent).to.have.length(0);
+      await execute(ctx.db, `UPDATE relay_attempts SET claim_id = NULL, choose_after = NULL WHERE id IN (${placeholders(ids)})`, ids);
+      await finish(waiting);
+    });
+  });
+
+  it('a batch that has shrunk since it was estimated is estimated again: one that is left has the gas of one, whatever its wallet would burn', async () => {
+    const hostile = await chain.createContractWallet();
+    await hostile.setMode('turnCostly');
+    const last = await acceptFromWallet(hostile);
+    const others = [
+      await acceptFromWallet(await chain.createContractWallet()),
+      await acceptFromWallet(await chain.createContractWallet()),
+      await acceptFromWallet(await chain.createContractWallet()),
+    ];
+    const estimated: number[] = [];
+    const leaving = withChain(ctx, chainId, (port) => ({
+      async estimateRelayGas(items) {
+        const estimate = await port.estimateRelayGas(items);
+        estimated.push(items.length);
+        const ids = others.map(({ payment }) => payment.id);
+        await execute(ctx.db, `UPDATE payments SET relay_attempt_id = NULL WHERE id IN (${placeholders(ids)})`, ids);
+        return estimate;
+      },
+    }));
+    await sendAttempt(leaving, last.id);
+    expect(estimated).to.deep.equal([4, 1]);
+    expect(relayer.sent).to.have.length(1);
+    const transaction = await transactionOf(last);
+    const gasLimit = transaction?.gasLimit ?? 0n;
+    expect(transaction?.items).to.equal(1);
+    expect(gasLimit < 500_000n, `${gasLimit}`).to.equal(true);
+    await mineAndConfirm([last]);
+    const burnt = await readAttempt(ctx, last.payment);
+    expect(burnt).to.include({ status: 'failed', errorCode: 'PAY_030' });
+    expect(burnt.gasUsed <= gasLimit).to.equal(true);
+    for (const { payment } of others) expect(await readAttempt(ctx, payment)).to.include({ status: 'failed', errorCode: 'PAY_029' });
+  });
+
+  describe('keeps requests that run code of their payer’s account apart', () => {
+    it('be it a contract wallet, or an account with code that the token asks about a permit', async () => {
+      const [wallet, delegated] = [await chain.createContractWallet(), await accounts.createCustomer()];
+      await wallet.setMode('turnCostly');
+      const plain = [await accept(await chain.createCustomer())];
+      const foreign = [await acceptFromWallet(wallet), await accept(delegated, accounts.token)];
+      await accounts.delegate(delegated, 'turnCostly');
+      plain.push(await accept(await chain.createCustomer()), await accept(await accounts.createCustomer(), accounts.token));
+      await sendAttempt(ctx, plain[0]!.id);
+      const [first, ...rest] = await Promise.all(plain.map(transactionOf));
+      expect(first?.items).to.equal(3);
+      expect(rest.map((transaction) => transaction?.id)).to.deep.equal([first?.id, first?.id]);
+      for (const item of foreign) expect(await readAttempt(ctx, item.payment)).to.include({ status: 'queued', sends: 0 });
+      await sendAttempt(ctx, foreign[0]!.id);
+      expect((await transactionOf(foreign[1]!))?.items).to.equal(2);
+      await mineAndConfirm([...plain, ...foreign]);
+      await expectCompleted(plain);
+      for (const item of foreign) expect(await readAttempt(ctx, item.payment)).to.include({ status: 'failed', errorCode: 'PAY_030' });
+    });
+
+    it('and an account that gets code between simulation and block takes nothing from the others', async () => {
+      const traitor = await accounts.createCustomer();
+      // The fewer there are, the less the margin of the estimate could hide it.
+      const all = [await accept(traitor, accounts.token), await accept(await chain.createCustomer())];
+      const delegating = withRelayer(ctx, chainId, (own) => ({
+        async send(input) {
+          await accounts.delegate(traitor, 'turnCostly');
+          return own.send(input);
+        },
+      }));
+      await sendAttempt(delegating, all[0]!.id);
+      expect((await transactionOf(all[1]!))?.items).to.equal(2);
+      await mineAndConfirm(all);
+      await expectCompleted([all[1]!]);
+      expect(await readAttempt(ctx, all[0]!.payment)).to.include({ status: 'failed', errorCode: 'PAY_030' });
+    });
+  });
+
+  describe('makes batches smaller', () => {
+    it('not because a slow chain did not take them: they go on together, however often they were sent', async () => {
+      const waiting = await acceptMany(4);
+      await sendAttempt(ctx, waiting[0]!.id);
+      const soon = { ...ctx, config: { ...ctx.config, relay: { ...ctx.config.relay, resendAfterMs: 1 } } };
+      await confirmOnce(soon, waiting[0]!.payment);
+      for (const { payment } of waiting) {
+        expect(await readAttempt(ctx, payment)).to.include({ status: 'queued', mayStillLand: true, sends: 1, batchFailures: 0 });
+      }
+      await sendAttempt(withBatchSize(4), waiting[0]!.id);
+      expect((await transactionOf(waiting[3]!))?.items).to.equal(4);
+      expect(relayer.sent).to.have.length(2);
+      await mineAndConfirm(waiting);
+      await expectCompleted(waiting);
+    });
+
+    it('when the relayer gives up on one that is still valid, or a block has undone it', async () => {
+      const waiting = await acceptMany(4);
+      const small = withBatchSize(4);
+      await sendAttempt(small, waiting[0]!.id);
+      const refusing = withRelayer(small, chainId, (own) => ({
+        findTransaction: async (id) => {
+          const found = await own.findTransaction(id);
+          return found && { ...found, state: 'ended' };
+        },
+      }));
+      await confirmOnce(refusing, waiting[0]!.payment);
+      for (const { payment } of waiting)
+        expect(await readAttempt(ctx, payment)).to.include({ status: 'queued', sends: 1, batchFailures: 1 });
+      const stingy = withRelayer(small, chainId, (own) => ({ send: (input) => own.send({ ...input, gasLimit: 200_000n }) }));
+      await sendAttempt(stingy, waiting[0]!.id);
+      expect((await transactionOf(waiting[1]!))?.items).to.equal(2);
+      // The first transaction, in which all of them were, is mined before the second.
+      await mineAndConfirm(waiting.slice(0, 2));
+      await finish(waiting);
+    });
+  });
+});

@@ -1,0 +1,63 @@
+import { createTestClient, createWalletClient, defineChain, encodeFunctionData, getAddress, http, publicActions, type Hash } from 'viem';
+import { generatePrivateKey, privateKeyToAccount, type PrivateKeyAccount } from 'viem/accounts';
+
+import { testWalletAbi, testWalletBytecode } from '../../contracts/generated/test/TestWallet.ts';
+import { walletPermitTokenAbi, walletPermitTokenBytecode } from '../../contracts/generated/test/WalletPermitToken.ts';
+import { walletMode } from '../../contracts/test/support.ts';
+import type { Address } from '../../shared/hex.ts';
+import type { OwnChain } from './ownChain.ts';
+
+/** Accounts of a key whose code may be set (EIP-7702), and a token that asks such code about permits, as USDC does. */
+export interface DelegatedAccounts {
+  readonly token: Address;
+  /** With the token, and no approval: it has to sign permits. */
+  createCustomer(): Promise<PrivateKeyAccount>;
+  /** Gives the account the code of a wallet in that mode. In a block of its own. */
+  delegate(account: PrivateKeyAccount, mode: keyof typeof walletMode): Promise<void>;
+}
+
+export async function createDelegatedAccounts(chain: Pick<OwnChain, 'chainId' | 'rpcUrl'>): Promise<DelegatedAccounts> {
+  const transport = http(chain.rpcUrl);
+  const client = createTestClient({ mode: 'anvil', transport, cacheTime: 0 }).extend(publicActions);
+  const sponsor = privateKeyToAccount(generatePrivateKey());
+  await client.setBalance({ address: sponsor.address, value: 10n ** 20n });
+  const wallet = createWalletClient({
+    account: sponsor,
+    chain: defineChain({
+      id: chain.chainId,
+      name: 'own',
+      nativeCurrency: { name: 'Ether', symbol: 'ETH', decimals: 18 },
+      rpcUrls: { default: { http: [chain.rpcUrl] } },
+    }),
+    transport,
+  });
+
+  async function mined(hash: Hash) {
+    await client.mine({ blocks: 1, interval: 0 });
+    const receipt = await client.getTransactionReceipt({ hash });
+    if (receipt.status !== 'success') throw new Error(`${hash} was reverted`);
+    return receipt;
+  }
+  const deployed = await wallet.deployContract({ abi: walletPermitTokenAbi, bytecode: walletPermitTokenBytecode });
+  const token = getAddress((await mined(deployed)).contractAddress ?? '');
+
+  return {
+    token,
+    async createCustomer() {
+      const account = privateKeyToAccount(generatePrivateKey());
+      const args = [account.address, 10n ** 12n] as const;
+      await mined(await wallet.writeContract({ address: token, abi: walletPermitTokenAbi, functionName: 'mint', args }));
+      return account;
+    },
+    async delegate(account, mode) {
+      const code = await wallet.deployContract({ abi: testWalletAbi, bytecode: testWalletBytecode, args: [account.address] });
+      const { contractAddress } = await mined(code);
+      if (!contractAddress) throw new Error('the wallet was not deployed');
+      const nonce = await client.getTransactionCount({ address: account.address });
+      const authorization = await account.signAuthorization({ contractAddress, chainId: chain.chainId, nonce });
+      const data = encodeFunctionData({ abi: testWalletAbi, functionName: 'setMode', args: [walletMode[mode]] });
+      const gas = 200_000n;
+      await mined(await wallet.sendTransaction({ to: account.address, data, gas, authorizationList: [authorization] }));
+    },
+  };
+}
