@@ -1,11 +1,14 @@
 import {
+  BaseError,
   createPublicClient,
   createWalletClient,
   defineChain,
   getAddress,
   http,
+  RpcRequestError,
   type Address,
   type Hex,
+  type PublicClient,
   type TransactionReceipt,
 } from 'viem';
 import { privateKeyToAccount } from 'viem/accounts';
@@ -43,6 +46,7 @@ export async function deployContracts({ rpcUrl, deployerPrivateKey, tokens }: De
   const account = privateKeyToAccount(deployerPrivateKey);
   const chain = describeChain(await publicClient.getChainId(), rpcUrl);
   const wallet = createWalletClient({ account, chain, transport: http(rpcUrl) });
+  await assertCancun(publicClient);
   const firstNonce = await publicClient.getTransactionCount({ address: account.address, blockTag: 'pending' });
 
   // Forwarder and tokens may share a block. The gateway comes after them: it insists that its forwarder exists.
@@ -73,6 +77,23 @@ export async function deployContracts({ rpcUrl, deployerPrivateKey, tokens }: De
     }),
     blockNumber: gatewayReceipt.blockNumber,
   };
+}
+
+/** Stores 1 for the transaction, loads it, copies it in memory and returns the copy: TSTORE, TLOAD and MCOPY, as a contract's creation. */
+const CANCUN_PROBE = '0x60015f5d5f5c5f5260205f60205e60206020f3';
+
+/** The contracts are compiled for Cancun; elsewhere their deployment would be paid for and every payment would fail. @throws Error that says so */
+async function assertCancun(client: PublicClient): Promise<void> {
+  const needs = 'The contracts need a chain with the rules of Cancun (transient storage, MCOPY). Nothing was sent';
+  let answer: Hex | undefined;
+  try {
+    answer = (await client.call({ data: CANCUN_PROBE })).data;
+  } catch (error) {
+    const words = error instanceof BaseError ? error.walk((cause) => cause instanceof RpcRequestError) : null;
+    if (!(words instanceof RpcRequestError)) throw error;
+    throw new Error(`${needs}: the node refuses a trial of them (${words.details})`, { cause: error });
+  }
+  if (answer === undefined || BigInt(answer) !== 1n) throw new Error(`${needs}: a trial of them came to nothing`);
 }
 
 /** Whether there is a contract at the address, for instance after a restart of a chain that keeps its state. */

@@ -13,5 +13,10 @@ if (values.rpc === undefined || !/^0x[0-9a-fA-F]{64}$/.test(key)) {
   console.error('Usage: DEPLOYER_PRIVATE_KEY=0x… npm run contracts:deploy -- --rpc URL');
   process.exit(2);
 }
-const { gateway, forwarder, blockNumber } = await deployContracts({ rpcUrl: values.rpc, deployerPrivateKey: key as Hex, tokens: [] });
-console.log(JSON.stringify({ gateway, forwarder, startBlock: Number(blockNumber) }, null, 2));
+try {
+  const { gateway, forwarder, blockNumber } = await deployContracts({ rpcUrl: values.rpc, deployerPrivateKey: key as Hex, tokens: [] });
+  console.log(JSON.stringify({ gateway, forwarder, startBlock: Number(blockNumber) }, null, 2));
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error);
+  process.exitCode = 1;
+}

@@ -33,6 +33,8 @@ export interface ChainOptions {
   statePath?: string;
   /** Append anvil's output to this file. Without it anvil is quiet. */
   logPath?: string;
+  /** The rules of the chain, as anvil calls them (`shanghai`). Default: anvil's newest. */
+  hardfork?: string;
   /** Unlocked, funded accounts of the well-known test mnemonic. Default 10. */
   accounts?: number;
 }
@@ -103,6 +105,7 @@ function buildArguments(port: number, chainId: number, options: ChainOptions): s
   const args = ['--host', HOST, '--port', String(port), '--chain-id', String(chainId)];
   args.push('--accounts', String(options.accounts ?? 10), '--prune-history', String(KEPT_STATES), '--color', 'never');
   if (options.blockTimeSeconds !== undefined) args.push('--block-time', String(options.blockTimeSeconds));
+  if (options.hardfork !== undefined) args.push('--hardfork', options.hardfork);
   if (options.mixedMining === true) args.push('--mixed-mining');
   if (options.statePath !== undefined) args.push('--state', options.statePath, '--state-interval', String(STATE_INTERVAL_SECONDS));
   if (options.logPath === undefined) args.push('--quiet');

@@ -5,7 +5,8 @@ import { testTokenAbi } from '../generated/TestToken.ts';
 import { paymentGatewayAbi } from '../generated/PaymentGateway.ts';
 import { deployContracts, isDeployed } from '../deploy.ts';
 import { stranger, useContracts } from './support.ts';
-import { toHex, type Hex } from 'viem';
+import { createPublicClient, http, toHex, type Hex } from 'viem';
+import { startChain } from '../../dev/chain.ts';
 
 describe('deployContracts', () => {
   const world = useContracts();
@@ -40,6 +41,33 @@ describe('deployContracts', () => {
       forwarder,
     );
     expect(await world.client.getCode({ address: gateway, blockNumber: BigInt(startBlock) })).to.not.equal(undefined);
+  });
+
+  it('spends nothing on a chain without the rules of Cancun, and says so', async () => {
+    const old = await startChain({ hardfork: 'shanghai' });
+    try {
+      const DEPLOYER_PRIVATE_KEY = toHex(stranger.getHdKey().privateKey ?? new Uint8Array());
+      const args = ['--import', 'tsx', 'contracts/deployMain.ts', '--rpc', old.rpcUrl];
+      const env = { ...process.env, DEPLOYER_PRIVATE_KEY };
+      const refusal = await promisify(execFile)(process.execPath, args, { env }).catch((error: unknown) => error);
+      expect(refusal).to.have.property('code', 1);
+      expect(refusal)
+        .to.have.property('stderr')
+        .that.matches(/rules of Cancun .*Nothing was sent/);
+      const client = createPublicClient({ transport: http(old.rpcUrl) });
+      expect(await client.getTransactionCount({ address: stranger.address })).to.equal(0);
+      expect(await client.getBlockNumber()).to.equal(0n);
+    } finally {
+      await old.close();
+    }
+    const cancun = await startChain({ hardfork: 'cancun' });
+    try {
+      const key = toHex(stranger.getHdKey().privateKey ?? new Uint8Array());
+      const { gateway } = await deployContracts({ rpcUrl: cancun.rpcUrl, deployerPrivateKey: key, tokens: [] });
+      expect(await isDeployed(cancun.rpcUrl, gateway)).to.equal(true);
+    } finally {
+      await cancun.close();
+    }
   });
 
   it('can be asked whether a contract is there', async () => {

@@ -19,11 +19,14 @@ interface Outage {
 const outages = new WeakMap<ChainPort, Outage>();
 
 const RETRY_MS = 3_000;
-/** For the one that asks: more than its questions take together. */
+/** The next one asks after this though the one that asks has not come back: its questions may take longer, or its process was stopped. */
 const TRY_MS = 15_000;
+/** Before a question is put again that the chain does not answer while it answers others. */
+const QUESTION_RETRY_MS = 15_000;
 
 /**
- * Runs work that asks a chain.
+ * Runs work that asks a chain. A question without an answer is an outage only when the cheapest one has none either: otherwise it is this work that waits,
+ * by itself, until it ends by a rule of its own (a relay attempt by its deadline).
  * @param work is given a question to put before it begins after a wait of its own: whether the chain has failed somebody else meanwhile
  */
 export async function askChain(
@@ -44,10 +47,25 @@ export async function askChain(
     return result;
   } catch (error) {
     if (!(error instanceof AppError && error.code === CHAIN_ERRORS.unavailable.code)) throw error;
+    if (chain !== undefined && (await answers(chain))) {
+      ctx.log.warn({ err: error, chainId }, 'the chain answers, but not this question: it is put again later');
+      if (outages.get(chain) === outage) outages.delete(chain);
+      return later(addMs(ctx.clock.now(), QUESTION_RETRY_MS + ctx.random() * QUESTION_RETRY_MS));
+    }
     ctx.log.warn({ err: error, chainId }, 'the chain does not answer');
     const nextTryAt = addMs(ctx.clock.now(), RETRY_MS);
     if (chain !== undefined) outages.set(chain, { count: (outages.get(chain)?.count ?? 0) + 1, nextTryAt });
     return comeBack(ctx, nextTryAt);
+  }
+}
+
+async function answers(chain: ChainPort): Promise<boolean> {
+  try {
+    await chain.getHead();
+    return true;
+  } catch (error) {
+    if (error instanceof AppError && error.code === CHAIN_ERRORS.unavailable.code) return false;
+    throw error;
   }
 }
 

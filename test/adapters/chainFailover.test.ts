@@ -204,7 +204,9 @@ describe('the chain adapter', () => {
         { error: { code: -32000, message: 'finalized block not found' } },
         { error: { code: -32602, message: 'invalid argument 0: hex string without 0x prefix' } },
       ]) {
-        const error = await rejection(over(await startNode((method) => (method === 'eth_chainId' ? undefined : { body }))).getFinalizedNumber());
+        const error = await rejection(
+          over(await startNode((method) => (method === 'eth_chainId' ? undefined : { body }))).getFinalizedNumber(),
+        );
         expect(error.code).to.equal('PAY_020');
         expect((error.cause as Error).message).to.match(/knows no finalized block: the confirmations of this chain have to be a number/);
       }

@@ -20,7 +20,7 @@ describe('a chain that does not answer', () => {
   after(() => harness.close());
   // A port of its own for each test: what is known of its outages goes with it.
   beforeEach(() => {
-    ctx = withChain({ ...harness.ctx, clock }, chainId, () => ({}));
+    ctx = withChain({ ...harness.ctx, clock }, chainId, () => ({ getHead: () => Promise.reject(new AppError(CHAIN_ERRORS.unavailable)) }));
   });
 
   const fail = (): Promise<WorkResult> => Promise.reject(new AppError(CHAIN_ERRORS.unavailable));
@@ -70,6 +70,14 @@ describe('a chain that does not answer', () => {
     failNow();
     await second;
     expect(seen).to.deep.equal([false, true]);
+  });
+
+  it('is not out when it answers the cheapest question: then it is the one question that waits', async () => {
+    const answering = withChain({ ...harness.ctx, clock }, chainId, () => ({}));
+    const result = await askChain(answering, chainId, fail);
+    if (result.kind !== 'later') throw new Error('it was not to be given up');
+    expect(result.at.getTime() - clock.now().getTime()).to.be.within(15_000, 30_000);
+    expect(await askChain(answering, chainId, succeed)).to.deep.equal(DONE);
   });
 
   it('has other errors told as they are', async () => {
