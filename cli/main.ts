@@ -4,8 +4,8 @@ import { getAddress, isAddress } from 'viem';
 import { findScannedUntil, rescanBlocks } from '../domain/payments/rescanBlocks.ts';
 import { allowWithdrawals, scanAnew } from '../domain/payments/service.ts';
 import { liftBackOff } from '../domain/relay/wasteMemory.ts';
-import { API_KEY_ROLES, type ApiKeyRole } from '../domain/stores/model.ts';
-import { createStore, issueApiKey, registerMerchant, revokeApiKey } from '../domain/stores/service.ts';
+import { API_KEY_ROLES, MAX_RELAY_WEIGHT, type ApiKeyRole } from '../domain/stores/model.ts';
+import { createStore, issueApiKey, registerMerchant, revokeApiKey, setRelayWeight } from '../domain/stores/service.ts';
 import { ConfigError, loadConfig } from '../platform/config.ts';
 import type { Context } from '../platform/context.ts';
 import { createContext } from '../platform/createContext.ts';
@@ -22,6 +22,8 @@ const USAGE = `Usage: npm run cli -- <command> [options], with the server's envi
   issue-key --store st_… [--role store] [--live]   an API key, shown once; the role support may only read. test or live is a label for
                                                    people: which chains there are decides what is paid with
   revoke-key --key key_…                           takes effect within seconds
+  set-store-weight --store st_… --weight W         the store's share of the relayers when others wait too, from 1 to 10000; a new store
+                                                   has 100. For what it hands in from now on
   lift-back-off --chain N --holder H               forgets what a payer or merchant (address), a payment, refund or store (id) has
                                                    wasted on this chain: relaying is offered to it again at once
   rescan --chain N --from BLOCK --to BLOCK         reads blocks again that were scanned, for payments that were missed; takes nothing back
@@ -55,6 +57,7 @@ function readArguments() {
         from: { type: 'string' },
         to: { type: 'string' },
         count: { type: 'string' },
+        weight: { type: 'string' },
       },
     });
   } catch (error) {
@@ -63,7 +66,7 @@ function readArguments() {
   }
 }
 
-function need(name: 'name' | 'payout' | 'store' | 'address' | 'key' | 'chain' | 'holder' | 'from' | 'to' | 'count'): string {
+function need(name: 'name' | 'payout' | 'store' | 'address' | 'key' | 'chain' | 'holder' | 'from' | 'to' | 'count' | 'weight'): string {
   const value = values[name];
   if (value === undefined) throw new UsageError(`--${name} is missing`);
   return value;
@@ -82,6 +85,14 @@ function needChainId(text: string): number {
 function needCount(text: string): number {
   if (!/^[1-9][0-9]{0,8}$/.test(text)) throw new UsageError(`--count must be a number from 1, not ${text}`);
   return Number(text);
+}
+
+function needWeight(text: string): number {
+  const weight = Number(text);
+  if (!/^[1-9][0-9]{0,4}$/.test(text) || weight > MAX_RELAY_WEIGHT) {
+    throw new UsageError(`--weight must be a number from 1 to ${MAX_RELAY_WEIGHT}, not ${text}`);
+  }
+  return weight;
 }
 
 /** Addresses are kept with their checksum, ids as they are shown. */
@@ -137,6 +148,11 @@ const COMMANDS: Readonly<Record<string, (ctx: Context) => Promise<unknown>>> = {
     issueApiKey(ctx, { storeId: need('store'), role: needRole(values.role), environment: values.live ? 'live' : 'test' }),
   'allow-withdrawals': (ctx) => allowWithdrawals(ctx, { chainId: needChainId(need('chain')), count: needCount(need('count')) }),
   'scan-anew': (ctx) => scanAnew(ctx, { chainId: needChainId(need('chain')) }),
+  'set-store-weight': async (ctx) => {
+    const weight = needWeight(need('weight'));
+    await setRelayWeight(ctx, { storeId: need('store'), weight });
+    return { weight };
+  },
   'revoke-key': async (ctx) => {
     await revokeApiKey(ctx, { apiKeyId: need('key') });
     return { revoked: true };

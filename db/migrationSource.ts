@@ -7,6 +7,7 @@ import * as relayerWatch from './migrations/0004_relayer_watch.ts';
 import * as scanProgress from './migrations/0005_scan_progress.ts';
 import * as chainRereads from './migrations/0007_chain_rereads.ts';
 import * as claims from './migrations/0009_claims.ts';
+import * as turns from './migrations/0010_turns.ts';
 import * as relayWaste from './migrations/0011_relay_waste.ts';
 import * as relayUsage from './migrations/0012_relay_usage.ts';
 import * as relayHashes from './migrations/0013_relay_hashes.ts';
@@ -27,6 +28,7 @@ const MIGRATIONS: readonly Migration[] = [
   { name: '0005_scan_progress', ...scanProgress },
   { name: '0007_chain_rereads', ...chainRereads },
   { name: '0009_claims', ...claims },
+  { name: '0010_turns', ...turns },
   { name: '0011_relay_waste', ...relayWaste },
   { name: '0012_relay_usage', ...relayUsage },
   { name: '0013_relay_hashes', ...relayHashes },

@@ -7,13 +7,15 @@ import type { ServerProgram } from './serverProgram.ts';
 /**
  * The servers that are installed on this machine, the first of each kind; before them the mysqld that DEV_MYSQLD names, if it does.
  * @param kind only of this kind
- * @throws Error when DEV_MYSQLD is set and is not such a server
+ * @throws Error when DEV_MYSQLD is set and does not name a MySQL server
  */
 export async function findServerPrograms(kind: DatabaseKind | undefined, onProgress: OnProgress): Promise<ServerProgram[]> {
   const found: ServerProgram[] = [];
   const given = process.env['DEV_MYSQLD'];
   if (given !== undefined && given !== '') {
-    found.push(await identifyProgram(given, { command: given, loaderArgs: [], locationOptions: [] }));
+    const program = await identifyProgram(given, { command: given, loaderArgs: [], locationOptions: [] });
+    if (program.kind !== 'mysql') throw new Error(`DEV_MYSQLD names ${program.description}, which is no MySQL`);
+    found.push(program);
   }
   for (const path of findBinaries('mariadbd', 'mysqld')) {
     try {

@@ -5,12 +5,15 @@ import { AppError } from '../../shared/errors.ts';
 import type { Address, Bytes32, Hex } from '../../shared/hex.ts';
 import { findChainConfig } from '../chain/service.ts';
 import { promiseWork } from '../outbox/service.ts';
+import { getRelayWeight } from '../stores/service.ts';
 import { assertNotWasteful } from './assertNotWasteful.ts';
 import { insertAttempt, listLiveNonces } from './attemptStore.ts';
 import { decideNextNonce, gasToReserve } from './decide.ts';
 import { assertWithinQuota, type Quota, type Reserve } from './decideQuota.ts';
+import { decideTurn } from './decideTurn.ts';
 import { RELAY_ERRORS } from './errors.ts';
 import { signerOf, type Permit, type RelayAttempt, type SignedRequest } from './model.ts';
+import { readTurns, updateLastTurn } from './turnStore.ts';
 import { addUsage, dayOf, lockUsage } from './usageStore.ts';
 
 export interface NewAttempt {
@@ -50,8 +53,11 @@ export async function acceptAttempt(ctx: Context, unit: UnitOfWork, input: NewAt
   assertWithinQuota('store', { usage: storeUsage, quota: quotaOfStore(limits), reserve, now });
 
   const { id, paymentId, refundId, storeId, chainId, signed, signature, permit, runsForeignCode, deadline } = input;
+  const weight = await getRelayWeight(unit.trx, storeId);
+  const turn = decideTurn({ ...(await readTurns(unit.trx, { chainId, storeId })), weight });
+  await updateLastTurn(unit.trx, { chainId, storeId, turn });
   const attempt: RelayAttempt = {
-    ...{ id, paymentId, refundId, storeId, chainId, signed, signature, permit, runsForeignCode, deadline },
+    ...{ id, paymentId, refundId, storeId, chainId, signed, signature, permit, runsForeignCode, turn, deadline },
     status: 'queued',
     transactionId: null,
     batchIndex: null,

@@ -16,6 +16,7 @@ export interface AttemptRow {
   readonly signature: string;
   readonly permit: unknown;
   readonly runs_foreign_code: number | boolean;
+  readonly turn: string | number;
   readonly deadline: Date;
   readonly transaction_id: string | null;
   readonly batch_index: string | number | null;
@@ -35,7 +36,7 @@ export interface AttemptRow {
 
 const COLUMN_NAMES = [
   ...['id', 'payment_id', 'refund_id', 'store_id', 'chain_id', 'rail', 'status', 'request', 'signature', 'permit', 'deadline'],
-  ...['runs_foreign_code', 'transaction_id', 'batch_index', 'sends', 'batch_failures', 'may_still_land'],
+  ...['runs_foreign_code', 'turn', 'transaction_id', 'batch_index', 'sends', 'batch_failures', 'may_still_land'],
   ...['reserved_gas', 'reserved_cost', 'gas_used', 'gas_cost', 'gas_charged_at'],
   ...['error_code', 'error_detail', 'created_at', 'updated_at'],
 ];
@@ -127,6 +128,7 @@ export function toAttempt(row: AttemptRow): RelayAttempt {
     signature: asHex(row.signature),
     permit: permit === null ? null : toPermit(permit),
     runsForeignCode: Boolean(row.runs_foreign_code),
+    turn: BigInt(row.turn),
     deadline: row.deadline,
     transactionId: row.transaction_id,
     batchIndex: row.batch_index === null ? null : Number(row.batch_index),

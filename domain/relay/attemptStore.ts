@@ -21,7 +21,7 @@ export async function insertAttempt(db: Transaction, attempt: RelayAttempt): Pro
   await execute(
     db,
     `INSERT INTO relay_attempts (id, payment_id, refund_id, live_subject_id, store_id, chain_id, rail, status, payer, live_nonce, deadline, request,
-       signature, permit, runs_foreign_code, reserved_gas, reserved_cost, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+       signature, permit, runs_foreign_code, turn, reserved_gas, reserved_cost, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     [
       attempt.id,
       attempt.paymentId,
@@ -38,6 +38,7 @@ export async function insertAttempt(db: Transaction, attempt: RelayAttempt): Pro
       attempt.signature,
       attempt.permit === null ? null : JSON.stringify(toStoredPermit(attempt.permit)),
       attempt.runsForeignCode,
+      attempt.turn.toString(),
       attempt.reservedGas.toString(),
       attempt.reservedCost.toString(),
       attempt.createdAt,

@@ -32,7 +32,7 @@ export async function findHead(db: Database, rail: RelayRail, choosing: Choosing
   const [row] = await selectRows<{ batch_failures: string | number }>(
     db,
     `SELECT a.batch_failures FROM relay_attempts a WHERE a.chain_id = ? AND a.rail = ? AND a.status = 'queued' AND ${may.sql}
-     ORDER BY a.created_at, a.id LIMIT 1`,
+     ORDER BY a.turn, a.id LIMIT 1`,
     [choosing.chainId, rail, ...may.bindings],
   );
   return row && { rail, batchFailures: Number(row.batch_failures) };
@@ -52,7 +52,7 @@ export async function claimAttempts(
     db,
     `SELECT ${ATTEMPT_COLUMNS} FROM relay_attempts a FORCE INDEX (ix_relay_attempts_waiting)
      WHERE a.chain_id = ? AND a.rail = ? AND a.status = 'queued' AND a.batch_failures = ? AND ${may.sql}
-     ORDER BY a.created_at, a.id LIMIT ? FOR UPDATE SKIP LOCKED`,
+     ORDER BY a.turn, a.id LIMIT ? FOR UPDATE SKIP LOCKED`,
     [input.chainId, input.head.rail, input.head.batchFailures, ...may.bindings, input.limit],
   );
   if (rows.length === 0) return [];
@@ -91,11 +91,16 @@ export async function releaseAttempts(
   );
 }
 
-export async function countWaitingAttempts(db: Database, own: RelayAttempt): Promise<number> {
+/** More than this many make no difference to when it is looked at again. */
+const MAX_COUNTED = 2_000;
+
+/** How many wait before it. */
+export async function countAttemptsBefore(db: Database, own: RelayAttempt): Promise<number> {
   const [row] = await selectRows<{ count: string | number }>(
     db,
-    "SELECT COUNT(*) AS count FROM relay_attempts WHERE chain_id = ? AND rail = ? AND status = 'queued'",
-    [own.chainId, own.signed.rail],
+    `SELECT COUNT(*) AS count FROM (
+       SELECT id FROM relay_attempts WHERE chain_id = ? AND rail = ? AND status = 'queued' AND turn < ? LIMIT ?) earlier`,
+    [own.chainId, own.signed.rail, own.turn.toString(), MAX_COUNTED],
   );
   return Number(row?.count ?? 0);
 }

@@ -90,6 +90,8 @@ export interface RelayAttempt {
   readonly permit: Permit | null;
   /** While it is carried, a contract of the signer's may be asked, which costs what it likes up to what the contracts give an item. */
   readonly runsForeignCode: boolean;
+  /** Its place in the order of sending, see decideTurn.ts. It keeps it when it comes back. */
+  readonly turn: bigint;
   /** No later block can take the request: the earlier of its own deadline and the payment's expiry. */
   readonly deadline: Date;
   /** The transaction that carries it, once a worker has taken it on. */

@@ -11,6 +11,7 @@ import type { RelayTransaction } from './model.ts';
 import { lockFreeRelayer } from './relayers.ts';
 import { isOnChain, isWaitingFor, lockWithSubjects } from './subject.ts';
 import { insertTransaction } from './transactionStore.ts';
+import { noteServedTurn } from './turnStore.ts';
 import type { Candidate } from './withClaim.ts';
 
 /**
@@ -87,6 +88,7 @@ export async function saveIntent(
       abandonedAt: null,
     };
     await insertTransaction(unit.trx, transaction);
+    await noteServedTurn(unit.trx, chainId, earliest(left.map(({ attempt }) => attempt.turn)));
     for (const [batchIndex, { attempt }] of left.entries()) {
       const facts = { transactionId: transaction.id, batchIndex, sends: attempt.sends + 1 };
       await changeAttempt(ctx, unit, attempt, 'take', { facts });
@@ -120,6 +122,10 @@ function assertEstimated(ctx: Context, chainId: number, estimated: Estimated, it
   const call = getChain(ctx, chainId).encodeRelay(items.map(({ item }) => item));
   if (call.to === estimated.call.to && call.data === estimated.call.data) return;
   throw new Error('the transaction that is to be sent is not the one whose gas was estimated');
+}
+
+function earliest(turns: readonly bigint[]): bigint {
+  return turns.reduce((least, turn) => (turn < least ? turn : least));
 }
 
 function latest(dates: readonly Date[]): Date {

@@ -9,7 +9,7 @@ import { findAttempt, listAttemptsOfTransaction } from './attemptStore.ts';
 import { changeAttempt } from './changeAttempt.ts';
 import { chooseBatch, estimateAgain } from './chooseBatch.ts';
 import { decideNextLook, MAX_SENDS, RATE_WINDOW_MS } from './decide.ts';
-import { countWaitingAttempts } from './dispatchStore.ts';
+import { countAttemptsBefore } from './dispatchStore.ts';
 import { endUnsent } from './endUnsent.ts';
 import { RELAY_ERRORS } from './errors.ts';
 import type { RelayAttempt, RelayTransaction } from './model.ts';
@@ -130,7 +130,7 @@ function lookAgain(ctx: Context, attempt: RelayAttempt): WorkResult {
 /** So that what waits looks again about when its turn comes, and not all at once. */
 async function waitForRelayer(ctx: Context, own: RelayAttempt, waitMs: number): Promise<WorkResult> {
   const batchSize = findChainConfig(ctx, own.chainId)?.relayLimits.maxBatchSize ?? 1;
-  const turnsAhead = (await countWaitingAttempts(ctx.db, own)) / batchSize;
+  const turnsAhead = (await countAttemptsBefore(ctx.db, own)) / batchSize;
   const spreadMs = Math.min(MAX_SPREAD_MS, turnsAhead * Math.max(waitMs, RATE_WINDOW_MS / 60));
   return later(addMs(ctx.clock.now(), waitMs + ctx.random() * spreadMs));
 }

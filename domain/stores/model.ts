@@ -7,6 +7,9 @@ export interface Store {
   readonly payoutAddress: Address;
 }
 
+/** A store's share of the relayers, beside the others' weights: one of 200 has twice the turns of one of 100, which is where a store begins. */
+export const MAX_RELAY_WEIGHT = 10_000;
+
 export const API_KEY_ROLES = ['store', 'support', 'admin', 'super_admin'] as const;
 export type ApiKeyRole = (typeof API_KEY_ROLES)[number];
 

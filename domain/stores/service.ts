@@ -1,12 +1,22 @@
 import { hash } from 'node:crypto';
 
 import type { Context } from '../../platform/context.ts';
-import { inTransaction, isDuplicateKey, type Database } from '../../platform/db.ts';
+import { inTransaction, isDuplicateKey, type Database, type Transaction } from '../../platform/db.ts';
 import { AppError, COMMON_ERRORS } from '../../shared/errors.ts';
 import type { Address } from '../../shared/hex.ts';
 import { createExpiringCache, type ExpiringCache } from './expiringCache.ts';
 import type { ApiKeyIdentity, ApiKeyRole, Store } from './model.ts';
-import { findActiveApiKey, findStore, insertApiKey, insertMerchants, insertStore, listMerchants, markApiKeyRevoked } from './store.ts';
+import {
+  findActiveApiKey,
+  findRelayWeight,
+  findStore,
+  insertApiKey,
+  insertMerchants,
+  insertStore,
+  listMerchants,
+  markApiKeyRevoked,
+  updateRelayWeight,
+} from './store.ts';
 
 /**
  * Stores, their merchant addresses and their API keys.
@@ -85,6 +95,22 @@ export async function registerMerchant(ctx: Context, input: { readonly storeId: 
     if (!isDuplicateKey(error)) throw error;
   }
   cachesOf(ctx).stores.clear();
+}
+
+/**
+ * The store's share of the relayers, beside the others' weights.
+ * @throws AppError `COMMON_ERRORS.notFound`
+ */
+export async function getRelayWeight(trx: Transaction, storeId: string): Promise<number> {
+  const weight = await findRelayWeight(trx, storeId);
+  if (weight === undefined) throw new AppError(COMMON_ERRORS.notFound);
+  return weight;
+}
+
+/** For what the store hands in from now on; what waits keeps its turn. @throws AppError `COMMON_ERRORS.notFound` */
+export async function setRelayWeight(ctx: Context, input: { readonly storeId: string; readonly weight: number }): Promise<void> {
+  await getStore(ctx, input.storeId);
+  await updateRelayWeight(ctx.db, input.storeId, input.weight);
 }
 
 async function getStoreEntry(ctx: Context, storeId: string): Promise<StoreEntry> {

@@ -29,6 +29,15 @@ export async function findStore(db: Database, storeId: string): Promise<Store | 
   return row && { id: row.id, name: row.name, payoutAddress: row.payout_address };
 }
 
+export async function findRelayWeight(db: Transaction, storeId: string): Promise<number | undefined> {
+  const [row] = await selectRows<{ relay_weight: string | number }>(db, 'SELECT relay_weight FROM stores WHERE id = ?', [storeId]);
+  return row && Number(row.relay_weight);
+}
+
+export async function updateRelayWeight(db: Database, storeId: string, weight: number): Promise<void> {
+  await execute(db, 'UPDATE stores SET relay_weight = ? WHERE id = ?', [weight, storeId]);
+}
+
 export async function listMerchants(db: Database, storeId: string): Promise<Address[]> {
   const rows = await selectRows<{ address: Address }>(db, 'SELECT address FROM store_merchants WHERE store_id = ?', [storeId]);
   return rows.map((row) => row.address);

@@ -79,13 +79,12 @@ describe('startDatabase', function () {
     if (wanted !== undefined && wanted !== '') expect(kind).to.equal(wanted);
     await database?.close();
     database = undefined;
-    process.env['DEV_DATABASE'] = 'postgres';
-    try {
-      expect(await reasonOf(start())).to.match(/mariadb or mysql/);
-    } finally {
-      if (wanted === undefined) delete process.env['DEV_DATABASE'];
-      else process.env['DEV_DATABASE'] = wanted;
-    }
+    expect(await withEnvironment('DEV_DATABASE', 'postgres', () => reasonOf(start()))).to.match(/mariadb or mysql/);
+  });
+
+  it('takes no other server when the one that DEV_MYSQLD names is none', async () => {
+    expect(await withEnvironment('DEV_MYSQLD', process.execPath, () => reasonOf(start()))).to.match(/no database server/);
+    expect(await withEnvironment('DEV_MYSQLD', '/nonexistent', () => reasonOf(start()))).to.match(/nonexistent/);
   });
 
   it('lets nobody in without its password, and creates and drops databases only by safe names', async () => {
@@ -117,6 +116,17 @@ async function run(url: string, ...statements: string[]): Promise<unknown[]> {
     return rows;
   } finally {
     await connection.end();
+  }
+}
+
+async function withEnvironment<T>(name: string, value: string, work: () => Promise<T>): Promise<T> {
+  const before = process.env[name];
+  process.env[name] = value;
+  try {
+    return await work();
+  } finally {
+    if (before === undefined) delete process.env[name];
+    else process.env[name] = before;
   }
 }
 

@@ -425,12 +425,17 @@ describe('a relay that is interrupted', () => {
   });
 
   describe('by an attempt’s deadline while it waits', () => {
-    it('ends failed: the payment cannot be paid any more', async () => {
+    it('ends failed when it is over by the chain’s clock too, and not before: the payment cannot be paid any more', async () => {
       const customer = await chain.createCustomer();
       const payment = await createPayment();
       const { id } = await acceptRelay(ctx, customer, payment);
       const later = atTime(ctx, addMs(payment.terms.expiresAt, 1_000));
-      expect(await sendAttempt(later, id)).to.deep.equal(DONE);
+      expect((await sendAttempt(later, id)).kind, 'the chain stands still').to.equal('later');
+      expect((await readPayment(ctx, payment)).status).to.equal('processing');
+      const over = withChain(later, chainId, (port) => ({
+        getHead: async () => ({ ...(await port.getHead()), timestamp: payment.terms.expiresAt }),
+      }));
+      expect(await sendAttempt(over, id)).to.deep.equal(DONE);
       expect(relayer.sent).to.have.length(0);
       expect(await readAttempt(ctx, payment)).to.include({ status: 'failed', errorCode: 'PAY_019' });
       const failed = await readPayment(ctx, payment);

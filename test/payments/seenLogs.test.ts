@@ -1,0 +1,87 @@
+import { expect } from 'chai';
+
+import type { Payment, PaymentProcessedLog } from '../../domain/payments/model.ts';
+import { moveBack } from '../../domain/payments/moveBack.ts';
+import { scanChain } from '../../domain/payments/scanChain.ts';
+import { getPayment } from '../../domain/payments/service.ts';
+import type { Context } from '../../platform/context.ts';
+import { createContext } from '../../platform/createContext.ts';
+import { createFakeChain, fakeLog } from '../support/fakeChain.ts';
+import { createHarness, type Harness, type TestStore } from '../support/harness.ts';
+import { withChain } from '../support/varyContext.ts';
+
+describe('what a scanner remembers of the logs that it has applied', () => {
+  let harness: Harness;
+  let store: TestStore;
+  let chainId: number;
+  let head = 100n;
+  let logs: readonly PaymentProcessedLog[] = [];
+
+  before(async () => {
+    harness = await createHarness({
+      config: (config) => ({ ...config, chains: config.chains.map((one) => ({ ...one, startBlock: 1, confirmations: 50 })) }),
+    });
+    store = await harness.createTestStore();
+    chainId = harness.config.chains[0]?.chainId ?? 0;
+  });
+  after(() => harness.close());
+  beforeEach(() => {
+    logs = [];
+  });
+
+  const onFake = (ctx: Context) =>
+    withChain(ctx, chainId, () =>
+      createFakeChain(
+        () => head,
+        () => logs,
+      ),
+    );
+  const statusOf = async ({ id }: Payment) => (await getPayment(harness.ctx, { storeId: store.storeId, paymentId: id })).status;
+
+  /** Scans one block more. @returns how often payments were looked up */
+  async function scan(ctx: Context = harness.ctx): Promise<number> {
+    head += 1n;
+    let lookups = 0;
+    const count = ({ sql }: { sql: string }) => {
+      if (/SELECT id, status, block_hash, log_index FROM payments/.test(sql)) lookups++;
+    };
+    ctx.db.on('query', count);
+    try {
+      await scanChain(onFake(ctx), chainId);
+    } finally {
+      ctx.db.off('query', count);
+    }
+    return lookups;
+  }
+
+  it('is not looked up again while its blocks are read again', async () => {
+    const payment = await harness.createTestPayment(store);
+    await scan();
+    logs = [fakeLog(payment, head + 1n, 0)];
+    expect(await scan()).to.equal(1);
+    expect(await statusOf(payment)).to.equal('processing');
+    for (let tries = 0; tries < 3; tries++) expect(await scan()).to.equal(0);
+  });
+
+  it('is forgotten when another process has moved the scan back and withdrawn something', async () => {
+    const { ctx: other, close } = await createContext(harness.config, { name: 'test' });
+    try {
+      const payment = await harness.createTestPayment(store);
+      await scan();
+      const shown = [fakeLog(payment, head + 1n, 0)];
+      logs = shown;
+      await scan();
+      expect(await statusOf(payment)).to.equal('processing');
+      // The other process sees another fork for a moment, on which the payment is not.
+      logs = [];
+      await moveBack(other, chainId, { nextBlock: head, withdraw: { after: head - 1n, until: head } });
+      await scan(other);
+      expect(await statusOf(payment)).to.equal('pending');
+      logs = shown;
+      await scan();
+      expect(await statusOf(payment)).to.equal('processing');
+    } finally {
+      await close();
+    }
+  });
+});
