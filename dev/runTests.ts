@@ -71,7 +71,7 @@ const ON_MYSQL: Task = {
 /** Several processes of the server each, killed and cut off again and again: they take both cores. */
 const ALONE: readonly Task[] = [
   { name: 'end to end', files: ['test/e2e/**/*.test.ts'], limitMs: 6 * MINUTE_MS },
-  { name: 'chaos', files: ['test/chaos/**/*.test.ts'], limitMs: 5 * MINUTE_MS },
+  { name: 'chaos', files: ['test/chaos/**/*.test.ts'], limitMs: 8 * MINUTE_MS },
 ];
 
 /** After its last test a mocha process that does not end by itself has left something open: a defect. */

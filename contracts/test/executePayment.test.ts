@@ -14,8 +14,8 @@ import {
   sendAt,
   stranger,
   useContracts,
-  walletMode,
 } from './support.ts';
+import { walletMode } from './walletMode.ts';
 
 describe('PaymentGateway.executePayment', () => {
   const world = useContracts();

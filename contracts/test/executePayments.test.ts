@@ -23,8 +23,8 @@ import {
   stranger,
   succeeded,
   useContracts,
-  walletMode,
 } from './support.ts';
+import { walletMode } from './walletMode.ts';
 
 describe('PaymentGateway.executePayments', () => {
   const world = useContracts();

@@ -17,8 +17,8 @@ import {
   stranger,
   travelTo,
   useContracts,
-  walletMode,
 } from './support.ts';
+import { walletMode } from './walletMode.ts';
 
 describe('PaymentGateway.executeRefund', () => {
   const world = useContracts();

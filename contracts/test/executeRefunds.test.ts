@@ -21,8 +21,8 @@ import {
   stranger,
   succeeded,
   useContracts,
-  walletMode,
 } from './support.ts';
+import { walletMode } from './walletMode.ts';
 
 describe('PaymentGateway.executeRefunds', () => {
   const world = useContracts();

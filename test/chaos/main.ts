@@ -3,26 +3,53 @@ import { parseArgs } from 'node:util';
 
 import { closeStack } from '../support/stack.ts';
 import { formatReport } from './formatReport.ts';
+import { LIE_KINDS } from './nodes/lies.ts';
 import { runChaos } from './runChaos.ts';
+import { runHostilePair, TOLERATED_SLOWDOWN } from './runHostilePair.ts';
 
-/** `npm run chaos -- --seed N [--payments 500]`: prints the report; ends with 1 when a promise was broken. */
 /** With two workers processes: each crash point is met more than once. */
 const DEATHS = 12;
 
-const { values } = parseArgs({ options: { seed: { type: 'string' }, payments: { type: 'string', default: '500' } } });
-const seed = values.seed === undefined ? randomInt(2 ** 31) : Number(values.seed);
-const payments = Number(values.payments);
-if (!Number.isSafeInteger(seed) || !Number.isSafeInteger(payments) || payments < 20) {
-  console.error('--seed is a whole number, --payments one of at least 20');
+const USAGE = `npm run chaos -- [--seed N] [--payments 500] [--deaths ${DEATHS}] [--calm] [--lies ${LIE_KINDS.join(',')}]
+npm run chaos -- --hostile-pair [--seed N] [--payments 500]
+Prints a report; ends with 1 when a promise was broken.
+  --lies          only these
+  --calm          beside the lies only reorganisations, and nobody dies
+  --hostile-pair  the same payments without and with hostile payers and a hostile store; ends with 1 when they take more than ${TOLERATED_SLOWDOWN} times as long`;
+
+function fail(): never {
+  console.error(USAGE);
   process.exit(2);
 }
+
+const { values } = parseArgs({
+  options: {
+    seed: { type: 'string', default: String(randomInt(2 ** 31)) },
+    payments: { type: 'string', default: '500' },
+    deaths: { type: 'string', default: String(DEATHS) },
+    lies: { type: 'string', default: LIE_KINDS.join(',') },
+    calm: { type: 'boolean', default: false },
+    'hostile-pair': { type: 'boolean', default: false },
+  },
+});
+const [seed, payments, deaths] = [Number(values.seed), Number(values.payments), Number(values.deaths)];
+if (![seed, payments, deaths].every((number) => Number.isSafeInteger(number) && number >= 0) || payments < 20) fail();
+const lies = values.lies.split(',').map((name) => LIE_KINDS.find((kind) => kind === name) ?? fail());
+
 const startedAt = Date.now();
 const onProgress = (message: string) => console.log(`${String(Math.round((Date.now() - startedAt) / 1000)).padStart(5)} s  ${message}`);
-console.log(`chaos with seed ${seed}: npm run chaos -- --seed ${seed} --payments ${payments}`);
+console.log(`chaos with seed ${seed}`);
 try {
-  const report = await runChaos({ seed, payments, deaths: DEATHS, onProgress });
-  console.log(`\n${formatReport(report)}`);
-  process.exitCode = report.breaches.length === 0 ? 0 : 1;
+  if (values['hostile-pair']) {
+    const { misdeeds, slowdown } = await runHostilePair({ seed, payments, onProgress });
+    for (const [what, times] of Object.entries(misdeeds)) console.log(`    ${String(times).padStart(5)}  ${what}`);
+    console.log(`  the others took ${slowdown.toFixed(2)} times as long; at most ${TOLERATED_SLOWDOWN} are tolerated`);
+    process.exitCode = slowdown <= TOLERATED_SLOWDOWN ? 0 : 1;
+  } else {
+    const report = await runChaos({ seed, payments, deaths: values.calm ? 0 : deaths, lies, isCalm: values.calm, onProgress });
+    console.log(`\n${formatReport(report)}`);
+    process.exitCode = report.breaches.length === 0 ? 0 : 1;
+  }
 } finally {
   await closeStack();
 }

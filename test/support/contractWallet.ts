@@ -3,8 +3,8 @@ import type { PrivateKeyAccount } from 'viem/accounts';
 
 import { testTokenAbi } from '../../contracts/generated/TestToken.ts';
 import { testWalletAbi, testWalletBytecode } from '../../contracts/generated/test/TestWallet.ts';
-import { walletMode } from '../../contracts/test/support.ts';
-import type { Harness } from './harness.ts';
+import { walletMode } from '../../contracts/test/walletMode.ts';
+import type { ChainHome } from './harness.ts';
 
 /** A contract account (ERC-1271) that holds tokens and has approved the gateway; its word is what its owner signs. */
 export interface ContractWallet {
@@ -13,11 +13,11 @@ export interface ContractWallet {
   setMode(mode: keyof typeof walletMode): Promise<void>;
 }
 
-export async function createContractWallet(harness: Harness, token: Address): Promise<ContractWallet> {
-  const owner = await harness.chain.createCustomer({});
-  const { publicClient } = harness.chain;
+export async function createContractWallet(home: ChainHome, token: Address): Promise<ContractWallet> {
+  const owner = await home.chain.createCustomer({});
+  const { publicClient } = home.chain;
   const { chain } = publicClient;
-  const client = createWalletClient({ account: owner, transport: http(harness.stack.chain.rpcUrl) });
+  const client = createWalletClient({ account: owner, transport: http(home.stack.chain.rpcUrl) });
   const mined = async (hash: Hash) => {
     const receipt = await publicClient.waitForTransactionReceipt({ hash });
     if (receipt.status !== 'success') throw new Error(`${hash} was reverted`);
@@ -29,7 +29,7 @@ export async function createContractWallet(harness: Harness, token: Address): Pr
   const deployed = await client.deployContract({ abi: testWalletAbi, bytecode: testWalletBytecode, args: [owner.address], chain });
   const address = getAddress((await mined(deployed)).contractAddress ?? '');
   await write(token, testTokenAbi, 'mint', [address, 10n ** 12n]);
-  const approval = encodeFunctionData({ abi: testTokenAbi, functionName: 'approve', args: [harness.stack.deployment.gateway, 10n ** 12n] });
+  const approval = encodeFunctionData({ abi: testTokenAbi, functionName: 'approve', args: [home.stack.deployment.gateway, 10n ** 12n] });
   await write(address, testWalletAbi, 'perform', [token, approval]);
   return {
     address,

@@ -3,7 +3,7 @@ import { generatePrivateKey, privateKeyToAccount, type PrivateKeyAccount } from 
 
 import { paymentGatewayAbi } from '../../contracts/generated/PaymentGateway.ts';
 import { testTokenAbi } from '../../contracts/generated/TestToken.ts';
-import type { Harness } from './harness.ts';
+import type { ChainHome } from './harness.ts';
 import type { PaymentResource } from './storeClient.ts';
 
 const BALANCE = 10n ** 30n;
@@ -12,10 +12,10 @@ const FEES = { gas: 200_000n, maxFeePerGas: parseGwei('100'), maxPriorityFeePerG
 
 /** Customers with tokens. `gasless` ones have no ether and have approved nothing; the others have both. All are funded in a block or two. */
 export async function createCustomers(
-  harness: Harness,
+  home: ChainHome,
   input: { readonly count: number; readonly token: Address; readonly gasless: boolean },
 ): Promise<PrivateKeyAccount[]> {
-  const { testClient, publicClient } = harness.chain;
+  const { testClient, publicClient } = home.chain;
   const customers = Array.from({ length: input.count }, () => privateKeyToAccount(generatePrivateKey()));
   const minter = privateKeyToAccount(generatePrivateKey());
   const holders = input.gasless ? [minter] : [minter, ...customers];
@@ -30,12 +30,12 @@ export async function createCustomers(
       nonce,
       ...FEES,
     } as const;
-    hashes.push(await walletOf(harness, minter).writeContract(mint));
+    hashes.push(await walletOf(home, minter).writeContract(mint));
   }
   if (!input.gasless) {
-    const args = [harness.stack.deployment.gateway, maxUint256] as const;
+    const args = [home.stack.deployment.gateway, maxUint256] as const;
     const approve = { address: input.token, abi: testTokenAbi, functionName: 'approve', args, nonce: 0, ...FEES } as const;
-    for (const customer of customers) hashes.push(await walletOf(harness, customer).writeContract(approve));
+    for (const customer of customers) hashes.push(await walletOf(home, customer).writeContract(approve));
   }
   for (const hash of hashes) {
     const { status } = await publicClient.waitForTransactionReceipt({ hash });
@@ -44,16 +44,16 @@ export async function createCustomers(
   return customers;
 }
 
-function walletOf(harness: Harness, account: PrivateKeyAccount) {
-  const { chain } = harness.chain.publicClient;
+function walletOf(home: ChainHome, account: PrivateKeyAccount) {
+  const { chain } = home.chain.publicClient;
   if (chain === undefined) throw new Error('the test chain’s client has no chain');
-  return createWalletClient({ account, chain, transport: http(harness.stack.chain.rpcUrl) });
+  return createWalletClient({ account, chain, transport: http(home.stack.chain.rpcUrl) });
 }
 
 /** The payment as the API describes it is all that a wallet needs. The customer has paid nothing but its approval before. */
-export function payFromWallet(harness: Harness, customer: PrivateKeyAccount, payment: PaymentResource): Promise<Hash> {
+export function payFromWallet(home: ChainHome, customer: PrivateKeyAccount, payment: PaymentResource): Promise<Hash> {
   const { salt, token, amount, merchant, expiresAt } = payment.terms;
-  return walletOf(harness, customer).writeContract({
+  return walletOf(home, customer).writeContract({
     address: payment.gateway as Address,
     abi: paymentGatewayAbi,
     functionName: 'pay',

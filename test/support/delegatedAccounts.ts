@@ -3,7 +3,7 @@ import { generatePrivateKey, privateKeyToAccount, type PrivateKeyAccount } from 
 
 import { testWalletAbi, testWalletBytecode } from '../../contracts/generated/test/TestWallet.ts';
 import { walletPermitTokenAbi, walletPermitTokenBytecode } from '../../contracts/generated/test/WalletPermitToken.ts';
-import { walletMode } from '../../contracts/test/support.ts';
+import { walletMode } from '../../contracts/test/walletMode.ts';
 import type { Address } from '../../shared/hex.ts';
 import type { OwnChain } from './ownChain.ts';
 

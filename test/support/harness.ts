@@ -142,6 +142,12 @@ function tokenAddress(stack: Stack, symbol: string): Address {
   return token.address;
 }
 
+/** A chain with our contracts on it, and who acts there: a harness has one, tests of several chains have more. */
+export interface ChainHome {
+  readonly chain: TestChain;
+  readonly stack: Pick<Stack, 'chain' | 'deployment'>;
+}
+
 /** What customers do on the chain. */
 export interface TestChain {
   readonly publicClient: PublicClient;
@@ -159,7 +165,7 @@ function createAnvilClient(rpcUrl: string) {
   return createTestClient({ mode: 'anvil', transport: http(rpcUrl) }).extend(publicActions);
 }
 
-function createTestChain(stack: Stack): TestChain {
+export function createTestChain(stack: ChainHome['stack']): TestChain {
   const { rpcUrl, chainId } = stack.chain;
   const chain = defineChain({
     id: chainId,

@@ -5,7 +5,7 @@ import { deployContracts } from '../../contracts/deploy.ts';
 import { paymentGatewayAbi } from '../../contracts/generated/PaymentGateway.ts';
 import { testWalletAbi, testWalletBytecode } from '../../contracts/generated/test/TestWallet.ts';
 import { testTokenAbi } from '../../contracts/generated/TestToken.ts';
-import { walletMode } from '../../contracts/test/support.ts';
+import { walletMode } from '../../contracts/test/walletMode.ts';
 import { startChain } from '../../dev/chain.ts';
 import { DEV_KEYS } from '../../dev/devKeys.ts';
 import type { RequiredConfirmations } from '../../domain/payments/decide.ts';

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import createClient, { type Client } from 'openapi-fetch';
+import type { Address } from 'viem';
 import type { PrivateKeyAccount } from 'viem/accounts';
 
 import type { components, paths } from '../../api/generated/openapi.ts';
@@ -8,16 +9,24 @@ import { signTypedData } from './gasless.ts';
 
 export type PaymentResource = components['schemas']['Payment'];
 
+export interface NewPayment {
+  readonly orderId: string;
+  readonly amount: string;
+  readonly token: string;
+  readonly chainId?: number;
+  readonly expiresInSeconds?: number;
+}
+
 /** How a store's server talks to the API: through the client generated from openapi.yaml. */
 export interface StoreClient {
   readonly api: Client<paths>;
   /** How often each answer was met, `no answer` among them. */
   readonly answers: ReadonlyMap<string, number>;
-  createPayment(input: { readonly orderId: string; readonly amount: string; readonly token: string }): Promise<PaymentResource>;
+  createPayment(input: NewPayment): Promise<PaymentResource>;
   /** Fetches what is to be signed, signs it as the customer's wallet does, and hands it over. */
   relay(customer: PrivateKeyAccount, paymentId: string): Promise<components['schemas']['PaymentStatusReply']>;
-  /** The same on the authorization rail. */
-  execute(customer: PrivateKeyAccount, paymentId: string): Promise<components['schemas']['PaymentStatusReply']>;
+  /** The same on the authorization rail. @param payer whose tokens they are: the customer's contract wallet, when it is not the customer */
+  execute(customer: PrivateKeyAccount, paymentId: string, payer?: Address): Promise<components['schemas']['PaymentStatusReply']>;
 }
 
 /**
@@ -55,7 +64,7 @@ export function createStoreClient(input: { readonly url: string; readonly apiKey
     async createPayment(payment) {
       const { data, error } = await api.POST('/payments', {
         params: { header: { 'Idempotency-Key': `create-${payment.orderId}` } },
-        body: { ...payment, expiresInSeconds: 900 },
+        body: { expiresInSeconds: 900, ...payment },
       });
       if (data === undefined) throw new Error(`creating ${payment.orderId}: ${JSON.stringify(error)}`);
       return data;
@@ -79,16 +88,16 @@ export function createStoreClient(input: { readonly url: string; readonly apiKey
       if (relayed.data === undefined) throw new Error(`relay of ${paymentId}: ${JSON.stringify(relayed.error)}`);
       return relayed.data;
     },
-    async execute(customer, paymentId) {
+    async execute(customer, paymentId, payer = customer.address) {
       const path = { paymentId };
-      const query = { customerAddress: customer.address };
+      const query = { customerAddress: payer };
       const offered = await api.GET('/payments/{paymentId}/authorization', { params: { path, query } });
       if (offered.data === undefined) throw new Error(`authorization of ${paymentId}: ${JSON.stringify(offered.error)}`);
       const { typedData, permit } = offered.data;
       const executed = await api.POST('/payments/{paymentId}/execute', {
         params: { path, header: { 'Idempotency-Key': `execute-${paymentId}` } },
         body: {
-          customerAddress: customer.address,
+          customerAddress: payer,
           signature: await sign(customer, typedData),
           ...(permit === null
             ? {}

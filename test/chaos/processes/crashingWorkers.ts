@@ -1,13 +1,13 @@
 import { writeSync } from 'node:fs';
 
-import type { JobQueuePort } from '../../domain/outbox/ports.ts';
-import type { Context } from '../../platform/context.ts';
-import { createContext } from '../../platform/createContext.ts';
-import { createQueues, QUEUE_NAMES, type Queues } from '../../platform/queues.ts';
-import { readRelayerKeys } from '../../platform/relayerKeys.ts';
-import { runProcess } from '../../platform/runProcess.ts';
-import { startHealthServer } from '../../workers/startHealthServer.ts';
-import { startWorkers } from '../../workers/startWorkers.ts';
+import type { JobQueuePort } from '../../../domain/outbox/ports.ts';
+import type { Context } from '../../../platform/context.ts';
+import { createContext } from '../../../platform/createContext.ts';
+import { createQueues, QUEUE_NAMES, type Queues } from '../../../platform/queues.ts';
+import { readRelayerKeys } from '../../../platform/relayerKeys.ts';
+import { runProcess } from '../../../platform/runProcess.ts';
+import { startHealthServer } from '../../../workers/startHealthServer.ts';
+import { startWorkers } from '../../../workers/startWorkers.ts';
 import { CRASH_POINTS, CRASH_VARIABLE, type CrashPoint } from './crashPoints.ts';
 
 /** workers/main.ts with every queue, whose ports kill the process at the moment that it is told: as abruptly as `kill -9` by somebody else. */

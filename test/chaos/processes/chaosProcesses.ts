@@ -3,16 +3,18 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { startProcess, type ManagedProcess } from '../../dev/childProcess.ts';
-import { findFreePort } from '../../dev/freePort.ts';
-import { PROJECT_ROOT } from '../../platform/projectRoot.ts';
-import type { Random } from '../support/createRandom.ts';
+import { startProcess, type ManagedProcess } from '../../../dev/childProcess.ts';
+import { findFreePort } from '../../../dev/freePort.ts';
+import { PROJECT_ROOT } from '../../../platform/projectRoot.ts';
+import type { Random } from '../../support/createRandom.ts';
 import { CRASH_POINTS, CRASH_VARIABLE, type CrashPoint } from './crashPoints.ts';
 
 /** A process that dies again and again and is always started anew, as an orchestrator would. */
 export interface MortalProcess {
   readonly url: string;
   readonly deaths: ReadonlyMap<string, number>;
+  /** Rejects when it ended by itself, which is a defect: of what waits for it meanwhile, nothing would ever come. */
+  readonly failed: Promise<never>;
   /** From now on it lives. Resolves when it is ready. */
   settle(): Promise<void>;
   close(): Promise<void>;
@@ -57,7 +59,7 @@ export function startMortalWorkers(environment: Options['environment'], random: 
   };
   return startMortal({
     name: 'workers',
-    program: 'test/chaos/crashingWorkers.ts',
+    program: 'test/chaos/processes/crashingWorkers.ts',
     portVariable: 'MSQPAY_WORKERS_PORT',
     environment,
     nextLife,
@@ -118,12 +120,14 @@ async function startMortal(options: Options): Promise<MortalProcess> {
       deaths.set(cause, (deaths.get(cause) ?? 0) + 1);
     }
   })();
-  // Told to whoever settles or closes it.
-  living.catch(() => undefined);
+  const failed = new Promise<never>((_, reject) => void living.catch(reject));
+  // Told to whoever waits for it, settles or closes it.
+  failed.catch(() => undefined);
 
   return {
     url,
     deaths,
+    failed,
     async settle() {
       isMortal = false;
       await living;

@@ -1,0 +1,177 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts';
+
+import { deployContracts } from '../../../contracts/deploy.ts';
+import { startChain } from '../../../dev/chain.ts';
+import { describeChains } from '../../../dev/deployOnce.ts';
+import { DEV_KEYS } from '../../../dev/devKeys.ts';
+import { startOzRelayerSimulator, type OzRelayerSimulator } from '../../../dev/ozRelayerSimulator/startOzRelayerSimulator.ts';
+import type { Fault } from '../../../dev/relayerSimulator/faults.ts';
+import type { Address, Hex } from '../../../shared/hex.ts';
+import { createRandom, type Random } from '../../support/createRandom.ts';
+import { createTestChain, type ChainHome, type Harness } from '../../support/harness.ts';
+import { createAskNode, type AskNode } from '../nodes/rpc.ts';
+import { startLyingNode, type LyingNode } from '../nodes/startLyingNode.ts';
+import { startMining, type MiningChain } from './miningChain.ts';
+
+/** A chain that the server works on: the truth about it, and the URLs at which the server asks. */
+export interface ChaosChain {
+  readonly name: string;
+  readonly chainId: number;
+  /** The chain itself: tests act and judge here, past every lie. */
+  readonly home: ChainHome;
+  readonly ask: AskNode;
+  readonly token: Address;
+  readonly nodes: readonly LyingNode[];
+  readonly mining: MiningChain;
+}
+
+/** What is given to a relayer of ours as a fault, whatever its protocol. */
+export type SendFault = Omit<Fault<never>, 'operation'>;
+
+export interface ChaosChains {
+  readonly chains: readonly ChaosChain[];
+  /** The relayers of others, which misbehave on demand. */
+  readonly relayers: readonly { readonly id: string; setFault(fault: SendFault): void; clearFaults(): void }[];
+  /** For processes of the server: the harness's environment, with these chains. */
+  environment(overrides?: Readonly<Record<string, string>>): NodeJS.ProcessEnv;
+  close(): Promise<void>;
+}
+
+/** More than the deepest reorganisation and the longest orphan fork: so none may undo a completion. */
+export const CONFIRMATIONS = 6;
+export const DEEPEST_REORG = CONFIRMATIONS - 1;
+const BLOCK_TIME_MS = 250;
+/** Small, for the sake of more sends that may go wrong. */
+const MAX_BATCH_SIZE = 5;
+const SECOND_CHAIN_ID = 31_338;
+/** The first chain has URLs to fall back on; the second one has nothing but its only one. */
+const URLS = { first: 3, second: 1 } as const;
+
+/**
+ * Two chains with our contracts at the same addresses, as equal deployer nonces give them: the stack's, with the Defender simulator and a key of our own
+ * as relayers, and another one with an OpenZeppelin Relayer and another key.
+ */
+export async function startChaosChains(harness: Harness, random: Random): Promise<ChaosChains> {
+  const closers: (() => Promise<unknown>)[] = [];
+  const close = async () => {
+    for (const closeOne of closers.splice(0).reverse()) await closeOne();
+  };
+  try {
+    const second = await startChain({ chainId: SECOND_CHAIN_ID, blockTimeSeconds: BLOCK_TIME_MS / 1000 });
+    closers.push(() => second.close());
+    const deployment = await deployContracts({
+      rpcUrl: second.rpcUrl,
+      deployerPrivateKey: DEV_KEYS.deployer,
+      tokens: harness.stack.deployment.tokens.map(({ name, symbol, decimals }) => ({ name, symbol, decimals })),
+    });
+    if (deployment.gateway !== harness.stack.deployment.gateway) throw new Error('the gateways of the two chains have different addresses');
+    const homes: ChainHome[] = [harness, { chain: createTestChain({ chain: second, deployment }), stack: { chain: second, deployment } }];
+
+    const keys = homes.map(() => generatePrivateKey());
+    const apiKey = 'chaos-oz-relayer-key';
+    const oz = await startOz(second, apiKey);
+    closers.push(() => oz.close());
+    for (const [index, home] of homes.entries()) {
+      const accounts = [privateKeyToAccount(keys[index] ?? '0x').address, ...(index === 1 ? [oz.address] : [])];
+      for (const address of accounts) await home.chain.testClient.setBalance({ address, value: 10n ** 20n });
+    }
+
+    const nodes: LyingNode[][] = [];
+    for (const [index, home] of homes.entries()) {
+      const count = index === 0 ? URLS.first : URLS.second;
+      const own: LyingNode[] = [];
+      for (let url = 0; url < count; url++) {
+        const node = await startLyingNode(home.stack.chain.rpcUrl, createRandom(random.between(0, 2 ** 31)));
+        closers.push(() => node.close());
+        own.push(node);
+      }
+      nodes.push(own);
+    }
+
+    const entries = homes.map((home, index) => ({
+      ...describeOne(home),
+      rpcUrls: (nodes[index] ?? []).map(({ url }) => url),
+      relayLimits: { maxBatchSize: MAX_BATCH_SIZE },
+    }));
+    const path = join(harness.config.queuePrefix.replaceAll(/[{}]/g, ''));
+    const file = join(harness.environment()['MSQPAY_CHAINS_FILE'] ?? '', '..', `chaos-${path}.json`);
+    const local = { provider: 'local', bumpAfterMs: 2_000 };
+    writeFileSync(
+      file,
+      JSON.stringify({
+        chains: [
+          { ...entries[0], relayers: [...(entries[0]?.relayers ?? []), { ...local, id: 'own', privateKeyVariable: 'CHAOS_KEY_0' }] },
+          {
+            ...entries[1],
+            name: 'Second chain',
+            relayers: [
+              { id: 'oz', provider: 'ozRelayer', url: oz.url, relayerId: OZ_RELAYER_ID, apiKeyVariable: 'CHAOS_OZ_KEY', ...BUSY },
+              { ...local, id: 'own-second', privateKeyVariable: 'CHAOS_KEY_1' },
+            ],
+          },
+        ],
+      }),
+    );
+
+    const chains: ChaosChain[] = [];
+    for (const [index, home] of homes.entries()) {
+      const { rpcUrl, chainId } = home.stack.chain;
+      const ask = createAskNode(rpcUrl);
+      const mining = await startMining(ask, BLOCK_TIME_MS);
+      closers.push(() => mining.stop());
+      const token = home.stack.deployment.tokens.find(({ symbol }) => symbol === 'TUSD')?.address;
+      if (token === undefined) throw new Error('the chain has no TUSD');
+      chains.push({ name: index === 0 ? 'first' : 'second', chainId, home, ask, token, nodes: nodes[index] ?? [], mining });
+    }
+    const { simulator } = harness.stack;
+    return {
+      chains,
+      relayers: [
+        { id: 'main', setFault: (fault) => simulator.setFault(fault), clearFaults: () => simulator.clearFaults() },
+        { id: 'oz', setFault: (fault) => oz.setFault(fault), clearFaults: () => oz.clearFaults() },
+      ],
+      environment: (overrides = {}) =>
+        harness.environment({
+          MSQPAY_CHAINS_FILE: file,
+          CHAOS_KEY_0: keys[0] as Hex,
+          CHAOS_KEY_1: keys[1] as Hex,
+          CHAOS_OZ_KEY: apiKey,
+          ...overrides,
+        }),
+      close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+const OZ_RELAYER_ID = 'chaos';
+/** Not what this test is about. */
+const BUSY = { transactionsPerMinute: 100_000, maxInFlight: 50 };
+
+function startOz(chain: ChainHome['stack']['chain'], apiKey: string): Promise<OzRelayerSimulator> {
+  return startOzRelayerSimulator({
+    rpcUrl: chain.rpcUrl,
+    chainId: chain.chainId,
+    privateKey: generatePrivateKey(),
+    relayerId: OZ_RELAYER_ID,
+    apiKey,
+    pollMs: BLOCK_TIME_MS,
+  });
+}
+
+function describeOne({ stack }: ChainHome) {
+  const [described] = describeChains({
+    rpcUrl: stack.chain.rpcUrl,
+    deployment: stack.deployment,
+    blockTimeSeconds: BLOCK_TIME_MS / 1000,
+    confirmations: CONFIRMATIONS,
+    transactionsPerMinute: BUSY.transactionsPerMinute,
+    maxInFlight: BUSY.maxInFlight,
+  }).chains;
+  if (described === undefined) throw new Error('the chain has no description');
+  return { ...described, chainId: stack.chain.chainId };
+}

@@ -1,0 +1,128 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { createRandom, type Random } from '../../support/createRandom.ts';
+import { CONFIRMATIONS, type ChaosChain } from '../chains/startChaosChains.ts';
+import { BEGIN_LIE, type LieKind } from './lies.ts';
+import { askFor, toHex, type AskNode } from './rpc.ts';
+import type { LyingNode } from './startLyingNode.ts';
+import { startOrphanFork, type OrphanFork } from './startOrphanFork.ts';
+
+interface Options {
+  readonly chains: readonly ChaosChain[];
+  /** Of all that may be told: each at least once. */
+  readonly kinds: readonly LieKind[];
+  readonly random: Random;
+  readonly isOver: () => boolean;
+  readonly count: (what: string) => void;
+}
+
+/** How long a node stays wrong. Some of them are longer than a node's patience, none longer than the blocks that are read again. */
+const LIE_MS = { from: 1_000, to: 7_000 } as const;
+const PAUSE_MS = { from: 300, to: 2_500 } as const;
+/** The URL of a single node, or one with several of which a part is wrong. */
+const SHARES = [1, 1, 0.5];
+
+/**
+ * Every URL of every chain lies now and then, whatever the others do meanwhile; so there are moments at which all do. Only the first chain's last URL
+ * never does. Resolves when it is over and every kind of lie was told.
+ */
+export async function startLies(options: Options): Promise<void> {
+  const { chains, kinds, random, isOver, count } = options;
+  const untold = shuffle(kinds, random);
+  const liars = chains.flatMap((chain) => chain.nodes.slice(0, Math.max(1, chain.nodes.length - 1)).map((node) => ({ chain, node })));
+  await Promise.all(
+    liars.map(async ({ chain, node }) => {
+      const own = createRandom(random.between(0, 2 ** 31));
+      const place = `${chain.name} chain, URL ${chain.nodes.indexOf(node)}`;
+      while (!isOver() || untold.length > 0) {
+        await sleep(own.between(PAUSE_MS.from, PAUSE_MS.to));
+        const kind = untold.shift() ?? own.pick(kinds);
+        await tell({ kind, chain, node, random: own, otherChain: chains.find((other) => other !== chain) ?? chain });
+        count(`lie: ${kind} (${place})`);
+      }
+    }),
+  );
+}
+
+interface Telling {
+  readonly kind: LieKind;
+  readonly chain: ChaosChain;
+  readonly node: LyingNode;
+  readonly random: Random;
+  readonly otherChain: ChaosChain;
+}
+
+async function tell({ kind, chain, node, random, otherChain }: Telling): Promise<void> {
+  const fork = kind === 'orphanFork' ? await branchOff(chain, random) : undefined;
+  try {
+    const lie = await BEGIN_LIE[kind]({
+      random,
+      honest: chain.ask,
+      otherChain: otherChain.ask,
+      orphan: fork?.orphan,
+      replacedLogs: () => chain.mining.replacedLogs(),
+    });
+    node.lie(kind, lie, random.pick(SHARES));
+    await sleep(random.between(LIE_MS.from, LIE_MS.to));
+  } finally {
+    node.tellTheTruth();
+    await fork?.close();
+  }
+}
+
+/**
+ * A branch that leaves the chain at its present head, with some of the transactions that the chain mines from then on, in other blocks. It grows until it
+ * is one block less deep than what is waited for; and as long as it stands, no reorganisation makes it deeper.
+ */
+async function branchOff(chain: ChaosChain, random: Random): Promise<{ readonly orphan: OrphanFork; close(): Promise<void> }> {
+  const { orphan, hold } = await startAtHead(chain);
+  const depth = random.between(2, CONFIRMATIONS - 1);
+  let isOver = false;
+  const growing = (async () => {
+    let copied = orphan.base;
+    for (let grown = 0; grown < depth && !isOver; grown++) {
+      const head = await chain.mining.getHead();
+      const raw = await chain.mining.listRawTransactions(copied + 1, head);
+      copied = Math.max(copied, head);
+      await orphan.mine(raw.filter(() => random.next() < 0.7));
+      await sleep(random.between(100, 300));
+    }
+  })();
+  // Told by `close`.
+  growing.catch(() => undefined);
+  return {
+    orphan,
+    async close() {
+      isOver = true;
+      try {
+        await growing;
+      } finally {
+        hold.release();
+        await orphan.close();
+      }
+    },
+  };
+}
+
+/** A reorganisation while the branch was made would have made it deeper than it may be: then another one is made. */
+async function startAtHead(chain: ChaosChain): Promise<{ readonly orphan: OrphanFork; readonly hold: { release(): void } }> {
+  for (;;) {
+    const orphan = await startOrphanFork(chain.ask, chain.chainId);
+    const hold = chain.mining.keepUntil(orphan.base);
+    const [own, shared] = await Promise.all([orphan.ask, chain.ask].map((ask) => findBlockHash(ask, orphan.base)));
+    if (own === shared) return { orphan, hold };
+    hold.release();
+    await orphan.close();
+  }
+}
+
+async function findBlockHash(ask: AskNode, number: number): Promise<string | undefined> {
+  return (await askFor<{ hash: string } | null>(ask, 'eth_getBlockByNumber', [toHex(number), false]))?.hash;
+}
+
+function shuffle<T>(items: readonly T[], random: Random): T[] {
+  return items
+    .map((item) => ({ item, at: random.next() }))
+    .sort((a, b) => a.at - b.at)
+    .map(({ item }) => item);
+}

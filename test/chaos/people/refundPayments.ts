@@ -1,0 +1,212 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { createWalletClient, http, maxUint256, type Address, type Hash } from 'viem';
+import { generatePrivateKey, privateKeyToAccount, type PrivateKeyAccount } from 'viem/accounts';
+
+import { testTokenAbi } from '../../../contracts/generated/TestToken.ts';
+import type { components } from '../../../api/generated/openapi.ts';
+import type { TypedData } from '../../../domain/chain/ports.ts';
+import type { Random } from '../../support/createRandom.ts';
+import { signTypedData } from '../../support/gasless.ts';
+import type { StoreClient } from '../../support/storeClient.ts';
+import type { ChaosChain } from '../chains/startChaosChains.ts';
+import { mustBePaid, type PlannedPayment } from './planPayments.ts';
+
+/** Some of a payment that its merchant gives back. */
+export interface RefundWish {
+  readonly payment: PlannedPayment;
+  readonly amount: bigint;
+}
+
+/** Whose payments they are: signs refunds, and at times has its tokens elsewhere. */
+export interface Merchant {
+  readonly account: PrivateKeyAccount;
+  /** Where the tokens are when they are elsewhere. */
+  readonly vault: PrivateKeyAccount;
+}
+
+interface Options {
+  readonly client: StoreClient;
+  readonly merchant: Merchant;
+  readonly amount: bigint;
+  readonly random: Random;
+  readonly count: (what: string) => void;
+  /** Of each refund, from the payment's hand-over on. */
+  readonly patienceMs: number;
+}
+
+export interface Refunding {
+  /** Decides whether, and how much of, this payment is given back, and begins. */
+  consider(payment: PlannedPayment): void;
+  readonly wishes: readonly RefundWish[];
+  /** Resolves when all of them are completed. @returns what could not be, in words */
+  finish(): Promise<string[]>;
+}
+
+const SHARE = 0.15;
+/** Of these, the merchant's tokens are moved away when the refund is accepted, and come back when it has failed or was made. */
+const SWEEP_SHARE = 0.4;
+const LOOK_MS = 400;
+/** For what was sent to be in a block, reorganisations included. */
+const MOVE_MS = 15_000;
+
+/** With ether for its own transactions on every chain; on the first one it has approved the gateway, on the others it signs permits. */
+export async function createMerchant(chains: readonly ChaosChain[]): Promise<Merchant> {
+  const merchant = { account: privateKeyToAccount(generatePrivateKey()), vault: privateKeyToAccount(generatePrivateKey()) };
+  for (const [index, chain] of chains.entries()) {
+    const { testClient, publicClient } = chain.home.chain;
+    for (const { address } of [merchant.account, merchant.vault]) await testClient.setBalance({ address, value: 10n ** 20n });
+    if (index > 0) continue;
+    const args = [chain.home.stack.deployment.gateway, maxUint256] as const;
+    const hash = await write(chain, merchant.account, 'approve', args);
+    await publicClient.waitForTransactionReceipt({ hash });
+  }
+  return merchant;
+}
+
+export function startRefunding(options: Options): Refunding {
+  const { amount, random, count, patienceMs, merchant } = options;
+  const wishes: RefundWish[] = [];
+  const refunding: Promise<string | undefined>[] = [];
+  const sweeps = new Map<ChaosChain, Promise<unknown>>();
+
+  /** One at a time, since the transactions of an account have an order. */
+  function sweep(chain: ChaosChain, until: Promise<unknown>): Promise<unknown> {
+    const next = (sweeps.get(chain) ?? Promise.resolve()).then(async () => {
+      await moveAll(chain, merchant.account, merchant.vault.address);
+      await until;
+      await moveAll(chain, merchant.vault, merchant.account.address);
+    });
+    sweeps.set(
+      chain,
+      next.catch(() => undefined),
+    );
+    return next;
+  }
+
+  async function refund(wish: RefundWish, isSwept: boolean): Promise<string | undefined> {
+    const deadline = Date.now() + patienceMs;
+    const { payment } = wish;
+    if (!(await waitForStatus(options, payment, deadline))) return undefined;
+    let sweeping: Promise<unknown> | undefined;
+    try {
+      for (let tries = 1; Date.now() < deadline; tries++) {
+        const accepted = await signRefund(options, wish, tries);
+        if (accepted === undefined) {
+          await sleep(LOOK_MS);
+          continue;
+        }
+        const ended = waitForRefund(options, payment.paymentId, accepted, deadline);
+        if (isSwept && tries === 1) sweeping = sweep(payment.chain, ended);
+        const status = await ended;
+        count(`refund ${status}${status === 'failed' ? ', signed again' : ''}`);
+        await sweeping;
+        if (status === 'completed') return undefined;
+      }
+      return `refund of ${wish.amount} of payment ${payment.paymentId} was not made`;
+    } finally {
+      await sweeping;
+    }
+  }
+
+  async function giveBack(given: readonly RefundWish[]): Promise<string | undefined> {
+    for (const wish of given) {
+      const problem = await refund(wish, random.next() < SWEEP_SHARE);
+      if (problem !== undefined) return problem;
+    }
+    return undefined;
+  }
+
+  return {
+    wishes,
+    consider(payment) {
+      if (!mustBePaid(payment) || random.next() >= SHARE) return;
+      const amounts = random.pick([[amount], [amount / 3n], [amount / 3n, amount / 2n]]);
+      // One after the other: the API hands out the nonce of a refund that failed, whoever asks for the payment's next one.
+      const given = amounts.map((part) => ({ payment, amount: part }));
+      wishes.push(...given);
+      const refunded = giveBack(given);
+      // Told by `finish`.
+      refunded.catch(() => undefined);
+      refunding.push(refunded);
+    },
+    finish: async () => (await Promise.all(refunding)).flatMap((problem) => problem ?? []),
+  };
+}
+
+/** @returns whether it was completed; if not, it is the judge's to say so */
+async function waitForStatus({ client }: Options, { paymentId }: PlannedPayment, deadline: number): Promise<boolean> {
+  while (Date.now() < deadline) {
+    const { data } = await client.api.GET('/payments/{paymentId}', { params: { path: { paymentId } } });
+    if (data?.status === 'completed') return true;
+    await sleep(LOOK_MS);
+  }
+  return false;
+}
+
+/** @returns the refund's id; undefined when the API would not take it now */
+async function signRefund({ client, merchant, count }: Options, wish: RefundWish, tries: number): Promise<string | undefined> {
+  const { paymentId } = wish.payment;
+  const path = { paymentId };
+  const query = { amount: String(wish.amount) };
+  const offered = await client.api.GET('/payments/{paymentId}/refunds/authorization', { params: { path, query } });
+  if (offered.data === undefined) {
+    count(`refund not offered: ${codeOf(offered.error)}`);
+    return undefined;
+  }
+  const { nonce, deadline, typedData, permit } = offered.data;
+  const signed = await client.api.POST('/payments/{paymentId}/refunds', {
+    params: { path, header: { 'Idempotency-Key': `refund-${paymentId}-${wish.amount}-${tries}` } },
+    body: {
+      amount: String(wish.amount),
+      nonce,
+      deadline,
+      signature: await sign(merchant.account, typedData),
+      ...(permit === null
+        ? {}
+        : { permit: { value: permit.value, deadline: permit.deadline, signature: await sign(merchant.account, permit.typedData) } }),
+    },
+  });
+  if (signed.data === undefined) count(`refund refused by the API: ${codeOf(signed.error)}`);
+  return signed.data?.id;
+}
+
+async function waitForRefund({ client }: Options, paymentId: Hash, refundId: string, deadline: number): Promise<string> {
+  while (Date.now() < deadline) {
+    const { data } = await client.api.GET('/payments/{paymentId}/refunds', { params: { path: { paymentId } } });
+    const status = data?.data.find(({ id }) => id === refundId)?.status;
+    if (status !== undefined && status !== 'processing') return status;
+    await sleep(LOOK_MS);
+  }
+  return 'processing for too long';
+}
+
+/** Resolves when the chain shows that it is there: a balance is read wrongly while a reorganisation is under way. */
+async function moveAll(chain: ChaosChain, from: PrivateKeyAccount, to: Address): Promise<void> {
+  const deadline = Date.now() + MOVE_MS;
+  while (Date.now() < deadline) {
+    const balance = await chain.home.chain.balanceOf(chain.token, from.address);
+    if (balance > 0n) {
+      await write(chain, from, 'transfer', [to, balance]);
+      return;
+    }
+    await sleep(LOOK_MS);
+  }
+}
+
+/** Into the mempool. */
+function write(chain: ChaosChain, account: PrivateKeyAccount, functionName: 'approve' | 'transfer', args: readonly [Address, bigint]) {
+  const { publicClient } = chain.home.chain;
+  const known = publicClient.chain;
+  if (known === undefined) throw new Error('the chain’s client has no chain');
+  const wallet = createWalletClient({ account, chain: known, transport: http(chain.home.stack.chain.rpcUrl) });
+  return wallet.writeContract({ address: chain.token, abi: testTokenAbi, functionName, args, gas: 100_000n });
+}
+
+function codeOf(error: { readonly code?: string } | undefined): string {
+  return error?.code ?? 'no answer';
+}
+
+/** openapi.yaml leaves the content of typed data open. */
+function sign(account: PrivateKeyAccount, typedData: components['schemas']['TypedData']) {
+  return signTypedData(account, typedData as unknown as TypedData);
+}

@@ -1,0 +1,128 @@
+import { generatePrivateKey, privateKeyToAddress } from 'viem/accounts';
+
+import { createRandom } from '../support/createRandom.ts';
+import { createHostileStore } from './people/hostileStore.ts';
+import { payAll } from './people/payAll.ts';
+import { mustBePaid, planPayments, type PlannedPayment } from './people/planPayments.ts';
+import { startWorld } from './startWorld.ts';
+import { waitUntil } from '../support/waitUntil.ts';
+
+/**
+ * The same payments twice, with nothing broken: once by themselves; once beside payers who move their tokens away, wallets that burn gas, and a store
+ * that hands in far more requests than everybody else together, none of which pays.
+ */
+export interface HostilePair {
+  readonly seed: number;
+  readonly alone: CompletionTimes;
+  readonly besideHostile: CompletionTimes;
+  /** What the hostile ones did meanwhile. */
+  readonly misdeeds: Readonly<Record<string, number>>;
+  /** How many times as long the others took: the larger of the two quotients. */
+  readonly slowdown: number;
+}
+
+/** From a payment's hand-over to its `payment.completed` at the store, in seconds. */
+export interface CompletionTimes {
+  readonly payments: number;
+  readonly medianSeconds: number;
+  readonly p95Seconds: number;
+}
+
+/** Requests of the hostile store, for each payment of the others. */
+const HOSTILE_SHARE = 4;
+const HOSTILE_LANES = 24;
+const AMOUNT = 1_500_000n;
+const COMPLETION_MS = 300_000;
+/** The others' completion time stays within this many times of what it is without the hostile ones. */
+export const TOLERATED_SLOWDOWN = 2;
+
+export async function runHostilePair(options: {
+  readonly seed: number;
+  readonly payments: number;
+  readonly onProgress: (message: string) => void;
+}): Promise<HostilePair> {
+  const misdeeds = new Map<string, number>();
+  const alone = await runOnce({ ...options, misdeeds: undefined });
+  options.onProgress(`alone: ${describe(alone)}`);
+  const besideHostile = await runOnce({ ...options, misdeeds });
+  options.onProgress(`beside hostile ones: ${describe(besideHostile)}`);
+  const slowdown = Math.max(besideHostile.medianSeconds / alone.medianSeconds, besideHostile.p95Seconds / alone.p95Seconds);
+  return {
+    seed: options.seed,
+    alone,
+    besideHostile,
+    misdeeds: Object.fromEntries([...misdeeds].sort(([a], [b]) => (a < b ? -1 : 1))),
+    slowdown,
+  };
+}
+
+async function runOnce(options: {
+  readonly seed: number;
+  readonly payments: number;
+  /** Where misdeeds are counted; undefined: nobody is hostile. */
+  readonly misdeeds: Map<string, number> | undefined;
+}): Promise<CompletionTimes> {
+  const { seed, misdeeds } = options;
+  const random = createRandom(seed);
+  const own = () => createRandom(random.between(0, 2 ** 31));
+  const world = await startWorld({ random: own(), deaths: 0 });
+  const { chaos, storeServer, client, harness } = world;
+  const { chains } = chaos;
+  let closeBurner = () => Promise.resolve();
+  try {
+    const plans = await planPayments(chains, options.payments, own());
+    const good = plans.filter(mustBePaid);
+    const handedOver = new Map<string, number>();
+    const onPaid = ({ paymentId }: PlannedPayment) => void handedOver.set(paymentId, Date.now());
+    const count = (what: string) => void misdeeds?.set(what, (misdeeds.get(what) ?? 0) + 1);
+    const paying = { amount: AMOUNT, random: own() };
+    const hostile: Promise<unknown>[] = [];
+    if (misdeeds !== undefined) {
+      const store = await world.openStore('A hostile shop', privateKeyToAddress(generatePrivateKey()));
+      const hostileClient = world.clientOf(store);
+      const burner = await createHostileStore({
+        client: hostileClient,
+        chains,
+        payments: good.length * HOSTILE_SHARE,
+        lanes: HOSTILE_LANES,
+        random: own(),
+        count,
+      });
+      closeBurner = () => burner.close();
+      const careless = world.clientOf(await world.openStore('A shop with bad customers', privateKeyToAddress(generatePrivateKey())));
+      const bad = plans.filter((plan) => !mustBePaid(plan));
+      hostile.push(burner.run(), payAll({ ...paying, client: careless, plans: bad, onPaid: () => undefined, count }));
+    }
+    // They end when they like: nobody waits for them.
+    for (const work of hostile) work.catch(() => undefined);
+    await world.unlessOneFails(payAll({ ...paying, client, plans: good, onPaid, count: () => undefined }));
+    const isCompleted = new Set<string>();
+    await waitUntil(
+      () => {
+        for (const { type, paymentId } of storeServer.received) if (type === 'payment.completed') isCompleted.add(paymentId);
+        return [...handedOver.keys()].every((id) => isCompleted.has(id));
+      },
+      {
+        timeoutMs: COMPLETION_MS,
+        everyMs: 250,
+        what: `the completion of ${handedOver.size} payments on ${harness.databaseUrl.split('/').at(-1) ?? ''}`,
+      },
+    );
+    const seconds = storeServer.received
+      .filter(({ type }) => type === 'payment.completed')
+      .map(({ paymentId, receivedAt }) => (receivedAt - (handedOver.get(paymentId) ?? receivedAt)) / 1000)
+      .sort((a, b) => a - b);
+    return { payments: handedOver.size, medianSeconds: quantile(seconds, 0.5), p95Seconds: quantile(seconds, 0.95) };
+  } finally {
+    await closeBurner();
+    await world.close();
+  }
+}
+
+function quantile(sorted: readonly number[], part: number): number {
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? 0;
+}
+
+function describe({ payments, medianSeconds, p95Seconds }: CompletionTimes): string {
+  return `${payments} payments, completed after ${medianSeconds.toFixed(1)} s (median), ${p95Seconds.toFixed(1)} s (95 %)`;
+}

@@ -1,0 +1,100 @@
+import { createStore, issueApiKey } from '../../domain/stores/service.ts';
+import type { Address } from '../../shared/hex.ts';
+import { createRandom, type Random } from '../support/createRandom.ts';
+import { createHarness, type Harness } from '../support/harness.ts';
+import { createStoreClient, type StoreClient } from '../support/storeClient.ts';
+import { startStoreServer, type StoreServer } from '../support/storeServer.ts';
+import { startChaosChains, type ChaosChains } from './chains/startChaosChains.ts';
+import { createMerchant, type Merchant } from './people/refundPayments.ts';
+import { startMortalApi, startMortalWorkers, type MortalProcess } from './processes/chaosProcesses.ts';
+
+/** Two chains, an installation of the server that may die, and a store that listens. */
+export interface World {
+  readonly harness: Harness;
+  readonly chaos: ChaosChains;
+  readonly store: OpenedStore;
+  readonly storeServer: StoreServer;
+  readonly merchant: Merchant;
+  readonly processes: readonly MortalProcess[];
+  readonly client: StoreClient;
+  openStore(name: string, payoutAddress: Address): Promise<OpenedStore>;
+  clientOf(store: OpenedStore): StoreClient;
+  /** Rejects when a process of the server ends by itself meanwhile. */
+  unlessOneFails<T>(work: Promise<T>): Promise<T>;
+  close(): Promise<void>;
+}
+
+export interface OpenedStore {
+  readonly storeId: string;
+  readonly apiKey: string;
+}
+
+interface Options {
+  readonly random: Random;
+  /** How often each process dies, at most. */
+  readonly deaths: number;
+}
+
+/** For how long the store's clients send a request again that has no answer. */
+export const PATIENCE_MS = 180_000;
+const WORKERS = 2;
+
+export async function startWorld({ random, deaths }: Options): Promise<World> {
+  const own = () => createRandom(random.between(0, 2 ** 31));
+  const closers: (() => Promise<unknown>)[] = [];
+  const close = async () => {
+    for (const closeOne of closers.splice(0).reverse()) await closeOne();
+  };
+  try {
+    const harness = await createHarness({
+      env: {
+        MSQPAY_OUTBOX_REDRIVE_MS: '2000',
+        MSQPAY_WEBHOOK_SCHEDULE_SECONDS: '0,1,2,3,5,5,5,5,5,5,5,5,5,5,5,5,5,5,5',
+        MSQPAY_WEBHOOK_TIMEOUT_MS: '1000',
+        MSQPAY_RELAY_RESEND_AFTER_MS: '12000',
+        // Longer than any node lags or is on a branch of its own.
+        MSQPAY_RELAY_REFUSAL_GRACE_MS: '15000',
+      },
+    });
+    closers.push(() => harness.close());
+    const chaos = await startChaosChains(harness, own());
+    closers.push(() => chaos.close());
+    const storeServer = await startStoreServer();
+    closers.push(() => storeServer.close());
+    const merchant = await createMerchant(chaos.chains);
+
+    async function openStore(name: string, payoutAddress: Address): Promise<OpenedStore> {
+      const opened = await createStore(harness.ctx, { name, payoutAddress });
+      const { key } = await issueApiKey(harness.ctx, { storeId: opened.id, role: 'store', environment: 'test' });
+      return { storeId: opened.id, apiKey: key };
+    }
+    const store = await openStore('A shop', merchant.account.address);
+
+    const processes: MortalProcess[] = [];
+    const keep = (process: MortalProcess) => {
+      processes.push(process);
+      closers.push(() => process.close());
+      return process;
+    };
+    const api = keep(await startMortalApi(chaos.environment, own(), deaths));
+    for (let index = 0; index < WORKERS; index++) keep(await startMortalWorkers(chaos.environment, own(), deaths));
+    const unlessOneFails = <T>(work: Promise<T>) => Promise.race([work, ...processes.map(({ failed }) => failed)]);
+
+    const clientOf = ({ apiKey }: OpenedStore) => createStoreClient({ url: api.url, apiKey, patienceMs: PATIENCE_MS });
+    const client = clientOf(store);
+    await unlessOneFails(listen(client, storeServer));
+    return { harness, chaos, store, storeServer, merchant, processes, client, openStore, clientOf, unlessOneFails, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function listen(client: StoreClient, storeServer: StoreServer): Promise<void> {
+  const endpoint = await client.api.POST('/webhook-endpoints', {
+    params: { header: { 'Idempotency-Key': 'the-endpoint' } },
+    body: { url: storeServer.url },
+  });
+  if (endpoint.data === undefined) throw new Error(`registering the endpoint: ${JSON.stringify(endpoint.error)}`);
+  storeServer.trust(endpoint.data.secret);
+}
