@@ -10,7 +10,7 @@ import type { RelayFailure } from '../payments/eventData.ts';
 import { findPaymentsById, scanAgain } from '../payments/service.ts';
 import { listAttemptsOfTransaction } from './attemptStore.ts';
 import { changeAttempt } from './changeAttempt.ts';
-import { decideDepthLook, shareOf, toRefusalError } from './decide.ts';
+import { decideDepthLook, toRefusalError } from './decide.ts';
 import type { Blame } from './decideWaste.ts';
 import { endDone, findDoer, type Doer } from './endDone.ts';
 import { RELAY_ERRORS } from './errors.ts';
@@ -20,6 +20,7 @@ import type { RelayAttempt, RelayTransaction } from './model.ts';
 import { noteWaste } from './noteWaste.ts';
 import type { ProviderTransaction } from './ports.ts';
 import { recordProviderTransaction } from './recordProviderTransaction.ts';
+import { shareGas } from './shareGas.ts';
 import {
   failSubject,
   findRefusalIn,
@@ -120,9 +121,11 @@ async function followMined(ctx: Context, transaction: RelayTransaction, receipt:
   await noteReceipt(ctx, transaction, receipt);
   const missingBlocks = await countBlocksUntilFinal(ctx, chainId, receipt.blockNumber);
   const verdicts = missingBlocks === 0 ? await judge(ctx, transaction, receipt) : undefined;
+  const carried = await listAttemptsOfTransaction(ctx.db, transaction.id);
+  const shares = shareGas(transaction, receipt, carried);
   const seen = await seeWithSubjects(
     ctx,
-    (await listAttemptsOfTransaction(ctx.db, transaction.id)).filter((one) => !hasEnded(one)),
+    carried.filter((one) => !hasEnded(one)),
   );
   for (const one of seen) {
     const { attempt } = one;
@@ -134,7 +137,8 @@ async function followMined(ctx: Context, transaction: RelayTransaction, receipt:
     await withAttempt(ctx, transaction.id, attempt, async (unit, locked) => {
       const isNew = locked.attempt.status !== 'mined';
       const mined = isNew ? { ...locked, attempt: await changeAttempt(ctx, unit, locked.attempt, 'mined') } : locked;
-      if (verdict !== undefined) await endMined(ctx, unit, mined, { transaction, receipt, verdict, doer });
+      if (verdict !== undefined)
+        await endMined(ctx, unit, mined, { transaction, receipt, gas: shares.get(attempt.id) ?? 0n, verdict, doer });
     });
   }
   const isMissed = seen.some((one) => verdicts?.get(one.attempt.id) === 'done' && !isOnChain(one));
@@ -195,13 +199,14 @@ async function endMined(
   final: {
     readonly transaction: RelayTransaction;
     readonly receipt: Receipt;
+    /** Its share of what the transaction used. */
+    readonly gas: bigint;
     readonly verdict: Verdict;
     readonly doer: Doer | undefined;
   },
 ): Promise<void> {
   const { attempt } = locked;
-  const { receipt, transaction, verdict } = final;
-  const gas = shareOf(receipt.gasUsed, transaction.items, attempt.batchIndex ?? 0);
+  const { transaction, receipt, gas, verdict } = final;
   const charge = {
     gasUsed: attempt.gasUsed + gas,
     gasCost: attempt.gasCost + gas * receipt.effectiveGasPrice,

@@ -17,7 +17,7 @@ import { addMs } from '../../shared/clock.ts';
 import { expectRefusal } from '../support/expectRefusal.ts';
 import { signAuthorization, signGasless, signTypedData } from '../support/gasless.ts';
 import { createHarness, type Harness, type TestStore } from '../support/harness.ts';
-import { startOwnChain, type OwnChain, type OwnRelayer } from '../support/ownChain.ts';
+import { startOwnChain, type OwnChain, type OwnContractWallet, type OwnRelayer } from '../support/ownChain.ts';
 import { confirmOnce, readAttempt } from '../support/relayFlow.ts';
 import { atTime, withRelayer, withRelayers } from '../support/varyContext.ts';
 
@@ -206,6 +206,55 @@ describe('running totals of what payers and stores use', function () {
     for (const holder of [store.storeId, customer.address]) expect(await totalOf(holder)).to.deep.equal(NOTHING);
     await executePayment(ctx, signed);
     expect(await totalOf(store.storeId)).to.include({ inFlight: 1 });
+  });
+
+  it('charge the gas that a contract wallet burns to its own store, and nothing of it to the others in the transaction', async () => {
+    const acceptFrom = async (wallet: OwnContractWallet, payment: Payment) => {
+      const request = { storeId: payment.storeId, paymentId: payment.id, payer: wallet.address };
+      const { typedData } = await getAuthorizationRequest(ctx, request);
+      await executePayment(ctx, { ...request, signature: await signTypedData(wallet.owner, typedData), permit: null });
+      return payment;
+    };
+    const others: TestStore[] = [];
+    const makeOther = async () => {
+      const other = await harness.createTestStore();
+      others.push(other);
+      return createPayment(other);
+    };
+    const burner = await chain.createContractWallet();
+    await burner.setMode('turnCostly');
+    const burning = await acceptFrom(burner, await createPayment());
+    const honest = [await acceptFrom(await chain.createContractWallet(), await makeOther())];
+    for (let count = 0; count < 3; count++) {
+      const payment = await makeOther();
+      await accept(await chain.createCustomer(), payment);
+      honest.push(payment);
+    }
+    const payments = [burning, ...honest];
+    for (const payment of payments) await sendAttempt(ctx, (await readAttempt(ctx, payment)).id);
+    await chain.mine(CONFIRMATIONS);
+    await scanChain(ctx, chainId);
+    for (const payment of payments) await confirmOnce(ctx, payment);
+
+    expect((await readAttempt(ctx, burning)).status).to.equal('failed');
+    for (const payment of honest) expect((await readAttempt(ctx, payment)).status).to.equal('succeeded');
+    const burned = (await totalOf(store.storeId)).spentGas;
+    expect(burned > 350_000n, `the burner's store: ${burned}`).to.equal(true);
+    const charged = await Promise.all(others.map(async ({ storeId }) => (await totalOf(storeId)).spentGas));
+    // The wallet that checks its signature takes a little more than the plain accounts.
+    for (const gas of charged) expect(gas < 110_000n, `the others' stores: ${charged.join(', ')}`).to.equal(true);
+    // Other tests' requests may have gone along.
+    for (const transactionId of new Set(
+      await Promise.all(payments.map(async (payment) => (await readAttempt(ctx, payment)).transactionId)),
+    )) {
+      const [row] = await selectRows<{ shared: string; used: string }>(
+        ctx.db,
+        `SELECT SUM(a.gas_used) AS shared, MAX(t.gas_used) AS used FROM relay_attempts a JOIN relay_transactions t ON t.id = a.transaction_id
+         WHERE t.id = ?`,
+        [transactionId],
+      );
+      expect(row?.shared).to.equal(String(row?.used));
+    }
   });
 
   it('are put right, and told as an error, should they ever differ', async () => {

@@ -1,0 +1,63 @@
+import { expect } from 'chai';
+
+import { splitGas, typicalGas } from '../../domain/relay/decideShares.ts';
+import { createRandom } from '../support/createRandom.ts';
+
+const plain = { typical: typicalGas({ rail: 'authorization', hasPermit: false, runsForeignCode: false }), most: undefined };
+const permitted = { typical: typicalGas({ rail: 'authorization', hasPermit: true, runsForeignCode: false }), most: undefined };
+const wallet = { typical: typicalGas({ rail: 'authorization', hasPermit: false, runsForeignCode: true }), most: undefined };
+const burner = { ...wallet, most: 460_000n };
+const sum = (numbers: readonly bigint[]) => numbers.reduce((total, number) => total + number, 0n);
+
+describe('who pays for the gas of a transaction', () => {
+  it('one by itself pays all of it', () => {
+    for (const item of [plain, wallet, burner]) expect(splitGas(777_777n, [item])).to.deep.equal([777_777n]);
+  });
+
+  it('equals pay the same, to one unit', () => {
+    expect(splitGas(100n, [plain, plain, plain])).to.deep.equal([33n, 33n, 34n]);
+  });
+
+  it('a permit is paid by who brings it', () => {
+    const [without, brought] = splitGas(21_000n + plain.typical + permitted.typical, [plain, permitted]);
+    expect(brought! - without!).to.be.within(20_000 as never, 24_000 as never);
+  });
+
+  it('what a contract may have burned is its own to pay, and costs the others nothing', () => {
+    const others = Array.from({ length: 19 }, () => plain);
+    const quiet = splitGas(21_000n + 20n * plain.typical, [...others, plain]);
+    const used = 21_000n + 19n * plain.typical + 415_000n;
+    const shares = splitGas(used, [...others, burner]);
+    expect(sum(shares)).to.equal(used);
+    for (const [index, share] of shares.slice(0, 19).entries()) expect(share <= quiet[index]! + 100n, `${share}`).to.equal(true);
+    expect(shares[19]! > 410_000n).to.equal(true);
+  });
+
+  it('nobody pays for more than it may have used: what a dear token takes is shared', () => {
+    const used = 21_000n + 10n * 300_000n + 415_000n;
+    const shares = splitGas(used, [...Array.from({ length: 10 }, () => plain), burner]);
+    expect(sum(shares)).to.equal(used);
+    expect(shares[10]! < 1_000_000n).to.equal(true);
+    expect(shares[0]! > 250_000n).to.equal(true);
+  });
+
+  it('two that may have burned share it', () => {
+    const used = 21_000n + plain.typical + 800_000n;
+    const [one, two, three] = splitGas(used, [burner, plain, burner]);
+    expect(one! + two! + three!).to.equal(used);
+    // To one unit, for the part of each.
+    expect(one! - three!).to.be.within(-2 as never, 2 as never);
+    expect(two! < 60_000n).to.equal(true);
+  });
+
+  it('always adds up, whatever was used by whomever', () => {
+    const random = createRandom(Number(process.env['TEST_SEED'] ?? 7));
+    for (let round = 0; round < 500; round++) {
+      const items = Array.from({ length: random.between(1, 30) }, () => [plain, permitted, wallet, burner][random.between(0, 3)]!);
+      const total = BigInt(random.between(0, 5_000_000));
+      const shares = splitGas(total, items);
+      expect(sum(shares)).to.equal(total);
+      for (const share of shares) expect(share >= 0n).to.equal(true);
+    }
+  });
+});
