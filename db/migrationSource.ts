@@ -12,6 +12,7 @@ import * as relayWaste from './migrations/0011_relay_waste.ts';
 import * as relayUsage from './migrations/0012_relay_usage.ts';
 import * as relayHashes from './migrations/0013_relay_hashes.ts';
 import * as relayFlights from './migrations/0014_relay_flights.ts';
+import * as listIndexes from './migrations/0015_list_indexes.ts';
 
 interface Migration {
   readonly name: string;
@@ -33,6 +34,7 @@ const MIGRATIONS: readonly Migration[] = [
   { name: '0012_relay_usage', ...relayUsage },
   { name: '0013_relay_hashes', ...relayHashes },
   { name: '0014_relay_flights', ...relayFlights },
+  { name: '0015_list_indexes', ...listIndexes },
 ];
 
 export const migrationSource: Knex.MigrationSource<Migration> = {

@@ -39,6 +39,7 @@ const SIDE_BY_SIDE: readonly Task[] = [
   { name: 'api', files: ['test/api/**/*.test.ts'], limitMs: 6 * MINUTE_MS },
   { name: 'workers and demo', files: ['test/workers/**/*.test.ts', 'test/demo/**/*.test.ts'], limitMs: 6 * MINUTE_MS },
   { name: 'domain', files: ['test/payments/**/*.test.ts', 'test/relay/**/*.test.ts', 'test/refunds/**/*.test.ts'], limitMs: 6 * MINUTE_MS },
+  { name: 'scale', files: ['test/scale/**/*.test.ts'], limitMs: 6 * MINUTE_MS },
 ];
 
 /**

@@ -13,7 +13,7 @@ import { PAYMENT_ERRORS } from './errors.ts';
 import type { RelayFailure } from './eventData.ts';
 import type { Payment, PaymentStatus, PaymentTerms } from './model.ts';
 import { saveNewPayment } from './saveNewPayment.ts';
-import { findPayment, listPaymentRows, listPaymentsById, lockPayments } from './store.ts';
+import { findPayment, listPaymentRows, listPaymentsById, lockPayments, type PagePlace } from './store.ts';
 
 export interface CreatePaymentInput {
   readonly storeId: string;
@@ -126,23 +126,23 @@ export interface ListPaymentsInput {
 
 /** Newest first. @throws AppError validation when the cursor is not one of ours */
 export async function listPayments(ctx: Context, input: ListPaymentsInput): Promise<{ payments: Payment[]; nextCursor: string | null }> {
-  const rows = await listPaymentRows(ctx.db, input, { limit: input.limit + 1, beforeSeq: decodeCursor(input.cursor) });
+  const rows = await listPaymentRows(ctx.db, input, { limit: input.limit + 1, before: decodeCursor(input.cursor) });
   const page = rows.slice(0, input.limit);
   const last = page.at(-1);
-  return { payments: page.map((row) => row.payment), nextCursor: rows.length > input.limit && last ? encodeCursor(last.seq) : null };
+  return { payments: page.map((row) => row.payment), nextCursor: rows.length > input.limit && last ? encodeCursor(last.place) : null };
 }
 
-function encodeCursor(seq: bigint): string {
-  return Buffer.from(`p${seq}`).toString('base64url');
+function encodeCursor({ createdAt, seq }: PagePlace): string {
+  return Buffer.from(`p${createdAt.getTime()}.${seq}`).toString('base64url');
 }
 
-function decodeCursor(cursor: string | undefined): bigint | undefined {
+function decodeCursor(cursor: string | undefined): PagePlace | undefined {
   if (cursor === undefined) return undefined;
-  const match = /^p([0-9]{1,20})$/.exec(Buffer.from(cursor, 'base64url').toString('latin1'));
-  if (match?.[1] === undefined) {
+  const match = /^p([0-9]{1,14})\.([0-9]{1,20})$/.exec(Buffer.from(cursor, 'base64url').toString('latin1'));
+  if (match?.[1] === undefined || match[2] === undefined) {
     throw new AppError(COMMON_ERRORS.validation, { fields: [{ path: '/query/cursor', message: 'is not a cursor of this list' }] });
   }
-  return BigInt(match[1]);
+  return { createdAt: new Date(Number(match[1])), seq: BigInt(match[2]) };
 }
 
 const PAID_ON_CHAIN = 'The chain shows that the payment was made.';

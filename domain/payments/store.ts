@@ -176,29 +176,39 @@ export interface PaymentFilter {
   readonly createdBefore?: Date | undefined;
 }
 
-/** Newest first; `beforeSeq` is where the page before ended. */
+/** Where a page of a list ends. */
+export interface PagePlace {
+  readonly createdAt: Date;
+  readonly seq: bigint;
+}
+
+/** Newest first; `before` is where the page before ended. Each combination of filters is one range of an index. */
 export async function listPaymentRows(
   db: Database,
   filter: PaymentFilter,
-  page: { readonly limit: number; readonly beforeSeq: bigint | undefined },
-): Promise<{ readonly seq: bigint; readonly payment: Payment }[]> {
+  page: { readonly limit: number; readonly before: PagePlace | undefined },
+): Promise<{ readonly place: PagePlace; readonly payment: Payment }[]> {
   const conditions = ['store_id = ?'];
   const bindings: (string | Date | number)[] = [filter.storeId];
-  const add = (condition: string, value: string | Date | undefined) => {
-    if (value === undefined) return;
+  const add = (condition: string, ...values: readonly (string | Date | undefined)[]) => {
+    const given = values.filter((value) => value !== undefined);
+    if (given.length < values.length) return;
     conditions.push(condition);
-    bindings.push(value);
+    bindings.push(...given);
   };
   add('status = ?', filter.status);
   add('order_id = ?', filter.orderId);
   add('created_at >= ?', filter.createdAfter);
   add('created_at < ?', filter.createdBefore);
-  add('seq < ?', page.beforeSeq?.toString());
-  const rows = await selectRows<Row>(db, `SELECT ${COLUMNS} FROM payments WHERE ${conditions.join(' AND ')} ORDER BY seq DESC LIMIT ?`, [
-    ...bindings,
-    page.limit,
-  ]);
-  return rows.map((row) => ({ seq: BigInt(row.seq), payment: toPayment(row) }));
+  const { before } = page;
+  add('created_at <= ?', before?.createdAt);
+  add('(created_at < ? OR seq < ?)', before?.createdAt, before?.seq.toString());
+  const rows = await selectRows<Row>(
+    db,
+    `SELECT ${COLUMNS} FROM payments WHERE ${conditions.join(' AND ')} ORDER BY created_at DESC, seq DESC LIMIT ?`,
+    [...bindings, page.limit],
+  );
+  return rows.map((row) => ({ place: { createdAt: row.created_at, seq: BigInt(row.seq) }, payment: toPayment(row) }));
 }
 
 /** Pending payments whose time is over, but for those whose promised expiry waits for a later moment. */
@@ -262,12 +272,12 @@ function toPlace(row: PlaceRow): PaymentPlace {
   return { paymentId: asBytes32(row.id), blockNumber: BigInt(row.block_number), blockHash: asBytes32(row.block_hash) };
 }
 
-/** Payments whose event is in a block up to `maxBlock` and that are not completed yet. */
+/** Payments whose event is in a block up to `maxBlock` and that are not completed yet. Those of the oldest block first. */
 export async function listFinalPayments(db: Database, chainId: number, maxBlock: bigint, limit: number): Promise<PaymentPlace[]> {
   const rows = await selectRows<PlaceRow>(
     db,
     `SELECT id, block_number, block_hash FROM payments
-     WHERE chain_id = ? AND status = 'processing' AND block_number <= ? ORDER BY seq LIMIT ?`,
+     WHERE chain_id = ? AND status = 'processing' AND block_number <= ? ORDER BY block_number, seq LIMIT ?`,
     [chainId, maxBlock.toString(), limit],
   );
   return rows.map(toPlace);

@@ -205,7 +205,7 @@ export async function listCompletedPlacesFrom(
   const number = from.blockNumber.toString();
   const rows = await selectRows<PlaceRow>(
     db,
-    `SELECT ${PLACE_COLUMNS} FROM refunds
+    `SELECT ${PLACE_COLUMNS} FROM refunds FORCE INDEX (ix_refunds_block)
      WHERE chain_id = ? AND status = 'completed' AND block_number >= ? AND (block_number > ? OR id > ?) ORDER BY block_number, id LIMIT ?`,
     [chainId, number, number, from.refundId, limit],
   );
@@ -216,7 +216,7 @@ export async function listCompletedPlacesFrom(
 export async function listFinalRefunds(db: Database, chainId: number, maxBlock: bigint, limit: number): Promise<Refund[]> {
   const rows = await selectRows<Row>(
     db,
-    `SELECT ${COLUMNS} FROM refunds WHERE chain_id = ? AND status = 'processing' AND block_number <= ? ORDER BY id LIMIT ?`,
+    `SELECT ${COLUMNS} FROM refunds WHERE chain_id = ? AND status = 'processing' AND block_number <= ? ORDER BY block_number, id LIMIT ?`,
     [chainId, maxBlock.toString(), limit],
   );
   return rows.map(toRefund);

@@ -142,10 +142,14 @@ export async function listLiveNonces(db: Database | Transaction, chainId: number
 
 /** When a forwarder request of this payer last ended; undefined when none has. */
 export async function findLatestEnd(db: Database, chainId: number, payer: Address): Promise<Date | undefined> {
+  // One status at a time: of each, the index has the latest at its end.
+  const latest = (status: string) =>
+    `(SELECT updated_at FROM relay_attempts WHERE chain_id = ? AND payer = ? AND rail = 'forwarder' AND status = '${status}'
+      ORDER BY updated_at DESC LIMIT 1)`;
   const [row] = await selectRows<{ ended_at: Date | null }>(
     db,
-    "SELECT MAX(updated_at) AS ended_at FROM relay_attempts WHERE chain_id = ? AND payer = ? AND rail = 'forwarder' AND status IN ('succeeded', 'failed')",
-    [chainId, payer],
+    `SELECT MAX(updated_at) AS ended_at FROM (${latest('succeeded')} UNION ALL ${latest('failed')}) AS ended`,
+    [chainId, payer, chainId, payer],
   );
   return row?.ended_at ?? undefined;
 }

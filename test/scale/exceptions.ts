@@ -1,0 +1,31 @@
+import type { Exception } from './examineStatements.ts';
+
+/** Statements that read more rows than they return: they are about open work only, which does not grow with the history, or about a day. */
+export const EXCEPTIONS: readonly Exception[] = [
+  {
+    name: 'open attempts by status, for those that watch',
+    matches: /^SELECT chain_id, rail, status, COUNT\(\*\) AS count FROM relay_attempts WHERE status IN .* GROUP BY/,
+    mayReadPerThousandPayments: 15,
+  },
+  {
+    name: 'promised work by queue, for those that watch',
+    matches: /^SELECT queue, COUNT\(\*\) AS count, MIN\(run_at\) AS oldest FROM outbox GROUP BY queue/,
+    mayReadPerThousandPayments: 15,
+  },
+  {
+    name: 'what a payer or store has spent on a day, added up to check its running total',
+    matches: /^SELECT SUM\(gas_used\) AS gas, SUM\(gas_cost\) AS cost FROM relay_attempts WHERE .* AND gas_charged_at >= /,
+    // In what fillDatabase makes, everything was charged today.
+    mayReadPerThousandPayments: 520,
+  },
+  {
+    name: 'open attempts that nothing was done about for a while: each of them may have lost its promise',
+    matches: /^SELECT a\.id, .* FROM relay_attempts a LEFT JOIN outbox r .* ORDER BY a\.updated_at LIMIT \?/,
+    mayReadPerThousandPayments: 60,
+  },
+  {
+    name: 'what a payer or store has on its way, added up to check its running total',
+    matches: /^SELECT COUNT\(\*\) AS count, SUM\(reserved_gas\) AS gas, SUM\(reserved_cost\) AS cost FROM relay_attempts WHERE /,
+    mayReadPerThousandPayments: 15,
+  },
+];
