@@ -225,6 +225,13 @@ const chainSchema = z.strictObject({
   maxWithdrawals: z.number().int().min(0).default(200),
   /** May be begun anew under the same database: then everything that it does not show is withdrawn, without asking. */
   development: z.boolean().default(false),
+  /**
+   * Gas that one relayed request takes at most beside what it executes. Some layer-2 chains (Arbitrum and its kin) charge for a
+   * transaction's data on the layer below as gas of its own: there this is that share of a single request, generously. It is allowed
+   * for when a request is judged by its gas, in what is set aside for it, and in when a relayer's account counts as low. On chains
+   * that charge for it apart from gas (the OP stack), it stands for that fee in what is set aside.
+   */
+  dataGasPerRequest: z.number().int().min(0).default(0),
   tokens: z.array(tokenSchema).min(1),
   /** None: no gasless payment on this chain. */
   relayers: z.array(relayerSchema).default([]),

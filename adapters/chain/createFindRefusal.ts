@@ -10,6 +10,7 @@ import { encodePermit } from './encodePermit.ts';
 import { encodeTerms } from './encodeTerms.ts';
 import { createRelayCalls } from './createRelayCalls.ts';
 import { decodeRevert, describeRevert } from './reverts.ts';
+import { gasForCall } from './simulationGas.ts';
 
 const PERMIT_ABI = parseAbi([
   'function permit(address owner, address spender, uint256 value, uint256 deadline, uint8 v, bytes32 r, bytes32 s)',
@@ -33,11 +34,14 @@ type FindRefusal = Pick<ChainPort, 'findRefusal' | 'findRefundRefusal'>;
  *
  * A refund is simulated by itself, since nobody but the merchant's signature could make it.
  */
-export function createFindRefusal(chain: Pick<ChainConfig, 'chainId' | 'gateway' | 'forwarder'>, rpc: RpcClients): FindRefusal {
+export function createFindRefusal(
+  chain: Pick<ChainConfig, 'chainId' | 'gateway' | 'forwarder' | 'dataGasPerRequest'>,
+  rpc: RpcClients,
+): FindRefusal {
   const { gateway, forwarder } = chain;
   const { encodeRelay } = createRelayCalls(chain, rpc);
   const call = (from: Address, to: Address, data: Hex): ReturnType<typeof rpc.attempt> =>
-    rpc.attempt(() => rpc.any.call({ account: from, to, data }));
+    rpc.attempt(() => rpc.any.call({ account: from, to, data, gas: gasForCall(data, chain) }));
 
   return {
     async findRefusal({ terms, payer, permit }) {
@@ -84,7 +88,7 @@ export function createFindRefusal(chain: Pick<ChainConfig, 'chainId' | 'gateway'
 
   /** undefined: the token does not even answer that. */
   async function readNumber(token: Address, data: Hex): Promise<bigint | undefined> {
-    const answer = await rpc.attempt(() => rpc.any.call({ to: token, data }));
+    const answer = await rpc.attempt(() => rpc.any.call({ to: token, data, gas: gasForCall(data, chain) }));
     const word = 'value' in answer ? answer.value.data : undefined;
     return word?.length === 66 ? BigInt(word) : undefined;
   }

@@ -1,17 +1,18 @@
-import { decodeFunctionResult, encodeFunctionData, size, zeroHash } from 'viem';
+import { decodeFunctionResult, encodeFunctionData, toHex, zeroHash, type PublicClient } from 'viem';
 
 import { msqPayForwarderAbi } from '../../contracts/generated/MSQPayForwarder.ts';
 import { paymentGatewayAbi } from '../../contracts/generated/PaymentGateway.ts';
-import type { ChainPort } from '../../domain/chain/ports.ts';
+import type { ChainPort, RelayCall } from '../../domain/chain/ports.ts';
 import type { ForwardRequest, Permit, RelayItem, RelayRail } from '../../domain/relay/model.ts';
 import type { ChainConfig } from '../../platform/config.ts';
 import type { Hex } from '../../shared/hex.ts';
 import type { RpcClients } from './createRpcClients.ts';
 import { encodePermit } from './encodePermit.ts';
-import { createIsSignedByKey, ITEM_GAS } from './createVerifySignature.ts';
+import { createIsSignedByKey } from './createVerifySignature.ts';
 import { encodeTerms } from './encodeTerms.ts';
 import { foreignCodeGas } from './foreignCodeGas.ts';
 import { describeRevert } from './reverts.ts';
+import { gasForItems } from './simulationGas.ts';
 
 /**
  * Added to the estimate, since the state may change before the transaction runs: a merchant's balance that goes to zero and back (20,000 gas for
@@ -21,20 +22,16 @@ import { describeRevert } from './reverts.ts';
 const MARGIN_PERCENT = 20n;
 const MARGIN_GAS_PER_ITEM = 25_000n;
 
-/**
- * What a transaction takes around an item that goes by itself. In a batch the contracts limit what an item may use; here nothing but this keeps a
- * payer's own contract from having the relayer pay for whatever it likes to compute.
- */
-const AROUND_ITEM_GAS = 60_000n;
-const GAS_PER_CALLDATA_BYTE = 16n;
-
 /** How the contracts take "no permit". */
 const NO_PERMIT = { value: 0n, deadline: 0n, v: 0, r: zeroHash, s: zeroHash } as const;
 
 type RelayCalls = Pick<ChainPort, 'encodeRelay' | 'simulateRelay' | 'estimateRelayGas'>;
 
 /** The calls that carry signed requests: one by itself in the cheaper call that reverts with its reason, several in the one that tells each outcome. */
-export function createRelayCalls(chain: Pick<ChainConfig, 'chainId' | 'gateway' | 'forwarder'>, rpc: RpcClients): RelayCalls {
+export function createRelayCalls(
+  chain: Pick<ChainConfig, 'chainId' | 'gateway' | 'forwarder' | 'dataGasPerRequest'>,
+  rpc: RpcClients,
+): RelayCalls {
   const { gateway, forwarder } = chain;
   const isSignedByKey = createIsSignedByKey(chain);
 
@@ -49,7 +46,7 @@ export function createRelayCalls(chain: Pick<ChainConfig, 'chainId' | 'gateway' 
     async simulateRelay(items) {
       const { to, data } = encodeRelay(items);
       // Without a sender: anybody may send these calls, so who it is changes nothing, and the node cannot refuse it for its balance.
-      const answer = await rpc.attempt(() => rpc.any.call({ to, data }));
+      const answer = await rpc.attempt(() => rpc.any.call({ to, data, gas: gasForItems(items, data, chain) }));
       if (items.length === 1) {
         const reason = 'revertData' in answer ? describeRevert(answer.revertData) : '';
         return { kind: 'ran', outcomes: [{ succeeds: !('revertData' in answer), reason }] };
@@ -66,16 +63,24 @@ export function createRelayCalls(chain: Pick<ChainConfig, 'chainId' | 'gateway' 
     async estimateRelayGas(items) {
       // Nodes estimate on top of what is pending by default: there, our own transaction that is on its way would look like somebody else's.
       const call = encodeRelay(items);
-      const estimate = await rpc.attempt(() => rpc.any.estimateGas({ ...call, blockTag: 'latest' }));
-      if ('revertData' in estimate) return { kind: 'refused', reason: describeRevert(estimate.revertData) };
-      if (items.length === 1) {
-        const most = ITEM_GAS + AROUND_ITEM_GAS + GAS_PER_CALLDATA_BYTE * BigInt(size(call.data));
-        if (estimate.value > most) return { kind: 'refused', reason: `it takes ${estimate.value} gas, and may take ${most}` };
+      const most = gasForItems(items, call.data, chain);
+      const estimate = await rpc.attempt(() => estimateWithin(rpc.any, call, most));
+      if ('revertData' in estimate) {
+        // Without a reason it may have been the limit.
+        const reason = describeRevert(estimate.revertData);
+        return { kind: 'refused', reason: estimate.revertData === '0x' ? `${reason}; it may take ${most} gas` : reason };
       }
+      // Some nodes take the limit for a wish.
+      if (estimate.value > most) return { kind: 'refused', reason: `it takes ${estimate.value} gas, and may take ${most}` };
       const margin = (estimate.value * MARGIN_PERCENT) / 100n + MARGIN_GAS_PER_ITEM * BigInt(items.length);
       return { kind: 'estimated', gasLimit: estimate.value + margin + (await foreignCodeGas(items, isSignedByKey)) };
     },
   };
+}
+
+/** viem's own estimateGas takes `gas` and leaves it out of the question. */
+async function estimateWithin(client: PublicClient, { to, data }: RelayCall, most: bigint): Promise<bigint> {
+  return BigInt(await client.request({ method: 'eth_estimateGas', params: [{ to, data, gas: toHex(most) }, 'latest'] }));
 }
 
 function railOf(items: readonly RelayItem[]): RelayRail {

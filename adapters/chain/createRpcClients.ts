@@ -197,7 +197,7 @@ function findRevertData(error: unknown): Hex | undefined {
     const inner: unknown = typeof data === 'object' && data !== null && 'data' in data ? data.data : undefined;
     if (isFilledHex(inner)) return inner;
     // A contract can end in other ways, and every node has its own words for them.
-    if (/revert|out ?of ?gas|invalid ?(fe ?)?opcode/i.test(answer.details)) return '0x';
+    if (/revert|out ?of ?gas|gas required exceeds|invalid ?(fe ?)?opcode/i.test(answer.details)) return '0x';
   }
   return error.walk((cause) => cause instanceof ExecutionRevertedError) === null ? undefined : '0x';
 }

@@ -6,17 +6,16 @@ import { signerOf, type RelayItem } from '../../domain/relay/model.ts';
 import type { Address, Bytes32, Hex } from '../../shared/hex.ts';
 import type { RpcClients } from './createRpcClients.ts';
 import { joinSignature, splitSignature } from './signatures.ts';
+import { gasForCall } from './simulationGas.ts';
 import { authorizationTypedData, forwardRequestTypedData, refundTypedData } from './typedData.ts';
 
 const ERC1271_ABI = parseAbi(['function isValidSignature(bytes32 hash, bytes signature) view returns (bytes4)']);
-/** What the contracts let an item of a batch use altogether: a contract that takes more is not worth taking its request on. */
-export const ITEM_GAS = 400_000n;
 /** The selector of that function, as one word. */
 const ERC1271_ACCEPTED = pad('0x1626ba7e', { size: 32, dir: 'right' });
 
 /** Judges signatures as the contracts do: recovers first, and asks the signer's contract (ERC-1271) where the contracts would. */
 export function createVerifySignature(
-  chain: Pick<ChainConfig, 'chainId' | 'gateway' | 'forwarder'>,
+  chain: Pick<ChainConfig, 'chainId' | 'gateway' | 'forwarder' | 'dataGasPerRequest'>,
   rpc: RpcClients,
 ): ChainPort['verifySignature'] {
   return async ({ signed, paymentId, terms, signature }) => {
@@ -31,7 +30,7 @@ export function createVerifySignature(
     if (own !== undefined) return own;
     const data = encodeFunctionData({ abi: ERC1271_ABI, functionName: 'isValidSignature', args: [digest, signature] });
     // A plain call: an account without code answers with nothing, which is an answer.
-    const answer = await rpc.attempt(() => rpc.any.call({ to: signer, data, gas: ITEM_GAS }));
+    const answer = await rpc.attempt(() => rpc.any.call({ to: signer, data, gas: gasForCall(data, chain) }));
     return 'value' in answer && answer.value.data === ERC1271_ACCEPTED ? signature : undefined;
   }
 }

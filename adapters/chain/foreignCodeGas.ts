@@ -1,5 +1,5 @@
 import type { RelayItem } from '../../domain/relay/model.ts';
-import { ITEM_GAS } from './createVerifySignature.ts';
+import { ITEM_GAS } from './simulationGas.ts';
 
 /**
  * What the code of a signer's account may cost a batch.

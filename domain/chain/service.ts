@@ -110,6 +110,11 @@ export function blockTimeMsOf(ctx: Context, chainId: number): number {
   return findChainConfig(ctx, chainId)?.blockTimeMs ?? 2_000;
 }
 
+/** Gas that a relayed request may take there beside what it executes; see the configuration. */
+export function dataGasOf(ctx: Context, chainId: number): bigint {
+  return BigInt(findChainConfig(ctx, chainId)?.dataGasPerRequest ?? 0);
+}
+
 export { askChain } from './outages.ts';
 export { countReread, listRereads, takeAuditTurn } from './rereadStore.ts';
 export { HALT_REASONS } from './store.ts';

@@ -3,7 +3,7 @@ import type { Context } from '../../platform/context.ts';
 import type { UnitOfWork } from '../../platform/unitOfWork.ts';
 import { AppError } from '../../shared/errors.ts';
 import type { Address, Bytes32, Hex } from '../../shared/hex.ts';
-import { findChainConfig } from '../chain/service.ts';
+import { dataGasOf, findChainConfig } from '../chain/service.ts';
 import { promiseWork } from '../outbox/service.ts';
 import { getRelayWeight } from '../stores/service.ts';
 import { assertNotWasteful } from './assertNotWasteful.ts';
@@ -42,7 +42,7 @@ export async function acceptAttempt(ctx: Context, unit: UnitOfWork, input: NewAt
   const payer = signerOf(input.signed);
   await assertNotWasteful(ctx, unit.trx, input);
   const now = ctx.clock.now();
-  const reserve = reserveOf(input);
+  const reserve = reserveOf(input, dataGasOf(ctx, input.chainId));
   const limits = getRelayLimits(ctx, input.chainId);
   // First the payer, then the store, everywhere.
   const payerUsage = await lockUsage(unit.trx, input.chainId, payer, dayOf(now));
@@ -97,8 +97,8 @@ function getRelayLimits(ctx: Context, chainId: number): RelayLimits {
   return limits;
 }
 
-function reserveOf({ signed, runsForeignCode, gasPrice }: NewAttempt): Reserve {
-  const gas = gasToReserve(signed.rail, runsForeignCode);
+function reserveOf({ signed, runsForeignCode, gasPrice }: NewAttempt, dataGas: bigint): Reserve {
+  const gas = gasToReserve(signed.rail, runsForeignCode, dataGas);
   return { gas, cost: gas * (gasPrice ?? 0n) };
 }
 

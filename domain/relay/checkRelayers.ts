@@ -2,7 +2,7 @@ import type { RelayerConfig } from '../../platform/config.ts';
 import type { Context } from '../../platform/context.ts';
 import { inUnitOfWork } from '../../platform/unitOfWork.ts';
 import { AppError } from '../../shared/errors.ts';
-import { getChain } from '../chain/service.ts';
+import { dataGasOf, getChain } from '../chain/service.ts';
 import { decideBalances, decideStanding } from './decide.ts';
 import type { RelayerRecord } from './model.ts';
 import { lockRelayers, updateRelayerStanding } from './relayerStore.ts';
@@ -46,7 +46,7 @@ async function ask(ctx: Context, chainId: number, config: RelayerConfig): Promis
   const { paused, address, hasStuckNonce = false } = status;
   const chain = getChain(ctx, chainId);
   const [balance, gasPrice] = await Promise.all([chain.getBalance(address).catch(orUndefined), chain.getGasPrice().catch(orUndefined)]);
-  const { least, low } = decideBalances(config, gasPrice);
+  const { least, low } = decideBalances(config, { gasPrice, dataGas: dataGasOf(ctx, chainId) });
   const standing = decideStanding({ paused, balance, minBalance: least });
   return { standing, address, balance: balance ?? null, lowBelow: low, hasStuckNonce };
 }

@@ -200,8 +200,9 @@ const RESERVED_GAS: Readonly<Record<RelayRail, bigint>> = { forwarder: 150_000n,
  */
 const RESERVED_FOREIGN_GAS: Readonly<Record<RelayRail, bigint>> = { forwarder: 300_000n, authorization: 460_000n, refund: 460_000n };
 
-export function gasToReserve(rail: RelayRail, runsForeignCode: boolean): bigint {
-  return (runsForeignCode ? RESERVED_FOREIGN_GAS : RESERVED_GAS)[rail];
+/** @param dataGas what the chain takes for the data of a request beside what it executes */
+export function gasToReserve(rail: RelayRail, runsForeignCode: boolean, dataGas: bigint): bigint {
+  return (runsForeignCode ? RESERVED_FOREIGN_GAS : RESERVED_GAS)[rail] + dataGas;
 }
 
 const DAY_MS = 24 * 3_600_000;
@@ -213,12 +214,16 @@ export function untilNextUtcDayMs(now: Date): number {
 /** Where the operator set nothing: a relayer's account is low when it cannot pay for this many requests at the present price, poor when for none. */
 const LOW_REQUESTS = 100n;
 
-/** @returns wei; `low` is null when it is not configured and the chain did not say what gas costs */
+/**
+ * @param chain see gasToReserve; `gasPrice` is undefined when the chain did not say
+ * @returns wei; `low` is null when it is not configured and the chain did not say what gas costs
+ */
 export function decideBalances(
   config: { readonly minBalanceWei?: bigint | undefined; readonly alertBelowWei?: bigint | undefined },
-  gasPrice: bigint | undefined,
+  chain: { readonly gasPrice: bigint | undefined; readonly dataGas: bigint },
 ): { readonly least: bigint; readonly low: bigint | null } {
-  const request = gasPrice === undefined ? undefined : gasPrice * RESERVED_GAS.forwarder;
+  const { gasPrice, dataGas } = chain;
+  const request = gasPrice === undefined ? undefined : gasPrice * gasToReserve('forwarder', false, dataGas);
   return {
     least: config.minBalanceWei ?? request ?? 0n,
     low: config.alertBelowWei ?? (request === undefined ? null : request * LOW_REQUESTS),

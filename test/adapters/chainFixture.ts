@@ -45,7 +45,8 @@ export interface ChainFixture {
   /** Has coins, and nothing to do with any payment. */
   readonly relayer: HDAccount;
   readonly wallet: Wallet;
-  createPort(rpcUrls: readonly string[]): ChainPort;
+  /** @param changes of the chain's configuration */
+  createPort(rpcUrls: readonly string[], changes?: Partial<ChainConfig>): ChainPort;
   makeTerms(changes?: Partial<PaymentTerms>): PaymentTerms;
   makeRequest(payer: PrivateKeyAccount, terms: PaymentTerms, changes?: Partial<ForwardRequest>): Promise<ForwardRequest>;
   mine(hash: Promise<Hex>): Promise<Hex>;
@@ -88,6 +89,7 @@ export async function startChainFixture(): Promise<ChainFixture> {
     auditIntervalSeconds: 0,
     maxWithdrawals: 200,
     development: false,
+    dataGasPerRequest: 0,
     tokens: [
       { address: token, symbol: 'TUSD', decimals: 6, permit: { name: 'Test Dollar', version: '1' } },
       { address: hostileToken, symbol: 'HOST', decimals: 18 },
@@ -104,7 +106,8 @@ export async function startChainFixture(): Promise<ChainFixture> {
       gasBudgetPerPayerPerDay: undefined,
     },
   };
-  const createPort = (rpcUrls: readonly string[]): ChainPort => createChain({ chain: { ...config, rpcUrls: [...rpcUrls] }, log });
+  const createPort = (rpcUrls: readonly string[], changes: Partial<ChainConfig> = {}): ChainPort =>
+    createChain({ chain: { ...config, ...changes, rpcUrls: [...rpcUrls] }, log });
   const port = createPort([anvil.rpcUrl]);
 
   const toItem = ({ request, signature, permit = undefined, terms }: Signed): RelayItem => ({

@@ -353,7 +353,8 @@ describe('requests that wait together', function () {
       await expectCompleted([beside!.payment]);
       const attempt = await readAttempt(ctx, later.payment);
       expect(attempt).to.include({ status: 'failed', errorCode: 'PAY_027', sends: 0 });
-      expect(attempt.errorDetail).to.match(/it takes 1[0-9]{6} gas/);
+      // Within the gas that it may take, the wallet comes to no answer.
+      expect(attempt.errorDetail).to.match(/^The chain would refuse the request: InvalidAuthorization/);
     });
   });
 

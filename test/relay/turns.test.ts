@@ -1,11 +1,15 @@
 import { expect } from 'chai';
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
 
 import { scanChain } from '../../domain/payments/scanChain.ts';
 import type { Payment } from '../../domain/payments/model.ts';
 import { sendAttempt } from '../../domain/relay/sendAttempt.ts';
 import { executePayment } from '../../domain/relay/service.ts';
-import { setRelayWeight } from '../../domain/stores/service.ts';
+import { getRelayWeight, setRelayWeight } from '../../domain/stores/service.ts';
 import type { Context } from '../../platform/context.ts';
+import { inTransaction } from '../../platform/db.ts';
+import { PROJECT_ROOT } from '../../platform/projectRoot.ts';
 import { signAuthorization } from '../support/gasless.ts';
 import { createHarness, type Harness, type TestStore } from '../support/harness.ts';
 import { startOwnChain, type OwnChain } from '../support/ownChain.ts';
@@ -77,6 +81,26 @@ describe('stores that wait beside each other', function () {
     const of = { light: await accept(light, 6), heavy: await accept(heavy, 6) };
     await sendAttempt(ctx, await idOf(of.light[5]!));
     expect([await countWaiting(of.heavy), await countWaiting(of.light)]).to.deep.equal([3, 5]);
+  });
+
+  it('are given weights by an operator; none that could not be meant', async function () {
+    this.timeout(60_000);
+    const { storeId } = await harness.createTestStore();
+    const env = harness.environment();
+    const weightOf = (store: string) => inTransaction(ctx.db, (trx) => getRelayWeight(trx, store));
+    const run = (weight: string, store = storeId) =>
+      promisify(execFile)(process.execPath, ['--import', 'tsx', 'cli/main.ts', 'set-store-weight', '--store', store, '--weight', weight], {
+        cwd: PROJECT_ROOT,
+        env,
+      }).then(
+        ({ stdout }) => JSON.parse(stdout) as unknown,
+        (error: unknown) => (error as { code: number }).code,
+      );
+    expect(await run('250')).to.deep.equal({ weight: 250 });
+    expect(await weightOf(storeId)).to.equal(250);
+    expect(await Promise.all([run('0'), run('10001'), run('1.5')])).to.deep.equal([2, 2, 2]);
+    expect(await run('100', 'st_01ARZ3NDEKTSV4RRFFQ69G5FAV')).to.not.equal(0);
+    expect(await weightOf(storeId)).to.equal(250);
   });
 
   it('keep their turns when they come back', async () => {

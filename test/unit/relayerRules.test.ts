@@ -174,9 +174,10 @@ describe('the look after relayers', () => {
 
   it('knows without configuration what little money is: not enough for a request, or for a hundred', () => {
     const request = 150_000n * 7n;
-    expect(decideBalances({}, 7n)).to.deep.equal({ least: request, low: 100n * request });
-    expect(decideBalances({ minBalanceWei: 1n, alertBelowWei: 2n }, 7n)).to.deep.equal({ least: 1n, low: 2n });
-    expect(decideBalances({}, undefined)).to.deep.equal({ least: 0n, low: null });
+    expect(decideBalances({}, { gasPrice: 7n, dataGas: 0n })).to.deep.equal({ least: request, low: 100n * request });
+    expect(decideBalances({ minBalanceWei: 1n, alertBelowWei: 2n }, { gasPrice: 7n, dataGas: 0n })).to.deep.equal({ least: 1n, low: 2n });
+    expect(decideBalances({}, { gasPrice: undefined, dataGas: 0n })).to.deep.equal({ least: 0n, low: null });
+    expect(decideBalances({}, { gasPrice: 7n, dataGas: 1_000n }).least).to.equal(request + 7_000n);
   });
 
   it('counts budgets by days of UTC', () => {

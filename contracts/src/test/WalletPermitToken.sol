@@ -27,7 +27,8 @@ contract WalletPermitToken is TestToken {
         bytes32 digest = _hashTypedDataV4(
             keccak256(abi.encode(PERMIT_TYPEHASH, owner, spender, value, _useNonce(owner), deadline))
         );
-        if (!SignatureChecker.isValidSignatureNow(owner, digest, abi.encodePacked(r, s, v))) revert InvalidPermit(owner);
+        if (!SignatureChecker.isValidSignatureNow(owner, digest, abi.encodePacked(r, s, v)))
+            revert InvalidPermit(owner);
         _approve(owner, spender, value);
     }
 }
