@@ -29,7 +29,9 @@ export interface LocalFixture {
   readonly privateKey: Hex;
   readonly client: ReturnType<typeof createClient>;
   /** Every instance has this key, database and chain: another process, or the same one after a restart. */
-  createRelayer(changes?: Partial<LocalRelayerOptions['relayer']> & { readonly rpcUrls?: readonly string[] }): RelayerPort;
+  createRelayer(
+    changes?: Partial<LocalRelayerOptions['relayer']> & { readonly rpcUrls?: readonly string[]; readonly timeoutMs?: number },
+  ): RelayerPort;
   tend(relayer?: RelayerPort): Promise<void>;
   makeCall(changes?: Partial<Call>): Call;
   /** @throws Error when it was not accepted */
@@ -103,11 +105,15 @@ export async function startLocalFixture(setup?: {
     client.request<{ Method: string; Parameters: readonly unknown[]; ReturnType: unknown }>({ method, params });
   const mine = (blocks = 1) => client.mine({ blocks, interval: 0 });
 
-  function createRelayer({ rpcUrls = [proxy.url], ...changes }: Parameters<LocalFixture['createRelayer']>[0] = {}): RelayerPort {
+  function createRelayer({
+    rpcUrls = [proxy.url],
+    timeoutMs = 2_000,
+    ...changes
+  }: Parameters<LocalFixture['createRelayer']>[0] = {}): RelayerPort {
     return createLocalRelayer({
       relayer: { id: 'own', privateKey, bumpAfterMs: BUMP_AFTER_MS, bumpPercent: 15, ...changes },
       chain: { chainId, rpcUrls: [...rpcUrls], blockTimeMs: 1_000 },
-      timeoutMs: 2_000,
+      timeoutMs,
       db,
       clock: { now },
       log,
