@@ -148,7 +148,7 @@ describe('a payment that nobody pays', () => {
     const lookAfter = (ms: number, isAway: boolean) => {
       const ctx = atTimeOfChain(harness.ctx, payment.chainId, addMs(payment.terms.expiresAt, ms));
       const away = () => Promise.reject(new AppError(CHAIN_ERRORS.unavailable));
-      return expirePayment(isAway ? withChain(ctx, payment.chainId, () => ({ findPayers: away })) : ctx, payment.id);
+      return expirePayment(isAway ? withChain(ctx, payment.chainId, () => ({ findPayers: away, getHead: away })) : ctx, payment.id);
     };
     const waits: number[] = [];
     for (const ms of [10_000, 600_000, 86_400_000]) {
