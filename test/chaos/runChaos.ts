@@ -33,7 +33,7 @@ export interface ChaosOptions {
 
 const AMOUNT = 1_500_000n;
 /** For what was begun to end, once nothing fails any more. */
-const SETTLE_MS = 180_000;
+const SETTLE_MS = 240_000;
 /** Payments of the hostile store, for each of the honest one. */
 const HOSTILE_SHARE = 0.5;
 const HOSTILE_LANES = 6;

@@ -12,6 +12,7 @@ import { signTypedData } from '../../support/gasless.ts';
 import type { StoreClient } from '../../support/storeClient.ts';
 import type { ChaosChain } from '../chains/startChaosChains.ts';
 import { moveTokensAway } from './moveTokensAway.ts';
+import { HOSTILE_EXPIRY_SECONDS } from './planPayments.ts';
 
 type Execution = paths['/payments/{paymentId}/execute']['post']['requestBody']['content']['application/json'];
 
@@ -85,7 +86,10 @@ export async function createHostileStore(options: Options): Promise<HostileStore
   ): Promise<{ paymentId: Hash; execution: Execution } | undefined> {
     const created = await client.api.POST('/payments', {
       params: { header: { 'Idempotency-Key': `hostile-${orderId}` } },
-      body: { orderId, amount: String(TINY), token: chain.token, chainId: chain.chainId, expiresInSeconds: 900, metadata: METADATA },
+      body: {
+        ...{ orderId, amount: String(TINY), token: chain.token, chainId: chain.chainId, metadata: METADATA },
+        expiresInSeconds: HOSTILE_EXPIRY_SECONDS,
+      },
     });
     if (created.data === undefined) return undefined;
     const paymentId = created.data.paymentId as Hash;

@@ -8,7 +8,7 @@ import { payFromWallet } from '../../support/customers.ts';
 import type { PaymentResource, StoreClient } from '../../support/storeClient.ts';
 import { DEEPEST_REORG } from '../chains/startChaosChains.ts';
 import { encodeAway, moveTokensAway, sendRaw, WALLET_FEES } from './moveTokensAway.ts';
-import { mustBePaid, payerOf, type Plan, type PlannedPayment } from './planPayments.ts';
+import { HOSTILE_EXPIRY_SECONDS, mustBePaid, payerOf, type Plan, type PlannedPayment } from './planPayments.ts';
 
 interface Options {
   readonly client: StoreClient;
@@ -35,7 +35,8 @@ export async function payAll(options: Options): Promise<PlannedPayment[]> {
   const lanes = Array.from({ length: LANES }, async () => {
     for (const [index, plan] of waiting) {
       const { chain } = plan;
-      const order = { orderId: `order-${index}`, amount: String(amount), token: chain.token, chainId: chain.chainId };
+      const expiry = mustBePaid(plan) ? {} : { expiresInSeconds: HOSTILE_EXPIRY_SECONDS };
+      const order = { orderId: `order-${index}`, amount: String(amount), token: chain.token, chainId: chain.chainId, ...expiry };
       const payment = await client.createPayment(order);
       const own = createRandom(random.between(0, 2 ** 31));
       let refusal: string | undefined;

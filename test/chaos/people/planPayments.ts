@@ -41,6 +41,12 @@ export interface PlannedPayment extends Plan {
   readonly refusal: string | undefined;
 }
 
+/**
+ * What was given up and may still be mined is not called failed before its deadline, which is no later than the payment's expiry. Who cannot pay has
+ * such requests to the end: it has to come while they are watched.
+ */
+export const HOSTILE_EXPIRY_SECONDS = 90;
+
 /** Whether this payer does all that it takes. The others' payments may be made or not: what counts is that the truth is told. */
 export function mustBePaid({ character }: Pick<Plan, 'character'>): boolean {
   return character === 'honest' || character === 'honestWallet';
