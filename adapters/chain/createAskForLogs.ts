@@ -155,7 +155,7 @@ function keyOf({ blockNumber, blockHash, logIndex, transactionHash, address, top
 }
 
 /** Whether the error may be about several questions in one request, rather than about the questions. */
-function mayRefuseBatches(error: unknown): boolean {
+export function mayRefuseBatches(error: unknown): boolean {
   if (error instanceof BlockNotFoundError) return false;
   if (!(error instanceof BaseError)) return true;
   const known = [HttpRequestError, RpcRequestError, TimeoutError, ResponseBodyTooLargeError];

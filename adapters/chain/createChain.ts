@@ -19,15 +19,15 @@ import type { Logger } from '../../platform/logger.ts';
 import { createFindPayments } from './createFindPayments.ts';
 import { createFindRefusal } from './createFindRefusal.ts';
 import { createPaymentIdOf } from './createPaymentIdOf.ts';
+import { createReadBlock } from './createReadBlock.ts';
 import { createReadGatewayLogs } from './createReadGatewayLogs.ts';
 import { createRelayCalls } from './createRelayCalls.ts';
-import { createRpcClients } from './createRpcClients.ts';
+import { createRpcClients, RPC_TIMEOUT_MS } from './createRpcClients.ts';
 import { createRunsForeignCode } from './createRunsForeignCode.ts';
 import { createVerifySignature } from './createVerifySignature.ts';
 import { encodeTerms } from './encodeTerms.ts';
 import { lowerCase, readPaymentLogs } from './paymentLogs.ts';
 import { readRefundLogs, readRelayRefusals } from './relayLogs.ts';
-import { toBlock } from './toBlock.ts';
 import { authorizationTypedData, forwardRequestTypedData, permitTypedData, refundTypedData } from './typedData.ts';
 
 const NONCES_ABI = parseAbi(['function nonces(address owner) view returns (uint256)']);
@@ -36,6 +36,7 @@ export function createChain({ chain, log }: { chain: ChainConfig; log: Logger })
   const { chainId, gateway, forwarder } = chain;
   const rpc = createRpcClients({ rpcUrls: chain.rpcUrls, chainId, blockTimeMs: chain.blockTimeMs, log });
   const readLogs = createReadGatewayLogs({ rpcUrls: chain.rpcUrls, chainId, gateway, log });
+  const readBlock = createReadBlock({ rpcUrls: chain.rpcUrls, chainId, timeoutMs: RPC_TIMEOUT_MS });
   const client = rpc.any;
 
   return {
@@ -45,15 +46,16 @@ export function createChain({ chain, log }: { chain: ChainConfig; log: Logger })
 
     listOtherChainUrls: rpc.listOtherChainUrls,
 
-    getHead: () => rpc.ask(async () => toBlock(await client.getBlock({ blockTag: 'latest' }))),
+    getHead: () =>
+      rpc.askOneNode(async (_node, urlIndex) => {
+        const head = await readBlock(urlIndex, { blockTag: 'latest' });
+        if (head === undefined) throw new Error('the node has no block at all');
+        return head;
+      }),
 
     getFinalizedNumber: () => rpc.ask(async () => (await client.getBlock({ blockTag: 'finalized' }).catch(explainNoFinality)).number),
 
-    findBlock: (number) =>
-      rpc.ask(async () => {
-        const block = await client.getBlock({ blockNumber: number }).catch(orUndefined(BlockNotFoundError));
-        return block && toBlock(block);
-      }),
+    findBlock: (number) => rpc.askOneNode((_node, urlIndex) => readBlock(urlIndex, { blockNumber: number })),
 
     listGatewayLogs: ({ fromBlock, toBlock: lastBlock }) =>
       rpc.askOneNode((_node, urlIndex) => readLogs(urlIndex, { fromBlock, toBlock: lastBlock })),

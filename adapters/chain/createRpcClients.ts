@@ -22,7 +22,7 @@ import { createChainIdGuard, OtherChainError } from './createChainIdGuard.ts';
 import { createNodeOrder } from './createNodeOrder.ts';
 
 /** One URL's patience. */
-const RPC_TIMEOUT_MS = 4_000;
+export const RPC_TIMEOUT_MS = 4_000;
 /** Before the one more try that a question gets when no URL answered. */
 const RETRY_DELAY_MS = 150;
 

@@ -160,7 +160,7 @@ describe('the chain adapter', () => {
       );
     });
 
-    it('asks a single URL for its chain, and then nothing but what it is asked itself', async () => {
+    it('asks a single URL for its chain, and then nothing but what it is asked itself, headers together with the id', async () => {
       const asked: string[] = [];
       const single = over(
         await startNode((method) => {
@@ -170,7 +170,8 @@ describe('the chain adapter', () => {
       );
       await single.getHead();
       await single.findBlock(0n);
-      expect(asked).to.deep.equal(['eth_chainId', 'eth_getBlockByNumber', 'eth_getBlockByNumber']);
+      const pair = ['eth_chainId', 'eth_getBlockByNumber'];
+      expect(asked).to.deep.equal(['eth_chainId', ...pair, ...pair]);
     });
 
     it('does not ask a URL of another chain, however long that chain is', async () => {

@@ -75,12 +75,28 @@ describe('the chain adapter, behind a URL of another chain', () => {
     expect(new Set(wrong.asked)).to.deep.equal(new Set(['eth_chainId']));
   });
 
+  it('believes no header that comes without our chain’s id, though the URL was right a moment ago and never failed', async () => {
+    const line = await startUrl(on.rpcUrl);
+    const port = on.createPort([line.url]);
+    const [head, first] = await Promise.all([port.getHead(), port.findBlock(0n)]);
+    line.target = other.rpcUrl;
+    for (const ask of [() => port.getHead(), () => port.findBlock(0n)]) {
+      const error = await rejection(ask());
+      expect(error.code).to.equal('PAY_020');
+      expect((error.cause as Error).message).to.contain('is of chain 31338, not 31337');
+    }
+    line.target = on.rpcUrl;
+    const back = on.createPort([line.url]);
+    expect(await Promise.all([back.getHead(), back.findBlock(0n)])).to.deep.equal([head, first]);
+  });
+
   it('asks for the id again when the URL comes back from an outage', async () => {
     const line = await startUrl(on.rpcUrl);
     const port = on.createPort([line.url]);
     expect((await port.getHead()).number).to.equal((await on.port.getHead()).number);
     await port.getHead();
-    expect(line.asked).to.deep.equal(['eth_chainId', 'eth_getBlockByNumber', 'eth_getBlockByNumber']);
+    const pair = ['eth_chainId', 'eth_getBlockByNumber'];
+    expect(line.asked).to.deep.equal(['eth_chainId', ...pair, ...pair]);
     line.target = undefined;
     await rejection(port.getHead());
     line.target = other.rpcUrl;
