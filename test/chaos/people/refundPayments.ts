@@ -45,6 +45,8 @@ export interface Refunding {
 const SHARE = 0.15;
 /** Of these, the merchant's tokens are moved away when the refund is accepted, and come back when it has failed or was made. */
 const SWEEP_SHARE = 0.4;
+/** On a chain: each failure makes its merchant wait longer for the next refund there, up to being sent away. */
+const MAX_SWEEPS = 1;
 const LOOK_MS = 400;
 /** For what was sent to be in a block, reorganisations included. */
 const MOVE_MS = 15_000;
@@ -83,6 +85,13 @@ export function startRefunding(options: Options): Refunding {
     return next;
   }
 
+  const swept = new Map<ChaosChain, number>();
+  function maySweep(chain: ChaosChain): boolean {
+    const times = (swept.get(chain) ?? 0) + 1;
+    swept.set(chain, times);
+    return times <= MAX_SWEEPS;
+  }
+
   async function refund(wish: RefundWish, isSwept: boolean): Promise<string | undefined> {
     const deadline = Date.now() + patienceMs;
     const { payment } = wish;
@@ -96,7 +105,7 @@ export function startRefunding(options: Options): Refunding {
           continue;
         }
         const ended = waitForRefund(options, payment.paymentId, accepted, deadline);
-        if (isSwept && tries === 1) sweeping = sweep(payment.chain, ended);
+        if (isSwept && tries === 1 && maySweep(payment.chain)) sweeping = sweep(payment.chain, ended);
         const status = await ended;
         count(`refund ${status}${status === 'failed' ? ', signed again' : ''}`);
         await sweeping;
