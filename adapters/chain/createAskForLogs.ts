@@ -17,9 +17,9 @@ import {
 import type { Block, GatewayLogs, RangeLogs } from '../../domain/chain/ports.ts';
 import { createRecentMemory } from '../../shared/createRecentMemory.ts';
 import type { Address, Bytes32 } from '../../shared/hex.ts';
+import { askHeader } from './askHeader.ts';
 import { inChainOrder, lowerCase, paymentProcessedEvent, readPaymentLogs } from './paymentLogs.ts';
 import { readRefundLogs, refundProcessedEvent } from './relayLogs.ts';
-import { toBlock } from './toBlock.ts';
 
 /** A URL that does not take two questions in one request is given them one by one for so long. */
 const NO_BATCH_MS = 10 * 60_000;
@@ -81,22 +81,22 @@ export function createAskForLogs(options: {
   async function askRange(url: Url, fromBlock: bigint, toBlockNumber: bigint): Promise<{ last: Block; logs: readonly RpcLog[] }> {
     if (Date.now() >= url.noBatchUntil) {
       const [header, logs] = await Promise.allSettled([
-        url.together.getBlock({ blockNumber: toBlockNumber }),
+        getHeader(url.together, toBlockNumber),
         askLogs(url.together, fromBlock, toBlockNumber),
       ]);
       if (header.status === 'fulfilled') {
-        if (logs.status === 'fulfilled') return { last: toBlock(header.value), logs: logs.value };
+        if (logs.status === 'fulfilled') return { last: header.value, logs: logs.value };
         throw logs.reason;
       }
       if (!mayRefuseBatches(header.reason)) throw header.reason;
     }
     // The header before and after: the node had the block when it was asked for logs, and still has it.
-    const before = await url.oneByOne.getBlock({ blockNumber: toBlockNumber });
+    const before = await getHeader(url.oneByOne, toBlockNumber);
     const logs = await askLogs(url.oneByOne, fromBlock, toBlockNumber);
-    const after = await url.oneByOne.getBlock({ blockNumber: toBlockNumber });
+    const after = await getHeader(url.oneByOne, toBlockNumber);
     if (before.hash !== after.hash) throw new ContradictionError('the last block was replaced while its logs were asked for');
     if (Date.now() >= url.noBatchUntil) url.noBatchUntil = Date.now() + NO_BATCH_MS;
-    return { last: toBlock(after), logs };
+    return { last: after, logs };
   }
 
   async function compareHeaders(url: Url, logs: readonly RpcLog[], last: Block): Promise<void> {
@@ -117,7 +117,7 @@ export function createAskForLogs(options: {
       await Promise.all(
         unknown.slice(index, index + MAX_HEADERS).map(async ([number, hash]) => {
           const client = now < url.noBatchUntil ? url.oneByOne : url.together;
-          const header = toBlock(await client.getBlock({ blockNumber: number }));
+          const header = await getHeader(client, number);
           if (header.hash !== hash) throw new ContradictionError(`logs of block ${number} name another block than its header`);
           url.headers.set(number.toString(), { hash, seenAt: now });
         }),
@@ -147,6 +147,13 @@ export function createAskForLogs(options: {
     await compareHeaders(url, own, last);
     return { last, ...decode(own) };
   };
+}
+
+/** @throws BlockNotFoundError */
+async function getHeader(client: PublicClient, blockNumber: bigint): Promise<Block> {
+  const header = await askHeader(client, { blockNumber });
+  if (header === undefined) throw new BlockNotFoundError({ blockNumber });
+  return header;
 }
 
 /** Everything that decoding reads: a node that tells something else of the same place is not answered from memory. */

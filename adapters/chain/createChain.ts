@@ -70,7 +70,8 @@ export function createChain({ chain, log }: { chain: ChainConfig; log: Logger })
             blockHash: lowerCase(receipt.blockHash),
             succeeded: receipt.status === 'success',
             gasUsed: receipt.gasUsed,
-            effectiveGasPrice: receipt.effectiveGasPrice,
+            // Some nodes leave it out, though the type says that it is there: then what gas costs now is the best guess.
+            effectiveGasPrice: receipt.effectiveGasPrice ?? (await client.getGasPrice()),
             payments: readPaymentLogs(receipt.logs, gateway),
             refunds: readRefundLogs(receipt.logs, gateway),
             refusals: readRelayRefusals(receipt.logs, { gateway, forwarder }),

@@ -1,0 +1,20 @@
+import { toHex, type PublicClient } from 'viem';
+
+import type { Block } from '../../domain/chain/ports.ts';
+import { toBlock } from './toBlock.ts';
+
+export type WhichBlock = { readonly blockNumber: bigint } | { readonly blockTag: 'latest' };
+
+/**
+ * A block's header, in a request of its own. Not viem's getBlock: one that is asked for a block while an equal question is on its way is given that one's
+ * answer, from another HTTP request, where it is another node's word perhaps.
+ * @returns undefined: the node has no such block
+ */
+export async function askHeader(client: PublicClient, which: WhichBlock): Promise<Block | undefined> {
+  const block = 'blockTag' in which ? which.blockTag : toHex(which.blockNumber);
+  const found = await client.request({ method: 'eth_getBlockByNumber', params: [block, false] }, { dedupe: false });
+  if (found === null) return undefined;
+  const { number, hash, timestamp } = found;
+  if (number === null || hash === null) throw new Error('the node shows a block that is not finished');
+  return toBlock({ number: BigInt(number), hash, timestamp: BigInt(timestamp) });
+}
