@@ -3,6 +3,7 @@ import type { Context } from '../../platform/context.ts';
 import { inUnitOfWork, type UnitOfWork } from '../../platform/unitOfWork.ts';
 import type { Bytes32 } from '../../shared/hex.ts';
 import type { Block, GatewayLogs } from '../chain/ports.ts';
+import { getChain } from '../chain/service.ts';
 import {
   lockCursor,
   pruneScannedBlocks,
@@ -14,6 +15,7 @@ import {
 } from '../chain/store.ts';
 import { listRefundPlaces, observeRefunds, withdrawRefunds, type RefundPlace } from '../refunds/service.ts';
 import { REORG_WINDOW_BLOCKS } from './findScanStart.ts';
+import { judgePlaces } from './judgePlaces.ts';
 import { isSamePlace } from './moveBack.ts';
 import { observePayments, withdrawPayments } from './observePayments.ts';
 import { seenLogsOf } from './seenLogs.ts';
@@ -120,8 +122,17 @@ async function withdrawGone(
   const until = isLastChunk || withdraw.until < last.number ? withdraw.until : last.number;
   const blocks = { after: max(withdraw.after, cursor.nextBlock - 1n), until };
   const found = new Set(logs.payments.map(({ paymentId }) => paymentId));
-  const payments = (await listPlacesInBlocks(ctx.db, chainId, blocks)).filter(({ paymentId }) => !found.has(paymentId));
-  const refunds = await listRefundPlaces(ctx, { chainId, blocks, notIn: logs.refunds });
+  const hidden = {
+    payments: (await listPlacesInBlocks(ctx.db, chainId, blocks)).filter(({ paymentId }) => !found.has(paymentId)),
+    refunds: await listRefundPlaces(ctx, { chainId, blocks, notIn: logs.refunds }),
+  };
+  // A block that stands holds what it held, whatever this one answer shows: a span has such blocks between those that were replaced.
+  const verdicts = await judgePlaces(getChain(ctx, chainId), [...hidden.payments, ...hidden.refunds]);
+  const mayBeGone = ({ blockHash }: { readonly blockHash: Bytes32 }) => verdicts.get(blockHash) !== 'stands';
+  const payments = hidden.payments.filter(mayBeGone);
+  const refunds = hidden.refunds.filter(mayBeGone);
+  const kept = hidden.payments.length + hidden.refunds.length - payments.length - refunds.length;
+  if (kept > 0) ctx.log.warn({ chainId, kept }, 'logs do not show events whose blocks are on the chain: nothing is withdrawn for that');
 
   const wanted = cursor.withdrawn + payments.length + refunds.length;
   const allowed = cursor.withdrawalsAllowed ?? config.maxWithdrawals;

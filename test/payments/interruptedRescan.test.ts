@@ -99,6 +99,30 @@ describe('a rescan after a reorganisation', () => {
     expect((await read(payment)).status).to.equal('pending');
   });
 
+  it('takes nothing away from a block that stands, though the node has forgotten its logs', async () => {
+    const customer = await chain.createCustomer();
+    const payment = await createPayment();
+    await scan();
+    await chain.pay(customer, payment);
+    await chain.mine(5);
+    const goBack = await chain.takeSnapshot();
+    await chain.mine(1);
+    // One chunk: only its last block is remembered, so that the fork may lie anywhere in it.
+    await scan();
+    expect((await read(payment)).status).to.equal('completed');
+    const before = await readHistory(harness.ctx, await read(payment));
+
+    await goBack();
+    await chain.mine(2);
+    const forgetful = withChain(harness.ctx, chainId, (port) => ({
+      listGatewayLogs: async (range) => ({ ...(await port.listGatewayLogs(range)), payments: [], refunds: [] }),
+    }));
+    await scan(forgetful);
+    expect((await readCursor()).withdraw).to.equal(null);
+    expect((await read(payment)).status).to.equal('completed');
+    expect(await readHistory(harness.ctx, await read(payment))).to.deep.equal(before);
+  });
+
   it('never begins later than the scan stands', async () => {
     // Further than blocks are read again with every scan.
     const far = 60n;

@@ -6,7 +6,7 @@ import { scanChain } from '../../domain/payments/scanChain.ts';
 import { getPayment } from '../../domain/payments/service.ts';
 import type { Context } from '../../platform/context.ts';
 import { createContext } from '../../platform/createContext.ts';
-import { createFakeChain, fakeLog } from '../support/fakeChain.ts';
+import { createFakeChain, fakeHash, fakeLog } from '../support/fakeChain.ts';
 import { createHarness, type Harness, type TestStore } from '../support/harness.ts';
 import { withChain } from '../support/varyContext.ts';
 
@@ -29,13 +29,22 @@ describe('what a scanner remembers of the logs that it has applied', () => {
     logs = [];
   });
 
+  /** On another fork the block of this number, and no other one, is another. */
+  let replaced: bigint | undefined;
   const onFake = (ctx: Context) =>
-    withChain(ctx, chainId, () =>
-      createFakeChain(
+    withChain(ctx, chainId, () => {
+      const fake = createFakeChain(
         () => head,
         () => logs,
-      ),
-    );
+      );
+      return {
+        ...fake,
+        findBlock: async (number: bigint) => {
+          const block = await fake.findBlock?.(number);
+          return block && number === replaced ? { ...block, hash: fakeHash(0xf02c, number) } : block;
+        },
+      };
+    });
   const statusOf = async ({ id }: Payment) => (await getPayment(harness.ctx, { storeId: store.storeId, paymentId: id })).status;
 
   /** Scans one block more. @returns how often payments were looked up */
@@ -74,9 +83,11 @@ describe('what a scanner remembers of the logs that it has applied', () => {
       expect(await statusOf(payment)).to.equal('processing');
       // The other process sees another fork for a moment, on which the payment is not.
       logs = [];
+      replaced = head;
       await moveBack(other, chainId, { nextBlock: head, withdraw: { after: head - 1n, until: head } });
       await scan(other);
       expect(await statusOf(payment)).to.equal('pending');
+      replaced = undefined;
       logs = shown;
       await scan();
       expect(await statusOf(payment)).to.equal('processing');
