@@ -40,8 +40,9 @@ const MAX_ESTIMATES = 3;
  *
  *   claim → choose the batch, simulated and estimated → save the intent to send exactly that (attempts `submitting`) → send → save what came of it
  *
- * A crash before the first save leaves a claim, which lapses. A crash between the two saves leaves the attempts `submitting`. Whoever finds one so must not send again: they become `unknown`, and the confirm
- * queue finds out from the chain and the provider's list.
+ * A crash before the first save leaves a claim, which lapses. A crash between the two saves leaves
+ * the attempts `submitting`. Whoever finds one so must not send again: they become `unknown`, and the
+ * confirm queue finds out from the chain and the provider's list.
  */
 export async function sendAttempt(ctx: Context, attemptId: string): Promise<WorkResult> {
   const seen = await findAttempt(ctx.db, attemptId);
