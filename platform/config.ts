@@ -87,6 +87,11 @@ const environmentSchema = z.object({
    * seconds apart, and the one that is asked now may not have the block that the request relies on.
    */
   MSQPAY_RELAY_REFUSAL_GRACE_MS: z.coerce.number().int().nonnegative().default(15_000),
+  /**
+   * When others may choose again what a process was choosing that died. While it lives, it renews what it has claimed three times in this time, however long
+   * the chain takes to answer.
+   */
+  MSQPAY_RELAY_CLAIM_MS: positiveInt.default(10_000),
   /** A transaction that is in no block for this long is an alert. */
   MSQPAY_RELAY_STUCK_AFTER_MS: positiveInt.default(5 * 60_000),
   /** Most signatures are used at once; a request whose deadline is nearer than this is not worth sending. */
@@ -278,6 +283,7 @@ export interface Config {
     readonly timeoutMs: number;
     readonly resendAfterMs: number;
     readonly refusalGraceMs: number;
+    readonly claimMs: number;
     readonly stuckAfterMs: number;
     readonly minDeadlineSeconds: number;
   };
@@ -331,6 +337,7 @@ export function loadConfig(environment: NodeJS.ProcessEnv): Config {
       timeoutMs: env.MSQPAY_RELAY_TIMEOUT_MS,
       resendAfterMs: env.MSQPAY_RELAY_RESEND_AFTER_MS,
       refusalGraceMs: env.MSQPAY_RELAY_REFUSAL_GRACE_MS,
+      claimMs: env.MSQPAY_RELAY_CLAIM_MS,
       stuckAfterMs: env.MSQPAY_RELAY_STUCK_AFTER_MS,
       minDeadlineSeconds: env.MSQPAY_RELAY_MIN_DEADLINE_SECONDS,
     },

@@ -9,6 +9,8 @@ import type { RelayAttempt, RelayRail } from './model.ts';
 export interface Choosing {
   readonly chainId: number;
   readonly now: Date;
+  /** Nothing is claimed or stands aside for longer: it is free, since the clock that said so was wrong. */
+  readonly freeAfter: Date;
   /** Those with less time left than until then are left out. */
   readonly deadlineAfter: Date;
   /** This one is chosen though it stands aside, and however little time it has left; null: there is none. */
@@ -16,10 +18,11 @@ export interface Choosing {
 }
 
 /** The condition, with its bindings in the order of the question marks. */
-function chooseable({ now, deadlineAfter, ownId }: Choosing) {
+function chooseable({ now, freeAfter, deadlineAfter, ownId }: Choosing) {
   return {
-    sql: `(a.choose_after IS NULL OR a.choose_after <= ? OR (a.id = ? AND a.claim_id IS NULL)) AND (a.deadline > ? OR a.id = ?) AND a.sends < ?`,
-    bindings: [now, ownId ?? '', deadlineAfter, ownId ?? '', MAX_SENDS],
+    sql: `(a.choose_after IS NULL OR a.choose_after <= ? OR a.choose_after > ? OR (a.id = ? AND a.claim_id IS NULL))
+       AND (a.deadline > ? OR a.id = ?) AND a.sends < ?`,
+    bindings: [now, freeAfter, ownId ?? '', deadlineAfter, ownId ?? '', MAX_SENDS],
   };
 }
 
@@ -63,6 +66,16 @@ export async function claimAttempts(
     ...ids,
   ]);
   return rows.map(toAttempt);
+}
+
+/** Of those that it still holds. The order of the locks is that of the ids, as everywhere. */
+export async function renewClaim(db: Database, claimId: string, attemptIds: readonly string[], lapsesAt: Date): Promise<void> {
+  if (attemptIds.length === 0) return;
+  await execute(
+    db,
+    `UPDATE relay_attempts FORCE INDEX (PRIMARY) SET choose_after = ? WHERE id IN (${placeholders(attemptIds)}) AND claim_id = ? AND status = 'queued'`,
+    [lapsesAt, ...attemptIds, claimId],
+  );
 }
 
 /** Which of them the claim still holds. A claim is lost when it has lapsed and somebody else has made another. */

@@ -29,7 +29,11 @@ export async function endUnsent(ctx: Context, attempt: RelayAttempt, error: Rela
   const doer = await findDoer(ctx, attempt);
   return inUnitOfWork(ctx, async (unit) => {
     const [locked] = await lockWithSubjects(unit, [attempt]);
+    // Somebody else is sending it, and may die over it: then this job is to find out.
+    if (locked?.attempt.status === 'submitting') return lookAgain();
     if (locked?.attempt.status !== 'queued') return DONE;
+    // Meanwhile somebody else sent it, and it came back: what was found out above is not true of it any more.
+    if (locked.attempt.sends !== attempt.sends || locked.attempt.mayStillLand !== attempt.mayStillLand) return lookAgain();
     if (isDone || isOnChain(locked)) {
       const hasEnded = await endDone(ctx, unit, locked, doer);
       return hasEnded ? DONE : lookAgain();

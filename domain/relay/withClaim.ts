@@ -5,6 +5,7 @@ import { findChainConfig, getChain } from '../chain/service.ts';
 import { findPaymentsById } from '../payments/service.ts';
 import { decideBatchSize } from './decide.ts';
 import { claimAttempts, findHead, releaseAttempts, type Choosing, type Head } from './dispatchStore.ts';
+import { keepClaim } from './keepClaim.ts';
 import type { RelayAttempt, RelayItem } from './model.ts';
 
 /** An attempt with what it takes to carry it. */
@@ -22,11 +23,8 @@ export interface Claim {
   putAside(attempt: RelayAttempt, until: Date): void;
 }
 
-/**
- * When the claims of a process that died lapse: choosing takes a second, and a chain that does not answer for longer is out. Whoever is slower than that
- * finds its claim lost, and sends nothing.
- */
-const CLAIM_MS = 15_000;
+/** No clock is wrong by more: what is claimed or stands aside for longer was marked by one that was, and is free. */
+const MOST_CLOCK_ERROR_MS = 60_000;
 
 /** How often a claim that got others than the head's kind is filled up. */
 const MAX_FILLS = 3;
@@ -34,7 +32,8 @@ const MAX_FILLS = 3;
 /**
  * Claims what goes next on the rail of `own`, as much as one transaction takes, for as long as `work` takes.
  *
- * The claim is a short transaction of its own, and no lock is held while the chain is asked.
+ * The claim is a short transaction of its own, and no lock is held while the chain is asked. It is renewed while the work takes its time, and lapses when the
+ * process dies. Whoever was held up for longer finds its claim lost, and sends nothing.
  * @param input.isOwnAside whether `own` may be claimed though it stands aside
  * @throws AppError `CHAIN_ERRORS.unavailable`
  */
@@ -44,21 +43,25 @@ export async function withClaim<T>(
   work: (claim: Claim) => Promise<T>,
 ): Promise<T> {
   const { own } = input;
+  const { claimMs } = ctx.config.relay;
   const now = ctx.clock.now();
   const choosing: Choosing = {
     chainId: own.chainId,
     now,
+    freeAfter: addMs(now, claimMs + MOST_CLOCK_ERROR_MS),
     deadlineAfter: addMs(now, ctx.config.relay.minDeadlineSeconds * 1000),
     ownId: input.isOwnAside ? own.id : null,
   };
   const id = ctx.newId('rlc');
   const held = new Set<string>();
   const aside = new Map<string, Date>();
+  const endRenewals = keepClaim(ctx, id, held);
   try {
     const head = await findHead(ctx.db, own.signed.rail, choosing);
     const candidates = head === undefined ? [] : await claimKind(head);
     return await work({ id, candidates, putAside: (attempt, until) => void aside.set(attempt.id, until) });
   } finally {
+    await endRenewals();
     // What is not released is free again when its claim has lapsed: no reason to fail what the work has come to.
     await release().catch((error: unknown) => ctx.log.warn({ err: error, claimId: id }, 'a claim could not be released'));
   }
@@ -72,7 +75,7 @@ export async function withClaim<T>(
     for (let fills = 0; fills < MAX_FILLS && chosen.length < limit; fills++) {
       const wanted = limit - chosen.length;
       const claimed = await inTransaction(ctx.db, (trx) =>
-        claimAttempts(trx, { ...choosing, head, limit: wanted, claimId: id, lapsesAt: addMs(now, CLAIM_MS) }),
+        claimAttempts(trx, { ...choosing, head, limit: wanted, claimId: id, lapsesAt: addMs(ctx.clock.now(), claimMs) }),
       );
       for (const attempt of claimed) held.add(attempt.id);
       const candidates = await withItems(ctx, claimed);

@@ -3,24 +3,19 @@ import type { PrivateKeyAccount } from 'viem/accounts';
 
 import type { Payment } from '../../domain/payments/model.ts';
 import { scanChain } from '../../domain/payments/scanChain.ts';
-import { claimAttempts } from '../../domain/relay/dispatchStore.ts';
 import { sendAttempt } from '../../domain/relay/sendAttempt.ts';
 import { executePayment, getAuthorizationRequest } from '../../domain/relay/service.ts';
 import { findTransaction } from '../../domain/relay/transactionStore.ts';
-import { withClaim } from '../../domain/relay/withClaim.ts';
 import type { Context } from '../../platform/context.ts';
-import { execute, inTransaction, placeholders } from '../../platform/db.ts';
-import { addMs } from '../../shared/clock.ts';
+import { execute, placeholders } from '../../platform/db.ts';
 import { createDelegatedAccounts, type DelegatedAccounts } from '../support/delegatedAccounts.ts';
 import { signAuthorization, signTypedData } from '../support/gasless.ts';
 import { createHarness, type Harness, type TestStore } from '../support/harness.ts';
 import { startOwnChain, type OwnChain, type OwnContractWallet, type OwnRelayer } from '../support/ownChain.ts';
 import { confirmOnce, readAttempt, readPayment } from '../support/relayFlow.ts';
-import { atTime, withChain, withRelayer, withRelayers } from '../support/varyContext.ts';
+import { withChain, withRelayer, withRelayers } from '../support/varyContext.ts';
 
 const CONFIRMATIONS = 2;
-/** What a claim may take at most before others may choose the same. */
-const CLAIM_MS = 15_000;
 
 interface Waiting {
   readonly payment: Payment;
@@ -116,64 +111,6 @@ describe('choosing what is sent next', function () {
     const { transactionId } = await readAttempt(ctx, payment);
     return transactionId === null ? undefined : findTransaction(ctx.db, transactionId);
   };
-
-  describe('claims it first', () => {
-    it('so that workers who choose at the same moment choose different ones', async () => {
-      const waiting = await acceptMany(6);
-      const own = await readAttempt(ctx, waiting[0]!.payment);
-      const small = withBatchSize(2);
-      let asked = 0;
-      let everybodyHas: () => void = () => undefined;
-      const allHave = new Promise<void>((resolve) => (everybodyHas = resolve));
-      const claims = await Promise.all(
-        [1, 2, 3, 4].map(() =>
-          withClaim(small, { own, isOwnAside: true }, async ({ candidates }) => {
-            asked += 1;
-            if (asked === 4) everybodyHas();
-            await allHave;
-            return candidates.map(({ attempt }) => attempt.id);
-          }),
-        ),
-      );
-      expect(claims.map((ids) => ids.length).sort()).to.deep.equal([0, 2, 2, 2]);
-      expect(claims.flat().sort()).to.deep.equal(waiting.map(({ id }) => id).sort());
-      await finish(waiting);
-      // They were free again at once: all of them went together.
-      expect(relayer.sent).to.have.length(1);
-    });
-
-    it('and what a worker claimed that died is chosen by others once its claim has lapsed', async () => {
-      const waiting = await acceptMany(2);
-      const now = new Date();
-      const dead = await inTransaction(ctx.db, (trx) =>
-        claimAttempts(trx, {
-          ...{ chainId, now, deadlineAfter: now, ownId: null, limit: 20, claimId: 'rlc_dead', lapsesAt: addMs(now, CLAIM_MS) },
-          head: { rail: 'authorization', batchFailures: 0 },
-        }),
-      );
-      expect(dead.map(({ id }) => id)).to.deep.equal(waiting.map(({ id }) => id));
-      expect((await sendAttempt(ctx, waiting[0]!.id)).kind).to.equal('later');
-      expect(relayer.sent).to.have.length(0);
-      await sendAttempt(atTime(ctx, addMs(now, CLAIM_MS)), waiting[0]!.id);
-      expect(relayer.sent).to.have.length(1);
-      await finish(waiting);
-    });
-
-    it('and sends nothing of what another worker has claimed meanwhile', async () => {
-      const waiting = await acceptMany(2);
-      const ids = waiting.map(({ id }) => id);
-      const slow = withChain(ctx, chainId, (port) => ({
-        async estimateRelayGas(items) {
-          await execute(ctx.db, `UPDATE relay_attempts SET claim_id = 'rlc_other' WHERE id IN (${placeholders(ids)})`, ids);
-          return port.estimateRelayGas(items);
-        },
-      }));
-      expect((await sendAttempt(slow, ids[0]!)).kind).to.equal('later');
-      expect(relayer.sent).to.have.length(0);
-      await execute(ctx.db, `UPDATE relay_attempts SET claim_id = NULL, choose_after = NULL WHERE id IN (${placeholders(ids)})`, ids);
-      await finish(waiting);
-    });
-  });
 
   it('a batch that has shrunk since it was estimated is estimated again: one that is left has the gas of one, whatever its wallet would burn', async () => {
     const hostile = await chain.createContractWallet();

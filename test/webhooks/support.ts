@@ -114,6 +114,7 @@ export function createTestContext(options: {
       unsentAfterMs: 60_000,
       timeoutMs: 10_000,
       refusalGraceMs: 15_000,
+      claimMs: 10_000,
       stuckAfterMs: 300_000,
       resendAfterMs: 600_000,
       minDeadlineSeconds: 15,
