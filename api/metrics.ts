@@ -60,7 +60,7 @@ export function createMetrics(ctx: Context, path: string): Metrics {
   ]);
   const rereads = ['chain', 'reason'];
   const ranges = gauge('ranges_read_again', 'Ranges of blocks that were read again after the scanner had passed them', rereads);
-  const foundLate = gauge('payments_found_late', 'Payments found in these that the scanner had not seen', rereads);
+  const foundLate = gauge('payments_found_late', 'Payments and refunds found in these that the scanner had not seen', rereads);
   const blocksBehind = gauge('scan_blocks_behind', 'Blocks of the chain that are not scanned yet, as of the last look', ['chain']);
   const secondsBehind = gauge('scan_seconds_behind', 'Age of the last scanned block', ['chain']);
   const halted = gauge('scan_halted', '1 while the scan waits for an operator', ['chain', 'reason']);

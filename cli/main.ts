@@ -26,7 +26,7 @@ const USAGE = `Usage: npm run cli -- <command> [options], with the server's envi
                                                    has 100. For what it hands in from now on
   lift-back-off --chain N --holder H               forgets what a payer or merchant (address), a payment, refund or store (id) has
                                                    wasted on this chain: relaying is offered to it again at once
-  rescan --chain N --from BLOCK --to BLOCK         reads blocks again that were scanned, for payments that were missed; takes nothing back
+  rescan --chain N --from BLOCK --to BLOCK         reads blocks again that were scanned, for payments and refunds that were missed; takes nothing back
   allow-withdrawals --chain N --count C            a scan that waits for an operator (msqpay_scan_halted) may withdraw up to C payments and
                                                    refunds that the chain does not show any more
   scan-anew --chain N                              scans the chain from its start block again, and withdraws what it does not show, within
@@ -123,9 +123,16 @@ async function rescan(ctx: Context): Promise<unknown> {
     throw new UsageError(`--from and --to must be a range of blocks that were scanned: up to ${scannedUntil ?? 'none yet'}`);
   }
   const found = await rescanBlocks(ctx, { chainId, fromBlock, toBlock, reason: 'rescan' }, (part) => {
-    console.error(`blocks ${part.fromBlock} to ${part.toBlock}: ${part.found.length} found`);
+    const { paymentIds, refundIds } = part.found;
+    console.error(`blocks ${part.fromBlock} to ${part.toBlock}: ${paymentIds.length + refundIds.length} found`);
   });
-  return { chainId, fromBlock: Number(fromBlock), toBlock: Number(toBlock), foundPaymentIds: found };
+  return {
+    chainId,
+    fromBlock: Number(fromBlock),
+    toBlock: Number(toBlock),
+    foundPaymentIds: found.paymentIds,
+    foundRefundIds: found.refundIds,
+  };
 }
 
 /** Each prints its result as one JSON object, for scripts. */

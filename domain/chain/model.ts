@@ -2,7 +2,7 @@
  * Why blocks that the scanner had passed were read again:
  *
  *   audit    maintenance looks at old blocks at random
- *   missed   the gateway's storage shows a payment as made whose event was not seen
+ *   missed   the gateway's storage, or a receipt, shows a payment or refund as made whose event was not seen
  *   rescan   an operator asked for it
  */
 export const REREAD_REASONS = ['audit', 'missed', 'rescan'] as const;

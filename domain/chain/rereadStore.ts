@@ -9,17 +9,17 @@ export interface Reread {
   readonly found: number;
 }
 
-/** One range was read again. */
+/** So many ranges were read again, and so much was found. */
 export async function countReread(
   db: Database,
-  input: { readonly chainId: number; readonly reason: RereadReason; readonly found: number; readonly now: Date },
+  input: { readonly chainId: number; readonly reason: RereadReason; readonly ranges: number; readonly found: number; readonly now: Date },
 ): Promise<void> {
-  const { chainId, reason, found, now } = input;
+  const { chainId, reason, ranges, found, now } = input;
   await execute(
     db,
-    `INSERT INTO chain_rereads (chain_id, reason, ranges, found, last_at) VALUES (?, ?, 1, ?, ?)
-     ON DUPLICATE KEY UPDATE ranges = ranges + 1, found = found + VALUES(found)`,
-    [chainId, reason, found, now],
+    `INSERT INTO chain_rereads (chain_id, reason, ranges, found, last_at) VALUES (?, ?, ?, ?, ?)
+     ON DUPLICATE KEY UPDATE ranges = ranges + VALUES(ranges), found = found + VALUES(found)`,
+    [chainId, reason, ranges, found, now],
   );
 }
 

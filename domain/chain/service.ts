@@ -1,8 +1,8 @@
 import type { ChainConfig } from '../../platform/config.ts';
 import type { Context } from '../../platform/context.ts';
 import { AppError } from '../../shared/errors.ts';
-import { lastFinalBlock } from '../payments/decide.ts';
 import { CHAIN_ERRORS } from './errors.ts';
+import { findLastFinalBlock } from './measureDepth.ts';
 import type { ChainPort } from './ports.ts';
 import { findCursor, type ChainCursor, type HaltReason } from './store.ts';
 
@@ -28,32 +28,13 @@ export function findChainConfig(ctx: Context, chainId: number): ChainConfig | un
 }
 
 /**
- * How many more blocks it takes until what stands in this one counts, by the chain's configuration; 0: it does. Says nothing about whether the block is
- * still on the chain.
- */
-export async function countBlocksUntilFinal(ctx: Context, chainId: number, blockNumber: bigint): Promise<number> {
-  const last = await findLastFinalBlock(ctx, chainId);
-  if (last === undefined) return 1;
-  return blockNumber <= last ? 0 : Number(blockNumber - last);
-}
-
-/** The newest block whose contents count, by the chain's configuration. Negative on a chain that is shorter than what is required. */
-async function findLastFinalBlock(ctx: Context, chainId: number): Promise<bigint | undefined> {
-  const chain = getChain(ctx, chainId);
-  const required = findChainConfig(ctx, chainId)?.confirmations ?? 1;
-  const { number: head } = await chain.getHead();
-  const finalized = required === 'finalized' ? await chain.getFinalizedNumber() : undefined;
-  return lastFinalBlock({ head, finalized }, required);
-}
-
-/**
  * The chain's own clock, where nobody can turn it back: the time of the newest block that is both final and scanned. What was mined until then, the
  * scanner has told, and a signature whose deadline lies before it can never be used again. Our clock says nothing of that: the chain may be behind it.
  * @returns undefined when there is no such block yet
  * @throws AppError `CHAIN_ERRORS.unavailable`
  */
 export async function findSettledTime(ctx: Context, chainId: number): Promise<Date | undefined> {
-  const [final, cursor] = await Promise.all([findLastFinalBlock(ctx, chainId), findCursor(ctx.db, chainId)]);
+  const [final, cursor] = await Promise.all([findLastFinalBlock(ctx, getChain(ctx, chainId)), findCursor(ctx.db, chainId)]);
   if (final === undefined || cursor === undefined) return undefined;
   const scanned = cursor.nextBlock - 1n;
   const settled = final < scanned ? final : scanned;
@@ -115,6 +96,7 @@ export function dataGasOf(ctx: Context, chainId: number): bigint {
   return BigInt(findChainConfig(ctx, chainId)?.dataGasPerRequest ?? 0);
 }
 
+export { measureDepth, type Depth } from './measureDepth.ts';
 export { askChain } from './outages.ts';
 export { countReread, listRereads, takeAuditTurn } from './rereadStore.ts';
 export { HALT_REASONS } from './store.ts';

@@ -38,7 +38,7 @@ export async function findMissedPayment(ctx: Context, missed: Pick<Payment, 'id'
     const scannedUntil = (await findScannedUntil(ctx, chainId)) ?? -1n;
     const last = fromBlock + BigInt(findChainConfig(ctx, chainId)?.maxBlockRange ?? 1) - 1n;
     const toBlock = last < scannedUntil ? last : scannedUntil;
-    await rescanBlocks(ctx, { chainId, fromBlock, toBlock, reason: 'missed', known: log });
+    await rescanBlocks(ctx, { chainId, fromBlock, toBlock, reason: 'missed', known: { payments: [log], refunds: [] } });
   });
 }
 

@@ -1,13 +1,13 @@
 import type { Context } from '../../platform/context.ts';
 import { inUnitOfWork } from '../../platform/unitOfWork.ts';
-import { deleteScannedBlocks, findCursor, lockCursor, updateCursor, type BlockSpan, type ChainCursor } from '../chain/store.ts';
+import { deleteScannedBlocks, lockCursor, updateCursor, type BlockSpan, type ChainCursor } from '../chain/store.ts';
 
 /** How the scan is moved back. It only ever remembers: what is withdrawn, is withdrawn as the blocks are scanned again (applyScan.ts). */
 export interface Retreat {
   /** Scanned again from here, if the scan is not further back already. */
   readonly nextBlock: bigint;
-  /** What was seen in these blocks and is not found again is withdrawn. Absent: something may be missing, nothing is wrong. */
-  readonly withdraw?: BlockSpan;
+  /** What was seen in these blocks and is not found again is withdrawn. */
+  readonly withdraw: BlockSpan;
   /** Scanned blocks later than this are not the chain's any more, and their hashes no measure. */
   readonly forgetBlocksAfter?: bigint;
   /** How many payments and refunds may be withdrawn, instead of the configured limit. */
@@ -34,7 +34,7 @@ export async function moveBack(
       ...cursor,
       nextBlock: nextBlock < cursor.nextBlock ? nextBlock : cursor.nextBlock,
       generation: cursor.generation + 1,
-      withdraw: withdraw === undefined ? cursor.withdraw : hull(cursor.withdraw, withdraw),
+      withdraw: hull(cursor.withdraw, withdraw),
       withdrawalsAllowed: withdrawalsAllowed ?? cursor.withdrawalsAllowed,
     };
     if (forgetBlocksAfter !== undefined) await deleteScannedBlocks(trx, chainId, forgetBlocksAfter);
@@ -54,11 +54,4 @@ function hull(known: BlockSpan | null, more: BlockSpan): BlockSpan {
     after: known.after < more.after ? known.after : more.after,
     until: known.until > more.until ? known.until : more.until,
   };
-}
-
-/** For who knows of something in a block that the scanner has passed without seeing it. @returns false when it has not been there yet */
-export async function scanAgain(ctx: Context, chainId: number, blockNumber: bigint): Promise<boolean> {
-  const cursor = await findCursor(ctx.db, chainId);
-  if (cursor === undefined || cursor.nextBlock <= blockNumber) return false;
-  return (await moveBack(ctx, chainId, { nextBlock: blockNumber })) !== undefined;
 }

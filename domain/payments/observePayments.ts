@@ -10,9 +10,15 @@ import type { PaymentTransitionEvent } from './transitions.ts';
 /**
  * What the chain shows of some payments, as of a head: where their events stand. It completes none, however deep its event is: that
  * takes another look at the event's block (completeFinal.ts). Logs of payments that are not ours are passed over.
+ * @returns ids of those that it had not shown before
  */
-export async function observePayments(ctx: Context, unit: UnitOfWork, logs: readonly PaymentProcessedLog[], head: bigint): Promise<void> {
-  if (logs.length === 0) return;
+export async function observePayments(
+  ctx: Context,
+  unit: UnitOfWork,
+  logs: readonly PaymentProcessedLog[],
+  head: bigint,
+): Promise<Bytes32[]> {
+  if (logs.length === 0) return [];
   const logOf = new Map<Bytes32, PaymentProcessedLog>();
   for (const log of logs) logOf.set(log.paymentId, log);
   // Most logs are read again and again for a while and change nothing: those payments are not locked.
@@ -28,6 +34,7 @@ export async function observePayments(ctx: Context, unit: UnitOfWork, logs: read
     return change ? [change] : [];
   });
   await changePayments(ctx, unit, changes);
+  return changes.filter(({ payment }) => payment.position === null).map(({ payment }) => payment.id);
 }
 
 function isOnChain(status: Payment['status']): boolean {

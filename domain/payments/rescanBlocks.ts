@@ -6,9 +6,7 @@ import type { ChainPort, GatewayLogs } from '../chain/ports.ts';
 import { countReread, findChainConfig, getChain } from '../chain/service.ts';
 import { findCursor, lockCursor } from '../chain/store.ts';
 import { observeRefunds } from '../refunds/service.ts';
-import type { PaymentProcessedLog } from './model.ts';
 import { observePayments } from './observePayments.ts';
-import { listPaymentsById } from './store.ts';
 
 /** Events applied by one transaction: few enough not to hold up the scanner and the API. */
 const SLICE = 200;
@@ -16,8 +14,13 @@ const SLICE = 200;
 export interface RescanProgress {
   readonly fromBlock: bigint;
   readonly toBlock: bigint;
-  /** Payments that the scanner had not seen there. */
-  readonly found: readonly Bytes32[];
+  readonly found: MissedEvents;
+}
+
+/** What the scanner had not seen. */
+export interface MissedEvents {
+  readonly paymentIds: readonly Bytes32[];
+  readonly refundIds: readonly string[];
 }
 
 /**
@@ -26,7 +29,6 @@ export interface RescanProgress {
  * A block that the scanner has not passed, or has gone back behind meanwhile, is left to it.
  *
  * @param onPart told of each part of at most `maxBlockRange` blocks
- * @returns the payments that were found
  * @throws AppError `CHAIN_ERRORS.unavailable`; the parts before stay applied
  */
 export async function rescanBlocks(
@@ -36,31 +38,54 @@ export async function rescanBlocks(
     readonly fromBlock: bigint;
     readonly toBlock: bigint;
     readonly reason: RereadReason;
-    /** An event of the first of these blocks that was found otherwise, whatever the node shows now. */
-    readonly known?: PaymentProcessedLog;
+    /** Events of the first of these blocks that were found otherwise. They count whatever the node shows now, as long as their block is on the chain. */
+    readonly known?: GatewayLogs;
   },
   onPart: (progress: RescanProgress) => void = () => undefined,
-): Promise<readonly Bytes32[]> {
+): Promise<MissedEvents> {
   const { chainId, reason } = input;
   const chain = getChain(ctx, chainId);
   const size = BigInt(findChainConfig(ctx, chainId)?.maxBlockRange ?? 1);
-  const all: Bytes32[] = [];
+  const all: MissedEvents[] = [];
+  if (input.known !== undefined && input.fromBlock <= input.toBlock) {
+    // Before the node is asked, which may refuse logs that it has pruned.
+    all.push(await applyPassed(ctx, chain, { fromBlock: input.fromBlock, toBlock: input.fromBlock, reason, logs: input.known }));
+  }
   for (let fromBlock = input.fromBlock; fromBlock <= input.toBlock; fromBlock += size) {
     const last = fromBlock + size - 1n;
     const toBlock = last < input.toBlock ? last : input.toBlock;
-    const shown = await chain.listGatewayLogs({ fromBlock, toBlock });
-    const known = input.known !== undefined && fromBlock === input.fromBlock ? [input.known] : [];
-    const logs = await keepStanding(ctx, chain, { ...shown, payments: [...known, ...shown.payments] });
-    const found = await apply(ctx, { chainId, toBlock, logs });
-    await countReread(ctx.db, { chainId, reason, found: found.length, now: ctx.clock.now() });
-    if (found.length > 0) {
-      const range = { fromBlock: fromBlock.toString(), toBlock: toBlock.toString() };
-      ctx.log.error({ chainId, ...range, reason, paymentIds: found }, 'payments were found in blocks that the scanner had passed');
-    }
+    const logs = await chain.listGatewayLogs({ fromBlock, toBlock });
+    const found = await applyPassed(ctx, chain, { fromBlock, toBlock, reason, logs });
+    await countReread(ctx.db, { chainId, reason, found: 0, ranges: 1, now: ctx.clock.now() });
     onPart({ fromBlock, toBlock, found });
-    all.push(...found);
+    all.push(found);
   }
-  return all;
+  return together(all);
+}
+
+/** Those of the logs whose block is on the chain, as the scanner would. */
+async function applyPassed(
+  ctx: Context,
+  chain: ChainPort,
+  input: { readonly fromBlock: bigint; readonly toBlock: bigint; readonly reason: RereadReason; readonly logs: GatewayLogs },
+): Promise<MissedEvents> {
+  const { fromBlock, toBlock, reason } = input;
+  const { chainId } = chain;
+  const logs = await keepStanding(ctx, chain, input.logs);
+  const found = await apply(ctx, { chainId, toBlock, logs });
+  const count = found.paymentIds.length + found.refundIds.length;
+  if (count === 0) return found;
+  await countReread(ctx.db, { chainId, reason, found: count, ranges: 0, now: ctx.clock.now() });
+  const range = { fromBlock: fromBlock.toString(), toBlock: toBlock.toString() };
+  ctx.log.error({ chainId, ...range, reason, ...found }, 'payments or refunds were found in blocks that the scanner had passed');
+  return found;
+}
+
+function together(parts: readonly MissedEvents[]): MissedEvents {
+  return {
+    paymentIds: [...new Set(parts.flatMap(({ paymentIds }) => paymentIds))],
+    refundIds: [...new Set(parts.flatMap(({ refundIds }) => refundIds))],
+  };
 }
 
 /** The last block that the scanner has passed; undefined before its first scan. */
@@ -86,25 +111,20 @@ async function keepStanding(ctx: Context, chain: ChainPort, logs: GatewayLogs): 
 async function apply(
   ctx: Context,
   input: { readonly chainId: number; readonly toBlock: bigint; readonly logs: GatewayLogs },
-): Promise<readonly Bytes32[]> {
+): Promise<MissedEvents> {
   const { chainId, toBlock, logs } = input;
-  const found = new Set<Bytes32>();
+  const found: MissedEvents[] = [];
   const steps = Math.ceil(Math.max(logs.payments.length, logs.refunds.length) / SLICE);
   for (let step = 0; step < steps; step++) {
     const payments = logs.payments.slice(step * SLICE, (step + 1) * SLICE);
     const refunds = logs.refunds.slice(step * SLICE, (step + 1) * SLICE);
     const unseen = await inUnitOfWork(ctx, async (unit) => {
       const cursor = await lockCursor(unit.trx, chainId);
-      if (cursor === undefined || cursor.nextBlock <= toBlock) return [];
-      const ours = await listPaymentsById(
-        unit.trx,
-        payments.map(({ paymentId }) => paymentId),
-      );
-      await observePayments(ctx, unit, payments, cursor.headNumber);
-      await observeRefunds(ctx, unit, refunds);
-      return ours.filter(({ position }) => position === null).map(({ id }) => id);
+      if (cursor === undefined || cursor.nextBlock <= toBlock) return undefined;
+      const paymentIds = await observePayments(ctx, unit, payments, cursor.headNumber);
+      return { paymentIds, refundIds: await observeRefunds(ctx, unit, refunds) };
     });
-    for (const id of unseen) found.add(id);
+    if (unseen !== undefined) found.push(unseen);
   }
-  return [...found];
+  return together(found);
 }

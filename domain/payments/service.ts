@@ -240,7 +240,7 @@ export async function countConfirmations(ctx: Context, payment: Payment): Promis
 
 export { requiredConfirmationsOf } from './changePayments.ts';
 export { expirePayment } from './expirePayment.ts';
-export { scanAgain } from './moveBack.ts';
+export { placeMissedEvents } from './placeMissedEvents.ts';
 
 function single<T>(items: readonly T[]): T {
   const [item] = items;

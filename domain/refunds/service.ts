@@ -181,9 +181,12 @@ export async function failRefund(
   await changeRefunds(ctx, unit, [{ refund, transitions: isOnChain ? [] : ['relayFailed'], facts, error }]);
 }
 
-/** What the chain shows of refunds. Those that a merchant made without us are only logged: what can still be refunded is asked of the chain. */
-export async function observeRefunds(ctx: Context, unit: UnitOfWork, logs: readonly RefundProcessedLog[]): Promise<void> {
-  if (logs.length === 0) return;
+/**
+ * What the chain shows of refunds. Those that a merchant made without us are only logged: what can still be refunded is asked of the chain.
+ * @returns ids of those that it had not shown before
+ */
+export async function observeRefunds(ctx: Context, unit: UnitOfWork, logs: readonly RefundProcessedLog[]): Promise<string[]> {
+  if (logs.length === 0) return [];
   const logOf = new Map(logs.map((log) => [refundKey(log.paymentId, log.nonce), log]));
   const ids = await listRefundIdsOfPayments(unit.trx, [...new Set(logs.map(({ paymentId }) => paymentId))]);
   const refunds = await lockRefundRows(unit.trx, ids);
@@ -205,6 +208,7 @@ export async function observeRefunds(ctx: Context, unit: UnitOfWork, logs: reado
     return [{ refund, transitions: refund.status === 'failed' ? ['eventSeen'] : [], facts }];
   });
   await changeRefunds(ctx, unit, changes);
+  return changes.filter(({ refund }) => refund.position === null).map(({ refund }) => refund.id);
 }
 
 /** Refunds whose event was seen in these blocks, but for those that are found again. */

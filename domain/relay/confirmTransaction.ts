@@ -1,31 +1,29 @@
 import type { Context } from '../../platform/context.ts';
 import { inUnitOfWork, type UnitOfWork } from '../../platform/unitOfWork.ts';
 import { addMs, BLOCK_CLOCK_MARGIN_MS } from '../../shared/clock.ts';
-import { AppError } from '../../shared/errors.ts';
 import type { Receipt } from '../chain/ports.ts';
-import { askChain, blockTimeMsOf, countBlocksUntilFinal, findChainConfig, getChain } from '../chain/service.ts';
+import { askChain, blockTimeMsOf, getChain } from '../chain/service.ts';
 import { DONE, later, type WorkResult } from '../outbox/model.ts';
 import { promiseWork } from '../outbox/service.ts';
 import type { RelayFailure } from '../payments/eventData.ts';
-import { findPaymentsById, scanAgain } from '../payments/service.ts';
+import { placeMissedEvents } from '../payments/service.ts';
+import { askProvider, type ProviderAnswer } from './askProvider.ts';
 import { listAttemptsOfTransaction } from './attemptStore.ts';
 import { changeAttempt } from './changeAttempt.ts';
-import { decideDepthLook, toRefusalError } from './decide.ts';
-import type { Blame } from './decideWaste.ts';
+import { changeTransaction } from './changeTransaction.ts';
+import { decideDepthLook } from './decide.ts';
 import { endDone, findDoer, type Doer } from './endDone.ts';
 import { RELAY_ERRORS } from './errors.ts';
-import { findBlame } from './findBlame.ts';
-import { findRefusalOf } from './findRefusalOf.ts';
+import { findMined, type Mined } from './findMined.ts';
+import { ABANDONED_LOOK_MS, followAbandoned } from './followAbandoned.ts';
+import { judgeReceipt, type Verdict } from './judgeReceipt.ts';
 import type { RelayAttempt, RelayTransaction } from './model.ts';
 import { noteWaste } from './noteWaste.ts';
-import type { ProviderTransaction } from './ports.ts';
 import { recordProviderTransaction } from './recordProviderTransaction.ts';
 import { shareGas } from './shareGas.ts';
 import {
   failSubject,
-  findRefusalIn,
   isCompleted,
-  isDoneIn,
   isDoneOnChain,
   isOnChain,
   lockWithSubjects,
@@ -33,20 +31,22 @@ import {
   seeWithSubjects,
   type LockedAttempt,
 } from './subject.ts';
-import { findTransaction, isProviderTransactionTaken, lockTransaction, updateTransaction } from './transactionStore.ts';
+import { findTransaction } from './transactionStore.ts';
 
 /** What a relayer had taken and then forgot, or left the configuration with, may still be mined: this many times the usual wait is given to it. */
 const ABANDONED_PATIENCE = 5;
 
-/** How often, and for how long after it would be valid no more, a transaction that carries nothing any more is looked at. */
-const ABANDONED_LOOK_MS = 15_000;
-const ABANDONED_FOR_MS = 60 * 60_000;
+/** A receipt of a block that is not on the chain: the node that showed it, or the one that was asked for the block, is behind or on a fork. */
+const CONTRADICTED_LOOK_MS = 15_000;
+/** What a receipt shows, the scanner has passed, and could not be applied: there is nothing that another look soon would change. */
+const MISSED_LOOK_MS = 60_000;
 
 /**
  * Work of the confirm queue: follows one relay transaction until each attempt in it has ended or left it. It decides about attempts only; what the
  * chain shows of payments and refunds is written by the scanner alone, in one place and in chain order.
  *
- *   in a block? → else, known to the provider, by another hash? → deep enough? → each attempt's own outcome, from the logs
+ *   in a block? → else, known to the provider, by another hash? → deep enough? → the very block that the chain has there? → each attempt's own outcome,
+ *   from the logs
  *
  * Waiting is a new date, never an error.
  */
@@ -65,7 +65,7 @@ function hasEnded(attempt: RelayAttempt): boolean {
 
 async function follow(ctx: Context, seen: RelayTransaction, attempts: readonly RelayAttempt[]): Promise<WorkResult> {
   // The chain first: it is the one whose word counts, and what waits to be deep enough for an hour would use up the provider's rate limit.
-  const mined = await findReceipt(ctx, seen);
+  const mined = await findMined(ctx, seen);
   if (mined !== undefined) return followMined(ctx, seen, mined);
 
   const provider = await askProvider(ctx, seen);
@@ -73,54 +73,21 @@ async function follow(ctx: Context, seen: RelayTransaction, attempts: readonly R
     typeof provider === 'object' && (seen.providerTransactionId === null || (provider.hash !== null && provider.hash !== seen.hash));
   const transaction = isNews ? await inUnitOfWork(ctx, (unit) => recordProviderTransaction(ctx, unit, seen.id, provider)) : seen;
 
-  const receipt = await findReceipt(ctx, transaction);
-  if (receipt !== undefined) return followMined(ctx, transaction, receipt);
+  const minedMeanwhile = await findMined(ctx, transaction);
+  if (minedMeanwhile !== undefined) return followMined(ctx, transaction, minedMeanwhile);
   await returnUnmined(ctx, transaction, attempts);
   return followUnmined(ctx, transaction, provider);
 }
 
-/** `unknown`: the provider does not have it. `silent`: it does not answer, and the chain has to do. `gone`: it is not configured any more. */
-type ProviderAnswer = ProviderTransaction | 'unknown' | 'silent' | 'gone';
-
-async function askProvider(ctx: Context, transaction: RelayTransaction): Promise<ProviderAnswer> {
-  const relayer = ctx.relayers.get(transaction.relayerId);
-  if (relayer === undefined) {
-    const isConfigured = findChainConfig(ctx, transaction.chainId)?.relayers.some(({ id }) => id === transaction.relayerId) ?? false;
-    if (isConfigured) throw new Error(`relayer ${transaction.relayerId} is configured and not there`);
-    return 'gone';
-  }
-  const { to, data, sentAt: since, providerTransactionId } = transaction;
-  try {
-    if (providerTransactionId !== null) return (await relayer.findTransaction(providerTransactionId)) ?? 'unknown';
-    const found = await relayer.findSent({ to, data, since });
-    // A customer whose relay was reverted may hand in the same signature again, which makes the same call: what carried the first is not this one.
-    if (found === undefined || (await isProviderTransactionTaken(ctx.db, transaction, found.providerTransactionId))) return 'unknown';
-    return found;
-  } catch (error) {
-    if (!(error instanceof AppError && error.code === RELAY_ERRORS.relayerUnavailable.code)) throw error;
-    ctx.log.warn({ err: error, transactionId: transaction.id }, 'the relayer does not answer');
-    return 'silent';
-  }
-}
-
-/** Any of its hashes may be the one that was mined: a gas bump races with the transaction that it replaces. */
-async function findReceipt(ctx: Context, transaction: RelayTransaction): Promise<Receipt | undefined> {
-  const chain = getChain(ctx, transaction.chainId);
-  for (const hash of [...transaction.hashes].reverse()) {
-    const receipt = await chain.findReceipt(hash);
-    if (receipt !== undefined) return receipt;
-  }
-  return undefined;
-}
-
-/** What the receipt and the chain say about an attempt of a final transaction. */
-type Verdict = 'done' | 'doneElsewhere' | 'untouched' | { readonly error: RelayFailure; readonly blame: Blame };
-
-async function followMined(ctx: Context, transaction: RelayTransaction, receipt: Receipt): Promise<WorkResult> {
+async function followMined(ctx: Context, transaction: RelayTransaction, { receipt, depth }: Mined): Promise<WorkResult> {
   const { chainId } = transaction;
+  const block = { chainId, blockNumber: receipt.blockNumber.toString(), txHash: receipt.hash };
+  if (depth.kind === 'contradicted') {
+    ctx.log.warn(block, 'a receipt names another block than the one that is on the chain: nothing is decided by it');
+    return later(addMs(ctx.clock.now(), CONTRADICTED_LOOK_MS));
+  }
   await noteReceipt(ctx, transaction, receipt);
-  const missingBlocks = await countBlocksUntilFinal(ctx, chainId, receipt.blockNumber);
-  const verdicts = missingBlocks === 0 ? await judge(ctx, transaction, receipt) : undefined;
+  const verdicts = depth.kind === 'final' ? await judgeReceipt(ctx, transaction, { receipt, block: depth.block }) : undefined;
   const carried = await listAttemptsOfTransaction(ctx.db, transaction.id);
   const shares = shareGas(transaction, receipt, carried);
   const seen = await seeWithSubjects(
@@ -142,11 +109,11 @@ async function followMined(ctx: Context, transaction: RelayTransaction, receipt:
     });
   }
   const isMissed = seen.some((one) => verdicts?.get(one.attempt.id) === 'done' && !isOnChain(one));
-  if (isMissed && (await scanAgain(ctx, chainId, receipt.blockNumber))) {
-    const block = { chainId, blockNumber: receipt.blockNumber.toString(), txHash: receipt.hash };
-    ctx.log.warn(block, 'the scanner has passed an event without seeing it: scanning its block again');
+  if (isMissed && (await placeMissedEvents(ctx, chainId, receipt)) === 'nothing') {
+    ctx.log.error(block, 'a receipt shows what the scanner has passed without seeing it, and it could not be applied');
+    return later(addMs(ctx.clock.now(), MISSED_LOOK_MS));
   }
-  return lookAgainWhileOpen(ctx, transaction, missingBlocks);
+  return lookAgainWhileOpen(ctx, transaction, depth.kind === 'waiting' ? depth.missingBlocks : 0);
 }
 
 /** Where the transaction stands in the chain; written when it is news. */
@@ -154,42 +121,6 @@ async function noteReceipt(ctx: Context, transaction: RelayTransaction, receipt:
   const { hash, blockNumber, blockHash, gasUsed, effectiveGasPrice } = receipt;
   if (transaction.hash === hash && transaction.blockHash === blockHash && transaction.blockNumber === blockNumber) return;
   await changeTransaction(ctx, transaction.id, { hash, blockNumber, blockHash, gasUsed, effectiveGasPrice });
-}
-
-async function judge(ctx: Context, transaction: RelayTransaction, receipt: Receipt): Promise<ReadonlyMap<string, Verdict>> {
-  const chain = getChain(ctx, transaction.chainId);
-  const attempts = await listAttemptsOfTransaction(ctx.db, transaction.id);
-  const payments = await findPaymentsById(
-    ctx,
-    attempts.map(({ paymentId }) => paymentId),
-  );
-  const verdicts = new Map<string, Verdict>();
-  for (const attempt of attempts.filter((candidate) => !hasEnded(candidate))) {
-    if (isDoneIn(receipt, attempt)) {
-      verdicts.set(attempt.id, 'done');
-      continue;
-    }
-    if (await isDoneOnChain(chain, attempt)) {
-      verdicts.set(attempt.id, 'doneElsewhere');
-      continue;
-    }
-    const refused = findRefusalIn(receipt, attempt);
-    // By itself it reverts with the whole transaction. In a batch, what left no trace was not tried: another item undid it, or its turn had not come.
-    if (refused === undefined && transaction.items > 1) {
-      verdicts.set(attempt.id, 'untouched');
-      continue;
-    }
-    const terms = payments.find(({ id }) => id === attempt.paymentId)?.terms;
-    const item = terms && { ...attempt, terms };
-    const refusal = item && (await findRefusalOf(chain, item));
-    const reason = refusal && item ? (toRefusalError(refusal, item).detail ?? refused?.reason) : refused?.reason;
-    const detail = `Transaction ${receipt.hash} was mined without doing it${reason === undefined ? '.' : `: ${reason}`}`;
-    verdicts.set(attempt.id, {
-      error: { code: RELAY_ERRORS.reverted.code, detail },
-      blame: await findBlame(chain, attempt, { receipt, refused, refusal }),
-    });
-  }
-  return verdicts;
 }
 
 async function endMined(
@@ -288,32 +219,6 @@ async function followUnmined(ctx: Context, transaction: RelayTransaction, provid
   if (next.kind === 'later' || isGone) return next;
   await changeTransaction(ctx, transaction.id, { abandonedAt: now });
   return later(addMs(now, ABANDONED_LOOK_MS));
-}
-
-/**
- * Nobody waits for it any more. But as long as it may be mined, what its relayer is given after it waits behind it: until then it counts as that
- * relayer's load, and speaks against it.
- */
-async function followAbandoned(ctx: Context, transaction: RelayTransaction): Promise<WorkResult> {
-  const now = ctx.clock.now();
-  const receipt = await findReceipt(ctx, transaction);
-  if (receipt !== undefined) {
-    const { hash, blockNumber, blockHash, gasUsed, effectiveGasPrice } = receipt;
-    await changeTransaction(ctx, transaction.id, { abandonedAt: null, hash, blockNumber, blockHash, gasUsed, effectiveGasPrice });
-    return DONE;
-  }
-  const provider = await askProvider(ctx, transaction);
-  const mayBeMined = provider === 'silent' || (typeof provider === 'object' && provider.state === 'pending');
-  if (mayBeMined && now < addMs(transaction.validUntil, ABANDONED_FOR_MS)) return later(addMs(now, ABANDONED_LOOK_MS));
-  await changeTransaction(ctx, transaction.id, { abandonedAt: null });
-  return DONE;
-}
-
-async function changeTransaction(ctx: Context, transactionId: string, facts: Partial<RelayTransaction>): Promise<void> {
-  await inUnitOfWork(ctx, async ({ trx }) => {
-    const current = await lockTransaction(trx, transactionId);
-    if (current !== undefined) await updateTransaction(trx, { ...current, ...facts });
-  });
 }
 
 /** @param missingBlocks of a mined one, until it is deep enough */

@@ -4,6 +4,7 @@ import { addMs } from '../../shared/clock.ts';
 import type { Bytes32 } from '../../shared/hex.ts';
 import type { Receipt } from '../chain/ports.ts';
 import { getChain } from '../chain/service.ts';
+import type { ChainPosition } from '../payments/model.ts';
 import { findPaymentsById } from '../payments/service.ts';
 import { findRefund } from '../refunds/service.ts';
 import { changeAttempt } from './changeAttempt.ts';
@@ -28,20 +29,22 @@ const UNKNOWN_FOR_MS = 60 * 60_000;
  * @throws AppError `CHAIN_ERRORS.unavailable`
  */
 export async function findDoer(ctx: Context, attempt: RelayAttempt): Promise<Doer> {
-  const hash = await findLandedHash(ctx, attempt);
-  if (hash === undefined) return { kind: 'unknown' };
+  const landed = await findLanded(ctx, attempt);
+  if (landed === undefined) return { kind: 'unknown' };
+  const hash = landed.txHash;
   if (attempt.sends === 0) return { kind: 'other', hash };
   const chain = getChain(ctx, attempt.chainId);
   const [call, receipt] = await Promise.all([chain.findCall(hash), chain.findReceipt(hash)]);
-  if (call === undefined || receipt === undefined) return { kind: 'unknown' };
+  // What it used is charged by the receipt of the block that the scanner has seen it in, and by that of no fork.
+  if (call === undefined || receipt?.blockHash !== landed.blockHash) return { kind: 'unknown' };
   const transaction = await findLandedTransaction(ctx.db, { chainId: attempt.chainId, since: attempt.createdAt, hash, call });
   return transaction === undefined ? { kind: 'other', hash } : { kind: 'own', hash, transaction, receipt };
 }
 
-async function findLandedHash(ctx: Context, attempt: RelayAttempt): Promise<Bytes32 | undefined> {
-  if (attempt.refundId !== null) return (await findRefund(ctx, attempt.refundId))?.position?.txHash;
+async function findLanded(ctx: Context, attempt: RelayAttempt): Promise<ChainPosition | undefined> {
+  if (attempt.refundId !== null) return (await findRefund(ctx, attempt.refundId))?.position ?? undefined;
   const [payment] = await findPaymentsById(ctx, [attempt.paymentId]);
-  return payment?.position?.txHash;
+  return payment?.position ?? undefined;
 }
 
 /**

@@ -1,9 +1,10 @@
-import type { ChainPort, PaymentRefusal, Receipt, RelayRefusal } from '../chain/ports.ts';
+import type { Block, ChainPort, PaymentRefusal, Receipt, RelayRefusal } from '../chain/ports.ts';
 import { decideBlame, type Blame } from './decideWaste.ts';
 import type { RelayAttempt } from './model.ts';
 
 /**
  * Whose doing it was that an attempt was mined in vain.
+ * @param input.block the header of the receipt's block, as the chain shows it
  * @param input.refused what the batch's event says of it
  * @param input.refusal why the chain would refuse it now
  * @throws AppError `CHAIN_ERRORS.unavailable`
@@ -11,15 +12,20 @@ import type { RelayAttempt } from './model.ts';
 export async function findBlame(
   chain: ChainPort,
   attempt: RelayAttempt,
-  input: { readonly receipt: Receipt; readonly refused: RelayRefusal | undefined; readonly refusal: PaymentRefusal | undefined },
+  input: {
+    readonly receipt: Receipt;
+    readonly block: Block;
+    readonly refused: RelayRefusal | undefined;
+    readonly refusal: PaymentRefusal | undefined;
+  },
 ): Promise<Blame> {
-  const { receipt, refused, refusal } = input;
-  const [block, call] = await Promise.all([chain.findBlock(receipt.blockNumber), chain.findCall(receipt.hash)]);
+  const { receipt, block, refused, refusal } = input;
+  const call = await chain.findCall(receipt.hash);
   return decideBlame({
     runsForeignCode: attempt.runsForeignCode,
     refusedFor: refused?.reason,
     refusal,
-    isLate: block !== undefined && block.timestamp > attempt.deadline,
+    isLate: block.timestamp > attempt.deadline,
     isOutOfGas: call !== undefined && isUsedUp(receipt.gasUsed, call.gasLimit),
   });
 }

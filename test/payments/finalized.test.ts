@@ -1,9 +1,11 @@
 import { expect } from 'chai';
 
-import { countBlocksUntilFinal } from '../../domain/chain/service.ts';
+import { measureDepth } from '../../domain/chain/service.ts';
 import { isFinal, lastFinalBlock } from '../../domain/payments/decide.ts';
 import { scanChain } from '../../domain/payments/scanChain.ts';
 import { getPayment } from '../../domain/payments/service.ts';
+import type { Context } from '../../platform/context.ts';
+import { asBytes32 } from '../../shared/hex.ts';
 import { createHarness, type Harness, type TestStore } from '../support/harness.ts';
 import { startOwnChain, type OwnChain } from '../support/ownChain.ts';
 import { readHistory } from '../support/paymentHistory.ts';
@@ -50,6 +52,10 @@ describe('a chain whose payments wait for finality', () => {
   const createPayment = () => harness.createTestPayment(store, { token: chain.token });
   const read = (paymentId: `0x${string}`) => getPayment(harness.ctx, { storeId: store.storeId, paymentId });
   const scan = () => scanChain(harness.ctx, chainId);
+  const depthOf = async (ctx: Context, blockNumber: bigint) => {
+    const block = await ctx.chains.get(chainId)?.findBlock(blockNumber);
+    return (await measureDepth(ctx, chainId, { blockNumber, blockHash: block?.hash ?? asBytes32(`0x${'00'.repeat(32)}`) })).kind;
+  };
 
   it('completes a payment when the chain calls its block final, not one block earlier', async () => {
     const customer = await chain.createCustomer();
@@ -64,12 +70,12 @@ describe('a chain whose payments wait for finality', () => {
     await chain.mine(FINALITY_DEPTH - 1);
     await scan();
     expect((await read(payment.id)).status).to.equal('processing');
-    expect(await countBlocksUntilFinal(harness.ctx, chainId, blockNumber)).to.be.above(0);
+    expect(await depthOf(harness.ctx, blockNumber)).to.equal('waiting');
 
     await chain.mine();
     await scan();
-    expect(await countBlocksUntilFinal(harness.ctx, chainId, blockNumber)).to.equal(0);
-    expect(await countBlocksUntilFinal(harness.ctx, chainId, blockNumber + 1n)).to.be.above(0);
+    expect(await depthOf(harness.ctx, blockNumber)).to.equal('final');
+    expect(await depthOf(harness.ctx, blockNumber + 1n)).to.equal('waiting');
     const completed = await read(payment.id);
     expect(completed).to.include({ status: 'completed', late: false });
     expect(await readHistory(harness.ctx, completed)).to.deep.equal(['payment.created', 'payment.processing', 'payment.completed']);
@@ -118,7 +124,15 @@ describe('a chain whose payments wait for finality', () => {
   it('counts by number where a number is configured', async () => {
     const byNumber = { ...harness.ctx, config: chain.configure({ confirmations: 2 })(harness.config) };
     const head = await chain.getHeadNumber();
-    expect(await countBlocksUntilFinal(byNumber, chainId, head)).to.be.above(0);
-    expect(await countBlocksUntilFinal(byNumber, chainId, head - 1n)).to.equal(0);
+    expect(await depthOf(byNumber, head)).to.equal('waiting');
+    expect(await depthOf(byNumber, head - 1n)).to.equal('final');
+  });
+
+  it('believes in no depth of a block that is not the one on the chain', async () => {
+    const final = (await chain.getHeadNumber()) - BigInt(FINALITY_DEPTH);
+    const place = { blockNumber: final, blockHash: asBytes32(`0x${'ab'.repeat(32)}`) };
+    expect(await measureDepth(harness.ctx, chainId, place)).to.deep.equal({ kind: 'contradicted' });
+    const lagging = withChain(harness.ctx, chainId, () => ({ findBlock: () => Promise.resolve(undefined) }));
+    expect(await measureDepth(lagging, chainId, place)).to.deep.equal({ kind: 'contradicted' });
   });
 });

@@ -2,8 +2,9 @@ import { expect } from 'chai';
 
 import { findCursor } from '../../domain/chain/store.ts';
 import type { Payment } from '../../domain/payments/model.ts';
+import { moveBack } from '../../domain/payments/moveBack.ts';
 import { scanChain } from '../../domain/payments/scanChain.ts';
-import { getPayment, scanAgain } from '../../domain/payments/service.ts';
+import { getPayment } from '../../domain/payments/service.ts';
 import type { Context } from '../../platform/context.ts';
 import { createHarness, type Harness, type TestStore } from '../support/harness.ts';
 import { startOwnChain, type OwnChain } from '../support/ownChain.ts';
@@ -39,6 +40,9 @@ describe('a rescan after a reorganisation', () => {
     if (cursor === undefined) throw new Error('there is no cursor');
     return cursor;
   };
+
+  /** As for one who has found that this block is another than the one that was scanned. */
+  const scanAgain = (block: bigint) => moveBack(harness.ctx, chainId, { nextBlock: block, withdraw: { after: block - 1n, until: block } });
 
   /** A node that does not answer about logs of the blocks from one on. */
   const brokenFrom = (block: bigint) =>
@@ -90,8 +94,8 @@ describe('a rescan after a reorganisation', () => {
     await chain.mine(2);
     await scan();
     expect((await read(payment)).status).to.equal('processing');
-    // Somebody knows of an event that the scanner has not seen, below the payment's block, and above the fork to come.
-    expect(await scanAgain(harness.ctx, chainId, fork + 3n)).to.equal(true);
+    // Below the payment's block, and above the fork to come.
+    expect(await scanAgain(fork + 3n)).not.to.equal(undefined);
     await goBack();
     // Too few for the last look, which would find it too.
     await chain.mine(10);
@@ -133,7 +137,7 @@ describe('a rescan after a reorganisation', () => {
     await chain.mine(2);
     await scan();
     // Moved back below a block that still stands; the one above it is replaced.
-    expect(await scanAgain(harness.ctx, chainId, nextBlock - far)).to.equal(true);
+    expect(await scanAgain(nextBlock - far)).not.to.equal(undefined);
     await goBack();
     await chain.createCustomer();
     await chain.mine(3);
@@ -159,7 +163,7 @@ describe('a rescan after a reorganisation', () => {
     await scan();
     expect((await read(payment)).status).to.equal('completed');
     const block = (await read(payment)).position?.blockNumber ?? 0n;
-    await scanAgain(harness.ctx, chainId, block);
+    await scanAgain(block);
     // And then a node answers whose logs lag.
     await scan(
       withChain(harness.ctx, chainId, (port) => ({

@@ -1,0 +1,62 @@
+import type { Context } from '../../platform/context.ts';
+import type { Block, Receipt } from '../chain/ports.ts';
+import { getChain } from '../chain/service.ts';
+import type { RelayFailure } from '../payments/eventData.ts';
+import { findPaymentsById } from '../payments/service.ts';
+import { listAttemptsOfTransaction } from './attemptStore.ts';
+import { toRefusalError } from './decide.ts';
+import type { Blame } from './decideWaste.ts';
+import { RELAY_ERRORS } from './errors.ts';
+import { findBlame } from './findBlame.ts';
+import { findRefusalOf } from './findRefusalOf.ts';
+import type { RelayTransaction } from './model.ts';
+import { findRefusalIn, isDoneIn, isDoneOnChain } from './subject.ts';
+
+/** What the receipt and the chain say about an attempt of a final transaction. */
+export type Verdict = 'done' | 'doneElsewhere' | 'untouched' | { readonly error: RelayFailure; readonly blame: Blame };
+
+/**
+ * What became of each attempt that a final transaction carries and that has not ended.
+ * @param block the header of the receipt's block, as the chain shows it
+ * @returns by attempt id
+ * @throws AppError `CHAIN_ERRORS.unavailable`
+ */
+export async function judgeReceipt(
+  ctx: Context,
+  transaction: RelayTransaction,
+  { receipt, block }: { readonly receipt: Receipt; readonly block: Block },
+): Promise<ReadonlyMap<string, Verdict>> {
+  const chain = getChain(ctx, transaction.chainId);
+  const attempts = await listAttemptsOfTransaction(ctx.db, transaction.id);
+  const payments = await findPaymentsById(
+    ctx,
+    attempts.map(({ paymentId }) => paymentId),
+  );
+  const verdicts = new Map<string, Verdict>();
+  for (const attempt of attempts.filter(({ status }) => status !== 'succeeded' && status !== 'failed')) {
+    if (isDoneIn(receipt, attempt)) {
+      verdicts.set(attempt.id, 'done');
+      continue;
+    }
+    if (await isDoneOnChain(chain, attempt)) {
+      verdicts.set(attempt.id, 'doneElsewhere');
+      continue;
+    }
+    const refused = findRefusalIn(receipt, attempt);
+    // By itself it reverts with the whole transaction. In a batch, what left no trace was not tried: another item undid it, or its turn had not come.
+    if (refused === undefined && transaction.items > 1) {
+      verdicts.set(attempt.id, 'untouched');
+      continue;
+    }
+    const terms = payments.find(({ id }) => id === attempt.paymentId)?.terms;
+    const item = terms && { ...attempt, terms };
+    const refusal = item && (await findRefusalOf(chain, item));
+    const reason = refusal && item ? (toRefusalError(refusal, item).detail ?? refused?.reason) : refused?.reason;
+    const detail = `Transaction ${receipt.hash} was mined without doing it${reason === undefined ? '.' : `: ${reason}`}`;
+    verdicts.set(attempt.id, {
+      error: { code: RELAY_ERRORS.reverted.code, detail },
+      blame: await findBlame(chain, attempt, { receipt, block, refused, refusal }),
+    });
+  }
+  return verdicts;
+}
