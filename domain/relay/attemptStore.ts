@@ -74,6 +74,16 @@ export async function updateAttempt(db: Transaction, attempt: RelayAttempt): Pro
   );
 }
 
+/** What is set aside for it; the totals of its holders move with it. */
+export async function updateReserve(db: Transaction, attempt: RelayAttempt): Promise<void> {
+  await execute(db, 'UPDATE relay_attempts SET runs_foreign_code = ?, reserved_gas = ?, reserved_cost = ? WHERE id = ?', [
+    attempt.runsForeignCode,
+    attempt.reservedGas.toString(),
+    attempt.reservedCost.toString(),
+    attempt.id,
+  ]);
+}
+
 export async function findAttempt(db: Database | Transaction, attemptId: string): Promise<RelayAttempt | undefined> {
   const [row] = await selectRows<AttemptRow>(db, `SELECT ${ATTEMPT_COLUMNS} FROM relay_attempts a WHERE a.id = ?`, [attemptId]);
   return row && toAttempt(row);

@@ -1,10 +1,11 @@
 import type { Block, ChainPort, PaymentRefusal, Receipt, RelayRefusal } from '../chain/ports.ts';
 import { decideBlame, type Blame } from './decideWaste.ts';
-import type { RelayAttempt } from './model.ts';
+import type { RelayAttempt, RelayItem } from './model.ts';
 
 /**
  * Whose doing it was that an attempt was mined in vain.
  * @param input.block the header of the receipt's block, as the chain shows it
+ * @param input.item the attempt's, as the chain is asked about it; undefined: its payment is gone
  * @param input.refused what the batch's event says of it
  * @param input.refusal why the chain would refuse it now
  * @throws AppError `CHAIN_ERRORS.unavailable`
@@ -13,16 +14,21 @@ export async function findBlame(
   chain: ChainPort,
   attempt: RelayAttempt,
   input: {
+    readonly item: RelayItem | undefined;
     readonly receipt: Receipt;
     readonly block: Block;
     readonly refused: RelayRefusal | undefined;
     readonly refusal: PaymentRefusal | undefined;
   },
 ): Promise<Blame> {
-  const { receipt, block, refused, refusal } = input;
-  const call = await chain.findCall(receipt.hash);
+  const { item, receipt, block, refused, refusal } = input;
+  const [call, hasCode] = await Promise.all([
+    chain.findCall(receipt.hash),
+    // The account may have got its code between the sending and the block.
+    attempt.runsForeignCode || (item !== undefined && chain.runsForeignCode(item)),
+  ]);
   return decideBlame({
-    runsForeignCode: attempt.runsForeignCode,
+    runsForeignCode: hasCode,
     refusedFor: refused?.reason,
     refusal,
     isLate: block.timestamp > attempt.deadline,

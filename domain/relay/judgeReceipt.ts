@@ -55,7 +55,7 @@ export async function judgeReceipt(
     const detail = `Transaction ${receipt.hash} was mined without doing it${reason === undefined ? '.' : `: ${reason}`}`;
     verdicts.set(attempt.id, {
       error: { code: RELAY_ERRORS.reverted.code, detail },
-      blame: await findBlame(chain, attempt, { receipt, block, refused, refusal }),
+      blame: await findBlame(chain, attempt, { item, receipt, block, refused, refusal }),
     });
   }
   return verdicts;

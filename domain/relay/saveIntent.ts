@@ -8,6 +8,7 @@ import { decideNextLook } from './decide.ts';
 import { listClaimed, releaseAttempts } from './dispatchStore.ts';
 import { RELAY_ERRORS } from './errors.ts';
 import type { RelayTransaction } from './model.ts';
+import { noteForeignCode } from './noteForeignCode.ts';
 import { lockFreeRelayer } from './relayers.ts';
 import { isOnChain, isWaitingFor, lockWithSubjects } from './subject.ts';
 import { insertTransaction } from './transactionStore.ts';
@@ -64,6 +65,7 @@ export async function saveIntent(
     const left = withoutOrphans(estimated.send, takeable);
     if (left.length !== estimated.send.length) return { kind: 'changed', left };
     assertEstimated(ctx, chainId, estimated, left);
+    const carried = await noteForeignCode(ctx, unit, left);
 
     const free = await lockFreeRelayer(ctx, unit, chainId);
     if ('waitMs' in free) return { kind: 'noRelayer', waitMs: free.waitMs };
@@ -89,7 +91,7 @@ export async function saveIntent(
     };
     await insertTransaction(unit.trx, transaction);
     await noteServedTurn(unit.trx, chainId, earliest(left.map(({ attempt }) => attempt.turn)));
-    for (const [batchIndex, { attempt }] of left.entries()) {
+    for (const [batchIndex, { attempt }] of carried.entries()) {
       const facts = { transactionId: transaction.id, batchIndex, sends: attempt.sends + 1 };
       await changeAttempt(ctx, unit, attempt, 'take', { facts });
     }

@@ -1,4 +1,5 @@
 import type { Receipt } from '../chain/ports.ts';
+import { gasToReserve } from './decide.ts';
 import { splitGas, typicalGas, type SharedItem } from './decideShares.ts';
 import type { RelayAttempt, RelayTransaction } from './model.ts';
 import { findRefusalIn } from './subject.ts';
@@ -17,10 +18,11 @@ export function shareGas(transaction: RelayTransaction, receipt: Receipt, attemp
     places.map((attempt): SharedItem => {
       if (attempt === undefined) return { typical: typicalGas({ rail, hasPermit: false, runsForeignCode: false }), most: undefined };
       const { permit, runsForeignCode, reservedGas } = attempt;
-      const mayHaveBurned = runsForeignCode && findRefusalIn(receipt, attempt) !== undefined;
+      // A permit may have had code asked that the account got after the transaction was sent.
+      const mayHaveBurned = (runsForeignCode || permit !== null) && findRefusalIn(receipt, attempt) !== undefined;
       return {
         typical: typicalGas({ rail, hasPermit: permit !== null, runsForeignCode }),
-        most: mayHaveBurned ? reservedGas : undefined,
+        most: mayHaveBurned ? (runsForeignCode ? reservedGas : gasToReserve(rail, true, 0n)) : undefined,
       };
     }),
   );

@@ -66,6 +66,27 @@ export async function moveUsage(db: Transaction, changed: RelayAttempt): Promise
   ]);
 }
 
+/** For attempts that stay live, whose rows are locked and whose reserves are changed by so much. The holders are locked in one order. */
+export async function moveReserves(
+  db: Transaction,
+  moves: readonly { readonly attempt: RelayAttempt; readonly gas: bigint; readonly cost: bigint }[],
+): Promise<void> {
+  const sums = new Map<string, { chainId: number; holder: string; gas: bigint; cost: bigint }>();
+  for (const { attempt, gas, cost } of moves) {
+    for (const holder of holdersOf(attempt)) {
+      const sum = sums.get(holder) ?? { chainId: attempt.chainId, holder, gas: 0n, cost: 0n };
+      sums.set(holder, { ...sum, gas: sum.gas + gas, cost: sum.cost + cost });
+    }
+  }
+  for (const { chainId, holder, gas, cost } of [...sums.values()].sort((a, b) => (a.holder < b.holder ? -1 : 1))) {
+    await execute(
+      db,
+      'UPDATE relay_quotas SET reserved_gas = reserved_gas + ?, reserved_cost = reserved_cost + ? WHERE chain_id = ? AND holder = ?',
+      [gas.toString(), cost.toString(), chainId, holder],
+    );
+  }
+}
+
 function toUsage(attempt: RelayAttempt): AttemptUsage {
   const { status, reservedGas, reservedCost, gasUsed, gasCost, gasChargedAt } = attempt;
   return { isLive: status !== 'succeeded' && status !== 'failed', reservedGas, reservedCost, gasUsed, gasCost, gasChargedAt };

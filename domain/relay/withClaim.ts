@@ -1,6 +1,7 @@
 import type { Context } from '../../platform/context.ts';
 import { inTransaction, withRetries } from '../../platform/db.ts';
 import { addMs } from '../../shared/clock.ts';
+import type { ChainPort } from '../chain/ports.ts';
 import { findChainConfig, getChain } from '../chain/service.ts';
 import { findPaymentsById } from '../payments/service.ts';
 import { decideBatchSize } from './decide.ts';
@@ -12,6 +13,8 @@ import type { RelayAttempt, RelayItem } from './model.ts';
 export interface Candidate {
   readonly attempt: RelayAttempt;
   readonly item: RelayItem;
+  /** As of the claim: any account may get code after its request was taken on. */
+  readonly runsForeignCode: boolean;
 }
 
 /** Attempts that nobody else chooses while we simulate them. The claim ends with the work that it is for. */
@@ -78,10 +81,9 @@ export async function withClaim<T>(
         claimAttempts(trx, { ...choosing, head, limit: wanted, claimId: id, lapsesAt: addMs(ctx.clock.now(), claimMs) }),
       );
       for (const attempt of claimed) held.add(attempt.id);
-      const candidates = await withItems(ctx, claimed);
-      const foreign = await Promise.all(candidates.map(({ item }) => chain.runsForeignCode(item)));
-      runsForeignCode ??= foreign[0];
-      chosen.push(...candidates.filter((_candidate, index) => foreign[index] === runsForeignCode));
+      const candidates = await toCandidates(ctx, chain, claimed);
+      runsForeignCode ??= candidates[0]?.runsForeignCode;
+      chosen.push(...candidates.filter((candidate) => candidate.runsForeignCode === runsForeignCode));
       if (claimed.length < wanted) break;
     }
     const chosenIds = new Set(chosen.map(({ attempt }) => attempt.id));
@@ -103,12 +105,13 @@ export async function withClaim<T>(
   }
 }
 
-async function withItems(ctx: Context, attempts: readonly RelayAttempt[]): Promise<Candidate[]> {
+async function toCandidates(ctx: Context, chain: ChainPort, attempts: readonly RelayAttempt[]): Promise<Candidate[]> {
   const payments = await findPaymentsById(ctx, [...new Set(attempts.map(({ paymentId }) => paymentId))]);
-  return attempts.flatMap((attempt) => {
+  const carried = attempts.flatMap((attempt) => {
     const payment = payments.find(({ id }) => id === attempt.paymentId);
     if (payment === undefined) return [];
     const { signed, signature, permit, paymentId } = attempt;
     return [{ attempt, item: { signed, signature, permit, paymentId, terms: payment.terms } }];
   });
+  return Promise.all(carried.map(async (one) => ({ ...one, runsForeignCode: await chain.runsForeignCode(one.item) })));
 }

@@ -8,7 +8,6 @@ import { executePayment, getAuthorizationRequest } from '../../domain/relay/serv
 import { findTransaction } from '../../domain/relay/transactionStore.ts';
 import type { Context } from '../../platform/context.ts';
 import { execute, placeholders } from '../../platform/db.ts';
-import { createDelegatedAccounts, type DelegatedAccounts } from '../support/delegatedAccounts.ts';
 import { signAuthorization, signTypedData } from '../support/gasless.ts';
 import { createHarness, type Harness, type TestStore } from '../support/harness.ts';
 import { startOwnChain, type OwnChain, type OwnContractWallet, type OwnRelayer } from '../support/ownChain.ts';
@@ -29,23 +28,13 @@ describe('choosing what is sent next', function () {
   let harness: Harness;
   let store: TestStore;
   let chainId: number;
-  let accounts: DelegatedAccounts;
   let relayer: OwnRelayer;
   let ctx: Context;
 
   before(async function () {
     this.timeout(120_000);
     chain = await startOwnChain();
-    accounts = await createDelegatedAccounts(chain);
-    const permit = { name: 'Wallet Dollar', version: '1' };
-    const token = { address: accounts.token, symbol: 'WUSD', decimals: 6, permit };
-    const configure = chain.configure({ confirmations: CONFIRMATIONS });
-    harness = await createHarness({
-      config(base) {
-        const config = configure(base);
-        return { ...config, chains: config.chains.map((only) => ({ ...only, tokens: [...only.tokens, token] })) };
-      },
-    });
+    harness = await createHarness({ config: chain.configure({ confirmations: CONFIRMATIONS }) });
     store = await harness.createTestStore();
     ({ chainId } = chain);
   });
@@ -66,8 +55,8 @@ describe('choosing what is sent next', function () {
     },
   });
 
-  async function accept(customer: PrivateKeyAccount, token = chain.token): Promise<Waiting> {
-    const payment = await harness.createTestPayment(store, { token });
+  async function accept(customer: PrivateKeyAccount): Promise<Waiting> {
+    const payment = await harness.createTestPayment(store, { token: chain.token });
     await executePayment(ctx, await signAuthorization(ctx, customer, payment));
     return { payment, id: (await readAttempt(ctx, payment)).id };
   }
@@ -143,44 +132,6 @@ describe('choosing what is sent next', function () {
     expect(burnt).to.include({ status: 'failed', errorCode: 'PAY_030' });
     expect(burnt.gasUsed <= gasLimit).to.equal(true);
     for (const { payment } of others) expect(await readAttempt(ctx, payment)).to.include({ status: 'failed', errorCode: 'PAY_029' });
-  });
-
-  describe('keeps requests that run code of their payer’s account apart', () => {
-    it('be it a contract wallet, or an account with code that the token asks about a permit', async () => {
-      const [wallet, delegated] = [await chain.createContractWallet(), await accounts.createCustomer()];
-      await wallet.setMode('turnCostly');
-      const plain = [await accept(await chain.createCustomer())];
-      const foreign = [await acceptFromWallet(wallet), await accept(delegated, accounts.token)];
-      await accounts.delegate(delegated, 'turnCostly');
-      plain.push(await accept(await chain.createCustomer()), await accept(await accounts.createCustomer(), accounts.token));
-      await sendAttempt(ctx, plain[0]!.id);
-      const [first, ...rest] = await Promise.all(plain.map(transactionOf));
-      expect(first?.items).to.equal(3);
-      expect(rest.map((transaction) => transaction?.id)).to.deep.equal([first?.id, first?.id]);
-      for (const item of foreign) expect(await readAttempt(ctx, item.payment)).to.include({ status: 'queued', sends: 0 });
-      await sendAttempt(ctx, foreign[0]!.id);
-      expect((await transactionOf(foreign[1]!))?.items).to.equal(2);
-      await mineAndConfirm([...plain, ...foreign]);
-      await expectCompleted(plain);
-      for (const item of foreign) expect(await readAttempt(ctx, item.payment)).to.include({ status: 'failed', errorCode: 'PAY_030' });
-    });
-
-    it('and an account that gets code between simulation and block takes nothing from the others', async () => {
-      const traitor = await accounts.createCustomer();
-      // The fewer there are, the less the margin of the estimate could hide it.
-      const all = [await accept(traitor, accounts.token), await accept(await chain.createCustomer())];
-      const delegating = withRelayer(ctx, chainId, (own) => ({
-        async send(input) {
-          await accounts.delegate(traitor, 'turnCostly');
-          return own.send(input);
-        },
-      }));
-      await sendAttempt(delegating, all[0]!.id);
-      expect((await transactionOf(all[1]!))?.items).to.equal(2);
-      await mineAndConfirm(all);
-      await expectCompleted([all[1]!]);
-      expect(await readAttempt(ctx, all[0]!.payment)).to.include({ status: 'failed', errorCode: 'PAY_030' });
-    });
   });
 
   describe('makes batches smaller', () => {
