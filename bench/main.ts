@@ -8,7 +8,7 @@ import { startStack } from '../dev/startStack.ts';
 import { createStore, issueApiKey } from '../domain/stores/service.ts';
 import { loadConfig } from '../platform/config.ts';
 import { createContext } from '../platform/createContext.ts';
-import { migrate } from '../platform/db.ts';
+import { migrate } from '../db/migrate.ts';
 import { PROJECT_ROOT } from '../platform/projectRoot.ts';
 import { measureApplying, type Applying } from './measureApplying.ts';
 import { measureCompletions } from './measureCompletions.ts';

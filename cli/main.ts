@@ -9,13 +9,14 @@ import { createStore, issueApiKey, registerMerchant, revokeApiKey, setRelayWeigh
 import { ConfigError, loadConfig } from '../platform/config.ts';
 import type { Context } from '../platform/context.ts';
 import { createContext } from '../platform/createContext.ts';
-import { errnoOf, migrate } from '../platform/db.ts';
+import { migrate } from '../db/migrate.ts';
+import { errnoOf } from '../platform/db.ts';
 import { AppError } from '../shared/errors.ts';
 import type { Address } from '../shared/hex.ts';
 
 const USAGE = `Usage: npm run cli -- <command> [options], with the server's environment
 
-  migrate                                          bring the database's schema up to date
+  migrate                                          bring the database's schema up to date; may be interrupted and run again
   create-store --name N --payout 0x… [--merchant 0x… …]
                                                    a store; payments go to its payout address or a registered merchant
   register-merchant --store st_… --address 0x…     one more address that the store's payments may go to
@@ -138,7 +139,7 @@ async function rescan(ctx: Context): Promise<unknown> {
 /** Each prints its result as one JSON object, for scripts. */
 const COMMANDS: Readonly<Record<string, (ctx: Context) => Promise<unknown>>> = {
   migrate: async (ctx) => {
-    await migrate(ctx.db);
+    await migrate(ctx.db, (message) => console.error(message));
     return { migrated: true };
   },
   'create-store': (ctx) =>

@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { createStore, findIdentity, issueApiKey } from '../domain/stores/service.ts';
 import { loadConfig } from '../platform/config.ts';
 import { createContext } from '../platform/createContext.ts';
-import { migrate } from '../platform/db.ts';
+import { migrate } from '../db/migrate.ts';
 import { DEV_KEYS } from './devKeys.ts';
 import { writeAtomically } from './writeAtomically.ts';
 

@@ -1,6 +1,5 @@
 import knexModule, { type Knex } from 'knex';
 
-import { migrationSource } from '../db/migrationSource.ts';
 import type { Logger } from './logger.ts';
 
 export type Database = Knex;
@@ -60,7 +59,6 @@ export function createDatabase(url: string, poolSize: number, log?: Logger): Dat
         });
       },
     },
-    migrations: { migrationSource, tableName: 'schema_migrations' },
     // An error's message would hold the statement with its values: customers' addresses, signatures, sealed secrets.
     compileSqlOnError: false,
     // Knex would write to the console by itself, past redaction. Every failure reaches its caller too.
@@ -71,10 +69,6 @@ export function createDatabase(url: string, poolSize: number, log?: Logger): Dat
 function toKnexLogger(log: Logger): Knex.Logger {
   const write = (level: 'debug' | 'warn') => (message: unknown) => log[level]({ knex: String(message) }, 'database');
   return { debug: write('debug'), warn: write('warn'), error: write('warn'), deprecate: write('debug') };
-}
-
-export async function migrate(db: Database): Promise<void> {
-  await db.migrate.latest();
 }
 
 /**

@@ -7,14 +7,14 @@ import type { Knex } from 'knex';
  * stay small. Times are UTC DATETIME(3). Amounts are DECIMAL(65,0), the widest there is, read as strings.
  */
 const STATEMENTS = [
-  `CREATE TABLE stores (
+  `CREATE TABLE IF NOT EXISTS stores (
     id VARCHAR(40) CHARACTER SET ascii COLLATE ascii_bin NOT NULL PRIMARY KEY,
     name VARCHAR(255) NOT NULL,
     payout_address CHAR(42) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
     created_at DATETIME(3) NOT NULL
   )`,
 
-  `CREATE TABLE store_merchants (
+  `CREATE TABLE IF NOT EXISTS store_merchants (
     store_id VARCHAR(40) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
     address CHAR(42) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
     created_at DATETIME(3) NOT NULL,
@@ -22,7 +22,7 @@ const STATEMENTS = [
     CONSTRAINT fk_store_merchants_store FOREIGN KEY (store_id) REFERENCES stores (id)
   )`,
 
-  `CREATE TABLE api_keys (
+  `CREATE TABLE IF NOT EXISTS api_keys (
     id VARCHAR(40) CHARACTER SET ascii COLLATE ascii_bin NOT NULL PRIMARY KEY,
     store_id VARCHAR(40) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
     key_hash CHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL COMMENT 'SHA-256, hex',
@@ -35,7 +35,7 @@ const STATEMENTS = [
     CONSTRAINT ck_api_keys_role CHECK (role IN ('store','support','admin','super_admin'))
   )`,
 
-  `CREATE TABLE payments (
+  `CREATE TABLE IF NOT EXISTS payments (
     seq BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,
     id CHAR(66) CHARACTER SET ascii COLLATE ascii_bin NOT NULL COMMENT 'EIP-712 digest of the terms',
     store_id VARCHAR(40) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
@@ -71,7 +71,7 @@ const STATEMENTS = [
     CONSTRAINT ck_payments_status CHECK (status IN ('pending','processing','completed','expired','failed','cancelled'))
   )`,
 
-  `CREATE TABLE events (
+  `CREATE TABLE IF NOT EXISTS events (
     id VARCHAR(40) CHARACTER SET ascii COLLATE ascii_bin NOT NULL PRIMARY KEY,
     store_id VARCHAR(40) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
     type VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
@@ -84,11 +84,11 @@ const STATEMENTS = [
   )`,
 
   // One row to lock for each relayer: its limits are counted under that lock.
-  `CREATE TABLE relayers (
+  `CREATE TABLE IF NOT EXISTS relayers (
     id VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL PRIMARY KEY
   )`,
 
-  `CREATE TABLE relay_transactions (
+  `CREATE TABLE IF NOT EXISTS relay_transactions (
     id VARCHAR(40) CHARACTER SET ascii COLLATE ascii_bin NOT NULL PRIMARY KEY,
     chain_id BIGINT UNSIGNED NOT NULL,
     relayer_id VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
@@ -108,7 +108,7 @@ const STATEMENTS = [
     KEY ix_relay_transactions_sent (relayer_id, sent_at)
   )`,
 
-  `CREATE TABLE relay_attempts (
+  `CREATE TABLE IF NOT EXISTS relay_attempts (
     id VARCHAR(40) CHARACTER SET ascii COLLATE ascii_bin NOT NULL PRIMARY KEY,
     payment_id CHAR(66) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
     live_payment_id CHAR(66) CHARACTER SET ascii COLLATE ascii_bin NULL COMMENT 'payment_id while the attempt is live: at most one',
@@ -135,7 +135,7 @@ const STATEMENTS = [
     CONSTRAINT ck_relay_attempts_rail CHECK (rail IN ('forwarder'))
   )`,
 
-  `CREATE TABLE webhook_endpoints (
+  `CREATE TABLE IF NOT EXISTS webhook_endpoints (
     id VARCHAR(40) CHARACTER SET ascii COLLATE ascii_bin NOT NULL PRIMARY KEY,
     store_id VARCHAR(40) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
     url VARCHAR(2048) NOT NULL,
@@ -150,7 +150,7 @@ const STATEMENTS = [
     CONSTRAINT ck_webhook_endpoints_status CHECK (status IN ('enabled','disabled'))
   )`,
 
-  `CREATE TABLE webhook_deliveries (
+  `CREATE TABLE IF NOT EXISTS webhook_deliveries (
     id VARCHAR(40) CHARACTER SET ascii COLLATE ascii_bin NOT NULL PRIMARY KEY,
     endpoint_id VARCHAR(40) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
     event_id VARCHAR(40) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
@@ -164,7 +164,7 @@ const STATEMENTS = [
     CONSTRAINT ck_webhook_deliveries_status CHECK (status IN ('pending','succeeded','failed','cancelled'))
   )`,
 
-  `CREATE TABLE webhook_attempts (
+  `CREATE TABLE IF NOT EXISTS webhook_attempts (
     id VARCHAR(40) CHARACTER SET ascii COLLATE ascii_bin NOT NULL PRIMARY KEY,
     delivery_id VARCHAR(40) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
     number INT UNSIGNED NOT NULL,
@@ -177,7 +177,7 @@ const STATEMENTS = [
   )`,
 
   // Open promises of work only: a row is deleted once the effect of its work has committed.
-  `CREATE TABLE outbox (
+  `CREATE TABLE IF NOT EXISTS outbox (
     id VARCHAR(40) CHARACTER SET ascii COLLATE ascii_bin NOT NULL PRIMARY KEY,
     queue VARCHAR(32) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
     subject_id VARCHAR(80) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
@@ -190,7 +190,7 @@ const STATEMENTS = [
     KEY ix_outbox_publish (publish_at)
   )`,
 
-  `CREATE TABLE idempotency_keys (
+  `CREATE TABLE IF NOT EXISTS idempotency_keys (
     store_id VARCHAR(40) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
     idempotency_key VARCHAR(255) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
     request_hash CHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
@@ -201,7 +201,7 @@ const STATEMENTS = [
     KEY ix_idempotency_keys_created (created_at)
   )`,
 
-  `CREATE TABLE chain_cursors (
+  `CREATE TABLE IF NOT EXISTS chain_cursors (
     chain_id BIGINT UNSIGNED NOT NULL PRIMARY KEY,
     gateway CHAR(42) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
     next_block BIGINT UNSIGNED NOT NULL COMMENT 'first block not scanned yet',
@@ -211,7 +211,7 @@ const STATEMENTS = [
   )`,
 
   // Hashes of recently scanned blocks: how a reorganisation is noticed, and how deep it went.
-  `CREATE TABLE chain_blocks (
+  `CREATE TABLE IF NOT EXISTS chain_blocks (
     chain_id BIGINT UNSIGNED NOT NULL,
     number BIGINT UNSIGNED NOT NULL,
     hash CHAR(66) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,

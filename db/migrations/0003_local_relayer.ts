@@ -3,7 +3,7 @@ import type { Knex } from 'knex';
 /** Relayers that are a key of ours: which nonces were given out, and for what. */
 const STATEMENTS = [
   // One row to lock for each account: nonces are given out under that lock.
-  `CREATE TABLE local_relayer_accounts (
+  `CREATE TABLE IF NOT EXISTS local_relayer_accounts (
     chain_id BIGINT UNSIGNED NOT NULL,
     address CHAR(42) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
     next_nonce BIGINT UNSIGNED NOT NULL COMMENT 'the first one not given out',
@@ -12,7 +12,7 @@ const STATEMENTS = [
   )`,
 
   // Signatures are not kept: the key makes the same ones again from the same row.
-  `CREATE TABLE local_relayer_transactions (
+  `CREATE TABLE IF NOT EXISTS local_relayer_transactions (
     id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,
     chain_id BIGINT UNSIGNED NOT NULL,
     address CHAR(42) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,

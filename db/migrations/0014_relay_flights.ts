@@ -1,19 +1,33 @@
 import type { Knex } from 'knex';
 
+import { hasColumn, hasIndex } from '../checks.ts';
+import { runSteps, type Step } from '../runSteps.ts';
+
 /**
  * Whether a relay transaction still has to come into a block for something that it carries is kept in its row, so that a relayer's load is counted from an index:
  * choosing a relayer reads no attempts, and no more entries than the relayer's limits allow.
  */
-const UP = [
-  `ALTER TABLE relay_transactions
-    ADD COLUMN is_flying BOOLEAN NOT NULL DEFAULT TRUE COMMENT 'it carries something that waits for it, and is in no block as far as we know'`,
-  `UPDATE relay_transactions SET is_flying = EXISTS (
-     SELECT 1 FROM relay_attempts a WHERE a.transaction_id = relay_transactions.id AND a.status IN ('submitting', 'submitted', 'unknown'))`,
-  `ALTER TABLE relay_transactions
-    ALTER COLUMN is_flying DROP DEFAULT,
-    ADD KEY ix_relay_transactions_flying (relayer_id, is_flying, sent_at),
-    DROP INDEX ix_relay_transactions_abandoned,
-    ADD KEY ix_relay_transactions_abandoned (relayer_id, abandoned_at, sent_at)`,
+const UP: readonly Step[] = [
+  {
+    unless: hasColumn('relay_transactions', 'is_flying'),
+    sql: `ALTER TABLE relay_transactions
+      ADD COLUMN is_flying BOOLEAN NOT NULL DEFAULT TRUE COMMENT 'it carries something that waits for it, and is in no block as far as we know'`,
+  },
+  {
+    unless: hasIndex('relay_transactions', 'ix_relay_transactions_flying'),
+    chunks: { table: 'relay_transactions', column: 'id' },
+    sql: `UPDATE relay_transactions SET is_flying = EXISTS (
+        SELECT 1 FROM relay_attempts a WHERE a.transaction_id = relay_transactions.id AND a.status IN ('submitting', 'submitted', 'unknown'))
+      WHERE id > :after AND id <= :upTo`,
+  },
+  {
+    unless: hasIndex('relay_transactions', 'ix_relay_transactions_flying'),
+    sql: `ALTER TABLE relay_transactions
+      ALTER COLUMN is_flying DROP DEFAULT,
+      ADD KEY ix_relay_transactions_flying (relayer_id, is_flying, sent_at),
+      DROP INDEX ix_relay_transactions_abandoned,
+      ADD KEY ix_relay_transactions_abandoned (relayer_id, abandoned_at, sent_at)`,
+  },
 ];
 
 const DOWN = [
@@ -25,7 +39,7 @@ const DOWN = [
 ];
 
 export async function up(knex: Knex): Promise<void> {
-  for (const statement of UP) await knex.raw(statement);
+  await runSteps(knex, UP);
 }
 
 export async function down(knex: Knex): Promise<void> {

@@ -21,7 +21,7 @@ import { createStore, issueApiKey } from '../../domain/stores/service.ts';
 import { loadConfig, type Config } from '../../platform/config.ts';
 import type { Context } from '../../platform/context.ts';
 import { createContext } from '../../platform/createContext.ts';
-import { migrate } from '../../platform/db.ts';
+import { migrate } from '../../db/migrate.ts';
 import { createQueues, type Queues } from '../../platform/queues.ts';
 import { readRelayerKeys, type RelayerKeys } from '../../platform/relayerKeys.ts';
 import type { Address } from '../../shared/hex.ts';
