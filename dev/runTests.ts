@@ -54,6 +54,7 @@ const ON_MYSQL: Task = {
     'test/dev/database.test.ts',
     'test/unit/lists.test.ts',
     'test/workers/migrations.test.ts',
+    'test/workers/interruptedMigrations.test.ts',
     'test/workers/outbox.test.ts',
     'test/payments/directPayment.test.ts',
     'test/payments/races.test.ts',

@@ -81,7 +81,7 @@ describe('migrations that are interrupted', function () {
     const killed = spawn(process.execPath, ['--import', 'tsx', 'cli/main.ts', 'migrate'], {
       cwd: PROJECT_ROOT,
       env: stack.environment(url, { NODE_ENV: 'test', MSQPAY_CHECKOUT_URL: 'http://shop.test/{paymentId}' }),
-      stdio: ['ignore', 'ignore', 'inherit'],
+      stdio: 'ignore',
     });
     const ended = new Promise((resolve) => killed.once('exit', (_code, signal) => resolve(signal)));
     try {
