@@ -10,12 +10,14 @@ import { runHostilePair, TOLERATED_SLOWDOWN } from './runHostilePair.ts';
 /** With two workers processes: each crash point is met more than once. */
 const DEATHS = 12;
 
-const USAGE = `npm run chaos -- [--seed N] [--payments 500] [--deaths ${DEATHS}] [--calm] [--lies ${LIE_KINDS.join(',')}]
-npm run chaos -- --hostile-pair [--seed N] [--payments 500]
+const USAGE = `npm run chaos -- [--seed N] [--payments 500] [--deaths ${DEATHS}] [--calm] [--logs DIR]
+                 [--lies ${LIE_KINDS.join(',')}]
+npm run chaos -- --hostile-pair [--seed N] [--payments 500] [--flood 2000]
 Prints a report; ends with 1 when a promise was broken.
   --lies          only these
+  --logs DIR      keep the logs of the server's processes there, and what the database holds in the end
   --calm          beside the lies only reorganisations, and nobody dies
-  --hostile-pair  the same payments without and with hostile payers and a hostile store; ends with 1 when they take more than ${TOLERATED_SLOWDOWN} times as long`;
+  --hostile-pair  the same payments without and with hostile payers and hostile stores that have --flood requests waiting; ends with 1 when they take more than ${TOLERATED_SLOWDOWN} times as long`;
 
 function fail(): never {
   console.error(USAGE);
@@ -28,12 +30,19 @@ const { values } = parseArgs({
     payments: { type: 'string', default: '500' },
     deaths: { type: 'string', default: String(DEATHS) },
     lies: { type: 'string', default: LIE_KINDS.join(',') },
+    logs: { type: 'string' },
     calm: { type: 'boolean', default: false },
+    flood: { type: 'string', default: '2000' },
     'hostile-pair': { type: 'boolean', default: false },
   },
 });
-const [seed, payments, deaths] = [Number(values.seed), Number(values.payments), Number(values.deaths)];
-if (![seed, payments, deaths].every((number) => Number.isSafeInteger(number) && number >= 0) || payments < 20) fail();
+const [seed, payments, deaths, flood] = [values.seed, values.payments, values.deaths, values.flood].map(Number) as [
+  number,
+  number,
+  number,
+  number,
+];
+if (![seed, payments, deaths, flood].every((number) => Number.isSafeInteger(number) && number >= 0) || payments < 20) fail();
 const lies = values.lies.split(',').map((name) => LIE_KINDS.find((kind) => kind === name) ?? fail());
 
 const startedAt = Date.now();
@@ -41,12 +50,13 @@ const onProgress = (message: string) => console.log(`${String(Math.round((Date.n
 console.log(`chaos with seed ${seed}`);
 try {
   if (values['hostile-pair']) {
-    const { misdeeds, slowdown } = await runHostilePair({ seed, payments, onProgress });
+    const { misdeeds, slowdown } = await runHostilePair({ seed, payments, flood, onProgress });
     for (const [what, times] of Object.entries(misdeeds)) console.log(`    ${String(times).padStart(5)}  ${what}`);
     console.log(`  the others took ${slowdown.toFixed(2)} times as long; at most ${TOLERATED_SLOWDOWN} are tolerated`);
     process.exitCode = slowdown <= TOLERATED_SLOWDOWN ? 0 : 1;
   } else {
-    const report = await runChaos({ seed, payments, deaths: values.calm ? 0 : deaths, lies, isCalm: values.calm, onProgress });
+    const { calm: isCalm, logs } = values;
+    const report = await runChaos({ seed, payments, deaths: isCalm ? 0 : deaths, lies, isCalm, isShort: false, logs, onProgress });
     console.log(`\n${formatReport(report)}`);
     process.exitCode = report.breaches.length === 0 ? 0 : 1;
   }

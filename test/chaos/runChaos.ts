@@ -4,12 +4,13 @@ import { generatePrivateKey, privateKeyToAddress } from 'viem/accounts';
 import { createRandom } from '../support/createRandom.ts';
 import { watchPromises } from '../support/watchPromises.ts';
 import { judge, type ChaosReport } from './judging/judge.ts';
+import { keepEvidence } from './judging/keepEvidence.ts';
 import type { LieKind } from './nodes/lies.ts';
 import { startLies } from './nodes/startLies.ts';
 import { startOutages } from './outages.ts';
 import { createHostileStore } from './people/hostileStore.ts';
 import { payAll } from './people/payAll.ts';
-import { planPayments, type PlannedPayment } from './people/planPayments.ts';
+import { HOSTILE_EXPIRY_SECONDS, LEAST_EXPIRY_SECONDS, planPayments, type PlannedPayment } from './people/planPayments.ts';
 import { startRefunding } from './people/refundPayments.ts';
 import { PATIENCE_MS, startWorld, type World } from './startWorld.ts';
 
@@ -28,6 +29,10 @@ export interface ChaosOptions {
   readonly lies: readonly LieKind[];
   /** Beside the lies nothing fails, and only reorganisations happen: to find out what a lie does. */
   readonly isCalm: boolean;
+  /** Nobody pays just before a payment expires, and what cannot be paid expires as early as may be: these take long by themselves. */
+  readonly isShort: boolean;
+  /** A directory in which the logs of the server's processes and the tables of the database are kept; absent: they are not. */
+  readonly logs?: string | undefined;
   readonly onProgress: (message: string) => void;
 }
 
@@ -40,7 +45,7 @@ const HOSTILE_LANES = 6;
 
 export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
   const random = createRandom(options.seed);
-  const world = await startWorld({ random: createRandom(random.between(0, 2 ** 31)), deaths: options.deaths });
+  const world = await startWorld({ random: createRandom(random.between(0, 2 ** 31)), deaths: options.deaths, logs: options.logs });
   const closers: (() => Promise<unknown>)[] = [() => world.close()];
   try {
     return await run(world, closers, options, () => createRandom(random.between(0, 2 ** 31)));
@@ -63,7 +68,9 @@ async function run(
 
   const promises = watchPromises(harness);
   closers.push(() => promises.close());
-  const plans = await planPayments(chains, options.payments, own());
+  const hostileExpirySeconds = options.isShort ? LEAST_EXPIRY_SECONDS : HOSTILE_EXPIRY_SECONDS;
+  const planned = await planPayments({ chains, payments: options.payments, random: own(), hostileExpirySeconds });
+  const plans = planned.filter(({ character }) => !options.isShort || character !== 'paysAtLast');
   const hostile = await world.openStore('A hostile shop', privateKeyToAddress(generatePrivateKey()));
   const hostilePayments = Math.round(options.payments * HOSTILE_SHARE);
   const burner = await createHostileStore({
@@ -71,11 +78,13 @@ async function run(
     chains,
     payments: hostilePayments,
     lanes: HOSTILE_LANES,
+    expirySeconds: hostileExpirySeconds,
     random: own(),
     count,
   });
   closers.push(() => burner.close());
   const refunding = startRefunding({ client, merchant, amount: AMOUNT, random: own(), count, patienceMs: PATIENCE_MS });
+  await world.startWorkers();
   const answers = own();
   storeServer.answerWith(() => (answers.next() < 0.1 ? answers.pick([500, 503, 'none'] as const) : 204));
   onProgress(`the server is up, ${plans.length} payments are planned`);
@@ -115,6 +124,7 @@ async function run(
     amount: AMOUNT,
     settleMs: SETTLE_MS,
   });
+  if (options.logs !== undefined) await keepEvidence(harness.ctx.db, options.logs);
   return { ...report, breaches: [...report.breaches, ...unmade] };
 }
 

@@ -1,20 +1,24 @@
 import { generatePrivateKey, privateKeyToAddress } from 'viem/accounts';
 
+import { selectRows, type Database } from '../../platform/db.ts';
 import { createRandom } from '../support/createRandom.ts';
 import { createHostileStore } from './people/hostileStore.ts';
 import { payAll } from './people/payAll.ts';
-import { mustBePaid, planPayments, type PlannedPayment } from './people/planPayments.ts';
+import { HOSTILE_EXPIRY_SECONDS, mustBePaid, planPayments, type PlannedPayment } from './people/planPayments.ts';
+import { startFlood } from './people/startFlood.ts';
 import { startWorld } from './startWorld.ts';
 import { waitUntil } from '../support/waitUntil.ts';
 
 /**
- * The same payments twice, with nothing broken: once by themselves; once beside payers who move their tokens away, wallets that burn gas, and a store
- * that hands in far more requests than everybody else together, none of which pays.
+ * The same payments twice, with nothing broken, through relayers with the limits that are the default: once by themselves; once beside payers who move their
+ * tokens away, wallets that burn gas, a store none of whose requests pays, and stores that have very many requests waiting when the others come.
  */
 export interface HostilePair {
   readonly seed: number;
   readonly alone: CompletionTimes;
   readonly besideHostile: CompletionTimes;
+  /** Requests of hostile stores that waited when the others came. */
+  readonly waiting: number;
   /** What the hostile ones did meanwhile. */
   readonly misdeeds: Readonly<Record<string, number>>;
   /** How many times as long the others took: the larger of the two quotients. */
@@ -28,9 +32,13 @@ export interface CompletionTimes {
   readonly p95Seconds: number;
 }
 
-/** Requests of the hostile store, for each payment of the others. */
-const HOSTILE_SHARE = 4;
-const HOSTILE_LANES = 24;
+/** Requests of the store none of whose requests pays, for each payment of the others. */
+const HOSTILE_SHARE = 1;
+const HOSTILE_LANES = 6;
+const FLOODING_STORES = 10;
+const FLOOD_LANES = 16;
+/** platform/config.ts: what a relayer may do by default. */
+const RELAYING = { maxBatchSize: 20, transactionsPerMinute: 50, maxInFlight: 10 } as const;
 const AMOUNT = 1_500_000n;
 const COMPLETION_MS = 300_000;
 /** The others' completion time stays within this many times of what it is without the hostile ones. */
@@ -39,18 +47,21 @@ export const TOLERATED_SLOWDOWN = 2;
 export async function runHostilePair(options: {
   readonly seed: number;
   readonly payments: number;
+  /** Of all flooding stores together. */
+  readonly flood: number;
   readonly onProgress: (message: string) => void;
 }): Promise<HostilePair> {
   const misdeeds = new Map<string, number>();
-  const alone = await runOnce({ ...options, misdeeds: undefined });
+  const { times: alone } = await runOnce({ ...options, misdeeds: undefined });
   options.onProgress(`alone: ${describe(alone)}`);
-  const besideHostile = await runOnce({ ...options, misdeeds });
+  const { times: besideHostile, waiting } = await runOnce({ ...options, misdeeds });
   options.onProgress(`beside hostile ones: ${describe(besideHostile)}`);
   const slowdown = Math.max(besideHostile.medianSeconds / alone.medianSeconds, besideHostile.p95Seconds / alone.p95Seconds);
   return {
     seed: options.seed,
     alone,
     besideHostile,
+    waiting,
     misdeeds: Object.fromEntries([...misdeeds].sort(([a], [b]) => (a < b ? -1 : 1))),
     slowdown,
   };
@@ -59,24 +70,27 @@ export async function runHostilePair(options: {
 async function runOnce(options: {
   readonly seed: number;
   readonly payments: number;
+  readonly flood: number;
   /** Where misdeeds are counted; undefined: nobody is hostile. */
   readonly misdeeds: Map<string, number> | undefined;
-}): Promise<CompletionTimes> {
-  const { seed, misdeeds } = options;
+  readonly onProgress: (message: string) => void;
+}): Promise<{ readonly times: CompletionTimes; readonly waiting: number }> {
+  const { seed, misdeeds, onProgress } = options;
   const random = createRandom(seed);
   const own = () => createRandom(random.between(0, 2 ** 31));
-  const world = await startWorld({ random: own(), deaths: 0 });
+  const world = await startWorld({ random: own(), deaths: 0, relaying: RELAYING });
   const { chaos, storeServer, client, harness } = world;
   const { chains } = chaos;
-  let closeBurner = () => Promise.resolve();
+  const closers: (() => Promise<unknown>)[] = [() => world.close()];
   try {
-    const plans = await planPayments(chains, options.payments, own());
+    const plans = await planPayments({ chains, payments: options.payments, random: own(), hostileExpirySeconds: HOSTILE_EXPIRY_SECONDS });
     const good = plans.filter(mustBePaid);
     const handedOver = new Map<string, number>();
     const onPaid = ({ paymentId }: PlannedPayment) => void handedOver.set(paymentId, Date.now());
     const count = (what: string) => void misdeeds?.set(what, (misdeeds.get(what) ?? 0) + 1);
     const paying = { amount: AMOUNT, random: own() };
     const hostile: Promise<unknown>[] = [];
+    let waiting = 0;
     if (misdeeds !== undefined) {
       const store = await world.openStore('A hostile shop', privateKeyToAddress(generatePrivateKey()));
       const hostileClient = world.clientOf(store);
@@ -85,14 +99,25 @@ async function runOnce(options: {
         chains,
         payments: good.length * HOSTILE_SHARE,
         lanes: HOSTILE_LANES,
+        expirySeconds: HOSTILE_EXPIRY_SECONDS,
         random: own(),
         count,
       });
-      closeBurner = () => burner.close();
+      closers.push(() => burner.close());
       const careless = world.clientOf(await world.openStore('A shop with bad customers', privateKeyToAddress(generatePrivateKey())));
       const bad = plans.filter((plan) => !mustBePaid(plan));
+      const clients = [];
+      for (let number = 1; number <= FLOODING_STORES; number++) {
+        const flooding = await world.openStore(`Flooding shop ${number}`, privateKeyToAddress(generatePrivateKey()));
+        clients.push(world.clientOf(flooding));
+      }
+      const flood = await startFlood({ clients, chains, requests: Math.ceil(options.flood / FLOODING_STORES), lanes: FLOOD_LANES });
+      closers.push(() => flood.close());
+      waiting = await countWaiting(harness.ctx.db);
+      onProgress(`${waiting} requests of ${FLOODING_STORES} stores are waiting`);
       hostile.push(burner.run(), payAll({ ...paying, client: careless, plans: bad, onPaid: () => undefined, count }));
     }
+    await world.startWorkers();
     // They end when they like: nobody waits for them.
     for (const work of hostile) work.catch(() => undefined);
     await world.unlessOneFails(payAll({ ...paying, client, plans: good, onPaid, count: () => undefined }));
@@ -112,11 +137,21 @@ async function runOnce(options: {
       .filter(({ type }) => type === 'payment.completed')
       .map(({ paymentId, receivedAt }) => (receivedAt - (handedOver.get(paymentId) ?? receivedAt)) / 1000)
       .sort((a, b) => a - b);
-    return { payments: handedOver.size, medianSeconds: quantile(seconds, 0.5), p95Seconds: quantile(seconds, 0.95) };
+    if (waiting > 0) onProgress(`${await countWaiting(harness.ctx.db)} requests are waiting still`);
+    const times = { payments: handedOver.size, medianSeconds: quantile(seconds, 0.5), p95Seconds: quantile(seconds, 0.95) };
+    return { times, waiting };
   } finally {
-    await closeBurner();
-    await world.close();
+    for (const close of closers.reverse()) await close();
   }
+}
+
+async function countWaiting(db: Database): Promise<number> {
+  const [row] = await selectRows<{ count: string | number }>(
+    db,
+    "SELECT COUNT(*) AS count FROM relay_attempts WHERE status = 'queued'",
+    [],
+  );
+  return Number(row?.count ?? 0);
 }
 
 function quantile(sorted: readonly number[], part: number): number {

@@ -4,7 +4,7 @@ import { createRandom, type Random } from '../support/createRandom.ts';
 import { createHarness, type Harness } from '../support/harness.ts';
 import { createStoreClient, type StoreClient } from '../support/storeClient.ts';
 import { startStoreServer, type StoreServer } from '../support/storeServer.ts';
-import { startChaosChains, type ChaosChains } from './chains/startChaosChains.ts';
+import { startChaosChains, type ChaosChains, type Relaying } from './chains/startChaosChains.ts';
 import { createMerchant, type Merchant } from './people/refundPayments.ts';
 import { startMortalApi, startMortalWorkers, type MortalProcess } from './processes/chaosProcesses.ts';
 
@@ -17,6 +17,8 @@ export interface World {
   readonly merchant: Merchant;
   readonly processes: readonly MortalProcess[];
   readonly client: StoreClient;
+  /** The API is up; nothing is worked on before this. */
+  startWorkers(): Promise<void>;
   openStore(name: string, payoutAddress: Address): Promise<OpenedStore>;
   clientOf(store: OpenedStore): StoreClient;
   /** Rejects when a process of the server ends by itself meanwhile. */
@@ -33,13 +35,17 @@ interface Options {
   readonly random: Random;
   /** How often each process dies, at most. */
   readonly deaths: number;
+  /** Of every relayer. */
+  readonly relaying?: Relaying;
+  /** Where the logs of the server's processes are kept; undefined: they are not. */
+  readonly logs?: string | undefined;
 }
 
 /** For how long the store's clients send a request again that has no answer. */
 export const PATIENCE_MS = 180_000;
 const WORKERS = 2;
 
-export async function startWorld({ random, deaths }: Options): Promise<World> {
+export async function startWorld({ random, deaths, relaying, logs }: Options): Promise<World> {
   const own = () => createRandom(random.between(0, 2 ** 31));
   const closers: (() => Promise<unknown>)[] = [];
   const close = async () => {
@@ -57,7 +63,7 @@ export async function startWorld({ random, deaths }: Options): Promise<World> {
       },
     });
     closers.push(() => harness.close());
-    const chaos = await startChaosChains(harness, own());
+    const chaos = await startChaosChains(harness, own(), relaying);
     closers.push(() => chaos.close());
     const storeServer = await startStoreServer();
     closers.push(() => storeServer.close());
@@ -76,14 +82,17 @@ export async function startWorld({ random, deaths }: Options): Promise<World> {
       closers.push(() => process.close());
       return process;
     };
-    const api = keep(await startMortalApi(chaos.environment, own(), deaths));
-    for (let index = 0; index < WORKERS; index++) keep(await startMortalWorkers(chaos.environment, own(), deaths));
+    const home = { environment: chaos.environment, logs };
+    const api = keep(await startMortalApi(home, own(), deaths));
+    async function startWorkers(): Promise<void> {
+      for (let index = 0; index < WORKERS; index++) keep(await startMortalWorkers(home, own(), deaths, `workers-${index}`));
+    }
     const unlessOneFails = <T>(work: Promise<T>) => Promise.race([work, ...processes.map(({ failed }) => failed)]);
 
     const clientOf = ({ apiKey }: OpenedStore) => createStoreClient({ url: api.url, apiKey, patienceMs: PATIENCE_MS });
     const client = clientOf(store);
     await unlessOneFails(listen(client, storeServer));
-    return { harness, chaos, store, storeServer, merchant, processes, client, openStore, clientOf, unlessOneFails, close };
+    return { harness, chaos, store, storeServer, merchant, processes, client, startWorkers, openStore, clientOf, unlessOneFails, close };
   } catch (error) {
     await close();
     throw error;

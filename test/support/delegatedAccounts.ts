@@ -12,11 +12,14 @@ export interface DelegatedAccounts {
   readonly token: Address;
   /** With the token, and no approval: it has to sign permits. */
   createCustomer(): Promise<PrivateKeyAccount>;
-  /** Gives the account the code of a wallet in that mode. In a block of its own. */
+  /** Gives the account, one of these customers, the code of a wallet in that mode; resolves when a block has it. */
   delegate(account: PrivateKeyAccount, mode: keyof typeof walletMode): Promise<void>;
 }
 
-export async function createDelegatedAccounts(chain: Pick<OwnChain, 'chainId' | 'rpcUrl'>): Promise<DelegatedAccounts> {
+/** @param input.isMined whether the chain makes its blocks by itself; else each transaction is given one of its own */
+export async function createDelegatedAccounts(
+  chain: Pick<OwnChain, 'chainId' | 'rpcUrl'> & { readonly isMined?: boolean },
+): Promise<DelegatedAccounts> {
   const transport = http(chain.rpcUrl);
   const client = createTestClient({ mode: 'anvil', transport, cacheTime: 0 }).extend(publicActions);
   const sponsor = privateKeyToAccount(generatePrivateKey());
@@ -33,31 +36,43 @@ export async function createDelegatedAccounts(chain: Pick<OwnChain, 'chainId' | 
   });
 
   async function mined(hash: Hash) {
-    await client.mine({ blocks: 1, interval: 0 });
-    const receipt = await client.getTransactionReceipt({ hash });
+    if (chain.isMined !== true) await client.mine({ blocks: 1, interval: 0 });
+    const receipt = await client.waitForTransactionReceipt({ hash, pollingInterval: 50 });
     if (receipt.status !== 'success') throw new Error(`${hash} was reverted`);
     return receipt;
   }
   const deployed = await wallet.deployContract({ abi: walletPermitTokenAbi, bytecode: walletPermitTokenBytecode });
   const token = getAddress((await mined(deployed)).contractAddress ?? '');
 
+  const wallets = new Map<Address, Address>();
+  /** The sponsor's transactions have an order. */
+  let turn: Promise<unknown> = Promise.resolve();
+  function inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const next = turn.then(work, work);
+    turn = next.catch(() => undefined);
+    return next;
+  }
+
   return {
     token,
-    async createCustomer() {
-      const account = privateKeyToAccount(generatePrivateKey());
-      const args = [account.address, 10n ** 12n] as const;
-      await mined(await wallet.writeContract({ address: token, abi: walletPermitTokenAbi, functionName: 'mint', args }));
-      return account;
-    },
-    async delegate(account, mode) {
-      const code = await wallet.deployContract({ abi: testWalletAbi, bytecode: testWalletBytecode, args: [account.address] });
-      const { contractAddress } = await mined(code);
-      if (!contractAddress) throw new Error('the wallet was not deployed');
-      const nonce = await client.getTransactionCount({ address: account.address });
-      const authorization = await account.signAuthorization({ contractAddress, chainId: chain.chainId, nonce });
-      const data = encodeFunctionData({ abi: testWalletAbi, functionName: 'setMode', args: [walletMode[mode]] });
-      const gas = 200_000n;
-      await mined(await wallet.sendTransaction({ to: account.address, data, gas, authorizationList: [authorization] }));
-    },
+    createCustomer: () =>
+      inTurn(async () => {
+        const account = privateKeyToAccount(generatePrivateKey());
+        const args = [account.address, 10n ** 12n] as const;
+        await mined(await wallet.writeContract({ address: token, abi: walletPermitTokenAbi, functionName: 'mint', args }));
+        const code = await wallet.deployContract({ abi: testWalletAbi, bytecode: testWalletBytecode, args: [account.address] });
+        wallets.set(account.address, getAddress((await mined(code)).contractAddress ?? ''));
+        return account;
+      }),
+    delegate: (account, mode) =>
+      inTurn(async () => {
+        const contractAddress = wallets.get(account.address);
+        if (contractAddress === undefined) throw new Error(`${account.address} is none of these customers`);
+        const nonce = await client.getTransactionCount({ address: account.address });
+        const authorization = await account.signAuthorization({ contractAddress, chainId: chain.chainId, nonce });
+        const data = encodeFunctionData({ abi: testWalletAbi, functionName: 'setMode', args: [walletMode[mode]] });
+        const gas = 200_000n;
+        await mined(await wallet.sendTransaction({ to: account.address, data, gas, authorizationList: [authorization] }));
+      }),
   };
 }

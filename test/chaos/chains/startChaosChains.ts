@@ -10,6 +10,7 @@ import { startOzRelayerSimulator, type OzRelayerSimulator } from '../../../dev/o
 import type { Fault } from '../../../dev/relayerSimulator/faults.ts';
 import type { Address, Hex } from '../../../shared/hex.ts';
 import { createRandom, type Random } from '../../support/createRandom.ts';
+import { createDelegatedAccounts, type DelegatedAccounts } from '../../support/delegatedAccounts.ts';
 import { createTestChain, type ChainHome, type Harness } from '../../support/harness.ts';
 import { createAskNode, type AskNode } from '../nodes/rpc.ts';
 import { startLyingNode, type LyingNode } from '../nodes/startLyingNode.ts';
@@ -23,8 +24,17 @@ export interface ChaosChain {
   readonly home: ChainHome;
   readonly ask: AskNode;
   readonly token: Address;
+  /** Accounts that may get code (EIP-7702), with a token of their own that asks such code about permits. */
+  readonly delegated: DelegatedAccounts;
   readonly nodes: readonly LyingNode[];
   readonly mining: MiningChain;
+}
+
+/** What every relayer may do. */
+export interface Relaying {
+  readonly maxBatchSize: number;
+  readonly transactionsPerMinute: number;
+  readonly maxInFlight: number;
 }
 
 /** What is given to a relayer of ours as a fault, whatever its protocol. */
@@ -43,8 +53,10 @@ export interface ChaosChains {
 export const CONFIRMATIONS = 6;
 export const DEEPEST_REORG = CONFIRMATIONS - 1;
 const BLOCK_TIME_MS = 250;
-/** Small, for the sake of more sends that may go wrong. */
-const MAX_BATCH_SIZE = 5;
+/** Small batches, for the sake of more sends that may go wrong; the limits are not what this is about. */
+const MANY_SENDS: Relaying = { maxBatchSize: 5, transactionsPerMinute: 100_000, maxInFlight: 50 };
+/** So that what a node kept back for long is found while this lasts. */
+const AUDIT_SECONDS = 5;
 const SECOND_CHAIN_ID = 31_338;
 /** The first chain has URLs to fall back on; the second one has nothing but its only one. */
 const URLS = { first: 3, second: 1 } as const;
@@ -53,7 +65,7 @@ const URLS = { first: 3, second: 1 } as const;
  * Two chains with our contracts at the same addresses, as equal deployer nonces give them: the stack's, with the Defender simulator and a key of our own
  * as relayers, and another one with an OpenZeppelin Relayer and another key.
  */
-export async function startChaosChains(harness: Harness, random: Random): Promise<ChaosChains> {
+export async function startChaosChains(harness: Harness, random: Random, relaying = MANY_SENDS): Promise<ChaosChains> {
   const closers: (() => Promise<unknown>)[] = [];
   const close = async () => {
     for (const closeOne of closers.splice(0).reverse()) await closeOne();
@@ -90,24 +102,34 @@ export async function startChaosChains(harness: Harness, random: Random): Promis
       nodes.push(own);
     }
 
+    const delegated = await Promise.all(homes.map(({ stack: { chain } }) => createDelegatedAccounts({ ...chain, isMined: true })));
     const entries = homes.map((home, index) => ({
-      ...describeOne(home),
+      ...describeOne(home, delegated[index]?.token),
+      auditIntervalSeconds: AUDIT_SECONDS,
       rpcUrls: (nodes[index] ?? []).map(({ url }) => url),
-      relayLimits: { maxBatchSize: MAX_BATCH_SIZE },
+      relayLimits: { maxBatchSize: relaying.maxBatchSize },
     }));
     const path = join(harness.config.queuePrefix.replaceAll(/[{}]/g, ''));
     const file = join(harness.environment()['MSQPAY_CHAINS_FILE'] ?? '', '..', `chaos-${path}.json`);
-    const local = { provider: 'local', bumpAfterMs: 2_000 };
+    const { transactionsPerMinute, maxInFlight } = relaying;
+    const limits = { transactionsPerMinute, maxInFlight };
+    const local = { provider: 'local', bumpAfterMs: 2_000, ...limits };
     writeFileSync(
       file,
       JSON.stringify({
         chains: [
-          { ...entries[0], relayers: [...(entries[0]?.relayers ?? []), { ...local, id: 'own', privateKeyVariable: 'CHAOS_KEY_0' }] },
+          {
+            ...entries[0],
+            relayers: [
+              ...(entries[0]?.relayers ?? []).map((one) => ({ ...one, ...limits })),
+              { ...local, id: 'own', privateKeyVariable: 'CHAOS_KEY_0' },
+            ],
+          },
           {
             ...entries[1],
             name: 'Second chain',
             relayers: [
-              { id: 'oz', provider: 'ozRelayer', url: oz.url, relayerId: OZ_RELAYER_ID, apiKeyVariable: 'CHAOS_OZ_KEY', ...BUSY },
+              { id: 'oz', provider: 'ozRelayer', url: oz.url, relayerId: OZ_RELAYER_ID, apiKeyVariable: 'CHAOS_OZ_KEY', ...limits },
               { ...local, id: 'own-second', privateKeyVariable: 'CHAOS_KEY_1' },
             ],
           },
@@ -123,7 +145,10 @@ export async function startChaosChains(harness: Harness, random: Random): Promis
       closers.push(() => mining.stop());
       const token = home.stack.deployment.tokens.find(({ symbol }) => symbol === 'TUSD')?.address;
       if (token === undefined) throw new Error('the chain has no TUSD');
-      chains.push({ name: index === 0 ? 'first' : 'second', chainId, home, ask, token, nodes: nodes[index] ?? [], mining });
+      const accounts = delegated[index];
+      if (accounts === undefined) throw new Error('the chain has no accounts that may get code');
+      const name = index === 0 ? 'first' : 'second';
+      chains.push({ name, chainId, home, ask, token, delegated: accounts, nodes: nodes[index] ?? [], mining });
     }
     const { simulator } = harness.stack;
     return {
@@ -149,8 +174,6 @@ export async function startChaosChains(harness: Harness, random: Random): Promis
 }
 
 const OZ_RELAYER_ID = 'chaos';
-/** Not what this test is about. */
-const BUSY = { transactionsPerMinute: 100_000, maxInFlight: 50 };
 
 function startOz(chain: ChainHome['stack']['chain'], apiKey: string): Promise<OzRelayerSimulator> {
   return startOzRelayerSimulator({
@@ -163,15 +186,15 @@ function startOz(chain: ChainHome['stack']['chain'], apiKey: string): Promise<Oz
   });
 }
 
-function describeOne({ stack }: ChainHome) {
+function describeOne({ stack }: ChainHome, walletToken: Address | undefined) {
   const [described] = describeChains({
     rpcUrl: stack.chain.rpcUrl,
     deployment: stack.deployment,
     blockTimeSeconds: BLOCK_TIME_MS / 1000,
     confirmations: CONFIRMATIONS,
-    transactionsPerMinute: BUSY.transactionsPerMinute,
-    maxInFlight: BUSY.maxInFlight,
+    transactionsPerMinute: MANY_SENDS.transactionsPerMinute,
   }).chains;
   if (described === undefined) throw new Error('the chain has no description');
-  return { ...described, chainId: stack.chain.chainId };
+  const token = { address: walletToken, symbol: 'WUSD', decimals: 6, permit: { name: 'Wallet Dollar', version: '1' } };
+  return { ...described, chainId: stack.chain.chainId, tokens: [...described.tokens, token] };
 }

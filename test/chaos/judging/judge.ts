@@ -6,6 +6,8 @@ import type { ChaosChain } from '../chains/startChaosChains.ts';
 import type { HostilePayment } from '../people/hostileStore.ts';
 import { mustBePaid, type PlannedPayment } from '../people/planPayments.ts';
 import type { Merchant, RefundWish } from '../people/refundPayments.ts';
+import { judgeBooks } from './judgeBooks.ts';
+import { judgeEvents } from './judgeEvents.ts';
 import { judgeCompletions, judgePayments, judgeRow, listPaymentRows, readHistories } from './judgePayments.ts';
 import { judgeRefunds } from './judgeRefunds.ts';
 import { judgeWebhooks } from './judgeWebhooks.ts';
@@ -89,6 +91,8 @@ export async function judge(input: JudgeInput): Promise<ChaosReport> {
     ...refunds.breaches,
     ...(await judgeMoney(input, truth, refunds.refunded)),
     ...(await judgeWebhooks(harness, storeId, storeServer)),
+    ...(await judgeEvents(db, storeServer)),
+    ...(await judgeBooks({ db, chains, payments })),
   ];
 
   const sent = await selectRows<{ relayer_id: string; items: string }>(db, 'SELECT relayer_id, items FROM relay_transactions', []);
@@ -117,8 +121,9 @@ export async function judge(input: JudgeInput): Promise<ChaosReport> {
 /** On each chain the merchant holds what it was paid, less what it gave back. */
 async function judgeMoney({ chains, merchant, payments, amount }: JudgeInput, truth: Truth, refunded: bigint): Promise<string[]> {
   let held = 0n;
-  for (const { home, token } of chains)
-    for (const { address } of [merchant.account, merchant.vault]) held += await home.chain.balanceOf(token, address);
+  for (const { home, token, delegated } of chains)
+    for (const { address } of [merchant.account, merchant.vault])
+      for (const one of [token, delegated.token]) held += await home.chain.balanceOf(one, address);
   const transfers = payments.reduce((sum, { paymentId }) => sum + (truth.transfers.get(paymentId)?.length ?? 0), 0);
   const expected = amount * BigInt(transfers) - refunded;
   return held === expected ? [] : [`the merchant holds ${held}, its payments less its refunds make ${expected}`];

@@ -13,8 +13,8 @@ export interface PaymentRow {
 
 /** Every event that a payment may have met on the way to its completion; `payment.completed` once, and last. */
 const COMPLETED_HISTORY = /^created(,processing(,reorged)?)+,completed$/;
-/** Of one whose payer is hostile: it may have failed before, and was paid by the signature that others had seen. */
-const HOSTILE_COMPLETED_HISTORY = /^created(,processing|,reorged|,relay_failed|,expired)*,completed$/;
+/** Of one whose payer is hostile: its block may have gone for a while. What is told as over is over. */
+const HOSTILE_COMPLETED_HISTORY = /^created(,processing|,reorged)*,completed$/;
 const UNPAID_HISTORY = /^created(,processing|,reorged|,relay_failed)*(,expired|,failed)?$/;
 
 export async function listPaymentRows({ ctx }: Harness, storeId: string): Promise<PaymentRow[]> {
@@ -47,7 +47,7 @@ export function judgePayments(input: {
     if (isGood && refusal !== undefined) breach(`was refused for good: ${refusal.slice(0, 300)}`);
     else if (isGood && times === 0) breach('could be paid and was not');
     if (times > 0 && !(isGood ? COMPLETED_HISTORY : HOSTILE_COMPLETED_HISTORY).test(history))
-      breach(history.includes('failed') ? 'was told as failed and landed' : 'has another history');
+      breach(/failed|expired/.test(history) ? 'was told as over and landed' : 'has another history');
     if (times === 0 && !UNPAID_HISTORY.test(history)) breach('was not paid and has another history');
     breaches.push(...judgeRow({ id: paymentId, row, truth }));
   }

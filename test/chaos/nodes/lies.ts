@@ -15,6 +15,8 @@ export const LIE_KINDS = [
   'orphanFork',
   /** It has no logs of some transactions, or none at all, without a word. */
   'forgetsLogs',
+  /** Every URL of the chain keeps the logs of some transactions back, for longer than blocks are read again. */
+  'hidesLogs',
   /** Its logs are those of a cache: nothing new, and of blocks that a reorganisation replaced what stood there before. */
   'cachedLogs',
   /** Another chain answers, with our contracts at the same addresses. */
@@ -29,6 +31,8 @@ export const LIE_KINDS = [
   'rateLimited',
 ] as const;
 export type LieKind = (typeof LIE_KINDS)[number];
+/** Told by one URL, whatever the others of its chain do. */
+export type OwnLieKind = Exclude<LieKind, 'hidesLogs'>;
 
 /** `none`: 429, and nothing else. */
 export type LyingAnswer = RpcAnswer | 'refused';
@@ -77,7 +81,7 @@ const STATE_TAG_PLACE: Readonly<Record<string, number>> = {
   eth_getStorageAt: 2,
 };
 
-export const BEGIN_LIE: Readonly<Record<LieKind, (context: LieContext) => Promise<Lie>>> = {
+export const BEGIN_LIE: Readonly<Record<OwnLieKind, (context: LieContext) => Promise<Lie>>> = {
   async lags({ honest, random }) {
     const head = Number(await askFor<string>(honest, 'eth_blockNumber'));
     return lagBehind(honest, Math.max(1, head - random.between(1, 6)));

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import { createRandom, type Random } from '../../support/createRandom.ts';
 import { CONFIRMATIONS, type ChaosChain } from '../chains/startChaosChains.ts';
-import { BEGIN_LIE, type LieKind } from './lies.ts';
+import { BEGIN_LIE, type LieKind, type OwnLieKind } from './lies.ts';
 import { askFor, toHex, type AskNode } from './rpc.ts';
 import type { LyingNode } from './startLyingNode.ts';
 import { startOrphanFork, type OrphanFork } from './startOrphanFork.ts';
@@ -18,34 +18,62 @@ interface Options {
 
 /** How long a node stays wrong. Some of them are longer than a node's patience, none longer than the blocks that are read again. */
 const LIE_MS = { from: 1_000, to: 7_000 } as const;
+/** Longer than the half minute whose blocks are read again with every scan. */
+const HIDING_MS = { from: 34_000, to: 42_000 } as const;
 const PAUSE_MS = { from: 300, to: 2_500 } as const;
 /** The URL of a single node, or one with several of which a part is wrong. */
 const SHARES = [1, 1, 0.5];
 
 /**
  * Every URL of every chain lies now and then, whatever the others do meanwhile; so there are moments at which all do. Only the first chain's last URL
- * never does. Resolves when it is over and every kind of lie was told.
+ * never does, but for the logs that all URLs of a chain hide. Resolves when it is over and every kind of lie was told.
  */
 export async function startLies(options: Options): Promise<void> {
   const { chains, kinds, random, isOver, count } = options;
-  const untold = shuffle(kinds, random);
+  const ownKinds = kinds.filter((kind) => kind !== 'hidesLogs');
+  const untold = shuffle(ownKinds, random);
   const liars = chains.flatMap((chain) => chain.nodes.slice(0, Math.max(1, chain.nodes.length - 1)).map((node) => ({ chain, node })));
-  await Promise.all(
-    liars.map(async ({ chain, node }) => {
+  const hiding = kinds.includes('hidesLogs')
+    ? chains.map((chain) => hideLogs(chain, options, createRandom(random.between(0, 2 ** 31))))
+    : [];
+  await Promise.all([
+    ...hiding,
+    ...liars.map(async ({ chain, node }) => {
       const own = createRandom(random.between(0, 2 ** 31));
       const place = `${chain.name} chain, URL ${chain.nodes.indexOf(node)}`;
-      while (!isOver() || untold.length > 0) {
+      while (ownKinds.length > 0 && (!isOver() || untold.length > 0)) {
         await sleep(own.between(PAUSE_MS.from, PAUSE_MS.to));
-        const kind = untold.shift() ?? own.pick(kinds);
+        const kind = untold.shift() ?? own.pick(ownKinds);
         await tell({ kind, chain, node, random: own, otherChain: chains.find((other) => other !== chain) ?? chain });
         count(`lie: ${kind} (${place})`);
       }
     }),
-  );
+  ]);
+}
+
+/** Again and again, of some blocks to come: what pays in them is told by no log of any URL, until it is too late for the blocks to be read again. */
+async function hideLogs({ mining, nodes, name }: ChaosChain, { isOver, count }: Options, random: Random): Promise<void> {
+  do {
+    await sleep(random.between(PAUSE_MS.from, PAUSE_MS.to));
+    const from = await mining.getHead();
+    const to = from + random.between(4, 30);
+    const odd = random.between(0, 1);
+    for (const node of nodes)
+      node.hide(({ blockNumber, transactionHash }) => {
+        const number = Number(blockNumber);
+        return number > from && number <= to && Number.parseInt(transactionHash.slice(-1), 16) % 2 === odd;
+      });
+    try {
+      await sleep(random.between(HIDING_MS.from, HIDING_MS.to));
+    } finally {
+      for (const node of nodes) node.show();
+    }
+    count(`lie: hidesLogs (${name} chain, every URL)`);
+  } while (!isOver());
 }
 
 interface Telling {
-  readonly kind: LieKind;
+  readonly kind: OwnLieKind;
   readonly chain: ChaosChain;
   readonly node: LyingNode;
   readonly random: Random;

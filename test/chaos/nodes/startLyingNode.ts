@@ -2,8 +2,8 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo, Socket } from 'node:net';
 
 import type { Random } from '../../support/createRandom.ts';
-import type { Lie, LieKind } from './lies.ts';
-import { createAskNode, type AskNode, type RpcCall } from './rpc.ts';
+import type { Lie, LieKind, LyingAnswer } from './lies.ts';
+import { createAskNode, type AskNode, type RpcCall, type RpcLog } from './rpc.ts';
 
 /**
  * An RPC URL that the server is given: the chain's node, with somebody in front of it who may lie, answer late, or be away. Batches are answered by one
@@ -17,6 +17,9 @@ export interface LyingNode {
   /** @param share of the requests that meet the lie: less than 1 is a URL with several nodes behind it, of which some are wrong */
   lie(kind: LieKind, lie: Lie, share: number): void;
   tellTheTruth(): void;
+  /** Beside whatever else it does, it has none of these logs, until `show`. */
+  hide(isHidden: (log: RpcLog) => boolean): void;
+  show(): void;
   /** Breaks every connection off and takes none, until `restore`. */
   cut(): void;
   restore(): void;
@@ -34,6 +37,7 @@ export async function startLyingNode(rpcUrl: string, random: Random): Promise<Ly
   const sockets = new Set<Socket>();
   const lied = new Map<LieKind, number>();
   let isCut = false;
+  let isHidden: ((log: RpcLog) => boolean) | undefined;
   let current: { readonly kind: LieKind; readonly lie: Lie; readonly share: number } | undefined;
 
   async function respond(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -41,21 +45,36 @@ export async function startLyingNode(rpcUrl: string, random: Random): Promise<Ly
     for await (const chunk of request) chunks.push(chunk as Buffer);
     const body = Buffer.concat(chunks).toString('utf8');
     const lying = current !== undefined && random.next() < current.share ? current : undefined;
-    if (lying === undefined) {
+    if (lying === undefined && isHidden === undefined) {
       const answer = await fetch(rpcUrl, { method: 'POST', headers: HEADERS, body });
       response.writeHead(answer.status, HEADERS).end(Buffer.from(await answer.arrayBuffer()));
       return;
     }
     const parsed = JSON.parse(body) as RpcRequest | RpcRequest[];
     const calls = [parsed].flat();
-    lied.set(lying.kind, (lied.get(lying.kind) ?? 0) + calls.length);
-    const answers = await Promise.all(calls.map(async ({ id, method, params }) => ({ id, answer: await lying.lie({ method, params }) })));
+    if (lying !== undefined) countLies(lying.kind, calls.length);
+    const ask = lying?.lie ?? honest;
+    const answers = await Promise.all(
+      calls.map(async ({ id, method, params }) => ({ id, answer: keepBack(method, await ask({ method, params })) })),
+    );
     const told = answers.flatMap(({ id, answer }) => (answer === 'refused' ? [] : [{ jsonrpc: '2.0', id, ...answer }]));
     if (told.length < answers.length) {
       response.writeHead(429, { ...HEADERS, 'retry-after': '3600' }).end('{"message":"Too Many Requests"}');
       return;
     }
     response.writeHead(200, HEADERS).end(JSON.stringify(Array.isArray(parsed) ? told : told[0]));
+  }
+
+  function countLies(kind: LieKind, times: number): void {
+    lied.set(kind, (lied.get(kind) ?? 0) + times);
+  }
+
+  function keepBack(method: string, answer: LyingAnswer): LyingAnswer {
+    if (isHidden === undefined || method !== 'eth_getLogs' || answer === 'refused' || !Array.isArray(answer.result)) return answer;
+    const logs = answer.result as readonly RpcLog[];
+    const shown = logs.filter((log) => isHidden?.(log) !== true);
+    if (shown.length < logs.length) countLies('hidesLogs', 1);
+    return { result: shown };
   }
 
   const server = createServer((request, response) => {
@@ -84,6 +103,12 @@ export async function startLyingNode(rpcUrl: string, random: Random): Promise<Ly
     },
     tellTheTruth() {
       current = undefined;
+    },
+    hide(predicate) {
+      isHidden = predicate;
+    },
+    show() {
+      isHidden = undefined;
     },
     cut() {
       isCut = true;

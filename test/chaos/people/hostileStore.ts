@@ -12,7 +12,6 @@ import { signTypedData } from '../../support/gasless.ts';
 import type { StoreClient } from '../../support/storeClient.ts';
 import type { ChaosChain } from '../chains/startChaosChains.ts';
 import { moveTokensAway } from './moveTokensAway.ts';
-import { HOSTILE_EXPIRY_SECONDS } from './planPayments.ts';
 
 type Execution = paths['/payments/{paymentId}/execute']['post']['requestBody']['content']['application/json'];
 
@@ -38,6 +37,8 @@ interface Options {
   readonly client: StoreClient;
   readonly chains: readonly ChaosChain[];
   readonly payments: number;
+  /** Of each payment. */
+  readonly expirySeconds: number;
   /** How many of its customers come at once. */
   readonly lanes: number;
   readonly random: Random;
@@ -88,7 +89,7 @@ export async function createHostileStore(options: Options): Promise<HostileStore
       params: { header: { 'Idempotency-Key': `hostile-${orderId}` } },
       body: {
         ...{ orderId, amount: String(TINY), token: chain.token, chainId: chain.chainId, metadata: METADATA },
-        expiresInSeconds: HOSTILE_EXPIRY_SECONDS,
+        expiresInSeconds: options.expirySeconds,
       },
     });
     if (created.data === undefined) return undefined;

@@ -8,7 +8,7 @@ import { payFromWallet } from '../../support/customers.ts';
 import type { PaymentResource, StoreClient } from '../../support/storeClient.ts';
 import { DEEPEST_REORG } from '../chains/startChaosChains.ts';
 import { encodeAway, moveTokensAway, sendRaw, WALLET_FEES } from './moveTokensAway.ts';
-import { HOSTILE_EXPIRY_SECONDS, mustBePaid, payerOf, type Plan, type PlannedPayment } from './planPayments.ts';
+import { mustBePaid, payerOf, type Plan, type PlannedPayment } from './planPayments.ts';
 
 interface Options {
   readonly client: StoreClient;
@@ -24,28 +24,33 @@ const LANES = 12;
 /** How long a customer whose signature was refused is asked again: nodes that lag or lie may have been asked about it. */
 const INSIST_MS = 60_000;
 const AGAIN_MS = 700;
+/** So long before the expiry somebody pays at last. */
+const AT_LAST_MS = 4_000;
 
 /** Resolves when every payment was handed to the chain or the relayer. */
 export async function payAll(options: Options): Promise<PlannedPayment[]> {
   const { client, plans, amount, random, onPaid } = options;
   const paid: PlannedPayment[] = [];
   const inTurn = createTurns();
-  const takingBack: Promise<unknown>[] = [];
+  const waited: Promise<unknown>[] = [];
   const waiting = plans.entries();
   const lanes = Array.from({ length: LANES }, async () => {
     for (const [index, plan] of waiting) {
       const { chain } = plan;
-      const expiry = mustBePaid(plan) ? {} : { expiresInSeconds: HOSTILE_EXPIRY_SECONDS };
-      const order = { orderId: `order-${index}`, amount: String(amount), token: chain.token, chainId: chain.chainId, ...expiry };
+      const expiry = plan.expirySeconds === undefined ? {} : { expiresInSeconds: plan.expirySeconds };
+      const order = { orderId: `order-${index}`, amount: String(amount), token: plan.token, chainId: chain.chainId, ...expiry };
       const payment = await client.createPayment(order);
       const own = createRandom(random.between(0, 2 ** 31));
       let refusal: string | undefined;
-      if (plan.character === 'takesBack') takingBack.push((await payAndTakeBack(plan, payment, own)).reorganisation);
+      if (plan.character === 'takesBack') waited.push((await payAndTakeBack(plan, payment, own)).reorganisation);
+      else if (plan.character === 'paysAtLast') waited.push(payAtLast(plan, payment));
       else if (plan.way === 'direct') await payFromWallet(chain.home, plan.customer, payment);
       else if (plan.way === 'forwarder') await inTurn(plan.customer, async () => void (refusal = await handOver(options, plan, payment)));
       else refusal = await handOver(options, plan, payment);
       if (plan.character === 'movesTokensAway') await moveTokensAway(chain, plan.customer, 0);
       if (plan.character === 'changesItsMind') await plan.wallet?.setMode('refuseAll');
+      if (plan.character === 'getsCode') await chain.delegated.delegate(plan.customer, 'askOwner');
+      if (plan.character === 'getsCostlyCode') await chain.delegated.delegate(plan.customer, 'turnCostly');
       const planned = { ...plan, paymentId: payment.paymentId as Hash, refusal };
       paid.push(planned);
       onPaid(planned);
@@ -53,7 +58,7 @@ export async function payAll(options: Options): Promise<PlannedPayment[]> {
     }
   });
   await Promise.all(lanes);
-  await Promise.all(takingBack);
+  await Promise.all(waited);
   return paid;
 }
 
@@ -86,6 +91,12 @@ async function handOver({ client, count }: Options, plan: Plan, { paymentId }: P
       await sleep(AGAIN_MS);
     }
   }
+}
+
+/** Its block, and the blocks that may replace it, come before the payment expires, or not: then it is not paid. */
+async function payAtLast({ chain, customer }: Plan, payment: PaymentResource): Promise<void> {
+  await sleep(Math.max(0, payment.terms.expiresAt * 1000 - AT_LAST_MS - Date.now()));
+  await payFromWallet(chain.home, customer, payment);
 }
 
 /** @returns the reorganisation that is to take the payment away, which is still to come */

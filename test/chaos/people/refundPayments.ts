@@ -45,6 +45,11 @@ export interface Refunding {
 const SHARE = 0.15;
 /** Of these, the merchant's tokens are moved away when the refund is accepted, and come back when it has failed or was made. */
 const SWEEP_SHARE = 0.4;
+/**
+ * Until then nobody calls a refund failed of which a transaction was given up that may still be mined; and its merchant waits for that word before it
+ * puts its tokens back.
+ */
+const LOST_DEADLINE_SECONDS = 40;
 /** On a chain: each failure makes its merchant wait longer for the next refund there, up to being sent away. */
 const MAX_SWEEPS = 1;
 const LOOK_MS = 400;
@@ -99,13 +104,14 @@ export function startRefunding(options: Options): Refunding {
     let sweeping: Promise<unknown> | undefined;
     try {
       for (let tries = 1; Date.now() < deadline; tries++) {
-        const accepted = await signRefund(options, wish, tries);
+        const isLost = isSwept && tries === 1 && maySweep(payment.chain);
+        const accepted = await signRefund(options, wish, tries, isLost ? LOST_DEADLINE_SECONDS : undefined);
         if (accepted === undefined) {
           await sleep(LOOK_MS);
           continue;
         }
         const ended = waitForRefund(options, payment.paymentId, accepted, deadline);
-        if (isSwept && tries === 1 && maySweep(payment.chain)) sweeping = sweep(payment.chain, ended);
+        if (isLost) sweeping = sweep(payment.chain, ended);
         const status = await ended;
         count(`refund ${status}${status === 'failed' ? ', signed again' : ''}`);
         await sweeping;
@@ -152,8 +158,13 @@ async function waitForStatus({ client }: Options, { paymentId }: PlannedPayment,
   return false;
 }
 
-/** @returns the refund's id; undefined when the API would not take it now */
-async function signRefund({ client, merchant, count }: Options, wish: RefundWish, tries: number): Promise<string | undefined> {
+/** @returns the refund's id; undefined when the API would not take it now. @param seconds until the deadline; undefined: what the API proposes */
+async function signRefund(
+  { client, merchant, count }: Options,
+  wish: RefundWish,
+  tries: number,
+  seconds: number | undefined,
+): Promise<string | undefined> {
   const { paymentId } = wish.payment;
   const path = { paymentId };
   const query = { amount: String(wish.amount) };
@@ -162,7 +173,9 @@ async function signRefund({ client, merchant, count }: Options, wish: RefundWish
     count(`refund not offered: ${codeOf(offered.error)}`);
     return undefined;
   }
-  const { nonce, deadline, typedData, permit } = offered.data;
+  const { nonce, typedData: proposed, permit } = offered.data;
+  const deadline = seconds === undefined ? offered.data.deadline : String(Math.floor(Date.now() / 1000) + seconds);
+  const typedData = { ...proposed, message: { ...proposed.message, deadline } };
   const signed = await client.api.POST('/payments/{paymentId}/refunds', {
     params: { path, header: { 'Idempotency-Key': `refund-${paymentId}-${wish.amount}-${tries}` } },
     body: {

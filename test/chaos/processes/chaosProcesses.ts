@@ -27,12 +27,21 @@ interface Life {
 }
 
 interface Options {
+  /** Of its log. */
+  readonly label: string;
   readonly name: 'api' | 'workers';
   readonly program: string;
   readonly portVariable: 'MSQPAY_PORT' | 'MSQPAY_WORKERS_PORT';
-  readonly environment: (overrides: Readonly<Record<string, string>>) => NodeJS.ProcessEnv;
+  readonly home: ProcessHome;
   /** undefined: it has died often enough, and lives from now on. */
   readonly nextLife: () => Life | undefined;
+}
+
+/** What all processes of the server share. */
+export interface ProcessHome {
+  readonly environment: (overrides: Readonly<Record<string, string>>) => NodeJS.ProcessEnv;
+  /** Where their logs are kept; undefined: they are not. */
+  readonly logs: string | undefined;
 }
 
 /** Passed once a transaction; the others are passed once a payment or oftener. */
@@ -42,14 +51,14 @@ const RARE_POINTS: ReadonlySet<CrashPoint> = new Set(['beforeSave', 'afterSaveBe
 const LONGEST_LIFE_MS = 12_000;
 
 /** @param deaths how many it dies, if the test lasts that long */
-export function startMortalApi(environment: Options['environment'], random: Random, deaths: number): Promise<MortalProcess> {
+export function startMortalApi(home: ProcessHome, random: Random, deaths: number): Promise<MortalProcess> {
   let lives = 0;
   const nextLife = () => (lives++ < deaths ? { env: {}, killAfterMs: random.between(2_000, 9_000) } : undefined);
-  return startMortal({ name: 'api', program: 'api/main.ts', portVariable: 'MSQPAY_PORT', environment, nextLife });
+  return startMortal({ label: 'api', name: 'api', program: 'api/main.ts', portVariable: 'MSQPAY_PORT', home, nextLife });
 }
 
 /** Dies at one crash point after the other, each after a random number of times. */
-export function startMortalWorkers(environment: Options['environment'], random: Random, deaths: number): Promise<MortalProcess> {
+export function startMortalWorkers(home: ProcessHome, random: Random, deaths: number, label: string): Promise<MortalProcess> {
   let turn = random.between(0, CRASH_POINTS.length - 1);
   let lives = 0;
   const nextLife = () => {
@@ -58,10 +67,11 @@ export function startMortalWorkers(environment: Options['environment'], random: 
     return { env: { [CRASH_VARIABLE]: `${point}:${random.between(1, RARE_POINTS.has(point) ? 2 : 6)}` }, killAfterMs: undefined };
   };
   return startMortal({
+    label,
     name: 'workers',
     program: 'test/chaos/processes/crashingWorkers.ts',
     portVariable: 'MSQPAY_WORKERS_PORT',
-    environment,
+    home,
     nextLife,
   });
 }
@@ -69,8 +79,9 @@ export function startMortalWorkers(environment: Options['environment'], random: 
 async function startMortal(options: Options): Promise<MortalProcess> {
   const port = await findFreePort();
   const url = `http://127.0.0.1:${port}`;
-  const directory = mkdtempSync(join(tmpdir(), `msqpay-chaos-${options.name}-`));
-  const logPath = join(directory, 'output.log');
+  const { environment, logs } = options.home;
+  const scratch = logs === undefined ? mkdtempSync(join(tmpdir(), `msqpay-chaos-${options.name}-`)) : undefined;
+  const logPath = join(logs ?? scratch ?? '', `${options.label}.log`);
   const deaths = new Map<string, number>();
   let isMortal = true;
   let current: ManagedProcess | undefined;
@@ -81,7 +92,7 @@ async function startMortal(options: Options): Promise<MortalProcess> {
       command: process.execPath,
       args: ['--import', 'tsx', options.program],
       cwd: PROJECT_ROOT,
-      env: options.environment({ [options.portVariable]: String(port), ...env }),
+      env: environment({ [options.portVariable]: String(port), ...(logs === undefined ? {} : { MSQPAY_LOG_LEVEL: 'info' }), ...env }),
       logPath,
       readyTimeoutMs: 60_000,
       // It may die before it is ready, which is a death like any other.
@@ -139,7 +150,7 @@ async function startMortal(options: Options): Promise<MortalProcess> {
       isMortal = false;
       await living.catch(() => undefined);
       if (current?.isRunning() === true) await current.stop();
-      rmSync(directory, { recursive: true, force: true });
+      if (scratch !== undefined) rmSync(scratch, { recursive: true, force: true });
     },
   };
 }

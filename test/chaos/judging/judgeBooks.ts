@@ -1,0 +1,126 @@
+import { selectRows, type Database } from '../../../platform/db.ts';
+import { listWrongFlights } from '../../support/expectTrueFlights.ts';
+import type { ChaosChain } from '../chains/startChaosChains.ts';
+import { askFor, toHex } from '../nodes/rpc.ts';
+import { mustBePaid, type PlannedPayment } from '../people/planPayments.ts';
+
+interface Input {
+  readonly db: Database;
+  readonly chains: readonly ChaosChain[];
+  readonly payments: readonly PlannedPayment[];
+}
+
+/**
+ * More than any item of a request that only pays may use by itself: the dearest way (forwarder, permit, the payer's first, by itself in its transaction)
+ * takes about 150,000, and a contract wallet's signature check comes on top.
+ */
+const DEAREST_HONEST_GAS = 220_000n;
+
+/** What is kept of sums is what adding up gives; and gas is charged to whom it was used for. */
+export async function judgeBooks({ db, chains, payments }: Input): Promise<string[]> {
+  const flights = await listWrongFlights(db);
+  return [
+    ...flights.map(
+      ({ id, is_flying }) => `transaction ${id} is kept as ${Number(is_flying) === 1 ? 'flying' : 'landed'}, its attempts say otherwise`,
+    ),
+    ...(await judgeTotals(db)),
+    ...(await judgeGas(db, chains, payments)),
+  ];
+}
+
+const LIVE = "status NOT IN ('succeeded', 'failed')";
+
+/** The running totals of payers and stores, by chain. */
+async function judgeTotals(db: Database): Promise<string[]> {
+  const held = ['in_flight', 'reserved_gas', 'reserved_cost'];
+  const spent = ['gas_used', 'gas_cost'];
+  const quotas = await selectRows<TotalsRow>(db, `SELECT CONCAT(chain_id, ' ', holder) AS name, ${held.join(', ')} FROM relay_quotas`, []);
+  const costs = await selectRows<TotalsRow>(
+    db,
+    `SELECT CONCAT(chain_id, ' ', holder, ' ', DATE_FORMAT(day, '%Y-%m-%d')) AS name, ${spent.join(', ')} FROM relay_costs`,
+    [],
+  );
+  const [reservedSums, costSums]: TotalsRow[][] = [[], []];
+  for (const holder of ['payer', 'store_id']) {
+    reservedSums?.push(
+      ...(await selectRows<TotalsRow>(
+        db,
+        `SELECT CONCAT(chain_id, ' ', ${holder}) AS name, COUNT(*) AS in_flight, SUM(reserved_gas) AS reserved_gas, SUM(reserved_cost) AS reserved_cost
+         FROM relay_attempts WHERE ${LIVE} GROUP BY chain_id, ${holder}`,
+        [],
+      )),
+    );
+    costSums?.push(
+      ...(await selectRows<TotalsRow>(
+        db,
+        `SELECT CONCAT(chain_id, ' ', ${holder}, ' ', DATE_FORMAT(gas_charged_at, '%Y-%m-%d')) AS name, SUM(gas_used) AS gas_used, SUM(gas_cost) AS gas_cost
+         FROM relay_attempts WHERE gas_charged_at IS NOT NULL GROUP BY chain_id, ${holder}, DATE_FORMAT(gas_charged_at, '%Y-%m-%d')`,
+        [],
+      )),
+    );
+  }
+  return [...compare('on their way', held, quotas, reservedSums ?? []), ...compare('spent', spent, costs, costSums ?? [])];
+}
+
+type TotalsRow = Readonly<Record<string, string | number>>;
+
+function compare(what: string, columns: readonly string[], kept: readonly TotalsRow[], sums: readonly TotalsRow[]): string[] {
+  const toNumbers = (row: TotalsRow | undefined) => columns.map((column) => BigInt(row?.[column] ?? 0)).join(', ');
+  const names = new Set([...kept, ...sums].map((row) => String(row['name'])));
+  return [...names].flatMap((name) => {
+    const [total, sum] = [kept, sums].map((rows) => toNumbers(rows.find((row) => row['name'] === name)));
+    return total === sum
+      ? []
+      : [`total of what is ${what} of ${name} (${columns.join(', ')}): kept ${String(total)}, the attempts make ${String(sum)}`];
+  });
+}
+
+/** Everything that is charged was used; whoever succeeded was charged; and nobody honest is charged what others burn. */
+async function judgeGas(db: Database, chains: readonly ChaosChain[], payments: readonly PlannedPayment[]): Promise<string[]> {
+  const breaches: string[] = [];
+  const used = await readGasUsed(db, chains);
+  const attempts = await selectRows<{
+    id: string;
+    chain_id: string | number;
+    payment_id: string;
+    refund_id: string | null;
+    status: string;
+    sends: string | number;
+    gas_used: string | number;
+  }>(db, 'SELECT id, chain_id, payment_id, refund_id, status, sends, gas_used FROM relay_attempts', []);
+  for (const { chainId, name } of chains) {
+    const charged = attempts
+      .filter(({ chain_id }) => Number(chain_id) === chainId)
+      .reduce((sum, { gas_used }) => sum + BigInt(gas_used), 0n);
+    const all = used.get(chainId) ?? 0n;
+    if (charged > all) breaches.push(`on the ${name} chain ${charged} gas is charged, its transactions used ${all}`);
+  }
+  const honest = new Set<string>(payments.filter(mustBePaid).map(({ paymentId }) => paymentId));
+  for (const { id, payment_id, refund_id, status, sends, gas_used } of attempts) {
+    const gas = BigInt(gas_used);
+    if (status === 'succeeded' && gas === 0n) breaches.push(`attempt ${id} succeeded and is charged no gas`);
+    if (!honest.has(payment_id) || refund_id !== null) continue;
+    if (gas > DEAREST_HONEST_GAS * BigInt(Math.max(1, Number(sends))))
+      breaches.push(`attempt ${id} of honest payment ${payment_id}, sent ${sends} times, is charged ${gas} gas`);
+  }
+  return breaches;
+}
+
+/** By every transaction of a relayer that is on its chain. */
+async function readGasUsed(db: Database, chains: readonly ChaosChain[]): Promise<ReadonlyMap<number, bigint>> {
+  const rows = await selectRows<{ address: string }>(db, 'SELECT address FROM relayers WHERE address IS NOT NULL', []);
+  const relayers = new Set(rows.map(({ address }) => address.toLowerCase()));
+  const used = new Map<number, bigint>();
+  for (const { chainId, ask, home, mining } of chains) {
+    const head = await mining.getHead();
+    let gas = 0n;
+    for (let number = Number(home.stack.deployment.blockNumber); number <= head; number++) {
+      const receipts = await askFor<readonly { readonly from: string; readonly gasUsed: string }[]>(ask, 'eth_getBlockReceipts', [
+        toHex(number),
+      ]);
+      for (const { from, gasUsed } of receipts) if (relayers.has(from.toLowerCase())) gas += BigInt(gasUsed);
+    }
+    used.set(chainId, gas);
+  }
+  return used;
+}
