@@ -98,7 +98,7 @@ export function createChain({ chain, log }: { chain: ChainConfig; log: Logger })
       rpc.ask(() => client.readContract({ address: token, abi: erc20Abi, functionName: 'allowance', args: [owner, gateway] })),
 
     getForwarderNonce: (owner) =>
-      rpc.ask(() => client.readContract({ address: forwarder, abi: msqPayForwarderAbi, functionName: 'nonces', args: [owner] })),
+      rpc.ask(() => rpc.sure.readContract({ address: forwarder, abi: msqPayForwarderAbi, functionName: 'nonces', args: [owner] })),
 
     async buildPermitTypedData({ token, owner, value, deadline }) {
       const domain = chain.tokens.find(({ address }) => address === token)?.permit;

@@ -41,7 +41,7 @@ export function createFindRefusal(
   const { gateway, forwarder } = chain;
   const { encodeRelay } = createRelayCalls(chain, rpc);
   const call = (from: Address, to: Address, data: Hex): ReturnType<typeof rpc.attempt> =>
-    rpc.attempt(() => rpc.any.call({ account: from, to, data, gas: gasForCall(data, chain) }));
+    rpc.attempt(() => rpc.sure.call({ account: from, to, data, gas: gasForCall(data, chain) }));
 
   return {
     async findRefusal({ terms, payer, permit }) {
@@ -88,7 +88,7 @@ export function createFindRefusal(
 
   /** undefined: the token does not even answer that. */
   async function readNumber(token: Address, data: Hex): Promise<bigint | undefined> {
-    const answer = await rpc.attempt(() => rpc.any.call({ to: token, data, gas: gasForCall(data, chain) }));
+    const answer = await rpc.attempt(() => rpc.sure.call({ to: token, data, gas: gasForCall(data, chain) }));
     const word = 'value' in answer ? answer.value.data : undefined;
     return word?.length === 66 ? BigInt(word) : undefined;
   }

@@ -46,7 +46,7 @@ export function createRelayCalls(
     async simulateRelay(items) {
       const { to, data } = encodeRelay(items);
       // Without a sender: anybody may send these calls, so who it is changes nothing, and the node cannot refuse it for its balance.
-      const answer = await rpc.attempt(() => rpc.any.call({ to, data, gas: gasForItems(items, data, chain) }));
+      const answer = await rpc.attempt(() => rpc.sure.call({ to, data, gas: gasForItems(items, data, chain) }));
       if (items.length === 1) {
         const reason = 'revertData' in answer ? describeRevert(answer.revertData) : '';
         return { kind: 'ran', outcomes: [{ succeeds: !('revertData' in answer), reason }] };
@@ -64,7 +64,7 @@ export function createRelayCalls(
       // Nodes estimate on top of what is pending by default: there, our own transaction that is on its way would look like somebody else's.
       const call = encodeRelay(items);
       const most = gasForItems(items, call.data, chain);
-      const estimate = await rpc.attempt(() => estimateWithin(rpc.any, call, most));
+      const estimate = await rpc.attempt(() => estimateWithin(rpc.sure, call, most));
       if ('revertData' in estimate) {
         // Without a reason it may have been the limit.
         const reason = describeRevert(estimate.revertData);

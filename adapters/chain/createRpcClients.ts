@@ -18,6 +18,7 @@ import { CHAIN_ERRORS } from '../../domain/chain/errors.ts';
 import type { Logger } from '../../platform/logger.ts';
 import { AppError } from '../../shared/errors.ts';
 import type { Hex } from '../../shared/hex.ts';
+import { createAskWithId, type AskWithId } from './createAskWithId.ts';
 import { createChainIdGuard, OtherChainError } from './createChainIdGuard.ts';
 import { createNodeOrder } from './createNodeOrder.ts';
 
@@ -31,6 +32,11 @@ export type Attempt<T> = { readonly value: T } | { readonly revertData: Hex };
 export interface RpcClients {
   /** Asks the preferred URL (see createNodeOrder), and the next when that fails. */
   readonly any: PublicClient;
+  /**
+   * Like `any`, and each answer comes with the chain's id in the same request (createAskWithId.ts). For whatever may end what a customer has signed: on
+   * another chain with our contracts at the same addresses, everybody is without tokens.
+   */
+  readonly sure: PublicClient;
   /**
    * Runs something that asks the chain.
    * @throws AppError `CHAIN_ERRORS.unavailable` when it fails, for whatever reason
@@ -68,6 +74,14 @@ export function createRpcClients(options: {
       () => guard.doubt(index),
     ),
   );
+  const askWithId = createAskWithId({ rpcUrls, chainId, timeoutMs: RPC_TIMEOUT_MS });
+  const sureTransports = urls.map((_url, index) =>
+    withGuard(
+      withId(askWithId, index),
+      () => guard.check(index),
+      () => guard.doubt(index),
+    ),
+  );
   const nodes = transports.map((transport): PublicClient => createPublicClient({ ...common, transport }));
   const order = createNodeOrder({
     count: rpcUrls.length,
@@ -87,25 +101,28 @@ export function createRpcClients(options: {
   });
 
   /** viem's fallback, built anew whenever the order has changed. */
-  const inOrder: Transport = (parameters) => {
-    let built: { readonly order: readonly number[]; readonly transport: ReturnType<Transport> } | undefined;
-    return createTransport({
-      key: 'inOrder',
-      name: 'RPC URLs, the preferred one first',
-      type: 'inOrder',
-      retryCount: 0,
-      request: ((args) => {
-        const current = order.current();
-        if (current.length === 0) return Promise.reject(new OtherChainError(chainId));
-        if (built?.order !== current) {
-          const ordered = current.flatMap((index) => transports[index] ?? []);
-          built = { order: current, transport: fallback(ordered, { rank: false, retryCount: 0 })(parameters) };
-        }
-        return built.transport.request(args);
-      }) as EIP1193RequestFn,
-    });
-  };
-  const any: PublicClient = createPublicClient({ ...common, transport: inOrder });
+  const inOrder =
+    (of: readonly Transport[]): Transport =>
+    (parameters) => {
+      let built: { readonly order: readonly number[]; readonly transport: ReturnType<Transport> } | undefined;
+      return createTransport({
+        key: 'inOrder',
+        name: 'RPC URLs, the preferred one first',
+        type: 'inOrder',
+        retryCount: 0,
+        request: ((args) => {
+          const current = order.current();
+          if (current.length === 0) return Promise.reject(new OtherChainError(chainId));
+          if (built?.order !== current) {
+            const ordered = current.flatMap((index) => of[index] ?? []);
+            built = { order: current, transport: fallback(ordered, { rank: false, retryCount: 0 })(parameters) };
+          }
+          return built.transport.request(args);
+        }) as EIP1193RequestFn,
+      });
+    };
+  const any: PublicClient = createPublicClient({ ...common, transport: inOrder(transports) });
+  const sure: PublicClient = createPublicClient({ ...common, transport: inOrder(sureTransports) });
 
   async function attempt<T>(work: () => Promise<T>): Promise<Attempt<T>> {
     for (let tries = 1; ; tries++) {
@@ -134,6 +151,7 @@ export function createRpcClients(options: {
 
   return {
     any,
+    sure,
     ask,
     attempt,
     askOneNode: (work) =>
@@ -158,6 +176,19 @@ function at<T>(items: readonly T[], index: number): T {
   const item = items[index];
   if (item === undefined) throw new Error(`there is no RPC URL ${index}`);
   return item;
+}
+
+/** A URL all of whose answers come with the id of their chain. */
+function withId(ask: AskWithId, urlIndex: number): Transport {
+  return () =>
+    createTransport({
+      key: 'withId',
+      name: 'an RPC URL that tells its chain with each answer',
+      type: 'withId',
+      retryCount: 0,
+      request: ((args: Parameters<PublicClient['request']>[0]) =>
+        ask(urlIndex, (client) => client.request(args, { dedupe: false }) as Promise<unknown>)) as EIP1193RequestFn,
+    });
 }
 
 /** The same URL, looked at before each of its answers. */

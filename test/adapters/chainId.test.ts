@@ -1,11 +1,12 @@
 import { expect } from 'chai';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts';
 
 import { createChainIdGuard, OtherChainError } from '../../adapters/chain/createChainIdGuard.ts';
 import { startChain, type Chain } from '../../dev/chain.ts';
 import type { Logger } from '../../platform/logger.ts';
-import { rejection, startChainFixture, type ChainFixture } from './chainFixture.ts';
+import { rejection, sign, startChainFixture, type ChainFixture } from './chainFixture.ts';
 
 describe('the chain adapter, behind a URL of another chain', () => {
   let on: ChainFixture;
@@ -88,6 +89,35 @@ describe('the chain adapter, behind a URL of another chain', () => {
     line.target = on.rpcUrl;
     const back = on.createPort([line.url]);
     expect(await Promise.all([back.getHead(), back.findBlock(0n)])).to.deep.equal([head, first]);
+  });
+
+  it('nor that a request would fail, or which nonce its payer has: it takes the word of the next URL for it', async () => {
+    const payer = privateKeyToAccount(generatePrivateKey());
+    const terms = on.makeTerms();
+    await on.mint(payer.address, terms.amount);
+    await on.approve(payer, terms.amount);
+    const request = await on.makeRequest(payer, terms);
+    const signature = await sign(payer, on.port.buildForwardRequestTypedData(request));
+    const item = on.toItem({ request, signature, terms });
+    const line = await startUrl(on.rpcUrl);
+    const port = on.createPort([line.url, on.rpcUrl]);
+    const questions = [
+      () => port.simulateRelay([item]),
+      () => port.simulateRelay([item, item]),
+      () => port.estimateRelayGas([item]),
+      () => port.findRefusal({ terms, payer: payer.address, permit: null }),
+      () => port.getForwarderNonce(payer.address),
+    ];
+    for (const ask of questions) {
+      line.target = on.rpcUrl;
+      // It is right now, and for the next minute nothing but an answer of its own says that it is not.
+      await port.getHead();
+      const right = await ask();
+      line.target = other.rpcUrl;
+      line.asked.length = 0;
+      expect(await ask()).to.deep.equal(right);
+      expect(line.asked, 'it was asked first').to.not.deep.equal([]);
+    }
   });
 
   it('asks for the id again when the URL comes back from an outage', async () => {

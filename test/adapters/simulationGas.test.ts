@@ -95,10 +95,11 @@ describe('the gas of a simulation', () => {
       const chunks: Buffer[] = [];
       request.on('data', (chunk: Buffer) => chunks.push(chunk));
       request.on('end', () => {
-        const question = JSON.parse(Buffer.concat(chunks).toString()) as Question;
-        void answerTo(question).then((answer) => {
+        const asked = JSON.parse(Buffer.concat(chunks).toString()) as Question | Question[];
+        const answerOne = async (question: Question) => ({ ...(await answerTo(question)), jsonrpc: '2.0', id: question.id });
+        void (Array.isArray(asked) ? Promise.all(asked.map(answerOne)) : answerOne(asked)).then((answer) => {
           response.writeHead(200, { 'content-type': 'application/json' });
-          response.end(JSON.stringify({ ...answer, jsonrpc: '2.0', id: question.id }));
+          response.end(JSON.stringify(answer));
         });
       });
     });

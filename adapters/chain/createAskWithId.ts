@@ -1,0 +1,50 @@
+import { createPublicClient, http, type PublicClient } from 'viem';
+
+import { mayRefuseBatches } from './createAskForLogs.ts';
+import { OtherChainError } from './createChainIdGuard.ts';
+
+/** A URL that does not take two questions in one request is given them one by one for so long. */
+const NO_BATCH_MS = 10 * 60_000;
+
+/** @throws OtherChainError, or what the URL answered */
+export type AskWithId = <T>(urlIndex: number, question: (client: PublicClient) => Promise<T>) => Promise<T>;
+
+/**
+ * One question to one RPC URL, together with the chain's id in the same HTTP request: a URL may change the chain behind it between two questions, without
+ * a failure that shows. The question has to be one RPC request, made at once, that is not shared with others that ask the same.
+ */
+export function createAskWithId(options: {
+  readonly rpcUrls: readonly string[];
+  readonly chainId: number;
+  readonly timeoutMs: number;
+}): AskWithId {
+  const { rpcUrls, chainId, timeoutMs } = options;
+  const common = { timeout: timeoutMs, retryCount: 0 } as const;
+  const clientOf = (url: string, batch: boolean) =>
+    createPublicClient({ cacheTime: 0, ccipRead: false, transport: http(url, { ...common, batch }) });
+  const urls = rpcUrls.map((url) => ({ together: clientOf(url, true), oneByOne: clientOf(url, false), noBatchUntil: 0 }));
+
+  // Not viem's getChainId, for the same reason as in askHeader.ts.
+  async function assertOurs(client: PublicClient): Promise<void> {
+    const found = Number(await client.request({ method: 'eth_chainId' }, { dedupe: false }));
+    if (found !== chainId) throw new OtherChainError(chainId, found);
+  }
+
+  return async (urlIndex, question) => {
+    const url = urls[urlIndex];
+    if (url === undefined) throw new Error(`there is no RPC URL ${urlIndex}`);
+    if (Date.now() >= url.noBatchUntil) {
+      const [identity, answer] = await Promise.allSettled([assertOurs(url.together), question(url.together)]);
+      if (identity.status === 'fulfilled' && answer.status === 'fulfilled') return answer.value;
+      const reason: unknown = identity.status === 'rejected' ? identity.reason : (answer as PromiseRejectedResult).reason;
+      if (reason instanceof OtherChainError || !mayRefuseBatches(reason)) throw reason;
+    }
+    // The id before and after: were it another chain in between, it would have changed twice.
+    await assertOurs(url.oneByOne);
+    const answer = await Promise.allSettled([question(url.oneByOne)]);
+    await assertOurs(url.oneByOne);
+    if (Date.now() >= url.noBatchUntil) url.noBatchUntil = Date.now() + NO_BATCH_MS;
+    if (answer[0].status === 'rejected') throw answer[0].reason;
+    return answer[0].value;
+  };
+}
