@@ -187,7 +187,7 @@ function withId(ask: AskWithId, urlIndex: number): Transport {
       type: 'withId',
       retryCount: 0,
       request: ((args: Parameters<PublicClient['request']>[0]) =>
-        ask(urlIndex, (client) => client.request(args, { dedupe: false }) as Promise<unknown>)) as EIP1193RequestFn,
+        ask<unknown>(urlIndex, (client) => client.request(args, { dedupe: false }))) as EIP1193RequestFn,
     });
 }
 

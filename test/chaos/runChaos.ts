@@ -12,7 +12,7 @@ import { createHostileStore } from './people/hostileStore.ts';
 import { payAll } from './people/payAll.ts';
 import { HOSTILE_EXPIRY_SECONDS, LEAST_EXPIRY_SECONDS, planPayments, type PlannedPayment } from './people/planPayments.ts';
 import { startRefunding } from './people/refundPayments.ts';
-import { PATIENCE_MS, startWorld, type World } from './startWorld.ts';
+import { startWorld, type World } from './startWorld.ts';
 
 /**
  * Payments on every rail of two chains, by store clients that never give up, while everything that can fail fails (`outages.ts`), RPC nodes lie
@@ -83,7 +83,7 @@ async function run(
     count,
   });
   closers.push(() => burner.close());
-  const refunding = startRefunding({ client, merchant, amount: AMOUNT, random: own(), count, patienceMs: PATIENCE_MS });
+  const refunding = startRefunding({ client, merchant, amount: AMOUNT, random: own(), count });
   await world.startWorkers();
   const answers = own();
   storeServer.answerWith(() => (answers.next() < 0.1 ? answers.pick([500, 503, 'none'] as const) : 204));
@@ -114,7 +114,7 @@ async function run(
   await Promise.all(processes.map((process) => process.settle()));
   onProgress('everything is repaired; what was begun may end now');
 
-  const unmade = await refunding.finish();
+  const unmade = await refunding.finish(SETTLE_MS);
   for (const { deaths } of processes) for (const [cause, times] of deaths) add(counts, `death: ${cause}`, times);
   for (const { name, mining } of chains) add(counts, `taken back on the ${name} chain`, mining.replacedTransactions());
   const report = await judge({

@@ -41,8 +41,8 @@ interface Options {
   readonly logs?: string | undefined;
 }
 
-/** For how long the store's clients send a request again that has no answer. */
-export const PATIENCE_MS = 180_000;
+/** For how long the store's clients send a request again that has no answer: longer than the API is away on the slowest machine. */
+const PATIENCE_MS = 30 * 60_000;
 const WORKERS = 2;
 
 export async function startWorld({ random, deaths, relaying, logs }: Options): Promise<World> {

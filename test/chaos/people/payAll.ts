@@ -22,8 +22,10 @@ interface Options {
 
 const LANES = 12;
 /** How long a customer whose signature was refused is asked again: nodes that lag or lie may have been asked about it. */
-const INSIST_MS = 60_000;
+const INSIST_MS = 5 * 60_000;
 const AGAIN_MS = 700;
+/** Later than everything ends, however slow the machine. */
+const GOOD_EXPIRY_SECONDS = 3_600;
 /** So long before the expiry somebody pays at last. */
 const AT_LAST_MS = 4_000;
 
@@ -37,7 +39,7 @@ export async function payAll(options: Options): Promise<PlannedPayment[]> {
   const lanes = Array.from({ length: LANES }, async () => {
     for (const [index, plan] of waiting) {
       const { chain } = plan;
-      const expiry = plan.expirySeconds === undefined ? {} : { expiresInSeconds: plan.expirySeconds };
+      const expiry = { expiresInSeconds: plan.expirySeconds ?? GOOD_EXPIRY_SECONDS };
       const order = { orderId: `order-${index}`, amount: String(amount), token: plan.token, chainId: chain.chainId, ...expiry };
       const payment = await client.createPayment(order);
       const own = createRandom(random.between(0, 2 ** 31));

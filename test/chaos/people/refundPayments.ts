@@ -30,16 +30,14 @@ interface Options {
   readonly amount: bigint;
   readonly random: Random;
   readonly count: (what: string) => void;
-  /** Of each refund, from the payment's hand-over on. */
-  readonly patienceMs: number;
 }
 
 export interface Refunding {
   /** Decides whether, and how much of, this payment is given back, and begins. */
   consider(payment: PlannedPayment): void;
   readonly wishes: readonly RefundWish[];
-  /** Resolves when all of them are completed. @returns what could not be, in words */
-  finish(): Promise<string[]>;
+  /** Resolves when all of them are completed, or after this time. @returns what could not be, in words */
+  finish(patienceMs: number): Promise<string[]>;
 }
 
 const SHARE = 0.15;
@@ -71,7 +69,9 @@ export async function createMerchant(chains: readonly ChaosChain[]): Promise<Mer
 }
 
 export function startRefunding(options: Options): Refunding {
-  const { amount, random, count, patienceMs, merchant } = options;
+  const { amount, random, count, merchant } = options;
+  let giveUpAt = Number.POSITIVE_INFINITY;
+  const isOver = () => Date.now() > giveUpAt;
   const wishes: RefundWish[] = [];
   const refunding: Promise<string | undefined>[] = [];
   const sweeps = new Map<ChaosChain, Promise<unknown>>();
@@ -98,19 +98,18 @@ export function startRefunding(options: Options): Refunding {
   }
 
   async function refund(wish: RefundWish, isSwept: boolean): Promise<string | undefined> {
-    const deadline = Date.now() + patienceMs;
     const { payment } = wish;
-    if (!(await waitForStatus(options, payment, deadline))) return undefined;
+    if (!(await waitForStatus(options, payment, isOver))) return undefined;
     let sweeping: Promise<unknown> | undefined;
     try {
-      for (let tries = 1; Date.now() < deadline; tries++) {
+      for (let tries = 1; !isOver(); tries++) {
         const isLost = isSwept && tries === 1 && maySweep(payment.chain);
         const accepted = await signRefund(options, wish, tries, isLost ? LOST_DEADLINE_SECONDS : undefined);
         if (accepted === undefined) {
           await sleep(LOOK_MS);
           continue;
         }
-        const ended = waitForRefund(options, payment.paymentId, accepted, deadline);
+        const ended = waitForRefund(options, payment.paymentId, accepted, isOver);
         if (isLost) sweeping = sweep(payment.chain, ended);
         const status = await ended;
         count(`refund ${status}${status === 'failed' ? ', signed again' : ''}`);
@@ -144,13 +143,16 @@ export function startRefunding(options: Options): Refunding {
       refunded.catch(() => undefined);
       refunding.push(refunded);
     },
-    finish: async () => (await Promise.all(refunding)).flatMap((problem) => problem ?? []),
+    async finish(patienceMs) {
+      giveUpAt = Date.now() + patienceMs;
+      return (await Promise.all(refunding)).flatMap((problem) => problem ?? []);
+    },
   };
 }
 
 /** @returns whether it was completed; if not, it is the judge's to say so */
-async function waitForStatus({ client }: Options, { paymentId }: PlannedPayment, deadline: number): Promise<boolean> {
-  while (Date.now() < deadline) {
+async function waitForStatus({ client }: Options, { paymentId }: PlannedPayment, isOver: () => boolean): Promise<boolean> {
+  while (!isOver()) {
     const { data } = await client.api.GET('/payments/{paymentId}', { params: { path: { paymentId } } });
     if (data?.status === 'completed') return true;
     await sleep(LOOK_MS);
@@ -192,8 +194,8 @@ async function signRefund(
   return signed.data?.id;
 }
 
-async function waitForRefund({ client }: Options, paymentId: Hash, refundId: string, deadline: number): Promise<string> {
-  while (Date.now() < deadline) {
+async function waitForRefund({ client }: Options, paymentId: Hash, refundId: string, isOver: () => boolean): Promise<string> {
+  while (!isOver()) {
     const { data } = await client.api.GET('/payments/{paymentId}/refunds', { params: { path: { paymentId } } });
     const status = data?.data.find(({ id }) => id === refundId)?.status;
     if (status !== undefined && status !== 'processing') return status;
