@@ -13,6 +13,7 @@ import * as relayUsage from './migrations/0012_relay_usage.ts';
 import * as relayHashes from './migrations/0013_relay_hashes.ts';
 import * as relayFlights from './migrations/0014_relay_flights.ts';
 import * as listIndexes from './migrations/0015_list_indexes.ts';
+import * as settledTime from './migrations/0016_settled_time.ts';
 
 interface Migration {
   readonly name: string;
@@ -35,4 +36,5 @@ export const migrationSource: readonly Migration[] = [
   { name: '0013_relay_hashes', ...relayHashes },
   { name: '0014_relay_flights', ...relayFlights },
   { name: '0015_list_indexes', ...listIndexes },
+  { name: '0016_settled_time', ...settledTime },
 ];

@@ -396,7 +396,10 @@ export interface webhooks {
         };
         get?: never;
         put?: never;
-        /** The payment was not paid in time */
+        /**
+         * The payment was not paid in time
+         * @description Told when a final block is later than the payment's last second: seconds after `expiresAt` on most chains, about a quarter of an hour where `requiredConfirmations` is null. Nobody can pay it meanwhile.
+         */
         post: operations["onPaymentExpired"];
         delete?: never;
         options?: never;
@@ -447,7 +450,7 @@ export interface webhooks {
         };
         get?: never;
         put?: never;
-        /** The relay failed, the payment is pending again and can still be paid */
+        /** The relay failed, the payment is pending again and can be paid until it expires */
         post: operations["onPaymentRelayFailed"];
         delete?: never;
         options?: never;
@@ -635,7 +638,10 @@ export interface components {
             version: number;
             customerEmail: string | null;
             metadata: components["schemas"]["Metadata"] | null;
-            /** Format: date-time */
+            /**
+             * Format: date-time
+             * @description It can be paid until the end of this second; see the webhook payment.expired
+             */
             expiresAt: string;
             /** Format: date-time */
             createdAt: string;

@@ -34,7 +34,7 @@ export async function measureDepth(
 }
 
 /** The newest block whose contents count, by the chain's configuration. Negative on a chain that is shorter than what is required. */
-export async function findLastFinalBlock(ctx: Context, chain: ChainPort): Promise<bigint | undefined> {
+async function findLastFinalBlock(ctx: Context, chain: ChainPort): Promise<bigint | undefined> {
   const required = ctx.config.chains.find(({ chainId }) => chainId === chain.chainId)?.confirmations ?? 1;
   const { number: head } = await chain.getHead();
   const finalized = required === 'finalized' ? await chain.getFinalizedNumber() : undefined;

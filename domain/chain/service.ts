@@ -1,8 +1,8 @@
 import type { ChainConfig } from '../../platform/config.ts';
 import type { Context } from '../../platform/context.ts';
+import type { Database, Transaction } from '../../platform/db.ts';
 import { AppError } from '../../shared/errors.ts';
 import { CHAIN_ERRORS } from './errors.ts';
-import { findLastFinalBlock } from './measureDepth.ts';
 import type { ChainPort } from './ports.ts';
 import { findCursor, type ChainCursor, type HaltReason } from './store.ts';
 
@@ -30,15 +30,11 @@ export function findChainConfig(ctx: Context, chainId: number): ChainConfig | un
 /**
  * The chain's own clock, where nobody can turn it back: the time of the newest block that is both final and scanned. What was mined until then, the
  * scanner has told, and a signature whose deadline lies before it can never be used again. Our clock says nothing of that: the chain may be behind it.
+ * @param db a transaction's own, where there is one
  * @returns undefined when there is no such block yet
- * @throws AppError `CHAIN_ERRORS.unavailable`
  */
-export async function findSettledTime(ctx: Context, chainId: number): Promise<Date | undefined> {
-  const [final, cursor] = await Promise.all([findLastFinalBlock(ctx, getChain(ctx, chainId)), findCursor(ctx.db, chainId)]);
-  if (final === undefined || cursor === undefined) return undefined;
-  const scanned = cursor.nextBlock - 1n;
-  const settled = final < scanned ? final : scanned;
-  return settled < 0n ? undefined : (await getChain(ctx, chainId).findBlock(settled))?.timestamp;
+export async function findSettledTime(db: Database | Transaction, chainId: number): Promise<Date | undefined> {
+  return (await findCursor(db, chainId))?.settled?.time;
 }
 
 /** The scanner's view of a chain, at most a quarter of a second old. undefined before its first scan. */
@@ -99,4 +95,5 @@ export function dataGasOf(ctx: Context, chainId: number): bigint {
 export { measureDepth, type Depth } from './measureDepth.ts';
 export { askChain } from './outages.ts';
 export { countReread, listRereads, takeAuditTurn } from './rereadStore.ts';
+export { waitForRemovedChain } from './removedChain.ts';
 export { HALT_REASONS } from './store.ts';

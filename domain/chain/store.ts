@@ -23,6 +23,12 @@ export interface ScanHalt {
   readonly count: number | null;
 }
 
+/** A block, and when it was made. */
+export interface Settled {
+  readonly block: bigint;
+  readonly time: Date;
+}
+
 /** How far a chain has been scanned. */
 export interface ChainCursor {
   readonly chainId: number;
@@ -43,6 +49,8 @@ export interface ChainCursor {
   /** Time of the last scanned block. */
   readonly scannedTimestamp: Date | null;
   readonly headNumber: bigint;
+  /** The newest block that is both final and scanned; null: not known. */
+  readonly settled: Settled | null;
 }
 
 interface CursorRow {
@@ -60,10 +68,12 @@ interface CursorRow {
   readonly halt_count: string | number | null;
   readonly scanned_timestamp: Date | null;
   readonly head_number: string | number;
+  readonly settled_block: string | number | null;
+  readonly settled_timestamp: Date | null;
 }
 
 const CURSOR_COLUMNS = `chain_id, gateway, next_block, highest_block, generation, withdraw_after, withdraw_until, withdrawn, withdrawals_allowed,
-  halt_reason, halted_at, halt_count, scanned_timestamp, head_number`;
+  halt_reason, halted_at, halt_count, scanned_timestamp, head_number, settled_block, settled_timestamp`;
 
 function toCursor(row: CursorRow): ChainCursor {
   const nextBlock = BigInt(row.next_block);
@@ -86,6 +96,10 @@ function toCursor(row: CursorRow): ChainCursor {
         : { reason: row.halt_reason, at: row.halted_at, count: toNumber(row.halt_count) },
     scannedTimestamp: row.scanned_timestamp,
     headNumber: BigInt(row.head_number),
+    settled:
+      row.settled_block === null || row.settled_timestamp === null
+        ? null
+        : { block: BigInt(row.settled_block), time: row.settled_timestamp },
   };
 }
 
@@ -93,7 +107,7 @@ function toNumber(value: string | number | null): number | null {
   return value === null ? null : Number(value);
 }
 
-export async function findCursor(db: Database, chainId: number): Promise<ChainCursor | undefined> {
+export async function findCursor(db: Database | Transaction, chainId: number): Promise<ChainCursor | undefined> {
   const [row] = await selectRows<CursorRow>(db, `SELECT ${CURSOR_COLUMNS} FROM chain_cursors WHERE chain_id = ?`, [chainId]);
   return row && toCursor(row);
 }
@@ -116,7 +130,7 @@ export async function startCursor(
     `INSERT INTO chain_cursors (chain_id, gateway, next_block, head_number, updated_at) VALUES (?, ?, ?, 0, ?)
      ON DUPLICATE KEY UPDATE ${anew('next_block', 'VALUES(next_block)')}, ${anew('scanned_timestamp', 'NULL')}, ${anew('highest_block', 'NULL')},
        ${anew('generation', 'generation + 1')}, ${anew('withdraw_after', 'NULL')}, ${anew('withdraw_until', 'NULL')}, ${anew('withdrawn', '0')},
-       ${anew('withdrawals_allowed', 'NULL')}, ${anew('halt_reason', 'NULL')}, ${anew('halted_at', 'NULL')}, ${anew('halt_count', 'NULL')},
+       ${anew('settled_block', 'NULL')}, ${anew('settled_timestamp', 'NULL')}, ${anew('withdrawals_allowed', 'NULL')}, ${anew('halt_reason', 'NULL')}, ${anew('halted_at', 'NULL')}, ${anew('halt_count', 'NULL')},
        gateway = VALUES(gateway)`,
     [chainId, gateway, startBlock.toString(), now],
   );
@@ -127,7 +141,8 @@ export async function updateCursor(db: Transaction, cursor: Omit<ChainCursor, 'g
   await execute(
     db,
     `UPDATE chain_cursors SET next_block = ?, highest_block = ?, generation = ?, withdraw_after = ?, withdraw_until = ?, withdrawn = ?,
-       withdrawals_allowed = ?, halt_reason = ?, halted_at = ?, halt_count = ?, scanned_timestamp = ?, head_number = ?, updated_at = ?
+       withdrawals_allowed = ?, halt_reason = ?, halted_at = ?, halt_count = ?, scanned_timestamp = ?, head_number = ?,
+       settled_block = ?, settled_timestamp = ?, updated_at = ?
      WHERE chain_id = ?`,
     [
       cursor.nextBlock.toString(),
@@ -142,6 +157,8 @@ export async function updateCursor(db: Transaction, cursor: Omit<ChainCursor, 'g
       cursor.halt?.count ?? null,
       cursor.scannedTimestamp,
       cursor.headNumber.toString(),
+      cursor.settled?.block.toString() ?? null,
+      cursor.settled?.time ?? null,
       now,
       cursor.chainId,
     ],
@@ -152,6 +169,21 @@ export async function updateCursor(db: Transaction, cursor: Omit<ChainCursor, 'g
 export async function raiseHeadNumber(db: Database, chainId: number, headNumber: bigint): Promise<void> {
   const number = headNumber.toString();
   await execute(db, 'UPDATE chain_cursors SET head_number = ? WHERE chain_id = ? AND head_number < ?', [number, chainId, number]);
+}
+
+/** Does nothing when the scan was moved back meanwhile, or somebody has come further. */
+export async function raiseSettled(
+  db: Database,
+  input: { readonly chainId: number; readonly generation: number; readonly settled: Settled },
+): Promise<void> {
+  const { chainId, generation, settled } = input;
+  const number = settled.block.toString();
+  await execute(
+    db,
+    `UPDATE chain_cursors SET settled_block = ?, settled_timestamp = ?
+     WHERE chain_id = ? AND generation = ? AND next_block > ? AND (settled_block IS NULL OR settled_block < ?)`,
+    [number, settled.time, chainId, generation, number, number],
+  );
 }
 
 export async function upsertScannedBlock(db: Transaction, chainId: number, number: bigint, hash: Bytes32): Promise<void> {

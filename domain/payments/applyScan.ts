@@ -144,7 +144,8 @@ async function withdrawGone(
   for (let slice = 0; slice < slices; slice++) {
     const [from, to] = [slice * SLICE, (slice + 1) * SLICE];
     const isOurTurn = await underCursor(ctx, cursor, async (unit, locked) => {
-      const withdrawn = await withdrawSlice(ctx, unit, payments.slice(from, to), refunds.slice(from, to));
+      const slice = { payments: payments.slice(from, to), refunds: refunds.slice(from, to), settledTime: locked.settled?.time };
+      const withdrawn = await withdrawSlice(ctx, unit, slice);
       await updateCursor(unit.trx, { ...locked, withdrawn: locked.withdrawn + withdrawn }, ctx.clock.now());
       return true;
     });
@@ -156,11 +157,11 @@ async function withdrawGone(
 async function withdrawSlice(
   ctx: Context,
   unit: UnitOfWork,
-  payments: readonly PaymentPlace[],
-  refunds: readonly RefundPlace[],
+  slice: { readonly payments: readonly PaymentPlace[]; readonly refunds: readonly RefundPlace[]; readonly settledTime: Date | undefined },
 ): Promise<number> {
+  const { payments, refunds, settledTime } = slice;
   const gone = new Map<Bytes32, Bytes32>(payments.map(({ paymentId, blockHash }) => [paymentId, blockHash]));
-  return (await withdrawPayments(ctx, unit, gone)) + (await withdrawRefunds(ctx, unit, refunds));
+  return (await withdrawPayments(ctx, unit, gone, settledTime)) + (await withdrawRefunds(ctx, unit, refunds));
 }
 
 /** Remembers that the scan waits for an operator, and says so once. It looks again with every scan, and goes on when the cause is gone. */

@@ -36,6 +36,8 @@ export async function moveBack(
       generation: cursor.generation + 1,
       withdraw: hull(cursor.withdraw, withdraw),
       withdrawalsAllowed: withdrawalsAllowed ?? cursor.withdrawalsAllowed,
+      // A block that was called final is not: nothing may rest on its time until the scan has been there again.
+      settled: cursor.settled !== null && cursor.settled.block >= nextBlock ? null : cursor.settled,
     };
     if (forgetBlocksAfter !== undefined) await deleteScannedBlocks(trx, chainId, forgetBlocksAfter);
     await updateCursor(trx, moved, ctx.clock.now());

@@ -60,11 +60,17 @@ function decideObservation(ctx: Context, payment: Payment, log: PaymentProcessed
 /**
  * A reorganisation took the events of these payments away.
  * @param gone each with the block in which its event was seen: one that was seen elsewhere meanwhile stays
+ * @param settledTime see findSettledTime
  * @returns how many were withdrawn
  */
-export async function withdrawPayments(ctx: Context, unit: UnitOfWork, gone: ReadonlyMap<Bytes32, Bytes32>): Promise<number> {
+export async function withdrawPayments(
+  ctx: Context,
+  unit: UnitOfWork,
+  gone: ReadonlyMap<Bytes32, Bytes32>,
+  settledTime: Date | undefined,
+): Promise<number> {
   const payments = await lockPayments(unit.trx, [...gone.keys()]);
-  const now = ctx.clock.now();
+  const times = { now: ctx.clock.now(), settled: settledTime };
   const changes = payments
     .filter(({ id, position }) => position !== null && position.blockHash === gone.get(id))
     .map((payment): PaymentChange => {
@@ -74,7 +80,7 @@ export async function withdrawPayments(ctx: Context, unit: UnitOfWork, gone: Rea
           'a reorganisation deeper than the confirmations took a completed payment away',
         );
       }
-      const transition = decideAfterRemoval(payment, now);
+      const transition = decideAfterRemoval(payment, times);
       const inFlight = transition === 'eventRemovedInFlight';
       return {
         payment,

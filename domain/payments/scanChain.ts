@@ -10,6 +10,7 @@ import { completeFinal } from './completeFinal.ts';
 import { findScanStart } from './findScanStart.ts';
 import { judgeCompleted } from './judgeCompleted.ts';
 import { moveBack } from './moveBack.ts';
+import { settle } from './settle.ts';
 
 /** How far back blocks are read again: behind one RPC URL there may be several nodes, and their logs lag behind by seconds, whatever a block takes. */
 const OVERLAP_MS = 30_000;
@@ -41,14 +42,11 @@ async function scanOnce(ctx: Context, chain: ChainPort, config: ChainConfig): Pr
   if (cursor === undefined) return true;
   // A catch-up may take long, or fail: how far behind it is should be seen all the while.
   if (head.number >= cursor.nextBlock + BigInt(config.maxBlockRange)) await raiseHeadNumber(ctx.db, chainId, head.number);
-  switch (await scanTo(ctx, chain, { config, cursor, head })) {
-    case 'stopped':
-      return true;
-    case 'movedBack':
-      return false;
-    case 'done':
-      return judgeCompleted(ctx, chain, config, head);
-  }
+  const scanned = await scanTo(ctx, chain, { config, cursor, head });
+  if (scanned === 'stopped') return true;
+  if (scanned === 'movedBack' || !(await judgeCompleted(ctx, chain, config, head))) return false;
+  await settle(ctx, chain, config, { cursor: scanned, head });
+  return true;
 }
 
 /** The cursor, moved back if the chain calls for it. undefined: there is nothing to scan now. */
@@ -93,7 +91,7 @@ async function createCursor(ctx: Context, config: ChainConfig): Promise<ChainCur
 /**
  * Scans up to the head, chunk by chunk, and completes after each what is final: a catch-up may end early.
  *
- *   done       up to the head
+ *   the cursor up to the head
  *   stopped    not further now: the node knows no more, or another scanner was quicker, or an operator has to look
  *   movedBack  an event's block was not on the chain
  */
@@ -101,7 +99,7 @@ async function scanTo(
   ctx: Context,
   chain: ChainPort,
   { config, cursor: start, head }: { readonly config: ChainConfig; readonly cursor: ChainCursor; readonly head: Block },
-): Promise<'done' | 'stopped' | 'movedBack'> {
+): Promise<ChainCursor | 'stopped' | 'movedBack'> {
   const { chainId } = config;
   const maxBlockRange = BigInt(config.maxBlockRange);
   let cursor = start;
@@ -124,7 +122,7 @@ async function scanTo(
   }
   // Nothing new, but what could not be judged before.
   if (start.nextBlock > head.number && !(await completeFinal(ctx, chain, config, head))) return 'movedBack';
-  return 'done';
+  return cursor;
 }
 
 /**

@@ -4,7 +4,7 @@ import { inUnitOfWork, type AlsoInTransaction, type UnitOfWork } from '../../pla
 import { AppError, COMMON_ERRORS } from '../../shared/errors.ts';
 import type { Address, Bytes32 } from '../../shared/hex.ts';
 import type { AmountUnits } from '../../shared/money.ts';
-import { findRecentCursor, getChain } from '../chain/service.ts';
+import { findRecentCursor, findSettledTime, getChain } from '../chain/service.ts';
 import { getStore, isRegisteredMerchant } from '../stores/service.ts';
 import { isPaidOnChain } from './askWhoPaid.ts';
 import { changePayments, requiredConfirmationsOf } from './changePayments.ts';
@@ -224,7 +224,7 @@ export async function noteRelayHash(
 /** The relay ended without paying. A payment that the chain shows as made by other means is left as it is. */
 export async function failRelay(ctx: Context, unit: UnitOfWork, payment: Payment, attemptId: string, error: RelayFailure): Promise<void> {
   if (payment.relayAttemptId !== attemptId) return;
-  const transition = decideAfterRelayFailure(payment, ctx.clock.now());
+  const transition = decideAfterRelayFailure(payment, await findSettledTime(unit.trx, payment.chainId));
   const facts = { relayAttemptId: null, ...(payment.position === null ? { txHash: null, payer: null } : {}) };
   await changePayments(ctx, unit, [{ payment, transitions: transition === undefined ? [] : [transition], facts, error }]);
 }

@@ -59,7 +59,7 @@ export async function askAboutFailedRefunds(ctx: Context, payment: Pick<Payment,
   const failed = (await listRefundsOfPayment(ctx.db, payment.id)).filter(({ status }) => status === 'failed');
   if (failed.length === 0) return { settledTime: undefined, made: new Set() };
   const chain = getChain(ctx, payment.chainId);
-  const settledTime = await findSettledTime(ctx, payment.chainId);
+  const settledTime = await findSettledTime(ctx.db, payment.chainId);
   const made = await Promise.all(failed.map(async ({ id, nonce }) => ((await chain.isRefunded(payment.id, nonce)) ? [id] : [])));
   return { settledTime, made: new Set(made.flat()) };
 }

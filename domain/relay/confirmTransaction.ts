@@ -1,8 +1,8 @@
 import type { Context } from '../../platform/context.ts';
 import { inUnitOfWork, type UnitOfWork } from '../../platform/unitOfWork.ts';
-import { addMs, BLOCK_CLOCK_MARGIN_MS } from '../../shared/clock.ts';
+import { addMs } from '../../shared/clock.ts';
 import type { Receipt } from '../chain/ports.ts';
-import { askChain, blockTimeMsOf, getChain } from '../chain/service.ts';
+import { askChain, blockTimeMsOf, findSettledTime, getChain } from '../chain/service.ts';
 import { DONE, later, type WorkResult } from '../outbox/model.ts';
 import { promiseWork } from '../outbox/service.ts';
 import type { RelayFailure } from '../payments/eventData.ts';
@@ -11,8 +11,9 @@ import { askProvider, type ProviderAnswer } from './askProvider.ts';
 import { listAttemptsOfTransaction } from './attemptStore.ts';
 import { changeAttempt } from './changeAttempt.ts';
 import { changeTransaction } from './changeTransaction.ts';
-import { decideDepthLook } from './decide.ts';
+import { decideDepthLook, isSignatureDead } from './decide.ts';
 import { endDone, findDoer, type Doer } from './endDone.ts';
+import { endRemoved, leaveRemoved } from './endRemoved.ts';
 import { RELAY_ERRORS } from './errors.ts';
 import { findMined, type Mined } from './findMined.ts';
 import { ABANDONED_LOOK_MS, followAbandoned } from './followAbandoned.ts';
@@ -56,6 +57,8 @@ export async function confirmTransaction(ctx: Context, transactionId: string): P
   if (transaction === undefined) return DONE;
   const isOver = attempts.every(hasEnded);
   if (isOver && transaction.abandonedAt === null) return DONE;
+  const withoutChain = isOver ? await leaveRemoved(ctx, transaction) : await endRemoved(ctx, attempts);
+  if (withoutChain !== undefined) return withoutChain;
   return askChain(ctx, transaction.chainId, () => (isOver ? followAbandoned(ctx, transaction) : follow(ctx, transaction, attempts)));
 }
 
@@ -184,7 +187,7 @@ async function returnUnmined(ctx: Context, transaction: RelayTransaction, attemp
 async function followUnmined(ctx: Context, transaction: RelayTransaction, provider: ProviderAnswer): Promise<WorkResult> {
   const chain = getChain(ctx, transaction.chainId);
   const now = ctx.clock.now();
-  const head = await chain.getHead();
+  const settledTime = await findSettledTime(ctx.db, transaction.chainId);
   const ageMs = now.getTime() - transaction.sentAt.getTime();
   const { unsentAfterMs, resendAfterMs } = ctx.config.relay;
   const attempts = (await listAttemptsOfTransaction(ctx.db, transaction.id)).filter((attempt) => !hasEnded(attempt));
@@ -198,7 +201,7 @@ async function followUnmined(ctx: Context, transaction: RelayTransaction, provid
       provider,
       patienceSpent: ageMs / unsentAfterMs,
       isOverdue,
-      chainTime: head.timestamp,
+      settledTime,
     });
     if (end === undefined) continue;
     // The last word before giving up: somebody may have done it through a transaction that we know nothing of.
@@ -233,6 +236,7 @@ type End = { readonly kind: 'failed' | 'provenUnsent' | 'givenUp'; readonly erro
  * What is certain about an attempt that is in no block: undefined while nothing is. Sending again cannot do it twice, since the contract takes each
  * payment id and each refund nonce once; it is decided late all the same, for the sake of the gas.
  * @param input.patienceSpent 1 when enough time has passed for anything sent to show up in the provider's list
+ * @param input.settledTime see findSettledTime: what was mined until then, the scanner has told
  * @param input.isOverdue it is in no block although the provider, too, had time to do something about that
  */
 function decideEnd(input: {
@@ -241,11 +245,11 @@ function decideEnd(input: {
   readonly provider: ProviderAnswer;
   readonly patienceSpent: number;
   readonly isOverdue: boolean;
-  readonly chainTime: Date;
+  readonly settledTime: Date | undefined;
 }): End | undefined {
-  const { attempt, transaction, provider, patienceSpent, isOverdue, chainTime } = input;
+  const { attempt, transaction, provider, patienceSpent, isOverdue, settledTime } = input;
   const notSent = (detail: string): RelayFailure => ({ code: RELAY_ERRORS.notSent.code, detail });
-  if (chainTime >= addMs(attempt.deadline, BLOCK_CLOCK_MARGIN_MS)) {
+  if (isSignatureDead(attempt, settledTime)) {
     const detail = 'The transaction was not mined before the deadline of the signed request.';
     return { kind: 'failed', error: { code: RELAY_ERRORS.deadline.code, detail } };
   }

@@ -1,4 +1,4 @@
-import { addMs, fromUnixSeconds, toUnixSeconds } from '../../shared/clock.ts';
+import { addMs, BLOCK_CLOCK_MARGIN_MS, fromUnixSeconds, toUnixSeconds } from '../../shared/clock.ts';
 import { AppError, COMMON_ERRORS } from '../../shared/errors.ts';
 import { formatAmountUnits } from '../../shared/money.ts';
 import type { PaymentRefusal } from '../chain/ports.ts';
@@ -8,7 +8,16 @@ import type { RelayFailure } from '../payments/eventData.ts';
 import type { Payment } from '../payments/model.ts';
 import { CHAIN_ERRORS } from '../chain/errors.ts';
 import { RELAY_ERRORS } from './errors.ts';
-import type { ForwardRequest, RelayerAlert, RelayerLoad, RelayerRecord, RelayerStanding, RelayItem, RelayRail } from './model.ts';
+import type {
+  ForwardRequest,
+  RelayAttempt,
+  RelayerAlert,
+  RelayerLoad,
+  RelayerRecord,
+  RelayerStanding,
+  RelayItem,
+  RelayRail,
+} from './model.ts';
 import type { SendOutcome } from './ports.ts';
 
 /**
@@ -62,6 +71,14 @@ export function assertTimeLeft(input: { readonly payment: Payment; readonly now:
 /** From this moment on no block can take the signed request: both the forwarder's deadline and the payment's expiry are enforced on-chain. */
 export function relayDeadline(payment: Pick<Payment, 'terms'>, request: { readonly deadline: number }): Date {
   return fromUnixSeconds(Math.min(request.deadline, toUnixSeconds(payment.terms.expiresAt)));
+}
+
+/**
+ * Whether no block can carry a signed request any more that was not told already.
+ * @param settledTime see findSettledTime; undefined: not known
+ */
+export function isSignatureDead(attempt: Pick<RelayAttempt, 'deadline'>, settledTime: Date | undefined): boolean {
+  return settledTime !== undefined && settledTime >= addMs(attempt.deadline, BLOCK_CLOCK_MARGIN_MS);
 }
 
 /** The real reason, as the store is told. The tokens are taken from the payer, or for a refund from the merchant. */

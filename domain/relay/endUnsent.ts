@@ -1,11 +1,10 @@
 import type { Context } from '../../platform/context.ts';
 import { inUnitOfWork } from '../../platform/unitOfWork.ts';
-import { addMs, BLOCK_CLOCK_MARGIN_MS } from '../../shared/clock.ts';
-import { blockTimeMsOf, getChain } from '../chain/service.ts';
+import { blockTimeMsOf, findSettledTime, getChain } from '../chain/service.ts';
 import { DONE, later, type WorkResult } from '../outbox/model.ts';
 import type { RelayFailure } from '../payments/eventData.ts';
 import { changeAttempt } from './changeAttempt.ts';
-import { decideNextLook, PAID_ELSEWHERE } from './decide.ts';
+import { decideNextLook, isSignatureDead, PAID_ELSEWHERE } from './decide.ts';
 import { endDone, findDoer } from './endDone.ts';
 import { RELAY_ERRORS } from './errors.ts';
 import type { RelayAttempt } from './model.ts';
@@ -13,17 +12,17 @@ import { failSubject, isDoneOnChain, isOnChain, lockWithSubjects } from './subje
 
 /**
  * Ends an attempt that cannot be sent. When the chain shows that it was done by other means, that is why, and the scanner tells it first: the store
- * must not hear of a failure in between. And nothing fails while a transaction that was given up may still do it, nor for its deadline before that is over
- * by the chain's clock.
+ * must not hear of a failure in between. And nothing fails while a transaction that was given up may still do it: until its deadline is over in a block that
+ * is final and scanned. One that was never sent fails for its deadline as soon as the head is later; whether its payment can still be paid is another question.
  */
 export async function endUnsent(ctx: Context, attempt: RelayAttempt, error: RelayFailure): Promise<WorkResult> {
   const chain = getChain(ctx, attempt.chainId);
   const lookAgain = () => later(decideNextLook(ctx.clock.now(), blockTimeMsOf(ctx, attempt.chainId)));
   const isDone = await isDoneOnChain(chain, attempt);
   // Over is what is over by the chain's clock: until then, one that stands still or is behind ours could take what we call too late.
-  const overAt = attempt.mayStillLand ? addMs(attempt.deadline, BLOCK_CLOCK_MARGIN_MS) : attempt.deadline;
+  if (!isDone && attempt.mayStillLand && !isSignatureDead(attempt, await findSettledTime(ctx.db, attempt.chainId))) return lookAgain();
   const isOverdue = error.code === RELAY_ERRORS.deadline.code;
-  if (!isDone && (attempt.mayStillLand || isOverdue) && (await chain.getHead()).timestamp < overAt) return lookAgain();
+  if (!isDone && isOverdue && (await chain.getHead()).timestamp < attempt.deadline) return lookAgain();
   // Not as far as this answer knows: nodes differ by a block, and "already paid" is no reason to call it unpaid.
   if (!isDone && error.code === PAID_ELSEWHERE.code) return lookAgain();
   const doer = await findDoer(ctx, attempt);

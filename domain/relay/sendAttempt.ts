@@ -10,6 +10,7 @@ import { changeAttempt } from './changeAttempt.ts';
 import { chooseBatch, estimateAgain } from './chooseBatch.ts';
 import { decideNextLook, MAX_SENDS, RATE_WINDOW_MS } from './decide.ts';
 import { countAttemptsBefore } from './dispatchStore.ts';
+import { endRemoved } from './endRemoved.ts';
 import { endUnsent } from './endUnsent.ts';
 import { RELAY_ERRORS } from './errors.ts';
 import type { RelayAttempt, RelayTransaction } from './model.ts';
@@ -49,6 +50,8 @@ export async function sendAttempt(ctx: Context, attemptId: string): Promise<Work
   if (seen?.status === 'submitting') return resolveInterruptedSend(ctx, seen);
   if (seen?.status !== 'queued') return DONE;
   const { chainId } = seen;
+  const withoutChain = await endRemoved(ctx, [seen]);
+  if (withoutChain !== undefined) return withoutChain;
   // The workers' places are for all chains: one that does not answer must not take them all.
   return askChain(ctx, chainId, async (hasFailed) => {
     const taken = await lanes.run(`${chainId}:${seen.signed.rail}`, async () =>

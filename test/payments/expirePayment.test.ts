@@ -35,11 +35,12 @@ describe('a payment that nobody pays', () => {
   const expireAt = (payment: Payment, msAfterExpiry: number) =>
     expirePayment(atTimeOfChain(harness.ctx, payment.chainId, addMs(payment.terms.expiresAt, msAfterExpiry)), payment.id);
 
-  /** As if the scanner had last seen a block of this time. */
-  async function setScannedUntil(timestamp: Date | null): Promise<void> {
+  /** As if the scanner had last seen a block of this time, the last final one being of that. */
+  async function setScannedUntil(timestamp: Date | null, settled: Date | null = timestamp): Promise<void> {
     const { ctx, config } = harness;
     const chainId = config.chains[0]?.chainId ?? 0;
-    const moved = { next_block: 1_000_000, scanned_timestamp: timestamp, head_number: 999_999 };
+    const scanned = { next_block: 1_000_000, scanned_timestamp: timestamp, head_number: 999_999 };
+    const moved = { ...scanned, settled_block: settled === null ? null : 999_990, settled_timestamp: settled };
     await ctx.db('chain_cursors').where({ chain_id: chainId }).update(moved);
   }
 
@@ -89,27 +90,43 @@ describe('a payment that nobody pays', () => {
     expect(await readHistory(harness.ctx, expired)).to.deep.equal(['payment.created', 'payment.expired']);
   });
 
-  it('waits for the scanner to have seen every block that could have paid it', async () => {
+  it('waits for every block that could have paid it to be final and scanned, however late its head is', async () => {
     const payment = await harness.createTestPayment(store);
-    await setScannedUntil(payment.terms.expiresAt);
-    const asked = addMs(payment.terms.expiresAt, 5_000);
-    expect(await expireAt(payment, 5_000)).to.deep.equal({ kind: 'later', at: addMs(asked, 1_000) });
-    await setScannedUntil(addMs(payment.terms.expiresAt, 1_000));
+    const { expiresAt } = payment.terms;
+    for (const settled of [null, addMs(expiresAt, -900_000), expiresAt]) {
+      await setScannedUntil(addMs(expiresAt, 3_600_000), settled);
+      expect((await expireAt(payment, 5_000)).kind).to.equal('later');
+      expect((await expireAt(payment, 86_400_000)).kind, 'the chain goes on, so this will too').to.equal('later');
+      expect((await read(payment)).status).to.equal('pending');
+    }
+    await setScannedUntil(addMs(expiresAt, 3_600_000), addMs(expiresAt, 1_000));
     expect(await expireAt(payment, 6_000)).to.deep.equal(DONE);
     expect((await read(payment)).status).to.equal('expired');
+  });
+
+  it('is not looked at again before it may be over by the chain’s clock, and the chain is not asked until then', async () => {
+    const payment = await harness.createTestPayment(store);
+    const { expiresAt } = payment.terms;
+    await setScannedUntil(expiresAt, addMs(expiresAt, -600_000));
+    const now = addMs(expiresAt, 2_000);
+    const mute = withChain(atTime(harness.ctx, now), payment.chainId, () => ({
+      findPayers: () => Promise.reject(new Error('must not be asked')),
+    }));
+    expect(await expirePayment(mute, payment.id)).to.deep.equal({ kind: 'later', at: addMs(now, 601_000) });
+    await cancel(payment);
   });
 
   for (const [name, timestamp] of [
     ['stands still', (payment: Payment) => addMs(payment.terms.expiresAt, -60_000)],
     ['never ran', () => null],
   ] as const) {
-    it(`waits a minute for a scanner that ${name}, and then asks the chain without it`, async () => {
+    it(`waits for a scanner that ${name}`, async () => {
       const payment = await harness.createTestPayment(store);
       await setScannedUntil(timestamp(payment));
-      expect((await expireAt(payment, 59_999)).kind).to.equal('later');
+      for (const ms of [59_999, 60_000, 3_600_000, 86_400_000]) expect((await expireAt(payment, ms)).kind).to.equal('later');
       expect((await read(payment)).status).to.equal('pending');
-      expect(await expireAt(payment, 60_000)).to.deep.equal(DONE);
-      expect((await read(payment)).status).to.equal('expired');
+      await setScannedUntil(addMs(payment.terms.expiresAt, 1_000));
+      expect(await expireAt(payment, 86_500_000)).to.deep.equal(DONE);
     });
   }
 
@@ -165,18 +182,41 @@ describe('a payment that nobody pays', () => {
     expect((await read(payment)).status).to.equal('expired');
   });
 
-  it('waits for a node whose head is not later than its last second, but not for ever: some chains make no empty blocks', async () => {
+  it('waits for a node whose head is not later than its last second', async () => {
     const payment = await harness.createTestPayment(store);
     await setScannedUntil(addMs(payment.terms.expiresAt, 3_600_000));
-    const lookAfter = (ms: number) =>
-      expirePayment(
-        atTime(atTimeOfChain(harness.ctx, payment.chainId, payment.terms.expiresAt), addMs(payment.terms.expiresAt, ms)),
-        payment.id,
-      );
-    for (const ms of [5_000, 60_000, 3_599_999]) expect((await lookAfter(ms)).kind).to.equal('later');
+    const lagging = atTimeOfChain(harness.ctx, payment.chainId, payment.terms.expiresAt);
+    for (const ms of [5_000, 3_600_000, 86_400_000]) {
+      expect((await expirePayment(atTime(lagging, addMs(payment.terms.expiresAt, ms)), payment.id)).kind).to.equal('later');
+    }
     expect((await read(payment)).status).to.equal('pending');
-    expect(await lookAfter(3_600_000)).to.deep.equal(DONE);
-    expect((await read(payment)).status).to.equal('expired');
+    expect(await expireAt(payment, 86_500_000)).to.deep.equal(DONE);
+  });
+
+  it('does not wait for ever on a chain that makes no empty blocks: nor for its last ones to be final', async () => {
+    for (const headMs of [-60_000, 0, 600_000]) {
+      const payment = await harness.createTestPayment(store);
+      const { expiresAt } = payment.terms;
+      const head = { number: 999_999n, timestamp: addMs(expiresAt, headMs) };
+      await setScannedUntil(head.timestamp, addMs(expiresAt, -120_000));
+      const lookAt = (ms: number, number = head.number) =>
+        expirePayment(
+          withChain(atTime(harness.ctx, addMs(expiresAt, ms)), payment.chainId, (chain) => ({
+            async findPayers(paymentIds) {
+              const { block, payers } = await chain.findPayers(paymentIds);
+              return { block: { ...block, ...head, number }, payers };
+            },
+          })),
+          payment.id,
+        );
+      const hourAfter = 3_600_000 + Math.max(0, headMs);
+      for (const ms of [5_000, hourAfter - 1]) expect((await lookAt(ms)).kind).to.equal('later');
+      expect((await lookAt(hourAfter, head.number - 1n)).kind, 'a node that is behind what was scanned').to.equal('later');
+      expect((await lookAt(hourAfter, head.number + 1n)).kind, 'a scanner that is behind the node').to.equal('later');
+      expect((await read(payment)).status).to.equal('pending');
+      expect(await lookAt(hourAfter)).to.deep.equal(DONE);
+      expect((await read(payment)).status).to.equal('expired');
+    }
   });
 
   it('costs the chain few questions when many expire together', async () => {

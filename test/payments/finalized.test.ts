@@ -3,13 +3,14 @@ import { expect } from 'chai';
 import { measureDepth } from '../../domain/chain/service.ts';
 import { isFinal, lastFinalBlock } from '../../domain/payments/decide.ts';
 import { scanChain } from '../../domain/payments/scanChain.ts';
-import { getPayment } from '../../domain/payments/service.ts';
+import { expirePayment, getPayment } from '../../domain/payments/service.ts';
 import type { Context } from '../../platform/context.ts';
+import { addMs } from '../../shared/clock.ts';
 import { asBytes32 } from '../../shared/hex.ts';
 import { createHarness, type Harness, type TestStore } from '../support/harness.ts';
 import { startOwnChain, type OwnChain } from '../support/ownChain.ts';
 import { readHistory } from '../support/paymentHistory.ts';
-import { withChain } from '../support/varyContext.ts';
+import { atTime, withChain } from '../support/varyContext.ts';
 
 /** Anvil calls a block final that is two epochs of 32 blocks below the head. */
 const FINALITY_DEPTH = 64;
@@ -90,9 +91,9 @@ describe('a chain whose payments wait for finality', () => {
     expect((await read(payment.id)).status).to.equal('completed');
   });
 
-  it('is asked what is final only while somebody waits for it', async () => {
+  it('is asked what is final at every scan while somebody waits for it, else a few times a minute', async () => {
     let asked = 0;
-    const counting = withChain(harness.ctx, chainId, (port) => ({
+    const counting = withChain(atTime(harness.ctx, addMs(new Date(), 60_000)), chainId, (port) => ({
       getFinalizedNumber: () => {
         asked++;
         return port.getFinalizedNumber();
@@ -100,11 +101,16 @@ describe('a chain whose payments wait for finality', () => {
     }));
     await chain.mine();
     await scanChain(counting, chainId);
-    expect(asked).to.equal(0);
+    expect(asked).to.equal(1);
+    for (let scans = 0; scans < 3; scans++) {
+      await chain.mine();
+      await scanChain(counting, chainId);
+    }
+    expect(asked).to.equal(1);
     await chain.pay(await chain.createCustomer(), await createPayment());
     await chain.mine();
     await scanChain(counting, chainId);
-    expect(asked).to.equal(1);
+    expect(asked).to.equal(2);
   });
 
   it('still shows payments when it cannot tell what is final, and completes none', async () => {
@@ -134,5 +140,24 @@ describe('a chain whose payments wait for finality', () => {
     expect(await measureDepth(harness.ctx, chainId, place)).to.deep.equal({ kind: 'contradicted' });
     const lagging = withChain(harness.ctx, chainId, () => ({ findBlock: () => Promise.resolve(undefined) }));
     expect(await measureDepth(lagging, chainId, place)).to.deep.equal({ kind: 'contradicted' });
+  });
+
+  it('tells an expiry when a final block is later, however late its head is', async () => {
+    const payment = await createPayment();
+    await scan();
+    await chain.setNextBlockTime(addMs(payment.terms.expiresAt, 60_000));
+    await chain.mine();
+    const lookAfter = async (ms: number) => {
+      const ctx = atTime(harness.ctx, addMs(payment.terms.expiresAt, ms));
+      await scanChain(ctx, chainId);
+      return (await expirePayment(ctx, payment.id)).kind;
+    };
+    expect(await lookAfter(60_000)).to.equal('later');
+    await chain.mine(FINALITY_DEPTH - 1);
+    expect(await lookAfter(120_000)).to.equal('later');
+    expect((await read(payment.id)).status).to.equal('pending');
+    await chain.mine();
+    expect(await lookAfter(180_000)).to.equal('done');
+    expect((await read(payment.id)).status).to.equal('expired');
   });
 });

@@ -85,7 +85,7 @@ describe('a payment whose event the node kept back for longer than the scanner l
   async function passExpiry(payment: Payment): Promise<Context> {
     await chain.passTime(1_000);
     aheadSeconds += 1_000;
-    await chain.mine();
+    await chain.mine(CONFIRMATIONS);
     await scan();
     return atTime(harness.ctx, addMs(payment.terms.expiresAt, 5_000));
   }

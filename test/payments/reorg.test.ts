@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 
 import { scanChain } from '../../domain/payments/scanChain.ts';
-import { cancelPayment, getPayment } from '../../domain/payments/service.ts';
+import { cancelPayment, expirePayment, getPayment } from '../../domain/payments/service.ts';
 import { confirmTransaction } from '../../domain/relay/confirmTransaction.ts';
 import { sendAttempt } from '../../domain/relay/sendAttempt.ts';
 import { listRelayAttempts, relayPayment } from '../../domain/relay/service.ts';
@@ -13,7 +13,7 @@ import { signGasless } from '../support/gasless.ts';
 import { createHarness, type Harness, type TestStore } from '../support/harness.ts';
 import { startOwnChain, type OwnChain } from '../support/ownChain.ts';
 import { readHistory } from '../support/paymentHistory.ts';
-import { atTime, withRelayers } from '../support/varyContext.ts';
+import { atTime, setSettledTime, withRelayers } from '../support/varyContext.ts';
 
 const CONFIRMATIONS = 3;
 
@@ -299,10 +299,31 @@ describe('a reorganisation of the chain', () => {
     await scan();
     await goBack();
     await chain.mine(2);
-    await scan(atTime(harness.ctx, addMs(payment.terms.expiresAt, 2_000)));
+    await setSettledTime(harness.ctx, chainId, addMs(payment.terms.expiresAt, 1_000));
+    await scan();
     const expired = await read(payment);
     expect(expired.status).to.equal('expired');
     expect(await readHistory(harness.ctx, expired)).to.deep.equal(['payment.created', 'payment.processing', 'payment.reorged']);
+  });
+
+  it('that takes the event away when only our clock says that it is too late leaves the payment open: it may come back', async () => {
+    const customer = await chain.createCustomer();
+    const payment = await createPayment();
+    await scan();
+    const goBack = await chain.takeSnapshot();
+    const signed = await chain.pay(customer, payment);
+    await chain.mine();
+    await scan();
+    await goBack();
+    await chain.mine(2);
+    const tooLate = atTime(harness.ctx, addMs(payment.terms.expiresAt, 2_000));
+    await scan(tooLate);
+    expect((await expirePayment(tooLate, payment.id)).kind).to.equal('later');
+    expect((await read(payment)).status).to.equal('pending');
+    await chain.send(signed);
+    await chain.mine(CONFIRMATIONS);
+    await scan(tooLate);
+    expect(await read(payment)).to.include({ status: 'completed', late: false });
   });
 
   it('that takes the event away after the expiry, and brings it back, completes the payment as late', async () => {
@@ -316,6 +337,7 @@ describe('a reorganisation of the chain', () => {
     await goBack();
     await chain.mine(2);
     const tooLate = atTime(harness.ctx, addMs(payment.terms.expiresAt, 2_000));
+    await setSettledTime(harness.ctx, chainId, addMs(payment.terms.expiresAt, 1_000));
     await scan(tooLate);
     expect(await read(payment)).to.include({ status: 'expired', late: false });
     await chain.send(signed);

@@ -237,6 +237,7 @@ describe('a refund beside what else happens', function () {
     await scanChain(ctx, chainId);
     expect((await expectRefusal(refundPayment(ctx, second))).code, 'a reorganisation may replace that block').to.equal('PAY_037');
     await chain.mine(CONFIRMATIONS - 1);
+    await scanChain(ctx, chainId);
     const made = await refundPayment(ctx, second);
     await useSignature(payment, signed);
     await send(made);

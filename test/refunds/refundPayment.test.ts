@@ -20,7 +20,7 @@ import { createHarness, type Harness } from '../support/harness.ts';
 import { startOwnChain, type OwnChain, type OwnRelayer } from '../support/ownChain.ts';
 import { readHistory } from '../support/paymentHistory.ts';
 import { readPayment } from '../support/relayFlow.ts';
-import { atTime, withChain, withRelayers } from '../support/varyContext.ts';
+import { atTime, setSettledTime, withRelayers } from '../support/varyContext.ts';
 
 const CONFIRMATIONS = 2;
 const PAID = 1_500_000n;
@@ -259,9 +259,8 @@ describe('refunding a payment', function () {
     const goBack = await chain.takeSnapshot();
     await goBack();
     // Nobody has it any more, and by the chain's clock its deadline is over; somebody kept it all the same.
-    const over = withChain(atTime(ctx, addMs(refund.deadline, 60_000)), chainId, (port) => ({
-      getHead: async () => ({ ...(await port.getHead()), timestamp: addMs(refund.deadline, 60_000) }),
-    }));
+    await setSettledTime(ctx, chainId, addMs(refund.deadline, 60_000));
+    const over = atTime(ctx, addMs(refund.deadline, 60_000));
     const [row] = await selectRows<{ transaction_id: string }>(ctx.db, 'SELECT transaction_id FROM relay_attempts WHERE refund_id = ?', [
       refund.id,
     ]);

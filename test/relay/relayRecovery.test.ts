@@ -26,7 +26,7 @@ import { createHarness, type Harness, type TestStore } from '../support/harness.
 import { startOwnChain, type OwnChain, type OwnRelayer } from '../support/ownChain.ts';
 import { readHistory } from '../support/paymentHistory.ts';
 import { acceptRelay, confirmOnce, readAttempt, readPayment } from '../support/relayFlow.ts';
-import { atTime, withChain, withRelayer, withRelayers } from '../support/varyContext.ts';
+import { atTime, setSettledTime, withChain, withRelayer, withRelayers } from '../support/varyContext.ts';
 
 const CONFIRMATIONS = 2;
 const DONE = { kind: 'done' } as const;
@@ -425,7 +425,7 @@ describe('a relay that is interrupted', () => {
   });
 
   describe('by an attempt’s deadline while it waits', () => {
-    it('ends failed when it is over by the chain’s clock too, and not before: the payment cannot be paid any more', async () => {
+    it('ends failed when it is over by the chain’s clock too, and not before', async () => {
       const customer = await chain.createCustomer();
       const payment = await createPayment();
       const { id } = await acceptRelay(ctx, customer, payment);
@@ -438,9 +438,24 @@ describe('a relay that is interrupted', () => {
       expect(await sendAttempt(over, id)).to.deep.equal(DONE);
       expect(relayer.sent).to.have.length(0);
       expect(await readAttempt(ctx, payment)).to.include({ status: 'failed', errorCode: 'PAY_019' });
+      // The head may be replaced: whether nobody can pay it any more, a final block tells.
       const failed = await readPayment(ctx, payment);
-      expect(failed.status).to.equal('failed');
+      expect(failed.status).to.equal('pending');
+      expect(await readHistory(ctx, failed)).to.deep.equal(['payment.created', 'payment.processing', 'payment.relay_failed']);
+    });
+
+    it('ends failed with its payment when that is over in a final block as well', async () => {
+      const payment = await createPayment();
+      const { id } = await acceptRelay(ctx, await chain.createCustomer(), payment);
+      await scan();
+      await setSettledTime(ctx, chainId, addMs(payment.terms.expiresAt, 1_000));
+      const over = withChain(atTime(ctx, addMs(payment.terms.expiresAt, 1_000)), chainId, (port) => ({
+        getHead: async () => ({ ...(await port.getHead()), timestamp: payment.terms.expiresAt }),
+      }));
+      expect(await sendAttempt(over, id)).to.deep.equal(DONE);
+      const failed = await readPayment(ctx, payment);
       expect(await readHistory(ctx, failed)).to.deep.equal(['payment.created', 'payment.processing', 'payment.failed']);
+      await ctx.db('chain_cursors').update({ settled_block: null, settled_timestamp: null });
     });
   });
 

@@ -1,6 +1,7 @@
 import type { ChainPort } from '../../domain/chain/ports.ts';
 import type { RelayerPort } from '../../domain/relay/ports.ts';
 import type { Context } from '../../platform/context.ts';
+import { execute } from '../../platform/db.ts';
 import { addMs, type Clock } from '../../shared/clock.ts';
 
 /** A clock that stands still until it is moved. */
@@ -62,4 +63,9 @@ export function withRelayers(ctx: Context, chainId: number, relayers: readonly R
     return { ...chain, relayers: relayers.map(({ id }) => ({ ...first, id })) };
   });
   return { ...ctx, config: { ...ctx.config, chains }, relayers: new Map(relayers.map((relayer) => [relayer.id, relayer])) };
+}
+
+/** As if a block of this time were final and scanned, until a scan says otherwise. */
+export async function setSettledTime(ctx: Context, chainId: number, time: Date): Promise<void> {
+  await execute(ctx.db, 'UPDATE chain_cursors SET settled_block = 0, settled_timestamp = ? WHERE chain_id = ?', [time, chainId]);
 }

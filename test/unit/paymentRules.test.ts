@@ -6,8 +6,10 @@ import {
   confirmationsAt,
   decideAfterRelayFailure,
   decideAfterRemoval,
+  decideExpiryLook,
   decideExpiry,
   EVENT_TYPE_OF_TRANSITION,
+  isOver,
   isPayable,
   isSamePosition,
   makeSalt,
@@ -17,6 +19,7 @@ import { PAYMENT_STATUSES, type Payment, type PaymentProcessedLog } from '../../
 import { PAYMENT_TRANSITION_EVENTS } from '../../domain/payments/transitions.ts';
 import { assertRelayable } from '../../domain/payments/service.ts';
 import { EVENT_TYPES } from '../../domain/webhooks/model.ts';
+import { addMs } from '../../shared/clock.ts';
 import { AppError } from '../../shared/errors.ts';
 import { makePayment, POSITION } from '../support/makePayment.ts';
 
@@ -68,6 +71,8 @@ describe('the rules of payments', () => {
     const relaying = payment({ status: 'processing', relayAttemptId: 'rla_1' });
     expect(decideAfterRelayFailure(relaying, inTime)).to.equal('relayFailed');
     expect(decideAfterRelayFailure(relaying, tooLate)).to.equal('relayFailedFinal');
+    // By the chain's clock, as far as that is known: ours says nothing.
+    expect(decideAfterRelayFailure(relaying, undefined)).to.equal('relayFailed');
   });
 
   it('a failed relay means nothing for a payment that the chain shows, or that is not under way', () => {
@@ -89,9 +94,55 @@ describe('the rules of payments', () => {
     ['completed after it had expired', { status: 'completed', late: true }, tooLate, 'eventRemovedLate'],
   ] as const satisfies [string, Partial<Payment>, Date, string][]) {
     it(`an event that is taken away ${name} is ${expected}`, () => {
-      expect(decideAfterRemoval(payment({ ...changes, position: POSITION }), now)).to.equal(expected);
+      expect(decideAfterRemoval(payment({ ...changes, position: POSITION }), { now, settled: now })).to.equal(expected);
     });
   }
+
+  it('an event that is taken away when only our clock says that it is too late leaves the payment open, unless its end was told before', () => {
+    for (const settled of [undefined, inTime]) {
+      const after = (changes: Partial<Payment>) =>
+        decideAfterRemoval(payment({ ...changes, position: POSITION }), { now: tooLate, settled });
+      expect(after({ status: 'processing' })).to.equal('eventRemoved');
+      expect(after({ status: 'completed' })).to.equal('eventRemoved');
+      expect(after({ status: 'completed', late: true })).to.equal('eventRemovedLate');
+    }
+  });
+
+  describe('an overdue payment is looked at', () => {
+    /** @param settledAt the chain's own clock, at a moment of ours; seconds after the payment's last one. @returns the looks, in such seconds */
+    function looksOn(settledAt: (second: number) => number | undefined, blockTimeMs: number): number[] {
+      const { expiresAt } = payment().terms;
+      const looks: number[] = [];
+      for (let now = addMs(expiresAt, 1_000); looks.length < 1_000;) {
+        const second = (now.getTime() - expiresAt.getTime()) / 1_000;
+        looks.push(second);
+        const settled = settledAt(second);
+        const settledTime = settled === undefined ? undefined : addMs(expiresAt, settled * 1_000);
+        if (isOver(payment(), settledTime)) return looks;
+        now = decideExpiryLook({ now, expiresAt, settledTime, blockTimeMs });
+      }
+      return looks;
+    }
+
+    it('when it will be over by the chain’s clock: two or three times, however long the chain takes', () => {
+      // A dozen blocks of two seconds; sixty-four of twelve; Ethereum's finality, which moves by 32 blocks at once.
+      expect(looksOn((second) => Math.floor(second / 2) * 2 - 24, 2_000).length).to.be.within(2, 3);
+      expect(looksOn((second) => Math.floor(second / 12) * 12 - 768, 12_000).length).to.be.within(2, 3);
+      for (let phase = 0; phase < 384; phase += 12) {
+        const looks = looksOn((second) => Math.floor((second + phase) / 384) * 384 - phase - 768, 12_000);
+        expect(looks.length).to.be.within(2, 4);
+        expect(looks.at(-1), 'told soon after').to.be.below(768 + 384 + 300);
+      }
+    });
+
+    it('less and less often while the chain stands still or is not scanned, and never less than every quarter of an hour', () => {
+      for (const settled of [undefined, -1, -86_400]) {
+        const looks = looksOn(() => settled, 2_000).filter((second) => second < 86_400);
+        expect(looks.length).to.be.below(400);
+        for (const [index, second] of looks.slice(1).entries()) expect(second - (looks[index] ?? 0)).to.be.within(1, 900);
+      }
+    });
+  });
 
   it('an event has to be about the very terms: token, merchant and amount', () => {
     const { terms } = payment();
