@@ -37,7 +37,7 @@ export interface ChainCursor {
   readonly nextBlock: bigint;
   /** The newest block that was ever scanned: so far up something may stand, also while earlier blocks are scanned again. */
   readonly highestBlock: bigint;
-  /** Goes up whenever the scan is moved back: what was remembered of the blocks before that is void. */
+  /** Goes up whenever the scan is moved back or withdraws something: what was remembered of events before that is void. */
   readonly generation: number;
   /** What was seen in these blocks is withdrawn as they are scanned again, unless it is found again. */
   readonly withdraw: BlockSpan | null;

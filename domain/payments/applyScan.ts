@@ -47,11 +47,12 @@ export interface ScannedChunk {
 export async function applyScan(
   ctx: Context,
   config: ChainConfig,
-  cursor: ChainCursor,
+  start: ChainCursor,
   chunk: ScannedChunk,
 ): Promise<ChainCursor | undefined> {
   const isLastChunk = chunk.last.number === chunk.head.number;
-  if (cursor.withdraw !== null && !(await withdrawGone(ctx, config, cursor, cursor.withdraw, { ...chunk, isLastChunk }))) return undefined;
+  const cursor = start.withdraw === null ? start : await withdrawGone(ctx, config, start, start.withdraw, { ...chunk, isLastChunk });
+  if (cursor === undefined) return undefined;
 
   const seen = seenLogsOf(ctx, cursor);
   const payments = chunk.logs.payments.filter((log) => !seen.has(log));
@@ -109,18 +110,18 @@ async function moveCursor(ctx: Context, unit: UnitOfWork, cursor: ChainCursor, {
   return moved;
 }
 
-/** @returns false when the scan does not go on */
+/** @returns the cursor as it is then; undefined when the scan does not go on */
 async function withdrawGone(
   ctx: Context,
   config: ChainConfig,
-  cursor: ChainCursor,
+  start: ChainCursor,
   withdraw: BlockSpan,
   { logs, last, isLastChunk }: ScannedChunk & { readonly isLastChunk: boolean },
-): Promise<boolean> {
-  const { chainId } = cursor;
+): Promise<ChainCursor | undefined> {
+  const { chainId } = start;
   // The last chunk takes what the shorter chain has no blocks for any more with it.
   const until = isLastChunk || withdraw.until < last.number ? withdraw.until : last.number;
-  const blocks = { after: max(withdraw.after, cursor.nextBlock - 1n), until };
+  const blocks = { after: max(withdraw.after, start.nextBlock - 1n), until };
   const found = new Set(logs.payments.map(({ paymentId }) => paymentId));
   const hidden = {
     payments: (await listPlacesInBlocks(ctx.db, chainId, blocks)).filter(({ paymentId }) => !found.has(paymentId)),
@@ -134,24 +135,29 @@ async function withdrawGone(
   const kept = hidden.payments.length + hidden.refunds.length - payments.length - refunds.length;
   if (kept > 0) ctx.log.warn({ chainId, kept }, 'logs do not show events whose blocks are on the chain: nothing is withdrawn for that');
 
-  const wanted = cursor.withdrawn + payments.length + refunds.length;
-  const allowed = cursor.withdrawalsAllowed ?? config.maxWithdrawals;
+  const wanted = start.withdrawn + payments.length + refunds.length;
+  const allowed = start.withdrawalsAllowed ?? config.maxWithdrawals;
   if (wanted > allowed) {
-    await haltScan(ctx, cursor, { reason: 'withdrawals', count: wanted });
-    return false;
+    await haltScan(ctx, start, { reason: 'withdrawals', count: wanted });
+    return undefined;
   }
   const slices = Math.max(Math.ceil(payments.length / SLICE), Math.ceil(refunds.length / SLICE));
+  let cursor = start;
   for (let slice = 0; slice < slices; slice++) {
     const [from, to] = [slice * SLICE, (slice + 1) * SLICE];
-    const isOurTurn = await underCursor(ctx, cursor, async (unit, locked) => {
-      const slice = { payments: payments.slice(from, to), refunds: refunds.slice(from, to), settledTime: locked.settled?.time };
-      const withdrawn = await withdrawSlice(ctx, unit, slice);
-      await updateCursor(unit.trx, { ...locked, withdrawn: locked.withdrawn + withdrawn }, ctx.clock.now());
-      return true;
+    const moved = await underCursor(ctx, cursor, async (unit, locked) => {
+      const part = { payments: payments.slice(from, to), refunds: refunds.slice(from, to), settledTime: locked.settled?.time };
+      const withdrawn = await withdrawSlice(ctx, unit, part);
+      if (withdrawn === 0) return locked;
+      // What any process remembers as applied may be among it: shown again, it is to be applied again.
+      const next = { ...locked, withdrawn: locked.withdrawn + withdrawn, generation: locked.generation + 1 };
+      await updateCursor(unit.trx, next, ctx.clock.now());
+      return next;
     });
-    if (isOurTurn !== true) return false;
+    if (moved === undefined) return undefined;
+    cursor = moved;
   }
-  return true;
+  return cursor;
 }
 
 async function withdrawSlice(

@@ -5,8 +5,8 @@ import type { ChainPosition } from './model.ts';
 
 /**
  * The events that this process has applied, by their place on the chain: the last half minute's are read with every scan, and are not
- * looked up again each time. Good for one generation of the cursor only: when anybody has moved the scan back, what was applied before
- * may have been withdrawn.
+ * looked up again each time. Good for one generation of the cursor only: whoever moves the scan back, or withdraws something, begins
+ * another, and what was applied before may have been withdrawn.
  */
 export interface SeenLogs {
   has(log: ChainPosition): boolean;

@@ -95,4 +95,52 @@ describe('what a scanner remembers of the logs that it has applied', () => {
       await close();
     }
   });
+
+  it('is forgotten when something is withdrawn, also what was applied since the scan was moved back', async () => {
+    const [payment, second, other] = [
+      await harness.createTestPayment(store),
+      await harness.createTestPayment(store),
+      await harness.createTestPayment(store),
+    ];
+    // What one event takes, so that the process can die at the next.
+    let ids = 0;
+    let mostIds = Infinity;
+    const dying: Context = {
+      ...harness.ctx,
+      newId: (prefix) => {
+        if (++ids > mostIds) throw new Error('killed');
+        return harness.ctx.newId(prefix);
+      },
+    };
+    await scan();
+    logs = [fakeLog(other, head + 1n, 0)];
+    await scan(dying);
+    mostIds = ids;
+    ids = 0;
+
+    // Two transactions: of the first payment and many that are not ours, and of the second one, in which the process dies.
+    const block = head + 1n;
+    const unknown = Array.from({ length: 499 }, (_, index) => ({
+      ...fakeLog(other, block, index + 1),
+      paymentId: fakeHash(0x1d, BigInt(index)),
+    }));
+    const shown = [fakeLog(payment, block, 0), ...unknown, fakeLog(second, block, 500)];
+    await moveBack(harness.ctx, chainId, { nextBlock: block, withdraw: { after: block - 1n, until: block } });
+    logs = shown;
+    await scan(dying).then(
+      () => expect.fail('nothing was interrupted'),
+      (error: unknown) => expect(error).to.have.property('message', 'killed'),
+    );
+    expect([await statusOf(payment), await statusOf(second)]).to.deep.equal(['processing', 'pending']);
+
+    // A node of another fork answers, and then the first one again.
+    logs = [];
+    replaced = block;
+    await scan();
+    expect(await statusOf(payment)).to.equal('pending');
+    replaced = undefined;
+    logs = shown;
+    await scan();
+    expect([await statusOf(payment), await statusOf(second)]).to.deep.equal(['processing', 'processing']);
+  });
 });
