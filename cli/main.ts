@@ -1,18 +1,16 @@
 import { parseArgs } from 'node:util';
-import { getAddress, isAddress } from 'viem';
 
 import { findScannedUntil, rescanBlocks } from '../domain/payments/rescanBlocks.ts';
 import { allowWithdrawals, scanAnew } from '../domain/payments/service.ts';
 import { liftBackOff } from '../domain/relay/wasteMemory.ts';
-import { API_KEY_ROLES, MAX_RELAY_WEIGHT, type ApiKeyRole } from '../domain/stores/model.ts';
-import { createStore, issueApiKey, registerMerchant, revokeApiKey, setRelayWeight } from '../domain/stores/service.ts';
+import { createStore, issueApiKey, registerMerchant, revokeApiKey, setRelayPriority, setRelayWeight } from '../domain/stores/service.ts';
 import { ConfigError, loadConfig } from '../platform/config.ts';
 import type { Context } from '../platform/context.ts';
 import { createContext } from '../platform/createContext.ts';
 import { migrate } from '../db/migrate.ts';
 import { errnoOf } from '../platform/db.ts';
 import { AppError } from '../shared/errors.ts';
-import type { Address } from '../shared/hex.ts';
+import { parseAddress, parseChainId, parseCount, parseHolder, parsePriority, parseRole, parseWeight, UsageError } from './parseOptions.ts';
 
 const USAGE = `Usage: npm run cli -- <command> [options], with the server's environment
 
@@ -25,6 +23,8 @@ const USAGE = `Usage: npm run cli -- <command> [options], with the server's envi
   revoke-key --key key_…                           takes effect within seconds
   set-store-weight --store st_… --weight W         the store's share of the relayers when others wait too, from 1 to 10000; a new store
                                                    has 100. For what it hands in from now on
+  set-store-priority --store st_… --priority P     low, normal or high: a quarter, one or four times the turns that its weight gives it.
+                                                   For what it hands in from now on
   lift-back-off --chain N --holder H               forgets what a payer or merchant (address), a payment, refund or store (id) has
                                                    wasted on this chain: relaying is offered to it again at once
   rescan --chain N --from BLOCK --to BLOCK         reads blocks again that were scanned, for payments and refunds that were missed; takes nothing back
@@ -33,10 +33,6 @@ const USAGE = `Usage: npm run cli -- <command> [options], with the server's envi
   scan-anew --chain N                              scans the chain from its start block again, and withdraws what it does not show, within
                                                    maxWithdrawals or what allow-withdrawals says
 `;
-
-class UsageError extends Error {
-  override readonly name = 'UsageError';
-}
 
 const { positionals, values } = readArguments();
 
@@ -59,6 +55,7 @@ function readArguments() {
         to: { type: 'string' },
         count: { type: 'string' },
         weight: { type: 'string' },
+        priority: { type: 'string' },
       },
     });
   } catch (error) {
@@ -67,46 +64,12 @@ function readArguments() {
   }
 }
 
-function need(name: 'name' | 'payout' | 'store' | 'address' | 'key' | 'chain' | 'holder' | 'from' | 'to' | 'count' | 'weight'): string {
+function need(
+  name: 'name' | 'payout' | 'store' | 'address' | 'key' | 'chain' | 'holder' | 'from' | 'to' | 'count' | 'weight' | 'priority',
+): string {
   const value = values[name];
   if (value === undefined) throw new UsageError(`--${name} is missing`);
   return value;
-}
-
-function needAddress(text: string): Address {
-  if (!isAddress(text, { strict: true })) throw new UsageError(`${text} is not an address (or its checksum is wrong)`);
-  return getAddress(text);
-}
-
-function needChainId(text: string): number {
-  if (!/^[1-9][0-9]{0,15}$/.test(text)) throw new UsageError(`--chain must be a chain id, not ${text}`);
-  return Number(text);
-}
-
-function needCount(text: string): number {
-  if (!/^[1-9][0-9]{0,8}$/.test(text)) throw new UsageError(`--count must be a number from 1, not ${text}`);
-  return Number(text);
-}
-
-function needWeight(text: string): number {
-  const weight = Number(text);
-  if (!/^[1-9][0-9]{0,4}$/.test(text) || weight > MAX_RELAY_WEIGHT) {
-    throw new UsageError(`--weight must be a number from 1 to ${MAX_RELAY_WEIGHT}, not ${text}`);
-  }
-  return weight;
-}
-
-/** Addresses are kept with their checksum, ids as they are shown. */
-function needHolder(text: string): string {
-  if (isAddress(text, { strict: false })) return getAddress(text);
-  if (/^0x[0-9a-f]{64}$/.test(text) || /^(st|rfd)_[0-9A-Z]{26}$/.test(text)) return text;
-  throw new UsageError(`--holder must be an address, or the id of a payment, refund or store, not ${text}`);
-}
-
-function needRole(text: string): ApiKeyRole {
-  const role = API_KEY_ROLES.find((candidate) => candidate === text);
-  if (role === undefined) throw new UsageError(`--role must be one of ${API_KEY_ROLES.join(', ')}`);
-  return role;
 }
 
 function needBlock(name: 'from' | 'to'): bigint {
@@ -117,7 +80,7 @@ function needBlock(name: 'from' | 'to'): bigint {
 
 /** Progress goes to standard error, for people. */
 async function rescan(ctx: Context): Promise<unknown> {
-  const [chainId, fromBlock, toBlock] = [needChainId(need('chain')), needBlock('from'), needBlock('to')];
+  const [chainId, fromBlock, toBlock] = [parseChainId(need('chain')), needBlock('from'), needBlock('to')];
   if (!ctx.chains.has(chainId)) throw new UsageError(`--chain ${chainId} is not in the chains file`);
   const scannedUntil = await findScannedUntil(ctx, chainId);
   if (fromBlock > toBlock || scannedUntil === undefined || toBlock > scannedUntil) {
@@ -145,28 +108,33 @@ const COMMANDS: Readonly<Record<string, (ctx: Context) => Promise<unknown>>> = {
   'create-store': (ctx) =>
     createStore(ctx, {
       name: need('name'),
-      payoutAddress: needAddress(need('payout')),
-      merchants: (values.merchant ?? []).map(needAddress),
+      payoutAddress: parseAddress(need('payout')),
+      merchants: (values.merchant ?? []).map(parseAddress),
     }),
   'register-merchant': async (ctx) => {
-    await registerMerchant(ctx, { storeId: need('store'), address: needAddress(need('address')) });
+    await registerMerchant(ctx, { storeId: need('store'), address: parseAddress(need('address')) });
     return { registered: true };
   },
   'issue-key': (ctx) =>
-    issueApiKey(ctx, { storeId: need('store'), role: needRole(values.role), environment: values.live ? 'live' : 'test' }),
-  'allow-withdrawals': (ctx) => allowWithdrawals(ctx, { chainId: needChainId(need('chain')), count: needCount(need('count')) }),
-  'scan-anew': (ctx) => scanAnew(ctx, { chainId: needChainId(need('chain')) }),
+    issueApiKey(ctx, { storeId: need('store'), role: parseRole(values.role), environment: values.live ? 'live' : 'test' }),
+  'allow-withdrawals': (ctx) => allowWithdrawals(ctx, { chainId: parseChainId(need('chain')), count: parseCount(need('count')) }),
+  'scan-anew': (ctx) => scanAnew(ctx, { chainId: parseChainId(need('chain')) }),
   'set-store-weight': async (ctx) => {
-    const weight = needWeight(need('weight'));
+    const weight = parseWeight(need('weight'));
     await setRelayWeight(ctx, { storeId: need('store'), weight });
     return { weight };
+  },
+  'set-store-priority': async (ctx) => {
+    const priority = parsePriority(need('priority'));
+    await setRelayPriority(ctx, { storeId: need('store'), priority });
+    return { priority };
   },
   'revoke-key': async (ctx) => {
     await revokeApiKey(ctx, { apiKeyId: need('key') });
     return { revoked: true };
   },
   'lift-back-off': async (ctx) => ({
-    forgotten: await liftBackOff(ctx, { chainId: needChainId(need('chain')), holder: needHolder(need('holder')) }),
+    forgotten: await liftBackOff(ctx, { chainId: parseChainId(need('chain')), holder: parseHolder(need('holder')) }),
   }),
   rescan,
 };

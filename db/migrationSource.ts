@@ -14,6 +14,7 @@ import * as relayHashes from './migrations/0013_relay_hashes.ts';
 import * as relayFlights from './migrations/0014_relay_flights.ts';
 import * as listIndexes from './migrations/0015_list_indexes.ts';
 import * as settledTime from './migrations/0016_settled_time.ts';
+import * as priorities from './migrations/0018_priorities.ts';
 
 interface Migration {
   readonly name: string;
@@ -37,4 +38,5 @@ export const migrationSource: readonly Migration[] = [
   { name: '0014_relay_flights', ...relayFlights },
   { name: '0015_list_indexes', ...listIndexes },
   { name: '0016_settled_time', ...settledTime },
+  { name: '0018_priorities', ...priorities },
 ];

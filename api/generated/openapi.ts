@@ -669,6 +669,7 @@ export interface components {
             rail: "forwarder" | "authorization" | "refund";
             /** @enum {string} */
             status: "queued" | "submitting" | "submitted" | "unknown" | "mined" | "succeeded" | "failed";
+            priority: components["schemas"]["RelayPriority"];
             payer: components["schemas"]["Address"];
             txHash: components["schemas"]["Bytes32"] | null;
             /** @description Its share of the gas of its transactions, once they are final */
@@ -734,10 +735,18 @@ export interface components {
             typedData: components["schemas"]["TypedData"];
             permit: components["schemas"]["PermitRequest"];
         };
+        /**
+         * @description Which of a store's own requests go first while more wait than the relayers can send; `normal` when absent. A request takes the place of a
+         *     waiting one of less priority on its rail, which goes to the end of the store's queue for it, three times at most: `low` waits longer, and is
+         *     sent all the same. It changes nothing between stores: a store that calls all of its requests `high` gains nothing by it.
+         * @enum {string}
+         */
+        RelayPriority: "low" | "normal" | "high";
         ExecuteRequest: {
             customerAddress: components["schemas"]["Address"];
             signature: components["schemas"]["AnySignature"];
             permit?: components["schemas"]["Permit"];
+            priority?: components["schemas"]["RelayPriority"];
         };
         GaslessRequest: {
             nonce: components["schemas"]["UnsignedInteger"];
@@ -749,6 +758,7 @@ export interface components {
             forwardRequest: components["schemas"]["ForwardRequest"];
             signature: components["schemas"]["Signature"];
             permit?: components["schemas"]["Permit"];
+            priority?: components["schemas"]["RelayPriority"];
         };
         Token: {
             chainId: number;
@@ -836,6 +846,7 @@ export interface components {
             deadline: string;
             signature: components["schemas"]["AnySignature"];
             permit?: components["schemas"]["Permit"];
+            priority?: components["schemas"]["RelayPriority"];
         };
         /** @enum {string} */
         RefundStatus: "processing" | "completed" | "failed";

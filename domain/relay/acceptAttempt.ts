@@ -5,15 +5,14 @@ import { AppError } from '../../shared/errors.ts';
 import type { Address, Bytes32, Hex } from '../../shared/hex.ts';
 import { dataGasOf, findChainConfig } from '../chain/service.ts';
 import { promiseWork } from '../outbox/service.ts';
-import { getRelayWeight } from '../stores/service.ts';
+import type { RelayPriority } from '../stores/model.ts';
 import { assertNotWasteful } from './assertNotWasteful.ts';
 import { insertAttempt, listLiveNonces } from './attemptStore.ts';
 import { decideNextNonce, gasToReserve } from './decide.ts';
 import { assertWithinQuota, type Quota, type Reserve } from './decideQuota.ts';
-import { decideTurn } from './decideTurn.ts';
 import { RELAY_ERRORS } from './errors.ts';
+import { giveTurn } from './giveTurn.ts';
 import { signerOf, type Permit, type RelayAttempt, type SignedRequest } from './model.ts';
-import { readTurns, updateLastTurn } from './turnStore.ts';
 import { addUsage, dayOf, lockUsage } from './usageStore.ts';
 
 export interface NewAttempt {
@@ -27,6 +26,7 @@ export interface NewAttempt {
   readonly signature: Hex;
   readonly permit: Permit | null;
   readonly runsForeignCode: boolean;
+  readonly priority: RelayPriority;
   readonly deadline: Date;
   /** The forwarder's nonce of the payer, as the chain has it; read before the transaction began. Only on that rail. */
   readonly chainNonce?: bigint;
@@ -52,12 +52,10 @@ export async function acceptAttempt(ctx: Context, unit: UnitOfWork, input: NewAt
   const storeUsage = await lockUsage(unit.trx, input.chainId, input.storeId, dayOf(now));
   assertWithinQuota('store', { usage: storeUsage, quota: quotaOfStore(limits), reserve, now });
 
-  const { id, paymentId, refundId, storeId, chainId, signed, signature, permit, runsForeignCode, deadline } = input;
-  const weight = await getRelayWeight(unit.trx, storeId);
-  const turn = decideTurn({ ...(await readTurns(unit.trx, { chainId, storeId })), weight });
-  await updateLastTurn(unit.trx, { chainId, storeId, turn });
+  const { id, paymentId, refundId, storeId, chainId, signed, signature, permit, runsForeignCode, priority, deadline } = input;
+  const { turn, turnStep } = await giveTurn(unit.trx, { chainId, storeId, signed, priority, inFlight: storeUsage.inFlight });
   const attempt: RelayAttempt = {
-    ...{ id, paymentId, refundId, storeId, chainId, signed, signature, permit, runsForeignCode, turn, deadline },
+    ...{ id, paymentId, refundId, storeId, chainId, signed, signature, permit, runsForeignCode, priority, turn, turnStep, deadline },
     status: 'queued',
     transactionId: null,
     batchIndex: null,

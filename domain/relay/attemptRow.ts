@@ -1,6 +1,7 @@
 import { parseJsonColumn } from '../../platform/db.ts';
 import { asBytes32, asHex, type Address } from '../../shared/hex.ts';
 import { formatAmountUnits, parseAmountUnits } from '../../shared/money.ts';
+import type { RelayPriority } from '../stores/model.ts';
 import type { Permit, RelayAttempt, RelayAttemptStatus, RelayRail, SignedRequest } from './model.ts';
 
 /** A row of relay_attempts, as ATTEMPT_COLUMNS reads it. */
@@ -16,7 +17,9 @@ export interface AttemptRow {
   readonly signature: string;
   readonly permit: unknown;
   readonly runs_foreign_code: number | boolean;
+  readonly priority: RelayPriority;
   readonly turn: string | number;
+  readonly turn_step: string | number;
   readonly deadline: Date;
   readonly transaction_id: string | null;
   readonly batch_index: string | number | null;
@@ -36,7 +39,7 @@ export interface AttemptRow {
 
 const COLUMN_NAMES = [
   ...['id', 'payment_id', 'refund_id', 'store_id', 'chain_id', 'rail', 'status', 'request', 'signature', 'permit', 'deadline'],
-  ...['runs_foreign_code', 'turn', 'transaction_id', 'batch_index', 'sends', 'batch_failures', 'may_still_land'],
+  ...['runs_foreign_code', 'priority', 'turn', 'turn_step', 'transaction_id', 'batch_index', 'sends', 'batch_failures', 'may_still_land'],
   ...['reserved_gas', 'reserved_cost', 'gas_used', 'gas_cost', 'gas_charged_at'],
   ...['error_code', 'error_detail', 'created_at', 'updated_at'],
 ];
@@ -128,7 +131,9 @@ export function toAttempt(row: AttemptRow): RelayAttempt {
     signature: asHex(row.signature),
     permit: permit === null ? null : toPermit(permit),
     runsForeignCode: Boolean(row.runs_foreign_code),
+    priority: row.priority,
     turn: BigInt(row.turn),
+    turnStep: BigInt(row.turn_step),
     deadline: row.deadline,
     transactionId: row.transaction_id,
     batchIndex: row.batch_index === null ? null : Number(row.batch_index),

@@ -21,7 +21,8 @@ export async function insertAttempt(db: Transaction, attempt: RelayAttempt): Pro
   await execute(
     db,
     `INSERT INTO relay_attempts (id, payment_id, refund_id, live_subject_id, store_id, chain_id, rail, status, payer, live_nonce, deadline, request,
-       signature, permit, runs_foreign_code, turn, reserved_gas, reserved_cost, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+       signature, permit, runs_foreign_code, priority, turn, turn_step, reserved_gas, reserved_cost, created_at, updated_at)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     [
       attempt.id,
       attempt.paymentId,
@@ -38,7 +39,9 @@ export async function insertAttempt(db: Transaction, attempt: RelayAttempt): Pro
       attempt.signature,
       attempt.permit === null ? null : JSON.stringify(toStoredPermit(attempt.permit)),
       attempt.runsForeignCode,
+      attempt.priority,
       attempt.turn.toString(),
+      attempt.turnStep.toString(),
       attempt.reservedGas.toString(),
       attempt.reservedCost.toString(),
       attempt.createdAt,

@@ -5,6 +5,7 @@ import { updateAttempt } from './attemptStore.ts';
 import type { RelayAttempt } from './model.ts';
 import { noteFlight } from './transactionStore.ts';
 import { nextRelayAttemptStatus, type RelayTransitionEvent } from './transitions.ts';
+import { giveBackTurn } from './turnStore.ts';
 import { moveUsage } from './usageStore.ts';
 
 type Facts = Partial<
@@ -34,6 +35,7 @@ export async function changeAttempt(
   };
   await moveUsage(unit.trx, changed);
   await updateAttempt(unit.trx, changed);
+  if (attempt.status === 'queued' && status === 'failed' && attempt.sends === 0) await giveBackTurn(unit.trx, attempt);
   // The transaction that takes it is a new one, and flies already.
   if (event !== 'take' && attempt.transactionId !== null && isWaitingForBlock(attempt) !== isWaitingForBlock(changed)) {
     await noteFlight(unit.trx, attempt.transactionId);

@@ -1,6 +1,7 @@
 import type { Address, Bytes32, Hex } from '../../shared/hex.ts';
 import type { AmountUnits } from '../../shared/money.ts';
 import type { PaymentTerms } from '../payments/model.ts';
+import type { RelayPriority } from '../stores/model.ts';
 
 /**
  * A relay attempt: one signed request of a customer on its way to the chain.
@@ -90,8 +91,12 @@ export interface RelayAttempt {
   readonly permit: Permit | null;
   /** While it is carried, a contract of the signer's may be asked, which costs what it likes up to what the contracts give an item. */
   readonly runsForeignCode: boolean;
-  /** Its place in the order of sending, see decideTurn.ts. It keeps it when it comes back. */
+  /** Beside the other requests of its store, as its store said. */
+  readonly priority: RelayPriority;
+  /** Its place in the order of sending, see decideTurn.ts. It keeps it when it comes back; it may exchange it with another one of its store. */
   readonly turn: bigint;
+  /** How much of its store's turns it took up: given back when it ends without having been sent. */
+  readonly turnStep: bigint;
   /** No later block can take the request: the earlier of its own deadline and the payment's expiry. */
   readonly deadline: Date;
   /** The transaction that carries it, once a worker has taken it on. */

@@ -13,6 +13,7 @@ import { decideRefundDeadline, makeRefundNonce, MAX_DEADLINE_MS } from '../refun
 import { REFUND_ERRORS } from '../refunds/errors.ts';
 import type { Refund } from '../refunds/model.ts';
 import { askAboutFailedRefunds, createRefund, findRefundToSignAgain } from '../refunds/service.ts';
+import type { RelayPriority } from '../stores/model.ts';
 import { acceptAttempt } from './acceptAttempt.ts';
 import { assertNumbersFit, toRefusalError } from './decide.ts';
 import { RELAY_ERRORS } from './errors.ts';
@@ -57,6 +58,8 @@ export interface RefundPaymentInput {
   readonly deadline: number;
   readonly signature: Hex;
   readonly permit: Permit | null;
+  /** Among the store's own refunds. Absent: normal. */
+  readonly priority?: RelayPriority | undefined;
 }
 
 /**
@@ -64,7 +67,7 @@ export interface RefundPaymentInput {
  * @throws AppError with the real reason, see REFUND_ERRORS, RELAY_ERRORS, PAYMENT_ERRORS, CHAIN_ERRORS
  */
 export async function refundPayment(ctx: Context, input: RefundPaymentInput, also?: AlsoInTransaction<Refund>): Promise<Refund> {
-  const { storeId, paymentId, amount, nonce, deadline, permit } = input;
+  const { storeId, paymentId, amount, nonce, deadline, permit, priority = 'normal' } = input;
   assertNumbersFit([['/body/nonce', nonce, 128n], ['/body/deadline', BigInt(deadline), 48n], ...permitNumbers(permit)]);
   const payment = await getRefundablePayment(ctx, input);
   const { terms, chainId } = payment;
@@ -104,7 +107,19 @@ export async function refundPayment(ctx: Context, input: RefundPaymentInput, als
       deadline: fromUnixSeconds(deadline),
     });
     await acceptAttempt(ctx, unit, {
-      ...{ id: attemptId, paymentId, refundId: refund.id, storeId, chainId, signed, signature, permit, runsForeignCode, gasPrice },
+      ...{
+        id: attemptId,
+        paymentId,
+        refundId: refund.id,
+        storeId,
+        chainId,
+        signed,
+        signature,
+        permit,
+        runsForeignCode,
+        priority,
+        gasPrice,
+      },
       deadline: fromUnixSeconds(deadline),
     });
     await also?.(unit.trx, refund);

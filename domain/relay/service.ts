@@ -9,6 +9,7 @@ import { findChainConfig, getChain } from '../chain/service.ts';
 import { promiseWork } from '../outbox/service.ts';
 import type { Payment } from '../payments/model.ts';
 import { acceptRelay, assertRelayable, getPayment } from '../payments/service.ts';
+import type { RelayPriority } from '../stores/model.ts';
 import { acceptAttempt } from './acceptAttempt.ts';
 import { listAttemptsOfPayment, listAttemptsOfRefunds, listForgottenAttempts, listLiveNonces, type ShownAttempt } from './attemptStore.ts';
 import {
@@ -142,6 +143,8 @@ export interface RelayPaymentInput {
   readonly forwardRequest: ForwardRequest;
   readonly signature: Hex;
   readonly permit: Permit | null;
+  /** Among the store's own requests. Absent: normal. */
+  readonly priority?: RelayPriority | undefined;
 }
 
 /**
@@ -172,6 +175,8 @@ export interface ExecutePaymentInput {
   readonly payer: Address;
   readonly signature: Hex;
   readonly permit: Permit | null;
+  /** Among the store's own requests. Absent: normal. */
+  readonly priority?: RelayPriority | undefined;
 }
 
 /**
@@ -206,10 +211,11 @@ async function acceptSigned(
     readonly signed: SignedRequest;
     readonly signature: Hex;
     readonly permit: Permit | null;
+    readonly priority?: RelayPriority | undefined;
   },
   also: AlsoInTransaction<Payment> | undefined,
 ): Promise<Payment> {
-  const { storeId, payment, signed, permit } = input;
+  const { storeId, payment, signed, permit, priority = 'normal' } = input;
   const { id: paymentId, chainId, terms } = payment;
   const chain = getChain(ctx, chainId);
   const payer = signerOf(signed);
@@ -229,7 +235,7 @@ async function acceptSigned(
   return inUnitOfWork(ctx, async (unit) => {
     const accepted = await acceptRelay(ctx, unit, { storeId, paymentId, attemptId, payer });
     await acceptAttempt(ctx, unit, {
-      ...{ id: attemptId, paymentId, refundId: null, storeId, chainId, signed, signature, permit, runsForeignCode, gasPrice },
+      ...{ id: attemptId, paymentId, refundId: null, storeId, chainId, signed, signature, permit, runsForeignCode, priority, gasPrice },
       ...(chainNonce === undefined ? {} : { chainNonce }),
       deadline: relayDeadline(payment, deadlineOf(signed)),
     });

@@ -10,6 +10,16 @@ export interface Store {
 /** A store's share of the relayers, beside the others' weights: one of 200 has twice the turns of one of 100, which is where a store begins. */
 export const MAX_RELAY_WEIGHT = 10_000;
 
+/** The least first. Of a request: its place among those of its own store. Of a store: what it makes of its weight. */
+export const RELAY_PRIORITIES = ['low', 'normal', 'high'] as const;
+export type RelayPriority = (typeof RELAY_PRIORITIES)[number];
+
+/** How a store stands beside the others when they wait too: the operator's word. */
+export interface RelayShare {
+  readonly weight: number;
+  readonly priority: RelayPriority;
+}
+
 export const API_KEY_ROLES = ['store', 'support', 'admin', 'super_admin'] as const;
 export type ApiKeyRole = (typeof API_KEY_ROLES)[number];
 

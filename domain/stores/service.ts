@@ -5,16 +5,17 @@ import { inTransaction, isDuplicateKey, type Database, type Transaction } from '
 import { AppError, COMMON_ERRORS } from '../../shared/errors.ts';
 import type { Address } from '../../shared/hex.ts';
 import { createExpiringCache, type ExpiringCache } from './expiringCache.ts';
-import type { ApiKeyIdentity, ApiKeyRole, Store } from './model.ts';
+import type { ApiKeyIdentity, ApiKeyRole, RelayPriority, RelayShare, Store } from './model.ts';
 import {
   findActiveApiKey,
-  findRelayWeight,
+  findRelayShare,
   findStore,
   insertApiKey,
   insertMerchants,
   insertStore,
   listMerchants,
   markApiKeyRevoked,
+  updateRelayPriority,
   updateRelayWeight,
 } from './store.ts';
 
@@ -98,19 +99,25 @@ export async function registerMerchant(ctx: Context, input: { readonly storeId: 
 }
 
 /**
- * The store's share of the relayers, beside the others' weights.
+ * The store's share of the relayers, beside the others'.
  * @throws AppError `COMMON_ERRORS.notFound`
  */
-export async function getRelayWeight(trx: Transaction, storeId: string): Promise<number> {
-  const weight = await findRelayWeight(trx, storeId);
-  if (weight === undefined) throw new AppError(COMMON_ERRORS.notFound);
-  return weight;
+export async function getRelayShare(trx: Transaction, storeId: string): Promise<RelayShare> {
+  const share = await findRelayShare(trx, storeId);
+  if (share === undefined) throw new AppError(COMMON_ERRORS.notFound);
+  return share;
 }
 
 /** For what the store hands in from now on; what waits keeps its turn. @throws AppError `COMMON_ERRORS.notFound` */
 export async function setRelayWeight(ctx: Context, input: { readonly storeId: string; readonly weight: number }): Promise<void> {
   await getStore(ctx, input.storeId);
   await updateRelayWeight(ctx.db, input.storeId, input.weight);
+}
+
+/** For what the store hands in from now on; what waits keeps its turn. @throws AppError `COMMON_ERRORS.notFound` */
+export async function setRelayPriority(ctx: Context, input: { readonly storeId: string; readonly priority: RelayPriority }): Promise<void> {
+  await getStore(ctx, input.storeId);
+  await updateRelayPriority(ctx.db, input.storeId, input.priority);
 }
 
 async function getStoreEntry(ctx: Context, storeId: string): Promise<StoreEntry> {

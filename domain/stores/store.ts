@@ -1,6 +1,6 @@
 import { execute, selectRows, type Database, type Transaction } from '../../platform/db.ts';
 import type { Address } from '../../shared/hex.ts';
-import { API_KEY_ROLES, type ApiKeyIdentity, type ApiKeyRole, type Store } from './model.ts';
+import { API_KEY_ROLES, type ApiKeyIdentity, type ApiKeyRole, type RelayPriority, type RelayShare, type Store } from './model.ts';
 
 export async function insertStore(db: Transaction, store: Store, now: Date): Promise<void> {
   await execute(db, 'INSERT INTO stores (id, name, payout_address, created_at) VALUES (?, ?, ?, ?)', [
@@ -29,13 +29,21 @@ export async function findStore(db: Database, storeId: string): Promise<Store | 
   return row && { id: row.id, name: row.name, payoutAddress: row.payout_address };
 }
 
-export async function findRelayWeight(db: Transaction, storeId: string): Promise<number | undefined> {
-  const [row] = await selectRows<{ relay_weight: string | number }>(db, 'SELECT relay_weight FROM stores WHERE id = ?', [storeId]);
-  return row && Number(row.relay_weight);
+export async function findRelayShare(db: Transaction, storeId: string): Promise<RelayShare | undefined> {
+  const [row] = await selectRows<{ relay_weight: string | number; relay_priority: RelayPriority }>(
+    db,
+    'SELECT relay_weight, relay_priority FROM stores WHERE id = ?',
+    [storeId],
+  );
+  return row && { weight: Number(row.relay_weight), priority: row.relay_priority };
 }
 
 export async function updateRelayWeight(db: Database, storeId: string, weight: number): Promise<void> {
   await execute(db, 'UPDATE stores SET relay_weight = ? WHERE id = ?', [weight, storeId]);
+}
+
+export async function updateRelayPriority(db: Database, storeId: string, priority: RelayPriority): Promise<void> {
+  await execute(db, 'UPDATE stores SET relay_priority = ? WHERE id = ?', [priority, storeId]);
 }
 
 export async function listMerchants(db: Database, storeId: string): Promise<Address[]> {

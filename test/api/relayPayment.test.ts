@@ -112,6 +112,19 @@ describe('POST /payments/{paymentId}/relay', () => {
     expect(await refuse(payment, request)).to.deep.equal([409, 'PAY_003']);
   });
 
+  it('takes a priority among the store’s own requests, shows it, and knows another one as another request', async () => {
+    const customer = await api.chain.createCustomer({ token: api.tokens.TUSD });
+    const payment = await api.createPayment();
+    const request = await sign(payment, customer);
+    expect(await refuse(payment, { ...request, priority: 'urgent' })).to.deep.equal([400, 'PAY_005']);
+    const headers = { 'idempotency-key': `urgent-${payment.paymentId.slice(2, 12)}` };
+    expect((await relay(payment, { ...request, priority: 'high' }, { headers })).status).to.equal(202);
+    const shown = (await (await api.call(`/payments/${payment.paymentId}`)).json()) as components['schemas']['PaymentWithTimeline'];
+    expect(shown.relayAttempts.map(({ priority }) => priority)).to.deep.equal(['high']);
+    expect((await relay(payment, { ...request, priority: 'high' }, { headers })).headers.get('idempotent-replayed')).to.equal('true');
+    expect(await refuse(payment, request, { headers })).to.deep.equal([422, 'PAY_013']);
+  });
+
   it('sent twice at once with one Idempotency-Key gets one answer twice, and relays once', async () => {
     const customer = await api.chain.createCustomer({ token: api.tokens.TUSD });
     const payment = await api.createPayment();

@@ -4,13 +4,18 @@ import { promisify } from 'node:util';
 
 import { scanChain } from '../../domain/payments/scanChain.ts';
 import type { Payment } from '../../domain/payments/model.ts';
+import { MOST_GIVEN_WAY } from '../../domain/relay/decideGivingWay.ts';
+import { endUnsent } from '../../domain/relay/endUnsent.ts';
 import { sendAttempt } from '../../domain/relay/sendAttempt.ts';
-import { executePayment } from '../../domain/relay/service.ts';
-import { getRelayWeight, setRelayWeight } from '../../domain/stores/service.ts';
+import { executePayment, relayPayment } from '../../domain/relay/service.ts';
+import { withClaim } from '../../domain/relay/withClaim.ts';
+import type { RelayPriority } from '../../domain/stores/model.ts';
+import { getRelayShare, setRelayPriority, setRelayWeight } from '../../domain/stores/service.ts';
 import type { Context } from '../../platform/context.ts';
 import { inTransaction } from '../../platform/db.ts';
 import { PROJECT_ROOT } from '../../platform/projectRoot.ts';
-import { signAuthorization } from '../support/gasless.ts';
+import { expectRefusal } from '../support/expectRefusal.ts';
+import { signAuthorization, signGasless } from '../support/gasless.ts';
 import { createHarness, type Harness, type TestStore } from '../support/harness.ts';
 import { startOwnChain, type OwnChain } from '../support/ownChain.ts';
 import { confirmOnce, endWaitingAttempts, readAttempt, readPayment } from '../support/relayFlow.ts';
@@ -37,17 +42,25 @@ describe('stores that wait beside each other', function () {
     await chain.close();
   });
   beforeEach(async () => {
-    const base = withRelayers(harness.ctx, chainId, [await chain.createRelayer()]);
-    const chains = base.config.chains.map((config) => ({ ...config, relayLimits: { ...config.relayLimits, maxBatchSize: BATCH } }));
-    ctx = { ...base, config: { ...base.config, chains } };
+    ctx = withRelayers(harness.ctx, chainId, [await chain.createRelayer()]);
+    ctx = withBatchSize(BATCH);
     await endWaitingAttempts(ctx);
   });
 
-  async function accept(store: TestStore, count: number): Promise<Payment[]> {
+  const withBatchSize = (maxBatchSize: number): Context => ({
+    ...ctx,
+    config: {
+      ...ctx.config,
+      chains: ctx.config.chains.map((config) => ({ ...config, relayLimits: { ...config.relayLimits, maxBatchSize } })),
+    },
+  });
+  const createPayment = (store: TestStore) => harness.createTestPayment(store, { token: chain.token });
+
+  async function accept(store: TestStore, count: number, priority?: RelayPriority): Promise<Payment[]> {
     const payments: Payment[] = [];
     for (let index = 0; index < count; index++) {
-      const [customer, payment] = [await chain.createCustomer(), await harness.createTestPayment(store, { token: chain.token })];
-      await executePayment(ctx, await signAuthorization(ctx, customer, payment));
+      const [customer, payment] = [await chain.createCustomer(), await createPayment(store)];
+      await executePayment(ctx, { ...(await signAuthorization(ctx, customer, payment)), priority });
       payments.push(payment);
     }
     return payments;
@@ -83,26 +96,6 @@ describe('stores that wait beside each other', function () {
     expect([await countWaiting(of.heavy), await countWaiting(of.light)]).to.deep.equal([3, 5]);
   });
 
-  it('are given weights by an operator; none that could not be meant', async function () {
-    this.timeout(60_000);
-    const { storeId } = await harness.createTestStore();
-    const env = harness.environment();
-    const weightOf = (store: string) => inTransaction(ctx.db, (trx) => getRelayWeight(trx, store));
-    const run = (weight: string, store = storeId) =>
-      promisify(execFile)(process.execPath, ['--import', 'tsx', 'cli/main.ts', 'set-store-weight', '--store', store, '--weight', weight], {
-        cwd: PROJECT_ROOT,
-        env,
-      }).then(
-        ({ stdout }) => JSON.parse(stdout) as unknown,
-        (error: unknown) => (error as { code: number }).code,
-      );
-    expect(await run('250')).to.deep.equal({ weight: 250 });
-    expect(await weightOf(storeId)).to.equal(250);
-    expect(await Promise.all([run('0'), run('10001'), run('1.5')])).to.deep.equal([2, 2, 2]);
-    expect(await run('100', 'st_01ARZ3NDEKTSV4RRFFQ69G5FAV')).to.not.equal(0);
-    expect(await weightOf(storeId)).to.equal(250);
-  });
-
   it('keep their turns when they come back', async () => {
     const [first, second] = [await accept(await harness.createTestStore(), 4), await accept(await harness.createTestStore(), 6)];
     const busy = withRelayer(ctx, chainId, () => ({ send: () => Promise.resolve({ kind: 'refused', reason: 'busy', retryAfterMs: 0 }) }));
@@ -111,5 +104,123 @@ describe('stores that wait beside each other', function () {
     expect(await readAttempt(ctx, first[0]!)).to.include({ status: 'queued', turn });
     await sendAttempt(ctx, await idOf(second[5]!));
     expect([await countWaiting(first), await countWaiting(second)]).to.deep.equal([2, 4]);
+  });
+
+  describe('do not pay for turns that they never had', () => {
+    const end = async (payment: Payment) => {
+      const result = await endUnsent(ctx, await readAttempt(ctx, payment), { code: 'PAY_029', detail: 'Nothing waits for it.' });
+      expect(result.kind).to.equal('done');
+    };
+    const turnOf = async (payment: Payment) => (await readAttempt(ctx, payment)).turn;
+
+    it('when all that waited died unsent', async () => {
+      const [died, other] = [await harness.createTestStore(), await harness.createTestStore()];
+      for (const payment of await accept(died, 10)) await end(payment);
+      const others = await accept(other, 4);
+      const [next] = await accept(died, 1);
+      expect(await turnOf(next!)).to.equal(await turnOf(others[0]!));
+      await sendAttempt(ctx, await idOf(others[3]!));
+      expect([await countWaiting([next!]), await countWaiting(others)]).to.deep.equal([0, 1]);
+    });
+
+    it('when some in the middle did', async () => {
+      const [died, other] = [await harness.createTestStore(), await harness.createTestStore()];
+      const payments = await accept(died, 8);
+      for (const payment of payments.slice(1, 7)) await end(payment);
+      const others = await accept(other, 3);
+      const [next] = await accept(died, 1);
+      expect(await turnOf(next!)).to.equal(await turnOf(others[2]!));
+    });
+
+    it('though they pay for those that they had, as long as these are on their way', async () => {
+      const [store, other] = [await harness.createTestStore(), await harness.createTestStore()];
+      const payments = await accept(store, 4);
+      await sendAttempt(ctx, await idOf(payments[0]!));
+      const [next] = await accept(store, 1);
+      expect((await turnOf(next!)) > (await turnOf(payments[3]!))).to.equal(true);
+      await chain.mine();
+      await scanChain(ctx, chainId);
+      for (const payment of payments) await confirmOnce(ctx, payment);
+      await end(next!);
+      // Everything has ended: it begins where anybody would.
+      expect(await turnOf((await accept(store, 1))[0]!)).to.equal(await turnOf((await accept(other, 1))[0]!));
+    });
+  });
+
+  describe('and say what is urgent', () => {
+    it('send that first, and what is called low last', async () => {
+      const store = await harness.createTestStore();
+      const low = await accept(store, 2, 'low');
+      const normal = await accept(store, 3);
+      const high = await accept(store, 2, 'high');
+      await sendAttempt(ctx, await idOf(low[0]!));
+      expect([await countWaiting(high), await countWaiting(normal), await countWaiting(low)]).to.deep.equal([0, 1, 2]);
+      await sendAttempt(ctx, await idOf(low[0]!));
+      expect(await countWaiting([...low, ...normal])).to.equal(0);
+    });
+
+    it('have no more turns for it: everything urgent is as nothing urgent', async () => {
+      const urgent = await accept(await harness.createTestStore(), 6, 'high');
+      const modest = await accept(await harness.createTestStore(), 6);
+      await sendAttempt(ctx, await idOf(modest[0]!));
+      expect([await countWaiting(urgent), await countWaiting(modest)]).to.deep.equal([4, 4]);
+    });
+
+    it('have more turns, or fewer, when an operator says so', async () => {
+      const [high, normal] = [await harness.createTestStore(), await harness.createTestStore()];
+      await setRelayPriority(ctx, { storeId: high.storeId, priority: 'high' });
+      const of = { normal: await accept(normal, 5), high: await accept(high, 5) };
+      await sendAttempt(ctx, await idOf(of.normal[4]!));
+      // The fourth of the one has the turn of the first of the other, which came before it.
+      expect([await countWaiting(of.high), await countWaiting(of.normal)]).to.deep.equal([2, 4]);
+      const unknown = { storeId: 'st_01ARZ3NDEKTSV4RRFFQ69G5FAV', priority: 'low' } as const;
+      expect((await expectRefusal(setRelayPriority(ctx, unknown))).code).to.equal('PAY_009');
+    });
+
+    it('do not starve what is called low, however many urgent ones keep coming', async () => {
+      const store = await harness.createTestStore();
+      ctx = withBatchSize(2);
+      const job = await idOf((await accept(store, 2, 'high'))[0]!);
+      const [low] = await accept(store, 1, 'low');
+      let rounds = 0;
+      while ((await countWaiting([low!])) > 0) {
+        const [urgent] = await accept(store, 2, 'high');
+        await sendAttempt(ctx, rounds === 0 ? job : await idOf(urgent!));
+        rounds += 1;
+        expect(rounds).to.be.at.most(2 + MOST_GIVEN_WAY);
+      }
+    });
+
+    it('leave alone what a worker is choosing, and a payer’s earlier nonce', async () => {
+      const store = await harness.createTestStore();
+      const waiting = await accept(store, 3);
+      const turns = await Promise.all(waiting.map(async (payment) => (await readAttempt(ctx, payment)).turn));
+      ctx = withBatchSize(2);
+      const [urgent] = await withClaim(ctx, { own: await readAttempt(ctx, waiting[0]!), isOwnAside: true }, () => accept(store, 1, 'high'));
+      expect((await readAttempt(ctx, urgent!)).turn).to.equal(turns[2]);
+      for (const index of [0, 1]) expect((await readAttempt(ctx, waiting[index]!)).turn).to.equal(turns[index]);
+
+      const customer = await chain.createCustomer();
+      const [first, second] = [await createPayment(store), await createPayment(store)];
+      await relayPayment(ctx, await signGasless(ctx, customer, first));
+      const before = (await readAttempt(ctx, first)).turn;
+      await relayPayment(ctx, { ...(await signGasless(ctx, customer, second)), priority: 'high' });
+      expect((await readAttempt(ctx, first)).turn).to.equal(before);
+      expect((await readAttempt(ctx, second)).turn > before).to.equal(true);
+    });
+  });
+
+  it('are given weights and priorities by an operator', async function () {
+    const { storeId } = await harness.createTestStore();
+    const { stdout } = await promisify(execFile)(
+      process.execPath,
+      ['--import', 'tsx', 'cli/main.ts', 'set-store-priority', '--store', storeId, '--priority', 'low'],
+      { cwd: PROJECT_ROOT, env: harness.environment() },
+    );
+    expect(JSON.parse(stdout)).to.deep.equal({ priority: 'low' });
+    await setRelayWeight(ctx, { storeId, weight: 250 });
+    expect(await inTransaction(ctx.db, (trx) => getRelayShare(trx, storeId))).to.deep.equal({ weight: 250, priority: 'low' });
+    const unknown = { storeId: 'st_01ARZ3NDEKTSV4RRFFQ69G5FAV', weight: 100 };
+    expect((await expectRefusal(setRelayWeight(ctx, unknown))).code).to.equal('PAY_009');
   });
 });

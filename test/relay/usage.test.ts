@@ -301,6 +301,7 @@ describe('running totals of what payers and stores use', function () {
         signature,
         permit: null,
         runsForeignCode: false,
+        priority: 'normal',
         deadline: payment.terms.expiresAt,
         gasPrice: 1n,
       };

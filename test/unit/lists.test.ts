@@ -6,7 +6,7 @@ import { PAYMENT_STATUSES } from '../../domain/payments/model.ts';
 import { REFUND_STATUSES } from '../../domain/refunds/model.ts';
 import { WASTE_KINDS } from '../../domain/relay/decideWaste.ts';
 import { RELAY_ATTEMPT_STATUSES, RELAY_RAILS, RELAYER_STANDINGS } from '../../domain/relay/model.ts';
-import { API_KEY_ROLES } from '../../domain/stores/model.ts';
+import { API_KEY_ROLES, RELAY_PRIORITIES } from '../../domain/stores/model.ts';
 import { WEBHOOK_DELIVERY_STATUSES, WEBHOOK_ENDPOINT_STATUSES, EVENT_TYPES } from '../../domain/webhooks/model.ts';
 import { selectRows } from '../../platform/db.ts';
 import { createHarness, type Harness } from '../support/harness.ts';
@@ -17,6 +17,8 @@ const CHECKS: Readonly<Record<string, readonly string[]>> = {
   ck_payments_status: PAYMENT_STATUSES,
   ck_relay_attempts_status: RELAY_ATTEMPT_STATUSES,
   ck_relay_attempts_rail: RELAY_RAILS,
+  ck_relay_attempts_priority: RELAY_PRIORITIES,
+  ck_stores_relay_priority: RELAY_PRIORITIES,
   ck_relayers_standing: RELAYER_STANDINGS,
   ck_relay_waste_kind: WASTE_KINDS,
   ck_refunds_status: REFUND_STATUSES,
@@ -67,6 +69,7 @@ describe('lists of states and kinds', () => {
     it('relay attempt statuses', () => expect(schema('RelayAttempt', 'status')).to.deep.equal([...RELAY_ATTEMPT_STATUSES]));
     it('refund statuses', () => expect(schema('RefundStatus')).to.deep.equal([...REFUND_STATUSES]));
     it('rails', () => expect(schema('RelayAttempt', 'rail')).to.deep.equal([...RELAY_RAILS]));
+    it('priorities', () => expect(schema('RelayPriority')).to.deep.equal([...RELAY_PRIORITIES]));
     it('endpoint statuses', () => expect(schema('WebhookEndpointCore', 'status')).to.deep.equal([...WEBHOOK_ENDPOINT_STATUSES]));
     it('event types', () => expect(schema('EventType')).to.have.members([...EVENT_TYPES]));
     it('the webhooks that are described', () => expect(Object.keys(document.webhooks)).to.have.members([...EVENT_TYPES]));

@@ -12,6 +12,7 @@ export const executePayment: Handler<'executePayment'> = (ctx, { identity, param
     payer: parseAddress(body.customerAddress, '/body/customerAddress'),
     signature: asHex(body.signature),
     permit: parsePermit(body.permit),
+    priority: body.priority,
   };
   return acceptRelayed(ctx, { ...input, claim, prefer: header('prefer'), signal }, (also) => relay.executePayment(ctx, input, also));
 };

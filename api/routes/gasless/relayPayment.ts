@@ -14,6 +14,7 @@ export const relayPayment: Handler<'relayPayment'> = (ctx, { identity, params, b
     forwardRequest: parseForwardRequest(body.forwardRequest),
     signature: asHex(body.signature),
     permit: parsePermit(body.permit),
+    priority: body.priority,
   };
   return acceptRelayed(ctx, { ...input, claim, prefer: header('prefer'), signal }, (also) => relay.relayPayment(ctx, input, also));
 };

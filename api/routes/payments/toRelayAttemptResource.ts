@@ -8,6 +8,7 @@ export function toRelayAttemptResource(attempt: RelayAttempt & { readonly txHash
     id: attempt.id,
     rail: attempt.signed.rail,
     status: attempt.status,
+    priority: attempt.priority,
     payer: signerOf(attempt.signed),
     txHash: attempt.txHash,
     gasUsed: attempt.gasUsed.toString(),

@@ -17,6 +17,7 @@ export const refundPayment: Handler<'refundPayment'> = (ctx, { identity, params,
     deadline: Number(body.deadline),
     signature: asHex(body.signature),
     permit: parsePermit(body.permit),
+    priority: body.priority,
   };
   return idempotently(
     ctx,
