@@ -19,6 +19,10 @@ export function formatReport(report: ChaosReport): string {
     `  requests in each: ${report.averageBatch.toFixed(1)}; attempts sent more than once: ${report.attemptsSentAgain}`,
     `  refunds: ${refunds.made} made, ${refunds.wanted} wanted`,
     `  webhooks: ${webhooks.received} received, of ${webhooks.distinct} events`,
+    ...Object.entries(report.scans).map(
+      ([name, { stoodSeconds, movedBack }]) =>
+        `  the scan of the ${name} chain stood still for ${stoodSeconds} s at most, and was moved back ${movedBack} times`,
+    ),
     `  answers of lying nodes\n${list(report.lies)}`,
     `  what went wrong meanwhile\n${list(report.misfortunes)}`,
     `  ended ${report.secondsToEnd} s after everything was repaired`,

@@ -10,13 +10,14 @@ import { runHostilePair, TOLERATED_SLOWDOWN } from './runHostilePair.ts';
 /** With two workers processes: each crash point is met more than once. */
 const DEATHS = 12;
 
-const USAGE = `npm run chaos -- [--seed N] [--payments 500] [--deaths ${DEATHS}] [--calm] [--logs DIR]
+const USAGE = `npm run chaos -- [--seed N] [--payments 500] [--deaths ${DEATHS}] [--calm] [--short] [--logs DIR]
                  [--lies ${LIE_KINDS.join(',')}]
 npm run chaos -- --hostile-pair [--seed N] [--payments 500] [--flood 2000]
 Prints a report; ends with 1 when a promise was broken.
   --lies          only these
   --logs DIR      keep the logs of the server's processes there, and what the database holds in the end
   --calm          beside the lies only reorganisations, and nobody dies
+  --short         without what takes long by itself, as in npm test
   --hostile-pair  the same payments without and with hostile payers and hostile stores that have --flood requests waiting; ends with 1 when they take more than ${TOLERATED_SLOWDOWN} times as long`;
 
 function fail(): never {
@@ -32,6 +33,7 @@ const { values } = parseArgs({
     lies: { type: 'string', default: LIE_KINDS.join(',') },
     logs: { type: 'string' },
     calm: { type: 'boolean', default: false },
+    short: { type: 'boolean', default: false },
     flood: { type: 'string', default: '2000' },
     'hostile-pair': { type: 'boolean', default: false },
   },
@@ -56,7 +58,7 @@ try {
     process.exitCode = slowdown <= TOLERATED_SLOWDOWN ? 0 : 1;
   } else {
     const { calm: isCalm, logs } = values;
-    const report = await runChaos({ seed, payments, deaths: isCalm ? 0 : deaths, lies, isCalm, isShort: false, logs, onProgress });
+    const report = await runChaos({ seed, payments, deaths: isCalm ? 0 : deaths, lies, isCalm, isShort: values.short, logs, onProgress });
     console.log(`\n${formatReport(report)}`);
     process.exitCode = report.breaches.length === 0 ? 0 : 1;
   }

@@ -5,6 +5,7 @@ import { createRandom } from '../support/createRandom.ts';
 import { watchPromises } from '../support/watchPromises.ts';
 import { judge, type ChaosReport } from './judging/judge.ts';
 import { keepEvidence } from './judging/keepEvidence.ts';
+import { watchCursors } from './judging/watchCursors.ts';
 import type { LieKind } from './nodes/lies.ts';
 import { startLies } from './nodes/startLies.ts';
 import { startOutages } from './outages.ts';
@@ -68,6 +69,8 @@ async function run(
 
   const promises = watchPromises(harness);
   closers.push(() => promises.close());
+  const cursors = watchCursors(harness.ctx.db, chains);
+  closers.push(() => cursors.close());
   const hostileExpirySeconds = options.isShort ? LEAST_EXPIRY_SECONDS : HOSTILE_EXPIRY_SECONDS;
   const planned = await planPayments({ chains, payments: options.payments, random: own(), hostileExpirySeconds });
   const plans = planned.filter(({ character }) => !options.isShort || character !== 'paysAtLast');
@@ -112,13 +115,14 @@ async function run(
   storeServer.answerWith(() => 204);
   burner.answerWebhooks();
   await Promise.all(processes.map((process) => process.settle()));
+  world.endPatience();
   onProgress('everything is repaired; what was begun may end now');
 
   const unmade = await refunding.finish(SETTLE_MS);
   for (const { deaths } of processes) for (const [cause, times] of deaths) add(counts, `death: ${cause}`, times);
   for (const { name, mining } of chains) add(counts, `taken back on the ${name} chain`, mining.replacedTransactions());
   const report = await judge({
-    ...{ harness, chains, storeId: world.store.storeId, merchant, storeServer, promises, payments, seed, counts },
+    ...{ harness, chains, storeId: world.store.storeId, merchant, storeServer, promises, cursors, payments, seed, counts },
     hostile: { storeId: hostile.storeId, payments: burner.payments },
     wishes: refunding.wishes,
     amount: AMOUNT,

@@ -19,6 +19,8 @@ export interface World {
   readonly client: StoreClient;
   /** The API is up; nothing is worked on before this. */
   startWorkers(): Promise<void>;
+  /** Nothing fails any more: whoever is told "not now" need not insist. */
+  endPatience(): void;
   openStore(name: string, payoutAddress: Address): Promise<OpenedStore>;
   clientOf(store: OpenedStore): StoreClient;
   /** Rejects when a process of the server ends by itself meanwhile. */
@@ -43,6 +45,8 @@ interface Options {
 
 /** For how long the store's clients send a request again that has no answer: longer than the API is away on the slowest machine. */
 const PATIENCE_MS = 30 * 60_000;
+/** The same, when nothing fails any more. */
+const LAST_PATIENCE_MS = 15_000;
 const WORKERS = 2;
 
 export async function startWorld({ random, deaths, relaying, logs }: Options): Promise<World> {
@@ -89,10 +93,28 @@ export async function startWorld({ random, deaths, relaying, logs }: Options): P
     }
     const unlessOneFails = <T>(work: Promise<T>) => Promise.race([work, ...processes.map(({ failed }) => failed)]);
 
-    const clientOf = ({ apiKey }: OpenedStore) => createStoreClient({ url: api.url, apiKey, patienceMs: PATIENCE_MS });
+    let patienceMs = PATIENCE_MS;
+    const endPatience = () => {
+      patienceMs = LAST_PATIENCE_MS;
+    };
+    const clientOf = ({ apiKey }: OpenedStore) => createStoreClient({ url: api.url, apiKey, patienceMs: () => patienceMs });
     const client = clientOf(store);
     await unlessOneFails(listen(client, storeServer));
-    return { harness, chaos, store, storeServer, merchant, processes, client, startWorkers, openStore, clientOf, unlessOneFails, close };
+    return {
+      harness,
+      chaos,
+      store,
+      storeServer,
+      merchant,
+      processes,
+      client,
+      startWorkers,
+      endPatience,
+      openStore,
+      clientOf,
+      unlessOneFails,
+      close,
+    };
   } catch (error) {
     await close();
     throw error;

@@ -43,7 +43,7 @@ describe(`crashes (CHAOS_SEED=${SEED})`, function () {
     const api = await createServerProcess(harness, 'api');
     servers = [api, await createServerProcess(harness, 'workers'), await createServerProcess(harness, 'workers')];
     await Promise.all(servers.map((server) => server.start()));
-    client = createStoreClient({ url: api.url, apiKey: store.apiKey, patienceMs: PATIENCE_MS });
+    client = createStoreClient({ url: api.url, apiKey: store.apiKey, patienceMs: () => PATIENCE_MS });
     flow = await prepareFlow(harness, store, client, PAYMENTS);
   });
   after(async () => {

@@ -31,7 +31,7 @@ export async function prepareOutage(): Promise<Outage> {
   const api = await createServerProcess(harness, 'api');
   const workers = await createServerProcess(harness, 'workers');
   await Promise.all([api.start(), workers.start()]);
-  const client = createStoreClient({ url: api.url, apiKey: store.apiKey, patienceMs: PATIENCE_MS });
+  const client = createStoreClient({ url: api.url, apiKey: store.apiKey, patienceMs: () => PATIENCE_MS });
   const flow = await prepareFlow(harness, store, client, PAYMENTS);
   return {
     harness,

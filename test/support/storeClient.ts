@@ -30,26 +30,31 @@ export interface StoreClient {
 }
 
 /**
- * @param input.patienceMs how long a request is sent again, with the same Idempotency-Key, while there is no answer or one that says "not now"; none when
- *   absent
+ * @param input.patienceMs how long a request is sent again, with the same Idempotency-Key, while there is no answer or one that says "not now": asked anew
+ *   before each try; none when absent
  */
-export function createStoreClient(input: { readonly url: string; readonly apiKey: string; readonly patienceMs?: number }): StoreClient {
-  const { patienceMs = 0 } = input;
+export function createStoreClient(input: {
+  readonly url: string;
+  readonly apiKey: string;
+  readonly patienceMs?: () => number;
+}): StoreClient {
+  const { patienceMs = () => 0 } = input;
   const answers = new Map<string, number>();
   const count = (answer: string) => answers.set(answer, (answers.get(answer) ?? 0) + 1);
 
   async function patientFetch(request: Request): Promise<Response> {
-    const deadline = Date.now() + patienceMs;
+    const begunAt = Date.now();
+    const isOver = () => Date.now() - begunAt > patienceMs();
     for (;;) {
       let problem: unknown;
       try {
         const response = await fetch(request.clone());
         count(String(response.status));
         const isPassing = response.status >= 500 || response.status === 429 || (response.status === 409 && (await isInFlight(response)));
-        if (!isPassing || Date.now() > deadline) return response;
+        if (!isPassing || isOver()) return response;
       } catch (error) {
         count('no answer');
-        if (Date.now() > deadline) throw error;
+        if (isOver()) throw error;
         problem = error;
       }
       await sleep(problem === undefined ? 100 : 200);

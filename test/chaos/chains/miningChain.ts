@@ -69,6 +69,11 @@ export async function startMining(node: AskNode, blockTimeMs: number): Promise<M
     return raw;
   }
 
+  /** A reorganisation sets anvil's clock back by its blocks: after some minutes of them nothing would be over by the chain's clock. */
+  async function setClock(): Promise<void> {
+    await ask('evm_setTime', [Math.floor(Date.now() / 1000)]);
+  }
+
   async function replace(wanted: number, random: Random): Promise<number> {
     const head = await getHead();
     const depth = Math.min(wanted, ...[...kept].map((block) => head - block));
@@ -78,9 +83,11 @@ export async function startMining(node: AskNode, blockTimeMs: number): Promise<M
     const raw = await listRawTransactions(head - depth + 1, head, true);
     if (random.next() < 0.3) {
       await ask('anvil_reorg', [depth, raw.map((transaction) => [transaction, depth - 1])]);
+      await setClock();
       return depth;
     }
     await ask('anvil_reorg', [depth, []]);
+    await setClock();
     // Long enough for somebody to see a chain without them.
     for (let blocks = random.between(0, 3); blocks > 0; blocks--) {
       await ask('evm_mine');

@@ -13,6 +13,7 @@ import { judgeRefunds } from './judgeRefunds.ts';
 import { judgeWebhooks } from './judgeWebhooks.ts';
 import { readTruth, type Truth } from './readTruth.ts';
 import { waitForEnd } from './waitForEnd.ts';
+import type { CursorWatch, ScanFigures } from './watchCursors.ts';
 
 type Counts = Readonly<Record<string, number>>;
 
@@ -35,6 +36,8 @@ export interface ChaosReport {
   readonly averageBatch: number;
   readonly attemptsSentAgain: number;
   readonly refunds: { readonly wanted: number; readonly made: number };
+  /** By chain. */
+  readonly scans: Readonly<Record<string, ScanFigures>>;
   readonly webhooks: { readonly received: number; readonly distinct: number };
   /** Answers of lying nodes, by lie. */
   readonly lies: Counts;
@@ -50,6 +53,7 @@ export interface JudgeInput {
   readonly merchant: Merchant;
   readonly storeServer: StoreServer;
   readonly promises: PromiseWatch;
+  readonly cursors: CursorWatch;
   readonly payments: readonly PlannedPayment[];
   readonly hostile: { readonly storeId: string; readonly payments: readonly HostilePayment[] };
   readonly wishes: readonly RefundWish[];
@@ -110,6 +114,7 @@ export async function judge(input: JudgeInput): Promise<ChaosReport> {
     averageBatch: sent.reduce((sum, { items }) => sum + Number(items), 0) / Math.max(1, sent.length),
     attemptsSentAgain: attempts.filter(({ sends }) => Number(sends) > 1).length,
     refunds: { wanted: wishes.length, made: refunds.made },
+    scans: input.cursors.figures(),
     webhooks: { received: storeServer.received.length, distinct: new Set(storeServer.received.map(({ id }) => id)).size },
     lies: countLies(chains),
     misfortunes: Object.fromEntries([...input.counts].sort(([a], [b]) => (a < b ? -1 : 1))),

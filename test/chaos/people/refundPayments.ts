@@ -57,15 +57,20 @@ const MOVE_MS = 15_000;
 /** With ether for its own transactions on every chain; on the first one it has approved the gateway, on the others it signs permits. */
 export async function createMerchant(chains: readonly ChaosChain[]): Promise<Merchant> {
   const merchant = { account: privateKeyToAccount(generatePrivateKey()), vault: privateKeyToAccount(generatePrivateKey()) };
-  for (const [index, chain] of chains.entries()) {
+  for (const chain of chains) {
     const { testClient, publicClient } = chain.home.chain;
     for (const { address } of [merchant.account, merchant.vault]) await testClient.setBalance({ address, value: 10n ** 20n });
-    if (index > 0) continue;
+    if (!hasApproved(chain, chain.token)) continue;
     const args = [chain.home.stack.deployment.gateway, maxUint256] as const;
     const hash = await write(chain, merchant.account, 'approve', args);
     await publicClient.waitForTransactionReceipt({ hash });
   }
   return merchant;
+}
+
+/** Of the merchant. */
+function hasApproved({ name, token }: ChaosChain, of: Address): boolean {
+  return name === 'first' && token === of;
 }
 
 export function startRefunding(options: Options): Refunding {
@@ -75,6 +80,16 @@ export function startRefunding(options: Options): Refunding {
   const wishes: RefundWish[] = [];
   const refunding: Promise<string | undefined>[] = [];
   const sweeps = new Map<ChaosChain, Promise<unknown>>();
+
+  const permitted = new Map<string, Promise<unknown>>();
+  /** Where the merchant signs permits, one refund at a time, as such a merchant has to: a token takes one permit after the other. */
+  function inOrder<T>({ chain, token }: PlannedPayment, work: () => Promise<T>): Promise<T> {
+    if (hasApproved(chain, token)) return work();
+    const name = `${chain.name} ${token}`;
+    const next = (permitted.get(name) ?? Promise.resolve()).then(work, work);
+    permitted.set(name, next);
+    return next;
+  }
 
   /** One at a time, since the transactions of an account have an order. */
   function sweep(chain: ChaosChain, until: Promise<unknown>): Promise<unknown> {
@@ -138,7 +153,7 @@ export function startRefunding(options: Options): Refunding {
       // One after the other: the API hands out the nonce of a refund that failed, whoever asks for the payment's next one.
       const given = amounts.map((part) => ({ payment, amount: part }));
       wishes.push(...given);
-      const refunded = giveBack(given);
+      const refunded = inOrder(payment, () => giveBack(given));
       // Told by `finish`.
       refunded.catch(() => undefined);
       refunding.push(refunded);
