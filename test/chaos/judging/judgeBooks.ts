@@ -15,6 +15,8 @@ interface Input {
  * takes about 150,000, and a contract wallet's signature check comes on top.
  */
 const DEAREST_HONEST_GAS = 220_000n;
+/** Whose receipts are asked for at the same time. */
+const BLOCKS_AT_ONCE = 50;
 
 /** What is kept of sums is what adding up gives; and gas is charged to whom it was used for. */
 export async function judgeBooks({ db, chains, payments }: Input): Promise<string[]> {
@@ -106,6 +108,11 @@ async function judgeGas(db: Database, chains: readonly ChaosChain[], payments: r
   return breaches;
 }
 
+interface UsedGas {
+  readonly from: string;
+  readonly gasUsed: string;
+}
+
 /** By every transaction of a relayer that is on its chain. */
 async function readGasUsed(db: Database, chains: readonly ChaosChain[]): Promise<ReadonlyMap<number, bigint>> {
   const rows = await selectRows<{ address: string }>(db, 'SELECT address FROM relayers WHERE address IS NOT NULL', []);
@@ -114,11 +121,10 @@ async function readGasUsed(db: Database, chains: readonly ChaosChain[]): Promise
   for (const { chainId, ask, home, mining } of chains) {
     const head = await mining.getHead();
     let gas = 0n;
-    for (let number = Number(home.stack.deployment.blockNumber); number <= head; number++) {
-      const receipts = await askFor<readonly { readonly from: string; readonly gasUsed: string }[]>(ask, 'eth_getBlockReceipts', [
-        toHex(number),
-      ]);
-      for (const { from, gasUsed } of receipts) if (relayers.has(from.toLowerCase())) gas += BigInt(gasUsed);
+    for (let first = Number(home.stack.deployment.blockNumber); first <= head; first += BLOCKS_AT_ONCE) {
+      const numbers = Array.from({ length: Math.min(BLOCKS_AT_ONCE, head - first + 1) }, (_, index) => first + index);
+      const blocks = await Promise.all(numbers.map((number) => askFor<readonly UsedGas[]>(ask, 'eth_getBlockReceipts', [toHex(number)])));
+      for (const { from, gasUsed } of blocks.flat()) if (relayers.has(from.toLowerCase())) gas += BigInt(gasUsed);
     }
     used.set(chainId, gas);
   }

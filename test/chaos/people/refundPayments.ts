@@ -41,6 +41,8 @@ export interface Refunding {
 }
 
 const SHARE = 0.15;
+/** Of the payments of which something is given back: several parts, or one of them twice, are asked for at the same time. */
+const AT_ONCE_SHARE = 0.5;
 /** Of these, the merchant's tokens are moved away when the refund is accepted, and come back when it has failed or was made. */
 const SWEEP_SHARE = 0.4;
 /**
@@ -112,19 +114,25 @@ export function startRefunding(options: Options): Refunding {
     return times <= MAX_SWEEPS;
   }
 
-  async function refund(wish: RefundWish, isSwept: boolean): Promise<string | undefined> {
+  async function refund(wish: RefundWish, isSwept: boolean, isDoubled: boolean): Promise<string | undefined> {
     const { payment } = wish;
     if (!(await waitForStatus(options, payment, isOver))) return undefined;
     let sweeping: Promise<unknown> | undefined;
     try {
       for (let tries = 1; !isOver(); tries++) {
         const isLost = isSwept && tries === 1 && maySweep(payment.chain);
-        const accepted = await signRefund(options, wish, tries, isLost ? LOST_DEADLINE_SECONDS : undefined);
+        const seconds = isLost ? LOST_DEADLINE_SECONDS : undefined;
+        // Whoever presses the button twice wants one refund.
+        const signed = await Promise.all(
+          (isDoubled && tries === 1 ? ['1', '1-again'] : [String(tries)]).map((name) => signRefund(options, wish, name, seconds)),
+        );
+        const accepted = signed.find((id) => id !== undefined);
+        if (signed.length > 1) count(`refund asked for twice at once: ${new Set(signed.filter((id) => id !== undefined)).size} taken on`);
         if (accepted === undefined) {
           await sleep(LOOK_MS);
           continue;
         }
-        const ended = waitForRefund(options, payment.paymentId, accepted, isOver);
+        const ended = waitForRefund(options, wish, accepted, isOver);
         if (isLost) sweeping = sweep(payment.chain, ended);
         const status = await ended;
         count(`refund ${status}${status === 'failed' ? ', signed again' : ''}`);
@@ -137,9 +145,11 @@ export function startRefunding(options: Options): Refunding {
     }
   }
 
-  async function giveBack(given: readonly RefundWish[]): Promise<string | undefined> {
+  async function giveBack(given: readonly RefundWish[], isAtOnce: boolean): Promise<string | undefined> {
+    const begin = (wish: RefundWish) => refund(wish, random.next() < SWEEP_SHARE, given.length === 1 && isAtOnce);
+    if (isAtOnce) return (await Promise.all(given.map(begin))).find((problem) => problem !== undefined);
     for (const wish of given) {
-      const problem = await refund(wish, random.next() < SWEEP_SHARE);
+      const problem = await begin(wish);
       if (problem !== undefined) return problem;
     }
     return undefined;
@@ -150,10 +160,10 @@ export function startRefunding(options: Options): Refunding {
     consider(payment) {
       if (!mustBePaid(payment) || random.next() >= SHARE) return;
       const amounts = random.pick([[amount], [amount / 3n], [amount / 3n, amount / 2n]]);
-      // One after the other: the API hands out the nonce of a refund that failed, whoever asks for the payment's next one.
+      const isAtOnce = hasApproved(payment.chain, payment.token) && random.next() < AT_ONCE_SHARE;
       const given = amounts.map((part) => ({ payment, amount: part }));
       wishes.push(...given);
-      const refunded = inOrder(payment, () => giveBack(given));
+      const refunded = inOrder(payment, () => giveBack(given, isAtOnce));
       // Told by `finish`.
       refunded.catch(() => undefined);
       refunding.push(refunded);
@@ -179,7 +189,7 @@ async function waitForStatus({ client }: Options, { paymentId }: PlannedPayment,
 async function signRefund(
   { client, merchant, count }: Options,
   wish: RefundWish,
-  tries: number,
+  name: string,
   seconds: number | undefined,
 ): Promise<string | undefined> {
   const { paymentId } = wish.payment;
@@ -194,7 +204,7 @@ async function signRefund(
   const deadline = seconds === undefined ? offered.data.deadline : String(Math.floor(Date.now() / 1000) + seconds);
   const typedData = { ...proposed, message: { ...proposed.message, deadline } };
   const signed = await client.api.POST('/payments/{paymentId}/refunds', {
-    params: { path, header: { 'Idempotency-Key': `refund-${paymentId}-${wish.amount}-${tries}` } },
+    params: { path, header: { 'Idempotency-Key': `refund-${paymentId}-${wish.amount}-${name}` } },
     body: {
       amount: String(wish.amount),
       nonce,
@@ -209,11 +219,18 @@ async function signRefund(
   return signed.data?.id;
 }
 
-async function waitForRefund({ client }: Options, paymentId: Hash, refundId: string, isOver: () => boolean): Promise<string> {
+async function waitForRefund(
+  { client }: Options,
+  { payment: { paymentId }, amount }: RefundWish,
+  refundId: string,
+  isOver: () => boolean,
+): Promise<string> {
   while (!isOver()) {
     const { data } = await client.api.GET('/payments/{paymentId}/refunds', { params: { path: { paymentId } } });
-    const status = data?.data.find(({ id }) => id === refundId)?.status;
-    if (status !== undefined && status !== 'processing') return status;
+    const found = data?.data.find(({ id }) => id === refundId);
+    // One that failed is signed again by whoever asks for the payment's next one, and for what that one wants.
+    if (found !== undefined && BigInt(found.amount) !== amount) return 'failed';
+    if (found !== undefined && found.status !== 'processing') return found.status;
     await sleep(LOOK_MS);
   }
   return 'processing for too long';
