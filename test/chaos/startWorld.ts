@@ -59,8 +59,9 @@ export async function startWorld({ random, deaths, relaying, logs }: Options): P
     const harness = await createHarness({
       env: {
         MSQPAY_OUTBOX_REDRIVE_MS: '2000',
-        MSQPAY_WEBHOOK_SCHEDULE_SECONDS: '0,1,2,3,5,5,5,5,5,5,5,5,5,5,5,5,5,5,5',
-        MSQPAY_WEBHOOK_TIMEOUT_MS: '1000',
+        // Of a store that answers nine times of ten nothing is given up, however slow the machine.
+        MSQPAY_WEBHOOK_SCHEDULE_SECONDS: ['0,1,2,3', ...Array.from({ length: 40 }, () => '5')].join(','),
+        MSQPAY_WEBHOOK_TIMEOUT_MS: '5000',
         MSQPAY_RELAY_RESEND_AFTER_MS: '12000',
         // Longer than any node lags or is on a branch of its own.
         MSQPAY_RELAY_REFUSAL_GRACE_MS: '15000',

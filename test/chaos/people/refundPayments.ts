@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createWalletClient, http, maxUint256, type Address, type Hash } from 'viem';
+import { createWalletClient, http, maxUint256, type Address } from 'viem';
 import { generatePrivateKey, privateKeyToAccount, type PrivateKeyAccount } from 'viem/accounts';
 
 import { testTokenAbi } from '../../../contracts/generated/TestToken.ts';

@@ -47,6 +47,9 @@ export interface ProcessHome {
 /** Passed once a transaction; the others are passed once a payment or oftener. */
 const RARE_POINTS: ReadonlySet<CrashPoint> = new Set(['beforeSave', 'afterSaveBeforeSend', 'afterSendBeforeMark', 'afterMark']);
 
+/** Many times what a start takes on a machine with little else to do. */
+const READY_MS = 3 * 60_000;
+
 /** How long a crash point may not be reached before the process is killed wherever it is. */
 const LONGEST_LIFE_MS = 12_000;
 
@@ -94,7 +97,7 @@ async function startMortal(options: Options): Promise<MortalProcess> {
       cwd: PROJECT_ROOT,
       env: environment({ [options.portVariable]: String(port), ...(logs === undefined ? {} : { MSQPAY_LOG_LEVEL: 'info' }), ...env }),
       logPath,
-      readyTimeoutMs: 60_000,
+      readyTimeoutMs: READY_MS,
       // It may die before it is ready, which is a death like any other.
       isReady: () => true,
     });
@@ -107,7 +110,7 @@ async function startMortal(options: Options): Promise<MortalProcess> {
   }
 
   async function waitUntilReady(): Promise<void> {
-    const deadline = Date.now() + 60_000;
+    const deadline = Date.now() + READY_MS;
     for (;;) {
       const answer = await fetch(`${url}/healthz`).catch(() => undefined);
       if (answer?.ok === true) return;
