@@ -9,7 +9,7 @@ import { RELAY_PRIORITIES, type RelayPriority } from '../stores/model.ts';
  */
 
 /** How often a request gives way to one of more priority. */
-export const MOST_GIVEN_WAY = 3;
+const MOST_GIVEN_WAY = 3;
 
 /** One of the store's requests that wait on the same rail. */
 export interface WaitingTurn {

@@ -4,7 +4,6 @@ import { promisify } from 'node:util';
 
 import { scanChain } from '../../domain/payments/scanChain.ts';
 import type { Payment } from '../../domain/payments/model.ts';
-import { MOST_GIVEN_WAY } from '../../domain/relay/decideGivingWay.ts';
 import { endUnsent } from '../../domain/relay/endUnsent.ts';
 import { sendAttempt } from '../../domain/relay/sendAttempt.ts';
 import { executePayment, relayPayment } from '../../domain/relay/service.ts';
@@ -187,7 +186,8 @@ describe('stores that wait beside each other', function () {
         const [urgent] = await accept(store, 2, 'high');
         await sendAttempt(ctx, rounds === 0 ? job : await idOf(urgent!));
         rounds += 1;
-        expect(rounds).to.be.at.most(2 + MOST_GIVEN_WAY);
+        // It gives way three times.
+        expect(rounds).to.be.at.most(5);
       }
     });
 
