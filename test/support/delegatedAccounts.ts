@@ -1,4 +1,16 @@
-import { createTestClient, createWalletClient, defineChain, encodeFunctionData, getAddress, http, publicActions, type Hash } from 'viem';
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  createTestClient,
+  createWalletClient,
+  defineChain,
+  encodeFunctionData,
+  getAddress,
+  http,
+  keccak256,
+  publicActions,
+  type Hash,
+  type Hex,
+} from 'viem';
 import { generatePrivateKey, privateKeyToAccount, type PrivateKeyAccount } from 'viem/accounts';
 
 import { testWalletAbi, testWalletBytecode } from '../../contracts/generated/test/TestWallet.ts';
@@ -41,8 +53,19 @@ export async function createDelegatedAccounts(
     if (receipt.status !== 'success') throw new Error(`${hash} was reverted`);
     return receipt;
   }
-  const deployed = await wallet.deployContract({ abi: walletPermitTokenAbi, bytecode: walletPermitTokenBytecode });
+  /** Of the sponsor: while a reorganisation is under way the chain would name a lower one. */
+  let sent = 0;
+  const deployed = await wallet.deployContract({ abi: walletPermitTokenAbi, bytecode: walletPermitTokenBytecode, nonce: sent++ });
   const token = getAddress((await mined(deployed)).contractAddress ?? '');
+
+  /** A reorganisation may lose it: whoever sends something looks after it. */
+  async function sendUntilMined(raw: Hex): Promise<void> {
+    while ((await client.getTransactionReceipt({ hash: keccak256(raw) }).catch(() => undefined)) === undefined) {
+      await sleep(500);
+      // Refused while it is known.
+      await client.sendRawTransaction({ serializedTransaction: raw }).catch(() => undefined);
+    }
+  }
 
   const wallets = new Map<Address, Address>();
   /** The sponsor's transactions have an order. */
@@ -59,8 +82,13 @@ export async function createDelegatedAccounts(
       inTurn(async () => {
         const account = privateKeyToAccount(generatePrivateKey());
         const args = [account.address, 10n ** 12n] as const;
-        await mined(await wallet.writeContract({ address: token, abi: walletPermitTokenAbi, functionName: 'mint', args }));
-        const code = await wallet.deployContract({ abi: testWalletAbi, bytecode: testWalletBytecode, args: [account.address] });
+        await mined(await wallet.writeContract({ address: token, abi: walletPermitTokenAbi, functionName: 'mint', args, nonce: sent++ }));
+        const code = await wallet.deployContract({
+          abi: testWalletAbi,
+          bytecode: testWalletBytecode,
+          args: [account.address],
+          nonce: sent++,
+        });
         wallets.set(account.address, getAddress((await mined(code)).contractAddress ?? ''));
         return account;
       }),
@@ -72,7 +100,13 @@ export async function createDelegatedAccounts(
         const authorization = await account.signAuthorization({ contractAddress, chainId: chain.chainId, nonce });
         const data = encodeFunctionData({ abi: testWalletAbi, functionName: 'setMode', args: [walletMode[mode]] });
         const gas = 200_000n;
-        await mined(await wallet.sendTransaction({ to: account.address, data, gas, authorizationList: [authorization] }));
+        const call = { to: account.address, data, gas, nonce: sent, authorizationList: [authorization] };
+        const raw = await wallet.signTransaction(await wallet.prepareTransactionRequest(call));
+        sent += 1;
+        const hash = keccak256(raw);
+        await client.sendRawTransaction({ serializedTransaction: raw });
+        if (chain.isMined === true) await sendUntilMined(raw);
+        await mined(hash);
       }),
   };
 }
