@@ -199,7 +199,9 @@ export interface paths {
          * @description Have the payment's merchant sign `typedData` (eth_signTypedData_v4; ERC-1271 contracts may sign too) and hand the signature over with
          *     `amount`, `nonce` and `deadline`, which are part of it. The tokens go from the merchant to the payer; when the gateway may not take that
          *     much of the merchant's, `permit` holds a second thing to sign. Each request gets a nonce of its own, so refunds need no order; but after
-         *     one that failed, and as long as its signature could still be used, it is that one's nonce: of the two, one can be made.
+         *     one that failed, and as long as its signature could still be used, it is that one's nonce: of the two, one can be made. Two that were
+         *     asked for in that time have it both: the first that is handed in is made, the other is answered `PAY_036`, and is asked for again. A
+         *     permit is good for one refund: for several at once, have the merchant approve the gateway.
          */
         get: operations["getRefundRequest"];
         put?: never;
@@ -945,7 +947,7 @@ export interface components {
          *     | PAY_033 | 429 | too many relayed requests are on their way. `reason`: whose |
          *     | PAY_034 | 429 | the gas budget for today is spent. `reason`: whose |
          *     | PAY_035 | 422 | the refunds would exceed the payment |
-         *     | PAY_036 | 409 | the refund's nonce was used for this payment |
+         *     | PAY_036 | 409 | the refund's nonce was used for this payment: ask for the authorization again and sign that |
          *     | PAY_037 | 409 | a refund failed whose signature is still good: sign with its nonce |
          *     | PAY_041 | 429 | requests were mined without paying; the next one is taken after `Retry-After`. `reason`: whose they were |
          *     | PAY_042 | 409 | too many requests were mined without paying in 24 hours: pay directly. `reason`: whose they were |

@@ -102,7 +102,9 @@ export async function createRefund(
     all.filter((refund) => refund.nonce === nonce).map(({ id }) => id),
   );
   if (failed !== undefined && !hasFailedForAReason(failed)) {
-    throw new AppError(REFUND_ERRORS.nonceUsed, { detail: `The payment has a refund with the nonce ${nonce}.` });
+    // Two authorizations that were asked for while a refund had failed have its nonce both: the first that is handed in takes its place.
+    const detail = `Refund ${failed.id}, which is ${failed.status}, has the nonce ${nonce}: ask for the authorization again and sign that, with a nonce of its own.`;
+    throw new AppError(REFUND_ERRORS.nonceUsed, { detail });
   }
   const toSignAgain = oldestToSignAgain(all, word);
   if (failed === undefined && toSignAgain !== undefined) {

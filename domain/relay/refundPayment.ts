@@ -89,7 +89,10 @@ export async function refundPayment(ctx: Context, input: RefundPaymentInput, als
     findGasPrice(ctx, chainId),
     chain.runsForeignCode(item),
   ]);
-  if (isUsed) throw new AppError(REFUND_ERRORS.nonceUsed, { detail: `The payment has a refund with the nonce ${nonce}.` });
+  if (isUsed) {
+    const detail = `The chain shows a refund of the payment with the nonce ${nonce}: ask for the authorization again and sign that, with a nonce of its own.`;
+    throw new AppError(REFUND_ERRORS.nonceUsed, { detail });
+  }
   if (refundedOnChain + amount <= terms.amount) {
     // What would exceed the payment is told as that below, not as whatever the contract calls it.
     const refusal = await chain.findRefundRefusal(item);

@@ -13,6 +13,7 @@ import { createStore } from '../../domain/stores/service.ts';
 import type { Context } from '../../platform/context.ts';
 import { selectRows } from '../../platform/db.ts';
 import { toUnixSeconds } from '../../shared/clock.ts';
+import type { AppError } from '../../shared/errors.ts';
 import { parseAmountUnits } from '../../shared/money.ts';
 import { expectRefusal } from '../support/expectRefusal.ts';
 import { signTypedData } from '../support/gasless.ts';
@@ -123,6 +124,48 @@ describe('a refund beside what else happens', function () {
     expect(await port?.isRefunded(payment.id, signed.nonce)).to.equal(true);
     expect(await port?.getRefundedAmount(payment.id)).to.equal(25n);
     expect(relayer.sent).to.have.length(1);
+  });
+
+  it('signed at once with another one and handed in at once is made, and so is the other one', async () => {
+    const payment = await completePayment();
+    const signed = await Promise.all([signRefund(payment, 700_000n), signRefund(payment, 800_000n)]);
+    expect(new Set(signed.map(({ nonce }) => nonce)).size).to.equal(2);
+    const refunds = await Promise.all(signed.map((input) => refundPayment(ctx, input)));
+    await sendAttempt(ctx, refunds[0]?.relayAttemptId ?? '');
+    await sendAttempt(ctx, refunds[1]?.relayAttemptId ?? '');
+    await chain.mine(CONFIRMATIONS);
+    await scanChain(ctx, chainId);
+    expect(await Promise.all(refunds.map(async (refund) => (await read(refund)).status))).to.deep.equal(['completed', 'completed']);
+    expect(await onChain(payment)).to.equal(1_500_000n);
+  });
+
+  it('that failed is taken up by one of two that are handed in at once; the other is told to have a nonce of its own signed, and is made as well', async () => {
+    const payment = await completePayment();
+    const { refund, signed } = await failRefund(payment, 10n);
+    const both = await Promise.all([signRefund(payment, 20n), signRefund(payment, 30n)]);
+    expect(
+      both.map(({ nonce }) => nonce),
+      'the nonce of the failed one',
+    ).to.deep.equal([signed.nonce, signed.nonce]);
+    const outcomes = await Promise.allSettled(both.map((input) => refundPayment(ctx, input)));
+    const refused = outcomes.findIndex(({ status }) => status === 'rejected');
+    const outcome = outcomes[refused];
+    expect(outcomes.filter(({ status }) => status === 'fulfilled')).to.have.length(1);
+    if (outcome?.status !== 'rejected') throw new Error('none was refused');
+    expect(outcome.reason).to.include({ code: 'PAY_036' });
+    expect((outcome.reason as AppError).detail)
+      .to.contain(`Refund ${refund.id}, which is processing`)
+      .and.to.contain('ask for the authorization again');
+
+    const again = await signRefund(payment, both[refused]?.amount ?? 0n);
+    expect(again.nonce).not.to.equal(signed.nonce);
+    const second = await refundPayment(ctx, again);
+    await sendAttempt(ctx, (await read(refund)).relayAttemptId ?? '');
+    await sendAttempt(ctx, second.relayAttemptId ?? '');
+    await chain.mine(CONFIRMATIONS);
+    await scanChain(ctx, chainId);
+    expect([(await read(refund)).status, (await read(second)).status]).to.deep.equal(['completed', 'completed']);
+    expect(await onChain(payment)).to.equal(50n);
   });
 
   it('that failed stands in the way of others for as long as its signature is good', async () => {
