@@ -6,8 +6,10 @@ import { parseArgs } from 'node:util';
 import { z } from 'zod';
 
 import { PROJECT_ROOT } from '../platform/projectRoot.ts';
+import { compilePrograms } from './compilePrograms.ts';
 import type { DatabaseKind } from './database/engine.ts';
 import { startDatabase } from './database/startDatabase.ts';
+import { ALONE, chooseTasks, longestFirst, MINUTE_MS, ON_MYSQL, SIDE_BY_SIDE, type Part, type Task } from './testTasks.ts';
 
 /**
  * `npm test`: the checks, and every suite against real services, each in a mocha process of its own. Ends with a line `N passed, N failed`.
@@ -16,66 +18,11 @@ import { startDatabase } from './database/startDatabase.ts';
  * Part of it is run once more on a real MySQL server. `npm run test:mysql` is `npm test -- --database mysql`: every suite, or only the files that
  * are named, on MySQL alone.
  *
+ * `npm test -- --part 2/3` is the second of three parts, for a machine each: together they are `npm test`. `--lanes 3`: how many suites are run
+ * beside each other, 2 unless it says otherwise, and one more than there are cores at most.
+ *
  * Each mocha process has a stack of its own, so that a suite that kills and restarts services cannot disturb another one's.
  */
-interface Task {
-  readonly name: string;
-  /** After this it is ended, and counts as failed. */
-  readonly limitMs: number;
-  /** The test files; absent: it is the checks. */
-  readonly files?: readonly string[];
-  /** The kind of server that its stack starts; absent: what the machine has. */
-  readonly database?: DatabaseKind;
-}
-
-const MINUTE_MS = 60_000;
-
-/** Mostly wait for services and timers: two at a time make use of two cores. The first that needs programs of the stack installs them. */
-const SIDE_BY_SIDE: readonly Task[] = [
-  { name: 'checks', limitMs: 6 * MINUTE_MS },
-  { name: 'contracts', files: ['contracts/test/**/*.test.ts'], limitMs: 4 * MINUTE_MS },
-  { name: 'unit', files: ['test/unit/**/*.test.ts', 'test/dev/**/*.test.ts'], limitMs: 5 * MINUTE_MS },
-  { name: 'adapters', files: ['test/adapters/**/*.test.ts', 'test/webhooks/**/*.test.ts'], limitMs: 6 * MINUTE_MS },
-  { name: 'api', files: ['test/api/**/*.test.ts'], limitMs: 6 * MINUTE_MS },
-  { name: 'workers and demo', files: ['test/workers/**/*.test.ts', 'test/demo/**/*.test.ts'], limitMs: 6 * MINUTE_MS },
-  { name: 'domain', files: ['test/payments/**/*.test.ts', 'test/relay/**/*.test.ts', 'test/refunds/**/*.test.ts'], limitMs: 6 * MINUTE_MS },
-  { name: 'scale', files: ['test/scale/**/*.test.ts'], limitMs: 6 * MINUTE_MS },
-];
-
-/**
- * Where the servers differ most: data definition, locks and duplicate keys, JSON, lost connections, the database killed. All the rest is for
- * `npm run test:mysql`, or it would take twice the time.
- */
-const ON_MYSQL: Task = {
-  name: 'on MySQL',
-  database: 'mysql',
-  limitMs: 6 * MINUTE_MS,
-  files: [
-    'test/dev/database.test.ts',
-    'test/unit/lists.test.ts',
-    'test/workers/migrations.test.ts',
-    'test/workers/interruptedMigrations.test.ts',
-    'test/workers/outbox.test.ts',
-    'test/payments/directPayment.test.ts',
-    'test/payments/races.test.ts',
-    'test/payments/reorg.test.ts',
-    'test/payments/scanChain.test.ts',
-    'test/refunds/refundPayment.test.ts',
-    'test/relay/gaslessPayment.test.ts',
-    'test/relay/relayPayment.test.ts',
-    'test/webhooks/service.test.ts',
-    'test/api/databaseRefusals.test.ts',
-    'test/api/idempotency.test.ts',
-    'test/e2e/databaseOutage.test.ts',
-  ],
-};
-
-/** Several processes of the server each, killed and cut off again and again: they take both cores. */
-const ALONE: readonly Task[] = [
-  { name: 'end to end', files: ['test/e2e/**/*.test.ts'], limitMs: 6 * MINUTE_MS },
-  { name: 'chaos', files: ['test/chaos/**/*.test.ts'], limitMs: 8 * MINUTE_MS },
-];
-
 /** After its last test a mocha process that does not end by itself has left something open: a defect. */
 const LEFTOVER_LIMIT_MS = 20_000;
 
@@ -108,29 +55,50 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
 }
 
 const { values, positionals: chosen } = parseArgs({
-  options: { database: { type: 'string' }, 'without-mysql': { type: 'boolean', default: false } },
+  options: {
+    database: { type: 'string' },
+    'without-mysql': { type: 'boolean', default: false },
+    part: { type: 'string', default: '1/1' },
+    lanes: { type: 'string', default: '2' },
+  },
   allowPositionals: true,
 });
 const database = parseKind(values.database);
+const part = parsePart(values.part);
+const lanes = /^[1-9]$/.test(values.lanes) ? Math.min(Number(values.lanes), availableParallelism() + 1) : 2;
 if (database === 'mysql' && values['without-mysql']) {
   console.error('--database mysql and --without-mysql contradict each other');
   process.exit(2);
 }
 const scratch = mkdtempSync(join(tmpdir(), 'msqpay-test-'));
 const startedAt = Date.now();
+/** Where the programs are that tests start, once they are compiled; undefined: those are run from source. */
+let compiling: Promise<string> | undefined;
+const durations: { readonly name: string; readonly seconds: string; readonly passed: number }[] = [];
 let passed = 0;
 const failures: { title: string; message: string }[] = [];
 
 if (chosen.length > 0) {
-  await perform(onDatabase({ name: chosen.join(' '), files: chosen, limitMs: 10 * MINUTE_MS }), 'live');
+  if (part.of > 1) {
+    console.error('--part is for all suites, and not for files that are named');
+    process.exit(2);
+  }
+  await perform(onDatabase({ name: chosen.join(' '), files: chosen, usualSeconds: 0, limitMs: 10 * MINUTE_MS }), 'live');
 } else {
   const isPartOnMysql = database === undefined && !values['without-mysql'];
-  const waiting = [...SIDE_BY_SIDE.map(onDatabase), ...(isPartOnMysql ? [ON_MYSQL] : [])];
+  const tasks = chooseTasks([...SIDE_BY_SIDE.map(onDatabase), ...(isPartOnMysql ? [ON_MYSQL] : []), ...ALONE.map(onDatabase)], part);
+  const names = new Set(ALONE.map((task) => task.name));
+  const waiting = longestFirst(tasks.filter((task) => !names.has(task.name)));
+  const compiled = join(PROJECT_ROOT, '.dev', 'test', `compiled-${process.pid}`);
+  compiling = compilePrograms(compiled).then(() => compiled);
+  // Whoever needs it is told; with nobody there it would end the process.
+  compiling.catch(() => undefined);
   const workThrough = async () => {
     for (let task = waiting.shift(); task !== undefined; task = waiting.shift()) await perform(task, 'atItsEnd');
   };
-  await Promise.all(Array.from({ length: Math.min(2, availableParallelism()) }, workThrough));
-  for (const task of ALONE.map(onDatabase)) await perform(task, 'live');
+  await Promise.all(Array.from({ length: lanes }, workThrough));
+  for (const task of tasks.filter((candidate) => names.has(candidate.name))) await perform(task, 'live');
+  rmSync(compiled, { recursive: true, force: true });
 }
 rmSync(scratch, { recursive: true, force: true });
 if (isStopping) process.exit(130);
@@ -140,6 +108,8 @@ if (failures.length > 0) {
   for (const { title, message } of failures) console.log(`\n- ${title}\n${indent(message)}`);
 }
 if (values['without-mysql']) console.log('\nNothing was run on MySQL, as asked for.');
+console.log(part.of === 1 ? '' : `\nPart ${part.number} of ${part.of}`);
+for (const suite of durations) console.log(`${suite.seconds.padStart(5)} s  ${suite.name} (${suite.passed} passed)`);
 console.log(`\n${secondsSince(startedAt)} s`);
 console.log(`${passed} passed, ${failures.length} failed`);
 process.exit(failures.length === 0 ? 0 : 1);
@@ -147,6 +117,13 @@ process.exit(failures.length === 0 ? 0 : 1);
 function parseKind(text: string | undefined): DatabaseKind | undefined {
   if (text === undefined || text === 'mariadb' || text === 'mysql') return text;
   console.error(`--database may be mariadb or mysql, not ${text}`);
+  process.exit(2);
+}
+
+function parsePart(text: string): Part {
+  const [, number, of] = /^([1-9]\d?)\/([1-9]\d?)$/.exec(text) ?? [];
+  if (number !== undefined && of !== undefined && Number(number) <= Number(of)) return { number: Number(number), of: Number(of) };
+  console.error(`--part is a number of a part and how many there are, such as 1/3, not ${text}`);
   process.exit(2);
 }
 
@@ -167,6 +144,7 @@ async function perform(task: Task, show: Show): Promise<void> {
     return { outcome: { passed: 0, failures: [{ title: task.name, message }] }, output: '' };
   });
   if (show === 'atItsEnd') console.log(`\n=== ${task.name} (${secondsSince(taskStartedAt)} s)\n${output}`);
+  durations.push({ name: task.name, seconds: secondsSince(taskStartedAt), passed: outcome.passed });
   passed += outcome.passed;
   failures.push(...outcome.failures);
 }
@@ -187,13 +165,19 @@ async function runSuite(suite: Task & { readonly files: readonly string[] }, sho
   if (absent.length > 0) return failedBefore(suite, `there is no file ${absent.join(', nor ')}`);
   const missing = suite.database === 'mysql' ? await obtainMysql() : undefined;
   if (missing !== undefined) return failedBefore(suite, missing);
+  const compiled = (await compiling) ?? '';
   const resultPath = join(scratch, `${suite.name.replace(/\W+/g, '-').slice(0, 100)}.json`);
   const reporter = join(PROJECT_ROOT, 'test', 'support', 'countingReporter.mjs');
   // Not bin/mocha.js: for the node-option in .mocharc.json that one starts a process of its own, which no signal to its parent would reach.
   const { code, output } = await run(
     process.execPath,
     ['--import', 'tsx', 'node_modules/mocha/lib/cli/cli.js', '--reporter', reporter, ...suite.files],
-    { show, limitMs: suite.limitMs, env: { ...describeDatabase(suite.database), TEST_RESULT_PATH: resultPath }, resultPath },
+    {
+      show,
+      limitMs: suite.limitMs,
+      env: { ...describeDatabase(suite.database), TEST_RESULT_PATH: resultPath, TEST_COMPILED: compiled },
+      resultPath,
+    },
   );
   return { outcome: readOutcome(suite, resultPath, code), output };
 }

@@ -17,6 +17,7 @@ import { asBytes32 } from '../../shared/hex.ts';
 import { signTypedData } from '../support/gasless.ts';
 import { driveUntil, isOver } from '../support/relayFlow.ts';
 import { readProblem, startTestApi, type CallOptions, type Payment, type TestApi } from './startTestApi.ts';
+import { programArguments } from '../support/programArguments.ts';
 
 type AuthorizationRequest = components['schemas']['AuthorizationRequest'];
 type ExecuteRequest = components['schemas']['ExecuteRequest'];
@@ -256,9 +257,7 @@ describe('GET /payments/{paymentId}/authorization and POST /payments/{paymentId}
 
     // An operator's word ends it.
     const lift = [
-      '--import',
-      'tsx',
-      'cli/main.ts',
+      ...programArguments('cli/main.ts'),
       'lift-back-off',
       '--chain',
       String(chainId),

@@ -24,6 +24,7 @@ import type { Chain } from '../../dev/chain.ts';
 import type { Fault } from '../../dev/defenderSimulator/faults.ts';
 import { startDefenderSimulator } from '../../dev/defenderSimulator/startDefenderSimulator.ts';
 import type { DefenderSimulator, DefenderSimulatorOptions } from '../../dev/defenderSimulator/startDefenderSimulator.ts';
+import { programArguments } from '../support/programArguments.ts';
 
 type Signer = Defender['relaySigner'];
 type Transaction = Awaited<ReturnType<Signer['getTransaction']>>;
@@ -449,8 +450,10 @@ describe('the Defender simulator, through the Defender SDK', function () {
       SIMULATOR_API_SECRET: apiSecret,
       SIMULATOR_STATE_PATH: join(folder, 'transactions.jsonl'),
     };
-    const main = join(import.meta.dirname, '../../dev/defenderSimulator/main.ts');
-    const child = spawn(process.execPath, ['--import', 'tsx', main], { env: environment, stdio: ['ignore', 'pipe', 'inherit'] });
+    const child = spawn(process.execPath, programArguments('dev/defenderSimulator/main.ts'), {
+      env: environment,
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
     const ended = new Promise((resolve) => child.once('exit', resolve));
     process.env['DEFENDER_API_URL'] = await new Promise<string>((resolve) => {
       let output = '';

@@ -22,6 +22,7 @@ import { createHarness, type Harness, type TestStore } from '../support/harness.
 import { startOwnChain, type OwnChain } from '../support/ownChain.ts';
 import { readHistory } from '../support/paymentHistory.ts';
 import { atTime, withChain } from '../support/varyContext.ts';
+import { programArguments } from '../support/programArguments.ts';
 
 const CONFIRMATIONS = 3;
 const MAX_BLOCK_RANGE = 5;
@@ -206,7 +207,7 @@ describe('a payment whose event the node kept back for longer than the scanner l
       writeFileSync(chainsFile, JSON.stringify({ chains: [entry] }));
       const env = harness.environment({ MSQPAY_CHAINS_FILE: chainsFile });
       const run = (...args: string[]) =>
-        promisify(execFile)(process.execPath, ['--import', 'tsx', 'cli/main.ts', 'rescan', ...args], { env });
+        promisify(execFile)(process.execPath, [...programArguments('cli/main.ts'), 'rescan', ...args], { env });
       try {
         const { stdout, stderr } = await run('--chain', String(chainId), '--from', block, '--to', block);
         const [id] = payments.map((payment) => payment.id);

@@ -19,6 +19,7 @@ import { createHarness, type Harness, type TestStore } from '../support/harness.
 import { startOwnChain, type OwnChain } from '../support/ownChain.ts';
 import { confirmOnce, endWaitingAttempts, readAttempt, readPayment } from '../support/relayFlow.ts';
 import { withRelayer, withRelayers } from '../support/varyContext.ts';
+import { programArguments } from '../support/programArguments.ts';
 
 const BATCH = 4;
 
@@ -214,7 +215,7 @@ describe('stores that wait beside each other', function () {
     const { storeId } = await harness.createTestStore();
     const { stdout } = await promisify(execFile)(
       process.execPath,
-      ['--import', 'tsx', 'cli/main.ts', 'set-store-priority', '--store', storeId, '--priority', 'low'],
+      [...programArguments('cli/main.ts'), 'set-store-priority', '--store', storeId, '--priority', 'low'],
       { cwd: PROJECT_ROOT, env: harness.environment() },
     );
     expect(JSON.parse(stdout)).to.deep.equal({ priority: 'low' });

@@ -21,11 +21,11 @@ import { createStore, issueApiKey } from '../../domain/stores/service.ts';
 import { loadConfig, type Config } from '../../platform/config.ts';
 import type { Context } from '../../platform/context.ts';
 import { createContext } from '../../platform/createContext.ts';
-import { migrate } from '../../db/migrate.ts';
 import { createQueues, type Queues } from '../../platform/queues.ts';
 import { readRelayerKeys, type RelayerKeys } from '../../platform/relayerKeys.ts';
 import type { Address } from '../../shared/hex.ts';
 import { parseAmountUnits } from '../../shared/money.ts';
+import { migrateByCopy } from './migrateByCopy.ts';
 import { getStack } from './stack.ts';
 
 /** A store of a test, with a key to call the API with. */
@@ -97,7 +97,7 @@ export async function createHarness(options: HarnessOptions = {}): Promise<Harne
   const config = options.config?.(loaded) ?? loaded;
   const relayerKeys = readRelayerKeys(config, env);
   const { ctx, close } = await createContext(config, { name: 'test', relayerKeys });
-  await migrate(ctx.db).catch(async (error: unknown) => {
+  await migrateByCopy(ctx.db).catch(async (error: unknown) => {
     await close();
     throw error;
   });

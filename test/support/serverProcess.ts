@@ -6,6 +6,7 @@ import { startProcess, type ManagedProcess, type ProcessExit } from '../../dev/c
 import { findFreePort } from '../../dev/freePort.ts';
 import { PROJECT_ROOT } from '../../platform/projectRoot.ts';
 import type { Harness } from './harness.ts';
+import { programArguments } from './programArguments.ts';
 
 /** One of the server's own processes, run as in production. It keeps its port when it is started again, as behind a load balancer. */
 export interface ServerProcess {
@@ -51,7 +52,7 @@ export async function createServerProcess(
     current = await startProcess({
       name: kind,
       command: process.execPath,
-      args: ['--enable-source-maps', '--import', 'tsx', path],
+      args: programArguments(path),
       cwd: PROJECT_ROOT,
       env: environment(),
       logPath: join(directory, 'output.log'),

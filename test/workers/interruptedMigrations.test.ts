@@ -8,6 +8,7 @@ import { createDatabase, execute, selectRows, type Database, type Transaction } 
 import { PROJECT_ROOT } from '../../platform/projectRoot.ts';
 import { getStack } from '../support/stack.ts';
 import { waitUntil } from '../support/waitUntil.ts';
+import { programArguments } from '../support/programArguments.ts';
 
 /** More than two chunks. */
 const ROWS = 1_100;
@@ -78,7 +79,7 @@ describe('migrations that are interrupted', function () {
     // The first table of the next migration is in use, so that it is killed in the middle of its first statement.
     const user = await db.transaction();
     await user.raw('SELECT * FROM stores');
-    const killed = spawn(process.execPath, ['--import', 'tsx', 'cli/main.ts', 'migrate'], {
+    const killed = spawn(process.execPath, [...programArguments('cli/main.ts'), 'migrate'], {
       cwd: PROJECT_ROOT,
       env: stack.environment(url, { NODE_ENV: 'test', MSQPAY_CHECKOUT_URL: 'http://shop.test/{paymentId}' }),
       stdio: 'ignore',

@@ -1,14 +1,13 @@
-import { fork } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { join } from 'node:path';
 import { expect } from 'chai';
 
 import { runCommand } from '../../dev/childProcess.ts';
 import { checkRelayers } from '../../domain/relay/checkRelayers.ts';
-import { PROJECT_ROOT } from '../../platform/projectRoot.ts';
 import { QUEUE_NAMES } from '../../platform/queues.ts';
 import { createHarness, type Harness } from '../support/harness.ts';
 import { createServerProcess } from '../support/serverProcess.ts';
+import { programArguments } from '../support/programArguments.ts';
 
 describe('the workers’ process', function () {
   this.timeout(60_000);
@@ -21,7 +20,7 @@ describe('the workers’ process', function () {
   after(() => harness.close());
 
   const run = (args: readonly string[], env: NodeJS.ProcessEnv) =>
-    runCommand(process.execPath, ['--import', 'tsx', join(PROJECT_ROOT, 'workers/main.ts'), ...args], { env, timeoutMs: 30_000 });
+    runCommand(process.execPath, [...programArguments('workers/main.ts'), ...args], { env, timeoutMs: 30_000 });
 
   it('refuses queues that there are not, and names those that there are', async () => {
     const { code, output } = await run(['--queues', 'relay,nonsense'], harness.environment());
@@ -54,10 +53,9 @@ describe('the workers’ process', function () {
   });
 
   it('needs no keys for queues that have nothing to do with relayers', async () => {
-    const child = fork(join(PROJECT_ROOT, 'workers/main.ts'), ['--queues', 'webhook,chain-scan'], {
+    const child = spawn(process.execPath, [...programArguments('workers/main.ts'), '--queues', 'webhook,chain-scan'], {
       env: withoutKeys(),
-      execArgv: ['--import', 'tsx'],
-      silent: true,
+      stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
     });
     const ended = once(child, 'exit');
     const [first] = (await Promise.race([once(child, 'message'), ended])) as unknown[];

@@ -3,8 +3,9 @@ import { expect } from 'chai';
 import * as relayUsage from '../../db/migrations/0012_relay_usage.ts';
 import { findLandedTransaction, findTransaction } from '../../domain/relay/transactionStore.ts';
 import { migrate, migrateBack } from '../../db/migrate.ts';
-import { createDatabase, execute, parseJsonColumn, selectRows } from '../../platform/db.ts';
+import { createDatabase, execute, parseJsonColumn, selectRows, type Database } from '../../platform/db.ts';
 import { asBytes32 } from '../../shared/hex.ts';
+import { migrateByCopy } from '../support/migrateByCopy.ts';
 import { getStack } from '../support/stack.ts';
 
 describe('the migrations', function () {
@@ -34,6 +35,22 @@ describe('the migrations', function () {
     } finally {
       await db.destroy();
     }
+  });
+
+  it('come to what the other tests run on, which copies the tables of a migrated database', async () => {
+    const stack = await getStack();
+    const read = async (name: string, make: (db: Database) => Promise<void>) => {
+      const db = createDatabase(await stack.createDatabase(`${name}_${process.pid}`), 2);
+      try {
+        await make(db);
+        return await describeTables(db);
+      } finally {
+        await db.destroy();
+      }
+    };
+    const migrated = await read('migrations_first', migrateByCopy);
+    expect(await read('migrations_copied', migrateByCopy)).to.deep.equal(migrated);
+    expect(await read('migrations_done', migrate)).to.deep.equal(migrated);
   });
 
   it('count what is on its way, and what it has cost, of attempts that were there before the totals', async () => {
@@ -117,3 +134,14 @@ describe('the migrations', function () {
     }
   });
 });
+
+/** Every table, as it is made, and which migrations are recorded. */
+async function describeTables(db: Database): Promise<unknown> {
+  const tables = (await selectRows<Record<string, string>>(db, 'SHOW TABLES')).flatMap((row) => Object.values(row));
+  const found: unknown[] = await selectRows(db, 'SELECT id, name FROM schema_migrations ORDER BY id');
+  for (const table of tables) {
+    const [row] = await selectRows<Record<string, string>>(db, `SHOW CREATE TABLE ${table}`);
+    found.push((row?.['Create Table'] ?? '').replace(/ AUTO_INCREMENT=\d+/, ''));
+  }
+  return found;
+}

@@ -8,6 +8,7 @@ import { findFreePort } from '../../../dev/freePort.ts';
 import { PROJECT_ROOT } from '../../../platform/projectRoot.ts';
 import type { Random } from '../../support/createRandom.ts';
 import { CRASH_POINTS, CRASH_VARIABLE, type CrashPoint } from './crashPoints.ts';
+import { programArguments } from '../../support/programArguments.ts';
 
 /** A process that dies again and again and is always started anew, as an orchestrator would. */
 export interface MortalProcess {
@@ -93,7 +94,7 @@ async function startMortal(options: Options): Promise<MortalProcess> {
     return startProcess({
       name: options.name,
       command: process.execPath,
-      args: ['--import', 'tsx', options.program],
+      args: programArguments(options.program),
       cwd: PROJECT_ROOT,
       env: environment({ [options.portVariable]: String(port), ...(logs === undefined ? {} : { MSQPAY_LOG_LEVEL: 'info' }), ...env }),
       logPath,
