@@ -94,8 +94,9 @@ export function createChain({ chain, log }: { chain: ChainConfig; log: Logger })
 
     ...createFindPayments(chain, rpc),
 
+    // A permit that is signed for want of an approval takes the place of the approval that was there.
     getAllowance: (token, owner) =>
-      rpc.ask(() => client.readContract({ address: token, abi: erc20Abi, functionName: 'allowance', args: [owner, gateway] })),
+      rpc.ask(() => rpc.sure.readContract({ address: token, abi: erc20Abi, functionName: 'allowance', args: [owner, gateway] })),
 
     getForwarderNonce: (owner) =>
       rpc.ask(() => rpc.sure.readContract({ address: forwarder, abi: msqPayForwarderAbi, functionName: 'nonces', args: [owner] })),
@@ -104,7 +105,7 @@ export function createChain({ chain, log }: { chain: ChainConfig; log: Logger })
       const domain = chain.tokens.find(({ address }) => address === token)?.permit;
       if (domain === undefined) return undefined;
       const answer = await rpc.attempt(() =>
-        client.readContract({ address: token, abi: NONCES_ABI, functionName: 'nonces', args: [owner] }),
+        rpc.sure.readContract({ address: token, abi: NONCES_ABI, functionName: 'nonces', args: [owner] }),
       );
       if ('revertData' in answer) {
         // The configuration promises a permit that the token does not have. An approval still does.

@@ -91,7 +91,7 @@ describe('the chain adapter, behind a URL of another chain', () => {
     expect(await Promise.all([back.getHead(), back.findBlock(0n)])).to.deep.equal([head, first]);
   });
 
-  it('nor that a request would fail, or which nonce its payer has: it takes the word of the next URL for it', async () => {
+  it('nor that a request would fail, or what its payer has approved: it takes the word of the next URL for it', async () => {
     const payer = privateKeyToAccount(generatePrivateKey());
     const terms = on.makeTerms();
     await on.mint(payer.address, terms.amount);
@@ -107,6 +107,7 @@ describe('the chain adapter, behind a URL of another chain', () => {
       () => port.estimateRelayGas([item]),
       () => port.findRefusal({ terms, payer: payer.address, permit: null }),
       () => port.getForwarderNonce(payer.address),
+      () => port.getAllowance(terms.token, payer.address),
     ];
     for (const ask of questions) {
       line.target = on.rpcUrl;
