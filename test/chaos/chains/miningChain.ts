@@ -112,6 +112,8 @@ export async function startMining(node: AskNode, blockTimeMs: number): Promise<M
     async stop() {
       isStopped = true;
       await mining;
+      // The chain is another one's after this, who waits for blocks.
+      await ask('evm_setIntervalMining', [1]);
     },
   };
 }
