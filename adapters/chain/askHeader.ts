@@ -3,7 +3,7 @@ import { toHex, type PublicClient } from 'viem';
 import type { Block } from '../../domain/chain/ports.ts';
 import { toBlock } from './toBlock.ts';
 
-export type WhichBlock = { readonly blockNumber: bigint } | { readonly blockTag: 'latest' };
+export type WhichBlock = { readonly blockNumber: bigint } | { readonly blockTag: 'latest' | 'finalized' };
 
 /**
  * A block's header, in a request of its own. Not viem's getBlock: one that is asked for a block while an equal question is on its way is given that one's

@@ -1,6 +1,5 @@
 import {
   BaseError,
-  BlockNotFoundError,
   encodeFunctionData,
   erc20Abi,
   getAddress,
@@ -53,7 +52,15 @@ export function createChain({ chain, log }: { chain: ChainConfig; log: Logger })
         return head;
       }),
 
-    getFinalizedNumber: () => rpc.ask(async () => (await client.getBlock({ blockTag: 'finalized' }).catch(explainNoFinality)).number),
+    getFinalizedNumber: () =>
+      rpc.askOneNode(async (_node, urlIndex) => {
+        const finalized = await readBlock(urlIndex, { blockTag: 'finalized' }).catch(explainNoFinality);
+        if (finalized === undefined) throw noFinality();
+        // What the same URL does not have yet cannot be final there.
+        const head = await readBlock(urlIndex, { blockTag: 'latest' });
+        if (head === undefined || finalized.number > head.number) throw new Error('the node calls a block final that is above its head');
+        return finalized.number;
+      }),
 
     findBlock: (number) => rpc.askOneNode((_node, urlIndex) => readBlock(urlIndex, { blockNumber: number })),
 
@@ -88,11 +95,11 @@ export function createChain({ chain, log }: { chain: ChainConfig; log: Logger })
 
     findPayer: (paymentId) =>
       rpc.ask(async () => {
-        const payer = await client.readContract({ address: gateway, abi: paymentGatewayAbi, functionName: 'payerOf', args: [paymentId] });
+        const payer = await rpc.sure.readContract({ address: gateway, abi: paymentGatewayAbi, functionName: 'payerOf', args: [paymentId] });
         return payer === zeroAddress ? undefined : payer;
       }),
 
-    ...createFindPayments(chain, rpc),
+    ...createFindPayments(chain, rpc, readBlock),
 
     // A permit that is signed for want of an approval takes the place of the approval that was there.
     getAllowance: (token, owner) =>
@@ -129,11 +136,11 @@ export function createChain({ chain, log }: { chain: ChainConfig; log: Logger })
     ...createRelayCalls(chain, rpc),
 
     getRefundedAmount: (paymentId) =>
-      rpc.ask(() => client.readContract({ address: gateway, abi: paymentGatewayAbi, functionName: 'refundedAmount', args: [paymentId] })),
+      rpc.ask(() => rpc.sure.readContract({ address: gateway, abi: paymentGatewayAbi, functionName: 'refundedAmount', args: [paymentId] })),
 
     isRefunded: (paymentId, nonce) =>
       rpc.ask(() =>
-        client.readContract({ address: gateway, abi: paymentGatewayAbi, functionName: 'isRefundNonceUsed', args: [paymentId, nonce] }),
+        rpc.sure.readContract({ address: gateway, abi: paymentGatewayAbi, functionName: 'isRefundNonceUsed', args: [paymentId, nonce] }),
       ),
 
     getBalance: (owner) => rpc.ask(() => client.getBalance({ address: owner })),
@@ -141,15 +148,17 @@ export function createChain({ chain, log }: { chain: ChainConfig; log: Logger })
   };
 }
 
-/** For `catch`: a node's own words for a tag that its chain does not know ("unknown block", "invalid params", or no block) do not say what to do. */
+function noFinality(cause?: unknown): Error {
+  return new Error('the node knows no finalized block: the confirmations of this chain have to be a number', { cause });
+}
+
+/** For `catch`: a node's own words for a tag that its chain does not know ("unknown block", "invalid params") do not say what to do. */
 function explainNoFinality(error: unknown): never {
   const answer = error instanceof BaseError ? error.walk((cause) => cause instanceof RpcRequestError) : null;
   const isUnknown =
-    error instanceof BlockNotFoundError ||
-    (answer instanceof RpcRequestError &&
-      ([-32601, -32602, -39001].includes(answer.code) || /finali[sz]ed|unknown block|block not found|block tag/i.test(answer.details)));
-  if (!isUnknown) throw error;
-  throw new Error('the node knows no finalized block: the confirmations of this chain have to be a number', { cause: error });
+    answer instanceof RpcRequestError &&
+    ([-32601, -32602, -39001].includes(answer.code) || /finali[sz]ed|unknown block|block not found|block tag/i.test(answer.details));
+  throw isUnknown ? noFinality(error) : error;
 }
 
 /** For `catch`: what is not there is an answer, any other error is passed on. */

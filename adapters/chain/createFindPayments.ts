@@ -7,8 +7,8 @@ import type { ChainConfig } from '../../platform/config.ts';
 import { toUnixSeconds } from '../../shared/clock.ts';
 import type { Address, Bytes32 } from '../../shared/hex.ts';
 import { isRefusedRange } from './createReadGatewayLogs.ts';
+import type { ReadBlock } from './createReadBlock.ts';
 import type { RpcClients } from './createRpcClients.ts';
-import { toBlock } from './toBlock.ts';
 import { lowerCase, paymentProcessedEvent, readPaymentLogs } from './paymentLogs.ts';
 
 /** Ids in one eth_call: 224 bytes each in its init code, which may have 49,152 (EIP-3860), 4,000 of them for the code itself. */
@@ -22,22 +22,25 @@ type FindPayments = Pick<ChainPort, 'findPayers' | 'findPaymentLog'>;
 export function createFindPayments(
   { gateway, startBlock, maxBlockRange }: Pick<ChainConfig, 'gateway' | 'startBlock' | 'maxBlockRange'>,
   rpc: RpcClients,
+  readBlock: ReadBlock,
 ): FindPayments {
   return {
     findPayers: (paymentIds) =>
-      rpc.askOneNode(async (node) => {
-        // The answers are those of one block: a node that lacks it fails, where it would say "not paid" of its own latest one.
-        const block = await node.getBlock({ blockTag: 'latest' });
+      rpc.askOneNode(async (_node, urlIndex, sure) => {
+        // The answers are those of one block: a node that lacks it fails, where it would say "not paid" of its own latest one. And each comes with the chain's
+        // id: on another chain with our contracts at the same addresses, nobody has paid.
+        const block = await readBlock(urlIndex, { blockTag: 'latest' });
+        if (block === undefined) throw new Error('the node has no block at all');
         const payers = new Map<Bytes32, Address>();
         for (let start = 0; start < paymentIds.length; start += IDS_PER_CALL) {
           const ids = paymentIds.slice(start, start + IDS_PER_CALL);
-          const found = await readPayers(node, gateway, ids, block.number);
+          const found = await readPayers(sure, gateway, ids, block.number);
           found.forEach((payer, index) => {
             const id = ids[index];
             if (id !== undefined && payer !== zeroAddress) payers.set(id, payer);
           });
         }
-        return { block: toBlock(block), payers };
+        return { block, payers };
       }),
 
     findPaymentLog: ({ paymentId, since, until }) =>

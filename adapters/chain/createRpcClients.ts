@@ -46,9 +46,9 @@ export interface RpcClients {
   attempt<T>(work: () => Promise<T>): Promise<Attempt<T>>;
   /**
    * Like `ask`, for questions that belong together: one URL answers all of them, the next one is given all of them anew. `urlIndex` is the URL's place
-   * in the configuration.
+   * in the configuration; `sure` asks that URL as the client of this name does.
    */
-  askOneNode<T>(work: (client: PublicClient, urlIndex: number) => Promise<T>): Promise<T>;
+  askOneNode<T>(work: (client: PublicClient, urlIndex: number, sure: PublicClient) => Promise<T>): Promise<T>;
   /** The URLs that answer for another chain, as last seen, by their place in the configuration. They are asked nothing but that. */
   listOtherChainUrls(): readonly number[];
 }
@@ -83,6 +83,7 @@ export function createRpcClients(options: {
     ),
   );
   const nodes = transports.map((transport): PublicClient => createPublicClient({ ...common, transport }));
+  const sureNodes = sureTransports.map((transport): PublicClient => createPublicClient({ ...common, transport }));
   const order = createNodeOrder({
     count: rpcUrls.length,
     chainId,
@@ -160,7 +161,7 @@ export function createRpcClients(options: {
         for (const index of order.current()) {
           try {
             await guard.check(index);
-            return await work(at(nodes, index), index);
+            return await work(at(nodes, index), index, at(sureNodes, index));
           } catch (error) {
             if (!isAnswer(error)) guard.doubt(index);
             lastError = error;

@@ -84,7 +84,7 @@ export interface ChainPort {
   listOtherChainUrls(): readonly number[];
 
   getHead(): Promise<Block>;
-  /** The newest block that the chain calls final. Throws like every question, with the reason as the cause, where the chain calls none so. */
+  /** The newest block that the chain calls final: as one URL says that has it. Throws like every question, with the reason as the cause, where the chain calls none so. */
   getFinalizedNumber(): Promise<bigint>;
   /** undefined: there is no such block (yet, or any more). */
   findBlock(number: bigint): Promise<Block | undefined>;

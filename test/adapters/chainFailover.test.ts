@@ -211,6 +211,13 @@ describe('the chain adapter', () => {
         expect(error.code).to.equal('PAY_020');
         expect((error.cause as Error).message).to.match(/knows no finalized block: the confirmations of this chain have to be a number/);
       }
+      // A URL whose word for it is above its own head is on another chain, or wrong.
+      const boastful = await startNode((method, params) =>
+        method === 'eth_getBlockByNumber' && params[0] === 'finalized'
+          ? { body: { result: { number: toHex(head + 71n), hash: `0x${'ab'.repeat(32)}`, timestamp: '0x1' } } }
+          : undefined,
+      );
+      expect((await rejection(over(boastful).getFinalizedNumber())).code).to.equal('PAY_020');
       const limited = await startNode(() => ({ status: 429, body: { error: { code: -32005, message: 'limit exceeded' } } }));
       const error = await rejection(over(limited).getFinalizedNumber());
       expect((error.cause as Error).message).not.to.match(/finalized/);

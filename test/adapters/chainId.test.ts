@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { toHex } from 'viem';
 import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts';
 
 import { createChainIdGuard, OtherChainError } from '../../adapters/chain/createChainIdGuard.ts';
@@ -48,6 +49,11 @@ describe('the chain adapter, behind a URL of another chain', () => {
     return line;
   }
 
+  async function mineBlocks(rpcUrl: string, count: number): Promise<void> {
+    const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'anvil_mine', params: [toHex(count)] });
+    await fetch(rpcUrl, { method: 'POST', headers: { 'content-type': 'application/json' }, body });
+  }
+
   const questions = [
     (port: ChainFixture['port']) => port.getHead(),
     (port: ChainFixture['port']) => port.findBlock(0n),
@@ -78,20 +84,27 @@ describe('the chain adapter, behind a URL of another chain', () => {
 
   it('believes no header that comes without our chain’s id, though the URL was right a moment ago and never failed', async () => {
     const line = await startUrl(on.rpcUrl);
-    const port = on.createPort([line.url]);
-    const [head, first] = await Promise.all([port.getHead(), port.findBlock(0n)]);
-    line.target = other.rpcUrl;
-    for (const ask of [() => port.getHead(), () => port.findBlock(0n)]) {
-      const error = await rejection(ask());
+    await mineBlocks(on.rpcUrl, 70);
+    await mineBlocks(other.rpcUrl, 500);
+    const headers = [
+      (port: ChainFixture['port']) => port.getHead(),
+      (port: ChainFixture['port']) => port.findBlock(0n),
+      (port: ChainFixture['port']) => port.getFinalizedNumber(),
+    ];
+    for (const ask of headers) {
+      line.target = on.rpcUrl;
+      const port = on.createPort([line.url]);
+      const right = await ask(port);
+      line.target = other.rpcUrl;
+      const error = await rejection(ask(port));
       expect(error.code).to.equal('PAY_020');
       expect((error.cause as Error).message).to.contain('is of chain 31338, not 31337');
+      line.target = on.rpcUrl;
+      expect(await ask(on.createPort([line.url]))).to.deep.equal(right);
     }
-    line.target = on.rpcUrl;
-    const back = on.createPort([line.url]);
-    expect(await Promise.all([back.getHead(), back.findBlock(0n)])).to.deep.equal([head, first]);
   });
 
-  it('nor that a request would fail, or what its payer has approved: it takes the word of the next URL for it', async () => {
+  it('nor that a request would fail, what its payer has approved, or what was paid and refunded: it takes the word of the next URL for it', async () => {
     const payer = privateKeyToAccount(generatePrivateKey());
     const terms = on.makeTerms();
     await on.mint(payer.address, terms.amount);
@@ -108,6 +121,10 @@ describe('the chain adapter, behind a URL of another chain', () => {
       () => port.findRefusal({ terms, payer: payer.address, permit: null }),
       () => port.getForwarderNonce(payer.address),
       () => port.getAllowance(terms.token, payer.address),
+      () => port.findPayer(on.port.paymentIdOf(terms)),
+      async () => (await port.findPayers([on.port.paymentIdOf(terms)])).payers,
+      () => port.isRefunded(on.port.paymentIdOf(terms), 0n),
+      () => port.getRefundedAmount(on.port.paymentIdOf(terms)),
     ];
     for (const ask of questions) {
       line.target = on.rpcUrl;

@@ -8,6 +8,12 @@ import type { Bytes32, Hex } from '../../shared/hex.ts';
 import { addMs } from '../../shared/clock.ts';
 import { rejection, startChainFixture, type ChainFixture } from './chainFixture.ts';
 
+interface Question {
+  readonly id: number;
+  readonly method: string;
+  readonly params?: readonly unknown[];
+}
+
 type Answer = { readonly result?: unknown; readonly error?: { code: number; message: string } };
 
 describe('the chain adapter, looking for payments without the scanner’s logs', () => {
@@ -42,14 +48,18 @@ describe('the chain adapter, looking for payments without the scanner’s logs',
       request.on('data', (chunk: Buffer) => chunks.push(chunk));
       request.on('end', () => {
         const body = Buffer.concat(chunks).toString();
-        const { id, method, params = [] } = JSON.parse(body) as { id: number; method: string; params?: unknown[] };
-        asked.push(method);
-        const real = async () =>
-          (await (await fetch(on.rpcUrl, { method: 'POST', headers: { 'content-type': 'application/json' }, body })).json()) as Answer;
+        const questions = JSON.parse(body) as Question | Question[];
+        const answerOne = async (question: Question) => {
+          const { id, method, params = [] } = question;
+          asked.push(method);
+          const passedOn = { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(question) };
+          const real = async () => (await (await fetch(on.rpcUrl, passedOn)).json()) as Answer;
+          return { ...(await (answer(method, params, real) ?? real())), jsonrpc: '2.0', id };
+        };
         void (async () => {
-          const own = await (answer(method, params, real) ?? real());
+          const answers = await Promise.all([questions].flat().map(answerOne));
           response.writeHead(200, { 'content-type': 'application/json' });
-          response.end(JSON.stringify({ ...own, jsonrpc: '2.0', id }));
+          response.end(JSON.stringify(Array.isArray(questions) ? answers : answers[0]));
         })();
       });
     });
