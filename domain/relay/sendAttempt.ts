@@ -1,14 +1,15 @@
 import type { Context } from '../../platform/context.ts';
 import { inUnitOfWork } from '../../platform/unitOfWork.ts';
-import { addMs } from '../../shared/clock.ts';
+import { addMs, BLOCK_CLOCK_MARGIN_MS } from '../../shared/clock.ts';
 import { createLanes } from '../../shared/lanes.ts';
-import { askChain, blockTimeMsOf, findChainConfig, getChain } from '../chain/service.ts';
+import { askChain, blockTimeMsOf, findChainConfig, findSettledTime, getChain } from '../chain/service.ts';
 import { DONE, later, type WorkResult } from '../outbox/model.ts';
 import { promiseWork } from '../outbox/service.ts';
+import { decideExpiryLook } from '../payments/decide.ts';
 import { findAttempt, listAttemptsOfTransaction } from './attemptStore.ts';
 import { changeAttempt } from './changeAttempt.ts';
 import { chooseBatch, estimateAgain } from './chooseBatch.ts';
-import { decideNextLook, MAX_SENDS, RATE_WINDOW_MS } from './decide.ts';
+import { decideNextLook, isSignatureDead, MAX_SENDS, RATE_WINDOW_MS } from './decide.ts';
 import { countAttemptsBefore } from './dispatchStore.ts';
 import { endRemoved } from './endRemoved.ts';
 import { endUnsent } from './endUnsent.ts';
@@ -18,7 +19,7 @@ import { findFreeRelayer, noteSend } from './relayers.ts';
 import type { SendOutcome } from './ports.ts';
 import { saveIntent } from './saveIntent.ts';
 import { saveOutcome } from './saveOutcome.ts';
-import { lockWithSubjects } from './subject.ts';
+import { isCompleted, lockWithSubjects, seeWithSubjects } from './subject.ts';
 import { withClaim, type Claim } from './withClaim.ts';
 
 /** However many wait, each looks again at least this often. */
@@ -52,6 +53,8 @@ export async function sendAttempt(ctx: Context, attemptId: string): Promise<Work
   const { chainId } = seen;
   const withoutChain = await endRemoved(ctx, [seen]);
   if (withoutChain !== undefined) return withoutChain;
+  const untilDead = await waitUntilDead(ctx, seen);
+  if (untilDead !== undefined) return untilDead;
   // The workers' places are for all chains: one that does not answer must not take them all.
   return askChain(ctx, chainId, async (hasFailed) => {
     const taken = await lanes.run(`${chainId}:${seen.signed.rail}`, async () =>
@@ -61,13 +64,34 @@ export async function sendAttempt(ctx: Context, attemptId: string): Promise<Work
   });
 }
 
+/** From then on no transaction with it would be mined in time. */
+function isTooLate(ctx: Context, attempt: RelayAttempt): boolean {
+  return ctx.clock.now() >= addMs(attempt.deadline, -1_000);
+}
+
+/**
+ * One that cannot be sent any more, while a transaction that was given up may still do it, waits for the chain's clock, which may take a quarter of an hour. It
+ * does not ask the chain meanwhile: there may be many of them after an outage, in places that others need.
+ * @returns undefined: it goes on, since it can be sent or it can end
+ */
+async function waitUntilDead(ctx: Context, attempt: RelayAttempt): Promise<WorkResult | undefined> {
+  const { chainId, deadline } = attempt;
+  if (!attempt.mayStillLand || !(isTooLate(ctx, attempt) || attempt.sends >= MAX_SENDS)) return undefined;
+  const settledTime = await findSettledTime(ctx.db, chainId);
+  if (isSignatureDead(attempt, settledTime)) return undefined;
+  const [withSubject] = await seeWithSubjects(ctx, [attempt]);
+  if (withSubject === undefined || isCompleted(withSubject)) return undefined;
+  const expiresAt = addMs(deadline, BLOCK_CLOCK_MARGIN_MS);
+  return later(decideExpiryLook({ now: ctx.clock.now(), expiresAt, settledTime, blockTimeMs: blockTimeMsOf(ctx, chainId) }));
+}
+
 /** @returns the saved transaction, or what becomes of the work when there is none to send */
 async function takeBatch(ctx: Context, seen: RelayAttempt): Promise<RelayTransaction | WorkResult> {
   // While this waited for its lane, another batch may have taken it along.
   const own = await findAttempt(ctx.db, seen.id);
   if (own?.status === 'submitting') return resolveInterruptedSend(ctx, own);
   if (own?.status !== 'queued') return DONE;
-  if (ctx.clock.now() >= addMs(own.deadline, -1_000)) {
+  if (isTooLate(ctx, own)) {
     return endUnsent(ctx, own, { code: RELAY_ERRORS.deadline.code, detail: 'No relayer could send it before its deadline.' });
   }
   if (own.sends >= MAX_SENDS) {
@@ -143,8 +167,8 @@ async function send(ctx: Context, transaction: RelayTransaction, leaderId: strin
   const relayer = ctx.relayers.get(transaction.relayerId);
   if (relayer === undefined) throw new Error(`relayer ${transaction.relayerId} is configured and not there`);
   // After so long a stop others may have taken this for interrupted, and have looked in vain for what would be sent now.
-  const isTooLate = ctx.clock.now() >= addMs(transaction.sentAt, ctx.config.relay.timeoutMs);
-  const outcome: SendOutcome = isTooLate
+  const wasHeldUp = ctx.clock.now() >= addMs(transaction.sentAt, ctx.config.relay.timeoutMs);
+  const outcome: SendOutcome = wasHeldUp
     ? { kind: 'refused', reason: 'this process was held up', retryAfterMs: 0 }
     : await relayer.send(transaction);
   ctx.log.info(
@@ -158,7 +182,7 @@ async function send(ctx: Context, transaction: RelayTransaction, leaderId: strin
     'handed to the relayer',
   );
   const result = await saveOutcome(ctx, transaction, outcome, leaderId);
-  if (!isTooLate) await noteSend(ctx, relayer.id, outcome);
+  if (!wasHeldUp) await noteSend(ctx, relayer.id, outcome);
   return result;
 }
 

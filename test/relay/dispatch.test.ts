@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import type { PrivateKeyAccount } from 'viem/accounts';
 
+import { DONE } from '../../domain/outbox/model.ts';
 import type { Payment } from '../../domain/payments/model.ts';
 import { scanChain } from '../../domain/payments/scanChain.ts';
 import { sendAttempt } from '../../domain/relay/sendAttempt.ts';
@@ -8,11 +9,12 @@ import { executePayment, getAuthorizationRequest } from '../../domain/relay/serv
 import { findTransaction } from '../../domain/relay/transactionStore.ts';
 import type { Context } from '../../platform/context.ts';
 import { execute, placeholders } from '../../platform/db.ts';
+import { addMs } from '../../shared/clock.ts';
 import { signAuthorization, signTypedData } from '../support/gasless.ts';
 import { createHarness, type Harness, type TestStore } from '../support/harness.ts';
 import { startOwnChain, type OwnChain, type OwnContractWallet, type OwnRelayer } from '../support/ownChain.ts';
 import { confirmOnce, readAttempt, readPayment } from '../support/relayFlow.ts';
-import { withChain, withRelayer, withRelayers } from '../support/varyContext.ts';
+import { atTime, setSettledTime, withChain, withRelayer, withRelayers } from '../support/varyContext.ts';
 
 const CONFIRMATIONS = 2;
 
@@ -170,5 +172,34 @@ describe('choosing what is sent next', function () {
       await mineAndConfirm(waiting.slice(0, 2));
       await finish(waiting);
     });
+  });
+
+  it('asks nobody about one that can only be waited for, until its deadline is over in a final block', async () => {
+    const [waiting] = await acceptMany(1);
+    const { payment, id } = waiting!;
+    await sendAttempt(ctx, id);
+    await confirmOnce({ ...ctx, config: { ...ctx.config, relay: { ...ctx.config.relay, resendAfterMs: 1 } } }, payment);
+    const { deadline, mayStillLand } = await readAttempt(ctx, payment);
+    expect(mayStillLand).to.equal(true);
+    await scanChain(ctx, chainId);
+    const asked: string[] = [];
+    const lookAt = (ms: number) =>
+      sendAttempt(
+        withChain(atTime(ctx, addMs(deadline, ms)), chainId, (port) => ({
+          findPayer: (paymentId) => {
+            asked.push(paymentId);
+            return port.findPayer(paymentId);
+          },
+          getHead: async () => ({ ...(await port.getHead()), timestamp: addMs(deadline, ms) }),
+        })),
+        id,
+      );
+    // As far behind as a chain that calls blocks final after ten minutes.
+    await setSettledTime(ctx, chainId, addMs(deadline, -600_000));
+    expect(await lookAt(1_000)).to.deep.equal({ kind: 'later', at: addMs(deadline, 632_000) });
+    expect(asked).to.deep.equal([]);
+    await setSettledTime(ctx, chainId, addMs(deadline, 30_000));
+    expect(await lookAt(632_000)).to.deep.equal(DONE);
+    expect(await readAttempt(ctx, payment)).to.include({ status: 'failed', errorCode: 'PAY_019' });
   });
 });
