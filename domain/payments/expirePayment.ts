@@ -2,7 +2,7 @@ import type { Context } from '../../platform/context.ts';
 import { inUnitOfWork } from '../../platform/unitOfWork.ts';
 import { addMs } from '../../shared/clock.ts';
 import type { Bytes32 } from '../../shared/hex.ts';
-import { askChain, blockTimeMsOf, findRecentCursor, waitForRemovedChain } from '../chain/service.ts';
+import { askChain, blockTimeMsOf, findChainConfig, findRecentCursor, waitForRemovedChain } from '../chain/service.ts';
 import { DONE, later, type WorkResult } from '../outbox/model.ts';
 import { askWhoPaid } from './askWhoPaid.ts';
 import { changePayments } from './changePayments.ts';
@@ -12,8 +12,8 @@ import type { Payment } from './model.ts';
 import { findPayment, lockPayments } from './store.ts';
 
 /**
- * A chain whose head is the newest block that was scanned, and older than this, makes no blocks while nobody sends anything: no later one will make its last
- * ones final. A node that has stopped, and is the only one, looks the same; in this time its operator was alerted.
+ * A development chain whose head is the newest block that was scanned, and older than this, makes no blocks while nobody sends anything: no later one will make
+ * its last ones final. On any other chain that is an outage, after which blocks may come whose times lie within it: a payment in them would be in time.
  */
 const STANDING_CHAIN_MS = 60 * 60_000;
 
@@ -37,7 +37,7 @@ export async function expirePayment(ctx: Context, paymentId: Bytes32): Promise<W
   const cursor = await findRecentCursor(ctx, chainId);
   const settledTime = cursor?.settled?.time;
   const isSettled = isOver(seen, settledTime);
-  const isLong = now.getTime() - terms.expiresAt.getTime() >= STANDING_CHAIN_MS;
+  const isLong = findChainConfig(ctx, chainId)?.development === true && now.getTime() - terms.expiresAt.getTime() >= STANDING_CHAIN_MS;
   // Most looks end here, and the chain is not asked.
   if (!isSettled && !isLong) {
     return later(decideExpiryLook({ now, expiresAt: terms.expiresAt, settledTime, blockTimeMs: blockTimeMsOf(ctx, chainId) }));

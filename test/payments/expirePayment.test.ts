@@ -35,6 +35,11 @@ describe('a payment that nobody pays', () => {
   const expireAt = (payment: Payment, msAfterExpiry: number) =>
     expirePayment(atTimeOfChain(harness.ctx, payment.chainId, addMs(payment.terms.expiresAt, msAfterExpiry)), payment.id);
 
+  const withDevelopment = (development: boolean) => {
+    const { ctx } = harness;
+    return { ...ctx, config: { ...ctx.config, chains: ctx.config.chains.map((chain) => ({ ...chain, development })) } };
+  };
+
   /** As if the scanner had last seen a block of this time, the last final one being of that. */
   async function setScannedUntil(timestamp: Date | null, settled: Date | null = timestamp): Promise<void> {
     const { ctx, config } = harness;
@@ -193,15 +198,15 @@ describe('a payment that nobody pays', () => {
     expect(await expireAt(payment, 86_500_000)).to.deep.equal(DONE);
   });
 
-  it('does not wait for ever on a chain that makes no empty blocks: nor for its last ones to be final', async () => {
+  it('does not wait for ever on a development chain, which makes no empty blocks: nor for its last ones to be final', async () => {
     for (const headMs of [-60_000, 0, 600_000]) {
       const payment = await harness.createTestPayment(store);
       const { expiresAt } = payment.terms;
       const head = { number: 999_999n, timestamp: addMs(expiresAt, headMs) };
       await setScannedUntil(head.timestamp, addMs(expiresAt, -120_000));
-      const lookAt = (ms: number, number = head.number) =>
+      const lookAt = (ms: number, number = head.number, base = withDevelopment(true)) =>
         expirePayment(
-          withChain(atTime(harness.ctx, addMs(expiresAt, ms)), payment.chainId, (chain) => ({
+          withChain(atTime(base, addMs(expiresAt, ms)), payment.chainId, (chain) => ({
             async findPayers(paymentIds) {
               const { block, payers } = await chain.findPayers(paymentIds);
               return { block: { ...block, ...head, number }, payers };
@@ -213,6 +218,11 @@ describe('a payment that nobody pays', () => {
       for (const ms of [5_000, hourAfter - 1]) expect((await lookAt(ms)).kind).to.equal('later');
       expect((await lookAt(hourAfter, head.number - 1n)).kind, 'a node that is behind what was scanned').to.equal('later');
       expect((await lookAt(hourAfter, head.number + 1n)).kind, 'a scanner that is behind the node').to.equal('later');
+      for (const ms of [hourAfter, 86_400_000])
+        expect(
+          (await lookAt(ms, head.number, withDevelopment(false))).kind,
+          'an outage: what it makes later may have earlier times',
+        ).to.equal('later');
       expect((await read(payment)).status).to.equal('pending');
       expect(await lookAt(hourAfter)).to.deep.equal(DONE);
       expect((await read(payment)).status).to.equal('expired');
