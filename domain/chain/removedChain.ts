@@ -7,8 +7,12 @@ import { addMs } from '../../shared/clock.ts';
  */
 const REMOVED_CHAIN_MS = 24 * 3_600_000;
 
-/** A chain that was put back is noticed within this time by what waits for it. */
-const LOOK_MS = 3_600_000;
+/**
+ * How soon the work is looked at again: perhaps only this process's file lacks the chain, as while a new one is brought to one process after the other, and another
+ * process can do what is still in time. Once it is too late for that, a chain that was put back is noticed within an hour.
+ */
+const LOOK_IN_TIME_MS = 15_000;
+const LOOK_TOO_LATE_MS = 3_600_000;
 
 /**
  * Whether work has to do without its chain.
@@ -20,6 +24,6 @@ export function waitForRemovedChain(ctx: Context, chainId: number, deadline: Dat
   const now = ctx.clock.now();
   const endsAt = addMs(deadline, REMOVED_CHAIN_MS);
   if (now >= endsAt) return 'over';
-  const nextLook = addMs(now, LOOK_MS);
+  const nextLook = addMs(now, now < deadline ? LOOK_IN_TIME_MS : LOOK_TOO_LATE_MS);
   return nextLook < endsAt ? nextLook : endsAt;
 }

@@ -38,7 +38,9 @@ async function failRemoved(ctx: Context, seen: RelayAttempt): Promise<void> {
 
 /** The same of a transaction that carries nothing any more: with its chain its relayer is gone, whose load it was. */
 export async function leaveRemoved(ctx: Context, transaction: RelayTransaction): Promise<WorkResult | undefined> {
-  if (waitForRemovedChain(ctx, transaction.chainId, transaction.validUntil) === undefined) return undefined;
+  const removed = waitForRemovedChain(ctx, transaction.chainId, transaction.validUntil);
+  if (removed === undefined) return undefined;
+  if (removed !== 'over') return later(removed);
   await changeTransaction(ctx, transaction.id, { abandonedAt: null });
   return DONE;
 }

@@ -9,6 +9,7 @@ import { findRefund } from '../../domain/refunds/service.ts';
 import { confirmTransaction } from '../../domain/relay/confirmTransaction.ts';
 import { getRefundRequest, refundPayment } from '../../domain/relay/refundPayment.ts';
 import { sendAttempt } from '../../domain/relay/sendAttempt.ts';
+import { findTransaction } from '../../domain/relay/transactionStore.ts';
 import { createStore } from '../../domain/stores/service.ts';
 import type { Context } from '../../platform/context.ts';
 import { selectRows } from '../../platform/db.ts';
@@ -84,6 +85,16 @@ describe('what waits for a chain that was taken out of the configuration', funct
     expect(await statusOf(payment)).to.equal('expired');
   });
 
+  it('is looked at every few seconds while it is in time: another process may have the chain', async () => {
+    const payment = await createPayment();
+    const { id, deadline } = await acceptRelay(ctx, await chain.createCustomer(), payment);
+    const soon = { kind: 'later', at: addMs(deadline, -45_000) };
+    expect(await sendAttempt(removedAt(deadline, -60_000), id)).to.deep.equal(soon);
+    await sendAttempt(ctx, id);
+    const { transactionId } = await readAttempt(ctx, payment);
+    expect(await confirmTransaction(removedAt(deadline, -60_000), transactionId ?? '')).to.deep.equal(soon);
+  });
+
   it('is told as it is when the chain is put back and shows that it was paid in time', async () => {
     await scanChain(ctx, chainId);
     const payment = await createPayment();
@@ -134,7 +145,7 @@ describe('what waits for a chain that was taken out of the configuration', funct
     expect((await readHistory(ctx, completed)).at(-1)).to.equal('payment.completed');
   });
 
-  it('is no load of a relayer any more when it carries nothing', async () => {
+  it('is no load of a relayer any more when it carries nothing, a day after it would be valid no more', async () => {
     const payment = await createPayment();
     const { id } = await acceptRelay(ctx, await chain.createCustomer(), payment);
     await sendAttempt(ctx, id);
@@ -144,7 +155,11 @@ describe('what waits for a chain that was taken out of the configuration', funct
     const abandoned = () =>
       selectRows(ctx.db, 'SELECT id FROM relay_transactions WHERE id = ? AND abandoned_at IS NOT NULL', [transactionId]);
     expect(await abandoned()).to.have.length(1);
-    expect(await confirmTransaction(removedAt(new Date(), 0), transactionId)).to.deep.equal(DONE);
+    const validUntil = (await findTransaction(ctx.db, transactionId))?.validUntil ?? new Date(0);
+    // Another process may have the chain yet.
+    expect((await confirmTransaction(removedAt(validUntil, DAY - 1), transactionId)).kind).to.equal('later');
+    expect(await abandoned()).to.have.length(1);
+    expect(await confirmTransaction(removedAt(validUntil, DAY), transactionId)).to.deep.equal(DONE);
     expect(await abandoned()).to.have.length(0);
   });
 
