@@ -44,11 +44,13 @@ export async function noteServedTurn(db: Transaction, chainId: number, turn: big
 
 /** For an attempt that has ended in this transaction and was never sent: its store's next turn comes so much sooner. */
 export async function giveBackTurn(db: Transaction, { chainId, storeId, turnStep }: RelayAttempt): Promise<void> {
-  await execute(db, 'UPDATE relay_quotas SET last_turn = last_turn - LEAST(last_turn, ?) WHERE chain_id = ? AND holder = ?', [
-    turnStep.toString(),
-    chainId,
-    storeId,
-  ]);
+  // A bound string is compared as one unless it is cast: MySQL's LEAST() takes "100" for less than "36".
+  await execute(
+    db,
+    `UPDATE relay_quotas SET last_turn = IF(last_turn > CAST(? AS UNSIGNED), last_turn - CAST(? AS UNSIGNED), 0)
+     WHERE chain_id = ? AND holder = ?`,
+    [turnStep.toString(), turnStep.toString(), chainId, storeId],
+  );
 }
 
 export interface StoredTurn extends WaitingTurn {

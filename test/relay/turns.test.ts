@@ -11,7 +11,7 @@ import { withClaim } from '../../domain/relay/withClaim.ts';
 import type { RelayPriority } from '../../domain/stores/model.ts';
 import { getRelayShare, setRelayPriority, setRelayWeight } from '../../domain/stores/service.ts';
 import type { Context } from '../../platform/context.ts';
-import { inTransaction } from '../../platform/db.ts';
+import { execute, inTransaction } from '../../platform/db.ts';
 import { PROJECT_ROOT } from '../../platform/projectRoot.ts';
 import { expectRefusal } from '../support/expectRefusal.ts';
 import { signAuthorization, signGasless } from '../support/gasless.ts';
@@ -130,6 +130,24 @@ describe('stores that wait beside each other', function () {
       const others = await accept(other, 3);
       const [next] = await accept(died, 1);
       expect(await turnOf(next!)).to.equal(await turnOf(others[2]!));
+    });
+
+    it('and are given back just what they took, however many digits that has', async () => {
+      const store = await harness.createTestStore();
+      await setRelayWeight(ctx, { storeId: store.storeId, weight: 200 });
+      // Of 5,000 each. As text, that is more than 45,000.
+      for (const [last, left] of [
+        [45_000, 40_000],
+        [5_000, 0],
+        [3_000, 0],
+      ] as const) {
+        const [payment] = await accept(store, 1);
+        expect((await readAttempt(ctx, payment!)).turnStep).to.equal(5_000n);
+        await execute(ctx.db, 'UPDATE relay_quotas SET last_turn = ? WHERE chain_id = ? AND holder = ?', [last, chainId, store.storeId]);
+        await end(payment!);
+        const quota = { chain_id: chainId, holder: store.storeId };
+        expect(Number((await ctx.db('relay_quotas').where(quota).first('last_turn'))?.last_turn)).to.equal(left);
+      }
     });
 
     it('though they pay for those that they had, as long as these are on their way', async () => {
