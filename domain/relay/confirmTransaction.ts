@@ -69,7 +69,7 @@ function hasEnded(attempt: RelayAttempt): boolean {
 async function follow(ctx: Context, seen: RelayTransaction, attempts: readonly RelayAttempt[]): Promise<WorkResult> {
   // The chain first: it is the one whose word counts, and what waits to be deep enough for an hour would use up the provider's rate limit.
   const mined = await findMined(ctx, seen);
-  if (mined !== undefined) return followMined(ctx, seen, mined);
+  if (mined !== undefined && mined.depth.kind !== 'contradicted') return followMined(ctx, seen, mined);
 
   const provider = await askProvider(ctx, seen);
   const isNews =
@@ -77,18 +77,28 @@ async function follow(ctx: Context, seen: RelayTransaction, attempts: readonly R
   const transaction = isNews ? await inUnitOfWork(ctx, (unit) => recordProviderTransaction(ctx, unit, seen.id, provider)) : seen;
 
   const minedMeanwhile = await findMined(ctx, transaction);
-  if (minedMeanwhile !== undefined) return followMined(ctx, transaction, minedMeanwhile);
-  await returnUnmined(ctx, transaction, attempts);
-  return followUnmined(ctx, transaction, provider);
+  const isContradicted = minedMeanwhile?.depth.kind === 'contradicted';
+  if (minedMeanwhile !== undefined && !isContradicted) return followMined(ctx, transaction, minedMeanwhile);
+  const settledTime = await findSettledTime(ctx.db, transaction.chainId);
+  if (isContradicted) {
+    ctx.log.warn(
+      logged(transaction, minedMeanwhile.receipt),
+      'a receipt names another block than the one on the chain: nothing is decided by it',
+    );
+  }
+  // Nothing is decided while a node may have left its fork late. Not so once the signature is dead: all that could have done it has been scanned.
+  const decidable = isContradicted ? attempts.filter((attempt) => isSignatureDead(attempt, settledTime)) : attempts;
+  await returnUnmined(ctx, transaction, decidable);
+  const decidableIds = new Set(decidable.map(({ id }) => id));
+  const result = await followUnmined(ctx, transaction, { provider, settledTime, decidableIds });
+  return isContradicted && result.kind === 'later' ? later(addMs(ctx.clock.now(), CONTRADICTED_LOOK_MS)) : result;
+}
+
+function logged({ chainId }: RelayTransaction, { blockNumber, hash }: Receipt) {
+  return { chainId, blockNumber: blockNumber.toString(), txHash: hash };
 }
 
 async function followMined(ctx: Context, transaction: RelayTransaction, { receipt, depth }: Mined): Promise<WorkResult> {
-  const { chainId } = transaction;
-  const block = { chainId, blockNumber: receipt.blockNumber.toString(), txHash: receipt.hash };
-  if (depth.kind === 'contradicted') {
-    ctx.log.warn(block, 'a receipt names another block than the one that is on the chain: nothing is decided by it');
-    return later(addMs(ctx.clock.now(), CONTRADICTED_LOOK_MS));
-  }
   await noteReceipt(ctx, transaction, receipt);
   const verdicts = depth.kind === 'final' ? await judgeReceipt(ctx, transaction, { receipt, block: depth.block }) : undefined;
   const carried = await listAttemptsOfTransaction(ctx.db, transaction.id);
@@ -111,9 +121,14 @@ async function followMined(ctx: Context, transaction: RelayTransaction, { receip
         await endMined(ctx, unit, mined, { transaction, receipt, gas: shares.get(attempt.id) ?? 0n, verdict, doer });
     });
   }
-  const isMissed = seen.some((one) => verdicts?.get(one.attempt.id) === 'done' && !isOnChain(one));
-  if (isMissed && (await placeMissedEvents(ctx, chainId, receipt)) === 'nothing') {
-    ctx.log.error(block, 'a receipt shows what the scanner has passed without seeing it, and it could not be applied');
+  const missed = seen.filter((one) => verdicts?.get(one.attempt.id) === 'done' && !isOnChain(one)).map(({ attempt }) => attempt);
+  const hasNoNews = missed.length > 0 && (await placeMissedEvents(ctx, transaction.chainId, receipt)) === 'nothing';
+  // It is no news either when the scanner, or another look, came first.
+  if (hasNoNews && !(await seeWithSubjects(ctx, missed)).every(isOnChain)) {
+    ctx.log.error(
+      logged(transaction, receipt),
+      'a receipt shows what the scanner has passed without seeing it, and it could not be applied',
+    );
     return later(addMs(ctx.clock.now(), MISSED_LOOK_MS));
   }
   return lookAgainWhileOpen(ctx, transaction, depth.kind === 'waiting' ? depth.missingBlocks : 0);
@@ -184,13 +199,22 @@ async function returnUnmined(ctx: Context, transaction: RelayTransaction, attemp
   }
 }
 
-async function followUnmined(ctx: Context, transaction: RelayTransaction, provider: ProviderAnswer): Promise<WorkResult> {
+async function followUnmined(
+  ctx: Context,
+  transaction: RelayTransaction,
+  known: {
+    readonly provider: ProviderAnswer;
+    readonly settledTime: Date | undefined;
+    /** Of the attempts, those that may be decided about. */
+    readonly decidableIds: ReadonlySet<string>;
+  },
+): Promise<WorkResult> {
+  const { provider, settledTime, decidableIds } = known;
   const chain = getChain(ctx, transaction.chainId);
   const now = ctx.clock.now();
-  const settledTime = await findSettledTime(ctx.db, transaction.chainId);
   const ageMs = now.getTime() - transaction.sentAt.getTime();
   const { unsentAfterMs, resendAfterMs } = ctx.config.relay;
-  const attempts = (await listAttemptsOfTransaction(ctx.db, transaction.id)).filter((attempt) => !hasEnded(attempt));
+  const attempts = (await listAttemptsOfTransaction(ctx.db, transaction.id)).filter((one) => decidableIds.has(one.id) && !hasEnded(one));
   for (const seen of attempts) {
     const isOverdue = ageMs >= resendAfterMs;
     // A relayer that gives up on a transaction while it is valid has something against it, and against a slow chain nothing that helps.

@@ -16,17 +16,19 @@ const ABANDONED_FOR_MS = 60 * 60_000;
  */
 export async function followAbandoned(ctx: Context, transaction: RelayTransaction): Promise<WorkResult> {
   const now = ctx.clock.now();
+  const isFollowed = now < addMs(transaction.validUntil, ABANDONED_FOR_MS);
   const mined = await findMined(ctx, transaction);
-  if (mined !== undefined) {
-    // That it does not wait for a block any more is no matter of depth. That its block is none of the chain's is.
-    if (mined.depth.kind === 'contradicted') return later(addMs(now, ABANDONED_LOOK_MS));
+  const isContradicted = mined?.depth.kind === 'contradicted';
+  // That it does not wait for a block any more is no matter of depth. That its block is none of the chain's is.
+  if (isContradicted && isFollowed) return later(addMs(now, ABANDONED_LOOK_MS));
+  if (mined !== undefined && !isContradicted) {
     const { hash, blockNumber, blockHash, gasUsed, effectiveGasPrice } = mined.receipt;
     await changeTransaction(ctx, transaction.id, { abandonedAt: null, hash, blockNumber, blockHash, gasUsed, effectiveGasPrice });
     return DONE;
   }
   const provider = await askProvider(ctx, transaction);
   const mayBeMined = provider === 'silent' || (typeof provider === 'object' && provider.state === 'pending');
-  if (mayBeMined && now < addMs(transaction.validUntil, ABANDONED_FOR_MS)) return later(addMs(now, ABANDONED_LOOK_MS));
+  if (mayBeMined && isFollowed) return later(addMs(now, ABANDONED_LOOK_MS));
   await changeTransaction(ctx, transaction.id, { abandonedAt: null });
   return DONE;
 }

@@ -9,6 +9,7 @@ import { findRefund } from '../../domain/refunds/service.ts';
 import { confirmTransaction } from '../../domain/relay/confirmTransaction.ts';
 import { getRefundRequest, refundPayment } from '../../domain/relay/refundPayment.ts';
 import { sendAttempt } from '../../domain/relay/sendAttempt.ts';
+import { findTransaction } from '../../domain/relay/transactionStore.ts';
 import { createStore } from '../../domain/stores/service.ts';
 import type { Context } from '../../platform/context.ts';
 import { selectRows } from '../../platform/db.ts';
@@ -20,7 +21,7 @@ import { createHarness, type Harness } from '../support/harness.ts';
 import { startOwnChain, type OwnChain, type OwnRelayer } from '../support/ownChain.ts';
 import { readHistory } from '../support/paymentHistory.ts';
 import { acceptRelay, confirmOnce, readAttempt, readPayment } from '../support/relayFlow.ts';
-import { atTime, withChain, withRelayer, withRelayers } from '../support/varyContext.ts';
+import { atTime, setSettledTime, withChain, withRelayer, withRelayers } from '../support/varyContext.ts';
 
 const CONFIRMATIONS = 2;
 /** More than the scanner reads again. */
@@ -161,6 +162,27 @@ describe('the receipt of a relay transaction', function () {
     });
   });
 
+  it('is no news, and nothing to wait for, when another look has applied it just now', async () => {
+    const { payment } = await relay();
+    await chain.mine(BEYOND_OVERLAP);
+    const hiding = withoutLogs(ctx);
+    await scanChain(hiding, chainId);
+    let headers = 0;
+    const overtaken = withChain(hiding, chainId, (port) => ({
+      async findBlock(number) {
+        headers += 1;
+        // The first is for the depth of the receipt, the second for its event, which nobody has applied until then.
+        if (headers === 2) await confirmOnce(hiding, payment);
+        return port.findBlock(number);
+      },
+    }));
+    const now = new Date();
+    const result = await confirmOnce(atTime(overtaken, now), payment);
+    expect(headers >= 2).to.equal(true);
+    if (result.kind !== 'later') throw new Error('the scanner has not completed it yet');
+    expect(result.at.getTime() - now.getTime()).to.be.at.most(5_000);
+  });
+
   describe('that names another block than the one on the chain', () => {
     it('decides nothing, however deep it would be: the payment is paid', async () => {
       const { payment } = await relay();
@@ -181,6 +203,41 @@ describe('the receipt of a relay transaction', function () {
       const lagging = withChain(failed, chainId, () => ({ findBlock: () => Promise.resolve(undefined) }));
       expect((await confirmOnce(lagging, payment)).kind).to.equal('later');
       expect((await readPayment(ctx, payment)).status).to.equal('processing');
+    });
+
+    it('holds an attempt no longer than its signature lives, and its transaction an hour longer', async () => {
+      await scanChain(ctx, chainId);
+      const { payment, transactionId } = await relay();
+      const raised = await relayer.raiseFee();
+      const contradicting = withChain(ctx, chainId, () => ({
+        findReceipt: (hash) =>
+          Promise.resolve({
+            ...{ hash, blockNumber: 1n, blockHash: FOREIGN, succeeded: false, gasUsed: 1n, effectiveGasPrice: 1n },
+            ...{ payments: [], refunds: [], refusals: [] },
+          }),
+      }));
+      const read = () => findTransaction(ctx.db, transactionId);
+      const now = new Date();
+      const wait = (from: Date) => ({ kind: 'later', at: addMs(from, 15_000) });
+      expect(await confirmOnce(atTime(contradicting, now), payment)).to.deep.equal(wait(now));
+      expect((await read())?.hashes, 'the provider was asked all the same').to.include(raised.hash);
+      const { deadline } = await readAttempt(ctx, payment);
+      const after = addMs(deadline, 31_000);
+      expect(await confirmOnce(atTime(contradicting, after), payment)).to.deep.equal(wait(after));
+      expect(await readAttempt(ctx, payment)).to.include({ status: 'submitted', errorCode: null });
+
+      await setSettledTime(ctx, chainId, addMs(deadline, 30_000));
+      expect(await confirmOnce(atTime(contradicting, after), payment)).to.deep.equal(wait(after));
+      expect(await readAttempt(ctx, payment)).to.include({ status: 'failed', errorCode: 'PAY_019' });
+      const { validUntil } = (await read())!;
+      const look = (ms: number) => confirmTransaction(atTime(contradicting, addMs(validUntil, ms)), transactionId);
+      expect((await look(3_599_999)).kind).to.equal('later');
+      // Its relayer may say by then that it is over.
+      await look(3_600_000);
+      expect((await read())?.abandonedAt).to.equal(null);
+      // The chain's clock is as it was.
+      await chain.mine();
+      await scanChain(ctx, chainId);
     });
 
     it('gives way to that of another form of the transaction', async () => {
