@@ -34,7 +34,9 @@ export async function judgeCompleted(ctx: Context, chain: ChainPort, config: Cha
   const { chainId } = config;
   const now = ctx.clock.now().getTime();
   const round = roundOf(ctx, chainId);
-  if (now < round.nextLookAt) return true;
+  const waitMs = round.nextLookAt - now;
+  // More than that was left by a clock that had jumped ahead.
+  if (waitMs > 0 && waitMs <= LOOK_INTERVAL_MS) return true;
   round.nextLookAt = now + LOOK_INTERVAL_MS;
 
   const windowStart = head.number - REORG_WINDOW_BLOCKS;

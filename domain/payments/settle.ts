@@ -39,7 +39,9 @@ function takeLook(ctx: Context, chainId: number): boolean {
     nextLooks.set(ctx.db, looks);
   }
   const now = ctx.clock.now().getTime();
-  if (now < (looks.get(chainId) ?? 0)) return false;
+  const waitMs = (looks.get(chainId) ?? 0) - now;
+  // More than that was left by a clock that had jumped ahead.
+  if (waitMs > 0 && waitMs <= FINALITY_LOOK_MS) return false;
   looks.set(chainId, now + FINALITY_LOOK_MS);
   return true;
 }

@@ -113,6 +113,25 @@ describe('a chain whose payments wait for finality', () => {
     expect(asked).to.equal(2);
   });
 
+  it('is asked again after the clock had jumped ahead', async () => {
+    let asked = 0;
+    const countingAt = (now: Date) =>
+      withChain(atTime(harness.ctx, now), chainId, (port) => ({
+        getFinalizedNumber: () => {
+          asked++;
+          return port.getFinalizedNumber();
+        },
+      }));
+    await chain.mine(FINALITY_DEPTH);
+    await scan();
+    const now = addMs(new Date(), 600_000);
+    for (const ahead of [0, 3_600_000, 1]) {
+      await chain.mine();
+      await scanChain(countingAt(addMs(now, ahead)), chainId);
+    }
+    expect(asked).to.equal(3);
+  });
+
   it('still shows payments when it cannot tell what is final, and completes none', async () => {
     const payment = await createPayment();
     await chain.pay(await chain.createCustomer(), payment);
