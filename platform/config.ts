@@ -89,9 +89,9 @@ const environmentSchema = z.object({
   MSQPAY_RELAY_REFUSAL_GRACE_MS: z.coerce.number().int().nonnegative().default(15_000),
   /**
    * When others may choose again what a process was choosing that died. While it lives, it renews what it has claimed three times in this time, however long
-   * the chain takes to answer.
+   * the chain takes to answer. In less than a second a busy database would let renewals come too late; for more than a minute nothing that died need be held.
    */
-  MSQPAY_RELAY_CLAIM_MS: positiveInt.default(10_000),
+  MSQPAY_RELAY_CLAIM_MS: z.coerce.number().int().min(1_000).max(60_000).default(10_000),
   /** A transaction that is in no block for this long is an alert. */
   MSQPAY_RELAY_STUCK_AFTER_MS: positiveInt.default(5 * 60_000),
   /** Most signatures are used at once; a request whose deadline is nearer than this is not worth sending. */

@@ -47,20 +47,23 @@ export async function withClaim<T>(
 ): Promise<T> {
   const { own } = input;
   const { claimMs } = ctx.config.relay;
-  const now = ctx.clock.now();
-  const choosing: Choosing = {
-    chainId: own.chainId,
-    now,
-    freeAfter: addMs(now, claimMs + MOST_CLOCK_ERROR_MS),
-    deadlineAfter: addMs(now, ctx.config.relay.minDeadlineSeconds * 1000),
-    ownId: input.isOwnAside ? own.id : null,
+  /** As of each question: between them the chain is asked, which may take longer than a claim lasts. */
+  const choosing = (): Choosing => {
+    const now = ctx.clock.now();
+    return {
+      chainId: own.chainId,
+      now,
+      freeAfter: addMs(now, claimMs + MOST_CLOCK_ERROR_MS),
+      deadlineAfter: addMs(now, ctx.config.relay.minDeadlineSeconds * 1000),
+      ownId: input.isOwnAside ? own.id : null,
+    };
   };
   const id = ctx.newId('rlc');
   const held = new Set<string>();
   const aside = new Map<string, Date>();
   const endRenewals = keepClaim(ctx, id, held);
   try {
-    const head = await findHead(ctx.db, own.signed.rail, choosing);
+    const head = await findHead(ctx.db, own.signed.rail, choosing());
     const candidates = head === undefined ? [] : await claimKind(head);
     return await work({ id, candidates, putAside: (attempt, until) => void aside.set(attempt.id, until) });
   } finally {
@@ -78,7 +81,7 @@ export async function withClaim<T>(
     for (let fills = 0; fills < MAX_FILLS && chosen.length < limit; fills++) {
       const wanted = limit - chosen.length;
       const claimed = await inTransaction(ctx.db, (trx) =>
-        claimAttempts(trx, { ...choosing, head, limit: wanted, claimId: id, lapsesAt: addMs(ctx.clock.now(), claimMs) }),
+        claimAttempts(trx, { ...choosing(), head, limit: wanted, claimId: id, lapsesAt: addMs(ctx.clock.now(), claimMs) }),
       );
       for (const attempt of claimed) held.add(attempt.id);
       const candidates = await toCandidates(ctx, chain, claimed);

@@ -100,6 +100,7 @@ describe('the configuration', () => {
     MSQPAY_RELAY_TIMEOUT_MS: ['hunter2', '0'],
     MSQPAY_RELAY_RESEND_AFTER_MS: ['hunter2', '0'],
     MSQPAY_RELAY_REFUSAL_GRACE_MS: ['hunter2', '-1'],
+    MSQPAY_RELAY_CLAIM_MS: ['hunter2', '999', '60001'],
     MSQPAY_RELAY_STUCK_AFTER_MS: ['hunter2', '0'],
     MSQPAY_RELAY_MIN_DEADLINE_SECONDS: ['hunter2', '0'],
   };
