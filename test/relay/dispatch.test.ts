@@ -201,5 +201,8 @@ describe('choosing what is sent next', function () {
     await setSettledTime(ctx, chainId, addMs(deadline, 30_000));
     expect(await lookAt(632_000)).to.deep.equal(DONE);
     expect(await readAttempt(ctx, payment)).to.include({ status: 'failed', errorCode: 'PAY_019' });
+    // The chain's clock is as it was.
+    await chain.mine();
+    await scanChain(ctx, chainId);
   });
 });
