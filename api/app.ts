@@ -18,6 +18,7 @@ import { createRedisRateLimitStore } from './middleware/redisRateLimitStore.ts';
 import { sendProblem } from './middleware/sendProblem.ts';
 import { setApiSecurityHeaders } from './middleware/setSecurityHeaders.ts';
 import { createOperationValidators } from './middleware/validateOperation.ts';
+import { warnOfProxy } from './middleware/warnOfProxy.ts';
 import { createMetrics } from './metrics.ts';
 import { listOperations, readOpenapiDocument, type DescribedOperation } from './openapiDocument.ts';
 import type { RequestHandler } from './request.ts';
@@ -59,8 +60,11 @@ export function createApp(ctx: Context, options: AppOptions): App {
   app.set('etag', false);
   app.set('trust proxy', ctx.config.trustedProxies);
   app.set('query parser', 'simple');
+  // One spelling of a path, so that the same request under the same Idempotency-Key is the same to everybody.
+  app.set('case sensitive routing', true);
+  app.set('strict routing', true);
 
-  app.use(assignRequestId(ctx));
+  app.use(assignRequestId(ctx), ...warnOfProxy(ctx));
   app.use(logRequests(ctx));
   app.use(setApiSecurityHeaders());
 
@@ -86,13 +90,15 @@ export function createApp(ctx: Context, options: AppOptions): App {
       toRoute(path),
       isFor,
       ...(isPublic ? [] : method === 'get' ? admitToRead : admitToChange),
-      ...(method === 'post' ? [parseJsonBody()] : []),
+      ...(method === 'post' ? parseJsonBody() : []),
       ...(operationId === 'getPaymentStatus' ? [statusReplies.remember] : []),
       ...validate(operation),
       run,
     );
     const alias = ROOT_ALIASES[operationId];
     if (alias !== undefined) app[method](alias, isFor, run);
+    // Who watches from outside often asks with HEAD, at what needs no key.
+    if (isPublic) app.head([toRoute(path), ...(alias === undefined ? [] : [alias])], nameOperation(operationId), run);
   }
   for (const path of new Set(operations.map((operation) => operation.path))) app.all(toRoute(path), refuseMethod(operations, path));
 
@@ -131,8 +137,17 @@ function recognize({ operationId, method }: DescribedOperation): RequestHandler 
   };
 }
 
+function nameOperation(operationId: string): RequestHandler {
+  return (req, _res, next) => {
+    req.operationId = operationId;
+    next();
+  };
+}
+
 function refuseMethod(operations: readonly DescribedOperation[], path: string): RequestHandler {
-  const offered = operations.filter((operation) => operation.path === path).map((operation) => operation.method.toUpperCase());
+  const offered = operations
+    .filter((operation) => operation.path === path)
+    .flatMap(({ method, isPublic }) => [method.toUpperCase(), ...(isPublic ? ['HEAD'] : [])]);
   return (_req, res) => {
     res.setHeader('Allow', offered.join(', '));
     throw new AppError(HTTP_ERRORS.methodNotOffered, { detail: `Offered here: ${offered.join(', ')}.` });

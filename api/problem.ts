@@ -73,6 +73,8 @@ export const STATUS_OF_CODE: Readonly<Record<ErrorCode, number>> = {
   PAY_042: 409,
   PAY_043: 422,
   PAY_050: 503,
+  PAY_051: 408,
+  PAY_052: 431,
 };
 
 /** What 503 advises when the error itself does not know better. */

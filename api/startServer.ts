@@ -3,38 +3,63 @@ import type { Queue } from 'bullmq';
 
 import type { Context } from '../platform/context.ts';
 import { createApp } from './app.ts';
-import { createHttpServer } from './createHttpServer.ts';
+import { createHttpServer, type HttpServerOptions } from './createHttpServer.ts';
 
+/**
+ * How long a connection without a request under way is kept once we stop. A request that its client sent before it could
+ * know comes in this time, and is answered with `Connection: close`; a client that comes later has seen the connection end.
+ */
+const IDLE_MS = 1_000;
 /** How long requests that are under way may take to finish once we stop. */
 const FINISH_MS = 10_000;
+const SWEEP_MS = 50;
+
+export interface ServerOptions extends HttpServerOptions {
+  /** Milliseconds that a connection without a request under way is kept once we stop. */
+  readonly idleMs?: number;
+}
 
 export interface RunningServer {
   readonly url: string;
-  /** Takes no new connection, answers who waits, lets the others finish for a while, and closes. */
+  /**
+   * Asked again, it is the same stop.
+   *
+   * Takes no new connection, answers who waits, closes each connection after the next answer on it, and lets requests
+   * that are under way finish for a while.
+   */
   stop(): Promise<void>;
 }
 
 /** Listens where the configuration says. */
-export async function startServer(ctx: Context, queues: readonly Queue[]): Promise<RunningServer> {
+export async function startServer(ctx: Context, queues: readonly Queue[], options: ServerOptions = {}): Promise<RunningServer> {
   const stopping = new AbortController();
-  const server = createHttpServer(createApp(ctx, { queues, stopping: stopping.signal }));
+  const { server, stopTakingConnections } = createHttpServer(ctx, createApp(ctx, { queues, stopping: stopping.signal }), options);
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(ctx.config.port, ctx.config.host, resolve);
   });
   const { address, family, port } = server.address() as AddressInfo;
+  let stopped: Promise<void> | undefined;
   return {
     url: `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`,
-    async stop() {
-      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-      stopping.abort();
-      // Kept-alive connections with nothing under way would hold the close up; new ones of that kind appear as requests finish.
-      server.closeIdleConnections();
-      const sweep = setInterval(() => server.closeIdleConnections(), 50);
-      const limit = setTimeout(() => server.closeAllConnections(), FINISH_MS);
-      await closed;
-      clearInterval(sweep);
-      clearTimeout(limit);
-    },
+    stop: () => (stopped ??= stop()),
   };
+
+  async function stop(): Promise<void> {
+    const closed = stopTakingConnections();
+    stopping.abort();
+    let sweep: NodeJS.Timeout | undefined;
+    const idle = setTimeout(() => {
+      // Ends those on which no part of a request has arrived. More of them appear as requests finish.
+      server.closeIdleConnections();
+      sweep = setInterval(() => server.closeIdleConnections(), SWEEP_MS);
+    }, options.idleMs ?? IDLE_MS);
+    const limit = setTimeout(() => server.closeAllConnections(), FINISH_MS);
+    await closed;
+    clearTimeout(idle);
+    clearInterval(sweep);
+    clearTimeout(limit);
+    // The listener is closed already; this ends what is left of HTTP's own, its look at connections that take too long.
+    server.close();
+  }
 }

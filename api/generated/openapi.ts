@@ -569,9 +569,12 @@ export interface components {
         Address: string;
         Bytes32: string;
         HexData: string;
-        /** @description 65 bytes */
+        /** @description 65 bytes, of an account with a key */
         Signature: string;
-        /** @description 65 bytes of an ordinary account, or whatever the signer's contract wallet takes (ERC-1271) */
+        /**
+         * @description 65 bytes of an ordinary account, or whatever the signer's contract wallet takes (ERC-1271), up to 4,096 bytes. `0x` where
+         *     it was told on the chain, as a Safe can be
+         */
         AnySignature: string;
         /** @description In the token's smallest unit */
         Amount: string;
@@ -729,7 +732,7 @@ export interface components {
             value: components["schemas"]["UnsignedInteger"];
             /** @description Unix seconds */
             deadline: string;
-            signature: components["schemas"]["Signature"];
+            signature: components["schemas"]["AnySignature"];
         };
         AuthorizationRequest: {
             /** @description Unix seconds: the signature is good for as long as the payment is */
@@ -953,9 +956,11 @@ export interface components {
          *     | PAY_042 | 409 | too many requests were mined without paying in 24 hours: pay directly. `reason`: whose they were |
          *     | PAY_043 | 422 | the amount is below the token's `minRelayAmount`: pay directly |
          *     | PAY_050 | 503 | too many requests wait to be saved; nothing was done, send it again |
+         *     | PAY_051 | 408 | the request did not arrive in time |
+         *     | PAY_052 | 431 | the headers are too large |
          * @enum {string}
          */
-        ErrorCode: "PAY_001" | "PAY_002" | "PAY_003" | "PAY_004" | "PAY_005" | "PAY_006" | "PAY_007" | "PAY_008" | "PAY_009" | "PAY_010" | "PAY_011" | "PAY_012" | "PAY_013" | "PAY_014" | "PAY_015" | "PAY_016" | "PAY_017" | "PAY_018" | "PAY_019" | "PAY_020" | "PAY_021" | "PAY_022" | "PAY_023" | "PAY_024" | "PAY_025" | "PAY_026" | "PAY_027" | "PAY_028" | "PAY_029" | "PAY_030" | "PAY_031" | "PAY_032" | "PAY_033" | "PAY_034" | "PAY_035" | "PAY_036" | "PAY_037" | "PAY_041" | "PAY_042" | "PAY_043" | "PAY_050";
+        ErrorCode: "PAY_001" | "PAY_002" | "PAY_003" | "PAY_004" | "PAY_005" | "PAY_006" | "PAY_007" | "PAY_008" | "PAY_009" | "PAY_010" | "PAY_011" | "PAY_012" | "PAY_013" | "PAY_014" | "PAY_015" | "PAY_016" | "PAY_017" | "PAY_018" | "PAY_019" | "PAY_020" | "PAY_021" | "PAY_022" | "PAY_023" | "PAY_024" | "PAY_025" | "PAY_026" | "PAY_027" | "PAY_028" | "PAY_029" | "PAY_030" | "PAY_031" | "PAY_032" | "PAY_033" | "PAY_034" | "PAY_035" | "PAY_036" | "PAY_037" | "PAY_041" | "PAY_042" | "PAY_043" | "PAY_050" | "PAY_051" | "PAY_052";
         /** @description RFC 9457 */
         Problem: {
             type: string;
@@ -1082,7 +1087,7 @@ export interface components {
     };
     parameters: {
         PaymentId: components["schemas"]["Bytes32"];
-        /** @description Any string of yours, unique for this request; kept for at least 24 hours */
+        /** @description Printable ASCII of yours, spaces included, unique for this request; kept for at least 24 hours */
         IdempotencyKey: string;
         Limit: number;
         /** @description `nextCursor` of the page before */
@@ -1161,7 +1166,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Any string of yours, unique for this request; kept for at least 24 hours */
+                /** @description Printable ASCII of yours, spaces included, unique for this request; kept for at least 24 hours */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path?: never;
@@ -1269,7 +1274,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Any string of yours, unique for this request; kept for at least 24 hours */
+                /** @description Printable ASCII of yours, spaces included, unique for this request; kept for at least 24 hours */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
@@ -1340,7 +1345,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Any string of yours, unique for this request; kept for at least 24 hours */
+                /** @description Printable ASCII of yours, spaces included, unique for this request; kept for at least 24 hours */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
                 /** @description `wait=N` with N from 0 to 60 seconds */
                 Prefer?: string;
@@ -1419,7 +1424,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Any string of yours, unique for this request; kept for at least 24 hours */
+                /** @description Printable ASCII of yours, spaces included, unique for this request; kept for at least 24 hours */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
                 /** @description `wait=N` with N from 0 to 60 seconds */
                 Prefer?: string;
@@ -1528,7 +1533,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Any string of yours, unique for this request; kept for at least 24 hours */
+                /** @description Printable ASCII of yours, spaces included, unique for this request; kept for at least 24 hours */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path: {
@@ -1625,7 +1630,7 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Any string of yours, unique for this request; kept for at least 24 hours */
+                /** @description Printable ASCII of yours, spaces included, unique for this request; kept for at least 24 hours */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
             };
             path?: never;

@@ -3,6 +3,7 @@ import { hash, timingSafeEqual } from 'node:crypto';
 import { STORE_ERRORS } from '../../domain/stores/errors.ts';
 import type { Context } from '../../platform/context.ts';
 import { AppError } from '../../shared/errors.ts';
+import { clientAddressOf } from '../clientAddress.ts';
 import type { RequestHandler } from '../request.ts';
 import type { FailureLimiter } from './createFailureLimiter.ts';
 
@@ -14,11 +15,12 @@ export function requireAdminLogin(ctx: Context, failures: FailureLimiter): Reque
   return async (req, res, next) => {
     const [scheme, credentials] = req.headers.authorization?.split(' ') ?? [];
     if (scheme?.toLowerCase() === 'basic' && credentials !== undefined) {
-      await failures.refuseWhenTooMany(req);
+      await failures.slowDown(req);
       if (timingSafeEqual(hash('sha256', Buffer.from(credentials, 'base64'), 'buffer'), expected)) {
         next();
         return;
       }
+      ctx.log.warn({ requestId: req.requestId, address: clientAddressOf(req) }, 'a wrong login to the operators’ pages');
       await failures.count(req, res);
     }
     res.setHeader('WWW-Authenticate', 'Basic realm="MSQPay operators", charset="UTF-8"');

@@ -1,8 +1,11 @@
 import * as openApiValidator from 'express-openapi-validator';
 
 import type { Context } from '../../platform/context.ts';
+import { AppError, COMMON_ERRORS } from '../../shared/errors.ts';
 import type { OperationId } from '../handler.ts';
 import type { DescribedOperation, OpenapiDocument } from '../openapiDocument.ts';
+import { parseMoment } from '../parseMoment.ts';
+import { isStorableText } from '../parseJsonText.ts';
 import type { RequestHandler } from '../request.ts';
 
 /**
@@ -14,7 +17,10 @@ const FREQUENT: ReadonlySet<OperationId> = new Set<OperationId>(['createPayment'
 /** @returns for an operation, what checks its requests and replies against the document */
 export function createOperationValidators(ctx: Context, document: OpenapiDocument): (operation: DescribedOperation) => RequestHandler[] {
   const shared = createValidator(ctx, document);
-  return (operation) => (FREQUENT.has(operation.operationId) ? createValidator(ctx, onlyPath(document, operation.path)) : shared);
+  return ({ operationId, path }) => [
+    refuseUnreadableQuery,
+    ...(FREQUENT.has(operationId) ? createValidator(ctx, onlyPath(document, path)) : shared),
+  ];
 }
 
 function onlyPath(document: OpenapiDocument, path: string): OpenapiDocument {
@@ -26,7 +32,7 @@ type ValidatorOptions = Parameters<typeof openApiValidator.middleware>[0];
 function createValidator(ctx: Context, document: OpenapiDocument): RequestHandler[] {
   return openApiValidator.middleware({
     // Cloned, since the validator rewrites what it is given. Our outgoing webhooks are none of its business.
-    apiSpec: structuredClone({ ...document, webhooks: {} }) as unknown as Exclude<ValidatorOptions['apiSpec'], string>,
+    apiSpec: allowReserved(structuredClone({ ...document, webhooks: {} })) as unknown as Exclude<ValidatorOptions['apiSpec'], string>,
     // The linter does it, and a broken document would show in every test.
     validateApiSpec: false,
     validateRequests: { allErrors: true },
@@ -37,7 +43,47 @@ function createValidator(ctx: Context, document: OpenapiDocument): RequestHandle
     // Ours: see authenticate.ts.
     validateSecurity: false,
     fileUploader: false,
+    formats: { 'date-time': (text: string) => parseMoment(text) !== undefined },
   });
+}
+
+interface DescribedParameter {
+  readonly in?: string;
+  allowReserved?: boolean;
+}
+
+/**
+ * Without this the validator refuses a query with `:`, `/`, `@`, `+` or `*` in a value that is not percent-encoded, which
+ * many clients send, and RFC 3986 allows. It is no part of openapi.yaml: there it would tell generated clients not to encode
+ * anything, `&` included.
+ */
+function allowReserved(document: OpenapiDocument): OpenapiDocument {
+  const shared = (document['components'] as { readonly parameters?: Record<string, DescribedParameter> } | undefined)?.parameters ?? {};
+  const inPaths = Object.values(document.paths).flatMap((item) =>
+    Object.values(item).flatMap((part) =>
+      Array.isArray(part) ? (part as DescribedParameter[]) : ((part as { parameters?: DescribedParameter[] }).parameters ?? []),
+    ),
+  );
+  for (const parameter of [...Object.values(shared), ...inPaths]) if (parameter.in === 'query') parameter.allowReserved = true;
+  return document;
+}
+
+/** A query that is no text, or one that could not be stored as it is, is refused before anybody reads it as something else. */
+const refuseUnreadableQuery: RequestHandler = (req, _res, next) => {
+  const start = req.originalUrl.indexOf('?');
+  const query = start < 0 ? '' : req.originalUrl.slice(start + 1);
+  if (query.includes('%') && !isReadable(query)) {
+    throw new AppError(COMMON_ERRORS.validation, { detail: 'The query is not valid percent-encoded UTF-8.' });
+  }
+  next();
+};
+
+function isReadable(query: string): boolean {
+  try {
+    return isStorableText(decodeURIComponent(query));
+  } catch {
+    return false;
+  }
 }
 
 function logMismatch(ctx: Context, error: Error, requestId: string, operationId: string | undefined): void {

@@ -1,3 +1,4 @@
+import { createBatches } from '../../platform/batches.ts';
 import { execute, selectRows, type Database, type Transaction } from '../../platform/db.ts';
 import type { Address } from '../../shared/hex.ts';
 import { API_KEY_ROLES, type ApiKeyIdentity, type ApiKeyRole, type RelayPriority, type RelayShare, type Store } from './model.ts';
@@ -70,13 +71,21 @@ export async function insertApiKey(db: Database, key: NewApiKey, now: Date): Pro
   ]);
 }
 
-export async function findActiveApiKey(db: Database, keyHash: string): Promise<ApiKeyIdentity | undefined> {
-  const [row] = await selectRows<{ id: string; store_id: string; role: string }>(
+/** Many keys may be asked about at once by callers who have none: a few questions at a time, with all that wait in each. */
+const keyQuestions = createBatches<Database, string, ApiKeyIdentity | undefined>(findActiveApiKeys, { inTurn: false, atOnce: 2 });
+
+export function findActiveApiKey(db: Database, keyHash: string): Promise<ApiKeyIdentity | undefined> {
+  return keyQuestions.add(db, keyHash);
+}
+
+async function findActiveApiKeys(db: Database, keyHashes: readonly string[]): Promise<(ApiKeyIdentity | undefined)[]> {
+  const rows = await selectRows<{ id: string; store_id: string; role: string; key_hash: string }>(
     db,
-    'SELECT id, store_id, role FROM api_keys WHERE key_hash = ? AND revoked_at IS NULL',
-    [keyHash],
+    `SELECT id, store_id, role, key_hash FROM api_keys WHERE key_hash IN (${keyHashes.map(() => '?').join(', ')}) AND revoked_at IS NULL`,
+    keyHashes,
   );
-  return row && { apiKeyId: row.id, storeId: row.store_id, role: parseRole(row.role) };
+  const byHash = new Map(rows.map((row) => [row.key_hash, { apiKeyId: row.id, storeId: row.store_id, role: parseRole(row.role) }]));
+  return keyHashes.map((keyHash) => byHash.get(keyHash));
 }
 
 /** @returns whether there was such a key in force */

@@ -1,7 +1,9 @@
 import { expect } from 'chai';
+import { pino } from 'pino';
 
 import { authenticate } from '../../api/middleware/authenticate.ts';
 import type { Request, Response } from '../../api/request.ts';
+import { startServer } from '../../api/startServer.ts';
 import { issueApiKey, revokeApiKey } from '../../domain/stores/service.ts';
 import { AppError } from '../../shared/errors.ts';
 import { readProblem, startTestApi, type TestApi } from './startTestApi.ts';
@@ -84,7 +86,7 @@ describe('authentication', () => {
   });
 
   it('answers PAY_011 to a role that is not on the list', async () => {
-    const failures = { refuseWhenTooMany: () => Promise.resolve(), count: () => Promise.resolve() };
+    const failures = { count: () => Promise.resolve() };
     const middleware = authenticate(api.ctx, { roles: ['admin'], failures });
     const req = { headers: { 'x-api-key': api.store.apiKey } } as unknown as Request;
     const error = await Promise.resolve()
@@ -94,14 +96,20 @@ describe('authentication', () => {
     expect(req.identity).to.equal(undefined);
   });
 
-  it('does not ask the database about keys from an address that has sent a hundred wrong ones, and still serves valid keys in use', async () => {
-    const guessed = await startTestApi({ env: { MSQPAY_TRUSTED_PROXIES: '1' } });
-    try {
-      const from = (address: string, apiKey: string) =>
-        guessed.call('/tokens', { store: null, headers: { 'x-api-key': apiKey, 'x-forwarded-for': address } });
-      expect((await from('203.0.113.9', guessed.store.apiKey)).status).to.equal(200);
+  describe('from an address that has sent a hundred wrong keys', () => {
+    let guessed: TestApi;
+    before(async () => {
+      guessed = await startTestApi({ env: { MSQPAY_TRUSTED_PROXIES: '1' } });
+    });
+    after(() => guessed.close());
+
+    const from = (address: string, apiKey: string) =>
+      guessed.call('/tokens', { store: null, headers: { 'x-api-key': apiKey, 'x-forwarded-for': address } });
+    const madeUp = (i: number) => `sk_test_${String(i).padStart(32, '0')}`;
+
+    it('further wrong ones are refused with 429, and no valid one is', async () => {
       const statuses: number[] = [];
-      for (let i = 0; i < 105; i++) statuses.push((await from('203.0.113.9', `sk_test_${String(i).padStart(32, '0')}`)).status);
+      for (let i = 0; i < 105; i++) statuses.push((await from('203.0.113.9', madeUp(i))).status);
       expect(statuses.slice(0, 100)).to.deep.equal(Array<number>(100).fill(401));
       expect(statuses.slice(100)).to.deep.equal(Array<number>(5).fill(429));
 
@@ -110,11 +118,33 @@ describe('authentication', () => {
       expect((await readProblem(refused)).code).to.equal('PAY_012');
 
       const { key: fresh } = await issueApiKey(guessed.ctx, { storeId: guessed.store.storeId, role: 'store', environment: 'test' });
-      expect((await from('203.0.113.9', fresh)).status, 'a right guess from there gains nothing').to.equal(429);
-      expect((await from('203.0.113.9', guessed.store.apiKey)).status, 'a key in use').to.equal(200);
-      expect((await from('203.0.113.10', fresh)).status, 'another address').to.equal(200);
+      expect((await from('203.0.113.9', fresh)).status, 'a key that was never used').to.equal(200);
+      expect((await from('203.0.113.10', madeUp(999))).status, 'another address').to.equal(401);
+    });
+
+    it('a port behind the address, or brackets around it, make no other address of it', async () => {
+      const spell = (i: number) => (i % 2 === 0 ? `203.0.113.11:${10_000 + i}` : `[::ffff:203.0.113.11]:${10_000 + i}`);
+      const statuses: number[] = [];
+      for (let i = 0; i < 102; i++) statuses.push((await from(spell(i), madeUp(i))).status);
+      expect(statuses.slice(100)).to.deep.equal([429, 429]);
+      const invented: number[] = [];
+      for (let i = 0; i < 102; i++) invented.push((await from(`made-up-${i}`, madeUp(i))).status);
+      expect(invented.slice(100), 'what is no address counts as the proxy’s').to.deep.equal([429, 429]);
+    });
+  });
+
+  it('tells the operator once when a proxy is in front that is not trusted', async () => {
+    const lines: string[] = [];
+    const log = pino({ level: 'warn' }, { write: (line: string) => void lines.push(line) });
+    const server = await startServer({ ...api.ctx, log }, []);
+    try {
+      await api.call(`${server.url}/api/v1/tokens`);
+      expect(lines).to.have.length(0);
+      for (let i = 0; i < 2; i++) await api.call(`${server.url}/api/v1/tokens`, { headers: { 'x-forwarded-for': '203.0.113.9' } });
+      expect(lines).to.have.length(1);
+      expect(lines[0]).to.include('MSQPAY_TRUSTED_PROXIES').and.not.include('203.0.113.9');
     } finally {
-      await guessed.close();
+      await server.stop();
     }
   });
 });

@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { hashTypedData, type TypedDataDefinition } from 'viem';
 import type { PrivateKeyAccount } from 'viem/accounts';
 
 import type { components } from '../../api/generated/openapi.ts';
@@ -224,6 +225,28 @@ describe('POST /payments/{paymentId}/execute, at its edges,', function () {
         expect(await refuse(payment, signed)).to.deep.equal([422, 'PAY_015']);
       });
     }
+
+    it('takes an empty signature for what the wallet signed on the chain, and for nothing else', async () => {
+      const payment = await api.createPayment();
+      const { typedData } = await request(payment, contract.address);
+      const signed: ExecuteRequest = { customerAddress: contract.address, signature: '0x' };
+      expect(await refuse(payment, signed)).to.deep.equal([422, 'PAY_015']);
+      await contract.signOnChain(hashTypedData(typedData as unknown as TypedDataDefinition));
+      expect((await execute(payment, signed)).status).to.equal(202);
+      expect((await driveUntil(api.ctx, subjectOf(payment), isOver)).payment.status).to.equal('completed');
+      expect(await refuse(await api.createPayment(), { customerAddress: approved.address, signature: '0x' })).to.deep.equal([
+        422,
+        'PAY_015',
+      ]);
+    });
+
+    it('takes a signature of several owners, of 4,096 bytes at most', async () => {
+      const payment = await api.createPayment();
+      const of = (bytes: number): ExecuteRequest => ({ customerAddress: contract.address, signature: `0x${'11'.repeat(bytes)}` });
+      // The wallet is asked, and does not know them.
+      for (const bytes of [130, 195, 4_096]) expect(await refuse(payment, of(bytes)), String(bytes)).to.deep.equal([422, 'PAY_015']);
+      expect(await refuse(payment, of(4_097))).to.deep.equal([400, 'PAY_005']);
+    });
 
     it('fails the attempt, not the payment, when the wallet goes back on its word before the sending', async () => {
       const payment = await api.createPayment();

@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { Agent, get } from 'node:http';
 import { connect } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import { expect } from 'chai';
@@ -5,7 +7,8 @@ import { pino } from 'pino';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { startServer } from '../../api/startServer.ts';
-import { startTestApi, paymentRequest, readProblem, type TestApi } from './startTestApi.ts';
+import { waitUntil } from '../support/waitUntil.ts';
+import { startTestApi, paymentRequest, readProblem, type Problem, type TestApi } from './startTestApi.ts';
 
 describe('HTTP edge', () => {
   let api: TestApi;
@@ -107,10 +110,64 @@ describe('HTTP edge', () => {
       expect((await readProblem(await api.call('/payments', { body, headers }))).code).to.equal('PAY_024');
     });
 
-    it('with charset=utf-8 is understood', async () => {
-      const body = JSON.stringify(paymentRequest(api, { orderId: '주문-1' }));
-      const response = await api.call('/payments', { body, headers: { 'content-type': 'application/json; charset=utf-8' } });
-      expect(await response.json()).to.include({ orderId: '주문-1' });
+    for (const type of [
+      'application/json; charset=utf-8',
+      'application/json;charset=UTF8',
+      'application/json; charset="utf-8"',
+      'Application/JSON; charset=us-ascii',
+      'application/json; profile=x; charset=utf8',
+    ]) {
+      it(`as ${type} is understood`, async () => {
+        const body = JSON.stringify(paymentRequest(api, { orderId: '주문-1' }));
+        const response = await api.call('/payments', { body, headers: { 'content-type': type } });
+        expect(await response.json()).to.include({ orderId: '주문-1' });
+      });
+    }
+
+    it('in another charset is refused with 415', async () => {
+      for (const charset of ['iso-8859-1', 'utf-16', 'euc-kr']) {
+        const body = JSON.stringify(paymentRequest(api));
+        const response = await api.call('/payments', { body, headers: { 'content-type': `application/json; charset=${charset}` } });
+        expect((await readProblem(response)).code, charset).to.equal('PAY_024');
+      }
+    });
+
+    it('may begin with a byte order mark', async () => {
+      const body = '\uFEFF' + JSON.stringify(paymentRequest(api));
+      expect((await api.call('/payments', { body, headers: { 'content-type': 'application/json' } })).status).to.equal(201);
+    });
+
+    describe('that says more than one thing, or nothing that can be kept,', () => {
+      const request = () => JSON.stringify(paymentRequest(api, { orderId: 'ORDER', metadata: { note: 'NOTE' } }));
+      const bodies: Record<string, () => string | Buffer> = {
+        'with a name twice': () => request().replace('"amount":', '"amount":"1","amount":'),
+        'with a name twice, once escaped': () => request().replace('"amount":', '"\\u0061mount":"1","amount":'),
+        'with a name twice further in': () => request().replace('"note":', '"note":"x","note":'),
+        'with a name twice and colons in its strings': () => request().replace('"note":', '"note":"a:\\":b","note":'),
+        'with __proto__ twice': () => request().replace('"note":', '"__proto__":"1","__proto__":"2","note":'),
+        'that is not UTF-8': () => Buffer.from(request().replace('ORDER', 'caf\u00e9'), 'latin1'),
+        'with a character cut in two': () =>
+          Buffer.concat([Buffer.from('{"orderId":"'), Buffer.from('주').subarray(0, 2), Buffer.from('"}')]),
+        'with U+0000 in the order': () => request().replace('ORDER', 'OR\\u0000DER'),
+        'with U+0000 in a name of the metadata': () => request().replace('"note"', '"no\\u0000te"'),
+        'with half of a surrogate pair': () => request().replace('NOTE', '\\ud83d'),
+      };
+      for (const [name, body] of Object.entries(bodies)) {
+        it(`${name} is refused with 400`, async () => {
+          const response = await api.call('/payments', { body: body(), headers: { 'content-type': 'application/json' } });
+          const problem = await readProblem(response);
+          expect([problem.status, problem.code]).to.deep.equal([400, 'PAY_005']);
+          expect(problem.detail).to.be.a('string');
+        });
+      }
+
+      it('and one that only looks like it is taken', async () => {
+        const body = JSON.stringify(
+          paymentRequest(api, { orderId: '"amount":"1" \\" 😀', metadata: { amount: ':::', a: '{"amount":1,"amount":2}', 'b:c': '\\' } }),
+        );
+        const response = await api.call('/payments', { body, headers: { 'content-type': 'application/json' } });
+        expect(response.status).to.equal(201);
+      });
     });
   });
 
@@ -135,7 +192,7 @@ describe('HTTP edge', () => {
       ['POST', `/payments/0x${'0'.repeat(64)}`, 'GET'],
       ['GET', `/payments/0x${'0'.repeat(64)}/cancel`, 'POST'],
       ['PATCH', '/webhook-endpoints/we_00000000000000000000000000', 'DELETE'],
-      ['POST', '/healthz', 'GET'],
+      ['POST', '/healthz', 'GET, HEAD'],
     ];
     for (const [method, path, allow] of METHODS) {
       it(`${method} ${path.replace(/0{9,}/, '0…')} is 405 PAY_023 with Allow: ${allow}`, async () => {
@@ -146,16 +203,82 @@ describe('HTTP edge', () => {
       });
     }
 
-    it('HEAD is 405', async () => {
+    it('HEAD is 405, except where no key is needed', async () => {
       expect((await api.call('/payments', { method: 'HEAD' })).status).to.equal(405);
+      for (const path of ['/healthz', '/readyz', `${api.url}/healthz`, `${api.url}/readyz`]) {
+        const response = await api.call(path, { method: 'HEAD', store: null });
+        expect([path, response.status, await response.text()]).to.deep.equal([path, 200, '']);
+      }
+    });
+
+    it('spellings of a path are 404: each operation has one', async () => {
+      for (const path of [
+        '/payments/',
+        '/Payments',
+        `${api.url}/API/v1/payments`,
+        '/tokens/',
+        `${api.url}/healthz/`,
+        `${api.url}/Healthz`,
+      ]) {
+        const problem = await readProblem(await api.call(path));
+        expect([path, problem.status]).to.deep.equal([path, 404]);
+      }
+      const post = await api.call('/payments/', { json: paymentRequest(api), headers: { 'idempotency-key': 'spelling' } });
+      expect((await readProblem(post)).status).to.equal(404);
     });
   });
 
-  it('survives what is not HTTP', async () => {
-    const socket = connect(Number(new URL(api.url).port), '127.0.0.1');
-    socket.write('\x00\x01 nonsense\r\n\r\n');
-    await new Promise((resolve) => socket.once('close', resolve).resume());
-    expect((await api.call('/healthz')).status).to.equal(200);
+  describe('what Node cannot read', () => {
+    /** All that comes back for these bytes, until the connection ends. */
+    async function talk(url: string, ...parts: readonly string[]): Promise<string> {
+      const socket = connect(Number(new URL(url).port), '127.0.0.1');
+      const chunks: Buffer[] = [];
+      socket.on('data', (chunk: Buffer) => void chunks.push(chunk));
+      socket.on('error', () => undefined);
+      const ended = once(socket, 'close');
+      for (const part of parts) socket.write(part);
+      await ended;
+      return Buffer.concat(chunks).toString();
+    }
+
+    function expectProblem(answer: string, status: number, code: string): void {
+      const [head = '', body = ''] = answer.split('\r\n\r\n');
+      expect(head)
+        .to.match(new RegExp(`^HTTP/1.1 ${status} `))
+        .and.match(/^content-type: application\/problem\+json$/im)
+        .and.match(/^connection: close$/im);
+      const problem = JSON.parse(body) as Problem;
+      expect(problem).to.include({ status, code, type: `urn:msqpay:error:${code}` });
+      expect(head).to.include(`X-Request-Id: ${problem.requestId}`);
+      expect(Number(/^content-length: (\d+)$/im.exec(head)?.[1])).to.equal(Buffer.byteLength(body));
+    }
+
+    it('is a problem: 400 for what is not HTTP', async () => {
+      expectProblem(await talk(api.url, '\x00\x01 nonsense\r\n\r\n'), 400, 'PAY_005');
+      expectProblem(await talk(api.url, 'GET /healthz HTTP/1.1\r\nHost: a\r\nContent-Length: many\r\n\r\n'), 400, 'PAY_005');
+      expectProblem(await talk(api.url, 'GET /healthz HTTP/1.1\r\n\r\n'), 400, 'PAY_005');
+      expect((await api.call('/healthz')).status).to.equal(200);
+    });
+
+    it('431 for headers that are too large', async () => {
+      expectProblem(await talk(api.url, `GET /healthz HTTP/1.1\r\nHost: a\r\nx-much: ${'x'.repeat(20_000)}\r\n\r\n`), 431, 'PAY_052');
+    });
+
+    it('408 for a request that does not arrive in time', async () => {
+      const hasty = await startServer(api.ctx, [], { requestTimeoutMs: 200 });
+      try {
+        expectProblem(await talk(hasty.url, 'GET /healthz HTTP/1.1\r\nHost:'), 408, 'PAY_051');
+        const begun = `POST /api/v1/payments HTTP/1.1\r\nHost: a\r\nx-api-key: ${api.store.apiKey}\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{`;
+        expectProblem(await talk(hasty.url, begun), 408, 'PAY_051');
+      } finally {
+        await hasty.stop();
+      }
+    });
+
+    it('what is expected of us and unknown is passed over', async () => {
+      const answer = await talk(api.url, 'GET /healthz HTTP/1.1\r\nHost: a\r\nExpect: cake\r\nConnection: close\r\n\r\n');
+      expect(answer).to.match(/^HTTP\/1.1 200 /);
+    });
   });
 
   describe('a reply that does not match the description', () => {
@@ -240,6 +363,66 @@ describe('stopping', () => {
       expect(performance.now() - startedAt).to.be.below(2_000);
       const refused = await fetch(`${server.url}/healthz`).catch((error: unknown) => error);
       expect(refused).to.be.instanceOf(Error);
+    } finally {
+      await api.close();
+    }
+  });
+
+  it('loses no request of those who use their connections again and again', async () => {
+    const api = await startTestApi();
+    try {
+      const server = await startServer(api.ctx, []);
+      const outcomes: string[] = [];
+      let isOver = false;
+      /** One connection, one request after the other, until a new connection is refused. */
+      const loop = async (pauseMs: number) => {
+        const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+        while (!isOver) {
+          const outcome = await new Promise<string>((resolve) => {
+            const request = get(`${server.url}/api/v1/tokens`, { agent, headers: { 'x-api-key': api.store.apiKey } }, (response) => {
+              response.resume().once('end', () => resolve(String(response.statusCode)));
+            });
+            request.once('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? 'error'));
+          });
+          outcomes.push(outcome);
+          if (outcome === 'ECONNREFUSED') break;
+          await sleep(pauseMs);
+        }
+        agent.destroy();
+      };
+      const loops = Array.from({ length: 36 }, (_, i) => loop(i % 3 === 0 ? 200 : i % 5));
+      await waitUntil(() => outcomes.length >= 500);
+      await server.stop();
+      isOver = true;
+      await Promise.all(loops);
+      expect(new Set(outcomes)).to.deep.equal(new Set(['200', 'ECONNREFUSED']));
+    } finally {
+      await api.close();
+    }
+  });
+
+  it('says Connection: close once it stops, also to requests that came before', async () => {
+    const api = await startTestApi();
+    try {
+      const server = await startServer(api.ctx, []);
+      const { paymentId } = await api.createPayment();
+      const socket = connect(Number(new URL(server.url).port), '127.0.0.1');
+      const chunks: Buffer[] = [];
+      socket.on('data', (chunk: Buffer) => void chunks.push(chunk));
+      const text = () => Buffer.concat(chunks).toString();
+      const ask = (path: string) => socket.write(`GET ${path} HTTP/1.1\r\nHost: a\r\nx-api-key: ${api.store.apiKey}\r\n\r\n`);
+      ask('/api/v1/tokens');
+      await waitUntil(() => text().includes('"data"'));
+      expect(text()).to.match(/^connection: keep-alive$/im);
+      ask(`/api/v1/payments/${paymentId}/status?wait=50`);
+      await sleep(200);
+      const ended = once(socket, 'end');
+      const stopped = server.stop();
+      await ended;
+      await stopped;
+      expect(text().split('HTTP/1.1 200')[2])
+        .to.match(/^connection: close$/im)
+        .and.include('"pending"');
     } finally {
       await api.close();
     }

@@ -20,6 +20,16 @@ describe('Idempotency-Key', () => {
   const countPayments = async (orderId: string) =>
     Number((await selectRows<{ n: string }>(api.ctx.db, 'SELECT COUNT(*) AS n FROM payments WHERE order_id = ?', [orderId]))[0]?.n);
 
+  it('may be any printable ASCII: spaces, quotes, 255 characters', async () => {
+    for (const key of ['order 1001, first try', '"quoted; key=1"', '~'.repeat(255), '  padded  ']) {
+      const [first, second] = [await create(key), await create(key)];
+      expect([first.status, second.headers.get('idempotent-replayed')], key).to.deep.equal([201, 'true']);
+      // HTTP takes the spaces around a header's value away.
+      expect((await create(key.trim())).headers.get('idempotent-replayed'), key).to.equal('true');
+    }
+    expect((await readProblem(await create('~'.repeat(256)))).status).to.equal(400);
+  });
+
   it('replays status, body and Location of the first reply, and says so', async () => {
     const key = newKey();
     const first = await create(key, { orderId: 'replayed' });
@@ -232,7 +242,8 @@ describe('Idempotency-Key', () => {
 
   for (const [name, key] of [
     ['of 256 characters', 'x'.repeat(256)],
-    ['with a space', 'a b'],
+    ['with a tab', 'a\tb'],
+    ['beyond ASCII', 'caf\u00e9'],
   ] as const) {
     it(`refuses a key ${name} with PAY_005`, async () => {
       const problem = await readProblem(await create(key));

@@ -1,5 +1,7 @@
 import { expect } from 'chai';
+import { pino } from 'pino';
 
+import { startServer } from '../../api/startServer.ts';
 import { startTestApi, type TestApi } from './startTestApi.ts';
 
 describe('pages', () => {
@@ -106,15 +108,26 @@ describe('pages', () => {
       }
     });
 
-    it('answers 429 after ten wrong logins, to the right one too', async () => {
+    it('answers 429 after ten wrong logins, slowly, tells the log from where, and still lets the right one in', async () => {
+      const lines: string[] = [];
       const guessed = await startTestApi();
+      const server = await startServer(
+        { ...guessed.ctx, log: pino({ level: 'warn' }, { write: (line: string) => void lines.push(line) }) },
+        [],
+      );
       try {
-        const ask = (headers: Record<string, string>) => fetch(`${guessed.url}/admin/queues`, { headers });
+        const ask = (headers: Record<string, string>) => fetch(`${server.url}/admin/queues`, { headers });
         for (let i = 0; i < 10; i++) expect((await ask(basic('admin', `guess ${i}`))).status).to.equal(401);
         expect((await ask(basic('admin', 'guess 11'))).status).to.equal(429);
-        expect((await ask(login())).status).to.equal(429);
+        const askedAt = performance.now();
+        expect((await ask(login())).status).to.equal(200);
+        expect(performance.now() - askedAt, 'no faster than a wrong one').to.be.above(900);
         for (let i = 0; i < 3; i++) expect((await ask({})).status, 'no login is no attempt').to.equal(401);
+        const told = lines.map((line) => JSON.parse(line) as Record<string, unknown>).filter(({ address }) => address !== undefined);
+        expect(told.map(({ address }) => address)).to.deep.equal(Array<string>(11).fill('127.0.0.1'));
+        expect(lines.join('')).not.to.include('guess');
       } finally {
+        await server.stop();
         await guessed.close();
       }
     });

@@ -31,7 +31,8 @@ export interface CallOptions {
 
 export async function startTestApi(options: HarnessOptions = {}): Promise<TestApi> {
   const harness = await createHarness(options);
-  const server = await startServer(harness.ctx, harness.queues.all);
+  // Its own client keeps connections, and sends nothing more on them once a test is over.
+  const server = await startServer(harness.ctx, harness.queues.all, { idleMs: 10 });
   const store = await harness.createTestStore();
 
   async function call(path: string, init: CallOptions = {}): Promise<Response> {

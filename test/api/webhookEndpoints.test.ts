@@ -35,6 +35,10 @@ describe('webhook endpoints', () => {
       expect(await (await create({ url: 'https://shop.example/all' })).json()).to.include({ eventTypes: null });
     });
 
+    it('takes scheme and host in capitals', async () => {
+      expect((await create({ url: 'HTTPS://Shop.Example/Hooks' })).status).to.equal(201);
+    });
+
     it('keeps neither the secret nor the reply that shows it in clear text, and can still replay it', async () => {
       const headers = { 'idempotency-key': 'endpoint-1' };
       const first = (await (await create({ url: 'https://shop.example/once' }, headers)).json()) as { secret: string };

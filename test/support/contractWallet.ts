@@ -11,6 +11,8 @@ export interface ContractWallet {
   readonly address: Address;
   readonly owner: PrivateKeyAccount;
   setMode(mode: keyof typeof walletMode): Promise<void>;
+  /** Signs the digest on the chain: an empty signature stands for it from then on. */
+  signOnChain(digest: Hash): Promise<void>;
 }
 
 export async function createContractWallet(home: ChainHome, token: Address): Promise<ContractWallet> {
@@ -36,6 +38,9 @@ export async function createContractWallet(home: ChainHome, token: Address): Pro
     owner,
     async setMode(mode) {
       await write(address, testWalletAbi, 'setMode', [walletMode[mode]]);
+    },
+    async signOnChain(digest) {
+      await write(address, testWalletAbi, 'signOnChain', [digest]);
     },
   };
 }

@@ -47,4 +47,34 @@ describe('batches', () => {
     expect(log).to.deep.equal(['a begins 1,2', 'a ends 1,2', 'a begins 3,13']);
     expect(await batches.add({ name: 'b' }, 5)).to.equal('b5');
   });
+
+  it('do so many at once as they may, and together what comes meanwhile', async () => {
+    const batches: number[][] = [];
+    let running = 0;
+    let most = 0;
+    const bounded = createBatches<object, number, number>(
+      async (_owner, items) => {
+        batches.push([...items]);
+        most = Math.max(most, ++running);
+        await sleep(5);
+        running--;
+        if (items.includes(13)) throw new Error('failed');
+        return [...items];
+      },
+      { inTurn: false, atOnce: 2 },
+    );
+    const owner = {};
+    const asked: Promise<PromiseSettledResult<number>[]>[] = [];
+    for (let i = 0; i < 50; i++) {
+      asked.push(Promise.allSettled([bounded.add(owner, i)]));
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    const results = (await Promise.all(asked)).flat();
+    expect(most).to.equal(2);
+    expect(batches.flat()).to.deep.equal(Array.from({ length: 50 }, (_, i) => i));
+    expect(batches.length).to.be.below(25);
+    // Those of a batch fail together, and the others go on.
+    const failed = batches.find((items) => items.includes(13)) ?? [];
+    expect(results.flatMap(({ status }, i) => (status === 'rejected' ? [i] : []))).to.deep.equal(failed);
+  });
 });

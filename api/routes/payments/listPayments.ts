@@ -1,5 +1,6 @@
 import * as payments from '../../../domain/payments/service.ts';
 import type { Handler } from '../../handler.ts';
+import { parseMoment } from '../../parseMoment.ts';
 import { toPaymentResource } from './toPaymentResource.ts';
 
 /** openapi.yaml has the same as `default`, which the validator fills in. */
@@ -12,13 +13,14 @@ export const listPayments: Handler<'listPayments'> = async (ctx, { identity, que
     cursor: query.cursor,
     status: query.status,
     orderId: query.orderId,
-    createdAfter: toDate(query.createdAfter),
-    createdBefore: toDate(query.createdBefore),
+    createdAfter: toMoment(query.createdAfter),
+    createdBefore: toMoment(query.createdBefore),
   });
   const data = await Promise.all(page.payments.map((payment) => toPaymentResource(ctx, payment)));
   return { status: 200, body: { data, hasMore: page.nextCursor !== null, nextCursor: page.nextCursor } };
 };
 
-function toDate(text: string | undefined): Date | undefined {
-  return text === undefined ? undefined : new Date(text);
+/** The validator has asked parseMoment already. */
+function toMoment(text: string | undefined): Date | undefined {
+  return text === undefined ? undefined : parseMoment(text);
 }

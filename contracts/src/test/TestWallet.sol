@@ -19,6 +19,8 @@ contract TestWallet is IERC1271 {
 
     address public immutable owner;
     Mode public mode;
+    /// @notice What the owner signed on the chain: for these an empty signature is enough, as with a Safe.
+    mapping(bytes32 hash => bool isSigned) public signedOnChain;
 
     constructor(address owner_) {
         owner = owner_;
@@ -26,6 +28,10 @@ contract TestWallet is IERC1271 {
 
     function setMode(Mode mode_) external {
         mode = mode_;
+    }
+
+    function signOnChain(bytes32 hash) external {
+        signedOnChain[hash] = true;
     }
 
     /// @notice Does anything for anyone: it is a wallet for tests.
@@ -45,6 +51,9 @@ contract TestWallet is IERC1271 {
             assembly ("memory-safe") {
                 invalid()
             }
+        }
+        if (signature.length == 0 && mode == Mode.AskOwner) {
+            return signedOnChain[hash] ? IERC1271.isValidSignature.selector : bytes4(0xffffffff);
         }
         (address recovered, ECDSA.RecoverError problem, ) = ECDSA.tryRecoverCalldata(hash, signature);
         bool asksOwner = mode == Mode.AskOwner || mode == Mode.WasteGas || mode == Mode.TurnCostly;
