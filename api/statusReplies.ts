@@ -2,8 +2,9 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { ClientRateLimitInfo } from 'express-rate-limit';
 
 import { recallIdentity } from '../domain/stores/service.ts';
+import { CACHE_MS } from '../domain/payments/status.ts';
 import type { Context } from '../platform/context.ts';
-import type { Bytes32 } from '../shared/hex.ts';
+import { REMEMBERED_MS } from '../platform/signals.ts';
 import { RATE_LIMIT_NAME } from './middleware/limitRate.ts';
 import type { RequestHandler } from './request.ts';
 import { soonCeiling, type RedisRateLimitStore } from './middleware/redisRateLimitStore.ts';
@@ -14,10 +15,11 @@ import { takeRequestId } from './middleware/assignRequestId.ts';
  * remembered for a moment, and the very same question of the same store is answered with it before Express is asked at all. Whatever is in the least
  * different (another header of meaning, a query, an unknown key, a used-up limit) takes the ordinary way.
  *
- * A change of the payment forgets its reply at once (see Signals); should that hint be lost, the reply is too old after a moment anyway. Shortly before that
- * one request takes the ordinary way and renews it: otherwise all who ask at that moment would.
+ * A change of the payment forgets its reply, and a reply is given only when this process has heard of every change that somebody was told of (see Signals).
+ * It is forgotten in any case when what it says was read a while ago; shortly before that one request takes the ordinary way and renews it: otherwise all
+ * who ask at that moment would.
  */
-const REMEMBERED_MS = 1_000;
+const REPLY_MS = REMEMBERED_MS - CACHE_MS;
 /** While confirmations are counted, a reply is out of date with the next block. */
 const REMEMBERED_PROCESSING_MS = 250;
 /** The share of its time after which a reply is renewed. */
@@ -73,9 +75,10 @@ export function createStatusReplies(ctx: Context, options: StatusRepliesOptions)
   function listen(): void {
     if (isListening) return;
     isListening = true;
-    ctx.signals.onPaymentChanged((paymentId: Bytes32) => {
+    ctx.signals.onPaymentChanged((paymentId) => {
       changes++;
-      replies.delete(urlOf(paymentId));
+      if (paymentId === 'all') replies.clear();
+      else replies.delete(urlOf(paymentId));
     });
   }
 
@@ -84,7 +87,7 @@ export function createStatusReplies(ctx: Context, options: StatusRepliesOptions)
     if (request.method !== 'GET' || url?.length !== URL_LENGTH) return undefined;
     const reply = replies.get(url);
     if (reply === undefined) return undefined;
-    const now = ctx.clock.now().getTime();
+    const now = performance.now();
     if (reply.staleAt <= now) {
       replies.delete(url);
       return undefined;
@@ -103,16 +106,17 @@ export function createStatusReplies(ctx: Context, options: StatusRepliesOptions)
     remember(req, res, next) {
       listen();
       const changesBefore = changes;
+      // What the reply says is read later, but for what was read in the CACHE_MS before.
+      const askedAt = performance.now();
       if (req.originalUrl.length === URL_LENGTH && !isLogged) {
         const json = res.json.bind(res);
         res.json = (body: unknown) => {
           // By now the reply was checked; it is remembered once it has been sent as it is.
-          const askedAt = ctx.clock.now().getTime();
           res.once('finish', () => {
             const apiKeyId = req.identity?.apiKeyId;
             if (res.statusCode !== 200 || apiKeyId === undefined || changes !== changesBefore) return;
             const isMoving = (body as { readonly status?: unknown }).status === 'processing';
-            const rememberedMs = isMoving ? REMEMBERED_PROCESSING_MS : REMEMBERED_MS;
+            const rememberedMs = isMoving ? REMEMBERED_PROCESSING_MS : REPLY_MS;
             remember(req.originalUrl, {
               apiKeyId,
               body: JSON.stringify(body),
@@ -131,22 +135,30 @@ export function createStatusReplies(ctx: Context, options: StatusRepliesOptions)
     tryAnswer(request, response) {
       const reply = findReply(request);
       if (reply === undefined) return false;
-      const soon = options.countSoon(reply.apiKeyId, ceiling);
-      if (soon !== undefined) {
-        answer(reply, request, response, soon);
-        return true;
-      }
-      options.countRequest(reply.apiKeyId).then(
-        ({ totalHits, resetTime }) => {
-          // It will be counted once more, which is what a refused request is worth.
-          if (totalHits > ctx.config.rateLimitPerMinute) options.passOn(request, response);
-          else answer(reply, request, response, { totalHits, resetAt: resetTime?.getTime() ?? 0 });
-        },
-        () => options.passOn(request, response),
-      );
+      void ctx.signals.isUpToDate().then((isUpToDate) => {
+        // Forgotten or renewed meanwhile: the ordinary way knows.
+        if (isUpToDate && replies.get(request.url ?? '') === reply) countAndAnswer(reply, request, response);
+        else options.passOn(request, response);
+      });
       return true;
     },
   };
+
+  function countAndAnswer(reply: RememberedReply, request: IncomingMessage, response: ServerResponse): void {
+    const soon = options.countSoon(reply.apiKeyId, ceiling);
+    if (soon !== undefined) {
+      answer(reply, request, response, soon);
+      return;
+    }
+    options.countRequest(reply.apiKeyId).then(
+      ({ totalHits, resetTime }) => {
+        // It will be counted once more, which is what a refused request is worth.
+        if (totalHits > ctx.config.rateLimitPerMinute) options.passOn(request, response);
+        else answer(reply, request, response, { totalHits, resetAt: resetTime?.getTime() ?? 0 });
+      },
+      () => options.passOn(request, response),
+    );
+  }
 
   function answer(
     reply: RememberedReply,

@@ -1,24 +1,53 @@
 import { EventEmitter } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 
 import { isBytes32, type Bytes32 } from '../shared/hex.ts';
 import type { Logger } from './logger.ts';
 
 /**
- * Hints between processes over Redis pub/sub: "there is outbox work", "this payment changed". They only make things quicker: whoever listens
- * also looks at the database from time to time, so a lost hint costs a moment and nothing else.
+ * Hints between processes over Redis pub/sub: "there is outbox work", "these payments changed". They make things quicker, and whoever listens also
+ * looks at the database from time to time.
+ *
+ * What a process remembers of payments must not outlive a change that somebody was told of. So changes are counted in Redis, by the script that publishes
+ * them: who wants to answer from memory asks whether it has heard of all that were counted (`isUpToDate`). Where Redis does not answer, the one side does
+ * not answer from memory, and the other waits for as long as anything may be remembered (`REMEMBERED_MS`) before it tells of the change.
  */
 export interface Signals {
   outboxFilled(): void;
-  paymentChanged(paymentId: Bytes32): void;
+  /** After the commit. Once it is over, nobody answers with what was before: tell of the change then. Never fails. */
+  paymentsChanged(paymentIds: Iterable<Bytes32>): Promise<void>;
+  /** Whether every change that was told before this call is known here. Never fails; asked together by all who ask in one turn of the event loop. */
+  isUpToDate(): Promise<boolean>;
   onOutboxFilled(listener: () => void): () => void;
-  onPaymentChanged(listener: (paymentId: Bytes32) => void): () => void;
+  /** @param listener is told `all` when hints were lost: any payment may have changed */
+  onPaymentChanged(listener: (paymentId: Bytes32 | 'all') => void): () => void;
   close(): Promise<void>;
 }
 
-/** Hints of this span travel together. */
+/** How long, from the reading on, a process may remember what it read of a payment. */
+export const REMEMBERED_MS = 1_000;
+
+/** Outbox hints of this span travel together. */
 const COALESCE_MS = 5;
 const OUTBOX_HINT = 'outbox';
+/** A change that was counted a moment ago arrives within this time, on another connection; otherwise it was lost. */
+const ARRIVES_WITHIN_MS = 20;
+/** Redis is waited for so long, and then left alone for a moment. */
+const ANSWER_TIMEOUT_MS = 250;
+const LEFT_ALONE_MS = 1_000;
+
+/**
+ * KEYS[1] how many changes there were; ARGV[1] the channel, ARGV[2] how many come now, ARGV[3] the hints. The count begins with the time in microseconds, so
+ * that one that was lost with Redis's data does not come to the same number again.
+ */
+const PUBLISH_SCRIPT = `
+if redis.call('EXISTS', KEYS[1]) == 0 then
+  local now = redis.call('TIME')
+  redis.call('SET', KEYS[1], now[1] .. string.format('%06d', now[2]))
+end
+redis.call('INCRBY', KEYS[1], ARGV[2])
+redis.call('PUBLISH', ARGV[1], redis.call('GET', KEYS[1]) .. ' ' .. ARGV[2] .. ' ' .. ARGV[3])`;
 
 /**
  * @param subscribe opens the listening connection, on the first listener only
@@ -26,22 +55,45 @@ const OUTBOX_HINT = 'outbox';
 export function createSignals(options: { redis: Redis; subscribe: () => Redis; prefix: string; log: Logger }): Signals {
   const { redis, log } = options;
   const channel = `${options.prefix}:signals`;
+  const counter = `${options.prefix}:changes`;
   const emitter = new EventEmitter();
   emitter.setMaxListeners(0);
-  let waiting = new Set<string>();
+  let changed = new Set<Bytes32>();
+  let isOutboxFilled = false;
   let timer: NodeJS.Timeout | undefined;
+  let flushing: Promise<boolean> | undefined;
   let subscriber: Redis | undefined;
+  /** Of the changes that were counted, so many are known here; undefined before the first that is. */
+  let heard: number | undefined;
+  let checking: Promise<boolean> | undefined;
+  let leftAloneUntil = 0;
 
-  function publish(hint: string): void {
-    waiting.add(hint);
-    timer ??= setTimeout(flush, COALESCE_MS);
+  /** @returns whether it was told */
+  async function flush(): Promise<boolean> {
+    clearTimeout(timer);
+    timer = undefined;
+    const count = changed.size;
+    const hints = [...(isOutboxFilled ? [OUTBOX_HINT] : []), ...changed];
+    changed = new Set();
+    isOutboxFilled = false;
+    try {
+      await within(REMEMBERED_MS, redis.eval(PUBLISH_SCRIPT, 1, counter, channel, count, hints.join(' ')));
+      return true;
+    } catch (error) {
+      log.debug({ err: error }, 'a hint was not published');
+      return false;
+    }
   }
 
-  function flush(): void {
-    timer = undefined;
-    const hints = [...waiting];
-    waiting = new Set();
-    redis.publish(channel, hints.join(' ')).catch((error: unknown) => log.debug({ err: error }, 'a hint was not published'));
+  /** Those who change something in one turn of the event loop tell it together. */
+  function flushSoon(): Promise<boolean> {
+    flushing ??= new Promise((resolve) => {
+      setImmediate(() => {
+        flushing = undefined;
+        resolve(flush());
+      });
+    });
+    return flushing;
   }
 
   function listen(): void {
@@ -49,23 +101,88 @@ export function createSignals(options: { redis: Redis; subscribe: () => Redis; p
     subscriber = options.subscribe();
     subscriber.on('error', (error: Error) => log.debug({ err: error }, 'the connection for hints failed'));
     subscriber.on('message', (_channel: string, message: string) => {
-      for (const hint of message.split(' ')) {
+      const [last, count, ...hints] = message.split(' ');
+      hear(Number(last), Number(count));
+      for (const hint of hints) {
         if (hint === OUTBOX_HINT) emitter.emit('outbox');
         else if (isBytes32(hint)) emitter.emit('payment', hint);
       }
+      emitter.emit('heard');
     });
     subscriber.subscribe(channel).catch((error: unknown) => log.warn({ err: error }, 'could not subscribe to hints'));
   }
 
-  function on(name: 'outbox' | 'payment', listener: (paymentId: Bytes32) => void): () => void {
+  function hear(last: number, count: number): void {
+    // Redis may have lost its count, or we a message: then what changed meanwhile is not known.
+    if (heard !== last - count) emitter.emit('payment', 'all');
+    heard = last;
+  }
+
+  async function check(): Promise<boolean> {
+    if (performance.now() < leftAloneUntil) return false;
+    const before = heard;
+    try {
+      const counted = Number((await within(ANSWER_TIMEOUT_MS, redis.get(counter))) ?? 0);
+      // A count that is lower than what was heard before is one that Redis has lost and begun anew.
+      const isKnown = before !== undefined && before <= counted;
+      if (isKnown && ((heard ?? 0) >= counted || (await hearsOf(counted)))) return true;
+      heard = counted;
+      emitter.emit('payment', 'all');
+      return false;
+    } catch (error) {
+      leftAloneUntil = performance.now() + LEFT_ALONE_MS;
+      log.debug({ err: error }, 'it is not known what changed');
+      return false;
+    }
+  }
+
+  async function hearsOf(counted: number): Promise<boolean> {
+    const isHeard = () => heard !== undefined && heard >= counted;
+    const waiting = new AbortController();
+    await new Promise<void>((resolve) => {
+      const end = setTimeout(resolve, ARRIVES_WITHIN_MS);
+      const listener = () => {
+        if (!isHeard()) return;
+        clearTimeout(end);
+        resolve();
+      };
+      emitter.on('heard', listener);
+      waiting.signal.addEventListener('abort', () => emitter.off('heard', listener));
+    });
+    waiting.abort();
+    return isHeard();
+  }
+
+  function on(name: 'outbox' | 'payment', listener: (paymentId: Bytes32 | 'all') => void): () => void {
     listen();
     emitter.on(name, listener);
     return () => emitter.off(name, listener);
   }
 
   return {
-    outboxFilled: () => publish(OUTBOX_HINT),
-    paymentChanged: (paymentId) => publish(paymentId),
+    outboxFilled() {
+      isOutboxFilled = true;
+      timer ??= setTimeout(() => void flushSoon(), COALESCE_MS);
+    },
+    async paymentsChanged(paymentIds) {
+      const changedAt = performance.now();
+      for (const paymentId of paymentIds) {
+        emitter.emit('payment', paymentId);
+        changed.add(paymentId);
+      }
+      if (!(await flushSoon())) await sleep(REMEMBERED_MS - (performance.now() - changedAt));
+    },
+    isUpToDate() {
+      listen();
+      checking ??= new Promise((resolve) => {
+        // Asked after all who came in this turn: what was told before they came is counted by then.
+        setImmediate(() => {
+          checking = undefined;
+          resolve(check());
+        });
+      });
+      return checking;
+    },
     onOutboxFilled: (listener) => on('outbox', () => listener()),
     onPaymentChanged: (listener) => on('payment', listener),
     async close() {
@@ -74,4 +191,18 @@ export function createSignals(options: { redis: Redis; subscribe: () => Redis; p
       await Promise.resolve();
     },
   };
+}
+
+async function within<T>(ms: number, work: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  try {
+    return await Promise.race([
+      work,
+      new Promise<never>((_resolve, reject) => {
+        timer = setTimeout(() => reject(new Error(`no answer within ${ms} ms`)), ms);
+      }),
+    ]);
+  } finally {
+    clearTimeout(timer);
+  }
 }

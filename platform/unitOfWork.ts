@@ -5,7 +5,7 @@ import { inTransaction, type Transaction } from './db.ts';
 /** One database transaction and the hints to give once it has committed. */
 export interface UnitOfWork {
   readonly trx: Transaction;
-  /** Tell waiting readers, after the commit. */
+  /** Tell readers, after the commit and before anybody is told of the change. */
   paymentChanged(paymentId: Bytes32): void;
   /** Wake the outbox publisher, after the commit. */
   outboxFilled(): void;
@@ -14,7 +14,10 @@ export interface UnitOfWork {
 /** Something of the caller's that must commit or fail together with a change; it runs last, with the change's result. */
 export type AlsoInTransaction<T> = (trx: Transaction, result: T) => Promise<void>;
 
-/** Runs `work` in one transaction (see inTransaction: it may run again), then gives its hints. */
+/**
+ * Runs `work` in one transaction (see inTransaction: it may run again), then gives its hints. Once it is over no process
+ * answers with what was before.
+ */
 export async function inUnitOfWork<T>(ctx: Pick<Context, 'db' | 'signals'>, work: (unit: UnitOfWork) => Promise<T>): Promise<T> {
   const changed = new Set<Bytes32>();
   let filled = false;
@@ -29,7 +32,8 @@ export async function inUnitOfWork<T>(ctx: Pick<Context, 'db' | 'signals'>, work
       },
     });
   });
-  for (const paymentId of changed) ctx.signals.paymentChanged(paymentId);
+  // The work may begin meanwhile.
   if (filled) ctx.signals.outboxFilled();
+  if (changed.size > 0) await ctx.signals.paymentsChanged(changed);
   return result;
 }

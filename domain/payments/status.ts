@@ -13,10 +13,10 @@ export interface PaymentStatusView {
 }
 
 /**
- * Payments as last read, for status requests. A change anywhere drops the payment from here (see Signals); should that hint be lost, the entry
- * is too old after a moment anyway.
+ * Payments as last read, for status requests. A change anywhere drops the payment from here, and nobody is told of a change that this process has not heard
+ * of (see Signals).
  */
-const CACHE_MS = 1_000;
+export const CACHE_MS = 250;
 const CACHE_ENTRIES = 20_000;
 /** A waiting request looks by itself this often, for confirmations and for hints that were lost. */
 const WAIT_RECHECK_MS = 500;
@@ -34,6 +34,11 @@ function getCache(ctx: Context): StatusCache {
   const cache: StatusCache = { entries: new Map(), waiting: new Map() };
   caches.set(ctx.db, cache);
   ctx.signals.onPaymentChanged((paymentId) => {
+    if (paymentId === 'all') {
+      cache.entries.clear();
+      for (const wakers of cache.waiting.values()) for (const wake of wakers) wake();
+      return;
+    }
     cache.entries.delete(paymentId);
     for (const wake of cache.waiting.get(paymentId) ?? []) wake();
   });
@@ -41,7 +46,7 @@ function getCache(ctx: Context): StatusCache {
 }
 
 function findCachedPayment(ctx: Context, cache: StatusCache, paymentId: Bytes32): Promise<Payment | undefined> {
-  const now = ctx.clock.now().getTime();
+  const now = performance.now();
   const entry = cache.entries.get(paymentId);
   if (entry !== undefined && now - entry.readAt < CACHE_MS) return entry.payment;
   const payment = findPayment(ctx.db, paymentId);
@@ -73,6 +78,7 @@ export async function getPaymentStatus(
 ): Promise<PaymentStatusView> {
   const { storeId, paymentId, waitSeconds, signal } = input;
   const cache = getCache(ctx);
+  if (!(await ctx.signals.isUpToDate())) cache.entries.delete(paymentId);
   const first = await readStatus(ctx, cache, storeId, paymentId);
   return waitSeconds === 0
     ? first

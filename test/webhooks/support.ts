@@ -135,7 +135,8 @@ export function createTestContext(options: {
     secretBox: createSecretBox(config.encryptionKey),
     signals: {
       outboxFilled: () => undefined,
-      paymentChanged: () => undefined,
+      paymentsChanged: () => Promise.resolve(),
+      isUpToDate: () => Promise.resolve(false),
       onOutboxFilled: () => () => undefined,
       onPaymentChanged: () => () => undefined,
       close: () => Promise.resolve(),
