@@ -8,7 +8,7 @@ import { ConfigError, loadConfig } from '../platform/config.ts';
 import type { Context } from '../platform/context.ts';
 import { createContext } from '../platform/createContext.ts';
 import { migrate } from '../db/migrate.ts';
-import { errnoOf } from '../platform/db.ts';
+import { errnoOf } from '../platform/errnoOf.ts';
 import { AppError } from '../shared/errors.ts';
 import { parseAddress, parseChainId, parseCount, parseHolder, parsePriority, parseRole, parseWeight, UsageError } from './parseOptions.ts';
 

@@ -15,6 +15,7 @@ import * as relayFlights from './migrations/0014_relay_flights.ts';
 import * as listIndexes from './migrations/0015_list_indexes.ts';
 import * as settledTime from './migrations/0016_settled_time.ts';
 import * as priorities from './migrations/0018_priorities.ts';
+import * as readinessWrites from './migrations/0020_readiness_writes.ts';
 
 interface Migration {
   readonly name: string;
@@ -39,4 +40,5 @@ export const migrationSource: readonly Migration[] = [
   { name: '0015_list_indexes', ...listIndexes },
   { name: '0016_settled_time', ...settledTime },
   { name: '0018_priorities', ...priorities },
+  { name: '0020_readiness_writes', ...readinessWrites },
 ];

@@ -1,6 +1,6 @@
 import type { Knex } from 'knex';
 
-import { errnoOf } from '../platform/db.ts';
+import { errnoOf } from '../platform/errnoOf.ts';
 import type { Check } from './checks.ts';
 
 /**

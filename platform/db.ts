@@ -1,5 +1,7 @@
 import knexModule, { type Knex } from 'knex';
 
+import { dropReadOnlyConnections, READ_ONLY_ERRNOS, type WatchedConnection } from './dropReadOnlyConnections.ts';
+import { errnoOf } from './errnoOf.ts';
 import type { Logger } from './logger.ts';
 
 export type Database = Knex;
@@ -19,7 +21,7 @@ const SESSION_SETTINGS = `SET SESSION time_zone = '+00:00', innodb_lock_wait_tim
   sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO'`;
 
 /** What knex hands to afterCreate. */
-interface RawConnection {
+interface RawConnection extends WatchedConnection {
   query(sql: string, done: (error: Error | null) => void): void;
 }
 
@@ -28,6 +30,7 @@ interface RawConnection {
  */
 export function createDatabase(url: string, poolSize: number, log?: Logger): Database {
   const { hostname, port, username, password, pathname } = new URL(url);
+  const watch = dropReadOnlyConnections();
   return knexModule({
     client: 'mysql2',
     connection: {
@@ -52,6 +55,7 @@ export function createDatabase(url: string, poolSize: number, log?: Logger): Dat
       acquireTimeoutMillis: 10_000,
       idleTimeoutMillis: 30_000,
       afterCreate: (connection: RawConnection, done: (error: Error | null) => void) => {
+        watch(connection);
         // Two statements: the isolation level's variable has another name in either database, and cannot be set beside others by this syntax.
         connection.query('SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED', (error) => {
           if (error) done(error);
@@ -92,21 +96,19 @@ export async function withRetries<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-/** A lock wait has already taken its full time: once more is enough, or a caller would wait for a minute. */
+/**
+ * A lock wait has already taken its full time: once more is enough, or a caller would wait for a minute. What a read-only server refused is tried once more on
+ * another connection, which may lead to another server.
+ */
 function triesFor(error: unknown): number {
   const errno = errnoOf(error);
-  if (errno === LOCK_WAIT_TIMEOUT_ERRNO) return 2;
-  return errno !== undefined && RETRYABLE_ERRNOS.has(errno) ? TRANSACTION_TRIES : 1;
+  if (errno === undefined) return 1;
+  if (errno === LOCK_WAIT_TIMEOUT_ERRNO || READ_ONLY_ERRNOS.has(errno)) return 2;
+  return RETRYABLE_ERRNOS.has(errno) ? TRANSACTION_TRIES : 1;
 }
 
 export function isDuplicateKey(error: unknown): boolean {
   return errnoOf(error) === DUPLICATE_ERRNO;
-}
-
-/** errno of a MySQL error; undefined for anything else, a lost connection included. */
-export function errnoOf(error: unknown): number | undefined {
-  if (!(error instanceof Error) || !('errno' in error) || !('sqlState' in error)) return undefined;
-  return typeof error.errno === 'number' ? error.errno : undefined;
 }
 
 /** SELECT through knex.raw, with the rows typed by the caller, who parses them. */

@@ -1,5 +1,6 @@
 import type { Context } from '../../platform/context.ts';
-import { errnoOf, isDuplicateKey } from '../../platform/db.ts';
+import { isDuplicateKey } from '../../platform/db.ts';
+import { errnoOf } from '../../platform/errnoOf.ts';
 import type { AlsoInTransaction } from '../../platform/unitOfWork.ts';
 import { addMs } from '../../shared/clock.ts';
 import { AppError } from '../../shared/errors.ts';

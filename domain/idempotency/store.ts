@@ -1,5 +1,6 @@
 import { createBatches } from '../../platform/batches.ts';
-import { errnoOf, execute, isDuplicateKey, placeholders, selectRows, type Database, type Transaction } from '../../platform/db.ts';
+import { execute, isDuplicateKey, placeholders, selectRows, type Database, type Transaction } from '../../platform/db.ts';
+import { errnoOf } from '../../platform/errnoOf.ts';
 import { insertRows } from '../../platform/insertRows.ts';
 import { splitRows } from '../../platform/splitRows.ts';
 import type { IdempotencyClaim } from './model.ts';

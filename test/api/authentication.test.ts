@@ -136,7 +136,7 @@ describe('authentication', () => {
   it('tells the operator once when a proxy is in front that is not trusted', async () => {
     const lines: string[] = [];
     const log = pino({ level: 'warn' }, { write: (line: string) => void lines.push(line) });
-    const server = await startServer({ ...api.ctx, log }, []);
+    const server = await startServer({ ...api.ctx, log }, [], { idleMs: 10 });
     try {
       await api.call(`${server.url}/api/v1/tokens`);
       expect(lines).to.have.length(0);

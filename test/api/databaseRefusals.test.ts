@@ -5,9 +5,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 
 import { toProblemReply } from '../../api/problem.ts';
+import { checkDependencies } from '../../api/routes/service/checkDependencies.ts';
+import { migrate } from '../../db/migrate.ts';
 import { startDatabase, type Database as Server } from '../../dev/database/startDatabase.ts';
-import { createDatabase, errnoOf, execute, inTransaction, selectRows, type Database } from '../../platform/db.ts';
+import { createDatabase, execute, inTransaction, selectRows, type Database } from '../../platform/db.ts';
+import { errnoOf } from '../../platform/errnoOf.ts';
+import type { Context } from '../../platform/context.ts';
 import { createLogger } from '../../platform/logger.ts';
+import { createTcpSwitch, type TcpSwitch } from '../support/tcpSwitch.ts';
 import { waitUntil } from '../support/waitUntil.ts';
 
 /** The library logs each refusal. */
@@ -62,6 +67,67 @@ describe('a database that is there and refuses to work', function () {
       await execute(root, 'SET GLOBAL read_only = 0');
     }
     expect(await update(user)).to.equal(1);
+  });
+
+  describe('behind an address that leads to another server now', () => {
+    let second: Server;
+    let address: TcpSwitch;
+    let moved: Database;
+
+    before(async () => {
+      second = await startDatabase({ dataDir: join(folder, 'second'), logPath: join(folder, 'second.log') });
+      const secondRoot = createDatabase(await second.createDatabase('shop'), 1, silent);
+      for (const db of [root, secondRoot]) {
+        await migrate(db);
+        await execute(db, "CREATE USER IF NOT EXISTS shop@'127.0.0.1' IDENTIFIED BY 'a password'");
+        await execute(db, "GRANT SELECT, INSERT, UPDATE, DELETE ON shop.* TO shop@'127.0.0.1'");
+      }
+      await execute(secondRoot, 'CREATE TABLE things (id INT PRIMARY KEY, name VARCHAR(20))');
+      await execute(secondRoot, "INSERT INTO things VALUES (1, 'of the second')");
+      await secondRoot.destroy();
+      address = await createTcpSwitch(Number(new URL(server.url).port));
+    });
+    beforeEach(async () => {
+      moved = createDatabase(`mysql://shop:${encodeURIComponent('a password')}@127.0.0.1:${address.port}/shop`, 4, silent);
+      // As many live connections as the pool has, all to the first server.
+      address.leadTo(Number(new URL(server.url).port));
+      await Promise.all([1, 2, 3, 4].map(() => selectRows(moved, 'SELECT SLEEP(0.1)')));
+      address.leadTo(Number(new URL(second.url).port));
+      await execute(root, 'SET GLOBAL read_only = 1');
+    });
+    afterEach(async () => {
+      await execute(root, 'SET GLOBAL read_only = 0');
+      await moved.destroy();
+    });
+    after(async () => {
+      await address.close();
+      await second.close();
+    });
+
+    it('a single statement is unavailable once, and the next one reaches the new primary on every connection', async () => {
+      await expectUnavailable(update(moved), 1290);
+      const done = await Promise.all([1, 2, 3, 4, 5, 6].map(() => update(moved)));
+      expect(done).to.deep.equal([1, 1, 1, 1, 1, 1]);
+      expect(await selectRows(moved, 'SELECT name FROM things')).to.deep.equal([{ name: 'two' }]);
+      expect(address.opened).to.be.within(1, 4);
+    });
+
+    it('a transaction is done on the new primary', async () => {
+      const [row] = await inTransaction(moved, async (trx) => {
+        await execute(trx, "UPDATE things SET name = 'moved' WHERE id = 1");
+        return selectRows<{ name: string }>(trx, 'SELECT name FROM things');
+      });
+      expect(row).to.deep.equal({ name: 'moved' });
+    });
+
+    it('readiness tries a write, and finds it', async () => {
+      const ctx = { db: moved, config: { chains: [], queuePrefix: '{x}' }, chains: new Map(), random: Math.random, log: silent, redis: {} };
+      const status = async () => (await checkDependencies(ctx as unknown as Context)).find(({ name }) => name === 'database')?.status;
+      address.leadTo(Number(new URL(server.url).port));
+      expect(await status(), 'the first server does not write').to.equal('down');
+      address.leadTo(Number(new URL(second.url).port));
+      await waitUntil(async () => (await status()) === 'up', { what: 'readiness' });
+    });
   });
 
   it('is unavailable while it gives our user no more connections', async () => {

@@ -27,7 +27,7 @@ describe('health', () => {
   async function readinessWith(changes: Partial<Context>): Promise<{ status: number; body: Readiness; ms: number }> {
     // A database handle of its own, since what was found out is remembered for each.
     const db = changes.db ?? api.ctx.db.withUserParams({});
-    const server = await startServer({ ...api.ctx, ...changes, db }, []);
+    const server = await startServer({ ...api.ctx, ...changes, db }, [], { idleMs: 10 });
     try {
       const startedAt = performance.now();
       const response = await fetch(`${server.url}/readyz`);
@@ -106,7 +106,7 @@ describe('health', () => {
 
   it('is unavailable, with 503 and Retry-After, while the database is away; alive all the same', async () => {
     const db = createDatabase('mysql://nobody@127.0.0.1:1/none', 2);
-    const server = await startServer({ ...api.ctx, db }, []);
+    const server = await startServer({ ...api.ctx, db }, [], { idleMs: 10 });
     try {
       const response = await fetch(`${server.url}/readyz`);
       const body = (await response.json()) as Readiness;
@@ -136,7 +136,7 @@ describe('health', () => {
   it('asks each dependency once however many ask at once', async () => {
     let asked = 0;
     const chains = new Map([...api.ctx.chains].map(([id, chain]) => [id, { ...chain, getHead: () => (asked++, chain.getHead()) }]));
-    const server = await startServer({ ...api.ctx, db: api.ctx.db.withUserParams({}), chains }, []);
+    const server = await startServer({ ...api.ctx, db: api.ctx.db.withUserParams({}), chains }, [], { idleMs: 10 });
     try {
       await Promise.all(Array.from({ length: 20 }, () => fetch(`${server.url}/readyz`)));
       expect(asked).to.equal(chains.size);

@@ -5,7 +5,8 @@ import { insertOutboxRows, lockPublishableRows, markPublished } from '../../doma
 import type { Payment } from '../../domain/payments/model.ts';
 import { lockPayments, updatePayments } from '../../domain/payments/store.ts';
 import { cancelPendingDeliveries, insertDeliveries, lockDelivery, updateDelivery } from '../../domain/webhooks/store.ts';
-import { errnoOf, execute, selectRows, type Transaction } from '../../platform/db.ts';
+import { execute, selectRows, type Transaction } from '../../platform/db.ts';
+import { errnoOf } from '../../platform/errnoOf.ts';
 import { addMs } from '../../shared/clock.ts';
 import { createRandom } from '../support/createRandom.ts';
 import { createHarness, type Harness, type TestStore } from '../support/harness.ts';

@@ -1,7 +1,7 @@
 import { reportScans } from '../../../domain/chain/service.ts';
 import { reportRelayers, type RelayerReport } from '../../../domain/relay/reportRelayers.ts';
 import type { Context } from '../../../platform/context.ts';
-import { selectRows } from '../../../platform/db.ts';
+import { execute, withRetries } from '../../../platform/db.ts';
 import { addMs } from '../../../shared/clock.ts';
 import type { components } from '../../generated/openapi.ts';
 
@@ -11,16 +11,24 @@ const CHECK_TIMEOUT_MS = 2_000;
 /** The endpoint needs no key, so it must not be a lever on what it asks: at most one round of questions a second. */
 const KEPT_MS = 1_000;
 
-const lastChecks = new WeakMap<Context['db'], { readonly at: number; readonly dependencies: Promise<Dependency[]> }>();
+interface Round {
+  readonly dependencies: Promise<Dependency[]>;
+  /** undefined: still asking. */
+  endedAt: number | undefined;
+}
 
-/** Asks everything we depend on, at once, each for at most two seconds. Never throws. */
+const lastRounds = new WeakMap<Context['db'], Round>();
+
+/** Tries everything we depend on, at once, each for at most two seconds. Never throws. */
 export function checkDependencies(ctx: Context): Promise<Dependency[]> {
-  const now = performance.now();
-  const last = lastChecks.get(ctx.db);
-  if (last !== undefined && now - last.at < KEPT_MS) return last.dependencies;
-  const dependencies = checkAll(ctx);
-  lastChecks.set(ctx.db, { at: now, dependencies });
-  return dependencies;
+  const last = lastRounds.get(ctx.db);
+  if (last !== undefined && (last.endedAt === undefined || performance.now() - last.endedAt < KEPT_MS)) return last.dependencies;
+  const round: Round = { dependencies: checkAll(ctx), endedAt: undefined };
+  lastRounds.set(ctx.db, round);
+  void round.dependencies.then(() => {
+    round.endedAt = performance.now();
+  });
+  return round.dependencies;
 }
 
 function checkAll(ctx: Context): Promise<Dependency[]> {
@@ -31,8 +39,8 @@ function checkAll(ctx: Context): Promise<Dependency[]> {
   reports.catch(() => undefined);
   scans.catch(() => undefined);
   return Promise.all([
-    check(ctx, 'database', 'everything', () => selectRows(ctx.db, 'SELECT 1')),
-    check(ctx, 'redis', 'jobs (relaying, confirmations, webhooks) and rate limits', () => ctx.redis.ping()),
+    check(ctx, 'database', 'everything', () => writeToDatabase(ctx)),
+    check(ctx, 'redis', 'jobs (relaying, confirmations, webhooks) and rate limits', () => writeToRedis(ctx)),
     ...[...ctx.chains].map(([chainId, chain]) =>
       check(ctx, `chain:${chainId}`, `gasless requests and confirmations on chain ${chainId}`, () => chain.getHead()),
     ),
@@ -52,6 +60,26 @@ function checkAll(ctx: Context): Promise<Dependency[]> {
       ),
     ),
   ]);
+}
+
+/** Of these one is written, so that processes that check at once do not wait for each other. */
+const READINESS_ROWS = 16;
+
+/** A former primary still answers; what has to work is writing. */
+async function writeToDatabase(ctx: Context): Promise<void> {
+  const id = Math.floor(ctx.random() * READINESS_ROWS);
+  await withRetries(() =>
+    execute(
+      ctx.db,
+      'INSERT INTO readiness_writes (id, written_at) VALUES (?, UTC_TIMESTAMP(3)) ON DUPLICATE KEY UPDATE written_at = VALUES(written_at)',
+      [id],
+    ),
+  );
+}
+
+/** Nor does a replica that answers, or one whose memory is full, take jobs. */
+async function writeToRedis(ctx: Context): Promise<void> {
+  await ctx.redis.set(`${ctx.config.queuePrefix}:readiness`, '1', 'EX', 60);
 }
 
 /** The workers check every ten seconds: after this long without a check there are none, or none of them gets through to the database. */

@@ -1,0 +1,103 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import type { Redis } from 'ioredis';
+
+import { startRedis, type RedisServer } from '../../dev/redis.ts';
+import { createRedis } from '../../platform/redis.ts';
+import { startTestApi, type TestApi } from '../api/startTestApi.ts';
+import { runWorkers, type RunningWorkers } from '../support/runWorkers.ts';
+import { startStoreServer, type StoreServer } from '../support/storeServer.ts';
+import { createTcpSwitch, type TcpSwitch } from '../support/tcpSwitch.ts';
+import { waitUntil } from '../support/waitUntil.ts';
+
+/** Two Redis behind one address. Neither ever dies: connections stay as they are, and only what they lead to changes. */
+describe('a fail-over of Redis', function () {
+  this.timeout(120_000);
+
+  let folder: string;
+  let servers: RedisServer[];
+  let admins: Redis[];
+  let address: TcpSwitch;
+  let api: TestApi;
+  let workers: RunningWorkers;
+  let store: StoreServer;
+
+  before(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'msqpay-failover-'));
+    servers = [];
+    for (const name of ['first', 'second']) {
+      servers.push(await startRedis({ dataDir: join(folder, name), logPath: join(folder, `${name}.log`) }));
+    }
+    admins = servers.map(({ url }) => createRedis(url, 'worker'));
+    const first = servers[0]!;
+    // One password for both, as behind one address there has to be.
+    const { password } = new URL(first.url);
+    for (const admin of admins) {
+      await admin.config('SET', 'masterauth', password);
+      await admin.config('SET', 'requirepass', password);
+    }
+    await admins[1]!.replicaof('127.0.0.1', first.port);
+    await waitUntil(async () => (await admins[1]!.info('replication')).includes('master_link_status:up'), { what: 'the replica' });
+
+    address = await createTcpSwitch(first.port);
+    const url = new URL(first.url);
+    url.port = String(address.port);
+    api = await startTestApi({
+      env: { REDIS_URL: url.href, MSQPAY_RATE_LIMIT_PER_MINUTE: '100', MSQPAY_WEBHOOK_ALLOW_PRIVATE_NETWORKS: 'true' },
+    });
+    workers = await runWorkers(api, ['webhook', 'expire', 'maintenance']);
+    store = await startStoreServer();
+    const endpoint = await api.call('/webhook-endpoints', { json: { url: store.url } });
+    expect(endpoint.status).to.equal(201);
+    store.trust(((await endpoint.json()) as { secret: string }).secret);
+  });
+  after(async () => {
+    await workers.stop(1_000);
+    await api.close();
+    await store.close();
+    await address.close();
+    for (const admin of admins) admin.disconnect();
+    await Promise.all(servers.map((server) => server.close()));
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  async function expectWebhook(): Promise<void> {
+    const { paymentId } = await api.createPayment();
+    await waitUntil(() => store.ofPayment(paymentId).length > 0, { what: 'the webhook', timeoutMs: 15_000 });
+  }
+  const leftOf = async () => Number(/r=(\d+)/.exec((await api.call('/tokens')).headers.get('ratelimit') ?? '')?.[1]);
+  const redisStatus = async () => {
+    const { dependencies } = (await (await fetch(`${api.url}/readyz`)).json()) as { dependencies: { name: string; status: string }[] };
+    return dependencies.find(({ name }) => name === 'redis')?.status;
+  };
+
+  it('is followed by every connection: jobs go on, limits hold, readiness knows', async () => {
+    await expectWebhook();
+    expect(await redisStatus()).to.equal('up');
+    await admins[1]!.replicaof('NO', 'ONE');
+    address.leadTo(servers[1]!.port);
+    await admins[0]!.replicaof('127.0.0.1', servers[1]!.port);
+
+    await expectWebhook();
+    await waitUntil(async () => (await redisStatus()) === 'up', { what: 'readiness' });
+    const left = await leftOf();
+    expect(await leftOf()).to.equal(left - 1);
+    expect(address.opened, 'connections to the new primary').to.be.above(3);
+  });
+
+  it('that takes no writes, for want of memory or of replicas, is told by readiness', async () => {
+    const admin = admins[1]!;
+    for (const [name, value, usual] of [
+      ['maxmemory', '1', '0'],
+      ['min-replicas-to-write', '5', '0'],
+    ] as const) {
+      await admin.config('SET', name, value);
+      await waitUntil(async () => (await redisStatus()) === 'down', { what: `readiness with ${name}` });
+      await admin.config('SET', name, usual);
+      await waitUntil(async () => (await redisStatus()) === 'up', { what: `readiness without ${name}` });
+    }
+    await expectWebhook();
+  });
+});
