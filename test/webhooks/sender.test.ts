@@ -1,11 +1,18 @@
+import { fork } from 'node:child_process';
+import { lookup } from 'node:dns/promises';
 import { once } from 'node:events';
 import { createServer, type IncomingHttpHeaders, type RequestListener, type Server } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
-import { createServer as createTcpServer, type AddressInfo, type Server as TcpServer, type Socket } from 'node:net';
+import { connect, createServer as createTcpServer, type AddressInfo, type Server as TcpServer, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 
 import { createWebhookSender, type WebhookSender } from '../../adapters/webhookHttp/createWebhookSender.ts';
+import { startNameServer, type NameServer } from '../support/nameServer.ts';
 import { createTestClock } from './support.ts';
+
+const slowReceiver = fileURLToPath(new URL('../support/receiverProcess.mjs', import.meta.url));
 
 const TIMEOUT_MS = 400;
 
@@ -167,8 +174,94 @@ describe('webhooks: sender', () => {
     const babbling = await listen(createTcpServer((socket) => socket.on('error', () => undefined).end('SSH-2.0-OpenSSH\r\n')));
     expect(await post(`http://127.0.0.1:${babbling}/`)).to.deep.include({ statusCode: null, error: 'not an HTTP answer' });
 
-    expect(await post('http://does-not-exist.invalid/')).to.deep.include({ statusCode: null, error: 'host not found' });
     expect(await post('not a url')).to.deep.include({ statusCode: null, error: 'invalid URL' });
+  });
+
+  it('waits for the answer behind 100 Continue and other interim answers', async () => {
+    const url = await serve((_request, response) => {
+      response.writeContinue();
+      response.writeEarlyHints({ link: '</style.css>; rel=preload' });
+      response.writeProcessing();
+      response.writeHead(204).end();
+    });
+    expect(await post(url)).to.deep.include({ statusCode: 204, error: null });
+  });
+
+  it('uses a connection again, and another one when the receiver has closed it meanwhile', async () => {
+    const server = createServer((_request, response) => response.end('ok'));
+    server.keepAliveTimeout = 60_000;
+    const sockets: Socket[] = [];
+    server.on('connection', (socket: Socket) => sockets.push(socket));
+    const url = `http://127.0.0.1:${await listen(server)}/`;
+    for (let i = 0; i < 3; i++) expect((await post(url)).statusCode).to.equal(200);
+    expect(sockets).to.have.length(1);
+    // Gone, without the sender having had the time to see it.
+    sockets[0]?.resetAndDestroy();
+    expect(await post(url)).to.deep.include({ statusCode: 200, error: null });
+    expect(sockets).to.have.length(2);
+  });
+
+  describe('names', () => {
+    let server: NameServer;
+    let named: WebhookSender;
+
+    beforeEach(async () => {
+      server = await startNameServer({
+        'shop.example': ['127.0.0.1'],
+        'two.example': ['127.0.0.1', '127.0.0.2'],
+        'silent.example': 'silent',
+      });
+      named = createWebhookSender({ allowPrivateNetworks: true, nameServers: [server.address] });
+      closers.push(
+        () => named.close(),
+        () => server.close(),
+      );
+    });
+
+    it('are resolved by the name servers; one that is not there is told', async () => {
+      const url = new URL(await serve((_request, response) => response.end(_request.headers.host)));
+      url.hostname = 'shop.example';
+      expect(await post(url.href, named)).to.deep.include({ statusCode: 200, responseBody: url.host });
+      expect(await post('http://does-not-exist.example/', named)).to.deep.include({ statusCode: null, error: 'host not found' });
+      expect(await post('http://localhost:1/', named), 'the machine’s own names').to.deep.include({ error: 'connection refused' });
+    });
+
+    it('whose servers keep silent hold up nothing else, and are asked for together', async () => {
+      const url = await serve((_request, response) => response.end());
+      const silent = Array.from({ length: 20 }, () =>
+        named.post({ url: 'http://silent.example/', headers: {}, body: '{}', timeoutMs: 20_000 }),
+      );
+      const askedAt = performance.now();
+      expect((await post(url, named)).statusCode).to.equal(200);
+      // What every other part of the process resolves names and reads files with.
+      await lookup('localhost');
+      expect(performance.now() - askedAt).to.be.below(1_000);
+      for (const outcome of await Promise.all(silent)) expect(outcome).to.deep.include({ error: 'name server does not answer' });
+      // Two families, two tries.
+      expect(server.asked.filter((name) => name === 'silent.example').length).to.be.within(2, 4);
+    }).timeout(15_000);
+
+    it('with several addresses, each of which takes a second to connect, are reached', async () => {
+      const receiver = fork(slowReceiver, { stdio: 'ignore' });
+      closers.push(async () => {
+        receiver.kill('SIGKILL');
+        await once(receiver, 'exit');
+      });
+      const [port] = (await once(receiver, 'message')) as [number];
+      // It takes no connection now; a few fill its queue, and those after them are let in when it has gone on and they have knocked once more.
+      receiver.kill('SIGSTOP');
+      const waiting = ['127.0.0.1', '127.0.0.2'].flatMap((host) =>
+        Array.from({ length: 4 }, () => connect(port, host).on('error', () => undefined)),
+      );
+      closers.push(() => Promise.resolve(waiting.forEach((socket) => socket.destroy())));
+      await sleep(100);
+      const posting = named.post({ url: `http://two.example:${port}/`, headers: {}, body: '{}', timeoutMs: 12_000 });
+      await sleep(600);
+      receiver.kill('SIGCONT');
+      const outcome = await posting;
+      expect(outcome).to.deep.include({ statusCode: 200, error: null });
+      expect(outcome.latencyMs, 'it was slow').to.be.above(600);
+    }).timeout(20_000);
   });
 
   it('refuses an answer whose headers have no end', async () => {
