@@ -4,7 +4,7 @@ import type { Express } from 'express';
 
 import type { Context } from '../platform/context.ts';
 import type { App } from './app.ts';
-import { toUnreadableReply, writeRawReply } from './unreadableRequests.ts';
+import { sendUnreadableReply, toUnreadableReply, writeRawReply } from './unreadableRequests.ts';
 
 /** Longer than the idle time-outs of usual load balancers (60 s), so that it is they who close: the other way round a request can get lost. */
 const KEEP_ALIVE_TIMEOUT_MS = 65_000;
@@ -26,6 +26,16 @@ export interface AppServer {
    * a request may be on its way on each.
    */
   stopTakingConnections(): Promise<void>;
+  /** Ends the connections on which nothing has arrived since their last answer, and on which that answer has been sent. */
+  closeIdleConnections(): void;
+}
+
+/** A connection, and what is under way on it. */
+interface Connection {
+  /** Answers that have not ended, in the order of their requests: a client may send several before the first answer. */
+  readonly open: Set<ServerResponse>;
+  /** Bytes that had arrived when the last answer ended: more are a part of the next request. */
+  readAtLastAnswer: number;
 }
 
 /**
@@ -45,29 +55,30 @@ export function createHttpServer(
   app.response = AppResponse.prototype as unknown as Express['response'];
 
   const requestTimeout = options.requestTimeoutMs ?? REQUEST_TIMEOUT_MS;
-  /** By connection: a connection has one request at a time that is being answered. */
-  const open = new Map<Socket, ServerResponse>();
+  const connections = new Map<Socket, Connection>();
   let isStopping = false;
 
-  const refuse = (socket: Socket, error: NodeJS.ErrnoException): void => {
+  function explain(error: NodeJS.ErrnoException) {
     const reply = toUnreadableReply(error, ctx.newId('req'));
     ctx.log.info({ requestId: reply.body.requestId, code: reply.body.code, cause: error.code }, 'a request could not be read');
-    writeRawReply(socket, reply);
-  };
-  const listen = (request: IncomingMessage, response: ServerResponse): void => {
+    return reply;
+  }
+
+  function listen(request: IncomingMessage, response: ServerResponse): void {
     const { socket } = request;
-    open.set(socket, response);
+    const connection = connections.get(socket);
+    connection?.open.add(response);
+    // Of answers that wait behind another one when the connection breaks, Node says nothing more: they go with the connection.
     response.once('close', () => {
-      if (open.get(socket) === response) open.delete(socket);
+      connection?.open.delete(response);
+      if (connection !== undefined) connection.readAtLastAnswer = socket.bytesRead;
     });
     if (isStopping) response.shouldKeepAlive = false;
     // RFC 9112, section 3.2. Node would refuse it as well, without a word.
-    if (request.headers.host === undefined && request.httpVersion === '1.1') {
-      refuse(socket, new Error('no Host header'));
-      return;
-    }
-    handle(request, response);
-  };
+    if (request.headers.host === undefined && request.httpVersion === '1.1')
+      sendUnreadableReply(response, explain(new Error('no Host header')));
+    else handle(request, response);
+  }
 
   const server = createServer(
     {
@@ -81,26 +92,34 @@ export function createHttpServer(
     },
     listen,
   );
+  server.on('connection', (socket: Socket) => {
+    connections.set(socket, { open: new Set(), readAtLastAnswer: 0 });
+    socket.once('close', () => connections.delete(socket));
+  });
   // Whoever expects something else than `100-continue` gets an ordinary answer.
   server.on('checkExpectation', listen);
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
-    // In the middle of an answer nothing can be said any more.
-    if (!socket.writable || open.get(socket)?.headersSent === true) {
-      socket.destroy();
-      return;
-    }
-    refuse(socket, error);
+    const open = [...(connections.get(socket)?.open ?? [])];
+    // Behind or within another answer it would be taken for a part of that one. The request itself may be half read: that one can be answered.
+    const isAlone = open.length === 0 || (open.length === 1 && open[0]?.headersSent === false && open[0].req.complete === false);
+    if (socket.writable && isAlone) writeRawReply(socket, explain(error));
+    else socket.destroy();
   });
 
   return {
     server,
     stopTakingConnections() {
       isStopping = true;
-      for (const response of open.values()) if (!response.headersSent) response.shouldKeepAlive = false;
+      for (const { open } of connections.values()) for (const response of open) if (!response.headersSent) response.shouldKeepAlive = false;
       return new Promise((resolve, reject) => {
         // Not HttpServer's own close(): it also ends the connections that are idle, under the requests that are on their way to us.
         NetServer.prototype.close.call(server, (error) => (error === undefined ? resolve() : reject(error)));
       });
+    },
+    closeIdleConnections() {
+      for (const [socket, { open, readAtLastAnswer }] of connections) {
+        if (open.size === 0 && socket.writableLength === 0 && socket.bytesRead <= readAtLastAnswer) socket.destroy();
+      }
     },
   };
 }

@@ -54,7 +54,7 @@ function toOperationRequest(req: Request, res: Response, stopping: AbortSignal):
       return Array.isArray(value) ? value.join(', ') : value;
     },
     get signal() {
-      return (signal ??= createSignal(res, stopping));
+      return (signal ??= createSignal(req, res, stopping));
     },
   };
   return request;
@@ -78,14 +78,18 @@ export function toCanonicalJson(value: unknown): string {
   );
 }
 
-function createSignal(res: Response, stopping: AbortSignal): AbortSignal {
+function createSignal(req: Request, res: Response, stopping: AbortSignal): AbortSignal {
   const controller = new AbortController();
   const abort = () => controller.abort();
   if (stopping.aborted) abort();
   stopping.addEventListener('abort', abort);
-  res.once('close', () => {
+  const end = () => {
     stopping.removeEventListener('abort', abort);
+    req.socket.off('close', end);
     abort();
-  });
+  };
+  res.once('close', end);
+  // A response that waits behind another one on its connection does not hear of its end.
+  req.socket.once('close', end);
   return controller.signal;
 }

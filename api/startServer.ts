@@ -33,7 +33,11 @@ export interface RunningServer {
 /** Listens where the configuration says. */
 export async function startServer(ctx: Context, queues: readonly Queue[], options: ServerOptions = {}): Promise<RunningServer> {
   const stopping = new AbortController();
-  const { server, stopTakingConnections } = createHttpServer(ctx, createApp(ctx, { queues, stopping: stopping.signal }), options);
+  const { server, stopTakingConnections, closeIdleConnections } = createHttpServer(
+    ctx,
+    createApp(ctx, { queues, stopping: stopping.signal }),
+    options,
+  );
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(ctx.config.port, ctx.config.host, resolve);
@@ -50,9 +54,9 @@ export async function startServer(ctx: Context, queues: readonly Queue[], option
     stopping.abort();
     let sweep: NodeJS.Timeout | undefined;
     const idle = setTimeout(() => {
-      // Ends those on which no part of a request has arrived. More of them appear as requests finish.
-      server.closeIdleConnections();
-      sweep = setInterval(() => server.closeIdleConnections(), SWEEP_MS);
+      // More of them appear as answers are taken. Not Node's own function: it also ends those whose answer is still being sent.
+      closeIdleConnections();
+      sweep = setInterval(closeIdleConnections, SWEEP_MS);
     }, options.idleMs ?? IDLE_MS);
     const limit = setTimeout(() => server.closeAllConnections(), FINISH_MS);
     await closed;

@@ -1,4 +1,4 @@
-import { STATUS_CODES } from 'node:http';
+import { STATUS_CODES, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 
 import { AppError, COMMON_ERRORS } from '../shared/errors.ts';
@@ -20,17 +20,31 @@ export function toUnreadableReply(error: NodeJS.ErrnoException, requestId: strin
   return toProblemReply(told, requestId);
 }
 
-/** Writes the reply where there is no response to write it to, and closes the connection. */
-export function writeRawReply(socket: Socket, { status, headers, body }: ProblemReply): void {
-  const text = JSON.stringify(body);
-  const lines = Object.entries({
+/** How long a client is given to close the connection after it was told. */
+const LINGER_MS = 1_000;
+
+/** Says it through a response that Node made all the same, and closes the connection. */
+export function sendUnreadableReply(response: ServerResponse, reply: ProblemReply): void {
+  response.shouldKeepAlive = false;
+  const text = JSON.stringify(reply.body);
+  response.writeHead(reply.status, headersOf(reply, text)).end(text);
+}
+
+/** Writes it where there is no response to write to, and closes the connection, whether or not the client does. */
+export function writeRawReply(socket: Socket, reply: ProblemReply): void {
+  const text = JSON.stringify(reply.body);
+  const lines = Object.entries({ ...headersOf(reply, text), Connection: 'close' }).map(([name, value]) => `${name}: ${value}\r\n`);
+  socket.end(`HTTP/1.1 ${reply.status} ${STATUS_CODES[reply.status] ?? ''}\r\n${lines.join('')}\r\n${text}`);
+  setTimeout(() => socket.destroy(), LINGER_MS).unref();
+}
+
+function headersOf({ headers, body }: ProblemReply, text: string): Record<string, string> {
+  return {
     'Content-Type': 'application/problem+json',
     'Content-Length': String(Buffer.byteLength(text)),
     'Cache-Control': 'no-store',
     'X-Content-Type-Options': 'nosniff',
     'X-Request-Id': body.requestId,
     ...headers,
-    Connection: 'close',
-  }).map(([name, value]) => `${name}: ${value}\r\n`);
-  socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n${lines.join('')}\r\n${text}`);
+  };
 }

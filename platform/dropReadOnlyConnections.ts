@@ -13,6 +13,7 @@ const ALL_AT_MOST_EVERY_MS = 100;
 export interface WatchedConnection {
   query(...args: unknown[]): unknown;
   emit(event: 'error', error: Error): boolean;
+  listenerCount(event: 'error'): number;
   readonly stream: { once(event: 'close', listener: () => void): unknown };
 }
 
@@ -26,11 +27,16 @@ export function dropReadOnlyConnections(): (connection: WatchedConnection) => vo
   const open = new Set<WatchedConnection>();
   let droppedAt = -Infinity;
 
+  /** Nobody listens on a connection that Knex is ending already; then the event would be thrown, and end the process. */
+  function spoil(connection: WatchedConnection, error: Error): void {
+    if (connection.listenerCount('error') > 0) connection.emit('error', error);
+  }
+
   function drop(found: WatchedConnection, error: Error): void {
-    found.emit('error', error);
+    spoil(found, error);
     if (performance.now() - droppedAt < ALL_AT_MOST_EVERY_MS) return;
     droppedAt = performance.now();
-    for (const connection of open) connection.emit('error', error);
+    for (const connection of open) spoil(connection, error);
     open.clear();
   }
 

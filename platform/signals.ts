@@ -140,7 +140,8 @@ export function createSignals(options: { redis: Redis; subscribe: () => Redis; p
     const isHeard = () => heard !== undefined && heard >= counted;
     const waiting = new AbortController();
     await new Promise<void>((resolve) => {
-      const end = setTimeout(resolve, ARRIVES_WITHIN_MS);
+      // After a stall of this process timers come before what has arrived: read that first.
+      const end = setTimeout(() => setImmediate(resolve), ARRIVES_WITHIN_MS);
       const listener = () => {
         if (!isHeard()) return;
         clearTimeout(end);
@@ -199,7 +200,8 @@ async function within<T>(ms: number, work: Promise<T>): Promise<T> {
     return await Promise.race([
       work,
       new Promise<never>((_resolve, reject) => {
-        timer = setTimeout(() => reject(new Error(`no answer within ${ms} ms`)), ms);
+        // After a stall of this process timers come before what has arrived: read that first.
+        timer = setTimeout(() => setImmediate(() => reject(new Error(`no answer within ${ms} ms`))), ms);
       }),
     ]);
   } finally {

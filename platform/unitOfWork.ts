@@ -21,17 +21,24 @@ export type AlsoInTransaction<T> = (trx: Transaction, result: T) => Promise<void
 export async function inUnitOfWork<T>(ctx: Pick<Context, 'db' | 'signals'>, work: (unit: UnitOfWork) => Promise<T>): Promise<T> {
   const changed = new Set<Bytes32>();
   let filled = false;
-  const result = await inTransaction(ctx.db, (trx) => {
-    changed.clear();
-    filled = false;
-    return work({
-      trx,
-      paymentChanged: (paymentId) => void changed.add(paymentId),
-      outboxFilled: () => {
-        filled = true;
-      },
+  let result: T;
+  try {
+    result = await inTransaction(ctx.db, (trx) => {
+      changed.clear();
+      filled = false;
+      return work({
+        trx,
+        paymentChanged: (paymentId) => void changed.add(paymentId),
+        outboxFilled: () => {
+          filled = true;
+        },
+      });
     });
-  });
+  } catch (error) {
+    // It may have committed all the same, when only the answer to the commit was lost.
+    if (changed.size > 0) await ctx.signals.paymentsChanged(changed);
+    throw error;
+  }
   // The work may begin meanwhile.
   if (filled) ctx.signals.outboxFilled();
   if (changed.size > 0) await ctx.signals.paymentsChanged(changed);

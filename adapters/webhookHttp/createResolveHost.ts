@@ -32,9 +32,15 @@ export type ResolveHost = (hostname: string) => Promise<readonly LookupAddress[]
  * @param options.nameServers `address:port`; those of the machine when absent
  */
 export function createResolveHost(options: { readonly asksMachine: boolean; readonly nameServers?: readonly string[] }): ResolveHost {
-  const resolver = new dns.Resolver({ timeout: QUESTION_TIMEOUT_MS, tries: TRIES });
-  if (options.nameServers !== undefined) resolver.setServers(options.nameServers);
+  let resolver = createResolver();
   const asking = new Map<string, Promise<readonly LookupAddress[]>>();
+
+  /** It reads which name servers the machine has once, when it is made. */
+  function createResolver(): dns.Resolver {
+    const created = new dns.Resolver({ timeout: QUESTION_TIMEOUT_MS, tries: TRIES });
+    if (options.nameServers !== undefined) created.setServers(options.nameServers);
+    return created;
+  }
 
   async function resolve(hostname: string): Promise<readonly LookupAddress[]> {
     const ask = async (family: 4 | 6): Promise<LookupAddress[]> => {
@@ -44,7 +50,11 @@ export function createResolveHost(options: { readonly asksMachine: boolean; read
     const answers = await settleSoon([ask(4), ask(6)]);
     const addresses = answers.flatMap((answer) => (Array.isArray(answer) ? answer : []));
     if (addresses.length > 0) return addresses;
-    if (answers.some((answer) => answer instanceof Error && !isNoSuchName(answer))) throw new HostNotResolvedError();
+    if (answers.some((answer) => answer instanceof Error && !isNoSuchName(answer))) {
+      // The machine may have others by now.
+      resolver = createResolver();
+      throw new HostNotResolvedError();
+    }
     if (options.asksMachine) {
       const known = await dns.lookup(hostname, { all: true }).catch(() => []);
       if (known.length > 0) return known;

@@ -34,6 +34,9 @@ const IDLE_MS = 4_000;
  */
 const ADDRESS_TIMEOUT_MS = 3_000;
 
+/** What writing to a connection comes to that the other side has closed: which one depends on who was first. */
+const CLOSED_BY_RECEIVER = new Set(['ECONNRESET', 'EPIPE']);
+
 export interface WebhookSenderOptions {
   readonly allowPrivateNetworks: boolean;
   readonly clock?: Clock;
@@ -80,7 +83,7 @@ export function createWebhookSender(options: WebhookSenderOptions): WebhookSende
       request.once('response', resolve);
       request.once('error', (error: NodeJS.ErrnoException) => {
         // The receiver closed the connection that was kept, at the moment when we used it. Should it have read it all the same, it knows the id.
-        if (request.reusedSocket && error.code === 'ECONNRESET' && !init.signal.aborted) resolve(send(target, init));
+        if (request.reusedSocket && CLOSED_BY_RECEIVER.has(error.code ?? '') && !init.signal.aborted) resolve(send(target, init));
         else reject(error);
       });
       request.end(init.body);

@@ -3,6 +3,7 @@ import { ipKeyGenerator, rateLimit } from 'express-rate-limit';
 
 import type { Context } from '../../platform/context.ts';
 import { AppError } from '../../shared/errors.ts';
+import { createLanes } from '../../shared/lanes.ts';
 import { clientAddressOf } from '../clientAddress.ts';
 import { HTTP_ERRORS } from '../errors.ts';
 import type { Request, Response } from '../request.ts';
@@ -15,9 +16,9 @@ import { quietRateLimitLogger } from './quietRateLimitLogger.ts';
  */
 export interface FailureLimiter {
   /**
-   * Waits a second once the address has failed too often in this window: before a login is compared, right or wrong, so that
-   * guessing stays slow.
-   * @throws AppError `HTTP_ERRORS.tooManyRequests` when very many wait already
+   * Waits a second once the address has failed too often in this window: before a login is compared, right or wrong, and one
+   * after the other, so that guessing stays slow.
+   * @throws AppError `HTTP_ERRORS.tooManyRequests` when several of that address wait already
    */
   slowDown(req: Request): Promise<void>;
   /** @throws AppError `HTTP_ERRORS.tooManyRequests` when this failure was one too many */
@@ -26,8 +27,8 @@ export interface FailureLimiter {
 
 const WINDOW_MS = 60_000;
 const SLOW_MS = 1_000;
-/** With SLOW_MS, the most guesses a second that a process compares of addresses that have failed too often. */
-const MAX_WAITING = 100;
+/** Logins of one address that may wait, each for those before it. More are not compared at all. */
+const MAX_WAITING = 5;
 
 /**
  * @param name tells the counters of different logins apart
@@ -49,16 +50,21 @@ export function createFailureLimiter(ctx: Context, name: string, limit: number):
     validate: false,
     handler: (_req, _res, next) => next(new AppError(HTTP_ERRORS.tooManyRequests)),
   });
-  let waiting = 0;
+  const lanes = createLanes();
+  const waiting = new Map<string, number>();
 
   return {
     async slowDown(req) {
-      const info = await Promise.resolve(limiter.getKey(keyOf(req))).catch(() => undefined);
+      const address = keyOf(req);
+      const info = await Promise.resolve(limiter.getKey(address)).catch(() => undefined);
       if (info === undefined || info.totalHits < limit) return;
-      if (waiting >= MAX_WAITING) throw new AppError(HTTP_ERRORS.tooManyRequests, { retryAfterSeconds: 1 });
-      waiting++;
-      await sleep(SLOW_MS);
-      waiting--;
+      const before = waiting.get(address) ?? 0;
+      if (before >= MAX_WAITING) throw new AppError(HTTP_ERRORS.tooManyRequests, { retryAfterSeconds: MAX_WAITING });
+      waiting.set(address, before + 1);
+      await lanes.run(address, () => sleep(SLOW_MS));
+      const left = (waiting.get(address) ?? 1) - 1;
+      if (left === 0) waiting.delete(address);
+      else waiting.set(address, left);
     },
     count: (req, res) =>
       new Promise((resolve, reject) => {

@@ -28,7 +28,8 @@ const parseRead: RequestHandler = (req, _res, next) => {
   const bytes: unknown = req.body;
   if (Buffer.isBuffer(bytes)) {
     assertUtf8(req, bytes);
-    req.body = parseJsonText(bytes.toString('utf8'));
+    // Some clients announce JSON wherever they post, and then send nothing. Where a body is needed the validator misses it.
+    req.body = bytes.length === 0 ? undefined : parseJsonText(bytes.toString('utf8'));
   }
   next();
 };

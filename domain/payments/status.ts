@@ -78,7 +78,9 @@ export async function getPaymentStatus(
 ): Promise<PaymentStatusView> {
   const { storeId, paymentId, waitSeconds, signal } = input;
   const cache = getCache(ctx);
-  if (!(await ctx.signals.isUpToDate())) cache.entries.delete(paymentId);
+  const askedAt = performance.now();
+  // What was read since we asked is new enough, and others may have read it for us.
+  if (!(await ctx.signals.isUpToDate()) && (cache.entries.get(paymentId)?.readAt ?? askedAt) < askedAt) cache.entries.delete(paymentId);
   const first = await readStatus(ctx, cache, storeId, paymentId);
   return waitSeconds === 0
     ? first

@@ -196,6 +196,8 @@ export async function attemptDelivery(ctx: Context, deliveryId: string): Promise
   if (nextTurnAt !== undefined) return later(nextTurnAt);
   let outcome: WebhookPostOutcome | undefined;
   try {
+    // Whoever made the change may have died, or found Redis away, before it could say so.
+    if (delivery.attempts === 0) await ctx.signals.paymentsChanged([delivery.event.paymentId]);
     outcome = await post(ctx, delivery, startedAt);
     return await recordAttempt(ctx, delivery, startedAt, outcome);
   } finally {

@@ -2,7 +2,7 @@ import { execute, parseJsonColumn, placeholders, selectRows, type Database, type
 import { insertRows } from '../../platform/insertRows.ts';
 import { lockInOrder } from '../../platform/lockInOrder.ts';
 import { splitRows } from '../../platform/splitRows.ts';
-import type { Bytes32 } from '../../shared/hex.ts';
+import { asBytes32, type Bytes32 } from '../../shared/hex.ts';
 import type {
   EventType,
   PaymentEventSummary,
@@ -205,7 +205,7 @@ export interface DeliveryToAttempt extends WebhookDelivery {
   readonly secretCiphertext: string;
   /** Neither deleted nor disabled. */
   readonly isEndpointListening: boolean;
-  readonly event: Pick<StoreEvent, 'type' | 'createdAt' | 'data'>;
+  readonly event: Pick<StoreEvent, 'type' | 'paymentId' | 'createdAt' | 'data'>;
 }
 
 interface DeliveryToAttemptRow extends DeliveryRow {
@@ -214,6 +214,7 @@ interface DeliveryToAttemptRow extends DeliveryRow {
   readonly endpoint_status: WebhookEndpointStatus;
   readonly deleted_at: Date | null;
   readonly type: EventType;
+  readonly payment_id: string;
   readonly data: unknown;
   readonly event_created_at: Date;
 }
@@ -223,7 +224,7 @@ export async function findDeliveryToAttempt(db: Database, deliveryId: string): P
     db,
     `SELECT d.id, d.endpoint_id, d.event_id, d.status, d.attempts, d.next_attempt_at,
             en.url, en.secret_ciphertext, en.status AS endpoint_status, en.deleted_at,
-            ev.type, ev.data, ev.created_at AS event_created_at
+            ev.type, ev.payment_id, ev.data, ev.created_at AS event_created_at
      FROM webhook_deliveries d
      JOIN webhook_endpoints en ON en.id = d.endpoint_id
      JOIN events ev ON ev.id = d.event_id
@@ -236,7 +237,12 @@ export async function findDeliveryToAttempt(db: Database, deliveryId: string): P
     url: row.url,
     secretCiphertext: row.secret_ciphertext,
     isEndpointListening: row.endpoint_status === 'enabled' && row.deleted_at === null,
-    event: { type: row.type, createdAt: row.event_created_at, data: parseJsonColumn(row.data) as StoreEvent['data'] },
+    event: {
+      type: row.type,
+      paymentId: asBytes32(row.payment_id),
+      createdAt: row.event_created_at,
+      data: parseJsonColumn(row.data) as StoreEvent['data'],
+    },
   };
 }
 

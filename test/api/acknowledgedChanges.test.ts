@@ -1,10 +1,15 @@
 import { expect } from 'chai';
 
 import { startServer, type RunningServer } from '../../api/startServer.ts';
+import { cancelPayment } from '../../domain/payments/service.ts';
+import { getPaymentStatus } from '../../domain/payments/status.ts';
+import { attemptDelivery } from '../../domain/webhooks/service.ts';
 import type { Context } from '../../platform/context.ts';
 import { createContext } from '../../platform/createContext.ts';
 import { createRedis } from '../../platform/redis.ts';
 import { createSignals, REMEMBERED_MS, type Signals } from '../../platform/signals.ts';
+import { asBytes32 } from '../../shared/hex.ts';
+import { startStoreServer } from '../support/storeServer.ts';
 import { startTestApi, type TestApi } from './startTestApi.ts';
 
 /** Many: a read that is stale by a millisecond is not stale every time. */
@@ -20,7 +25,7 @@ describe('a read that follows an acknowledged change', function () {
   const closing: (() => unknown)[] = [];
 
   before(async () => {
-    api = await startTestApi({ env: { MSQPAY_RATE_LIMIT_PER_MINUTE: '100000' } });
+    api = await startTestApi({ env: { MSQPAY_WEBHOOK_ALLOW_PRIVATE_NETWORKS: 'true' } });
     other = await createContext(api.config, { name: 'api' });
     otherServer = await startServer(other.ctx, [], { idleMs: 10 });
   });
@@ -112,6 +117,45 @@ describe('a read that follows an acknowledged change', function () {
     const deaf = () => Object.assign(connect('subscriber'), { subscribe: () => Promise.resolve(0) }) as ReturnType<typeof createRedis>;
     const reader = await withSignals(signalsOver({ redis: () => connect('command'), subscribe: deaf }));
     expect(await readMany(reader, api.server)).to.deep.equal(new Set(['cancelled']));
+  });
+
+  it('also when it was told by a webhook, and who made the change died before it could say so', async () => {
+    const receiver = await startStoreServer();
+    closing.push(() => receiver.close());
+    const store = await api.createTestStore();
+    const endpoint = await api.call('/webhook-endpoints', { store, json: { url: receiver.url } });
+    receiver.trust(((await endpoint.json()) as { secret: string }).secret);
+    const { paymentId } = await api.createPayment({}, store);
+    const read = async () => {
+      const response = await api.call(`${otherServer.url}/api/v1/payments/${paymentId}/status`, { store });
+      return ((await response.json()) as { status: string }).status;
+    };
+    for (let asked = 0; asked < 3; asked++) expect(await read()).to.equal('pending');
+    const silent = { ...api.ctx, signals: { ...api.ctx.signals, paymentsChanged: () => Promise.resolve() } };
+    await cancelPayment(silent, { storeId: store.storeId, paymentId: asBytes32(paymentId) });
+    const deliveries = await api.ctx
+      .db('webhook_deliveries as d')
+      .join('events as e', 'e.id', 'd.event_id')
+      .where({ payment_id: paymentId })
+      .pluck<string[]>('d.id');
+    expect(deliveries).to.have.length(2);
+    for (const id of deliveries) await attemptDelivery(api.ctx, id);
+    expect(receiver.ofPayment(paymentId).map(({ type }) => type)).to.include('payment.cancelled');
+    expect(await read()).to.equal('cancelled');
+  });
+
+  it('is read once for all who ask at the same moment, also with Redis away', async () => {
+    const { id: paymentId } = await api.createTestPayment(api.store);
+    const isUpToDate = () => new Promise<boolean>((resolve) => setImmediate(() => resolve(false)));
+    const ctx = { ...api.ctx, signals: { ...api.ctx.signals, isUpToDate } };
+    let questions = 0;
+    api.ctx.db.on('query', ({ sql }: { sql: string }) => (questions += sql.includes('FROM payments') ? 1 : 0));
+    const ask = () => getPaymentStatus(ctx, { storeId: api.store.storeId, paymentId, waitSeconds: 0 });
+    for (let round = 1; round <= 3; round++) {
+      await Promise.all(Array.from({ length: 50 }, ask));
+      expect(questions, 'of each moment').to.equal(round);
+    }
+    api.ctx.db.removeAllListeners('query');
   });
 
   it('also when Redis has lost its count', async () => {

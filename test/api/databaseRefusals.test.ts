@@ -11,6 +11,7 @@ import { startDatabase, type Database as Server } from '../../dev/database/start
 import { createDatabase, execute, inTransaction, selectRows, type Database } from '../../platform/db.ts';
 import { errnoOf } from '../../platform/errnoOf.ts';
 import type { Context } from '../../platform/context.ts';
+import type { WatchedConnection } from '../../platform/dropReadOnlyConnections.ts';
 import { createLogger } from '../../platform/logger.ts';
 import { createTcpSwitch, type TcpSwitch } from '../support/tcpSwitch.ts';
 import { waitUntil } from '../support/waitUntil.ts';
@@ -110,6 +111,16 @@ describe('a database that is there and refuses to work', function () {
       expect(done).to.deep.equal([1, 1, 1, 1, 1, 1]);
       expect(await selectRows(moved, 'SELECT name FROM things')).to.deep.equal([{ name: 'two' }]);
       expect(address.opened).to.be.within(1, 4);
+    });
+
+    it('a connection that the pool is ending already is left alone', async () => {
+      // As Knex ends one: listeners off, and the other side silent about it.
+      const connection = await (
+        moved.client as { acquireConnection(): Promise<WatchedConnection & { removeAllListeners(): void }> }
+      ).acquireConnection();
+      connection.removeAllListeners();
+      await (moved.client as { releaseConnection(connection: unknown): Promise<void> }).releaseConnection(connection);
+      await expectUnavailable(update(moved), 1290);
     });
 
     it('a transaction is done on the new primary', async () => {

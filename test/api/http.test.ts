@@ -132,6 +132,12 @@ describe('HTTP edge', () => {
       }
     });
 
+    it('may be empty where none is needed, whatever its type says', async () => {
+      const { paymentId } = await api.createPayment();
+      const headers = { 'content-type': 'application/json', 'content-length': '0' };
+      expect((await api.call(`/payments/${paymentId}/cancel`, { method: 'POST', body: '', headers })).status).to.equal(200);
+    });
+
     it('may begin with a byte order mark', async () => {
       const body = '\uFEFF' + JSON.stringify(paymentRequest(api));
       expect((await api.call('/payments', { body, headers: { 'content-type': 'application/json' } })).status).to.equal(201);
@@ -275,6 +281,43 @@ describe('HTTP edge', () => {
       }
     });
 
+    it('ends the connection itself when the client does not', async () => {
+      const hasty = await startServer(api.ctx, [], { requestTimeoutMs: 200, idleMs: 10 });
+      try {
+        for (const begun of ['GET /healthz HTTP/1.1\r\nHost:', 'GET /healthz HTTP/1.1\r\n\r\n', 'nonsense\r\n\r\n']) {
+          // It answers our end with nothing, and keeps its own half open.
+          const socket = connect({ port: Number(new URL(hasty.url).port), host: '127.0.0.1', allowHalfOpen: true });
+          socket.on('error', () => undefined).resume();
+          socket.write(begun);
+          await once(socket, 'end');
+          // What is written to a connection that is gone comes back as an error.
+          const broken = new Promise((resolve) => socket.once('error', resolve).once('close', resolve));
+          const knocking = setInterval(() => socket.write('x'), 100);
+          await broken;
+          clearInterval(knocking);
+          socket.destroy();
+        }
+      } finally {
+        await hasty.stop();
+      }
+    });
+
+    it('is answered behind what was asked before on the same connection, never instead of it', async () => {
+      const body = JSON.stringify(paymentRequest(api, { orderId: 'first of two' }));
+      const first = `POST /api/v1/payments HTTP/1.1\r\nHost: a\r\nx-api-key: ${api.store.apiKey}\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
+      const answer = await talk(api.url, `${first}GET /healthz HTTP/1.1\r\n\r\n`);
+      const [one = '', two = ''] = answer.split(/(?=HTTP\/1\.1 \d)/);
+      expect(one)
+        .to.match(/^HTTP\/1.1 201 /)
+        .and.include('first of two');
+      expect(two)
+        .to.match(/^HTTP\/1.1 400 /)
+        .and.include('PAY_005');
+      // Garbage behind a request breaks the connection off rather than being answered in its place.
+      const broken = await talk(api.url, `${first.replace('first of two', 'first of few')}\x00\x01 garbage\r\n\r\n`);
+      expect(broken === '' || broken.startsWith('HTTP/1.1 201 '), broken).to.equal(true);
+    });
+
     it('what is expected of us and unknown is passed over', async () => {
       const answer = await talk(api.url, 'GET /healthz HTTP/1.1\r\nHost: a\r\nExpect: cake\r\nConnection: close\r\n\r\n');
       expect(answer).to.match(/^HTTP\/1.1 200 /);
@@ -396,6 +439,42 @@ describe('stopping', () => {
       isOver = true;
       await Promise.all(loops);
       expect(new Set(outcomes)).to.deep.equal(new Set(['200', 'ECONNREFUSED']));
+    } finally {
+      await api.close();
+    }
+  });
+
+  it('ends connections that were never used, and none whose answer is still being sent', async () => {
+    const api = await startTestApi();
+    try {
+      for (let i = 0; i < 40; i++)
+        await api.createPayment({
+          orderId: `large ${i}`,
+          metadata: Object.fromEntries(Array.from({ length: 20 }, (_, n) => [`key ${n}`, 'x'.repeat(200)])),
+        });
+      const server = await startServer(api.ctx, [], { idleMs: 100 });
+      const port = Number(new URL(server.url).port);
+      const unused = connect(port, '127.0.0.1');
+      const reader = connect(port, '127.0.0.1');
+      reader.pause();
+      // More than the kernel takes for a reader that does not read: the answer stays with the server.
+      for (let i = 0; i < 40; i++) {
+        reader.write(`GET /api/v1/payments?limit=100 HTTP/1.1\r\nHost: a\r\nx-api-key: ${api.store.apiKey}\r\n\r\n`);
+      }
+      await sleep(1_000);
+      const unusedEnded = once(unused.resume(), 'close');
+      const stopped = server.stop();
+      await unusedEnded;
+      const chunks: Buffer[] = [];
+      reader.on('data', (chunk: Buffer) => void chunks.push(chunk));
+      await once(reader.resume(), 'end');
+      await stopped;
+      const answers = Buffer.concat(chunks).toString().split('HTTP/1.1 200 ').slice(1);
+      for (const answer of answers) {
+        const [head = '', text = ''] = answer.split('\r\n\r\n');
+        expect(Buffer.byteLength(text)).to.equal(Number(/^content-length: (\d+)/im.exec(head)?.[1]));
+      }
+      expect(answers.length).to.be.above(0);
     } finally {
       await api.close();
     }

@@ -123,8 +123,13 @@ describe('pages', () => {
         expect((await ask(login())).status).to.equal(200);
         expect(performance.now() - askedAt, 'no faster than a wrong one').to.be.above(900);
         for (let i = 0; i < 3; i++) expect((await ask({})).status, 'no login is no attempt').to.equal(401);
+        // One after the other, and no more than a few of them are compared at all.
+        const startedAt = performance.now();
+        const guesses = await Promise.all(Array.from({ length: 12 }, async (_, i) => (await ask(basic('admin', `guess ${i}`))).status));
+        expect(new Set(guesses)).to.deep.equal(new Set([429]));
+        expect(performance.now() - startedAt).to.be.above(4_900);
         const told = lines.map((line) => JSON.parse(line) as Record<string, unknown>).filter(({ address }) => address !== undefined);
-        expect(told.map(({ address }) => address)).to.deep.equal(Array<string>(11).fill('127.0.0.1'));
+        expect(told.map(({ address }) => address)).to.deep.equal(Array<string>(16).fill('127.0.0.1'));
         expect(lines.join('')).not.to.include('guess');
       } finally {
         await server.stop();
