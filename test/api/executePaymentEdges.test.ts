@@ -3,16 +3,14 @@ import { hashTypedData, type TypedDataDefinition } from 'viem';
 import type { PrivateKeyAccount } from 'viem/accounts';
 
 import type { components } from '../../api/generated/openapi.ts';
-import { expirePayment } from '../../domain/payments/service.ts';
 import { sendAttempt } from '../../domain/relay/sendAttempt.ts';
 import { listRelayAttempts } from '../../domain/relay/service.ts';
-import { addMs } from '../../shared/clock.ts';
 import { asBytes32 } from '../../shared/hex.ts';
+import { expireNow } from '../support/expireNow.ts';
 import { createContractWallet, type ContractWallet } from '../support/contractWallet.ts';
 import { signTypedData } from '../support/gasless.ts';
 import { driveUntil, isOver, readAttempt, readPayment } from '../support/relayFlow.ts';
 import { createStoreClient } from '../support/storeClient.ts';
-import { atTime } from '../support/varyContext.ts';
 import { waitUntil } from '../support/waitUntil.ts';
 import { readProblem, startTestApi, type CallOptions, type Payment, type TestApi } from './startTestApi.ts';
 
@@ -156,7 +154,7 @@ describe('POST /payments/{paymentId}/execute, at its edges,', function () {
     it('with 409 PAY_017 an expired payment', async () => {
       const payment = await api.createPayment();
       const signed = await sign(payment, approved);
-      await expirePayment(atTime(api.ctx, addMs(new Date(payment.expiresAt), 3_600_000)), asBytes32(payment.paymentId));
+      await expireNow(api.ctx, payment);
       expect(await refuse(payment, signed)).to.deep.equal([409, 'PAY_017']);
     });
 

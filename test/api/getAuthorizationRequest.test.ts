@@ -4,12 +4,11 @@ import type { PrivateKeyAccount } from 'viem/accounts';
 
 import type { components } from '../../api/generated/openapi.ts';
 import { hostileTokenAbi, hostileTokenBytecode } from '../../contracts/generated/test/HostileToken.ts';
-import { cancelPayment, expirePayment } from '../../domain/payments/service.ts';
+import { cancelPayment } from '../../domain/payments/service.ts';
 import type { Config } from '../../platform/config.ts';
-import { addMs } from '../../shared/clock.ts';
 import { asBytes32 } from '../../shared/hex.ts';
+import { expireNow } from '../support/expireNow.ts';
 import { signTypedData } from '../support/gasless.ts';
-import { atTime } from '../support/varyContext.ts';
 import { readProblem, startTestApi, type CallOptions, type Payment, type TestApi } from './startTestApi.ts';
 
 type AuthorizationRequest = components['schemas']['AuthorizationRequest'];
@@ -154,7 +153,7 @@ describe('GET /payments/{paymentId}/authorization', function () {
 
   it('refuses for an expired payment with 409 PAY_017', async () => {
     const payment = await api.createPayment();
-    await expirePayment(atTime(api.ctx, addMs(new Date(payment.expiresAt), 3_600_000)), asBytes32(payment.paymentId));
+    await expireNow(api.ctx, payment);
     expect(await refuse(ask(payment, approved.address))).to.deep.equal([409, 'PAY_017']);
   });
 

@@ -2,11 +2,8 @@ import { expect } from 'chai';
 import type { PrivateKeyAccount } from 'viem/accounts';
 
 import type { components } from '../../api/generated/openapi.ts';
-import { expirePayment } from '../../domain/payments/service.ts';
-import { addMs } from '../../shared/clock.ts';
-import { asBytes32 } from '../../shared/hex.ts';
+import { expireNow } from '../support/expireNow.ts';
 import { signTypedData } from '../support/gasless.ts';
-import { atTime } from '../support/varyContext.ts';
 import { readProblem, startTestApi, type Payment, type TestApi } from './startTestApi.ts';
 
 type GaslessRequest = components['schemas']['GaslessRequest'];
@@ -108,7 +105,7 @@ describe('GET /payments/{paymentId}/gasless', () => {
 
   it('refuses for an expired payment with 409 PAY_017', async () => {
     const payment = await api.createPayment();
-    await expirePayment(atTime(api.ctx, addMs(new Date(payment.expiresAt), 3_600_000)), asBytes32(payment.paymentId));
+    await expireNow(api.ctx, payment);
     const problem = await readProblem(await ask(payment, approved.address));
     expect([problem.status, problem.code]).to.deep.equal([409, 'PAY_017']);
   });

@@ -2,14 +2,13 @@ import { expect } from 'chai';
 import type { PrivateKeyAccount } from 'viem/accounts';
 
 import type { components } from '../../api/generated/openapi.ts';
-import { cancelPayment, expirePayment, getPayment } from '../../domain/payments/service.ts';
+import { cancelPayment, getPayment } from '../../domain/payments/service.ts';
 import { sendAttempt } from '../../domain/relay/sendAttempt.ts';
 import { listRelayAttempts } from '../../domain/relay/service.ts';
-import { addMs } from '../../shared/clock.ts';
 import { asBytes32 } from '../../shared/hex.ts';
+import { expireNow } from '../support/expireNow.ts';
 import { signTypedData } from '../support/gasless.ts';
 import { driveUntil, isOver, readAttempt } from '../support/relayFlow.ts';
-import { atTime } from '../support/varyContext.ts';
 import { waitUntil } from '../support/waitUntil.ts';
 import { readProblem, startTestApi, type CallOptions, type Payment, type TestApi } from './startTestApi.ts';
 
@@ -210,7 +209,7 @@ describe('POST /payments/{paymentId}/relay', () => {
     it('with 409 PAY_017 an expired payment', async () => {
       const payment = await api.createPayment();
       const request = await sign(payment, approved);
-      await expirePayment(atTime(api.ctx, addMs(new Date(payment.expiresAt), 3_600_000)), asBytes32(payment.paymentId));
+      await expireNow(api.ctx, payment);
       expect(await refuse(payment, request)).to.deep.equal([409, 'PAY_017']);
     });
 

@@ -5,7 +5,7 @@ import type { components } from '../../api/generated/openapi.ts';
 import type { TypedData } from '../../domain/chain/ports.ts';
 import type { JobQueuePort } from '../../domain/outbox/ports.ts';
 import { publishOutbox } from '../../domain/outbox/service.ts';
-import { expirePayment, getPayment } from '../../domain/payments/service.ts';
+import { getPayment } from '../../domain/payments/service.ts';
 import { scanChain } from '../../domain/payments/scanChain.ts';
 import { sendAttempt } from '../../domain/relay/sendAttempt.ts';
 import { createWebhookEndpoint, attemptDelivery } from '../../domain/webhooks/service.ts';
@@ -14,9 +14,9 @@ import { addMs } from '../../shared/clock.ts';
 import { asBytes32 } from '../../shared/hex.ts';
 import { MAINTENANCE_TASKS } from '../../workers/maintenance.ts';
 import { paymentRequest, type Payment, type TestApi } from '../api/startTestApi.ts';
+import { expireNow } from '../support/expireNow.ts';
 import { acceptRelay, driveUntil, isOver, readAttempt } from '../support/relayFlow.ts';
 import { createStoreClient } from '../support/storeClient.ts';
-import { atTime } from '../support/varyContext.ts';
 import { signTypedData } from '../support/gasless.ts';
 import type { Recorder } from './recordStatements.ts';
 
@@ -76,7 +76,7 @@ export async function runHotPaths(api: TestApi, recorder: Recorder, { payer, mer
   recorder.begin('expire');
   const expired = await create('scale-expired');
   recorder.begin('expire');
-  await expirePayment(atTime(ctx, addMs(ctx.clock.now(), 3_600_000)), asBytes32(expired.paymentId));
+  await expireNow(ctx, expired);
 
   const relayed = await create('scale-relayed');
   recorder.begin('relay: ask and accept');
