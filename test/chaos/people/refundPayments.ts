@@ -122,12 +122,11 @@ export function startRefunding(options: Options): Refunding {
       for (let tries = 1; !isOver(); tries++) {
         const isLost = isSwept && tries === 1 && maySweep(payment.chain);
         const seconds = isLost ? LOST_DEADLINE_SECONDS : undefined;
-        // Whoever presses the button twice wants one refund.
-        const signed = await Promise.all(
-          (isDoubled && tries === 1 ? ['1', '1-again'] : [String(tries)]).map((name) => signRefund(options, wish, name, seconds)),
-        );
+        // Whoever hands the same signature in twice wants one refund. Two signatures are two.
+        const names = isDoubled && tries === 1 ? ['1', '1-again'] : [String(tries)];
+        const signed = await signRefund(options, wish, names, seconds);
         const accepted = signed.find((id) => id !== undefined);
-        if (signed.length > 1) count(`refund asked for twice at once: ${new Set(signed.filter((id) => id !== undefined)).size} taken on`);
+        if (signed.length > 1) count(`refund handed in twice at once: ${new Set(signed.filter((id) => id !== undefined)).size} taken on`);
         if (accepted === undefined) {
           await sleep(LOOK_MS);
           continue;
@@ -185,38 +184,47 @@ async function waitForStatus({ client }: Options, { paymentId }: PlannedPayment,
   return false;
 }
 
-/** @returns the refund's id; undefined when the API would not take it now. @param seconds until the deadline; undefined: what the API proposes */
+/**
+ * Signs once, and hands the signature in once for each name, at the same time.
+ * @param seconds until the deadline; undefined: what the API proposes
+ * @returns for each name the refund's id; undefined when the API would not take it now
+ */
 async function signRefund(
   { client, merchant, count }: Options,
   wish: RefundWish,
-  name: string,
+  names: readonly string[],
   seconds: number | undefined,
-): Promise<string | undefined> {
+): Promise<(string | undefined)[]> {
   const { paymentId } = wish.payment;
   const path = { paymentId };
   const query = { amount: String(wish.amount) };
   const offered = await client.api.GET('/payments/{paymentId}/refunds/authorization', { params: { path, query } });
   if (offered.data === undefined) {
     count(`refund not offered: ${codeOf(offered.error)}`);
-    return undefined;
+    return [];
   }
   const { nonce, typedData: proposed, permit } = offered.data;
   const deadline = seconds === undefined ? offered.data.deadline : String(Math.floor(Date.now() / 1000) + seconds);
   const typedData = { ...proposed, message: { ...proposed.message, deadline } };
-  const signed = await client.api.POST('/payments/{paymentId}/refunds', {
-    params: { path, header: { 'Idempotency-Key': `refund-${paymentId}-${wish.amount}-${name}` } },
-    body: {
-      amount: String(wish.amount),
-      nonce,
-      deadline,
-      signature: await sign(merchant.account, typedData),
-      ...(permit === null
-        ? {}
-        : { permit: { value: permit.value, deadline: permit.deadline, signature: await sign(merchant.account, permit.typedData) } }),
-    },
-  });
-  if (signed.data === undefined) count(`refund refused by the API: ${codeOf(signed.error)}`);
-  return signed.data?.id;
+  const body = {
+    amount: String(wish.amount),
+    nonce,
+    deadline,
+    signature: await sign(merchant.account, typedData),
+    ...(permit === null
+      ? {}
+      : { permit: { value: permit.value, deadline: permit.deadline, signature: await sign(merchant.account, permit.typedData) } }),
+  };
+  return Promise.all(
+    names.map(async (name) => {
+      const { data, error } = await client.api.POST('/payments/{paymentId}/refunds', {
+        params: { path, header: { 'Idempotency-Key': `refund-${paymentId}-${wish.amount}-${name}` } },
+        body,
+      });
+      if (data === undefined) count(`refund refused by the API: ${codeOf(error)}`);
+      return data?.id;
+    }),
+  );
 }
 
 async function waitForRefund(
