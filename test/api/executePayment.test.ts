@@ -151,7 +151,7 @@ describe('GET /payments/{paymentId}/authorization and POST /payments/{paymentId}
       await api.chain.createCustomer({ token: api.tokens.TUSD, approve: false }),
     );
     expect(await refuse(payment, withoutPermit)).to.deep.equal([422, 'PAY_002']);
-    for (const wrong of [{}, { ...request, signature: '0x' }, { ...request, customerAddress: '0x12' }, { ...request, extra: 1 }]) {
+    for (const wrong of [{}, { ...request, signature: '0x1' }, { ...request, customerAddress: '0x12' }, { ...request, extra: 1 }]) {
       expect(await refuse(payment, wrong)).to.deep.equal([400, 'PAY_005']);
     }
     expect((await ask(payment, '0x12')).status).to.equal(400);
