@@ -8,9 +8,9 @@ import { ITEM_GAS } from './simulationGas.ts';
  * ask an account that has code; a signature that no key made is judged by the account's code. Such code may be cheap when it is simulated and use up all
  * it gets in the block, and any account may get code between the two (EIP-7702).
  *
- * The contracts begin no item without all the gas that they promise it, and undo the whole batch instead. So a batch carries the most that such an item
- * may use for each that may have code asked, whether it has any now or not: then nothing an account does takes from the others. What is not used is not
- * paid.
+ * The contracts begin no item without all the gas that they promise it; they undo the whole batch instead. So a batch carries,
+ * for each item whose account may be asked, the most that such an item may use. It does so whether the account has code
+ * now or not: then no account can take gas from the other items. The chain charges only for gas that was used.
  */
 
 /** MSQPayForwarder.BATCH_PERMIT_GAS. On that rail only the permit can ask an account: the forwarder itself knows no contract accounts. */

@@ -75,7 +75,11 @@ export async function applyScan(
   return moved;
 }
 
-/** Runs work in a transaction that holds the cursor. @returns undefined when the cursor is not where it was any more */
+/**
+ * Runs work in a transaction that holds the cursor.
+ *
+ * @returns undefined, without running it, when somebody has moved the cursor since it was read
+ */
 function underCursor<T>(
   ctx: Context,
   expected: ChainCursor,
