@@ -26,7 +26,7 @@ export interface Signals {
 }
 
 /** How long, from the reading on, a process may remember what it read of a payment. */
-export const REMEMBERED_MS = 1_000;
+export const REMEMBERED_MS = 2_000;
 
 /** Outbox hints of this span travel together. */
 const COALESCE_MS = 5;
