@@ -99,6 +99,11 @@ export async function startOwnChain(): Promise<OwnChain> {
 
 async function prepare(anvil: Awaited<ReturnType<typeof startChain>>): Promise<OwnChain> {
   const { rpcUrl, chainId } = anvil;
+  const transport = http(rpcUrl);
+  // Without the cache a block number is never older than the question.
+  const client = createTestClient({ mode: 'anvil', transport, cacheTime: 0 }).extend(publicActions);
+  // Two chains that start within one second have the same blocks, unless their states differ.
+  await client.setBalance({ address: privateKeyToAccount(generatePrivateKey()).address, value: 1n });
   const deployment = await deployContracts({
     rpcUrl,
     deployerPrivateKey: DEV_KEYS.deployer,
@@ -107,15 +112,12 @@ async function prepare(anvil: Awaited<ReturnType<typeof startChain>>): Promise<O
   const token = deployment.tokens[0]?.address;
   if (token === undefined) throw new Error('no token was deployed');
   const { gateway } = deployment;
-  const transport = http(rpcUrl);
   const chain = defineChain({
     id: chainId,
     name: 'own',
     nativeCurrency: { name: 'Ether', symbol: 'ETH', decimals: 18 },
     rpcUrls: { default: { http: [rpcUrl] } },
   });
-  // Without the cache a block number is never older than the question.
-  const client = createTestClient({ mode: 'anvil', transport, cacheTime: 0 }).extend(publicActions);
   await client.setAutomine(false);
 
   const mine = (blocks = 1) => client.mine({ blocks, interval: 0 });
