@@ -63,6 +63,14 @@ export function createMetrics(ctx: Context, path: string): Metrics {
   const foundLate = gauge('payments_found_late', 'Payments and refunds found in these that the scanner had not seen', rereads);
   const blocksBehind = gauge('scan_blocks_behind', 'Blocks of the chain that are not scanned yet, as of the last look', ['chain']);
   const secondsBehind = gauge('scan_seconds_behind', 'Age of the last scanned block', ['chain']);
+  const clockAhead = gauge(
+    'clock_ahead_seconds',
+    'How far this process’s clock is ahead of the database’s; negative when it is behind',
+    [],
+  );
+  const chainAhead = gauge('chain_clock_ahead_seconds', 'How far the last scanned block’s time is ahead of the database’s clock', [
+    'chain',
+  ]);
   const halted = gauge('scan_halted', '1 while the scan waits for an operator', ['chain', 'reason']);
 
   function showRelayer(report: RelayerReport): void {
@@ -92,6 +100,7 @@ export function createMetrics(ctx: Context, path: string): Metrics {
       const chain = String(scan.chainId);
       if (scan.blocksBehind !== null) blocksBehind.set({ chain }, scan.blocksBehind);
       if (scan.secondsBehind !== null) secondsBehind.set({ chain }, scan.secondsBehind);
+      if (scan.scannedAt !== null) chainAhead.set({ chain }, Math.max(0, (scan.scannedAt.getTime() - ctx.clock.now().getTime()) / 1000));
       for (const reason of HALT_REASONS) halted.set({ chain, reason }, scan.haltReason === reason ? 1 : 0);
     }
     // Ends show by their absence.
@@ -109,6 +118,8 @@ export function createMetrics(ctx: Context, path: string): Metrics {
       wastedItems.set({ chain: String(chainId), store: storeId }, items);
       wastedWei.set({ chain: String(chainId), store: storeId }, Number(gasCost));
     }
+    const aheadMs = ctx.readClockAheadMs();
+    if (aheadMs !== undefined) clockAhead.set(aheadMs / 1000);
     overdue.set(overdueMs / 1000);
     for (const { chainId, rpcUrls } of ctx.config.chains) {
       const wrong = ctx.chains.get(chainId)?.listOtherChainUrls() ?? [];

@@ -75,6 +75,7 @@ export const STATUS_OF_CODE: Readonly<Record<ErrorCode, number>> = {
   PAY_050: 503,
   PAY_051: 408,
   PAY_052: 431,
+  PAY_053: 503,
 };
 
 /** What 503 advises when the error itself does not know better. */

@@ -154,7 +154,7 @@ export function createStatusReplies(ctx: Context, options: StatusRepliesOptions)
       ({ totalHits, resetTime }) => {
         // It will be counted once more, which is what a refused request is worth.
         if (totalHits > ctx.config.rateLimitPerMinute) options.passOn(request, response);
-        else answer(reply, request, response, { totalHits, resetAt: resetTime?.getTime() ?? 0 });
+        else answer(reply, request, response, { totalHits, leftMs: (resetTime?.getTime() ?? 0) - Date.now() });
       },
       () => options.passOn(request, response),
     );
@@ -164,9 +164,9 @@ export function createStatusReplies(ctx: Context, options: StatusRepliesOptions)
     reply: RememberedReply,
     request: IncomingMessage,
     response: ServerResponse,
-    { totalHits, resetAt }: { readonly totalHits: number; readonly resetAt: number },
+    { totalHits, leftMs }: { readonly totalHits: number; readonly leftMs: number },
   ): void {
-    const resetSeconds = Math.max(0, Math.ceil((resetAt - Date.now()) / 1000));
+    const resetSeconds = Math.max(0, Math.ceil(leftMs / 1000));
     response.writeHead(200, [
       ...reply.headers,
       'X-Request-Id',

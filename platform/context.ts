@@ -18,7 +18,10 @@ export interface Context {
   /** Fails at once while Redis is away. */
   readonly redis: Redis;
   readonly log: Logger;
+  /** The database's time, which all processes share. */
   readonly clock: Clock;
+  /** How far this machine's clock is ahead of that, in ms; negative when it is behind, undefined until they were compared. For those that watch. */
+  readonly readClockAheadMs: () => number | undefined;
   readonly newId: (prefix: IdPrefix) => string;
   readonly randomBytes: (size: number) => Buffer;
   /** 0 ≤ n < 1, for jitter only. */

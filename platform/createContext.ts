@@ -5,11 +5,12 @@ import { createOzRelayer } from '../adapters/relayers/createOzRelayer.ts';
 import { createWebhookSender } from '../adapters/webhookHttp/createWebhookSender.ts';
 import type { ChainPort } from '../domain/chain/ports.ts';
 import type { RelayerPort } from '../domain/relay/ports.ts';
-import { systemClock, type Clock } from '../shared/clock.ts';
+import type { Clock } from '../shared/clock.ts';
 import { newId } from '../shared/ids.ts';
 import { randomBytes } from '../shared/randomBytes.ts';
 import type { ChainConfig, Config } from './config.ts';
 import type { Context } from './context.ts';
+import { createDatabaseClock, type DatabaseClock } from './databaseClock.ts';
 import { createDatabase, type Database } from './db.ts';
 import { createLogger, type Logger } from './logger.ts';
 import { createRedis } from './redis.ts';
@@ -22,13 +23,11 @@ export interface ContextOptions {
   /** Without them there are no relayers in the context: only workers have something to ask of one. */
   readonly relayerKeys?: RelayerKeys;
   readonly log?: Logger;
-  readonly clock?: Clock;
 }
 
 /** The one place that knows which adapter stands behind which port. */
 export async function createContext(config: Config, options: ContextOptions): Promise<{ ctx: Context; close: () => Promise<void> }> {
   const log = options.log ?? createLogger(config, options.name);
-  const clock = options.clock ?? systemClock;
   // Before anything is opened that would have to be closed again.
   const chains = new Map<number, ChainPort>();
   const relayers = new Map<string, RelayerPort>();
@@ -36,6 +35,9 @@ export async function createContext(config: Config, options: ContextOptions): Pr
     chains.set(chain.chainId, createChain({ chain, log }));
   }
   const db = createDatabase(config.databaseUrl, config.databasePool, log);
+  const clock = createDatabaseClock(db, log);
+  await compareAtStart(clock, log);
+  clock.start();
   const redis = createRedis(config.redisUrl, 'command');
   let redisWasDown = false;
   redis.on('error', (error: Error) => {
@@ -68,6 +70,7 @@ export async function createContext(config: Config, options: ContextOptions): Pr
     redis,
     log,
     clock,
+    readClockAheadMs: clock.readAheadMs,
     newId: (prefix) => newId(prefix, clock.now()),
     randomBytes,
     random: Math.random,
@@ -81,12 +84,30 @@ export async function createContext(config: Config, options: ContextOptions): Pr
   return {
     ctx,
     async close() {
+      clock.stop();
       await signals.close();
       await webhookSender.close();
       redis.disconnect();
       await db.destroy();
     },
   };
+}
+
+/** A process starts without its database too: until that answers there is nothing that its time could be wrong for. */
+const COMPARE_AT_START_MS = 2_000;
+
+async function compareAtStart(clock: DatabaseClock, log: Logger): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const patience = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, COMPARE_AT_START_MS);
+  });
+  const compared = clock
+    .compare()
+    .catch((error: unknown) =>
+      log.warn({ err: error }, 'the database does not answer: this machine’s clock could not be compared with its'),
+    );
+  await Promise.race([compared, patience]);
+  clearTimeout(timer);
 }
 
 function createRelayer(options: {

@@ -1,7 +1,7 @@
 import { DelayedError, UnrecoverableError, type Job } from 'bullmq';
 import { z } from 'zod';
 
-import { OUTBOX_QUEUES, type OutboxQueue } from '../domain/outbox/model.ts';
+import { later, OUTBOX_QUEUES, type OutboxQueue } from '../domain/outbox/model.ts';
 import { deleteOutboxRow, findOutboxRow, postponeOutboxRow } from '../domain/outbox/store.ts';
 import { forRequest, type Context } from '../platform/context.ts';
 import { withRetries } from '../platform/db.ts';
@@ -14,8 +14,12 @@ const payloadSchema = z.strictObject({
   requestId: z.string().nullable(),
 });
 
+/** BullMQ hands jobs out by the clock of whichever machine looks, which may be ahead. A little too early does no harm. */
+const EARLY_MS = 250;
+
 /**
- * Works on one job that came from the outbox: skips it when its row is done or has a younger job, else works and then
+ * Works on one job that came from the outbox: skips it when its row is done or has a younger job, puts it back when it is
+ * not due, else works and then
  *   done  → deletes the row
  *   later → moves row and job to the new date
  * A crash anywhere leaves the row, and with it another try.
@@ -32,14 +36,16 @@ export async function runOutboxJob(ctx: Context, queue: OutboxQueue, job: Job, t
   const row = await findOutboxRow(ctx.db, outboxId);
   if (row === undefined || row.generation > generation) return 'superseded';
 
-  const result = await OUTBOX_QUEUE_RULES[queue].work(jobCtx, subjectId);
+  const isEarly = row.runAt.getTime() - ctx.clock.now().getTime() > EARLY_MS;
+  const result = isEarly ? later(row.runAt) : await OUTBOX_QUEUE_RULES[queue].work(jobCtx, subjectId);
   switch (result.kind) {
     case 'done':
       await withRetries(() => deleteOutboxRow(ctx.db, own));
       return 'done';
     case 'later':
       if (!(await postpone(result.at))) return 'superseded';
-      await job.moveToDelayed(result.at.getTime(), token);
+      // BullMQ goes by the clock of the machine that it runs on.
+      await job.moveToDelayed(Date.now() + Math.max(0, result.at.getTime() - ctx.clock.now().getTime()), token);
       throw new DelayedError();
   }
 }

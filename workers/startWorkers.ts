@@ -92,7 +92,7 @@ async function ensureSchedules(ctx: Context, queues: Queues, names: readonly Que
   }
 }
 
-/** A schedule whose next job is this late has lost it. */
+/** A schedule whose next job is this late has lost it; so has one whose next job is this early: who made it had a clock that was ahead. */
 const LOST_AFTER_MS = 10_000;
 
 /** Leaves a schedule that runs alone: writing it anew would move its next job. */
@@ -104,8 +104,10 @@ async function ensureSchedule(
   template: { name: string; data: object },
 ): Promise<void> {
   const existing = await queues.get(queue).getJobScheduler(id);
-  const isRunning = existing?.every === every && existing.next !== undefined && existing.next > Date.now() - LOST_AFTER_MS - every;
-  if (isRunning) return;
+  const dueInMs = (existing?.next ?? -Infinity) - Date.now();
+  if (existing?.every === every && Math.abs(dueInMs) < LOST_AFTER_MS + every) return;
+  // Written anew, it would go on from its next job's date.
+  if (dueInMs > 0) await queues.get(queue).removeJobScheduler(id);
   await queues
     .get(queue)
     .upsertJobScheduler(

@@ -62,9 +62,9 @@ export function createProviderCalls(options: {
   });
   let openedAt = 0;
   /** After a 429: questions that are asked meanwhile would only keep sends from being taken. */
-  let noQuestionsUntil = 0;
+  let noQuestionsUntil = -Infinity;
   breaker.onBreak(() => {
-    openedAt = Date.now();
+    openedAt = performance.now();
     log.warn({ openMs }, 'the relayer does not work: leaving it alone for a while');
   });
   breaker.onReset(() => log.info('the relayer works again'));
@@ -86,14 +86,14 @@ export function createProviderCalls(options: {
   }
 
   async function runQuestion<T>(call: ProviderCall<T>): Promise<T> {
-    const waitMs = noQuestionsUntil - Date.now();
+    const waitMs = noQuestionsUntil - performance.now();
     if (waitMs > 0) throw unavailable('it is asked too much', waitMs);
     try {
       return await run(call);
     } catch (error) {
       if (error instanceof RelayerCallError && error.failure.kind === 'answered' && error.failure.status === 429) {
         const restMs = Math.min(error.failure.retryAfterMs ?? RATE_LIMIT_RETRY_MS, LONGEST_SILENCE_MS);
-        noQuestionsUntil = Date.now() + restMs;
+        noQuestionsUntil = performance.now() + restMs;
         throw unavailable(error.message, restMs);
       }
       throw error;
@@ -106,7 +106,7 @@ export function createProviderCalls(options: {
   }
 
   function retryAfterBreak(): number {
-    return Math.max(1, openedAt + openMs - Date.now());
+    return Math.max(1, openedAt + openMs - performance.now());
   }
 
   function outcomeOf(error: unknown, sending: boolean): Exclude<SendOutcome, { kind: 'accepted' }> {

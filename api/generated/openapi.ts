@@ -324,7 +324,7 @@ export interface paths {
         /**
          * Can this process serve requests, and how are the things it depends on?
          * @description 503 only when the database is away: without it nothing can be answered. Everything else degrades one capability: Redis (rate limits,
-         *     jobs), a chain (gasless requests and confirmations there), a relayer (gasless payment there; up when the workers found it ready within
+         *     jobs), the clock (down while this process's, the database's and a chain's are more than 30 seconds apart), a chain (gasless requests and confirmations there), a relayer (gasless payment there; up when the workers found it ready within
          *     the last minute).
          */
         get: operations["getReadiness"];
@@ -904,7 +904,7 @@ export interface components {
             /** @enum {string} */
             status: "ready" | "degraded" | "unavailable";
             dependencies: {
-                /** @description `database`, `redis`, `chain:31337`, `scan:31337` (down: it waits for an operator), `relayer:main` */
+                /** @description `database`, `redis`, `clock`, `chain:31337`, `scan:31337` (down: it waits for an operator), `relayer:main` */
                 name: string;
                 /** @enum {string} */
                 status: "up" | "down";
@@ -958,9 +958,10 @@ export interface components {
          *     | PAY_050 | 503 | too many requests wait to be saved; nothing was done, send it again |
          *     | PAY_051 | 408 | the request did not arrive in time |
          *     | PAY_052 | 431 | the headers are too large |
+         *     | PAY_053 | 503 | our clock is behind the chain's: what is promised now would be over too early |
          * @enum {string}
          */
-        ErrorCode: "PAY_001" | "PAY_002" | "PAY_003" | "PAY_004" | "PAY_005" | "PAY_006" | "PAY_007" | "PAY_008" | "PAY_009" | "PAY_010" | "PAY_011" | "PAY_012" | "PAY_013" | "PAY_014" | "PAY_015" | "PAY_016" | "PAY_017" | "PAY_018" | "PAY_019" | "PAY_020" | "PAY_021" | "PAY_022" | "PAY_023" | "PAY_024" | "PAY_025" | "PAY_026" | "PAY_027" | "PAY_028" | "PAY_029" | "PAY_030" | "PAY_031" | "PAY_032" | "PAY_033" | "PAY_034" | "PAY_035" | "PAY_036" | "PAY_037" | "PAY_041" | "PAY_042" | "PAY_043" | "PAY_050" | "PAY_051" | "PAY_052";
+        ErrorCode: "PAY_001" | "PAY_002" | "PAY_003" | "PAY_004" | "PAY_005" | "PAY_006" | "PAY_007" | "PAY_008" | "PAY_009" | "PAY_010" | "PAY_011" | "PAY_012" | "PAY_013" | "PAY_014" | "PAY_015" | "PAY_016" | "PAY_017" | "PAY_018" | "PAY_019" | "PAY_020" | "PAY_021" | "PAY_022" | "PAY_023" | "PAY_024" | "PAY_025" | "PAY_026" | "PAY_027" | "PAY_028" | "PAY_029" | "PAY_030" | "PAY_031" | "PAY_032" | "PAY_033" | "PAY_034" | "PAY_035" | "PAY_036" | "PAY_037" | "PAY_041" | "PAY_042" | "PAY_043" | "PAY_050" | "PAY_051" | "PAY_052" | "PAY_053";
         /** @description RFC 9457 */
         Problem: {
             type: string;
@@ -1074,7 +1075,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description Something we depend on does not answer (PAY_020, PAY_021, PAY_026), or too many requests wait already (PAY_050) */
+        /** @description Something we depend on does not answer (PAY_020, PAY_021, PAY_026), too many requests wait already (PAY_050), or our clock is behind the chain's (PAY_053) */
         Unavailable: {
             headers: {
                 "Retry-After": components["headers"]["RetryAfter"];

@@ -27,7 +27,7 @@ export function limitRate(ctx: Context, store: RedisRateLimitStore): RequestHand
       ...store,
       increment(key) {
         const soon = store.countSoon(key, ceiling);
-        return soon === undefined ? store.increment(key) : { totalHits: soon.totalHits, resetTime: new Date(soon.resetAt) };
+        return soon === undefined ? store.increment(key) : { totalHits: soon.totalHits, resetTime: new Date(Date.now() + soon.leftMs) };
       },
     },
     logger: quietRateLimitLogger(ctx.log),

@@ -56,7 +56,7 @@ export interface RedisRateLimitStore extends Store {
    * Counts one request at once, if the key is known to be below `below`.
    * @returns undefined when it was not counted: then `increment` has to be waited for
    */
-  countSoon(key: string, below: number): { readonly totalHits: number; readonly resetAt: number } | undefined;
+  countSoon(key: string, below: number): { readonly totalHits: number; readonly leftMs: number } | undefined;
 }
 
 interface Waiter {
@@ -122,7 +122,7 @@ export function createRedisRateLimitStore(ctx: Pick<Context, 'redis' | 'config'>
     state.unanswered += told;
     try {
       const [total, leftMs] = await ask(() => runCountScript(prefix + key, told));
-      const now = Date.now();
+      const now = performance.now();
       // Redis answers in order: whatever it was told before this is in the total.
       Object.assign(state, { total, resetAt: now + leftMs, knownAt: now });
       return [total, leftMs];
@@ -150,15 +150,15 @@ export function createRedisRateLimitStore(ctx: Pick<Context, 'redis' | 'config'>
     }
   }
 
-  function countSoon(key: string, below: number): { readonly totalHits: number; readonly resetAt: number } | undefined {
+  function countSoon(key: string, below: number): { readonly totalHits: number; readonly leftMs: number } | undefined {
     const state = known.get(key);
-    const now = Date.now();
+    const now = performance.now();
     if (state === undefined || now >= state.resetAt || now - state.knownAt > KNOWN_FOR_MS) return undefined;
     const totalHits = state.total + state.unanswered + state.untold + 1;
     if (totalHits > below) return undefined;
     state.untold += 1;
     telling ??= setTimeout(tell, TOLD_AFTER_MS).unref();
-    return { totalHits, resetAt: state.resetAt };
+    return { totalHits, leftMs: state.resetAt - now };
   }
 
   return {

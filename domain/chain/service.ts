@@ -1,6 +1,7 @@
 import type { ChainConfig } from '../../platform/config.ts';
 import type { Context } from '../../platform/context.ts';
 import type { Database, Transaction } from '../../platform/db.ts';
+import { BLOCK_CLOCK_MARGIN_MS } from '../../shared/clock.ts';
 import { AppError } from '../../shared/errors.ts';
 import { CHAIN_ERRORS } from './errors.ts';
 import type { ChainPort } from './ports.ts';
@@ -61,7 +62,23 @@ export interface ScanReport {
   readonly blocksBehind: number | null;
   /** Since the last scanned block was made; null before the first one. On a chain that stands still this grows too. */
   readonly secondsBehind: number | null;
+  /** When the last scanned block was made, by the chain's clock. */
+  readonly scannedAt: Date | null;
   readonly haltReason: HaltReason | null;
+}
+
+/**
+ * Whether our clock is behind what the chain has shown: then what we promise by it is over earlier than we say. A development chain's clock is anybody's to move.
+ */
+export function isClockBehindChain(ctx: Context, chainId: number, chainTime: Date | null | undefined): boolean {
+  if (chainTime == null || findChainConfig(ctx, chainId)?.development === true) return false;
+  return chainTime.getTime() - ctx.clock.now().getTime() > BLOCK_CLOCK_MARGIN_MS;
+}
+
+/** @throws AppError clockBehind */
+export async function assertClockOfChain(ctx: Context, chainId: number): Promise<void> {
+  const cursor = await findRecentCursor(ctx, chainId);
+  if (isClockBehindChain(ctx, chainId, cursor?.scannedTimestamp)) throw new AppError(CHAIN_ERRORS.clockBehind);
 }
 
 /** One for each configured chain. For those that watch. */
@@ -76,6 +93,7 @@ export async function reportScans(ctx: Context): Promise<ScanReport[]> {
         chainId,
         blocksBehind: blocks === undefined ? null : Math.max(0, blocks),
         secondsBehind: scannedAt === undefined ? null : Math.max(0, (now - scannedAt) / 1000),
+        scannedAt: cursor?.scannedTimestamp ?? null,
         haltReason: cursor?.halt?.reason ?? null,
       };
     }),

@@ -4,7 +4,7 @@ import { inUnitOfWork, type AlsoInTransaction, type UnitOfWork } from '../../pla
 import { AppError, COMMON_ERRORS } from '../../shared/errors.ts';
 import type { Address, Bytes32 } from '../../shared/hex.ts';
 import type { AmountUnits } from '../../shared/money.ts';
-import { findRecentCursor, findSettledTime, getChain } from '../chain/service.ts';
+import { assertClockOfChain, findRecentCursor, findSettledTime, getChain } from '../chain/service.ts';
 import { getStore, isRegisteredMerchant } from '../stores/service.ts';
 import { isPaidOnChain } from './askWhoPaid.ts';
 import { changePayments, requiredConfirmationsOf } from './changePayments.ts';
@@ -27,11 +27,13 @@ export interface CreatePaymentInput {
   readonly metadata?: Readonly<Record<string, string>> | undefined;
 }
 
-/** @throws AppError unknownChain, unknownToken, merchantNotRegistered */
+/** @throws AppError unknownChain, unknownToken, merchantNotRegistered, clockBehind */
 export async function createPayment(ctx: Context, input: CreatePaymentInput, also?: AlsoInTransaction<Payment>): Promise<Payment> {
   assertWellFormed(input);
   const chain = chooseChain(ctx, input);
   const merchant = await chooseMerchant(ctx, input);
+  // Or it might be expired by the chain's clock before anybody has seen it.
+  await assertClockOfChain(ctx, chain.chainId);
   const now = ctx.clock.now();
   const terms: PaymentTerms = {
     salt: makeSalt(input.storeId, input.orderId, ctx.randomBytes(32)),

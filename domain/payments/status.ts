@@ -94,13 +94,13 @@ export async function waitForStatus(
   isWanted: (status: PaymentStatusView) => boolean,
 ): Promise<PaymentStatusView> {
   const cache = getCache(ctx);
-  const deadline = Date.now() + input.waitSeconds * 1000;
+  const deadline = performance.now() + input.waitSeconds * 1000;
   for (;;) {
     // Listening before reading: a change in between wakes us.
-    const nap = napUntilHint(cache, input.paymentId, Math.min(WAIT_RECHECK_MS, Math.max(0, deadline - Date.now())), input.signal);
+    const nap = napUntilHint(cache, input.paymentId, Math.min(WAIT_RECHECK_MS, Math.max(0, deadline - performance.now())), input.signal);
     try {
       const status = await readStatus(ctx, cache, input.storeId, input.paymentId);
-      if (isWanted(status) || Date.now() >= deadline || input.signal?.aborted === true) return status;
+      if (isWanted(status) || performance.now() >= deadline || input.signal?.aborted === true) return status;
       await nap.done;
     } finally {
       nap.end();

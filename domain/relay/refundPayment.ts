@@ -5,7 +5,7 @@ import { AppError } from '../../shared/errors.ts';
 import type { Bytes32, Hex } from '../../shared/hex.ts';
 import type { AmountUnits } from '../../shared/money.ts';
 import type { TypedData } from '../chain/ports.ts';
-import { getChain } from '../chain/service.ts';
+import { assertClockOfChain, getChain } from '../chain/service.ts';
 import { PAYMENT_ERRORS } from '../payments/errors.ts';
 import type { Payment } from '../payments/model.ts';
 import { getPayment, lockPaymentsForRelay } from '../payments/service.ts';
@@ -29,7 +29,7 @@ export interface RefundRequest {
 
 /**
  * What the payment's merchant signs to give some of it back.
- * @throws AppError notFound, stateConflict, exceedsPayment, notOffered, chain unavailable
+ * @throws AppError notFound, stateConflict, exceedsPayment, notOffered, clockBehind, chain unavailable
  */
 export async function getRefundRequest(
   ctx: Context,
@@ -38,6 +38,7 @@ export async function getRefundRequest(
   const payment = await getRefundablePayment(ctx, input);
   const { merchant, token } = payment.terms;
   const chain = getChain(ctx, payment.chainId);
+  await assertClockOfChain(ctx, payment.chainId);
   const deadline = toUnixSeconds(decideRefundDeadline(ctx.clock.now()));
   const failed = await findRefundToSignAgain(ctx, payment);
   const nonce = failed?.nonce ?? makeRefundNonce(ctx.randomBytes(16));

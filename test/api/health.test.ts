@@ -3,14 +3,15 @@ import { expect } from 'chai';
 import type { components } from '../../api/generated/openapi.ts';
 import { startServer } from '../../api/startServer.ts';
 import { checkRelayers } from '../../domain/relay/checkRelayers.ts';
+import { scanChain } from '../../domain/payments/scanChain.ts';
 import { RELAY_ERRORS } from '../../domain/relay/errors.ts';
 import type { RelayerPort } from '../../domain/relay/ports.ts';
 import type { Context } from '../../platform/context.ts';
-import { createDatabase } from '../../platform/db.ts';
+import { createDatabase, execute } from '../../platform/db.ts';
 import { createRedis } from '../../platform/redis.ts';
 import { addMs } from '../../shared/clock.ts';
 import { AppError } from '../../shared/errors.ts';
-import { startTestApi, type TestApi } from './startTestApi.ts';
+import { paymentRequest, startTestApi, type TestApi } from './startTestApi.ts';
 
 type Readiness = components['schemas']['Readiness'];
 
@@ -53,7 +54,7 @@ describe('health', () => {
       const chains = api.config.chains.map((chain) => `chain:${chain.chainId}`);
       const scans = api.config.chains.map((chain) => `scan:${chain.chainId}`);
       const relayers = api.config.chains.flatMap((chain) => chain.relayers.map(({ id }) => `relayer:${id}`));
-      expect(body.dependencies.map((one) => one.name)).to.have.members(['database', 'redis', ...chains, ...scans, ...relayers]);
+      expect(body.dependencies.map((one) => one.name)).to.have.members(['database', 'redis', 'clock', ...chains, ...scans, ...relayers]);
     });
   }
 
@@ -68,7 +69,7 @@ describe('health', () => {
       const { status, body } = await readinessWith({ redis, chains });
       expect([status, body.status]).to.deep.equal([200, 'degraded']);
       expect(downIn(body)).to.have.members(
-        body.dependencies.map((one) => one.name).filter((name) => name !== 'database' && !name.startsWith('scan:')),
+        body.dependencies.map((one) => one.name).filter((name) => name !== 'database' && name !== 'clock' && !name.startsWith('scan:')),
       );
     } finally {
       redis.disconnect();
@@ -96,6 +97,53 @@ describe('health', () => {
   it('counts a relayer as down that no worker has looked at for a minute', async () => {
     const { body } = await readinessWith({ clock: { now: () => addMs(new Date(), 61_000) } });
     expect(downIn(body)).to.deep.equal(relayersIn(body));
+  });
+
+  for (const aheadMs of [31_000, -31_000]) {
+    it(`counts the clock as down when this machine’s is ${aheadMs} ms ahead of the database’s`, async () => {
+      expect(downIn((await readinessWith({ readClockAheadMs: () => aheadMs })).body)).to.deep.equal(['clock']);
+      expect(downIn((await readinessWith({ readClockAheadMs: () => aheadMs / 2 })).body)).to.deep.equal([]);
+    });
+  }
+
+  describe('when our clock is behind a chain’s', () => {
+    const chainId = () => api.config.chains[0]!.chainId;
+    const asStanding = (development: boolean): Partial<Context> => ({
+      config: { ...api.config, chains: api.config.chains.map((chain) => ({ ...chain, development })) },
+    });
+    async function scannedAt(aheadMs: number): Promise<void> {
+      await scanChain(api.ctx, chainId());
+      const time = addMs(api.ctx.clock.now(), aheadMs);
+      await execute(api.ctx.db, 'UPDATE chain_cursors SET scanned_timestamp = ? WHERE chain_id = ?', [time, chainId()]);
+    }
+
+    it('counts the clock as down, and dates no payment by it', async () => {
+      await scannedAt(40_000);
+      const { status, body } = await readinessWith(asStanding(false));
+      expect([status, body.status, downIn(body)]).to.deep.equal([200, 'degraded', ['clock']]);
+
+      const ctx = { ...api.ctx, ...asStanding(false), db: api.ctx.db.withUserParams({}) };
+      const server = await startServer(ctx, [], { idleMs: 10 });
+      try {
+        const refused = await fetch(`${server.url}/api/v1/payments`, {
+          method: 'POST',
+          headers: { 'x-api-key': api.store.apiKey, 'content-type': 'application/json' },
+          body: JSON.stringify(paymentRequest(api)),
+        });
+        expect([refused.status, ((await refused.json()) as { code: string }).code]).to.deep.equal([503, 'PAY_053']);
+        expect(Number(refused.headers.get('retry-after'))).to.be.greaterThan(0);
+      } finally {
+        await server.stop();
+      }
+    });
+
+    it('takes a block’s clock that is a little ahead, and any of a development chain', async () => {
+      await scannedAt(20_000);
+      expect(downIn((await readinessWith(asStanding(false))).body)).to.deep.equal([]);
+      await scannedAt(3_600_000);
+      expect(downIn((await readinessWith(asStanding(true))).body)).to.deep.equal([]);
+      expect((await api.createPayment()).status).to.equal('pending');
+    });
   });
 
   it('asks no relayer itself: it has no keys', async () => {

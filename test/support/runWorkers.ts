@@ -15,7 +15,7 @@ export interface RunningWorkers {
 export async function runWorkers(
   harness: Harness,
   names: readonly QueueName[],
-  options: Pick<ContextOptions, 'log' | 'clock'> & { readonly change?: (ctx: Context) => Context } = {},
+  options: Pick<ContextOptions, 'log'> & { readonly change?: (ctx: Context) => Context } = {},
 ): Promise<RunningWorkers> {
   const { change = (ctx) => ctx, ...contextOptions } = options;
   const { ctx: own, close } = await createContext(harness.config, { name: 'workers', relayerKeys: harness.relayerKeys, ...contextOptions });

@@ -128,6 +128,7 @@ export function createTestContext(options: {
     redis: {} as Redis,
     log: createLogger(config, 'test'),
     clock: options.clock,
+    readClockAheadMs: () => 0,
     newId: (prefix) => newId(prefix, options.clock.now()),
     randomBytes,
     // The middle of the jitter: delays are what the schedule says.

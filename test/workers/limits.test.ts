@@ -74,7 +74,7 @@ describe('the limits of a relayer, with two workers processes at once', function
     await prepare({ transactionsPerMinute: 2 * atOnce }, 8);
     let shiftMs = 0;
     const clock = { now: () => addMs(new Date(), shiftMs) };
-    const start = () => runWorkers(harness, ['relay', 'confirm', 'chain-scan'], { clock });
+    const start = () => runWorkers(harness, ['relay', 'confirm', 'chain-scan'], { change: (ctx) => ({ ...ctx, clock }) });
     for (let window = 1; window <= 3; window++) {
       const expected = Math.min(8, window * atOnce);
       running = await Promise.all([start(), start()]);

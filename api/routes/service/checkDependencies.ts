@@ -1,4 +1,4 @@
-import { reportScans } from '../../../domain/chain/service.ts';
+import { isClockBehindChain, reportScans, type ScanReport } from '../../../domain/chain/service.ts';
 import { reportRelayers, type RelayerReport } from '../../../domain/relay/reportRelayers.ts';
 import type { Context } from '../../../platform/context.ts';
 import { execute, withRetries } from '../../../platform/db.ts';
@@ -40,6 +40,10 @@ function checkAll(ctx: Context): Promise<Dependency[]> {
   scans.catch(() => undefined);
   return Promise.all([
     check(ctx, 'database', 'everything', () => writeToDatabase(ctx)),
+    check(ctx, 'clock', 'dates: when payments expire and when work is due', async () =>
+      // When they cannot be read, it is the database that is down.
+      assertClocksAgree(ctx, await scans.catch(() => [])),
+    ),
     check(ctx, 'redis', 'jobs (relaying, confirmations, webhooks) and rate limits', () => writeToRedis(ctx)),
     ...[...ctx.chains].map(([chainId, chain]) =>
       check(ctx, `chain:${chainId}`, `gasless requests and confirmations on chain ${chainId}`, () => chain.getHead()),
@@ -80,6 +84,16 @@ async function writeToDatabase(ctx: Context): Promise<void> {
 /** Nor does a replica that answers, or one whose memory is full, take jobs. */
 async function writeToRedis(ctx: Context): Promise<void> {
   await ctx.redis.set(`${ctx.config.queuePrefix}:readiness`, '1', 'EX', 60);
+}
+
+/** From here on a machine's clock is no longer a little wrong. All go by the database's, but for what the queue decides by its own. */
+const MAX_CLOCK_AHEAD_MS = 30_000;
+
+function assertClocksAgree(ctx: Context, scans: readonly ScanReport[]): void {
+  const aheadMs = ctx.readClockAheadMs() ?? 0;
+  if (Math.abs(aheadMs) > MAX_CLOCK_AHEAD_MS) throw new Error(`this machine’s clock is ${aheadMs} ms ahead of the database’s`);
+  const chain = scans.find(({ chainId, scannedAt }) => isClockBehindChain(ctx, chainId, scannedAt));
+  if (chain !== undefined) throw new Error(`the database’s clock is behind that of chain ${chain.chainId}`);
 }
 
 /** The workers check every ten seconds: after this long without a check there are none, or none of them gets through to the database. */

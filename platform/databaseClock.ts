@@ -1,0 +1,116 @@
+import type { Clock } from '../shared/clock.ts';
+import { selectRows, type Database } from './db.ts';
+import type { Logger } from './logger.ts';
+
+/**
+ * The time that every process goes by: the database's. Dates are written by one process and compared by another (when work is due, when a claim ends, when a payment
+ * expires), so a machine whose clock is wrong must not have its own opinion of them.
+ *
+ * Read as own time plus a difference, which is measured every few seconds. While own time may be right, it counts as it is: two clocks can only be compared within the
+ * time that the question takes, and a difference of milliseconds matters to nobody.
+ */
+export interface DatabaseClock extends Clock {
+  /** How far this process's own clock is ahead of the database's, in ms; negative when it is behind, undefined until they were compared. */
+  readAheadMs(): number | undefined;
+  /** Rejects when the database does not answer: the difference stays as it was. */
+  compare(): Promise<void>;
+  /** Compares again and again until `stop`. A failure is logged. */
+  start(): void;
+  stop(): void;
+}
+
+const COMPARE_EVERY_MS = 5_000;
+/** The quickest answer says most. */
+const SAMPLES = 3;
+/** Differences up to this are not followed. */
+const TOLERANCE_MS = 100;
+/** From here on people are told. */
+const WARN_MS = 2_000;
+const WARN_AGAIN_MS = 10 * 60_000;
+
+/** The difference `database − own` lies between these, in ms. */
+export interface MeasuredDifference {
+  readonly low: number;
+  readonly high: number;
+}
+
+/** @returns what to add to own time from now on, in ms: none when own time may be right, the present one when that may be right */
+export function decideDifference(presentMs: number, { low, high }: MeasuredDifference): number {
+  const mayBe = (ms: number) => low - TOLERANCE_MS <= ms && ms <= high + TOLERANCE_MS;
+  if (mayBe(0)) return 0;
+  return mayBe(presentMs) ? presentMs : Math.round((low + high) / 2);
+}
+
+/** The system's clock, and one that only ever goes forward at the same pace. */
+export interface OwnClocks {
+  readonly wallMs: () => number;
+  readonly monotonicMs: () => number;
+}
+
+const OWN_CLOCKS: OwnClocks = { wallMs: () => Date.now(), monotonicMs: () => performance.now() };
+
+export function createDatabaseClock(db: Database, log: Logger, { wallMs, monotonicMs }: OwnClocks = OWN_CLOCKS): DatabaseClock {
+  let differenceMs = 0;
+  let aheadMs: number | undefined;
+  /** How far wall time was from monotonic time when the clocks were compared: when that changes, somebody has set the wall clock. */
+  let wallOffsetMs = wallMs() - monotonicMs();
+  let timer: NodeJS.Timeout | undefined;
+  let warnedAt = -Infinity;
+
+  function readOwnMs(): number {
+    const wall = wallMs();
+    const expected = monotonicMs() + wallOffsetMs;
+    return Math.abs(wall - expected) > TOLERANCE_MS ? expected : wall;
+  }
+
+  async function measure(): Promise<MeasuredDifference> {
+    const askedAt = wallMs();
+    const startedAt = monotonicMs();
+    const [row] = await selectRows<{ now: Date }>(db, 'SELECT UTC_TIMESTAMP(3) AS now');
+    const tookMs = monotonicMs() - startedAt;
+    if (row === undefined) throw new Error('the database does not say what time it is');
+    const high = row.now.getTime() - askedAt;
+    return { low: high - tookMs, high };
+  }
+
+  async function compare(): Promise<void> {
+    let best: MeasuredDifference | undefined;
+    for (let sample = 0; sample < SAMPLES; sample++) {
+      const measured = await measure();
+      if (best === undefined || measured.high - measured.low < best.high - best.low) best = measured;
+    }
+    if (best === undefined) return;
+    const ownMs = readOwnMs();
+    wallOffsetMs = wallMs() - monotonicMs();
+    // The present difference belonged to the wall clock as it was; a step of it since then is part of what was measured.
+    differenceMs = decideDifference(Math.round(ownMs + differenceMs - wallMs()), best);
+    aheadMs = -Math.round((best.low + best.high) / 2);
+    tellPeople(aheadMs);
+  }
+
+  function tellPeople(ms: number): void {
+    const isWrong = Math.abs(ms) > WARN_MS;
+    if (!isWrong && warnedAt !== -Infinity) {
+      log.info({ aheadMs: ms }, 'this machine’s clock agrees with the database’s again');
+      warnedAt = -Infinity;
+    }
+    if (!isWrong || monotonicMs() - warnedAt < WARN_AGAIN_MS) return;
+    warnedAt = monotonicMs();
+    log.warn({ aheadMs: ms }, 'this machine’s clock differs from the database’s: the database’s is gone by; set one of them right');
+  }
+
+  return {
+    now: () => new Date(readOwnMs() + differenceMs),
+    readAheadMs: () => aheadMs,
+    compare,
+    start() {
+      timer ??= setInterval(() => {
+        compare().catch((error: unknown) => log.debug({ err: error }, 'the clocks could not be compared'));
+      }, COMPARE_EVERY_MS).unref();
+    },
+    stop() {
+      clearInterval(timer);
+      timer = undefined;
+    },
+  };
+}
