@@ -2,7 +2,7 @@
 const PURE = '^domain/[^/]+/(model|transitions|decide[A-Za-z]*|errors|ports|eventData|message|publicAddress)\\.ts$';
 /** What api, workers and programs may call in the domain. Everything else in there is a module's own business. */
 const ENTRY_POINTS =
-  '^domain/[^/]+/(service|status|scanChain|rescanBlocks|auditBlocks|expirePayment|findMissedPayment|promiseExpiries|sweepOverduePayments|sendAttempt|confirmTransaction|checkRelayers|reportRelayers|refundPayment|reconcileUsage|wasteMemory)\\.ts$';
+  '^domain/[^/]+/(service|status|scanChain|rescanBlocks|auditBlocks|expirePayment|findMissedPayment|promiseExpiries|sweepOverduePayments|sendAttempt|confirmTransaction|checkRelayers|reportRelayers|checkPermits|refundPayment|reconcileUsage|wasteMemory)\\.ts$';
 const PRODUCT = '^(api|workers|cli|domain|adapters|platform|shared|db)/';
 
 module.exports = {

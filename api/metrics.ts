@@ -5,6 +5,7 @@ import { HALT_REASONS, listRereads, reportScans } from '../domain/chain/service.
 import { countOpenWork } from '../domain/outbox/service.ts';
 import { measureOverdue } from '../domain/payments/sweepOverduePayments.ts';
 import { RELAYER_ALERTS, RELAYER_STANDINGS } from '../domain/relay/model.ts';
+import { judgePermits, reportPermits } from '../domain/relay/checkPermits.ts';
 import { countOpenAttempts, reportRelayers, type RelayerReport } from '../domain/relay/reportRelayers.ts';
 import { reportStoreWaste } from '../domain/relay/wasteMemory.ts';
 import type { Context } from '../platform/context.ts';
@@ -73,6 +74,12 @@ export function createMetrics(ctx: Context, path: string): Metrics {
   ]);
   const halted = gauge('scan_halted', '1 while the scan waits for an operator', ['chain', 'reason']);
 
+  const permitUnusable = gauge('permit_unusable', '1 while the token does not take the permits that it is configured with', [
+    'chain',
+    'token',
+    'flaw',
+  ]);
+
   function showRelayer(report: RelayerReport): void {
     const labels = { relayer: report.relayerId, chain: String(report.chainId) };
     if (report.balance !== null) balance.set(labels, Number(report.balance));
@@ -125,6 +132,12 @@ export function createMetrics(ctx: Context, path: string): Metrics {
       const wrong = ctx.chains.get(chainId)?.listOtherChainUrls() ?? [];
       for (const index of rpcUrls.keys()) otherChain.set({ chain: String(chainId), rpc_url: String(index) }, wrong.includes(index) ? 1 : 0);
     }
+    permitUnusable.reset();
+    for (const { chainId, token, verdict } of reportPermits(ctx)) {
+      if (verdict.kind === 'unusable') permitUnusable.set({ chain: String(chainId), token, flaw: verdict.flaw }, 1);
+    }
+    // For the next time: a scrape must not wait for a chain.
+    judgePermits(ctx).catch((error: unknown) => ctx.log.warn({ err: error }, 'the permits of tokens could not be tried out'));
     for (const { chainId, reason, ranges: read, found } of reread) {
       ranges.set({ chain: String(chainId), reason }, read);
       foundLate.set({ chain: String(chainId), reason }, found);

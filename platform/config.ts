@@ -102,7 +102,10 @@ const tokenSchema = z.strictObject({
   address,
   symbol: z.string().min(1).max(16),
   decimals: z.number().int().min(0).max(77),
-  /** The EIP-712 domain of the token's EIP-2612 permit, or absent when it has none. */
+  /**
+   * The EIP-712 domain of the token's EIP-2612 permit, or absent when it has none. It is tried out: a token that does not take what is signed so is offered
+   * without a permit, with an alert.
+   */
   permit: z.strictObject({ name: z.string(), version: z.string() }).optional(),
   /**
    * Payments of less are not relayed (`PAY_043`), only paid directly: in the token's smallest unit. Gas for a payment costs the same whatever it is worth, so

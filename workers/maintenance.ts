@@ -3,6 +3,7 @@ import { auditBlocks } from '../domain/payments/auditBlocks.ts';
 import { findMissedPayments } from '../domain/payments/findMissedPayment.ts';
 import { promiseExpiries } from '../domain/payments/promiseExpiries.ts';
 import { sweepOverduePayments } from '../domain/payments/sweepOverduePayments.ts';
+import { checkPermits } from '../domain/relay/checkPermits.ts';
 import { checkRelayers, tendRelayers } from '../domain/relay/checkRelayers.ts';
 import { reconcileUsage } from '../domain/relay/reconcileUsage.ts';
 import { deleteOldWaste } from '../domain/relay/wasteMemory.ts';
@@ -18,6 +19,7 @@ export const MAINTENANCE_TASKS: Readonly<Record<string, { readonly everyMs: numb
   'audit-blocks': { everyMs: 15_000, run: auditBlocks },
   'recover-forgotten-attempts': { everyMs: 30_000, run: recoverForgottenAttempts },
   'check-relayers': { everyMs: 10_000, run: checkRelayers },
+  'check-permits': { everyMs: 60_000, run: checkPermits },
   'tend-relayers': { everyMs: 2_000, run: tendRelayers },
   'delete-old-waste': { everyMs: 10 * 60_000, run: deleteOldWaste },
   'reconcile-usage': { everyMs: 10 * 60_000, run: reconcileUsage },

@@ -17,6 +17,7 @@ import type { ChainConfig } from '../../platform/config.ts';
 import type { Logger } from '../../platform/logger.ts';
 import { createFindPayments } from './createFindPayments.ts';
 import { createFindRefusal } from './createFindRefusal.ts';
+import { createJudgePermit } from './createJudgePermit.ts';
 import { createPaymentIdOf } from './createPaymentIdOf.ts';
 import { createReadBlock } from './createReadBlock.ts';
 import { createReadGatewayLogs } from './createReadGatewayLogs.ts';
@@ -28,6 +29,9 @@ import { encodeTerms } from './encodeTerms.ts';
 import { lowerCase, readPaymentLogs } from './paymentLogs.ts';
 import { readRefundLogs, readRelayRefusals } from './relayLogs.ts';
 import { authorizationTypedData, forwardRequestTypedData, permitTypedData, refundTypedData } from './typedData.ts';
+
+/** What the code of an account of a key begins with that has chosen another's code (EIP-7702). */
+const DELEGATION = '0xef0100';
 
 const NONCES_ABI = parseAbi(['function nonces(address owner) view returns (uint256)']);
 
@@ -114,16 +118,21 @@ export function createChain({ chain, log }: { chain: ChainConfig; log: Logger })
       const answer = await rpc.attempt(() =>
         rpc.sure.readContract({ address: token, abi: NONCES_ABI, functionName: 'nonces', args: [owner] }),
       );
-      if ('revertData' in answer) {
-        // The configuration promises a permit that the token does not have. An approval still does.
-        log.warn({ chainId, token }, 'the token has no permit nonces, so no permit is offered');
-        return undefined;
-      }
+      // The configuration promises a permit that the token does not have. An approval still does.
+      if ('revertData' in answer) return undefined;
       return permitTypedData(
         { ...domain, chainId, verifyingContract: token },
         { owner, spender: gateway, value, nonce: answer.value, deadline },
       );
     },
+
+    ...createJudgePermit(chain, rpc, { log, now: Date.now }),
+
+    isContract: (owner) =>
+      rpc.ask(async () => {
+        const code = (await client.getCode({ address: owner })) ?? '0x';
+        return code !== '0x' && !code.startsWith(DELEGATION);
+      }),
 
     buildForwardRequestTypedData: (request) => forwardRequestTypedData(chainId, forwarder, request),
 

@@ -10,6 +10,7 @@ import { encodePermit } from './encodePermit.ts';
 import { encodeTerms } from './encodeTerms.ts';
 import { createRelayCalls } from './createRelayCalls.ts';
 import { decodeRevert, describeRevert } from './reverts.ts';
+import { splitSignature } from './signatures.ts';
 import { gasForCall } from './simulationGas.ts';
 
 const PERMIT_ABI = parseAbi([
@@ -78,11 +79,14 @@ export function createFindRefusal(
     const balance = await readNumber(token, encodeFunctionData({ abi: erc20Abi, functionName: 'balanceOf', args: [owner] }));
     if (balance !== undefined && balance < amount) return { kind: 'insufficientBalance', balance };
     if (revert?.errorName === 'ERC20InsufficientBalance') return { kind: 'insufficientBalance', balance: revert.args[1] };
-    if (revert?.errorName === 'ERC20InsufficientAllowance') return { kind: 'insufficientAllowance', allowance: revert.args[1] };
-    const allowance = await readNumber(token, encodeFunctionData({ abi: erc20Abi, functionName: 'allowance', args: [owner, gateway] }));
+    const allowance =
+      revert?.errorName === 'ERC20InsufficientAllowance'
+        ? revert.args[1]
+        : await readNumber(token, encodeFunctionData({ abi: erc20Abi, functionName: 'allowance', args: [owner, gateway] }));
     if (allowance === undefined || allowance >= amount) return other;
     if (!permit) return { kind: 'insufficientAllowance', allowance };
-    if (await isRefused(token, owner, permit)) return { kind: 'insufficientAllowance', allowance };
+    const permitRefusal = await findPermitRefusal(token, owner, permit);
+    if (permitRefusal !== undefined) return { kind: 'insufficientAllowance', allowance, permitRefusal };
     return permit.value < amount ? { kind: 'insufficientAllowance', allowance: permit.value } : other;
   }
 
@@ -93,9 +97,13 @@ export function createFindRefusal(
     return word?.length === 66 ? BigInt(word) : undefined;
   }
 
-  async function isRefused(token: Address, owner: Address, permit: Permit): Promise<boolean> {
+  /** undefined: the token takes it. */
+  async function findPermitRefusal(token: Address, owner: Address, permit: Permit): Promise<string | undefined> {
+    // The token's own call has no room for another one: the contracts would hand over zeros.
+    if (splitSignature(permit.signature) === undefined) return 'its signature is not one of 65 bytes (r, s, v)';
     const { value, deadline, v, r, s } = encodePermit(permit);
     const data = encodeFunctionData({ abi: PERMIT_ABI, functionName: 'permit', args: [owner, gateway, value, deadline, v, r, s] });
-    return 'revertData' in (await call(forwarder, token, data));
+    const answer = await call(forwarder, token, data);
+    return 'revertData' in answer ? describeRevert(answer.revertData) : undefined;
   }
 }

@@ -4,7 +4,7 @@ import { msqPayForwarderAbi } from '../../contracts/generated/MSQPayForwarder.ts
 import { paymentGatewayAbi } from '../../contracts/generated/PaymentGateway.ts';
 import type { Hex } from '../../shared/hex.ts';
 
-/** ERC-6093, as OpenZeppelin's tokens revert since 5.0. */
+/** ERC-6093, as OpenZeppelin's tokens revert since 5.0, and what their permits revert with. */
 const TOKEN_ERRORS = parseAbi([
   'error ERC20InsufficientBalance(address sender, uint256 balance, uint256 needed)',
   'error ERC20InsufficientAllowance(address spender, uint256 allowance, uint256 needed)',
@@ -12,6 +12,8 @@ const TOKEN_ERRORS = parseAbi([
   'error ERC20InvalidReceiver(address receiver)',
   'error ERC20InvalidApprover(address approver)',
   'error ERC20InvalidSpender(address spender)',
+  'error ERC2612ExpiredSignature(uint256 deadline)',
+  'error ERC2612InvalidSigner(address signer, address owner)',
 ]);
 
 /** What `revert("text")` and failed assertions of the language itself give. */

@@ -12,7 +12,7 @@ const FORWARDER_DOMAIN = { name: 'MSQPayForwarder', version: '1' } as const;
 const GATEWAY_DOMAIN = { name: 'MSQPay', version: '1' } as const;
 
 /** Wallets want the domain's type spelled out in eth_signTypedData_v4. */
-const EIP712_DOMAIN = [
+export const EIP712_DOMAIN = [
   { name: 'name', type: 'string' },
   { name: 'version', type: 'string' },
   { name: 'chainId', type: 'uint256' },
@@ -45,7 +45,7 @@ const REFUND_AUTHORIZATION = [
   { name: 'deadline', type: 'uint48' },
 ] as const;
 
-const PERMIT = [
+export const PERMIT = [
   { name: 'owner', type: 'address' },
   { name: 'spender', type: 'address' },
   { name: 'value', type: 'uint256' },

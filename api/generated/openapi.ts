@@ -720,13 +720,21 @@ export interface components {
                 [key: string]: unknown;
             };
         };
-        /** @description To be signed too, when the gateway's allowance is short; null when it is not needed */
+        /** @description To be signed too, when the gateway's allowance is short; null when it is not needed, or when no permit would be taken (`approveFirst`) */
         PermitRequest: {
             value: components["schemas"]["UnsignedInteger"];
             /** @description Unix seconds */
             deadline: string;
             typedData: components["schemas"]["TypedData"];
         } | null;
+        /**
+         * @description Why whose tokens are taken has to approve the gateway, in a transaction of their own, before the signed request can be handed in; null when the
+         *     allowance is there, or when `permit` is to be signed instead. `noPermit`: the token has none. `unusablePermit`: the token does not take the one that
+         *     it is configured with. `contractWallet`: its permit does not accept contract wallets. Some tokens (USDT) want an allowance that is left over set
+         *     to 0 before it is set to another amount.
+         * @enum {string|null}
+         */
+        ApproveFirst: "noPermit" | "unusablePermit" | "contractWallet" | null;
         /** @description An EIP-2612 permit for the gateway */
         Permit: {
             value: components["schemas"]["UnsignedInteger"];
@@ -739,6 +747,7 @@ export interface components {
             deadline: string;
             typedData: components["schemas"]["TypedData"];
             permit: components["schemas"]["PermitRequest"];
+            approveFirst: components["schemas"]["ApproveFirst"];
         };
         /**
          * @description Which of a store's own requests go first while more wait than the relayers can send; `normal` when absent. A request takes the place of a
@@ -758,6 +767,7 @@ export interface components {
             forwardRequest: components["schemas"]["ForwardRequest"];
             typedData: components["schemas"]["TypedData"];
             permit: components["schemas"]["PermitRequest"];
+            approveFirst: components["schemas"]["ApproveFirst"];
         };
         RelayRequest: {
             forwardRequest: components["schemas"]["ForwardRequest"];
@@ -771,7 +781,7 @@ export interface components {
             address: components["schemas"]["Address"];
             symbol: string;
             decimals: number;
-            /** @description Has an EIP-2612 permit */
+            /** @description Has an EIP-2612 permit; false as well where the token was found not to take the one that it is configured with */
             permit: boolean;
             /** @description Can be paid gasless */
             gasless: boolean;
@@ -843,6 +853,7 @@ export interface components {
             deadline: string;
             typedData: components["schemas"]["TypedData"];
             permit: components["schemas"]["PermitRequest"];
+            approveFirst: components["schemas"]["ApproveFirst"];
         };
         CreateRefundRequest: {
             amount: components["schemas"]["Amount"];
@@ -904,7 +915,7 @@ export interface components {
             /** @enum {string} */
             status: "ready" | "degraded" | "unavailable";
             dependencies: {
-                /** @description `database`, `redis`, `clock`, `chain:31337`, `scan:31337` (down: it waits for an operator), `relayer:main` */
+                /** @description `database`, `redis`, `clock`, `chain:31337`, `scan:31337` (down: it waits for an operator), `permits:31337` (down: a token does not take the permits that it is configured with), `relayer:main` */
                 name: string;
                 /** @enum {string} */
                 status: "up" | "down";
@@ -916,7 +927,7 @@ export interface components {
          * @description | code | status | meaning |
          *     |---|---|---|
          *     | PAY_001 | 422 | the payer does not hold enough of the token |
-         *     | PAY_002 | 422 | whoever pays has not approved the gateway for the amount |
+         *     | PAY_002 | 422 | whoever pays has not approved the gateway for the amount, and no permit that the token takes came along. `reason`: why a permit does not help |
          *     | PAY_003 | 409 | the payment was already processed |
          *     | PAY_004 | 409 | the payment is not in a state that allows this |
          *     | PAY_005 | 400 | the request does not match this description |
@@ -971,7 +982,8 @@ export interface components {
             detail?: string;
             /**
              * @description Which of the code's cases it is, where it has several. Of limits on relaying (PAY_033, PAY_034, PAY_041, PAY_042): whose limit it is,
-             *     `payer`, `merchant`, `payment`, `refund` or `store`. More cases may come.
+             *     `payer`, `merchant`, `payment`, `refund` or `store`. Of PAY_002: why a permit does not help, as in `ApproveFirst`, or `permitRefused` when the token
+             *     refuses this very permit and another one may do. More cases may come.
              */
             reason?: string;
             requestId: string;

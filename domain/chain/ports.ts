@@ -1,6 +1,7 @@
 import type { Address, Bytes32, Hex } from '../../shared/hex.ts';
 import type { PaymentProcessedLog, PaymentTerms } from '../payments/model.ts';
 import type { RefundProcessedLog } from '../refunds/model.ts';
+import type { PermitVerdict } from './model.ts';
 import type { ForwardRequest, PaymentAuthorization, Permit, RefundAuthorization, RelayItem, SignedRequest } from '../relay/model.ts';
 
 export interface Block {
@@ -51,7 +52,8 @@ export interface TypedData {
 /** Why the chain would refuse a payment, found by simulating it. */
 export type PaymentRefusal =
   | { readonly kind: 'insufficientBalance'; readonly balance: bigint }
-  | { readonly kind: 'insufficientAllowance'; readonly allowance: bigint }
+  /** `permitRefusal`: with which words the token refuses the permit that came along. */
+  | { readonly kind: 'insufficientAllowance'; readonly allowance: bigint; readonly permitRefusal?: string }
   | { readonly kind: 'alreadyProcessed' }
   | { readonly kind: 'expired' }
   | { readonly kind: 'other'; readonly reason: string };
@@ -112,7 +114,13 @@ export interface ChainPort {
 
   getAllowance(token: Address, owner: Address): Promise<bigint>;
   getForwarderNonce(owner: Address): Promise<bigint>;
-  /** undefined: the token has no EIP-2612 permit in the configuration. Spender is the gateway. */
+  /** Whether the permit that the configuration promises of a token works, as it was tried out within the last minutes. Never throws for a chain that is away. */
+  judgePermit(token: Address): Promise<PermitVerdict>;
+  /** What this process knows of every configured token's permit; nothing is asked. */
+  listPermitVerdicts(): readonly { readonly token: Address; readonly verdict: PermitVerdict }[];
+  /** Whether a contract is there that answers for its signatures itself: not an account of a key, be it with code of its choice (EIP-7702). */
+  isContract(owner: Address): Promise<boolean>;
+  /** undefined: the token has no EIP-2612 permit in the configuration, or no nonces. Spender is the gateway. */
   buildPermitTypedData(input: { token: Address; owner: Address; value: bigint; deadline: number }): Promise<TypedData | undefined>;
   /** Pure. */
   buildForwardRequestTypedData(request: ForwardRequest): TypedData;

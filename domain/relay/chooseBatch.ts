@@ -5,11 +5,12 @@ import { CHAIN_ERRORS } from '../chain/errors.ts';
 import type { ChainPort, RelayCall } from '../chain/ports.ts';
 import type { RelayFailure } from '../payments/eventData.ts';
 import { findLatestEnd, listLiveNonces } from './attemptStore.ts';
-import { PAID_ELSEWHERE, toRefusalError } from './decide.ts';
+import { PAID_ELSEWHERE } from './decide.ts';
 import { RELAY_ERRORS } from './errors.ts';
 import { findRefusalOf } from './findRefusalOf.ts';
 import type { RelayAttempt } from './model.ts';
 import type { Candidate } from './withClaim.ts';
+import { toRefusalError } from './toRefusalError.ts';
 
 /** What one transaction is to carry, and what was estimated for exactly that. */
 export interface Estimated {

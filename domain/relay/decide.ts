@@ -1,23 +1,11 @@
 import { addMs, BLOCK_CLOCK_MARGIN_MS, fromUnixSeconds, toUnixSeconds } from '../../shared/clock.ts';
 import { AppError, COMMON_ERRORS } from '../../shared/errors.ts';
-import { formatAmountUnits } from '../../shared/money.ts';
-import type { PaymentRefusal } from '../chain/ports.ts';
 import type { Hex } from '../../shared/hex.ts';
 import { PAYMENT_ERRORS } from '../payments/errors.ts';
 import type { RelayFailure } from '../payments/eventData.ts';
 import type { Payment } from '../payments/model.ts';
-import { CHAIN_ERRORS } from '../chain/errors.ts';
 import { RELAY_ERRORS } from './errors.ts';
-import type {
-  ForwardRequest,
-  RelayAttempt,
-  RelayerAlert,
-  RelayerLoad,
-  RelayerRecord,
-  RelayerStanding,
-  RelayItem,
-  RelayRail,
-} from './model.ts';
+import type { ForwardRequest, RelayAttempt, RelayerAlert, RelayerLoad, RelayerRecord, RelayerStanding, RelayRail } from './model.ts';
 import type { SendOutcome } from './ports.ts';
 
 /**
@@ -79,29 +67,6 @@ export function relayDeadline(payment: Pick<Payment, 'terms'>, request: { readon
  */
 export function isSignatureDead(attempt: Pick<RelayAttempt, 'deadline'>, settledTime: Date | undefined): boolean {
   return settledTime !== undefined && settledTime >= addMs(attempt.deadline, BLOCK_CLOCK_MARGIN_MS);
-}
-
-/** The real reason, as the store is told. The tokens are taken from the payer, or for a refund from the merchant. */
-export function toRefusalError(refusal: PaymentRefusal, item: Pick<RelayItem, 'signed' | 'terms'>): AppError {
-  const isRefund = item.signed.rail === 'refund';
-  const who = isRefund ? 'merchant' : 'payer';
-  const amount = formatAmountUnits(item.signed.rail === 'refund' ? item.signed.refund.amount : item.terms.amount);
-  switch (refusal.kind) {
-    case 'insufficientBalance':
-      return new AppError(RELAY_ERRORS.insufficientBalance, {
-        detail: `The ${who} holds ${refusal.balance} of the ${amount} that are needed.`,
-      });
-    case 'insufficientAllowance':
-      return new AppError(RELAY_ERRORS.approvalRefused, {
-        detail: `The gateway may take ${refusal.allowance} of the ${amount} that are needed; have the ${who} approve it or sign the permit.`,
-      });
-    case 'alreadyProcessed':
-      return new AppError(PAYMENT_ERRORS.alreadyProcessed, { detail: 'The chain shows that the payment was made.' });
-    case 'expired':
-      return new AppError(PAYMENT_ERRORS.expired, { detail: `The payment expired at ${item.terms.expiresAt.toISOString()}.` });
-    case 'other':
-      return new AppError(CHAIN_ERRORS.wouldRevert, { detail: refusal.reason });
-  }
 }
 
 /** Why an attempt ends whose payment the chain shows as made, though not by it. */

@@ -4,13 +4,13 @@ import { getChain } from '../chain/service.ts';
 import type { RelayFailure } from '../payments/eventData.ts';
 import { findPaymentsById } from '../payments/service.ts';
 import { listAttemptsOfTransaction } from './attemptStore.ts';
-import { toRefusalError } from './decide.ts';
 import type { Blame } from './decideWaste.ts';
 import { RELAY_ERRORS } from './errors.ts';
 import { findBlame } from './findBlame.ts';
 import { findRefusalOf } from './findRefusalOf.ts';
 import type { RelayTransaction } from './model.ts';
 import { findRefusalIn, isDoneIn, isDoneOnChain } from './subject.ts';
+import { toRefusalError } from './toRefusalError.ts';
 
 /** What the receipt and the chain say about an attempt of a final transaction. */
 export type Verdict = 'done' | 'doneElsewhere' | 'untouched' | { readonly error: RelayFailure; readonly blame: Blame };

@@ -15,16 +15,18 @@ import type { Refund } from '../refunds/model.ts';
 import { askAboutFailedRefunds, createRefund, findRefundToSignAgain } from '../refunds/service.ts';
 import type { RelayPriority } from '../stores/model.ts';
 import { acceptAttempt } from './acceptAttempt.ts';
-import { assertNumbersFit, toRefusalError } from './decide.ts';
+import { assertNumbersFit } from './decide.ts';
 import { RELAY_ERRORS } from './errors.ts';
+import { findRefusalOf } from './findRefusalOf.ts';
+import { offerPermit, type PermitOffer } from './offerPermit.ts';
 import type { Permit, RefundAuthorization, SignedRequest } from './model.ts';
-import { assertOffered, findGasPrice, findPermitRequest, permitNumbers, type PermitRequest } from './service.ts';
+import { assertOffered, findGasPrice, permitNumbers } from './service.ts';
+import { toRefusalError } from './toRefusalError.ts';
 
-export interface RefundRequest {
+/** The permit is for the merchant to sign as well, when the gateway's allowance for its tokens is short. */
+export interface RefundRequest extends PermitOffer {
   readonly refund: RefundAuthorization;
   readonly typedData: TypedData;
-  /** For the merchant to sign as well, when the gateway's allowance for its tokens is short. */
-  readonly permit: PermitRequest | null;
 }
 
 /**
@@ -46,7 +48,7 @@ export async function getRefundRequest(
   return {
     refund,
     typedData: chain.buildRefundTypedData({ paymentId: payment.id, refund }),
-    permit: await findPermitRequest(chain, { token, owner: merchant, amount: input.amount, deadline }),
+    ...(await offerPermit(chain, { token, owner: merchant, amount: input.amount, deadline })),
   };
 }
 
@@ -96,7 +98,7 @@ export async function refundPayment(ctx: Context, input: RefundPaymentInput, als
   }
   if (refundedOnChain + amount <= terms.amount) {
     // What would exceed the payment is told as that below, not as whatever the contract calls it.
-    const refusal = await chain.findRefundRefusal(item);
+    const refusal = await findRefusalOf(chain, item);
     if (refusal !== undefined) throw toRefusalError(refusal, item);
   }
 

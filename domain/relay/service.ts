@@ -12,31 +12,17 @@ import { acceptRelay, assertRelayable, getPayment } from '../payments/service.ts
 import type { RelayPriority } from '../stores/model.ts';
 import { acceptAttempt } from './acceptAttempt.ts';
 import { listAttemptsOfPayment, listAttemptsOfRefunds, listForgottenAttempts, listLiveNonces, type ShownAttempt } from './attemptStore.ts';
-import {
-  assertNumbersFit,
-  assertRequestFits,
-  assertTimeLeft,
-  decideNextNonce,
-  FORWARD_GAS,
-  relayDeadline,
-  toRefusalError,
-} from './decide.ts';
+import { assertNumbersFit, assertRequestFits, assertTimeLeft, decideNextNonce, FORWARD_GAS, relayDeadline } from './decide.ts';
 import { RELAY_ERRORS } from './errors.ts';
 import { findRefusalOf } from './findRefusalOf.ts';
+import { offerPermit, type PermitOffer } from './offerPermit.ts';
 import { signerOf, type ForwardRequest, type PaymentAuthorization, type Permit, type SignedRequest } from './model.ts';
+import { toRefusalError } from './toRefusalError.ts';
 
-/** What to sign as well, when the gateway's allowance is short and the token has an EIP-2612 permit. */
-export interface PermitRequest {
-  readonly value: bigint;
-  readonly deadline: number;
-  readonly typedData: TypedData;
-}
-
-export interface GaslessRequest {
+export interface GaslessRequest extends PermitOffer {
   readonly nonce: bigint;
   readonly forwardRequest: ForwardRequest;
   readonly typedData: TypedData;
-  readonly permit: PermitRequest | null;
 }
 
 interface PaymentOfPayer {
@@ -51,9 +37,9 @@ interface PaymentOfPayer {
  */
 export async function getGaslessRequest(ctx: Context, input: PaymentOfPayer): Promise<GaslessRequest> {
   const { payment, chain } = await getRelayablePayment(ctx, input);
-  const [chainNonce, permit] = await Promise.all([
+  const [chainNonce, offer] = await Promise.all([
     chain.getForwarderNonce(input.payer),
-    findPermitRequest(chain, transferOf(payment, input.payer)),
+    offerPermit(chain, transferOf(payment, input.payer)),
   ]);
   const nonce = decideNextNonce(chainNonce, await listLiveNonces(ctx.db, payment.chainId, input.payer));
   const forwardRequest: ForwardRequest = {
@@ -65,13 +51,12 @@ export async function getGaslessRequest(ctx: Context, input: PaymentOfPayer): Pr
     deadline: toUnixSeconds(payment.terms.expiresAt),
     data: chain.encodePay(payment.terms),
   };
-  return { nonce, forwardRequest, typedData: chain.buildForwardRequestTypedData(forwardRequest), permit };
+  return { nonce, forwardRequest, typedData: chain.buildForwardRequestTypedData(forwardRequest), ...offer };
 }
 
-export interface AuthorizationRequest {
+export interface AuthorizationRequest extends PermitOffer {
   readonly authorization: PaymentAuthorization;
   readonly typedData: TypedData;
-  readonly permit: PermitRequest | null;
 }
 
 /**
@@ -81,12 +66,9 @@ export interface AuthorizationRequest {
 export async function getAuthorizationRequest(ctx: Context, input: PaymentOfPayer): Promise<AuthorizationRequest> {
   const { payment, chain } = await getRelayablePayment(ctx, input);
   const authorization = authorizationOf(payment, input.payer);
-  const permit = await findPermitRequest(chain, transferOf(payment, input.payer));
-  return {
-    authorization,
-    typedData: chain.buildAuthorizationTypedData({ paymentId: payment.id, terms: payment.terms, authorization }),
-    permit,
-  };
+  const offer = await offerPermit(chain, transferOf(payment, input.payer));
+  const typedData = chain.buildAuthorizationTypedData({ paymentId: payment.id, terms: payment.terms, authorization });
+  return { authorization, typedData, ...offer };
 }
 
 /** The signature is good for as long as the payment is: so the payer has to sign, and the store to send, nothing but the signature. */
@@ -113,17 +95,6 @@ function assertWorthRelaying(ctx: Context, { chainId, terms }: Payment): void {
 
 function transferOf({ terms }: Payment, owner: Address) {
   return { token: terms.token, owner, amount: terms.amount, deadline: toUnixSeconds(terms.expiresAt) };
-}
-
-/** What `owner` signs so that the gateway may take the amount; null when it may already, or the token has no permit. */
-export async function findPermitRequest(
-  chain: ChainPort,
-  transfer: { readonly token: Address; readonly owner: Address; readonly amount: bigint; readonly deadline: number },
-): Promise<PermitRequest | null> {
-  const { token, owner, amount, deadline } = transfer;
-  if ((await chain.getAllowance(token, owner)) >= amount) return null;
-  const typedData = await chain.buildPermitTypedData({ token, owner, value: amount, deadline });
-  return typedData === undefined ? null : { value: amount, deadline, typedData };
 }
 
 /** @throws AppError notOffered */

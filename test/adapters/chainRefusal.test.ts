@@ -97,20 +97,20 @@ describe('the chain adapter', () => {
       const terms = on.makeTerms();
       await on.mint(payer.address, terms.amount);
       const good = await on.signPermit(payer, terms.amount);
-      const bad: Permit[] = [
-        await on.signPermit(payer, terms.amount, unixSeconds(-60)),
-        { ...good, signature: await privateKeyToAccount(generatePrivateKey()).signMessage({ message: 'hello' }) },
-        { ...good, signature: '0x1234' },
-        { ...good, value: good.value + 1n },
+      const stranger = await privateKeyToAccount(generatePrivateKey()).signMessage({ message: 'hello' });
+      const bad: [Permit, RegExp][] = [
+        [await on.signPermit(payer, terms.amount, unixSeconds(-60)), /^ERC2612ExpiredSignature\(\d+\)$/],
+        [{ ...good, signature: stranger }, /^ERC2612InvalidSigner\(0x\w{40}, 0x\w{40}\)$/],
+        [{ ...good, signature: '0x1234' }, /^its signature is not one of 65 bytes/],
+        [{ ...good, value: good.value + 1n }, /^ERC2612InvalidSigner/],
       ];
-      for (const permit of bad) {
-        expect(await on.port.findRefusal({ terms, payer: payer.address, permit })).to.deep.equal({
-          kind: 'insufficientAllowance',
-          allowance: 0n,
-        });
+      for (const [permit, words] of bad) {
+        const refusal = await on.port.findRefusal({ terms, payer: payer.address, permit });
+        expect(refusal).to.include({ kind: 'insufficientAllowance', allowance: 0n });
+        expect(refusal).to.have.property('permitRefusal').that.matches(words);
       }
       await on.approve(payer, terms.amount);
-      for (const permit of bad) expect(await on.port.findRefusal({ terms, payer: payer.address, permit })).to.equal(undefined);
+      for (const [permit] of bad) expect(await on.port.findRefusal({ terms, payer: payer.address, permit })).to.equal(undefined);
     });
 
     describe('of a token that does not say why', () => {
@@ -131,7 +131,8 @@ describe('the chain adapter', () => {
           expect(await judge()).to.deep.equal({ kind: 'insufficientBalance', balance: 0n });
           await on.mint(payer.address, terms.amount, on.hostileToken);
           expect(await judge()).to.deep.equal({ kind: 'insufficientAllowance', allowance: 0n });
-          expect(await judge(await on.signPermit(payer, terms.amount))).to.deep.equal({ kind: 'insufficientAllowance', allowance: 0n });
+          const withPermit = await judge(await on.signPermit(payer, terms.amount));
+          expect(withPermit).to.deep.equal({ kind: 'insufficientAllowance', allowance: 0n, permitRefusal: 'no permit' });
           await on.approve(payer, terms.amount, on.hostileToken);
           const refusal = await judge();
           expect(refusal).to.include({ kind: 'other' });

@@ -53,8 +53,17 @@ describe('health', () => {
       expect([response.status, body.status]).to.deep.equal([200, 'ready']);
       const chains = api.config.chains.map((chain) => `chain:${chain.chainId}`);
       const scans = api.config.chains.map((chain) => `scan:${chain.chainId}`);
+      const permits = api.config.chains.map((chain) => `permits:${chain.chainId}`);
       const relayers = api.config.chains.flatMap((chain) => chain.relayers.map(({ id }) => `relayer:${id}`));
-      expect(body.dependencies.map((one) => one.name)).to.have.members(['database', 'redis', 'clock', ...chains, ...scans, ...relayers]);
+      expect(body.dependencies.map((one) => one.name)).to.have.members([
+        'database',
+        'redis',
+        'clock',
+        ...chains,
+        ...scans,
+        ...permits,
+        ...relayers,
+      ]);
     });
   }
 
@@ -69,7 +78,7 @@ describe('health', () => {
       const { status, body } = await readinessWith({ redis, chains });
       expect([status, body.status]).to.deep.equal([200, 'degraded']);
       expect(downIn(body)).to.have.members(
-        body.dependencies.map((one) => one.name).filter((name) => name !== 'database' && name !== 'clock' && !name.startsWith('scan:')),
+        body.dependencies.map((one) => one.name).filter((name) => name !== 'database' && !/^(clock$|scan:|permits:)/.test(name)),
       );
     } finally {
       redis.disconnect();

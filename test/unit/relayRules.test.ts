@@ -8,9 +8,9 @@ import {
   MIN_FORWARD_GAS,
   PAID_ELSEWHERE,
   relayDeadline,
-  toRefusalError,
 } from '../../domain/relay/decide.ts';
 import type { ForwardRequest } from '../../domain/relay/model.ts';
+import { toRefusalError } from '../../domain/relay/toRefusalError.ts';
 import { addMs, toUnixSeconds } from '../../shared/clock.ts';
 import { AppError } from '../../shared/errors.ts';
 import { makePayment } from '../support/makePayment.ts';
@@ -92,6 +92,31 @@ describe('the rules of relaying', () => {
     it(`the refusal "${refusal.kind}" is told as ${code}, with what was found`, () => {
       const signed = { rail: 'authorization' as const, authorization: { payer: payment.terms.merchant, deadline: 0 } };
       expect(toRefusalError(refusal, { signed, terms: payment.terms })).to.include({ code, detail });
+    });
+  }
+
+  for (const [refusal, reason, detail] of [
+    [
+      { permitRefusal: 'ERC2612InvalidSigner(0x1, 0x2)' },
+      'permitRefused',
+      ', and the token refuses the permit (ERC2612InvalidSigner(0x1, 0x2)); ask anew for what to sign, or have the payer approve the gateway.',
+    ],
+    [{ approveFirst: 'noPermit' }, 'noPermit', '; the token has no permit: have the payer approve the gateway first.'],
+    [
+      { approveFirst: 'unusablePermit', permitRefusal: 'no reason given' },
+      'unusablePermit',
+      ', and the token refuses the permit (no reason given); the permit of this token does not work here: have the payer approve the gateway first.',
+    ],
+    [
+      { approveFirst: 'contractWallet' },
+      'contractWallet',
+      '; the permit of this token does not accept contract wallets: have the payer approve the gateway first.',
+    ],
+  ] as const) {
+    it(`too small an allowance is told with the reason ${reason} when a permit does not help`, () => {
+      const signed = { rail: 'authorization' as const, authorization: { payer: payment.terms.merchant, deadline: 0 } };
+      const error = toRefusalError({ kind: 'insufficientAllowance', allowance: 8n, ...refusal }, { signed, terms: payment.terms });
+      expect(error).to.include({ code: 'PAY_002', reason, detail: `The gateway may take 8 of the 1500000 that are needed${detail}` });
     });
   }
 

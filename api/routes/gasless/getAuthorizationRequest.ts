@@ -2,16 +2,16 @@ import * as relay from '../../../domain/relay/service.ts';
 import { asBytes32 } from '../../../shared/hex.ts';
 import type { Handler } from '../../handler.ts';
 import { parseAddress } from '../parseAddress.ts';
-import { toPermitRequestResource, toTypedDataResource } from './toTypedDataResource.ts';
+import { toPermitOfferResource, toTypedDataResource } from './toTypedDataResource.ts';
 
 export const getAuthorizationRequest: Handler<'getAuthorizationRequest'> = async (ctx, { identity, params, query }) => {
-  const { authorization, typedData, permit } = await relay.getAuthorizationRequest(ctx, {
+  const { authorization, typedData, ...offer } = await relay.getAuthorizationRequest(ctx, {
     storeId: identity.storeId,
     paymentId: asBytes32(params.paymentId),
     payer: parseAddress(query.customerAddress, '/query/customerAddress'),
   });
   return {
     status: 200,
-    body: { deadline: String(authorization.deadline), typedData: toTypedDataResource(typedData), permit: toPermitRequestResource(permit) },
+    body: { deadline: String(authorization.deadline), typedData: toTypedDataResource(typedData), ...toPermitOfferResource(offer) },
   };
 };

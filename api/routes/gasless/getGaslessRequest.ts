@@ -2,10 +2,10 @@ import * as relay from '../../../domain/relay/service.ts';
 import { asBytes32 } from '../../../shared/hex.ts';
 import type { Handler } from '../../handler.ts';
 import { parseAddress } from '../parseAddress.ts';
-import { toPermitRequestResource, toTypedDataResource } from './toTypedDataResource.ts';
+import { toPermitOfferResource, toTypedDataResource } from './toTypedDataResource.ts';
 
 export const getGaslessRequest: Handler<'getGaslessRequest'> = async (ctx, { identity, params, query }) => {
-  const { nonce, forwardRequest, typedData, permit } = await relay.getGaslessRequest(ctx, {
+  const { nonce, forwardRequest, typedData, ...offer } = await relay.getGaslessRequest(ctx, {
     storeId: identity.storeId,
     paymentId: asBytes32(params.paymentId),
     payer: parseAddress(query.userAddress, '/query/userAddress'),
@@ -24,7 +24,7 @@ export const getGaslessRequest: Handler<'getGaslessRequest'> = async (ctx, { ide
         data: forwardRequest.data,
       },
       typedData: toTypedDataResource(typedData),
-      permit: toPermitRequestResource(permit),
+      ...toPermitOfferResource(offer),
     },
   };
 };

@@ -2,10 +2,10 @@ import * as refunds from '../../../domain/relay/refundPayment.ts';
 import { asBytes32 } from '../../../shared/hex.ts';
 import { formatAmountUnits, parseAmountUnits } from '../../../shared/money.ts';
 import type { Handler } from '../../handler.ts';
-import { toPermitRequestResource, toTypedDataResource } from '../gasless/toTypedDataResource.ts';
+import { toPermitOfferResource, toTypedDataResource } from '../gasless/toTypedDataResource.ts';
 
 export const getRefundRequest: Handler<'getRefundRequest'> = async (ctx, { identity, params, query }) => {
-  const { refund, typedData, permit } = await refunds.getRefundRequest(ctx, {
+  const { refund, typedData, ...offer } = await refunds.getRefundRequest(ctx, {
     storeId: identity.storeId,
     paymentId: asBytes32(params.paymentId),
     amount: parseAmountUnits(query.amount),
@@ -18,7 +18,7 @@ export const getRefundRequest: Handler<'getRefundRequest'> = async (ctx, { ident
       nonce: refund.nonce.toString(),
       deadline: String(refund.deadline),
       typedData: toTypedDataResource(typedData),
-      permit: toPermitRequestResource(permit),
+      ...toPermitOfferResource(offer),
     },
   };
 };

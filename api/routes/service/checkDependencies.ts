@@ -1,4 +1,5 @@
 import { isClockBehindChain, reportScans, type ScanReport } from '../../../domain/chain/service.ts';
+import { judgePermits, reportPermits, type PermitReport } from '../../../domain/relay/checkPermits.ts';
 import { reportRelayers, type RelayerReport } from '../../../domain/relay/reportRelayers.ts';
 import type { Context } from '../../../platform/context.ts';
 import { execute, withRetries } from '../../../platform/db.ts';
@@ -36,6 +37,8 @@ function checkAll(ctx: Context): Promise<Dependency[]> {
   const reports = reportRelayers(ctx);
   const scans = reportScans(ctx);
   // Each check below reports its failure; with no relayers there is nobody to.
+  // Of a chain that is away nothing is known, which that chain's own entry tells.
+  const permits = judgePermitsInTime(ctx);
   reports.catch(() => undefined);
   scans.catch(() => undefined);
   return Promise.all([
@@ -54,6 +57,13 @@ function checkAll(ctx: Context): Promise<Dependency[]> {
         if (haltReason !== null) throw new Error(`the scan waits for an operator: ${haltReason}`);
       }),
     ),
+    ...ctx.config.chains.map(({ chainId }) =>
+      check(ctx, `permits:${chainId}`, `gasless payment on chain ${chainId} without an approval first, in some tokens`, async () => {
+        const unusable = (await permits).filter((one) => one.chainId === chainId && one.verdict.kind === 'unusable');
+        if (unusable.length > 0)
+          throw new Error(`the permit does not work as configured: ${unusable.map(({ symbol }) => symbol).join(', ')}`);
+      }),
+    ),
     ...ctx.config.chains.flatMap(({ chainId, relayers }) =>
       relayers.map(({ id }) =>
         check(ctx, `relayer:${id}`, `gasless payment on chain ${chainId}, unless another relayer takes it`, async () => {
@@ -64,6 +74,15 @@ function checkAll(ctx: Context): Promise<Dependency[]> {
       ),
     ),
   ]);
+}
+
+/** What is known already when a chain keeps silent. */
+async function judgePermitsInTime(ctx: Context): Promise<PermitReport[]> {
+  let timer: NodeJS.Timeout | undefined;
+  const known = new Promise<PermitReport[]>((resolve) => {
+    timer = setTimeout(() => resolve(reportPermits(ctx)), CHECK_TIMEOUT_MS / 2);
+  });
+  return Promise.race([judgePermits(ctx), known]).finally(() => clearTimeout(timer));
 }
 
 /** Of these one is written, so that processes that check at once do not wait for each other. */

@@ -1,0 +1,48 @@
+import type { Context } from '../../platform/context.ts';
+import type { Address } from '../../shared/hex.ts';
+import type { PermitVerdict } from '../chain/model.ts';
+import { getChain } from '../chain/service.ts';
+
+/** A token whose permit the configuration promises, and what became of trying it out. */
+export interface PermitReport {
+  readonly chainId: number;
+  readonly token: Address;
+  readonly symbol: string;
+  readonly verdict: PermitVerdict;
+}
+
+/**
+ * Tries the permits of all configured tokens out, each again when what is known is some minutes old. Those that cannot work are logged with the field `alert`, at
+ * every check for as long as it lasts: their customers are asked for an approval instead, which costs them gas.
+ */
+export async function checkPermits(ctx: Context): Promise<void> {
+  for (const { verdict, ...token } of await judgePermits(ctx)) {
+    if (verdict.kind !== 'unusable') continue;
+    const { flaw, detail } = verdict;
+    ctx.log.error({ alert: 'permit_unusable', ...token, flaw, detail }, 'a token’s permit does not work as configured');
+  }
+}
+
+/** Asks the chains for what this process does not know; what a chain that is away does not tell stays as it was. */
+export async function judgePermits(ctx: Context): Promise<PermitReport[]> {
+  await Promise.all(
+    listTokens(ctx).map(async ({ chainId, token }) => {
+      await getChain(ctx, chainId).judgePermit(token);
+    }),
+  );
+  return reportPermits(ctx);
+}
+
+/** What this process knows; nothing is asked. */
+export function reportPermits(ctx: Context): PermitReport[] {
+  return listTokens(ctx).map((token) => {
+    const known = getChain(ctx, token.chainId).listPermitVerdicts();
+    return { ...token, verdict: known.find((one) => one.token === token.token)?.verdict ?? { kind: 'unknown' } };
+  });
+}
+
+function listTokens(ctx: Context): Omit<PermitReport, 'verdict'>[] {
+  return ctx.config.chains.flatMap(({ chainId, tokens }) =>
+    tokens.flatMap(({ address, symbol, permit }) => (permit === undefined ? [] : [{ chainId, token: address, symbol }])),
+  );
+}
