@@ -3,7 +3,7 @@ const PURE = '^domain/[^/]+/(model|transitions|decide[A-Za-z]*|errors|ports|even
 /** What api, workers and programs may call in the domain. Everything else in there is a module's own business. */
 const ENTRY_POINTS =
   '^domain/[^/]+/(service|status|scanChain|rescanBlocks|auditBlocks|expirePayment|findMissedPayment|promiseExpiries|sweepOverduePayments|sendAttempt|confirmTransaction|checkRelayers|reportRelayers|checkPermits|refundPayment|reconcileUsage|wasteMemory)\\.ts$';
-const PRODUCT = '^(api|workers|cli|domain|adapters|platform|shared|db)/';
+const PRODUCT = '^((api|workers|cli|domain|adapters|platform|shared|db)/|knexfile\\.ts$)';
 
 module.exports = {
   forbidden: [

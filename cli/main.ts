@@ -4,7 +4,8 @@ import { findScannedUntil, rescanBlocks } from '../domain/payments/rescanBlocks.
 import { allowWithdrawals, scanAnew } from '../domain/payments/service.ts';
 import { liftBackOff } from '../domain/relay/wasteMemory.ts';
 import { createStore, issueApiKey, registerMerchant, revokeApiKey, setRelayPriority, setRelayWeight } from '../domain/stores/service.ts';
-import { ConfigError, loadConfig } from '../platform/config.ts';
+import { loadConfig } from '../platform/config.ts';
+import { ConfigError } from '../platform/ConfigError.ts';
 import type { Context } from '../platform/context.ts';
 import { createContext } from '../platform/createContext.ts';
 import { migrate } from '../db/migrate.ts';

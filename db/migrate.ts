@@ -26,11 +26,14 @@ const LOCK_WAIT_SECONDS = 5;
  * Everything is done on one connection, the one that holds the lock. When it is lost, so is the lock, but not before the server has ended
  * the statement that it was at: nobody goes on beside it.
  * @param tell is told of each migration, and of waiting
+ * @param last goes no further than the migration of this name
  */
-export async function migrate(db: Database, tell: (message: string) => void = () => undefined): Promise<void> {
+export async function migrate(db: Database, tell: (message: string) => void = () => undefined, last?: string): Promise<void> {
+  const wanted =
+    last === undefined ? migrationSource : migrationSource.slice(0, 1 + migrationSource.findIndex(({ name }) => name === last));
   await withMigrationLock(db, tell, async (connection) => {
     const recorded = new Set(await readRecorded(connection));
-    for (const { name, up } of migrationSource.filter((migration) => !recorded.has(migration.name))) {
+    for (const { name, up } of wanted.filter((migration) => !recorded.has(migration.name))) {
       tell(`${name} …`);
       await up(connection);
       await execute(connection, 'INSERT INTO schema_migrations (name, batch, migration_time) VALUES (?, 1, UTC_TIMESTAMP())', [name]);

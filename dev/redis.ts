@@ -19,6 +19,12 @@ export interface StartRedisOptions {
   onProgress?: OnProgress;
   /** Used when it is free. */
   preferredPort?: number;
+  /** Instead of one of its own: servers that replicate each other share it. 32 hexadecimal digits. */
+  password?: string;
+  /** Makes a Sentinel of it. */
+  isSentinel?: boolean;
+  /** Further lines of its configuration. With them, and for a Sentinel, it is a program of this machine: servers in containers do not find each other. */
+  configuration?: readonly string[];
 }
 
 export interface RedisServer {
@@ -58,8 +64,10 @@ export async function startRedis(options: StartRedisOptions): Promise<RedisServe
   const logPath = resolve(options.logPath);
   const claim = claimDirectory(dataDir);
   try {
-    const password = readPassword(dataDir);
-    const { engine, port, server } = await startFirstPossible({ dataDir, logPath, password, onProgress }, options.preferredPort);
+    const password = options.password ?? readPassword(dataDir);
+    const { isSentinel = false, configuration = [] } = options;
+    const context = { dataDir, logPath, password, onProgress, isSentinel, configuration };
+    const { engine, port, server } = await startFirstPossible(context, options.preferredPort);
     onProgress(`${engine.description} listens on 127.0.0.1:${port}`);
     return createHandle({ engine, port, server, password, onProgress, release: claim.release });
   } catch (error) {
@@ -73,6 +81,8 @@ interface EngineContext {
   logPath: string;
   password: string;
   onProgress: OnProgress;
+  isSentinel: boolean;
+  configuration: readonly string[];
 }
 
 interface RunningEngine {
@@ -83,9 +93,10 @@ interface RunningEngine {
 
 async function startFirstPossible(context: EngineContext, preferredPort: number | undefined): Promise<RunningEngine> {
   const failures: string[] = [];
+  const isSpecial = context.isSentinel || context.configuration.length > 0;
   const sources: (() => Promise<RedisEngine | undefined>)[] = [
     () => findNativeEngine(context),
-    async () => ((await isDockerAvailable()) ? createDockerEngine(context) : undefined),
+    async () => (!isSpecial && (await isDockerAvailable()) ? createDockerEngine(context) : undefined),
     async () => {
       if (!isAptAvailable()) return undefined;
       await aptInstall({
@@ -187,7 +198,7 @@ function linkServer(dataDir: string): string | undefined {
 }
 
 function createNativeEngine(context: EngineContext, binary: string): RedisEngine {
-  const { dataDir, logPath, password, onProgress } = context;
+  const { dataDir, logPath, password, onProgress, isSentinel } = context;
   const pidPath = join(dataDir, 'process.json');
   const configuration = join(dataDir, 'redis.conf');
   return {
@@ -197,12 +208,13 @@ function createNativeEngine(context: EngineContext, binary: string): RedisEngine
       if (reaped !== undefined) onProgress(`Ended the Redis that an earlier run left behind (process ${reaped})`);
     },
     launch(port) {
-      writeConfiguration(configuration, { port, bind: '127.0.0.1', dir: makeDirectory(join(dataDir, 'data')), password });
+      const dir = makeDirectory(join(dataDir, 'data'));
+      writeConfiguration(configuration, { port, bind: '127.0.0.1', dir, password, further: context.configuration });
       return startProcess({
         name: 'Redis',
         command: binary,
         // Redis shows its address in the process list instead of its arguments, unless told otherwise: we look for our folder there.
-        args: [configuration, '--set-proc-title', 'no'],
+        args: [configuration, ...(isSentinel ? ['--sentinel'] : []), '--set-proc-title', 'no'],
         logPath,
         pidPath,
         isReady: () => canPing(port, password),
@@ -216,10 +228,11 @@ interface Configuration {
   bind: string;
   dir: string;
   password: string;
+  further?: readonly string[];
 }
 
 /** A file, not arguments: those can be read by every user of the machine. */
-function writeConfiguration(path: string, { port, bind, dir, password }: Configuration): void {
+function writeConfiguration(path: string, { port, bind, dir, password, further = [] }: Configuration): void {
   const lines = [
     `port ${port}`,
     `bind ${bind}`,
@@ -232,6 +245,7 @@ function writeConfiguration(path: string, { port, bind, dir, password }: Configu
     // The queues must never lose a key silently.
     'maxmemory-policy noeviction',
     'daemonize no',
+    ...further,
   ];
   writeFileSync(path, lines.join('\n') + '\n', { mode: 0o600 });
 }

@@ -4,6 +4,9 @@ import { join } from 'node:path';
 
 import { buildContracts } from '../contracts/build.ts';
 import type { Deployment } from '../contracts/deploy.ts';
+import { parseDatabaseUrl } from '../platform/databaseUrl.ts';
+import { connectionOptions } from '../platform/db.ts';
+import { parseRedisUrl } from '../platform/redisUrl.ts';
 import { startChain, type Chain } from './chain.ts';
 import { startDatabase } from './database/startDatabase.ts';
 import { DEV_CHAIN_ID, deployOnce, describeChains } from './deployOnce.ts';
@@ -172,13 +175,13 @@ async function openDatabase(dataDir: string, logPath: string, onProgress: (messa
     onProgress(`database (${server.description}) on port ${server.port}`);
     return { createDatabase: (name) => server.createDatabase(name), control: server, close: () => server.close() };
   }
-  onProgress(`database: the one given in DATABASE_URL (${new URL(given).host})`);
+  onProgress(`database: the one given in DATABASE_URL (${parseDatabaseUrl(given).host})`);
   return { createDatabase: (name) => createDatabaseOn(given, name), control: undefined, close: () => Promise.resolve() };
 }
 
 async function createDatabaseOn(serverUrl: string, name: string): Promise<string> {
   const { createConnection } = await import('mysql2/promise');
-  const connection = await createConnection(serverUrl);
+  const connection = await createConnection(connectionOptions(serverUrl));
   try {
     await connection.query('CREATE DATABASE IF NOT EXISTS ?? CHARACTER SET utf8mb4', [name]);
   } finally {
@@ -196,8 +199,14 @@ async function openRedis(dataDir: string, logPath: string, onProgress: (message:
     onProgress(`Redis on port ${server.port}`);
     return { url: server.url, control: server as EngineControl | undefined, close: () => server.close() };
   }
-  onProgress(`Redis: the one given in REDIS_URL (${new URL(given).host})`);
+  onProgress(`Redis: the one given in REDIS_URL (${hostsOf(given)})`);
   return { url: given, control: undefined, close: () => Promise.resolve() };
+}
+
+function hostsOf(redisUrl: string): string {
+  const address = parseRedisUrl(redisUrl);
+  const nodes = address.kind === 'single' ? [address.node] : address.kind === 'sentinel' ? address.sentinels : address.nodes;
+  return nodes.map(({ host }) => host).join(', ');
 }
 
 /** The file's content, or what `make` makes, which is then kept. */

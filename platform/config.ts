@@ -3,6 +3,9 @@ import { getAddress, isAddress } from 'viem';
 import { z } from 'zod';
 
 import type { Address } from '../shared/hex.ts';
+import { ConfigError } from './ConfigError.ts';
+import { parseDatabaseUrl } from './databaseUrl.ts';
+import { parseRedisUrl } from './redisUrl.ts';
 
 /**
  * The configuration: the environment, read once, plus the chains file it names. This schema is the only list of our variables; an unknown one
@@ -14,13 +17,37 @@ const address = z
   .refine((text) => isAddress(text, { strict: false }), 'expected an EVM address')
   .transform((text): Address => getAddress(text));
 
+/** For a URL whose parser says what is wrong with it. */
+function explain(parseUrl: (text: string) => unknown) {
+  return (text: string, context: z.RefinementCtx) => {
+    try {
+      parseUrl(text);
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      context.addIssue({ code: 'custom', message: error.message });
+    }
+  };
+}
+
 const flag = z.enum(['true', 'false']).transform((text) => text === 'true');
 const positiveInt = z.coerce.number().int().positive();
 
 const environmentSchema = z.object({
   NODE_ENV: z.enum(['development', 'test', 'production']).default('development'),
-  DATABASE_URL: z.url({ protocol: /^mysql$/ }),
-  REDIS_URL: z.url({ protocol: /^rediss?$/ }),
+  /**
+   * `mysql://user:password@host:3306/database`. With TLS when there is one of `ssl-mode` (DISABLED, REQUIRED, VERIFY_CA, VERIFY_IDENTITY; the last one when it is
+   * absent), `ssl-ca`, `ssl-cert`, `ssl-key` (paths of PEM files) and `ssl-server-name` (whose certificate it has to be, when not the host's). See databaseUrl.ts.
+   */
+  DATABASE_URL: z.string().superRefine(
+    explain((url) => {
+      if (parseDatabaseUrl(url).database === undefined) throw new ConfigError('names no database');
+    }),
+  ),
+  /**
+   * `redis://user:password@host:6379/0`, `rediss://` with TLS; `redis+sentinel://user:password@host:26379,host:26379/0?name=mymaster`;
+   * `redis+cluster://user:password@host:6379,host:6379`. The last two with TLS begin with `rediss+`. See redisUrl.ts for the parameters.
+   */
+  REDIS_URL: z.string().superRefine(explain(parseRedisUrl)),
   /** Base URL of the Defender-compatible server, for the workers; the SDK reads it by itself from this very variable. */
   DEFENDER_API_URL: z.url().optional(),
   /** JSON file with the chains, their tokens and relayers, see chainsSchema. */
@@ -291,10 +318,6 @@ export interface Config {
     readonly minDeadlineSeconds: number;
   };
   readonly chains: readonly ChainConfig[];
-}
-
-export class ConfigError extends Error {
-  override readonly name = 'ConfigError';
 }
 
 const OWN_PREFIX = 'MSQPAY_';

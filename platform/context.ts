@@ -1,5 +1,3 @@
-import type { Redis } from 'ioredis';
-
 import type { ChainPort } from '../domain/chain/ports.ts';
 import type { RelayerPort } from '../domain/relay/ports.ts';
 import type { WebhookSenderPort } from '../domain/webhooks/ports.ts';
@@ -8,6 +6,7 @@ import type { IdPrefix } from '../shared/ids.ts';
 import type { Config } from './config.ts';
 import type { Database } from './db.ts';
 import type { Logger } from './logger.ts';
+import type { RedisConnection } from './redis.ts';
 import type { SecretBox } from './secretBox.ts';
 import type { Signals } from './signals.ts';
 
@@ -16,7 +15,7 @@ export interface Context {
   readonly config: Config;
   readonly db: Database;
   /** Fails at once while Redis is away. */
-  readonly redis: Redis;
+  readonly redis: RedisConnection;
   readonly log: Logger;
   /** The database's time, which all processes share. */
   readonly clock: Clock;

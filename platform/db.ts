@@ -1,5 +1,7 @@
+import { connect, isIP, type Socket } from 'node:net';
 import knexModule, { type Knex } from 'knex';
 
+import { parseDatabaseUrl } from './databaseUrl.ts';
 import { dropReadOnlyConnections, READ_ONLY_ERRNOS, type WatchedConnection } from './dropReadOnlyConnections.ts';
 import { errnoOf } from './errnoOf.ts';
 import type { Logger } from './logger.ts';
@@ -26,19 +28,21 @@ interface RawConnection extends WatchedConnection {
 }
 
 /**
+ * @param url as in DATABASE_URL
  * @param poolSize the most connections this process opens
+ * @throws ConfigError when the URL is not right
  */
 export function createDatabase(url: string, poolSize: number, log?: Logger): Database {
-  const { hostname, port, username, password, pathname } = new URL(url);
+  return knexModule(knexConfig(url, poolSize, log));
+}
+
+/** How this project connects, and what it sets on every connection: for createDatabase, and for knex's own command line (knexfile.ts). */
+export function knexConfig(url: string, poolSize: number, log?: Logger): Knex.Config {
   const watch = dropReadOnlyConnections();
-  return knexModule({
+  return {
     client: 'mysql2',
     connection: {
-      host: hostname,
-      port: port === '' ? 3306 : Number(port),
-      user: decodeURIComponent(username),
-      password: decodeURIComponent(password),
-      database: pathname.slice(1),
+      ...connectionOptions(url),
       timezone: 'Z',
       charset: 'utf8mb4',
       supportBigNumbers: true,
@@ -46,8 +50,6 @@ export function createDatabase(url: string, poolSize: number, log?: Logger): Dat
       bigNumberStrings: true,
       decimalNumbers: false,
       connectTimeout: 5_000,
-      enableKeepAlive: true,
-      keepAliveInitialDelay: 10_000,
     },
     pool: {
       min: 0,
@@ -67,7 +69,34 @@ export function createDatabase(url: string, poolSize: number, log?: Logger): Dat
     compileSqlOnError: false,
     // Knex would write to the console by itself, past redaction. Every failure reaches its caller too.
     ...(log === undefined ? {} : { log: toKnexLogger(log) }),
-  });
+  };
+}
+
+/** Where the server is, and who asks it, in mysql2's words. */
+export function connectionOptions(url: string) {
+  const { host, port, user, password, database, tls } = parseDatabaseUrl(url);
+  // What mysql2 compares the certificate with. Of an address it would compare "localhost"; Node takes the dot at the end away, and compares the address.
+  const named = tls?.serverName ?? host;
+  return {
+    host: isIP(named) === 0 || tls === undefined ? named : `${named}.`,
+    port,
+    ...(user === undefined ? {} : { user }),
+    ...(password === undefined ? {} : { password }),
+    ...(database === undefined ? {} : { database }),
+    // The host that is connected to may have another name than its certificate.
+    stream: (): Socket => connect({ host, port, noDelay: true, keepAlive: true, keepAliveInitialDelay: 10_000 }),
+    ...(tls === undefined
+      ? {}
+      : {
+          ssl: {
+            ...(tls.ca === undefined ? {} : { ca: tls.ca }),
+            ...(tls.cert === undefined ? {} : { cert: tls.cert }),
+            ...(tls.key === undefined ? {} : { key: tls.key }),
+            rejectUnauthorized: tls.verify !== 'nothing',
+            verifyIdentity: tls.verify === 'identity',
+          },
+        }),
+  };
 }
 
 function toKnexLogger(log: Logger): Knex.Logger {

@@ -17,6 +17,8 @@ const REDACTED_PATHS = [
   'privateKey',
   'accessToken',
   'refreshToken',
+  'databaseUrl',
+  'redisUrl',
 ].flatMap((name) => [name, `*.${name}`, `*.*.${name}`, `*.*.*.${name}`]);
 const REDACTED_HEADERS = ['x-api-key', 'authorization', 'cookie', 'webhook-signature'].flatMap((name) => [
   `headers["${name}"]`,
@@ -61,10 +63,14 @@ function redactValues(value: unknown): unknown {
 
 /** API keys, webhook secrets, credentials in URLs, bearer tokens. */
 export function redactSecrets(text: string): string {
-  return text
-    .replace(/sk_(test|live)_[A-Za-z0-9]+/g, 'sk_$1_[redacted]')
-    .replace(/whsec_[A-Za-z0-9+/=]+/g, 'whsec_[redacted]')
-    .replace(/(:\/\/[^:/\s]*:)[^@/\s]+@/g, '$1[redacted]@')
-    .replace(/(Bearer\s+)[A-Za-z0-9._~+/=-]+/gi, '$1[redacted]')
-    .replace(/("?(?:x-api-key|apiKey|secretKey|apiSecret|accessToken|refreshToken)"?\s*[:=]\s*"?)[^",}\s]+/gi, '$1[redacted]');
+  return (
+    text
+      .replace(/sk_(test|live)_[A-Za-z0-9]+/g, 'sk_$1_[redacted]')
+      .replace(/whsec_[A-Za-z0-9+/=]+/g, 'whsec_[redacted]')
+      // Up to the last @: one in a password may not be encoded.
+      .replace(/(:\/\/[^:/\s]*:)[^/\s"']+@/g, '$1[redacted]@')
+      .replace(/(sentinel-password=)[^&\s"']+/g, '$1[redacted]')
+      .replace(/(Bearer\s+)[A-Za-z0-9._~+/=-]+/gi, '$1[redacted]')
+      .replace(/("?(?:x-api-key|apiKey|secretKey|apiSecret|accessToken|refreshToken)"?\s*[:=]\s*"?)[^",}\s]+/gi, '$1[redacted]')
+  );
 }

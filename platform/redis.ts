@@ -1,10 +1,24 @@
-import { Redis } from 'ioredis';
+import { isIP } from 'node:net';
+import { checkServerIdentity, type ConnectionOptions } from 'node:tls';
+import { Cluster, Redis, type RedisOptions } from 'ioredis';
+
+import { parseRedisUrl, type RedisAddress } from './redisUrl.ts';
+import type { TlsSettings } from './tlsSettings.ts';
+
+/** To one server, to whichever is primary by Sentinel's word, or to a cluster: they take the same commands. */
+export type RedisConnection = Redis | Cluster;
 
 /**
- * Two kinds of connection, because they must fail differently.
+ * Kinds of connection, because they must fail differently.
  * - `command`: requests and producers. Fails at once while Redis is away, so that a caller can go on without it.
  * - `worker`: BullMQ's blocking consumers. Waits for Redis as long as it takes.
+ * - `subscriber`: waits likewise.
  */
+export type RedisConnectionKind = 'command' | 'worker' | 'subscriber';
+
+const CONNECT_TIMEOUT_MS = 5_000;
+/** A command that is not answered in this time has failed; a sentinel that does not answer in this time is passed over. */
+const ANSWER_TIMEOUT_MS = 2_000;
 const RECONNECT_AND_SEND_AGAIN = 2;
 
 /**
@@ -15,21 +29,81 @@ function reconnectOnError(error: Error): typeof RECONNECT_AND_SEND_AGAIN | false
   return /\b(READONLY|LOADING|MASTERDOWN)\b/.test(error.message) ? RECONNECT_AND_SEND_AGAIN : false;
 }
 
-export function createRedis(url: string, kind: 'command' | 'worker' | 'subscriber'): Redis {
-  const common = {
-    lazyConnect: false,
-    connectTimeout: 5_000,
+const retryStrategy = (times: number) => Math.min(50 * times, 1_000);
+
+/**
+ * Connects, and goes on trying.
+ * @param url as in REDIS_URL
+ * @throws ConfigError when the URL is not right
+ */
+export function createRedis(url: string, kind: RedisConnectionKind): RedisConnection {
+  const address = parseRedisUrl(url);
+  const isCommand = kind === 'command';
+  const common: RedisOptions = {
+    connectTimeout: CONNECT_TIMEOUT_MS,
     reconnectOnError,
-    retryStrategy: (times: number) => Math.min(50 * times, 1_000),
+    maxRetriesPerRequest: isCommand ? 1 : null,
+    ...(isCommand ? { commandTimeout: ANSWER_TIMEOUT_MS } : {}),
+    ...loginOf(address),
   };
-  if (kind === 'command') {
-    return new Redis(url, {
-      ...common,
-      enableOfflineQueue: false,
-      maxRetriesPerRequest: 1,
-      commandTimeout: 2_000,
-      enableAutoPipelining: true,
-    });
-  }
-  return new Redis(url, { ...common, maxRetriesPerRequest: null });
+  if (address.kind === 'cluster') return createCluster(address, common, isCommand);
+  return new Redis({
+    ...common,
+    retryStrategy,
+    db: address.database,
+    ...(isCommand ? { enableOfflineQueue: false, enableAutoPipelining: true } : {}),
+    ...(address.kind === 'single' ? singleOptions(address) : sentinelOptions(address)),
+  });
+}
+
+function singleOptions({ node, tls }: RedisAddress & { kind: 'single' }): RedisOptions {
+  return { ...node, ...(tls === undefined ? {} : { tls: tlsOptions(tls, node.host) }) };
+}
+
+function sentinelOptions({ sentinels, name, tls, sentinelLogin }: RedisAddress & { kind: 'sentinel' }): RedisOptions {
+  return {
+    sentinels: [...sentinels],
+    name,
+    ...(tls === undefined ? {} : { tls: tlsOptions(tls), enableTLSForSentinelMode: true }),
+    ...(sentinelLogin.user === undefined ? {} : { sentinelUsername: sentinelLogin.user }),
+    ...(sentinelLogin.password === undefined ? {} : { sentinelPassword: sentinelLogin.password }),
+    ...(sentinelLogin.tls === undefined ? {} : { sentinelTLS: tlsOptions(sentinelLogin.tls) }),
+    sentinelCommandTimeout: ANSWER_TIMEOUT_MS,
+    sentinelRetryStrategy: retryStrategy,
+    // A former primary that is cut off says nothing: the sentinels do, on connections that are made again when they end.
+    failoverDetector: true,
+    sentinelReconnectStrategy: () => 5_000,
+  };
+}
+
+/**
+ * Without pipelines: those that ioredis makes by itself may hold scripts whose keys are on different nodes, which no node takes.
+ */
+function createCluster({ nodes, tls }: RedisAddress & { kind: 'cluster' }, common: RedisOptions, isCommand: boolean): Cluster {
+  return new Cluster([...nodes], {
+    clusterRetryStrategy: retryStrategy,
+    slotsRefreshTimeout: ANSWER_TIMEOUT_MS,
+    enableOfflineQueue: !isCommand,
+    // A certificate is for the name, and an address that was looked up before would be compared with it.
+    ...(tls === undefined ? {} : { dnsLookup: (host, done) => done(null, host) }),
+    redisOptions: { ...common, ...(tls === undefined ? {} : { tls: tlsOptions(tls) }) },
+  });
+}
+
+function loginOf({ user, password }: RedisAddress): RedisOptions {
+  return { ...(user === undefined ? {} : { username: user }), ...(password === undefined ? {} : { password }) };
+}
+
+/** @param host the one that is connected to, when there is only one: servers may choose their certificate by its name */
+function tlsOptions({ ca, cert, key, verify, serverName }: TlsSettings, host?: string): ConnectionOptions {
+  const name = serverName ?? host;
+  return {
+    ...(ca === undefined ? {} : { ca }),
+    ...(cert === undefined ? {} : { cert }),
+    ...(key === undefined ? {} : { key }),
+    ...(name === undefined || isIP(name) !== 0 ? {} : { servername: name }),
+    rejectUnauthorized: verify !== 'nothing',
+    checkServerIdentity: (asked, certificate) =>
+      verify === 'identity' ? checkServerIdentity(serverName ?? asked, certificate) : undefined,
+  };
 }

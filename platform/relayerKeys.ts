@@ -1,5 +1,6 @@
 import type { Hex } from '../shared/hex.ts';
-import { ConfigError, type Config, type RelayerConfig } from './config.ts';
+import type { Config, RelayerConfig } from './config.ts';
+import { ConfigError } from './ConfigError.ts';
 
 /**
  * What the relayers are reached with, by relayer id. It can spend money, so only the processes that talk to relayers read it: the workers.

@@ -1,6 +1,7 @@
 import { setDefaultAutoSelectFamilyAttemptTimeout } from 'node:net';
 
-import { ConfigError, loadConfig, type Config } from './config.ts';
+import { loadConfig, type Config } from './config.ts';
+import { ConfigError } from './ConfigError.ts';
 
 /**
  * Of a host with several addresses (an RPC URL, a database, a relayer), how long one is tried before the next. Node's own 250 ms are too few for a handshake

@@ -1,9 +1,9 @@
 import { EventEmitter } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Redis } from 'ioredis';
 
 import { isBytes32, type Bytes32 } from '../shared/hex.ts';
 import type { Logger } from './logger.ts';
+import type { RedisConnection } from './redis.ts';
 
 /**
  * Hints between processes over Redis pub/sub: "there is outbox work", "these payments changed". They make things quicker, and whoever listens also
@@ -52,7 +52,7 @@ redis.call('PUBLISH', ARGV[1], redis.call('GET', KEYS[1]) .. ' ' .. ARGV[2] .. '
 /**
  * @param subscribe opens the listening connection, on the first listener only
  */
-export function createSignals(options: { redis: Redis; subscribe: () => Redis; prefix: string; log: Logger }): Signals {
+export function createSignals(options: { redis: RedisConnection; subscribe: () => RedisConnection; prefix: string; log: Logger }): Signals {
   const { redis, log } = options;
   const channel = `${options.prefix}:signals`;
   const counter = `${options.prefix}:changes`;
@@ -62,7 +62,7 @@ export function createSignals(options: { redis: Redis; subscribe: () => Redis; p
   let isOutboxFilled = false;
   let timer: NodeJS.Timeout | undefined;
   let flushing: Promise<boolean> | undefined;
-  let subscriber: Redis | undefined;
+  let subscriber: RedisConnection | undefined;
   /** Of the changes that were counted, so many are known here; undefined before the first that is. */
   let heard: number | undefined;
   let checking: Promise<boolean> | undefined;

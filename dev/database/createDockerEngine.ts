@@ -1,17 +1,17 @@
 import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { ensureDockerImage, removeDockerContainer } from '../binaries.ts';
 import { runCommand, startProcess } from '../childProcess.ts';
 import type { ManagedProcess } from '../childProcess.ts';
 import { readDatabaseState } from './databaseState.ts';
-import { COMMON_SERVER_OPTIONS, canConnect, hashOf } from './engine.ts';
+import { COMMON_SERVER_OPTIONS, canConnect, hashOf, tlsOptions } from './engine.ts';
 import type { DatabaseEngine, EngineContext } from './engine.ts';
 
 const dockerImage = 'mysql:8.4';
 
 /** MySQL in a container of the Docker engine, its data in a volume. */
 export function createDockerEngine(context: EngineContext): DatabaseEngine {
-  const { dataDir, logPath, password, onProgress } = context;
+  const { dataDir, logPath, password, onProgress, tls } = context;
   const name = `msqpay-database-${hashOf(dataDir)}`;
   const environmentFile = join(dataDir, 'docker.env');
   return {
@@ -33,8 +33,11 @@ export function createDockerEngine(context: EngineContext): DatabaseEngine {
         command: 'docker',
         args: [
           ...['run', '--rm', '--name', name, '--publish', `127.0.0.1:${port}:3306`, '--env-file', environmentFile],
-          ...['--volume', `${name}:/var/lib/mysql`, dockerImage],
+          ...['--volume', `${name}:/var/lib/mysql`],
+          ...(tls === undefined ? [] : ['--volume', `${dirname(tls.ca)}:${dirname(tls.ca)}:ro`]),
+          dockerImage,
           ...COMMON_SERVER_OPTIONS,
+          ...tlsOptions(tls),
           '--skip-log-bin',
         ],
         logPath,

@@ -2,7 +2,7 @@ import { existsSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { reapRecordedProcess, startProcess } from '../childProcess.ts';
-import { COMMON_SERVER_OPTIONS, canConnect, hashOf, makeDirectory } from './engine.ts';
+import { COMMON_SERVER_OPTIONS, canConnect, hashOf, makeDirectory, tlsOptions } from './engine.ts';
 import type { DatabaseEngine, EngineContext } from './engine.ts';
 import { initialiseMariadb } from './initialiseMariadb.ts';
 import { initialiseMysql } from './initialiseMysql.ts';
@@ -60,6 +60,7 @@ export function createNativeEngine(context: EngineContext, program: ServerProgra
           `--tmpdir=${makeDirectory(join(dataDir, 'tmp'))}`,
           ...userOption,
           ...COMMON_SERVER_OPTIONS,
+          ...tlsOptions(context.tls),
           ...(kind === 'mysql' ? mysqlOptions : []),
           ...program.locationOptions,
         ],

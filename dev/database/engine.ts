@@ -18,11 +18,23 @@ export interface DatabaseEngine {
   launch(port: number): Promise<ManagedProcess>;
 }
 
+/** Of a server, in one folder that it may read. */
+export interface ServerTlsFiles {
+  ca: string;
+  cert: string;
+  key: string;
+}
+
 export interface EngineContext {
   dataDir: string;
   logPath: string;
   password: string;
   onProgress: OnProgress;
+  tls: ServerTlsFiles | undefined;
+}
+
+export function tlsOptions(tls: ServerTlsFiles | undefined): string[] {
+  return tls === undefined ? [] : [`--ssl-ca=${tls.ca}`, `--ssl-cert=${tls.cert}`, `--ssl-key=${tls.key}`];
 }
 
 /** Options that MariaDB and MySQL share. `sql-mode` is MySQL's default, so that what passes on one passes on the other. */

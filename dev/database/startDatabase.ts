@@ -15,7 +15,7 @@ import { createDockerEngine } from './createDockerEngine.ts';
 import { createNativeEngine } from './createNativeEngine.ts';
 import { readDatabaseState, writeDatabaseState } from './databaseState.ts';
 import { executeAsRoot } from './engine.ts';
-import type { DatabaseEngine, DatabaseFlavour, DatabaseKind, EngineContext } from './engine.ts';
+import type { DatabaseEngine, DatabaseFlavour, DatabaseKind, EngineContext, ServerTlsFiles } from './engine.ts';
 import { findServerPrograms } from './findServerPrograms.ts';
 import { canUnpackMysql, unpackMysql } from './unpackMysql.ts';
 
@@ -27,6 +27,8 @@ export interface StartDatabaseOptions {
   preferredPort?: number;
   /** Which one it has to be; what DEV_DATABASE says when this is absent, and any when that is absent too. */
   kind?: DatabaseKind;
+  /** With these it speaks TLS to whoever asks for it. */
+  tls?: ServerTlsFiles;
 }
 
 export interface Database {
@@ -72,7 +74,7 @@ export async function startDatabase(options: StartDatabaseOptions): Promise<Data
   const claim = claimDirectory(dataDir);
   try {
     const state = readDatabaseState(dataDir);
-    const context: EngineContext = { dataDir, logPath: resolve(options.logPath), password: state.password, onProgress };
+    const context: EngineContext = { dataDir, logPath: resolve(options.logPath), password: state.password, onProgress, tls: options.tls };
     const kind = options.kind ?? readWantedKind();
     const { engine, port, server } = await startFirstPossible(context, { ...options, kind, earlierFlavour: state.flavour });
     writeDatabaseState(dataDir, { ...state, flavour: engine.flavour });

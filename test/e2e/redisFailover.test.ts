@@ -2,10 +2,9 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
-import type { Redis } from 'ioredis';
 
 import { startRedis, type RedisServer } from '../../dev/redis.ts';
-import { createRedis } from '../../platform/redis.ts';
+import { createRedis, type RedisConnection } from '../../platform/redis.ts';
 import { startTestApi, type TestApi } from '../api/startTestApi.ts';
 import { runWorkers, type RunningWorkers } from '../support/runWorkers.ts';
 import { startStoreServer, type StoreServer } from '../support/storeServer.ts';
@@ -18,7 +17,7 @@ describe('a fail-over of Redis', function () {
 
   let folder: string;
   let servers: RedisServer[];
-  let admins: Redis[];
+  let admins: RedisConnection[];
   let address: TcpSwitch;
   let api: TestApi;
   let workers: RunningWorkers;

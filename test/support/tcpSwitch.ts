@@ -10,7 +10,7 @@ export interface TcpSwitch {
   close(): Promise<void>;
 }
 
-export async function createTcpSwitch(firstPort: number): Promise<TcpSwitch> {
+export async function createTcpSwitch(firstPort: number, host = '127.0.0.1'): Promise<TcpSwitch> {
   let target = firstPort;
   let opened = 0;
   const sockets = new Set<Socket>();
@@ -28,7 +28,7 @@ export async function createTcpSwitch(firstPort: number): Promise<TcpSwitch> {
     near.once('close', () => far.destroy());
     far.once('close', () => near.destroy());
   });
-  server.listen(0, '127.0.0.1');
+  server.listen(0, host);
   await once(server, 'listening');
   return {
     port: (server.address() as AddressInfo).port,

@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 
-import { ConfigError, loadConfig } from '../../platform/config.ts';
+import { loadConfig } from '../../platform/config.ts';
+import { ConfigError } from '../../platform/ConfigError.ts';
 import { readRelayerKeys } from '../../platform/relayerKeys.ts';
 
 const ADDRESS = '0xe7f1725E7734CE288F8367e1Bb143E90bb3F0512';
@@ -74,8 +75,13 @@ describe('the configuration', () => {
 
   const wrong: Readonly<Record<string, readonly string[]>> = {
     NODE_ENV: ['staging-hunter2'],
-    DATABASE_URL: ['hunter2', 'postgres://user:hunter2@host/db'],
-    REDIS_URL: ['hunter2', 'http://:hunter2@host'],
+    DATABASE_URL: [
+      'hunter2',
+      'postgres://user:hunter2@host/db',
+      'mysql://user:hunter2@host',
+      'mysql://user:hunter2@host/db?sslmode=require',
+    ],
+    REDIS_URL: ['hunter2', 'http://:hunter2@host', 'redis://:hunter2@host?tls=true'],
     DEFENDER_API_URL: ['hunter2'],
     MSQPAY_CHAINS_FILE: [''],
     MSQPAY_PORT: ['hunter2', '-1', '65536', '1.5'],

@@ -27,6 +27,8 @@ const SECRETS = [
   'whsec_aHVudGVyMgAAhunter2',
   'mysql://root:hunter2@db/msqpay',
   'redis://:hunter2@cache:6379/0',
+  'redis://:a@hunter2@cache:6379/0',
+  'rediss+sentinel://:hunter2@one:1,two:2/0?name=m&sentinel-password=hunter2&sentinel-user=s',
   'https://key:hunter2@rpc.example/v1',
   'Bearer hunter2.hunter2-_~+/=',
   'bearer hunter2',
@@ -64,6 +66,8 @@ describe('what is logged', () => {
       'privateKey',
       'accessToken',
       'refreshToken',
+      'databaseUrl',
+      'redisUrl',
     ];
     const headers = ['x-api-key', 'authorization', 'cookie', 'webhook-signature'];
     const output = logIn(`
