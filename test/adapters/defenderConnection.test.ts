@@ -3,6 +3,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
+import { waitUntil } from '../support/waitUntil.ts';
 import { TOKEN, useDefender } from './defenderFixture.ts';
 
 describe('the Defender relayer', () => {
@@ -39,9 +40,8 @@ describe('the Defender relayer', () => {
     it('closes the connection of a send that was given up', async () => {
       onTransaction = () => undefined;
       expect((await defender.send()).kind).to.equal('ambiguous');
-      await sleep(50);
       // At most the idle one of the login is left.
-      expect(sockets.size).to.be.at.most(1);
+      await waitUntil(() => sockets.size <= 1, { what: 'the connection’s end' });
       expect(defender.posts).to.equal(1);
     });
 

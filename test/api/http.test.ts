@@ -7,6 +7,7 @@ import { pino } from 'pino';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { startServer } from '../../api/startServer.ts';
+import { nextRequest } from '../support/nextRequest.ts';
 import { waitUntil } from '../support/waitUntil.ts';
 import { startTestApi, paymentRequest, readProblem, type Problem, type TestApi } from './startTestApi.ts';
 
@@ -373,7 +374,7 @@ describe('HTTP edge', () => {
         await api.call(`${server.url}/api/v1/readyz`);
         await api.call(`${server.url}/api/v1/payments`, { json: paymentRequest(api, { customerEmail: 'kim@example.com' }) });
         await api.call(`${server.url}/api/v1/payments?orderId=private`, { headers: { 'x-api-key': 'sk_live_wrong' } });
-        await sleep(50);
+        await waitUntil(() => lines.length >= 2, { what: 'the log' });
       } finally {
         await server.stop();
       }
@@ -398,8 +399,9 @@ describe('stopping', () => {
       const server = await startServer(api.ctx, []);
       const { paymentId } = await api.createPayment();
       await api.call(`${server.url}/api/v1/tokens`);
+      const arrived = nextRequest(`/${paymentId}/status`);
       const waiting = api.call(`${server.url}/api/v1/payments/${paymentId}/status?wait=50`);
-      await sleep(200);
+      await arrived;
       const startedAt = performance.now();
       const [answer] = await Promise.all([waiting, server.stop()]);
       expect([answer.status, ((await answer.json()) as { status: string }).status]).to.deep.equal([200, 'pending']);
@@ -493,8 +495,9 @@ describe('stopping', () => {
       ask('/api/v1/tokens');
       await waitUntil(() => text().includes('"data"'));
       expect(text()).to.match(/^connection: keep-alive$/im);
+      const arrived = nextRequest(`/${paymentId}/status`);
       ask(`/api/v1/payments/${paymentId}/status?wait=50`);
-      await sleep(200);
+      await arrived;
       const ended = once(socket, 'end');
       const stopped = server.stop();
       await ended;
@@ -512,8 +515,9 @@ describe('stopping', () => {
     try {
       const { paymentId } = await api.createPayment();
       const controller = new AbortController();
+      const arrived = nextRequest(`/${paymentId}/status`);
       const gone = api.call(`/payments/${paymentId}/status?wait=50`, { signal: controller.signal }).catch((error: unknown) => error);
-      await sleep(200);
+      await arrived;
       controller.abort();
       expect(await gone).to.be.instanceOf(Error);
       const startedAt = performance.now();

@@ -4,6 +4,7 @@ import type { Options } from 'express-rate-limit';
 import { createRedisRateLimitStore } from '../../api/middleware/redisRateLimitStore.ts';
 import { startServer } from '../../api/startServer.ts';
 import { createRedis } from '../../platform/redis.ts';
+import { waitUntil } from '../support/waitUntil.ts';
 import { readProblem, startTestApi, type TestApi } from './startTestApi.ts';
 
 describe('rate limit', () => {
@@ -106,8 +107,8 @@ describe('createRedisRateLimitStore', () => {
     // Whoever waits is told the exact place, with those before it that Redis has not heard of.
     expect((await store.increment('a')).totalHits).to.equal(5);
     store.countSoon('a', 100);
-    await new Promise((resolve) => setTimeout(resolve, 50));
-    expect((await store.get?.('a'))?.totalHits).to.equal(6);
+    await waitUntil(async () => (await store.get?.('a'))?.totalHits === 6, { what: 'Redis to be told' });
+    expect((await store.increment('a')).totalHits).to.equal(7);
   });
 
   it('learns from Redis what other processes have counted', async () => {
@@ -120,7 +121,8 @@ describe('createRedisRateLimitStore', () => {
     await one!.increment('a');
     for (let count = 0; count < 95; count++) await other!.increment('a');
     one!.countSoon('a', 90);
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    // Redis answers in order: what it says of this count has arrived before.
+    await waitUntil(async () => (await one!.get?.('a'))?.totalHits === 97, { what: 'Redis to be told' });
     expect(one!.countSoon('a', 90)).to.equal(undefined);
     expect((await one!.increment('a')).totalHits).to.equal(98);
   });
@@ -130,8 +132,7 @@ describe('createRedisRateLimitStore', () => {
     await store.increment('a');
     const { resetTime } = await store.increment('a');
     expect(resetTime?.getTime()).to.be.within(Date.now(), Date.now() + 300);
-    await new Promise((resolve) => setTimeout(resolve, 350));
-    expect(await store.get?.('a')).to.equal(undefined);
+    await waitUntil(async () => (await store.get?.('a')) === undefined, { what: 'the end of the window' });
     expect((await store.increment('a')).totalHits).to.equal(1);
   });
 

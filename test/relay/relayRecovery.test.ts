@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 
 import { CHAIN_ERRORS } from '../../domain/chain/errors.ts';
@@ -19,6 +18,7 @@ import { execute, selectRows } from '../../platform/db.ts';
 import { inUnitOfWork } from '../../platform/unitOfWork.ts';
 import { addMs } from '../../shared/clock.ts';
 import { AppError } from '../../shared/errors.ts';
+import { waitUntil } from '../support/waitUntil.ts';
 import { expectRefusal } from '../support/expectRefusal.ts';
 import { expectTrueFlights } from '../support/expectTrueFlights.ts';
 import { signGasless } from '../support/gasless.ts';
@@ -145,13 +145,13 @@ describe('a relay that is interrupted', () => {
       const customer = await chain.createCustomer();
       const payment = await createPayment();
       const { id } = await acceptRelay(ctx, customer, payment);
-      let answer: (outcome: SendOutcome) => void = () => undefined;
+      let answer: ((outcome: SendOutcome) => void) | undefined;
       const slow = withRelayer(ctx, chainId, () => ({ send: () => new Promise<SendOutcome>((resolve) => (answer = resolve)) }));
       const sending = sendAttempt(slow, id);
-      await sleep(200);
+      await waitUntil(() => answer, { what: 'the send' });
       await sendAttempt(atTime(ctx, addMs(new Date(), 60_000)), id);
       expect((await readAttempt(ctx, payment)).status).to.equal('unknown');
-      answer(await relayer.send(await callOf(payment)));
+      answer!(await relayer.send(await callOf(payment)));
       expect(await sending).to.deep.equal(DONE);
       expect((await readAttempt(ctx, payment)).status).to.equal('submitted');
       await chain.mine(CONFIRMATIONS);
