@@ -59,6 +59,10 @@ export function createMetrics(ctx: Context, path: string): Metrics {
     'chain',
     'rpc_url',
   ]);
+  const badAnswers = gauge('rpc_bad_answers', 'Answers of the RPC URL to this process that could not be read, since it began', [
+    'chain',
+    'rpc_url',
+  ]);
   const rereads = ['chain', 'reason'];
   const ranges = gauge('ranges_read_again', 'Ranges of blocks that were read again after the scanner had passed them', rereads);
   const foundLate = gauge('payments_found_late', 'Payments and refunds found in these that the scanner had not seen', rereads);
@@ -130,7 +134,12 @@ export function createMetrics(ctx: Context, path: string): Metrics {
     overdue.set(overdueMs / 1000);
     for (const { chainId, rpcUrls } of ctx.config.chains) {
       const wrong = ctx.chains.get(chainId)?.listOtherChainUrls() ?? [];
-      for (const index of rpcUrls.keys()) otherChain.set({ chain: String(chainId), rpc_url: String(index) }, wrong.includes(index) ? 1 : 0);
+      const bad = ctx.chains.get(chainId)?.countBadAnswers() ?? [];
+      for (const index of rpcUrls.keys()) {
+        const labels = { chain: String(chainId), rpc_url: String(index) };
+        otherChain.set(labels, wrong.includes(index) ? 1 : 0);
+        badAnswers.set(labels, bad[index] ?? 0);
+      }
     }
     permitUnusable.reset();
     for (const { chainId, token, verdict } of reportPermits(ctx)) {

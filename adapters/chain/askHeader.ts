@@ -1,6 +1,7 @@
 import { toHex, type PublicClient } from 'viem';
 
 import type { Block } from '../../domain/chain/ports.ts';
+import { NodeAnswerError } from './NodeAnswerError.ts';
 import { toBlock } from './toBlock.ts';
 
 export type WhichBlock = { readonly blockNumber: bigint } | { readonly blockTag: 'latest' | 'finalized' };
@@ -15,6 +16,7 @@ export async function askHeader(client: PublicClient, which: WhichBlock): Promis
   const found = await client.request({ method: 'eth_getBlockByNumber', params: [block, false] }, { dedupe: false });
   if (found === null) return undefined;
   const { number, hash, timestamp } = found;
-  if (number === null || hash === null) throw new Error('the node shows a block that is not finished');
+  if (number === null || hash === null) throw new NodeAnswerError('eth_getBlockByNumber', 'a block that is not finished');
+  if ('blockNumber' in which && BigInt(number) !== which.blockNumber) throw new NodeAnswerError('eth_getBlockByNumber', 'another block');
   return toBlock({ number: BigInt(number), hash, timestamp: BigInt(timestamp) });
 }

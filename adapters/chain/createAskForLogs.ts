@@ -3,7 +3,6 @@ import {
   BlockNotFoundError,
   createPublicClient,
   formatLog,
-  http,
   HttpRequestError,
   ResponseBodyTooLargeError,
   RpcRequestError,
@@ -18,6 +17,9 @@ import type { Block, GatewayLogs, RangeLogs } from '../../domain/chain/ports.ts'
 import { createRecentMemory } from '../../shared/createRecentMemory.ts';
 import type { Address, Bytes32 } from '../../shared/hex.ts';
 import { askHeader } from './askHeader.ts';
+import { ContradictionError } from './ContradictionError.ts';
+import { createNodeTransport } from './createNodeTransport.ts';
+import { NodeAnswerError } from './NodeAnswerError.ts';
 import { inChainOrder, lowerCase, paymentProcessedEvent, readPaymentLogs } from './paymentLogs.ts';
 import { readRefundLogs, refundProcessedEvent } from './relayLogs.ts';
 
@@ -34,11 +36,6 @@ const REMEMBERED_LOGS = 50_000;
 
 /** Statuses with which a server may answer that it does not take several questions at once. Others are about something else. */
 const NO_BATCH_STATUSES = new Set([400, 403, 404, 405, 415, 422, 501]);
-
-/** The node's answers do not agree with each other: behind its URL there are several, or its chain changed meanwhile. */
-export class ContradictionError extends Error {
-  override readonly name = 'ContradictionError';
-}
 
 const topics = [toEventSelector(paymentProcessedEvent), toEventSelector(refundProcessedEvent)];
 
@@ -57,10 +54,13 @@ export function createAskForLogs(options: {
   readonly timeoutMs: number;
 }) {
   const { rpcUrls, gateway, timeoutMs } = options;
-  const common = { timeout: timeoutMs, retryCount: 0, maxResponseBodySize: MAX_ANSWER_BYTES } as const;
+  const clientOf = (url: string, batch: boolean) => {
+    const limits = { timeout: timeoutMs, maxResponseBodySize: MAX_ANSWER_BYTES, batch: batch && { batchSize: MAX_HEADERS } };
+    return createPublicClient({ cacheTime: 0, transport: createNodeTransport(url, { ...limits }) });
+  };
   const urls = rpcUrls.map((url) => ({
-    together: createPublicClient({ cacheTime: 0, transport: http(url, { ...common, batch: { batchSize: MAX_HEADERS } }) }),
-    oneByOne: createPublicClient({ cacheTime: 0, transport: http(url, common) }),
+    together: clientOf(url, true),
+    oneByOne: clientOf(url, false),
     noBatchUntil: 0,
     headers: createRecentMemory<{ readonly hash: Bytes32; readonly seenAt: number }>(2_000),
   }));
@@ -72,8 +72,9 @@ export function createAskForLogs(options: {
       method: 'eth_getLogs',
       params: [{ address: gateway, topics: [topics], fromBlock: toHex(fromBlock), toBlock: toHex(toBlockNumber) }],
     });
-    const isList: boolean = Array.isArray(logs);
-    if (!isList) throw new ContradictionError('the node answered no list of logs');
+    const isOutside = ({ blockNumber }: RpcLog) =>
+      blockNumber === null || BigInt(blockNumber) < fromBlock || BigInt(blockNumber) > toBlockNumber;
+    if (logs.some(isOutside)) throw new ContradictionError('the node answered logs of blocks that it was not asked for');
     return logs;
   }
 
@@ -143,9 +144,8 @@ export function createAskForLogs(options: {
     const url = urls[urlIndex];
     if (url === undefined) throw new Error(`there is no RPC URL ${urlIndex}`);
     const { last, logs } = await askRange(url, fromBlock, toBlockNumber);
-    const own = logs.filter((log) => !log.removed);
-    await compareHeaders(url, own, last);
-    return { last, ...decode(own) };
+    await compareHeaders(url, logs, last);
+    return { last, ...decode(logs) };
   };
 }
 
@@ -163,7 +163,7 @@ function keyOf({ blockNumber, blockHash, logIndex, transactionHash, address, top
 
 /** Whether the error may be about several questions in one request, rather than about the questions. */
 export function mayRefuseBatches(error: unknown): boolean {
-  if (error instanceof BlockNotFoundError) return false;
+  if (error instanceof BlockNotFoundError || error instanceof NodeAnswerError) return false;
   if (!(error instanceof BaseError)) return true;
   const known = [HttpRequestError, RpcRequestError, TimeoutError, ResponseBodyTooLargeError];
   const answer = error.walk((cause) => known.some((kind) => cause instanceof kind));

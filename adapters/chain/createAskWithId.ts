@@ -1,7 +1,8 @@
-import { createPublicClient, http, type PublicClient } from 'viem';
+import { createPublicClient, type PublicClient } from 'viem';
 
 import { mayRefuseBatches } from './createAskForLogs.ts';
 import { OtherChainError } from './createChainIdGuard.ts';
+import { createNodeTransport } from './createNodeTransport.ts';
 
 /** A URL that does not take two questions in one request is given them one by one for so long. */
 const NO_BATCH_MS = 10 * 60_000;
@@ -19,10 +20,15 @@ export function createAskWithId(options: {
   readonly timeoutMs: number;
 }): AskWithId {
   const { rpcUrls, chainId, timeoutMs } = options;
-  const common = { timeout: timeoutMs, retryCount: 0 } as const;
-  const clientOf = (url: string, batch: boolean) =>
-    createPublicClient({ cacheTime: 0, ccipRead: false, transport: http(url, { ...common, batch }) });
-  const urls = rpcUrls.map((url) => ({ together: clientOf(url, true), oneByOne: clientOf(url, false), noBatchUntil: 0 }));
+  const clientOf = (url: string, batch: boolean) => {
+    const transport = createNodeTransport(url, { timeout: timeoutMs, batch });
+    return createPublicClient({ cacheTime: 0, ccipRead: false, transport });
+  };
+  const urls = rpcUrls.map((url) => ({
+    together: clientOf(url, true),
+    oneByOne: clientOf(url, false),
+    noBatchUntil: 0,
+  }));
 
   // Not viem's getChainId, for the same reason as in askHeader.ts.
   async function assertOurs(client: PublicClient): Promise<void> {

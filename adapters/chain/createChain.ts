@@ -6,7 +6,6 @@ import {
   parseAbi,
   RpcRequestError,
   TransactionNotFoundError,
-  TransactionReceiptNotFoundError,
   zeroAddress,
 } from 'viem';
 
@@ -15,7 +14,9 @@ import { paymentGatewayAbi } from '../../contracts/generated/PaymentGateway.ts';
 import type { ChainPort } from '../../domain/chain/ports.ts';
 import type { ChainConfig } from '../../platform/config.ts';
 import type { Logger } from '../../platform/logger.ts';
+import { createBadAnswers } from './createBadAnswers.ts';
 import { createFindPayments } from './createFindPayments.ts';
+import { createFindReceipt } from './createFindReceipt.ts';
 import { createFindRefusal } from './createFindRefusal.ts';
 import { createJudgePermit } from './createJudgePermit.ts';
 import { createPaymentIdOf } from './createPaymentIdOf.ts';
@@ -26,21 +27,24 @@ import { createRpcClients, RPC_TIMEOUT_MS } from './createRpcClients.ts';
 import { createRunsForeignCode } from './createRunsForeignCode.ts';
 import { createVerifySignature } from './createVerifySignature.ts';
 import { encodeTerms } from './encodeTerms.ts';
-import { lowerCase, readPaymentLogs } from './paymentLogs.ts';
-import { readRefundLogs, readRelayRefusals } from './relayLogs.ts';
+import { NodeAnswerError } from './NodeAnswerError.ts';
+import { lowerCase } from './paymentLogs.ts';
 import { authorizationTypedData, forwardRequestTypedData, permitTypedData, refundTypedData } from './typedData.ts';
 
 /** What the code of an account of a key begins with that has chosen another's code (EIP-7702). */
 const DELEGATION = '0xef0100';
 
+/** The widest amount that the database keeps. Development chains give accounts more coins than there are. */
+const MOST_COINS = 10n ** 65n - 1n;
+
 const NONCES_ABI = parseAbi(['function nonces(address owner) view returns (uint256)']);
 
 export function createChain({ chain, log }: { chain: ChainConfig; log: Logger }): ChainPort {
-  const { chainId, gateway, forwarder } = chain;
-  const rpc = createRpcClients({ rpcUrls: chain.rpcUrls, chainId, blockTimeMs: chain.blockTimeMs, log });
-  const readLogs = createReadGatewayLogs({ rpcUrls: chain.rpcUrls, chainId, gateway, log });
-  const readBlock = createReadBlock({ rpcUrls: chain.rpcUrls, chainId, timeoutMs: RPC_TIMEOUT_MS });
-  const client = rpc.any;
+  const { chainId, gateway, forwarder, rpcUrls } = chain;
+  const badAnswers = createBadAnswers({ count: rpcUrls.length, chainId, log, now: Date.now });
+  const rpc = createRpcClients({ rpcUrls, chainId, blockTimeMs: chain.blockTimeMs, log, badAnswers });
+  const readLogs = createReadGatewayLogs({ rpcUrls, chainId, gateway, log });
+  const readBlock = createReadBlock({ rpcUrls, chainId, timeoutMs: RPC_TIMEOUT_MS });
 
   return {
     chainId,
@@ -48,6 +52,7 @@ export function createChain({ chain, log }: { chain: ChainConfig; log: Logger })
     encodePay: (terms) => encodeFunctionData({ abi: paymentGatewayAbi, functionName: 'pay', args: [encodeTerms(terms)] }),
 
     listOtherChainUrls: rpc.listOtherChainUrls,
+    countBadAnswers: badAnswers.counts,
 
     getHead: () =>
       rpc.askOneNode(async (_node, urlIndex) => {
@@ -71,35 +76,20 @@ export function createChain({ chain, log }: { chain: ChainConfig; log: Logger })
     listGatewayLogs: ({ fromBlock, toBlock: lastBlock }) =>
       rpc.askOneNode((_node, urlIndex) => readLogs(urlIndex, { fromBlock, toBlock: lastBlock })),
 
-    findReceipt: (hash) =>
-      rpc.ask(async () => {
-        const receipt = await client.getTransactionReceipt({ hash }).catch(orUndefined(TransactionReceiptNotFoundError));
-        return (
-          receipt && {
-            hash: lowerCase(receipt.transactionHash),
-            blockNumber: receipt.blockNumber,
-            blockHash: lowerCase(receipt.blockHash),
-            succeeded: receipt.status === 'success',
-            gasUsed: receipt.gasUsed,
-            // Some nodes leave it out, though the type says that it is there: then what gas costs now is the best guess.
-            effectiveGasPrice: receipt.effectiveGasPrice ?? (await client.getGasPrice()),
-            payments: readPaymentLogs(receipt.logs, gateway),
-            refunds: readRefundLogs(receipt.logs, gateway),
-            refusals: readRelayRefusals(receipt.logs, { gateway, forwarder }),
-          }
-        );
-      }),
+    findReceipt: createFindReceipt(chain, rpc),
 
     findCall: (hash) =>
-      rpc.ask(async () => {
+      rpc.askOneNode(async (client) => {
         const transaction = await client.getTransaction({ hash }).catch(orUndefined(TransactionNotFoundError));
+        if (transaction !== undefined && lowerCase(transaction.hash) !== hash)
+          throw new NodeAnswerError('eth_getTransactionByHash', 'another transaction');
         // Without `to` it deploys a contract, which is no call.
         return transaction?.to == null ? undefined : { to: getAddress(transaction.to), data: transaction.input, gasLimit: transaction.gas };
       }),
 
     findPayer: (paymentId) =>
-      rpc.ask(async () => {
-        const payer = await rpc.sure.readContract({ address: gateway, abi: paymentGatewayAbi, functionName: 'payerOf', args: [paymentId] });
+      rpc.askOneNode(async (_client, _urlIndex, sure) => {
+        const payer = await sure.readContract({ address: gateway, abi: paymentGatewayAbi, functionName: 'payerOf', args: [paymentId] });
         return payer === zeroAddress ? undefined : payer;
       }),
 
@@ -107,16 +97,20 @@ export function createChain({ chain, log }: { chain: ChainConfig; log: Logger })
 
     // A permit that is signed for want of an approval takes the place of the approval that was there.
     getAllowance: (token, owner) =>
-      rpc.ask(() => rpc.sure.readContract({ address: token, abi: erc20Abi, functionName: 'allowance', args: [owner, gateway] })),
+      rpc.askOneNode((_client, _urlIndex, sure) =>
+        sure.readContract({ address: token, abi: erc20Abi, functionName: 'allowance', args: [owner, gateway] }),
+      ),
 
     getForwarderNonce: (owner) =>
-      rpc.ask(() => rpc.sure.readContract({ address: forwarder, abi: msqPayForwarderAbi, functionName: 'nonces', args: [owner] })),
+      rpc.askOneNode((_client, _urlIndex, sure) =>
+        sure.readContract({ address: forwarder, abi: msqPayForwarderAbi, functionName: 'nonces', args: [owner] }),
+      ),
 
     async buildPermitTypedData({ token, owner, value, deadline }) {
       const domain = chain.tokens.find(({ address }) => address === token)?.permit;
       if (domain === undefined) return undefined;
-      const answer = await rpc.attempt(() =>
-        rpc.sure.readContract({ address: token, abi: NONCES_ABI, functionName: 'nonces', args: [owner] }),
+      const answer = await rpc.attemptOneNode((_client, _urlIndex, sure) =>
+        sure.readContract({ address: token, abi: NONCES_ABI, functionName: 'nonces', args: [owner] }),
       );
       // The configuration promises a permit that the token does not have. An approval still does.
       if ('revertData' in answer) return undefined;
@@ -129,7 +123,7 @@ export function createChain({ chain, log }: { chain: ChainConfig; log: Logger })
     ...createJudgePermit(chain, rpc, { log, now: Date.now }),
 
     isContract: (owner) =>
-      rpc.ask(async () => {
+      rpc.askOneNode(async (client) => {
         const code = (await client.getCode({ address: owner })) ?? '0x';
         return code !== '0x' && !code.startsWith(DELEGATION);
       }),
@@ -145,15 +139,21 @@ export function createChain({ chain, log }: { chain: ChainConfig; log: Logger })
     ...createRelayCalls(chain, rpc),
 
     getRefundedAmount: (paymentId) =>
-      rpc.ask(() => rpc.sure.readContract({ address: gateway, abi: paymentGatewayAbi, functionName: 'refundedAmount', args: [paymentId] })),
-
-    isRefunded: (paymentId, nonce) =>
-      rpc.ask(() =>
-        rpc.sure.readContract({ address: gateway, abi: paymentGatewayAbi, functionName: 'isRefundNonceUsed', args: [paymentId, nonce] }),
+      rpc.askOneNode((_client, _urlIndex, sure) =>
+        sure.readContract({ address: gateway, abi: paymentGatewayAbi, functionName: 'refundedAmount', args: [paymentId] }),
       ),
 
-    getBalance: (owner) => rpc.ask(() => client.getBalance({ address: owner })),
-    getGasPrice: () => rpc.ask(() => client.getGasPrice()),
+    isRefunded: (paymentId, nonce) =>
+      rpc.askOneNode((_client, _urlIndex, sure) =>
+        sure.readContract({ address: gateway, abi: paymentGatewayAbi, functionName: 'isRefundNonceUsed', args: [paymentId, nonce] }),
+      ),
+
+    getBalance: (owner) =>
+      rpc.askOneNode(async (client) => {
+        const balance = await client.getBalance({ address: owner });
+        return balance < MOST_COINS ? balance : MOST_COINS;
+      }),
+    getGasPrice: () => rpc.askOneNode((client) => client.getGasPrice()),
   };
 }
 

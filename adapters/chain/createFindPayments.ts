@@ -6,7 +6,7 @@ import type { PaymentProcessedLog } from '../../domain/payments/model.ts';
 import type { ChainConfig } from '../../platform/config.ts';
 import { toUnixSeconds } from '../../shared/clock.ts';
 import type { Address, Bytes32 } from '../../shared/hex.ts';
-import { isRefusedRange } from './createReadGatewayLogs.ts';
+import { createLogRanges } from './createLogRanges.ts';
 import type { ReadBlock } from './createReadBlock.ts';
 import type { RpcClients } from './createRpcClients.ts';
 import { lowerCase, paymentProcessedEvent, readPaymentLogs } from './paymentLogs.ts';
@@ -24,6 +24,8 @@ export function createFindPayments(
   rpc: RpcClients,
   readBlock: ReadBlock,
 ): FindPayments {
+  const ranges = createLogRanges(Date.now);
+
   return {
     findPayers: (paymentIds) =>
       rpc.askOneNode(async (_node, urlIndex, sure) => {
@@ -44,19 +46,22 @@ export function createFindPayments(
       }),
 
     findPaymentLog: ({ paymentId, since, until }) =>
-      rpc.askOneNode(async (node) => {
+      rpc.askOneNode(async (node, urlIndex) => {
         const head = await node.getBlock({ blockTag: 'latest' });
         const first = await findFirstBlock(node, { from: BigInt(startBlock), to: head.number, notBefore: toUnixSeconds(since) });
         // Oldest first: most payments are made soon after they were asked for.
-        let size = BigInt(maxBlockRange);
+        const most = BigInt(maxBlockRange);
         for (let from = first; from <= head.number;) {
+          const limit = ranges.limitOf(urlIndex) ?? most;
+          const size = limit < most ? limit : most;
           const to = from + size - 1n < head.number ? from + size - 1n : head.number;
+          const blocks = to - from + 1n;
           try {
             const log = await readLog(node, { gateway, paymentId, from, to });
+            ranges.noteTaken(urlIndex, blocks);
             if (log !== undefined) return log;
           } catch (error) {
-            if (from === to || !isRefusedRange(error)) throw error;
-            size = (to - from + 1n) / 2n;
+            if (!ranges.noteFailed(urlIndex, blocks, error)) throw error;
             continue;
           }
           if (to < head.number && (await timeOf(node, to)) > toUnixSeconds(until)) return undefined;

@@ -1,10 +1,11 @@
-import { concat, encodeFunctionData, erc20Abi, parseAbi } from 'viem';
+import { encodeFunctionData, erc20Abi, parseAbi } from 'viem';
 
 import { paymentGatewayAbi } from '../../contracts/generated/PaymentGateway.ts';
 import type { ChainPort, PaymentRefusal } from '../../domain/chain/ports.ts';
 import type { Permit } from '../../domain/relay/model.ts';
 import type { ChainConfig } from '../../platform/config.ts';
 import type { Address, Hex } from '../../shared/hex.ts';
+import { callAsForwarder } from './callAsForwarder.ts';
 import type { RpcClients } from './createRpcClients.ts';
 import { encodePermit } from './encodePermit.ts';
 import { encodeTerms } from './encodeTerms.ts';
@@ -41,22 +42,25 @@ export function createFindRefusal(
 ): FindRefusal {
   const { gateway, forwarder } = chain;
   const { encodeRelay } = createRelayCalls(chain, rpc);
-  const call = (from: Address, to: Address, data: Hex): ReturnType<typeof rpc.attempt> =>
-    rpc.attempt(() => rpc.sure.call({ account: from, to, data, gas: gasForCall(data, chain) }));
+  /** Without a sender: who sends what others signed changes nothing. */
+  const call = (to: Address, data: Hex) =>
+    rpc.attemptOneNode((_client, _urlIndex, sure) => sure.call({ to, data, gas: gasForCall(data, chain) }));
 
   return {
     async findRefusal({ terms, payer, permit }) {
       const data = permit
         ? encodeFunctionData({ abi: paymentGatewayAbi, functionName: 'payWithPermit', args: [encodeTerms(terms), encodePermit(permit)] })
         : encodeFunctionData({ abi: paymentGatewayAbi, functionName: 'pay', args: [encodeTerms(terms)] });
-      const answer = await call(forwarder, gateway, concat([data, payer]));
+      const answer = await rpc.attemptOneNode((_client, _urlIndex, sure) =>
+        callAsForwarder(sure, { data, payer, forwarder, gateway, gas: gasForCall(data, chain) }),
+      );
       return 'value' in answer ? undefined : explain(answer.revertData, { token: terms.token, owner: payer, amount: terms.amount, permit });
     },
 
     async findRefundRefusal(item) {
       if (item.signed.rail !== 'refund') throw new Error(`expected a refund, not ${item.signed.rail}`);
       const { to, data } = encodeRelay([item]);
-      const answer = await call(forwarder, to, data);
+      const answer = await call(to, data);
       if ('value' in answer) return undefined;
       const { merchant, amount } = item.signed.refund;
       return explain(answer.revertData, { token: item.terms.token, owner: merchant, amount, permit: item.permit });
@@ -92,7 +96,7 @@ export function createFindRefusal(
 
   /** undefined: the token does not even answer that. */
   async function readNumber(token: Address, data: Hex): Promise<bigint | undefined> {
-    const answer = await rpc.attempt(() => rpc.sure.call({ to: token, data, gas: gasForCall(data, chain) }));
+    const answer = await call(token, data);
     const word = 'value' in answer ? answer.value.data : undefined;
     return word?.length === 66 ? BigInt(word) : undefined;
   }
@@ -103,7 +107,7 @@ export function createFindRefusal(
     if (splitSignature(permit.signature) === undefined) return 'its signature is not one of 65 bytes (r, s, v)';
     const { value, deadline, v, r, s } = encodePermit(permit);
     const data = encodeFunctionData({ abi: PERMIT_ABI, functionName: 'permit', args: [owner, gateway, value, deadline, v, r, s] });
-    const answer = await call(forwarder, token, data);
+    const answer = await call(token, data);
     return 'revertData' in answer ? describeRevert(answer.revertData) : undefined;
   }
 }

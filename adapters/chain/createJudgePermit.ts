@@ -9,6 +9,7 @@ import type { Logger } from '../../platform/logger.ts';
 import type { Address, Hex } from '../../shared/hex.ts';
 import { randomBytes } from '../../shared/randomBytes.ts';
 import type { RpcClients } from './createRpcClients.ts';
+import { NodeAnswerError } from './NodeAnswerError.ts';
 import { describeRevert } from './reverts.ts';
 import { splitSignature } from './signatures.ts';
 import { gasForCall } from './simulationGas.ts';
@@ -124,9 +125,11 @@ export function createJudgePermit(
       bytecode: permitProbeBytecode,
       args: [token, gateway, account.address, encoded],
     });
-    const { data: answer } = await rpc.ask(() => rpc.sure.call({ data, gas: PROBE_GAS + BigInt(chain.dataGasPerRequest) }));
-    if (answer === undefined) throw new Error('the node answered a probe with nothing');
-    const [{ asKey, reason, asContract }] = decodeAbiParameters(FINDINGS, answer);
+    const [{ asKey, reason, asContract }] = await rpc.askOneNode(async (_client, _urlIndex, sure) => {
+      const { data: answer } = await sure.call({ data, gas: PROBE_GAS + BigInt(chain.dataGasPerRequest) });
+      if (answer === undefined) throw new NodeAnswerError('eth_call', 'nothing, of a probe');
+      return decodeAbiParameters(FINDINGS, answer);
+    });
     return asKey ? { kind: 'works', asContract } : explain(token, domain, reason);
   }
 
@@ -152,7 +155,7 @@ export function createJudgePermit(
 
   /** undefined: the token answers with a revert, or with something else. */
   async function read<T>(token: Address, data: Hex, decode: (answer: Hex) => T): Promise<T | undefined> {
-    const answer = await rpc.attempt(() => rpc.sure.call({ to: token, data, gas: gasForCall(data, chain) }));
+    const answer = await rpc.attemptOneNode((_client, _urlIndex, sure) => sure.call({ to: token, data, gas: gasForCall(data, chain) }));
     if ('revertData' in answer || answer.value.data === undefined) return undefined;
     try {
       return decode(answer.value.data);

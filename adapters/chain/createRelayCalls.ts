@@ -11,6 +11,7 @@ import { encodePermit } from './encodePermit.ts';
 import { createIsSignedByKey } from './createVerifySignature.ts';
 import { encodeTerms } from './encodeTerms.ts';
 import { foreignCodeGas } from './foreignCodeGas.ts';
+import { NodeAnswerError } from './NodeAnswerError.ts';
 import { describeRevert } from './reverts.ts';
 import { gasForItems } from './simulationGas.ts';
 
@@ -46,25 +47,26 @@ export function createRelayCalls(
     async simulateRelay(items) {
       const { to, data } = encodeRelay(items);
       // Without a sender: anybody may send these calls, so who it is changes nothing, and the node cannot refuse it for its balance.
-      const answer = await rpc.attempt(() => rpc.sure.call({ to, data, gas: gasForItems(items, data, chain) }));
-      if (items.length === 1) {
-        const reason = 'revertData' in answer ? describeRevert(answer.revertData) : '';
-        return { kind: 'ran', outcomes: [{ succeeds: !('revertData' in answer), reason }] };
+      const answer = await rpc.attemptOneNode(async (_client, _urlIndex, sure) => {
+        const { data: returned = '0x' } = await sure.call({ to, data, gas: gasForItems(items, data, chain) });
+        if (items.length === 1) return [{ success: true, reason: '0x' as const }];
+        const results = decodeResults(railOf(items), returned);
+        if (results.length !== items.length) throw new NodeAnswerError('eth_call', 'a simulated batch has other results than items');
+        return results;
+      });
+      if (!('revertData' in answer)) {
+        const outcomes = answer.value.map(({ success, reason }) => ({ succeeds: success, reason: success ? '' : describeRevert(reason) }));
+        return { kind: 'ran', outcomes };
       }
-      if ('revertData' in answer) return { kind: 'refused', reason: describeRevert(answer.revertData) };
-      const results = decodeResults(railOf(items), answer.value.data ?? '0x');
-      if (results.length !== items.length) throw new Error('a simulated batch has other results than items');
-      return {
-        kind: 'ran',
-        outcomes: results.map(({ success, reason }) => ({ succeeds: success, reason: success ? '' : describeRevert(reason) })),
-      };
+      const reason = describeRevert(answer.revertData);
+      return items.length === 1 ? { kind: 'ran', outcomes: [{ succeeds: false, reason }] } : { kind: 'refused', reason };
     },
 
     async estimateRelayGas(items) {
       // Nodes estimate on top of what is pending by default: there, our own transaction that is on its way would look like somebody else's.
       const call = encodeRelay(items);
       const most = gasForItems(items, call.data, chain);
-      const estimate = await rpc.attempt(() => estimateWithin(rpc.sure, call, most));
+      const estimate = await rpc.attemptOneNode((_client, _urlIndex, sure) => estimateWithin(sure, call, most));
       if ('revertData' in estimate) {
         // Without a reason it may have been the limit.
         const reason = describeRevert(estimate.revertData);

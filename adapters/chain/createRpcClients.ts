@@ -4,8 +4,6 @@ import {
   createPublicClient,
   createTransport,
   ExecutionRevertedError,
-  fallback,
-  http,
   HttpRequestError,
   isHex,
   RpcRequestError,
@@ -19,8 +17,10 @@ import type { Logger } from '../../platform/logger.ts';
 import { AppError } from '../../shared/errors.ts';
 import type { Hex } from '../../shared/hex.ts';
 import { createAskWithId, type AskWithId } from './createAskWithId.ts';
+import { createBadAnswers, type BadAnswers } from './createBadAnswers.ts';
 import { createChainIdGuard, OtherChainError } from './createChainIdGuard.ts';
 import { createNodeOrder } from './createNodeOrder.ts';
+import { createNodeTransport } from './createNodeTransport.ts';
 
 /** One URL's patience. */
 export const RPC_TIMEOUT_MS = 4_000;
@@ -29,26 +29,22 @@ const RETRY_DELAY_MS = 150;
 
 export type Attempt<T> = { readonly value: T } | { readonly revertData: Hex };
 
+/**
+ * @param urlIndex the URL's place in the configuration
+ * @param sure asks the same URL, and each answer comes with the chain's id in the same request (createAskWithId.ts). For whatever may end what a customer has
+ * signed: on another chain with our contracts at the same addresses, everybody is without tokens
+ */
+type NodeWork<T> = (client: PublicClient, urlIndex: number, sure: PublicClient) => Promise<T>;
+
 export interface RpcClients {
-  /** Asks the preferred URL (see createNodeOrder), and the next when that fails. */
-  readonly any: PublicClient;
   /**
-   * Like `any`, and each answer comes with the chain's id in the same request (createAskWithId.ts). For whatever may end what a customer has signed: on
-   * another chain with our contracts at the same addresses, everybody is without tokens.
+   * Runs what asks the chain. One URL answers all of it, the preferred one first (see createNodeOrder); the next one is given all of it anew when that fails. So
+   * what reads an answer belongs into `work`: one that says nothing of the kind is that URL's failure.
+   * @throws AppError `CHAIN_ERRORS.unavailable` when all fail, for whatever reason
    */
-  readonly sure: PublicClient;
-  /**
-   * Runs something that asks the chain.
-   * @throws AppError `CHAIN_ERRORS.unavailable` when it fails, for whatever reason
-   */
-  ask<T>(work: () => Promise<T>): Promise<T>;
-  /** Like `ask`, with a revert as an answer: its data, `0x` when there is none or the node does not tell. */
-  attempt<T>(work: () => Promise<T>): Promise<Attempt<T>>;
-  /**
-   * Like `ask`, for questions that belong together: one URL answers all of them, the next one is given all of them anew. `urlIndex` is the URL's place
-   * in the configuration; `sure` asks that URL as the client of this name does.
-   */
-  askOneNode<T>(work: (client: PublicClient, urlIndex: number, sure: PublicClient) => Promise<T>): Promise<T>;
+  askOneNode<T>(work: NodeWork<T>): Promise<T>;
+  /** Like `askOneNode`, with a revert as an answer: its data, `0x` when there is none or the node does not tell. */
+  attemptOneNode<T>(work: NodeWork<T>): Promise<Attempt<T>>;
   /** The URLs that answer for another chain, as last seen, by their place in the configuration. They are asked nothing but that. */
   listOtherChainUrls(): readonly number[];
 }
@@ -59,10 +55,12 @@ export function createRpcClients(options: {
   /** Typical time between blocks: says how many of them a URL may be behind. */
   blockTimeMs: number;
   log: Logger;
+  /** Absent: nobody else counts. */
+  badAnswers?: BadAnswers;
 }): RpcClients {
   const { rpcUrls, chainId, blockTimeMs, log } = options;
-  // viem's own retries are off: they wait for as long as a provider's Retry-After says, be it an hour.
-  const urls = rpcUrls.map((url) => http(url, { timeout: RPC_TIMEOUT_MS, retryCount: 0 }));
+  const { badAnswers = createBadAnswers({ count: rpcUrls.length, chainId, log, now: Date.now }) } = options;
+  const urls = rpcUrls.map((url) => createNodeTransport(url, { timeout: RPC_TIMEOUT_MS }));
   // No cache: an old head would hide a payment. No CCIP read: a token could make us fetch any URL by reverting with it.
   const common = { cacheTime: 0, ccipRead: false } as const;
   const unchecked = urls.map((transport): PublicClient => createPublicClient({ ...common, transport }));
@@ -101,30 +99,6 @@ export function createRpcClients(options: {
     now: Date.now,
   });
 
-  /** viem's fallback, built anew whenever the order has changed. */
-  const inOrder =
-    (of: readonly Transport[]): Transport =>
-    (parameters) => {
-      let built: { readonly order: readonly number[]; readonly transport: ReturnType<Transport> } | undefined;
-      return createTransport({
-        key: 'inOrder',
-        name: 'RPC URLs, the preferred one first',
-        type: 'inOrder',
-        retryCount: 0,
-        request: ((args) => {
-          const current = order.current();
-          if (current.length === 0) return Promise.reject(new OtherChainError(chainId));
-          if (built?.order !== current) {
-            const ordered = current.flatMap((index) => of[index] ?? []);
-            built = { order: current, transport: fallback(ordered, { rank: false, retryCount: 0 })(parameters) };
-          }
-          return built.transport.request(args);
-        }) as EIP1193RequestFn,
-      });
-    };
-  const any: PublicClient = createPublicClient({ ...common, transport: inOrder(transports) });
-  const sure: PublicClient = createPublicClient({ ...common, transport: inOrder(sureTransports) });
-
   async function attempt<T>(work: () => Promise<T>): Promise<Attempt<T>> {
     for (let tries = 1; ; tries++) {
       try {
@@ -150,25 +124,25 @@ export function createRpcClients(options: {
     });
   }
 
+  async function overNodes<T>(work: NodeWork<T>, isLastWord: (error: unknown) => boolean): Promise<T> {
+    let lastError: unknown = new OtherChainError(chainId);
+    for (const index of order.current()) {
+      try {
+        await guard.check(index);
+        return await work(at(nodes, index), index, at(sureNodes, index));
+      } catch (error) {
+        if (isLastWord(error)) throw error;
+        badAnswers.note(index, error);
+        if (!isAnswer(error)) guard.doubt(index);
+        lastError = error;
+      }
+    }
+    throw lastError;
+  }
+
   return {
-    any,
-    sure,
-    ask,
-    attempt,
-    askOneNode: (work) =>
-      ask(async () => {
-        let lastError: unknown = new OtherChainError(chainId);
-        for (const index of order.current()) {
-          try {
-            await guard.check(index);
-            return await work(at(nodes, index), index, at(sureNodes, index));
-          } catch (error) {
-            if (!isAnswer(error)) guard.doubt(index);
-            lastError = error;
-          }
-        }
-        throw lastError;
-      }),
+    askOneNode: (work) => ask(() => overNodes(work, () => false)),
+    attemptOneNode: (work) => attempt(() => overNodes(work, (error) => findRevertData(error) !== undefined)),
     listOtherChainUrls: () => rpcUrls.flatMap((_url, index) => (guard.isOfOtherChain(index) === true ? [index] : [])),
   };
 }

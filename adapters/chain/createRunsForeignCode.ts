@@ -14,7 +14,7 @@ export function createRunsForeignCode(
   return async (item) => {
     // Most requests end here, with nothing asked.
     if (!(await mayAskAccount(item, isSignedByKey))) return false;
-    const code = await rpc.ask(() => rpc.any.getCode({ address: signerOf(item.signed) }));
+    const code = await rpc.askOneNode((client) => client.getCode({ address: signerOf(item.signed) }));
     return code !== undefined && code !== '0x';
   };
 }

@@ -30,7 +30,7 @@ export function createVerifySignature(
     if (own !== undefined) return own;
     const data = encodeFunctionData({ abi: ERC1271_ABI, functionName: 'isValidSignature', args: [digest, signature] });
     // A plain call: an account without code answers with nothing, which is an answer.
-    const answer = await rpc.attempt(() => rpc.any.call({ to: signer, data, gas: gasForCall(data, chain) }));
+    const answer = await rpc.attemptOneNode((client) => client.call({ to: signer, data, gas: gasForCall(data, chain) }));
     return 'value' in answer && answer.value.data === ERC1271_ACCEPTED ? signature : undefined;
   }
 }

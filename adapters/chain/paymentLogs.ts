@@ -1,19 +1,23 @@
-import { getAddress, getAbiItem, parseEventLogs, type Log } from 'viem';
+import { getAddress, getAbiItem, parseEventLogs, toEventSelector, type AbiEvent, type Log } from 'viem';
 
 import { paymentGatewayAbi } from '../../contracts/generated/PaymentGateway.ts';
 import type { ChainPosition, PaymentProcessedLog } from '../../domain/payments/model.ts';
 import type { Address, Bytes32, Hex } from '../../shared/hex.ts';
+import { NodeAnswerError } from './NodeAnswerError.ts';
 
 export const paymentProcessedEvent = getAbiItem({ abi: paymentGatewayAbi, name: 'PaymentProcessed' });
 
 /**
  * The gateway's payments among these logs, in chain order. What other contracts logged, what a reorganisation took back and what is not in a block
  * yet is left out, whatever filter the node was given.
+ * @throws NodeAnswerError: one of the gateway's cannot be decoded. To leave it out would be to leave out a payment
  */
 export function readPaymentLogs(logs: readonly Log[], gateway: Address): PaymentProcessedLog[] {
-  const found = parseEventLogs({ abi: [paymentProcessedEvent], logs: [...logs], strict: true }).flatMap((log) => {
+  const own = ownLogs(logs, gateway, paymentProcessedEvent);
+  const decoded = parseEventLogs({ abi: [paymentProcessedEvent], logs: own, strict: true });
+  assertAllDecoded(own, decoded);
+  const found = decoded.flatMap((log) => {
     const { blockNumber, blockHash, transactionHash, logIndex } = log;
-    if (log.removed || getAddress(log.address) !== gateway) return [];
     if (blockNumber === null || blockHash === null || transactionHash === null || logIndex === null) return [];
     return {
       paymentId: lowerCase(log.args.paymentId),
@@ -28,6 +32,17 @@ export function readPaymentLogs(logs: readonly Log[], gateway: Address): Payment
     };
   });
   return inChainOrder(found);
+}
+
+/** What this contract logged as this event, and no reorganisation took back. */
+export function ownLogs(logs: readonly Log[], contract: Address, event: AbiEvent): Log[] {
+  const selector = toEventSelector(event);
+  return logs.filter((log) => !log.removed && log.topics[0] === selector && getAddress(log.address) === contract);
+}
+
+/** @throws NodeAnswerError */
+export function assertAllDecoded(logs: readonly Log[], decoded: readonly Log[]): void {
+  if (decoded.length !== logs.length) throw new NodeAnswerError('eth_getLogs', 'a log of our contract that cannot be decoded');
 }
 
 /** By block, and within a block by log. */

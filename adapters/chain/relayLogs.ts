@@ -5,16 +5,18 @@ import { paymentGatewayAbi } from '../../contracts/generated/PaymentGateway.ts';
 import type { RelayRefusal } from '../../domain/chain/ports.ts';
 import type { RefundProcessedLog } from '../../domain/refunds/model.ts';
 import type { Address } from '../../shared/hex.ts';
-import { inChainOrder, lowerCase } from './paymentLogs.ts';
+import { assertAllDecoded, inChainOrder, lowerCase, ownLogs } from './paymentLogs.ts';
 import { describeRevert } from './reverts.ts';
 
 export const refundProcessedEvent = getAbiItem({ abi: paymentGatewayAbi, name: 'RefundProcessed' });
 
-/** The gateway's refunds among these logs, in chain order; see readPaymentLogs for what is left out. */
+/** The gateway's refunds among these logs, in chain order; see readPaymentLogs for what is left out, and what is thrown. */
 export function readRefundLogs(logs: readonly Log[], gateway: Address): RefundProcessedLog[] {
-  const found = parseEventLogs({ abi: [refundProcessedEvent], logs: [...logs], strict: true }).flatMap((log) => {
+  const own = ownLogs(logs, gateway, refundProcessedEvent);
+  const decoded = parseEventLogs({ abi: [refundProcessedEvent], logs: own, strict: true });
+  assertAllDecoded(own, decoded);
+  const found = decoded.flatMap((log) => {
     const { blockNumber, blockHash, transactionHash, logIndex, args } = log;
-    if (log.removed || getAddress(log.address) !== gateway) return [];
     if (blockNumber === null || blockHash === null || transactionHash === null || logIndex === null) return [];
     return {
       paymentId: lowerCase(args.paymentId),

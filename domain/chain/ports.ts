@@ -84,6 +84,8 @@ export interface ChainPort {
 
   /** The RPC URLs that answer for another chain, as this process last saw it, by their place in the configuration: they are asked nothing else. */
   listOtherChainUrls(): readonly number[];
+  /** How many answers of each RPC URL could not be read, in this process, by its place in the configuration. */
+  countBadAnswers(): readonly number[];
 
   getHead(): Promise<Block>;
   /** The newest block that the chain calls final: as one URL says that has it. Throws like every question, with the reason as the cause, where the chain calls none so. */
@@ -153,7 +155,7 @@ export interface ChainPort {
   /** Gas for all of them, with a margin, and with all that the contracts allow those whose accounts' code may have a say. */
   estimateRelayGas(items: readonly RelayItem[]): Promise<GasEstimate>;
 
-  /** Wei. */
+  /** Wei; an account that has more than any chain has coins, has the widest amount that there is. */
   getBalance(owner: Address): Promise<bigint>;
   /** Wei a gas unit, as of now. */
   getGasPrice(): Promise<bigint>;

@@ -122,7 +122,8 @@ describe('judgePermit', function () {
     const dead = createRpcClients({ ...config, rpcUrls: [DEAD], log });
     const failing = {
       ...rpc,
-      attempt: ((work) => (isAway ? dead.ask(() => dead.sure.getChainId()) : rpc.attempt(work))) as typeof rpc.attempt,
+      attemptOneNode: ((work) =>
+        isAway ? dead.askOneNode((client) => client.getChainId()) : rpc.attemptOneNode(work)) as typeof rpc.attemptOneNode,
     };
     const { judgePermit } = createJudgePermit(config, failing, { log, now: () => now });
     isAway = true;
@@ -142,9 +143,9 @@ describe('judgePermit', function () {
     let probes = 0;
     const counting: typeof rpc = {
       ...rpc,
-      ask: (work) => {
+      askOneNode: (work) => {
         probes += 1;
-        return rpc.ask(work);
+        return rpc.askOneNode(work);
       },
     };
     const { judgePermit } = createJudgePermit(config, counting, { log, now: () => 0 });

@@ -1,0 +1,57 @@
+import { BaseError, HttpRequestError, ResponseBodyTooLargeError, RpcRequestError, TimeoutError } from 'viem';
+
+/**
+ * What a failed eth_getLogs says about the number of blocks that were asked for:
+ *
+ *   tooMuch   fewer may be asked for, at once
+ *   tooSlow   the same, when the URL is asked again; silent for another reason, perhaps
+ *   unclear   the node said no in words that we do not know
+ *   other     something else: a rate limit, a server that is down, an answer that is none
+ */
+export type LogRefusal = 'tooMuch' | 'tooSlow' | 'unclear' | 'other';
+
+/**
+ * Providers' words for "too much at once", of blocks or of logs. They agree on no code. test/adapters/logRefusals.test.ts has those of the well-known ones.
+ */
+const TOO_MUCH = [
+  /\b(range|span|blocks?|distance|logs|results)\b.*\b(too (large|wide|big|many|long|high)|exceed\w*|limit\w*|max\w*|(greater|larger|bigger|more) than|at most)/i,
+  /\b(exceed\w*|limit\w*|max\w*|(more|greater|larger|smaller) than|up to|too many|narrow)\b.*\b(range|span|blocks?|distance|results|logs|size|entries|records)\b/i,
+  /\b(response|size|payload|body)\b.*\b(too (large|big|long)|exceed\w*|(greater|larger|bigger) than)/i,
+  /\branges? over\b/i,
+];
+/** The node's own time for a question, not ours. */
+const TIMED_OUT = /\btime(d)?[ -]?out\b|deadline exceeded|took too long|query duration/i;
+/** Of the caller's account, which fewer blocks at once would only exceed the faster. */
+const TOO_OFTEN =
+  /\brate\b|rate.?limit|\b[rt]ps\b|per (second|minute|hour|day)|too many requests|requests? (count|limit)|daily|monthly|credits|compute units|capacity|throughput|quota|concurren/i;
+/** EIP-1474 "limit exceeded": of either kind. */
+const LIMIT_EXCEEDED = -32005;
+
+/** Of a server in front of the node that has waited long enough for it. */
+const SLOW_STATUSES: ReadonlySet<number | undefined> = new Set([408, 504, 524]);
+
+export function judgeLogRefusal(error: unknown): LogRefusal {
+  if (!(error instanceof BaseError)) return 'other';
+  if (error.walk((cause) => cause instanceof ResponseBodyTooLargeError) !== null) return 'tooMuch';
+  if (error.walk((cause) => cause instanceof TimeoutError) !== null) return 'tooSlow';
+  const answer = error.walk((cause) => cause instanceof RpcRequestError || cause instanceof HttpRequestError);
+  if (answer instanceof HttpRequestError) {
+    if (answer.status === 413) return 'tooMuch';
+    // Some providers put the node's words into the body of an HTTP error.
+    const isRefusal = answer.status !== undefined && answer.status !== 429 && isTooMuch(answer.details);
+    return isRefusal ? 'tooMuch' : SLOW_STATUSES.has(answer.status) ? 'tooSlow' : 'other';
+  }
+  if (!(answer instanceof RpcRequestError)) return 'other';
+  const words = `${answer.details} ${wordsOf(answer.data)}`;
+  if (TOO_OFTEN.test(words)) return 'other';
+  return answer.code === LIMIT_EXCEEDED || isTooMuch(words) || TIMED_OUT.test(words) ? 'tooMuch' : 'unclear';
+}
+
+function isTooMuch(words: string): boolean {
+  return !TOO_OFTEN.test(words) && TOO_MUCH.some((pattern) => pattern.test(words));
+}
+
+/** Some say "invalid params", and what is wrong with them in the error's data. */
+function wordsOf(data: unknown): string {
+  return data == null ? '' : JSON.stringify(data).slice(0, 500);
+}

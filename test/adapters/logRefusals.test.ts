@@ -1,0 +1,213 @@
+import { expect } from 'chai';
+import { type BaseError, HttpRequestError, ResponseBodyTooLargeError, RpcRequestError, TimeoutError, UnknownRpcError } from 'viem';
+
+import { createLogRanges } from '../../adapters/chain/createLogRanges.ts';
+import { judgeLogRefusal } from '../../adapters/chain/judgeLogRefusal.ts';
+
+const url = 'http://node';
+const body = { method: 'eth_getLogs' };
+
+/** As viem hands it on: the node's error inside another one. */
+function answered(code: number, message: string, data?: unknown): BaseError {
+  return new UnknownRpcError(new RpcRequestError({ body, url, error: { code, message, data } }));
+}
+
+function httpError(status: number, details = ''): BaseError {
+  return new UnknownRpcError(new HttpRequestError({ url, status, body, details }));
+}
+
+describe('a refusal of logs', () => {
+  /** In the words of the well-known providers and nodes. */
+  const TOO_MUCH: readonly (readonly [string, number, string, unknown?])[] = [
+    [
+      'Alchemy',
+      -32602,
+      'Log response size exceeded. You can make eth_getLogs requests with up to a 2K block range and no limit on the response size, or you can request any block range with a cap of 10K logs in the response. Based on your parameters and the response size limit, this block range should work: [0x1, 0x2]',
+    ],
+    [
+      'Alchemy, free',
+      -32600,
+      'Under the Free tier plan, you can make eth_getLogs requests with up to a 10 block range. Based on your parameters, this block range should work: [0x1, 0xa]. Upgrade to PAYG for expanded block range.',
+    ],
+    ['Infura, results', -32005, 'query returned more than 10000 results. Try with this block range [0x1, 0x2].'],
+    ['Infura, range', -32602, 'range 1000000 exceeds limit of 10000'],
+    ['Infura, duration', -32005, 'query timeout exceeded'],
+    ['QuickNode', -32614, 'eth_getLogs is limited to a 10,000 range'],
+    ['QuickNode, free', -32615, 'eth_getLogs is limited to a 5 range'],
+    ['Ankr', -32600, 'block range is too wide'],
+    ['Ankr, another chain', -32602, 'maximum [from, to] blocks distance: 10000'],
+    ['Chainstack', -32000, 'Block range limit exceeded. See more details at https://docs.chainstack.com/docs/limits#evm-range-limits'],
+    [
+      'BlockPI',
+      -32602,
+      'eth_getLogs is limited to 1024 block range. Please check the parameter requirements at https://docs.blockpi.io/documentations/api-reference',
+    ],
+    ['Cloudflare', -32047, "Invalid eth_getLogs request. 'fromBlock'-'toBlock' range too large. Max range: 800"],
+    ['dRPC', 30, 'ranges over 10000 blocks are not supported on freetier'],
+    ['Tenderly', -32602, 'invalid params', { error_id: 'x', payload: 'range 9009594 is bigger than range limit 2000' }],
+    ['thirdweb', -32602, 'Log response size exceeded. Maximum allowed number of requested blocks is 3500'],
+    ['1RPC, range', -32000, 'eth_getLogs is limited to a 10,000 range'],
+    ['1RPC, size', -32000, 'response size should not greater than 10000000 bytes'],
+    ['LlamaRPC', -32602, 'query exceeds max results 20000, retry with the range 24383075-24383096'],
+    ['Blast', -32600, 'exceeds the range allowed for your plan (10000 > 1000)'],
+    ['Coinbase', -32602, 'please limit the query to at most 1,000 blocks'],
+    ['PublicNode', -32701, 'exceed maximum block range: 50000'],
+    ['Merkle', -32600, 'eth_getLogs range is too large, max is 10k blocks'],
+    ['Geth', -32000, 'exceed maximum block range: 5000'],
+    ['Geth, time', -32002, 'request timed out'],
+    ['Go’s own', -32000, 'context deadline exceeded'],
+    ['Erigon', -32000, 'query returned more than 10000 results'],
+    ['Reth, range', -32602, 'query exceeds max block range 100000'],
+    ['Reth, results', -32602, 'query exceeds max results 20000'],
+    ['Nethermind', -32005, 'Too many logs requested. Max logs per response is 20000.'],
+    ['Besu', -32005, 'Requested range exceeds maximum RPC range limit'],
+    ['zkSync', -32602, 'Query returned more than 10000 results. Try with this block range [0x1, 0x2].'],
+    ['Arbitrum', -32000, 'logs matched by query exceeds limit of 10000'],
+    ['Polygon', -32000, 'Block range is too large'],
+    ['Candle', -32600, 'block range too high'],
+    ['Avalanche', -32000, 'requested too many blocks from 0 to 9999, maximum is set to 2048'],
+    ['Optimism', -32020, 'backend response too large'],
+    ['Base', -32614, 'block range too large'],
+    ['Harmony', -32000, 'query must be smaller than size 1024'],
+    ['Scroll', -32000, 'block range is bigger than maxBlockRange'],
+    ['Morph', -32000, 'block range is larger than max block range, block range = 5120, max block range = 5000'],
+    ['Moonbeam', -32603, 'block range is too wide (maximum 1024)'],
+    ['Swell', -32602, 'block range greater than 10000 max'],
+    ['Somnia', -32602, 'block range exceeds 1000'],
+    ['by its code alone', -32005, 'limit exceeded'],
+  ];
+  for (const [who, code, message, data] of TOO_MUCH) {
+    it(`is of too much at once: ${who}: ${message.slice(0, 60)}`, () => {
+      expect(judgeLogRefusal(answered(code, message, data))).to.equal('tooMuch');
+      // Some say it in the body of an HTTP error.
+      if (data === undefined && code !== -32002 && !/deadline|query timeout|^limit exceeded/.test(message))
+        expect(judgeLogRefusal(httpError(400, JSON.stringify({ error: { code, message } })))).to.equal('tooMuch');
+    });
+  }
+
+  it('is of too much at once: an HTTP status, and an answer that is too long for us', () => {
+    expect(judgeLogRefusal(httpError(413))).to.equal('tooMuch');
+    expect(judgeLogRefusal(new ResponseBodyTooLargeError({ maxSize: 1, size: 2 }))).to.equal('tooMuch');
+  });
+
+  it('may be of too much at once where nobody answers in time', () => {
+    expect(judgeLogRefusal(new TimeoutError({ body, url }))).to.equal('tooSlow');
+    for (const status of [408, 504, 524]) expect(judgeLogRefusal(httpError(status))).to.equal('tooSlow');
+  });
+
+  const OTHER: readonly (readonly [string, BaseError])[] = [
+    ['a rate limit', answered(-32005, 'daily request count exceeded, request rate limited')],
+    ['a limit a second', answered(429, 'Your app has exceeded its compute units per second capacity')],
+    ['a plan’s limit', answered(-32007, "You've exceeded the RPS limit available on the current plan")],
+    ['too many requests', answered(-32005, 'Too Many Requests')],
+    ['a quota', answered(-32005, 'monthly quota exceeded')],
+    ['HTTP 429', httpError(429, 'block range limit')],
+    ['a server that is down', httpError(503)],
+    ['no connection', new HttpRequestError({ url, body })],
+  ];
+  for (const [what, error] of OTHER) it(`is none: ${what}`, () => void expect(judgeLogRefusal(error)).to.equal('other'));
+
+  const UNCLEAR: readonly (readonly [number, string])[] = [
+    [-32000, 'block range extends beyond current head block'],
+    [-32000, 'invalid block range params'],
+    [-32603, 'internal error'],
+    [-32601, 'the method eth_getLogs does not exist/is not available'],
+    [4444, 'pruned history unavailable'],
+    [-32000, 'Zu viel auf einmal'],
+  ];
+  for (const [code, message] of UNCLEAR) {
+    it(`is not clear: ${message}`, () => void expect(judgeLogRefusal(answered(code, message))).to.equal('unclear'));
+  }
+});
+
+describe('how many blocks’ logs a URL is asked for', () => {
+  const refused = answered(-32000, 'block range too large');
+  let at = 0;
+  beforeEach(() => {
+    at = 1_000_000;
+  });
+  const create = () => createLogRanges(() => at);
+
+  /** Asks for so many at most, of a node that takes `most`. @returns the sizes that were asked for until it took one */
+  function ask(ranges: ReturnType<typeof create>, wanted: bigint, most: bigint): bigint[] {
+    const sizes: bigint[] = [];
+    for (;;) {
+      const limit = ranges.limitOf(0);
+      const size = limit !== undefined && limit < wanted ? limit : wanted;
+      sizes.push(size);
+      if (size <= most) {
+        ranges.noteTaken(0, size);
+        return sizes;
+      }
+      if (!ranges.noteFailed(0, size, refused)) return sizes;
+    }
+  }
+
+  it('is halved at once for each refusal, and is each URL’s own', () => {
+    const ranges = create();
+    expect(ask(ranges, 1_000n, 100n)).to.deep.equal([1_000n, 500n, 250n, 125n, 62n]);
+    expect(ranges.limitOf(1)).to.equal(undefined);
+    expect(ask(ranges, 1_000n, 100n)).to.deep.equal([62n]);
+  });
+
+  it('grows again by a quarter a minute, to below what was refused; and beyond that after ten minutes', () => {
+    const ranges = create();
+    ask(ranges, 1_000n, 100n);
+    const grown: (bigint | undefined)[] = [];
+    for (let minute = 0; minute < 8; minute++) {
+      at += 60_000;
+      expect(ask(ranges, 1_000n, 124n)).to.have.length(1);
+      grown.push(ranges.limitOf(0));
+    }
+    expect(grown).to.deep.equal([77n, 96n, 120n, 124n, 124n, 124n, 124n, 124n]);
+    at += 3 * 60_000;
+    // It takes more by now.
+    ask(ranges, 1_000n, 400n);
+    expect(ranges.limitOf(0)).to.equal(155n);
+    at += 60_000;
+    ask(ranges, 1_000n, 400n);
+    expect(ranges.limitOf(0)).to.equal(193n);
+  });
+
+  it('goes back to what was taken, not to half, when it has grown too far', () => {
+    const ranges = create();
+    ask(ranges, 1_000n, 100n);
+    at += 60_000;
+    ask(ranges, 1_000n, 70n);
+    expect(ask(ranges, 1_000n, 70n)).to.deep.equal([77n, 62n]);
+  });
+
+  it('is less the next time after silence, while the next URL is asked; and goes down to one block, no further', () => {
+    const ranges = create();
+    const silence = new TimeoutError({ body, url });
+    for (const [asked, next] of [
+      [8n, 4n],
+      [4n, 2n],
+      [2n, 1n],
+      [1n, 1n],
+    ] as const) {
+      expect(ranges.noteFailed(0, asked, silence)).to.equal(false);
+      expect(ranges.limitOf(0)).to.equal(next);
+    }
+    expect(ranges.noteFailed(0, 1n, refused), 'of a single block').to.equal(false);
+    expect(ranges.limitOf(0)).to.equal(1n);
+  });
+
+  it('is less after the third refusal in a row in words that nobody knows', () => {
+    const ranges = create();
+    const unknown = answered(-32000, 'Zu viel auf einmal');
+    for (let times = 0; times < 2; times++) expect(ranges.noteFailed(0, 64n, unknown)).to.equal(false);
+    expect(ranges.limitOf(0)).to.equal(undefined);
+    ranges.noteTaken(0, 3n);
+    for (let times = 0; times < 2; times++) ranges.noteFailed(0, 64n, unknown);
+    expect(ranges.limitOf(0)).to.equal(undefined);
+    ranges.noteFailed(0, 64n, unknown);
+    expect(ranges.limitOf(0)).to.equal(32n);
+  });
+
+  it('is not touched by what is about something else', () => {
+    const ranges = create();
+    for (let times = 0; times < 9; times++) expect(ranges.noteFailed(0, 64n, answered(-32005, 'request rate limited'))).to.equal(false);
+    expect(ranges.limitOf(0)).to.equal(undefined);
+  });
+});
