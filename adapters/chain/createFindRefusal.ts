@@ -6,6 +6,7 @@ import type { Permit } from '../../domain/relay/model.ts';
 import type { ChainConfig } from '../../platform/config.ts';
 import type { Address, Hex } from '../../shared/hex.ts';
 import { callAsForwarder } from './callAsForwarder.ts';
+import { createExplainPermit } from './createExplainPermit.ts';
 import type { RpcClients } from './createRpcClients.ts';
 import { encodePermit } from './encodePermit.ts';
 import { encodeTerms } from './encodeTerms.ts';
@@ -37,11 +38,12 @@ type FindRefusal = Pick<ChainPort, 'findRefusal' | 'findRefundRefusal'>;
  * A refund is simulated by itself, since nobody but the merchant's signature could make it.
  */
 export function createFindRefusal(
-  chain: Pick<ChainConfig, 'chainId' | 'gateway' | 'forwarder' | 'dataGasPerRequest'>,
+  chain: Pick<ChainConfig, 'chainId' | 'gateway' | 'forwarder' | 'dataGasPerRequest' | 'tokens'>,
   rpc: RpcClients,
 ): FindRefusal {
   const { gateway, forwarder } = chain;
   const { encodeRelay } = createRelayCalls(chain, rpc);
+  const explainPermit = createExplainPermit(chain, rpc);
   /** Without a sender: who sends what others signed changes nothing. */
   const call = (to: Address, data: Hex) =>
     rpc.attemptOneNode((_client, _urlIndex, sure) => sure.call({ to, data, gas: gasForCall(data, chain) }));
@@ -108,6 +110,6 @@ export function createFindRefusal(
     const { value, deadline, v, r, s } = encodePermit(permit);
     const data = encodeFunctionData({ abi: PERMIT_ABI, functionName: 'permit', args: [owner, gateway, value, deadline, v, r, s] });
     const answer = await call(token, data);
-    return 'revertData' in answer ? describeRevert(answer.revertData) : undefined;
+    return 'revertData' in answer ? ((await explainPermit(token, owner, permit)) ?? describeRevert(answer.revertData)) : undefined;
   }
 }

@@ -150,7 +150,9 @@ export interface paths {
          * What the customer signs to authorise the payment
          * @description The other gasless rail: no nonce, so one customer may authorise any number of payments side by side, and contract wallets (ERC-1271) may
          *     sign too. Have the wallet sign `typedData` (eth_signTypedData_v4) and hand the signature to `execute`. When the customer has not approved
-         *     the gateway for the amount and the token has an EIP-2612 permit, `permit` holds a second thing to sign.
+         *     the gateway for the amount and the token has an EIP-2612 permit, `permit` holds a second thing to sign. Of permits that one
+         *     customer signs for several payments at once one is good, since each uses up the same nonce: the others wait for it, and are told with PAY_002 that
+         *     it was used.
          */
         get: operations["getAuthorizationRequest"];
         put?: never;

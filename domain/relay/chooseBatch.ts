@@ -9,6 +9,7 @@ import { PAID_ELSEWHERE } from './decide.ts';
 import { RELAY_ERRORS } from './errors.ts';
 import { findRefusalOf } from './findRefusalOf.ts';
 import type { RelayAttempt } from './model.ts';
+import { findHeldBack } from './permitTurns.ts';
 import type { Candidate } from './withClaim.ts';
 import { toRefusalError } from './toRefusalError.ts';
 
@@ -26,21 +27,28 @@ export interface Batch {
   readonly estimated: Estimated | null;
   /** Would not be made, by itself neither. */
   readonly fail: readonly { readonly attempt: RelayAttempt; readonly error: RelayFailure }[];
-  /** Waits for another one that is on its way: for its predecessor to be mined, or for what is left of a balance. */
+  /** Waits for another one that is on its way: for its predecessor or an earlier permit to be mined, or for what is left of a balance. */
   readonly aside: readonly RelayAttempt[];
 }
 
 /**
  * Chooses from claimed attempts what goes into one transaction:
  *
- *   forwarder requests whose nonce has come → simulated together → those that would fail are taken out → gas for the rest
+ *   those whose permit's turn it is → forwarder requests whose nonce has come → simulated together → those that would fail are taken out → gas for the rest
  *
  * Changes nothing. What fails only beside the others (two payments from one balance) waits for them and is judged again.
  * @param candidates all of one rail, in the order of their turns
  * @throws AppError `CHAIN_ERRORS.unavailable`
  */
 export async function chooseBatch(ctx: Context, chain: ChainPort, candidates: readonly Candidate[]): Promise<Batch> {
-  const { ready, fail, aside } = await orderByNonce(ctx, chain, candidates);
+  const heldBack = await findHeldBack(ctx, ctx.db, candidates);
+  const { ready, fail, ...ordered } = await orderByNonce(
+    ctx,
+    chain,
+    candidates.filter(({ attempt }) => !heldBack.has(attempt.id)),
+  );
+  const held = candidates.flatMap(({ attempt }) => (heldBack.has(attempt.id) ? [attempt] : []));
+  const aside = [...held, ...ordered.aside];
   if (ready.length === 0) return { estimated: null, fail, aside };
   const { estimated, failed } = await findSendable(chain, ready);
   const verdicts = await confirmFailures(chain, failed);

@@ -9,6 +9,7 @@ import { listClaimed, releaseAttempts } from './dispatchStore.ts';
 import { RELAY_ERRORS } from './errors.ts';
 import type { RelayTransaction } from './model.ts';
 import { noteForeignCode } from './noteForeignCode.ts';
+import { findHeldBack } from './permitTurns.ts';
 import { lockFreeRelayer } from './relayers.ts';
 import { isOnChain, isWaitingFor, lockWithSubjects } from './subject.ts';
 import { insertTransaction } from './transactionStore.ts';
@@ -69,6 +70,12 @@ export async function saveIntent(
 
     const free = await lockFreeRelayer(ctx, unit, chainId);
     if ('waitMs' in free) return { kind: 'noRelayer', waitMs: free.waitMs };
+    // Under the lock of the relayers only one intent of a chain is saved at a time: what another process saved since the batch was chosen is seen here.
+    const heldBack = await findHeldBack(ctx, unit.trx, left);
+    if (heldBack.size > 0) {
+      const others = left.filter(({ attempt }) => !heldBack.has(attempt.id));
+      return { kind: 'changed', left: withoutOrphans(left, others) };
+    }
     const transaction: RelayTransaction = {
       id: ctx.newId('rtx'),
       chainId,

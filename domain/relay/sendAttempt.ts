@@ -6,6 +6,7 @@ import { askChain, blockTimeMsOf, findChainConfig, findSettledTime, getChain } f
 import { DONE, later, type WorkResult } from '../outbox/model.ts';
 import { promiseWork } from '../outbox/service.ts';
 import { decideExpiryLook } from '../payments/decide.ts';
+import { findPaymentsById } from '../payments/service.ts';
 import { findAttempt, listAttemptsOfTransaction } from './attemptStore.ts';
 import { changeAttempt } from './changeAttempt.ts';
 import { chooseBatch, estimateAgain } from './chooseBatch.ts';
@@ -15,6 +16,7 @@ import { endRemoved } from './endRemoved.ts';
 import { endUnsent } from './endUnsent.ts';
 import { RELAY_ERRORS } from './errors.ts';
 import type { RelayAttempt, RelayTransaction } from './model.ts';
+import { findHeldBack } from './permitTurns.ts';
 import { findFreeRelayer, noteSend } from './relayers.ts';
 import type { SendOutcome } from './ports.ts';
 import { saveIntent } from './saveIntent.ts';
@@ -92,7 +94,7 @@ async function takeBatch(ctx: Context, seen: RelayAttempt): Promise<RelayTransac
   if (own?.status === 'submitting') return resolveInterruptedSend(ctx, own);
   if (own?.status !== 'queued') return DONE;
   if (isTooLate(ctx, own)) {
-    return endUnsent(ctx, own, { code: RELAY_ERRORS.deadline.code, detail: 'No relayer could send it before its deadline.' });
+    return endUnsent(ctx, own, { code: RELAY_ERRORS.deadline.code, detail: await explainDelay(ctx, own) });
   }
   if (own.sends >= MAX_SENDS) {
     return endUnsent(ctx, own, { code: RELAY_ERRORS.notSent.code, detail: `${own.sends} transactions came to nothing.` });
@@ -109,6 +111,13 @@ async function takeBatch(ctx: Context, seen: RelayAttempt): Promise<RelayTransac
     // It waits for a request that goes before it, or for the outcome of one that it would collide with; or others have their turns first.
     if (!look.hasMore || looks >= MAX_LOOKS) return lookAgain(ctx, own);
   }
+}
+
+async function explainDelay(ctx: Context, own: RelayAttempt): Promise<string> {
+  const [payment] = await findPaymentsById(ctx, [own.paymentId]);
+  const isHeldBack = payment !== undefined && (await findHeldBack(ctx, ctx.db, [{ attempt: own, item: payment }])).size > 0;
+  if (!isHeldBack) return 'No relayer could send it before its deadline.';
+  return 'Until its deadline another request of the same account and token was on its way, whose outcome decides whether the permit is good.';
 }
 
 /** What came of one claim. */

@@ -1,0 +1,43 @@
+import { hashTypedData, parseAbi, recoverAddress, type TypedDataDefinition } from 'viem';
+
+import type { Permit } from '../../domain/relay/model.ts';
+import type { ChainConfig } from '../../platform/config.ts';
+import type { Address } from '../../shared/hex.ts';
+import type { RpcClients } from './createRpcClients.ts';
+import { joinSignature, splitSignature } from './signatures.ts';
+import { permitTypedData } from './typedData.ts';
+
+const NONCES_ABI = parseAbi(['function nonces(address owner) view returns (uint256)']);
+/** A permit does not say which nonce it was signed with: so many before and after the present one are tried, which takes some milliseconds. */
+const NEIGHBOURS = 8n;
+
+/**
+ * Why the token refuses a permit that its owner's key has signed; undefined: it is for another reason. The tokens' own words are of no use there: they recover
+ * some account that nobody has.
+ */
+export type ExplainPermit = (token: Address, owner: Address, permit: Permit) => Promise<string | undefined>;
+
+export function createExplainPermit(chain: Pick<ChainConfig, 'chainId' | 'gateway' | 'tokens'>, rpc: RpcClients): ExplainPermit {
+  return async (token, owner, permit) => {
+    const domain = chain.tokens.find(({ address }) => address === token)?.permit;
+    const parts = splitSignature(permit.signature);
+    // A date that no number holds is no permit of ours.
+    if (domain === undefined || parts === undefined || permit.deadline > BigInt(Number.MAX_SAFE_INTEGER)) return undefined;
+    const answer = await rpc.attemptOneNode((_client, _urlIndex, sure) =>
+      sure.readContract({ address: token, abi: NONCES_ABI, functionName: 'nonces', args: [owner] }),
+    );
+    if ('revertData' in answer) return undefined;
+    const next = answer.value;
+    const first = next > NEIGHBOURS ? next - NEIGHBOURS : 0n;
+    for (let nonce = first; nonce <= next + NEIGHBOURS; nonce++) {
+      const message = { owner, spender: chain.gateway, value: permit.value, nonce, deadline: Number(permit.deadline) };
+      const typedData = permitTypedData({ ...domain, chainId: chain.chainId, verifyingContract: token }, message);
+      const hash = hashTypedData(typedData as unknown as TypedDataDefinition);
+      const signer = await recoverAddress({ hash, signature: joinSignature(parts) }).catch(() => undefined);
+      if (signer !== owner) continue;
+      if (nonce < next) return `its nonce ${nonce} is used: another permit of the same account was taken before`;
+      return nonce === next ? undefined : `its nonce is ${nonce}, and the next one of the account is ${next}`;
+    }
+    return undefined;
+  };
+}

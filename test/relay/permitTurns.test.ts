@@ -1,0 +1,243 @@
+import { expect } from 'chai';
+import type { PrivateKeyAccount } from 'viem/accounts';
+
+import { DONE } from '../../domain/outbox/model.ts';
+import type { Payment } from '../../domain/payments/model.ts';
+import { scanChain } from '../../domain/payments/scanChain.ts';
+import { sendAttempt } from '../../domain/relay/sendAttempt.ts';
+import { executePayment, relayPayment } from '../../domain/relay/service.ts';
+import type { Permit } from '../../domain/relay/model.ts';
+import { createContext } from '../../platform/createContext.ts';
+import type { Context } from '../../platform/context.ts';
+import { selectRows } from '../../platform/db.ts';
+import { addMs, toUnixSeconds } from '../../shared/clock.ts';
+import { expectTrueFlights } from '../support/expectTrueFlights.ts';
+import { signAuthorization, signGasless, signTypedData } from '../support/gasless.ts';
+import { createHarness, type Harness, type TestStore } from '../support/harness.ts';
+import { startOwnChain, type OwnChain, type OwnRelayer } from '../support/ownChain.ts';
+import { confirmOnce, endWaitingAttempts, readAttempt, readPayment } from '../support/relayFlow.ts';
+import { atTime, setSettledTime, withChain, withRelayers } from '../support/varyContext.ts';
+
+const CONFIRMATIONS = 2;
+
+describe('permits of one account that are handed in at once', function () {
+  this.timeout(60_000);
+
+  let chain: OwnChain;
+  let harness: Harness;
+  let store: TestStore;
+  let chainId: number;
+  let relayer: OwnRelayer;
+  let ctx: Context;
+  let customer: PrivateKeyAccount;
+
+  before(async function () {
+    this.timeout(120_000);
+    chain = await startOwnChain();
+    harness = await createHarness({ config: chain.configure({ confirmations: CONFIRMATIONS }) });
+    store = await harness.createTestStore();
+    ({ chainId } = chain);
+  });
+  after(async () => {
+    await harness.close();
+    await chain.close();
+  });
+  beforeEach(async () => {
+    await endWaitingAttempts(harness.ctx);
+    relayer = await chain.createRelayer();
+    ctx = withRelayers(harness.ctx, chainId, [relayer]);
+    customer = await chain.createCustomer({ approve: false });
+  });
+  afterEach(() => expectTrueFlights(harness.ctx.db));
+
+  interface Waiting {
+    readonly payment: Payment;
+    readonly id: string;
+  }
+
+  const createPayment = () => harness.createTestPayment(store, { token: chain.token });
+  async function accepted(payment: Payment): Promise<Waiting> {
+    return { payment, id: (await readAttempt(ctx, payment)).id };
+  }
+  async function accept(account = customer, rail: 'authorization' | 'forwarder' = 'authorization'): Promise<Waiting> {
+    const payment = await createPayment();
+    if (rail === 'forwarder') await relayPayment(ctx, await signGasless(ctx, account, payment));
+    else await executePayment(ctx, await signAuthorization(ctx, account, payment));
+    expect((await readAttempt(ctx, payment)).permit === null).to.equal(account !== customer);
+    return accepted(payment);
+  }
+  const statusOf = async ({ payment }: Waiting) => (await readAttempt(ctx, payment)).status;
+
+  async function mineAndConfirm(...all: readonly Waiting[]): Promise<void> {
+    await chain.mine(CONFIRMATIONS);
+    await scanChain(ctx, chainId);
+    for (const { payment } of all) if ((await readAttempt(ctx, payment)).transactionId !== null) await confirmOnce(ctx, payment);
+  }
+  async function expectCompleted(one: Waiting): Promise<void> {
+    expect(await readPayment(ctx, one.payment)).to.include({ status: 'completed' });
+    expect(await readAttempt(ctx, one.payment)).to.include({ status: 'succeeded' });
+  }
+  /** Told why, before anything was sent for it; and it can be paid still. */
+  async function expectToldUnsent(one: Waiting, detail: RegExp): Promise<void> {
+    const attempt = await readAttempt(ctx, one.payment);
+    expect(attempt).to.include({ status: 'failed', errorCode: 'PAY_002', sends: 0, gasUsed: 0n });
+    expect(attempt.errorDetail).to.match(detail);
+    expect(await readPayment(ctx, one.payment)).to.include({ status: 'pending' });
+    const waste = await selectRows(ctx.db, 'SELECT holder FROM relay_waste WHERE holder IN (?, ?)', [customer.address, one.payment.id]);
+    expect(waste).to.deep.equal([]);
+  }
+  const USED = /the token refuses the permit \(its nonce 0 is used: another permit of the same account was taken before\)/;
+
+  it('in one batch: one is sent, the other waits until it is mined, and then hears why', async () => {
+    const [first, second] = [await accept(), await accept()];
+    await sendAttempt(ctx, first.id);
+    expect(await statusOf(first)).to.equal('submitted');
+    for (let looks = 0; looks < 3; looks++) {
+      expect((await sendAttempt(ctx, second.id)).kind).to.equal('later');
+      expect(await readAttempt(ctx, second.payment)).to.include({ status: 'queued', sends: 0 });
+    }
+    expect(relayer.sent).to.have.length(1);
+    await mineAndConfirm(first);
+    await expectCompleted(first);
+    expect(await sendAttempt(ctx, second.id)).to.deep.equal(DONE);
+    await expectToldUnsent(second, USED);
+    expect(relayer.sent).to.have.length(1);
+  });
+
+  for (const [one, other] of [
+    ['authorization', 'authorization'],
+    ['authorization', 'forwarder'],
+    ['forwarder', 'authorization'],
+  ] as const) {
+    it(`in two batches, first ${one}, then ${other}: the second waits, and others go on`, async () => {
+      const first = await accept(customer, one);
+      await sendAttempt(ctx, first.id);
+      const second = await accept(customer, other);
+      const stranger = await accept(await chain.createCustomer(), other);
+      expect(await sendAttempt(ctx, second.id)).to.deep.equal(DONE);
+      expect(await statusOf(stranger)).to.equal('submitted');
+      expect(await statusOf(second)).to.equal('queued');
+      // Its job ended with the others' transaction, so there is a new one.
+      const promises = await selectRows(ctx.db, "SELECT id FROM outbox WHERE queue = 'relay' AND subject_id = ?", [second.id]);
+      expect(promises).to.have.length(1);
+      expect((await sendAttempt(ctx, second.id)).kind).to.equal('later');
+      await mineAndConfirm(first, stranger);
+      expect(await sendAttempt(ctx, second.id)).to.deep.equal(DONE);
+      await expectToldUnsent(second, USED);
+      expect(relayer.sent).to.have.length(2);
+    });
+  }
+
+  it('in two worker processes, each of which has chosen and estimated one: only one is sent', async () => {
+    const [first, second] = [await accept(customer, 'authorization'), await accept(customer, 'forwarder')];
+    const other = await createContext(harness.config, { name: 'test', relayerKeys: harness.relayerKeys });
+    try {
+      let estimated = 0;
+      let goOn = (): void => undefined;
+      const both = new Promise<void>((resolve) => {
+        goOn = resolve;
+      });
+      const together = (of: Context) =>
+        withChain(withRelayers(of, chainId, [relayer]), chainId, (port) => ({
+          async estimateRelayGas(items) {
+            const estimate = await port.estimateRelayGas(items);
+            if (++estimated === 2) goOn();
+            await both;
+            return estimate;
+          },
+        }));
+      await Promise.all([sendAttempt(together(harness.ctx), first.id), sendAttempt(together(other.ctx), second.id)]);
+      expect(relayer.sent).to.have.length(1);
+      expect([await statusOf(first), await statusOf(second)]).to.have.members(['submitted', 'queued']);
+      const [sent, waiting] = (await statusOf(first)) === 'submitted' ? [first, second] : [second, first];
+      await mineAndConfirm(sent);
+      await expectCompleted(sent);
+      await sendAttempt(ctx, waiting.id);
+      await expectToldUnsent(waiting, USED);
+    } finally {
+      await other.close();
+    }
+  });
+
+  it('when the first comes to nothing, the second is still good, and is sent', async () => {
+    const [first, second] = [await accept(), await accept()];
+    await chain.moveTokensAway(customer);
+    await sendAttempt(ctx, first.id);
+    expect((await sendAttempt(ctx, second.id)).kind).to.equal('later');
+    await chain.mine();
+    await chain.mint(customer.address, 10n ** 12n);
+    await mineAndConfirm(first);
+    expect(await readAttempt(ctx, first.payment)).to.include({ status: 'failed', errorCode: 'PAY_030' });
+    await sendAttempt(ctx, second.id);
+    expect(await statusOf(second)).to.equal('submitted');
+    await mineAndConfirm(second);
+    await expectCompleted(second);
+  });
+
+  it('that wait until their deadline end with that reason', async () => {
+    const [first, second] = [await accept(), await accept()];
+    await sendAttempt(ctx, first.id);
+    const { deadline } = await readAttempt(ctx, second.payment);
+    const late = withChain(atTime(ctx, addMs(deadline, 1_000)), chainId, (port) => ({
+      getHead: async () => ({ ...(await port.getHead()), timestamp: addMs(deadline, 1_000) }),
+    }));
+    await setSettledTime(ctx, chainId, addMs(deadline, -60_000));
+    await sendAttempt(late, second.id);
+    const attempt = await readAttempt(ctx, second.payment);
+    expect(attempt).to.include({ status: 'failed', errorCode: 'PAY_019', sends: 0 });
+    expect(attempt.errorDetail).to.match(/another request of the same account and token was on its way/);
+  });
+
+  describe('beside an approval that they replace', () => {
+    /** As a store may hand one in, though none was asked for. */
+    async function signPermit({ terms }: Payment): Promise<Permit> {
+      const deadline = toUnixSeconds(terms.expiresAt);
+      const request = { token: terms.token, owner: customer.address, value: terms.amount, deadline };
+      const typedData = await ctx.chains.get(chainId)?.buildPermitTypedData(request);
+      if (typedData === undefined) throw new Error('the token has no permit');
+      return { value: terms.amount, deadline: BigInt(deadline), signature: await signTypedData(customer, typedData) };
+    }
+    async function acceptApproved(bringsPermit: boolean): Promise<Waiting> {
+      const payment = await createPayment();
+      const signed = await signAuthorization(ctx, customer, payment);
+      expect(signed.permit).to.equal(null);
+      await executePayment(ctx, { ...signed, permit: bringsPermit ? await signPermit(payment) : null });
+      return accepted(payment);
+    }
+
+    it('a request that relies on it waits for the permit, and hears what is left', async () => {
+      await chain.approve(customer);
+      const first = await acceptApproved(true);
+      await sendAttempt(ctx, first.id);
+      const second = await acceptApproved(false);
+      expect((await sendAttempt(ctx, second.id)).kind).to.equal('later');
+      await mineAndConfirm(first);
+      await expectCompleted(first);
+      await sendAttempt(ctx, second.id);
+      await expectToldUnsent(second, /^The gateway may take 0 of the 1500000/);
+    });
+
+    it('and a permit waits for a request that relies on it: both are made', async () => {
+      await chain.approve(customer);
+      const first = await acceptApproved(false);
+      await sendAttempt(ctx, first.id);
+      const second = await acceptApproved(true);
+      expect((await sendAttempt(ctx, second.id)).kind).to.equal('later');
+      await mineAndConfirm(first);
+      await sendAttempt(ctx, second.id);
+      await mineAndConfirm(second);
+      for (const one of [first, second]) await expectCompleted(one);
+    });
+
+    it('requests without any permit do not wait for each other', async () => {
+      await chain.approve(customer);
+      const first = await acceptApproved(false);
+      await sendAttempt(ctx, first.id);
+      const second = await acceptApproved(false);
+      await sendAttempt(ctx, second.id);
+      expect(relayer.sent).to.have.length(2);
+      await mineAndConfirm(first, second);
+      for (const one of [first, second]) await expectCompleted(one);
+    });
+  });
+});
