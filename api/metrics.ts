@@ -8,6 +8,7 @@ import { RELAYER_ALERTS, RELAYER_STANDINGS } from '../domain/relay/model.ts';
 import { judgePermits, reportPermits } from '../domain/relay/checkPermits.ts';
 import { countOpenAttempts, reportRelayers, type RelayerReport } from '../domain/relay/reportRelayers.ts';
 import { reportStoreWaste } from '../domain/relay/wasteMemory.ts';
+import { reportPlaces } from '../domain/webhooks/places.ts';
 import type { Context } from '../platform/context.ts';
 import { createFailureLimiter } from './middleware/createFailureLimiter.ts';
 import { requireAdminLogin } from './middleware/requireAdminLogin.ts';
@@ -49,6 +50,15 @@ export function createMetrics(ctx: Context, path: string): Metrics {
   const wastedItems = gauge('relay_wasted_requests', 'Mined in the last 24 hours without doing anything', ['chain', 'store']);
   const wastedWei = gauge('relay_wasted_wei', 'What these cost', ['chain', 'store']);
   const lag = gauge('outbox_overdue_seconds', 'How long the oldest work has been due', ['queue']);
+  const places = gauge('webhook_places', 'Webhook deliveries under way, by what their endpoints are: new, slow or quick', ['kind']);
+  const placesOfStore = gauge('webhook_places_of_store', 'The same, of each store that has any', ['store']);
+  const placesLimit = gauge('webhook_places_limit', 'As many as all workers processes together may have under way', []);
+  const putOff = new Counter({
+    name: 'msqpay_webhook_put_off_total',
+    help: 'How often a delivery found no place: endpoint, its endpoint had enough; share, its store had its share, or others had what there is',
+    labelNames: ['reason'],
+    registers: [registry],
+  });
   const overdue = gauge(
     'payments_overdue_seconds',
     'How long ago the payment that waits longest should have expired; 0 when none should have',
@@ -95,9 +105,18 @@ export function createMetrics(ctx: Context, path: string): Metrics {
     for (const name of RELAYER_ALERTS) alert.set({ ...labels, alert: name }, report.alerts.includes(name) ? 1 : 0);
   }
 
+  function showDeliveries(report: Awaited<ReturnType<typeof reportPlaces>> | undefined): void {
+    for (const one of [places, placesOfStore, placesLimit, putOff]) one.reset();
+    if (report === undefined) return;
+    placesLimit.set(report.limit);
+    for (const [kind, count] of Object.entries(report.byKind)) places.set({ kind }, count);
+    for (const [store, count] of report.byStore) placesOfStore.set({ store }, count);
+    for (const [reason, count] of Object.entries(report.putOff)) putOff.inc({ reason }, count);
+  }
+
   const router = Router();
   router.get(path, requireAdminLogin(ctx, createFailureLimiter(ctx, 'metrics-login', MAX_FAILURES)), async (_req, res) => {
-    const [scans, reports, open, work, overdueMs, waste, reread] = await Promise.all([
+    const [scans, reports, open, work, overdueMs, waste, reread, deliveries] = await Promise.all([
       reportScans(ctx),
       reportRelayers(ctx),
       countOpenAttempts(ctx),
@@ -105,6 +124,8 @@ export function createMetrics(ctx: Context, path: string): Metrics {
       measureOverdue(ctx),
       reportStoreWaste(ctx),
       listRereads(ctx.db),
+      // Redis away is no reason to show nothing.
+      reportPlaces(ctx).catch(() => undefined),
     ]);
     reports.forEach(showRelayer);
     for (const scan of scans) {
@@ -132,6 +153,7 @@ export function createMetrics(ctx: Context, path: string): Metrics {
     const aheadMs = ctx.readClockAheadMs();
     if (aheadMs !== undefined) clockAhead.set(aheadMs / 1000);
     overdue.set(overdueMs / 1000);
+    showDeliveries(deliveries);
     for (const { chainId, rpcUrls } of ctx.config.chains) {
       const wrong = ctx.chains.get(chainId)?.listOtherChainUrls() ?? [];
       const bad = ctx.chains.get(chainId)?.countBadAnswers() ?? [];

@@ -16,6 +16,8 @@ import * as listIndexes from './migrations/0015_list_indexes.ts';
 import * as settledTime from './migrations/0016_settled_time.ts';
 import * as priorities from './migrations/0018_priorities.ts';
 import * as readinessWrites from './migrations/0020_readiness_writes.ts';
+import * as outboxByQueue from './migrations/0021_outbox_by_queue.ts';
+import * as dueDeliveries from './migrations/0022_due_deliveries.ts';
 
 interface Migration {
   readonly name: string;
@@ -41,4 +43,6 @@ export const migrationSource: readonly Migration[] = [
   { name: '0016_settled_time', ...settledTime },
   { name: '0018_priorities', ...priorities },
   { name: '0020_readiness_writes', ...readinessWrites },
+  { name: '0021_outbox_by_queue', ...outboxByQueue },
+  { name: '0022_due_deliveries', ...dueDeliveries },
 ];

@@ -90,6 +90,13 @@ const environmentSchema = z.object({
   /** Lets webhooks reach loopback and private addresses. For development: it opens the network of the server to every store. */
   MSQPAY_WEBHOOK_ALLOW_PRIVATE_NETWORKS: flag.default(false),
   MSQPAY_WEBHOOK_TIMEOUT_MS: positiveInt.default(15_000),
+  /**
+   * Deliveries that one workers process makes at once: mostly waiting for other people's servers. Those of all processes are shared out among the stores,
+   * see domain/webhooks/places.ts.
+   */
+  MSQPAY_WEBHOOK_PLACES: z.coerce.number().int().min(16).max(1_000).default(128),
+  /** Deliveries at once to one endpoint that answers quickly, over all processes; it begins with one. More may be more than a small server bears. */
+  MSQPAY_WEBHOOK_PLACES_PER_ENDPOINT: z.coerce.number().int().min(1).max(100).default(16),
   /** Seconds before each delivery attempt, comma-separated. The default is the example of Standard Webhooks: ten attempts in three days. */
   MSQPAY_WEBHOOK_SCHEDULE_SECONDS: z
     .string()
@@ -306,7 +313,13 @@ export interface Config {
   readonly rateLimitPerMinute: number;
   readonly trustedProxies: number;
   readonly strictResponses: boolean;
-  readonly webhooks: { readonly allowPrivateNetworks: boolean; readonly timeoutMs: number; readonly scheduleSeconds: readonly number[] };
+  readonly webhooks: {
+    readonly allowPrivateNetworks: boolean;
+    readonly timeoutMs: number;
+    readonly scheduleSeconds: readonly number[];
+    readonly places: number;
+    readonly placesPerEndpoint: number;
+  };
   readonly outboxRedriveMs: number;
   readonly relay: {
     readonly unsentAfterMs: number;
@@ -356,6 +369,8 @@ export function loadConfig(environment: NodeJS.ProcessEnv): Config {
       allowPrivateNetworks: env.MSQPAY_WEBHOOK_ALLOW_PRIVATE_NETWORKS,
       timeoutMs: env.MSQPAY_WEBHOOK_TIMEOUT_MS,
       scheduleSeconds: env.MSQPAY_WEBHOOK_SCHEDULE_SECONDS,
+      places: env.MSQPAY_WEBHOOK_PLACES,
+      placesPerEndpoint: env.MSQPAY_WEBHOOK_PLACES_PER_ENDPOINT,
     },
     outboxRedriveMs: env.MSQPAY_OUTBOX_REDRIVE_MS,
     relay: {

@@ -1,16 +1,21 @@
 import type { WorkResult } from '../domain/outbox/model.ts';
 import type { OutboxQueue } from '../domain/outbox/model.ts';
+import type { OutboxGate, OutboxGates } from '../domain/outbox/service.ts';
 import { confirmTransaction } from '../domain/relay/confirmTransaction.ts';
 import { sendAttempt } from '../domain/relay/sendAttempt.ts';
 import { expirePayment } from '../domain/payments/expirePayment.ts';
-import { attemptDelivery } from '../domain/webhooks/service.ts';
+import { admitDeliveries } from '../domain/webhooks/admitDeliveries.ts';
+import { attemptDelivery } from '../domain/webhooks/attemptDelivery.ts';
+import type { Config } from '../platform/config.ts';
 import type { Context } from '../platform/context.ts';
 import { asBytes32 } from '../shared/hex.ts';
 
 /** How the jobs of a queue are worked on. */
 export interface QueueRules {
   /** Jobs at once in one workers process. */
-  readonly concurrency: number;
+  readonly concurrency: (config: Config) => number;
+  /** Decides what is put on the queue; absent: whatever is due. What is to be done later passes it again. */
+  readonly gate?: OutboxGate;
   readonly work: (ctx: Context, subjectId: string) => Promise<WorkResult>;
 }
 
@@ -20,10 +25,14 @@ export interface QueueRules {
  */
 export const OUTBOX_QUEUE_RULES: Readonly<Record<OutboxQueue, QueueRules>> = {
   // At most ten sends at a time; how many transactions a relayer has in flight and takes a minute is counted in the database.
-  relay: { concurrency: 10, work: sendAttempt },
-  confirm: { concurrency: 10, work: confirmTransaction },
+  relay: { concurrency: () => 10, work: sendAttempt },
+  confirm: { concurrency: () => 10, work: confirmTransaction },
   // What these ask of a chain at once is one question.
-  expire: { concurrency: 20, work: (ctx, subjectId) => expirePayment(ctx, asBytes32(subjectId)) },
-  // Mostly waiting for other people's servers; one endpoint can only occupy a few of these (see attemptDelivery).
-  webhook: { concurrency: 64, work: attemptDelivery },
+  expire: { concurrency: () => 20, work: (ctx, subjectId) => expirePayment(ctx, asBytes32(subjectId)) },
+  // Mostly waiting for other people's servers: as many as there are places, see domain/webhooks/places.ts.
+  webhook: { concurrency: ({ webhooks }) => webhooks.places, gate: { admit: admitDeliveries }, work: attemptDelivery },
 };
+
+export const OUTBOX_GATES: OutboxGates = Object.fromEntries(
+  Object.entries(OUTBOX_QUEUE_RULES).flatMap(([queue, { gate }]) => (gate === undefined ? [] : [[queue, gate]])),
+);

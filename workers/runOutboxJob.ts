@@ -21,7 +21,7 @@ const EARLY_MS = 250;
  * Works on one job that came from the outbox: skips it when its row is done or has a younger job, puts it back when it is
  * not due, else works and then
  *   done  → deletes the row
- *   later → moves row and job to the new date
+ *   later → moves row and job to the new date; where the queue has a gate, the row alone
  * A crash anywhere leaves the row, and with it another try.
  */
 export async function runOutboxJob(ctx: Context, queue: OutboxQueue, job: Job, token: string): Promise<string> {
@@ -31,19 +31,21 @@ export async function runOutboxJob(ctx: Context, queue: OutboxQueue, job: Job, t
   const own = { outboxId, generation };
   const jobCtx = withJob(forRequest(ctx, requestId), { queue, jobId: job.id, subjectId });
 
-  const postpone = (until: Date) => withRetries(() => postponeOutboxRow(ctx.db, own, until, ctx.config.outboxRedriveMs));
-
+  const { gate, work } = OUTBOX_QUEUE_RULES[queue];
   const row = await findOutboxRow(ctx.db, outboxId);
   if (row === undefined || row.generation > generation) return 'superseded';
 
   const isEarly = row.runAt.getTime() - ctx.clock.now().getTime() > EARLY_MS;
-  const result = isEarly ? later(row.runAt) : await OUTBOX_QUEUE_RULES[queue].work(jobCtx, subjectId);
+  const result = isEarly ? later(row.runAt) : await work(jobCtx, subjectId);
   switch (result.kind) {
     case 'done':
       await withRetries(() => deleteOutboxRow(ctx.db, own));
       return 'done';
     case 'later':
-      if (!(await postpone(result.at))) return 'superseded';
+      // Behind a gate no job waits: the row is put on its queue again when it is let in.
+      if (!(await withRetries(() => postponeOutboxRow(ctx.db, own, result.at, gate === undefined ? ctx.config.outboxRedriveMs : 0))))
+        return 'superseded';
+      if (gate !== undefined) return 'later';
       // BullMQ goes by the clock of the machine that it runs on.
       await job.moveToDelayed(Date.now() + Math.max(0, result.at.getTime() - ctx.clock.now().getTime()), token);
       throw new DelayedError();

@@ -1,8 +1,9 @@
 import { publishOutbox } from '../domain/outbox/service.ts';
 import type { JobQueuePort } from '../domain/outbox/ports.ts';
 import type { Context } from '../platform/context.ts';
+import { OUTBOX_GATES } from './queues.ts';
 
-/** Rows for one transaction: enough to keep up, few enough to leave some for others. */
+/** Rows of a queue for one transaction: enough to keep up, few enough to leave some for others. */
 const BATCH = 200;
 /** Without a hint, how long a row may lie. */
 const POLL_MS = 250;
@@ -37,7 +38,7 @@ export function startOutboxPublisher(ctx: Context, queues: JobQueuePort): { stop
       hinted = false;
       let pauseMs = POLL_MS;
       try {
-        if ((await publishOutbox(ctx, queues, BATCH)) === BATCH) continue;
+        if ((await publishOutbox(ctx, queues, BATCH, OUTBOX_GATES)) === BATCH) continue;
       } catch (error) {
         ctx.log.warn({ err: error }, 'the outbox could not be published, it will be tried again');
         pauseMs = FAILURE_PAUSE_MS;

@@ -1,6 +1,7 @@
 import { Worker, type Job } from 'bullmq';
 
 import { scanChain } from '../domain/payments/scanChain.ts';
+import { announceProcess } from '../domain/webhooks/places.ts';
 import type { Context } from '../platform/context.ts';
 import { QUEUE_NAMES, type QueueName, type Queues } from '../platform/queues.ts';
 import { createRedis } from '../platform/redis.ts';
@@ -27,6 +28,7 @@ export async function startWorkers(
   const connection = createRedis(ctx.config.redisUrl, 'worker');
   connection.on('error', (error: Error) => ctx.log.debug({ err: error }, 'the workers’ Redis connection failed'));
   const workers = names.map((name) => startWorker(ctx, name, connection));
+  const presence = names.includes('webhook') ? announceProcess(ctx) : undefined;
   const publisher = startOutboxPublisher(ctx, queues);
 
   const reschedule = () =>
@@ -38,6 +40,7 @@ export async function startWorkers(
     async stop(drainMs) {
       clearInterval(rescheduling);
       await publisher.stop();
+      await presence?.stop();
       const closed = Promise.all(workers.map((worker) => worker.close()));
       const timeout = new Promise<'timeout'>((resolve) => setTimeout(resolve, drainMs, 'timeout').unref());
       if ((await Promise.race([closed, timeout])) === 'timeout') {
@@ -53,7 +56,7 @@ function startWorker(ctx: Context, name: QueueName, connection: ReturnType<typeo
   const worker = new Worker(name, (job, token) => runJob(ctx, name, job, token ?? ''), {
     connection,
     prefix: ctx.config.queuePrefix,
-    concurrency: isOutboxQueue(name) ? OUTBOX_QUEUE_RULES[name].concurrency : Math.max(2, ctx.config.chains.length),
+    concurrency: isOutboxQueue(name) ? OUTBOX_QUEUE_RULES[name].concurrency(ctx.config) : Math.max(2, ctx.config.chains.length),
     lockDuration: LOCK_MS,
     stalledInterval: STALLED_CHECK_MS,
     maxStalledCount: 5,

@@ -1,9 +1,18 @@
 import type { Context } from '../../platform/context.ts';
-import { inTransaction } from '../../platform/db.ts';
+import { inTransaction, withRetries, type Transaction } from '../../platform/db.ts';
 import type { UnitOfWork } from '../../platform/unitOfWork.ts';
+import { addMs } from '../../shared/clock.ts';
 import { OUTBOX_QUEUES, type OutboxQueue, type OutboxRow } from './model.ts';
 import type { JobQueuePort } from './ports.ts';
-import { countRows, insertOutboxRows, lockPublishableRows, markPublished } from './store.ts';
+import {
+  countRows,
+  insertOutboxRows,
+  listPublishableQueues,
+  lockPublishableRows,
+  makeRowsDue,
+  markPublished,
+  putOffRows,
+} from './store.ts';
 
 export interface PromisedWork {
   readonly queue: OutboxQueue;
@@ -32,21 +41,83 @@ export async function promiseWork(ctx: Context, unit: UnitOfWork, work: readonly
   unit.outboxFilled();
 }
 
+/** Whether work may be put on its queue now. So the queue holds only what can be begun, and nobody's work waits there behind another's. */
+export interface OutboxGate {
+  /**
+   * @param subjectIds of work that is due
+   * @returns by subject, those that may not
+   * @throws when it is not known: nothing is put on the queue then
+   */
+  admit(ctx: Context, trx: Transaction, subjectIds: readonly string[]): Promise<ReadonlyMap<string, NotAdmitted>>;
+}
+
+export interface NotAdmitted {
+  /** After how many ms to ask again. */
+  readonly delayMs: number;
+  /** Its job is there, and goes on. */
+  readonly isUnderWay: boolean;
+}
+
+export type OutboxGates = Readonly<Partial<Record<OutboxQueue, OutboxGate>>>;
+
 /**
  * Puts due rows on their queues. Any number of processes may do so at once: each row is locked by one of them. The jobs are added while the rows
  * are locked and before the commit, so a crash in between leads to the same job id being added twice, which BullMQ takes as once; and a wiped
- * Redis leads to a later generation.
- * @returns how many rows were published; equal to `limit` when there may be more
+ * Redis leads to a later generation. Each queue has its own `limit`: much work for one does not hold up the others'.
+ * @param gates of the queues that have one; what they do not let in is due again later
+ * @returns of how many rows was decided for the queue that had most; equal to `limit` when there may be more
  */
-export async function publishOutbox(ctx: Context, queues: JobQueuePort, limit: number): Promise<number> {
+export async function publishOutbox(ctx: Context, queues: JobQueuePort, limit: number, gates: OutboxGates = {}): Promise<number> {
+  let most = 0;
+  for (const queue of await listPublishableQueues(ctx.db, ctx.clock.now())) {
+    most = Math.max(most, await publishQueue(ctx, queues, queue, limit, gates[queue]));
+  }
+  return most;
+}
+
+function publishQueue(
+  ctx: Context,
+  queues: JobQueuePort,
+  queue: OutboxQueue,
+  limit: number,
+  gate: OutboxGate | undefined,
+): Promise<number> {
   return inTransaction(ctx.db, async (trx) => {
     const now = ctx.clock.now();
-    const rows = await lockPublishableRows(trx, now, limit);
+    const rows = await lockPublishableRows(trx, queue, now, limit);
     if (rows.length === 0) return 0;
-    await queues.addAll(rows.map((row) => toJob(row, now)));
-    await markPublished(trx, rows, now, ctx.config.outboxRedriveMs);
+    const putOff = gate === undefined ? [] : await askGate(ctx, trx, gate, rows, now);
+    const ids = new Set(putOff.map(({ id }) => id));
+    const admitted = rows.filter(({ id }) => !ids.has(id));
+    await putOffRows(trx, putOff);
+    if (admitted.length > 0) await queues.addAll(admitted.map((row) => toJob(row, now)));
+    await markPublished(trx, admitted, now, ctx.config.outboxRedriveMs, gate !== undefined);
     return rows.length;
   });
+}
+
+/** @returns the rows that may not be put on their queue, with their new dates */
+async function askGate(ctx: Context, trx: Transaction, gate: OutboxGate, rows: readonly OutboxRow[], now: Date) {
+  const due = rows.filter(({ runAt }) => runAt <= now);
+  const refusals = await gate.admit(
+    ctx,
+    trx,
+    due.map(({ subjectId }) => subjectId),
+  );
+  return rows.flatMap(({ id, subjectId, runAt }) => {
+    if (runAt > now) return [{ id, runAt, publishAt: runAt }];
+    const refusal = refusals.get(subjectId);
+    if (refusal === undefined) return [];
+    const publishAt = addMs(now, refusal.delayMs);
+    return [{ id, runAt: refusal.isUnderWay ? runAt : publishAt, publishAt }];
+  });
+}
+
+/** Work of these subjects that was put off is due now. @param subjectIds none whose job is on its queue: it would be put there again */
+export async function bringWorkForward(ctx: Context, queue: OutboxQueue, subjectIds: readonly string[]): Promise<void> {
+  if (subjectIds.length === 0) return;
+  await withRetries(() => makeRowsDue(ctx.db, queue, subjectIds, ctx.clock.now()));
+  ctx.signals.outboxFilled();
 }
 
 function toJob(row: OutboxRow, now: Date) {

@@ -1,7 +1,8 @@
 import { addMs } from '../../shared/clock.ts';
-import { execute, selectRows, type Database, type Transaction } from '../../platform/db.ts';
+import { execute, placeholders, selectRows, type Database, type Transaction } from '../../platform/db.ts';
 import { insertRows } from '../../platform/insertRows.ts';
-import type { OutboxQueue, OutboxRow } from './model.ts';
+import { updateRows } from '../../platform/updateRows.ts';
+import { OUTBOX_QUEUES, type OutboxQueue, type OutboxRow } from './model.ts';
 
 interface Row {
   readonly id: string;
@@ -54,13 +55,25 @@ function compare(a: string, b: string): number {
   return a === b ? 0 : a < b ? -1 : 1;
 }
 
-/** Locks rows that are due for their queue; rows that another publisher has locked are left to it. */
-export async function lockPublishableRows(db: Transaction, now: Date, limit: number): Promise<OutboxRow[]> {
+/** The queues that have rows which are due for them, in the order in which they are served. */
+export async function listPublishableQueues(db: Database, now: Date): Promise<OutboxQueue[]> {
+  const one = '(SELECT queue FROM outbox WHERE queue = ? AND publish_at <= ? LIMIT 1)';
+  const rows = await selectRows<{ queue: OutboxQueue }>(
+    db,
+    OUTBOX_QUEUES.map(() => one).join(' UNION ALL '),
+    OUTBOX_QUEUES.flatMap((queue) => [queue, now]),
+  );
+  const found = new Set(rows.map(({ queue }) => queue));
+  return OUTBOX_QUEUES.filter((queue) => found.has(queue));
+}
+
+/** Locks rows that are due for the queue; rows that another publisher has locked are left to it. */
+export async function lockPublishableRows(db: Transaction, queue: OutboxQueue, now: Date, limit: number): Promise<OutboxRow[]> {
   const rows = await selectRows<Row>(
     db,
     `SELECT id, queue, subject_id, request_id, run_at, generation FROM outbox
-     WHERE publish_at <= ? ORDER BY publish_at LIMIT ? FOR UPDATE SKIP LOCKED`,
-    [now, limit],
+     WHERE queue = ? AND publish_at <= ? ORDER BY publish_at LIMIT ? FOR UPDATE SKIP LOCKED`,
+    [queue, now, limit],
   );
   return rows.map(toOutboxRow);
 }
@@ -70,15 +83,21 @@ const MAX_REDRIVE_DOUBLINGS = 4;
 
 /**
  * Counts the rows' next generation and sets when it would be due for another: `redriveMs` after it can first be worked on, twice as long after each
- * generation.
+ * generation; unless `isGated`, since a queue with a gate is never long.
  */
-export async function markPublished(db: Transaction, rows: readonly OutboxRow[], now: Date, redriveMs: number): Promise<void> {
+export async function markPublished(
+  db: Transaction,
+  rows: readonly OutboxRow[],
+  now: Date,
+  redriveMs: number,
+  isGated: boolean,
+): Promise<void> {
   if (rows.length === 0) return;
   await execute(
     db,
     `UPDATE outbox SET generation = generation + 1, publish_at = DATE_ADD(GREATEST(run_at, ?), INTERVAL ? * POW(2, LEAST(generation - 1, ?)) MICROSECOND)
      WHERE id IN (${rows.map(() => '?').join(', ')})`,
-    [now, redriveMs * 1000, MAX_REDRIVE_DOUBLINGS, ...rows.map((row) => row.id)],
+    [now, redriveMs * 1000, isGated ? 0 : MAX_REDRIVE_DOUBLINGS, ...rows.map((row) => row.id)],
   );
 }
 
@@ -96,7 +115,10 @@ export interface JobOfRow {
   readonly generation: number;
 }
 
-/** @returns whether the row is still there and the job's own */
+/**
+ * @param redriveMs after `runAt`; 0: no job waits for that date, so it is put on its queue again then
+ * @returns whether the row is still there and the job's own
+ */
 export async function postponeOutboxRow(db: Database, job: JobOfRow, runAt: Date, redriveMs: number): Promise<boolean> {
   const matched = await execute(db, 'UPDATE outbox SET run_at = ?, publish_at = ? WHERE id = ? AND generation <= ?', [
     runAt,
@@ -105,6 +127,32 @@ export async function postponeOutboxRow(db: Database, job: JobOfRow, runAt: Date
     job.generation,
   ]);
   return matched > 0;
+}
+
+/** Of rows that the caller has locked: not to be put on their queue before these dates. */
+export async function putOffRows(
+  trx: Transaction,
+  rows: readonly { readonly id: string; readonly runAt: Date; readonly publishAt: Date }[],
+): Promise<void> {
+  await updateRows(
+    trx,
+    { table: 'outbox', key: { column: 'id', type: 'CHAR(40)', index: 'PRIMARY' }, columns: ['run_at', 'publish_at'] },
+    rows.map(({ id, runAt, publishAt }) => [id, runAt, publishAt]),
+  );
+}
+
+/**
+ * Rows that would be put on their queue later are due now. It waits for a publisher that is putting one of them off at this moment: with a condition on the
+ * date, the statement would pass over a row that was due before.
+ */
+export async function makeRowsDue(db: Database, queue: OutboxQueue, subjectIds: readonly string[], now: Date): Promise<void> {
+  const sorted = [...subjectIds].sort();
+  await execute(
+    db,
+    `UPDATE outbox SET run_at = LEAST(run_at, ?), publish_at = LEAST(publish_at, ?)
+     WHERE queue = ? AND subject_id IN (${placeholders(sorted)})`,
+    [now, now, queue, ...sorted],
+  );
 }
 
 export async function deleteOutboxRow(db: Database | Transaction, job: JobOfRow): Promise<void> {

@@ -1,41 +1,29 @@
 import type { Context } from '../../platform/context.ts';
-import { inTransaction, type Transaction } from '../../platform/db.ts';
+import { inTransaction } from '../../platform/db.ts';
 import type { AlsoInTransaction, UnitOfWork } from '../../platform/unitOfWork.ts';
 import { AppError, COMMON_ERRORS } from '../../shared/errors.ts';
 import type { Bytes32 } from '../../shared/hex.ts';
-import { DONE, later, type WorkResult } from '../outbox/model.ts';
 import { promiseWork } from '../outbox/service.ts';
-import { decideDelivery, decideFirstAttemptAt, findUrlRefusal, wantsEvent, type DeliveryDecision } from './decide.ts';
-import { createEndpointLanes, type EndpointLanes } from './endpointLanes.ts';
+import { decideFirstAttemptAt, findUrlRefusal, wantsEvent } from './decide.ts';
 import { WEBHOOK_ERRORS } from './errors.ts';
-import { buildEventBody, buildSignedHeaders, newWebhookSecret } from './message.ts';
-import type { EventType, PaymentEventSummary, StoreEvent, WebhookDelivery, WebhookEndpoint, WebhookEndpointWithSecret } from './model.ts';
-import type { WebhookPostOutcome, WebhookSenderPort } from './ports.ts';
+import { newWebhookSecret } from './message.ts';
+import type { EventType, PaymentEventSummary, StoreEvent, WebhookEndpoint, WebhookEndpointWithSecret } from './model.ts';
 import {
-  cancelDelivery,
   cancelPendingDeliveries,
   countEndpoints,
-  findDeliveryToAttempt,
-  insertAttempt,
   insertDeliveries,
   insertEndpoint,
   insertEvents,
   listEndpoints,
   listEventsOfPayment,
   listListeningEndpoints,
-  lockDelivery,
   lockEndpoint,
   lockStore,
   markEndpointDeleted,
-  markEndpointDisabled,
-  updateDelivery,
-  type DeliveryToAttempt,
   type ListeningEndpoint,
 } from './store.ts';
 
 const MAX_ENDPOINTS_PER_STORE = 20;
-/** Shown to the store as the endpoint's `disabledReason`. */
-const GONE_REASON = 'The endpoint answered 410 Gone.';
 
 /**
  * Adds an endpoint to a store.
@@ -173,140 +161,4 @@ export async function recordEvents(
 /** What has happened to a payment, oldest first. */
 export async function listPaymentEvents(ctx: Context, input: { readonly paymentId: Bytes32 }): Promise<PaymentEventSummary[]> {
   return listEventsOfPayment(ctx.db, input.paymentId);
-}
-
-/**
- * Makes one attempt at a delivery, if one is due. Safe to call any number of times, at once and in several processes: attempts are counted under a
- * lock of the delivery. An attempt whose record is lost (a crash after the POST) is made again with the same `webhook-id`; so an event may arrive
- * twice, and never not at all.
- */
-export async function attemptDelivery(ctx: Context, deliveryId: string): Promise<WorkResult> {
-  const delivery = await findDeliveryToAttempt(ctx.db, deliveryId);
-  if (delivery?.status !== 'pending') return DONE;
-  const startedAt = ctx.clock.now();
-  if (!delivery.isEndpointListening) {
-    await cancelDelivery(ctx.db, deliveryId, startedAt);
-    return DONE;
-  }
-  if (delivery.nextAttemptAt !== null && delivery.nextAttemptAt > startedAt) return later(delivery.nextAttemptAt);
-
-  const place = { endpointId: delivery.endpointId, deliveryId };
-  const lanes = lanesOf(ctx.webhookSender);
-  const nextTurnAt = lanes.enter({ ...place, now: startedAt, random: ctx.random() });
-  if (nextTurnAt !== undefined) return later(nextTurnAt);
-  let outcome: WebhookPostOutcome | undefined;
-  try {
-    // Whoever made the change may have died, or found Redis away, before it could say so.
-    if (delivery.attempts === 0) await ctx.signals.paymentsChanged([delivery.event.paymentId]);
-    outcome = await post(ctx, delivery, startedAt);
-    return await recordAttempt(ctx, delivery, startedAt, outcome);
-  } finally {
-    lanes.leave({ ...place, now: ctx.clock.now(), outcome });
-  }
-}
-
-/** One set of lanes for each process, which is to say for each sender. */
-const lanesBySender = new WeakMap<WebhookSenderPort, EndpointLanes>();
-
-function lanesOf(sender: WebhookSenderPort): EndpointLanes {
-  let lanes = lanesBySender.get(sender);
-  if (lanes === undefined) {
-    lanes = createEndpointLanes();
-    lanesBySender.set(sender, lanes);
-  }
-  return lanes;
-}
-
-async function post(ctx: Context, delivery: DeliveryToAttempt, sentAt: Date): Promise<WebhookPostOutcome> {
-  const body = buildEventBody(delivery.event);
-  const secret = ctx.secretBox.open(delivery.secretCiphertext);
-  return ctx.webhookSender.post({
-    url: delivery.url,
-    headers: buildSignedHeaders({ secret, eventId: delivery.eventId, sentAt, body }),
-    body,
-    timeoutMs: ctx.config.webhooks.timeoutMs,
-  });
-}
-
-async function recordAttempt(
-  ctx: Context,
-  attempted: DeliveryToAttempt,
-  startedAt: Date,
-  outcome: WebhookPostOutcome,
-): Promise<WorkResult> {
-  const decision = decideDelivery({
-    outcome,
-    number: attempted.attempts + 1,
-    scheduleSeconds: ctx.config.webhooks.scheduleSeconds,
-    now: ctx.clock.now(),
-    random: ctx.random(),
-  });
-  const after = await inTransaction(ctx.db, async (trx) => {
-    // The endpoint before its deliveries: whoever locks both does so in this order.
-    const isEndpointGone = decision.kind === 'endpointGone' && (await lockEndpoint(trx, attempted.endpointId)) !== undefined;
-    const current = await lockDelivery(trx, attempted.id);
-    if (current === undefined) return undefined;
-    const next = nextState(current, attempted, decision);
-    const now = ctx.clock.now();
-    if (next !== undefined) {
-      await insertAttempt(trx, {
-        id: ctx.newId('wa'),
-        deliveryId: attempted.id,
-        number: next.attempts,
-        statusCode: outcome.statusCode,
-        error: outcome.error,
-        latencyMs: outcome.latencyMs,
-        responseBody: outcome.responseBody,
-        startedAt,
-      });
-      await updateDelivery(trx, next, now);
-    }
-    if (isEndpointGone) await disableEndpoint(trx, attempted.endpointId, now);
-    return next ?? current;
-  });
-  // The URL is left out: its path or query may be a password.
-  ctx.log.info(
-    {
-      deliveryId: attempted.id,
-      endpointId: attempted.endpointId,
-      eventId: attempted.eventId,
-      statusCode: outcome.statusCode,
-      error: outcome.error,
-      latencyMs: outcome.latencyMs,
-      status: after?.status,
-    },
-    'a webhook was posted',
-  );
-  if (decision.kind === 'endpointGone')
-    ctx.log.warn({ endpointId: attempted.endpointId }, 'a webhook endpoint answered 410 and was disabled');
-  return after?.status === 'pending' && after.nextAttemptAt !== null ? later(after.nextAttemptAt) : DONE;
-}
-
-async function disableEndpoint(trx: Transaction, endpointId: string, now: Date): Promise<void> {
-  await markEndpointDisabled(trx, endpointId, GONE_REASON);
-  await cancelPendingDeliveries(trx, endpointId, now);
-}
-
-/**
- * @param current the delivery as it is now, locked
- * @param attempted the delivery as it was when the POST began
- * @returns undefined: nothing to record
- */
-function nextState(current: WebhookDelivery, attempted: WebhookDelivery, decision: DeliveryDecision): WebhookDelivery | undefined {
-  if (current.status === 'succeeded') return undefined;
-  const attempts = current.attempts + 1;
-  // Whatever else happened meanwhile, the event has arrived.
-  if (decision.kind === 'succeeded') return { ...current, status: 'succeeded', attempts, nextAttemptAt: null };
-  // Another worker made the same attempt and was quicker to record it. Counting both would use up the schedule too early.
-  if (current.attempts !== attempted.attempts) return undefined;
-  // Cancelled while the POST was under way: the attempt is recorded, and nothing follows from it.
-  if (current.status !== 'pending') return { ...current, attempts };
-  switch (decision.kind) {
-    case 'retry':
-      return { ...current, attempts, nextAttemptAt: decision.at };
-    case 'failed':
-      return { ...current, status: 'failed', attempts, nextAttemptAt: null };
-    case 'endpointGone':
-      return { ...current, status: 'cancelled', attempts, nextAttemptAt: null };
-  }
 }

@@ -200,6 +200,7 @@ function toDelivery(row: DeliveryRow): WebhookDelivery {
 
 /** A delivery with everything that an attempt needs. */
 export interface DeliveryToAttempt extends WebhookDelivery {
+  readonly storeId: string;
   readonly url: string;
   /** See platform/secretBox.ts. */
   readonly secretCiphertext: string;
@@ -209,6 +210,7 @@ export interface DeliveryToAttempt extends WebhookDelivery {
 }
 
 interface DeliveryToAttemptRow extends DeliveryRow {
+  readonly store_id: string;
   readonly url: string;
   readonly secret_ciphertext: string;
   readonly endpoint_status: WebhookEndpointStatus;
@@ -223,7 +225,7 @@ export async function findDeliveryToAttempt(db: Database, deliveryId: string): P
   const [row] = await selectRows<DeliveryToAttemptRow>(
     db,
     `SELECT d.id, d.endpoint_id, d.event_id, d.status, d.attempts, d.next_attempt_at,
-            en.url, en.secret_ciphertext, en.status AS endpoint_status, en.deleted_at,
+            en.store_id, en.url, en.secret_ciphertext, en.status AS endpoint_status, en.deleted_at,
             ev.type, ev.payment_id, ev.data, ev.created_at AS event_created_at
      FROM webhook_deliveries d
      JOIN webhook_endpoints en ON en.id = d.endpoint_id
@@ -234,6 +236,7 @@ export async function findDeliveryToAttempt(db: Database, deliveryId: string): P
   if (row === undefined) return undefined;
   return {
     ...toDelivery(row),
+    storeId: row.store_id,
     url: row.url,
     secretCiphertext: row.secret_ciphertext,
     isEndpointListening: row.endpoint_status === 'enabled' && row.deleted_at === null,
@@ -244,6 +247,36 @@ export async function findDeliveryToAttempt(db: Database, deliveryId: string): P
       data: parseJsonColumn(row.data) as StoreEvent['data'],
     },
   };
+}
+
+/** Whose these deliveries are; those that are not there are left out. */
+export async function listStoresOfDeliveries(
+  db: Database | Transaction,
+  deliveryIds: readonly string[],
+): Promise<{ readonly deliveryId: string; readonly endpointId: string; readonly storeId: string }[]> {
+  if (deliveryIds.length === 0) return [];
+  const rows = await selectRows<{ id: string; endpoint_id: string; store_id: string }>(
+    db,
+    `SELECT d.id, d.endpoint_id, en.store_id FROM webhook_deliveries d JOIN webhook_endpoints en ON en.id = d.endpoint_id
+     WHERE d.id IN (${placeholders(deliveryIds)})`,
+    deliveryIds,
+  );
+  const byId = new Map(rows.map((row) => [row.id, row]));
+  return deliveryIds.flatMap((id) => {
+    const row = byId.get(id);
+    return row === undefined ? [] : [{ deliveryId: id, endpointId: row.endpoint_id, storeId: row.store_id }];
+  });
+}
+
+/** What is due for an endpoint, whether it is being posted or waits: the ids of the `limit` oldest. */
+export async function listDueDeliveries(db: Database, endpointId: string, now: Date, limit: number): Promise<string[]> {
+  const rows = await selectRows<{ id: string }>(
+    db,
+    `SELECT id FROM webhook_deliveries WHERE endpoint_id = ? AND status = 'pending' AND next_attempt_at <= ?
+     ORDER BY next_attempt_at LIMIT ?`,
+    [endpointId, now, limit],
+  );
+  return rows.map(({ id }) => id);
 }
 
 export async function lockDelivery(trx: Transaction, deliveryId: string): Promise<WebhookDelivery | undefined> {

@@ -3,7 +3,7 @@ import { expect } from 'chai';
 import { startServer, type RunningServer } from '../../api/startServer.ts';
 import { cancelPayment } from '../../domain/payments/service.ts';
 import { getPaymentStatus } from '../../domain/payments/status.ts';
-import { attemptDelivery } from '../../domain/webhooks/service.ts';
+import { attemptDelivery } from '../../domain/webhooks/attemptDelivery.ts';
 import type { Context } from '../../platform/context.ts';
 import { createContext } from '../../platform/createContext.ts';
 import { createRedis } from '../../platform/redis.ts';

@@ -7,6 +7,8 @@ import type { RelayerPort } from '../../domain/relay/ports.ts';
 import type { Config } from '../../platform/config.ts';
 import { RELAY_ERRORS } from '../../domain/relay/errors.ts';
 import { AppError } from '../../shared/errors.ts';
+import { announceProcess, giveBackPlace, takePlaces } from '../../domain/webhooks/places.ts';
+import { waitUntil } from '../support/waitUntil.ts';
 import { withRelayer } from '../support/varyContext.ts';
 import { startTestApi, type TestApi } from './startTestApi.ts';
 
@@ -28,9 +30,9 @@ describe('GET /metrics', function () {
   const credentials = () => `Basic ${Buffer.from(`${api.config.admin.user}:${api.config.admin.password}`).toString('base64')}`;
   const get = (headers: Record<string, string> = {}) => fetch(`${api.url}/metrics`, { headers });
 
-  async function readMetric(name: string, labels: Readonly<Record<string, string>>): Promise<number | undefined> {
+  async function readMetric(name: string, labels: Readonly<Record<string, string>> = {}): Promise<number | undefined> {
     const text = await (await get({ authorization: credentials() })).text();
-    const lines = text.split('\n').filter((line) => line.startsWith(`${name}{`));
+    const lines = text.split('\n').filter((line) => line.startsWith(`${name}{`) || line.startsWith(`${name} `));
     const line = lines.find((candidate) => Object.entries(labels).every(([label, value]) => candidate.includes(`${label}="${value}"`)));
     return line === undefined ? undefined : Number(line.slice(line.lastIndexOf(' ') + 1));
   }
@@ -54,6 +56,21 @@ describe('GET /metrics', function () {
     const before = (await readMetric('msqpay_outbox_rows', { queue: 'expire' })) ?? 0;
     await api.createPayment({ expiresInSeconds: 60 });
     expect(await readMetric('msqpay_outbox_rows', { queue: 'expire' })).to.equal(before + 1);
+  });
+
+  it('say who has how many places for webhooks, and how often one was refused', async () => {
+    const presence = announceProcess(api.ctx);
+    const deliveries = ['wd_1', 'wd_2'].map((deliveryId) => ({ deliveryId, endpointId: 'we_1', storeId: 'st_busy' }));
+    await takePlaces(api.ctx, deliveries, { isStarting: false });
+    await waitUntil(async () => (await readMetric('msqpay_webhook_places_limit')) === api.config.webhooks.places, { what: 'the process' });
+    expect(await readMetric('msqpay_webhook_places', { kind: 'new' })).to.equal(1);
+    expect(await readMetric('msqpay_webhook_places_of_store', { store: 'st_busy' })).to.equal(1);
+    expect(await readMetric('msqpay_webhook_put_off_total', { reason: 'endpoint' })).to.equal(1);
+    await giveBackPlace(api.ctx, deliveries[0]!, undefined);
+    await presence.stop();
+    expect(await readMetric('msqpay_webhook_places', { kind: 'new' })).to.equal(0);
+    expect(await readMetric('msqpay_webhook_places_of_store', { store: 'st_busy' })).to.equal(undefined);
+    expect(await readMetric('msqpay_webhook_places_limit')).to.equal(0);
   });
 
   describe('and the workers’ log', () => {

@@ -8,11 +8,13 @@ import { publishOutbox } from '../../domain/outbox/service.ts';
 import { getPayment } from '../../domain/payments/service.ts';
 import { scanChain } from '../../domain/payments/scanChain.ts';
 import { sendAttempt } from '../../domain/relay/sendAttempt.ts';
-import { createWebhookEndpoint, attemptDelivery } from '../../domain/webhooks/service.ts';
+import { attemptDelivery } from '../../domain/webhooks/attemptDelivery.ts';
+import { createWebhookEndpoint } from '../../domain/webhooks/service.ts';
 import { selectRows } from '../../platform/db.ts';
 import { addMs } from '../../shared/clock.ts';
 import { asBytes32 } from '../../shared/hex.ts';
 import { MAINTENANCE_TASKS } from '../../workers/maintenance.ts';
+import { OUTBOX_GATES } from '../../workers/queues.ts';
 import { paymentRequest, type Payment, type TestApi } from '../api/startTestApi.ts';
 import { expireNow } from '../support/expireNow.ts';
 import { acceptRelay, driveUntil, isOver, readAttempt } from '../support/relayFlow.ts';
@@ -131,7 +133,7 @@ export async function runHotPaths(api: TestApi, recorder: Recorder, { payer, mer
 
   recorder.begin('outbox');
   const queues: JobQueuePort = { addAll: () => Promise.resolve() };
-  await publishOutbox(ctx, queues, 200);
+  await publishOutbox(ctx, queues, 200, OUTBOX_GATES);
   for (const [task, { run }] of Object.entries(MAINTENANCE_TASKS)) {
     recorder.begin(`maintenance: ${task}`);
     await run(ctx);

@@ -109,7 +109,14 @@ export function createTestContext(options: {
     rateLimitPerMinute: 600,
     trustedProxies: 0,
     strictResponses: true,
-    webhooks: { allowPrivateNetworks: false, timeoutMs: 1_000, scheduleSeconds: [0, 5, 300], ...options.webhooks },
+    webhooks: {
+      allowPrivateNetworks: false,
+      timeoutMs: 1_000,
+      scheduleSeconds: [0, 5, 300],
+      places: 64,
+      placesPerEndpoint: 16,
+      ...options.webhooks,
+    },
     outboxRedriveMs: 30_000,
     relay: {
       unsentAfterMs: 60_000,

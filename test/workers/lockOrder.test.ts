@@ -83,7 +83,7 @@ describe('the one order in which rows are locked', function () {
     };
     const publish: Work = async (trx) => {
       const now = ctx.clock.now();
-      await markPublished(trx, await lockPublishableRows(trx, now, 25), now, ctx.config.outboxRedriveMs);
+      await markPublished(trx, await lockPublishableRows(trx, 'relay', now, 25), now, ctx.config.outboxRedriveMs, false);
     };
     // Who publishes comes by the index of dates, who promises by that of subjects, and both move an entry of the former: seldom, two entries
     // beside each other are met in two orders. Such a transaction is tried again. Promises in no order make more than one in each round.

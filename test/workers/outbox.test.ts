@@ -207,29 +207,45 @@ describe('the outbox and its jobs', function () {
     });
   }
 
-  it('moves row and job together when work is to be done later', async () => {
+  it('leaves no job behind when a webhook is to be sent later: its row is put on the queue again', async () => {
     let answers = 0;
     storeServer.answerWith(() => (answers++ === 0 ? 503 : 204));
     workers = await runWorkers(harness, ['webhook']);
     const { row, paymentId } = await promiseWebhook();
     const queue = harness.queues.get('webhook');
-    const job = await waitUntil(async () => (await queue.getDelayed()).find(({ data }) => (data as JobPayload).outboxId === row.id), {
-      what: 'the delayed job',
+    const moved = await waitUntil(async () => (await rows()).find(({ run_at }) => run_at > new Date(Date.now() + 200)), {
+      what: 'the later date',
       everyMs: 10,
     });
-    const [moved] = await rows();
     // 1 s in the schedule, with jitter.
-    expect(moved!.run_at.getTime()).to.be.within(Date.now() + 300, Date.now() + 1_300);
-    // BullMQ keeps the date in the upper bits of the score.
-    const score = Number(await harness.ctx.redis.zscore(queue.toKey('delayed'), job.id!));
-    // By this machine's own clock, read a moment apart from the database's.
-    expect(Math.floor(score / 4096)).to.be.closeTo(moved!.run_at.getTime(), 20);
-    expect(await queue.getFailed()).to.deep.equal([]);
+    expect(moved.run_at.getTime()).to.be.within(Date.now() + 200, Date.now() + 1_300);
+    expect(await queue.getDelayedCount()).to.equal(0);
     await waitUntil(async () => (await rows()).length === 0, { what: 'the row’s end' });
     expect(storeServer.ofPayment(paymentId)).to.have.length(2);
     const [first, second] = storeServer.ofPayment(paymentId);
     expect(second!.receivedAt - first!.receivedAt).to.be.within(700, 2_500);
-    expect(moved!.generation, 'the same job came back').to.equal(1);
+    expect((await queue.getJob(`${row.id}-2`))?.returnvalue).to.equal('done');
+    expect(await queue.getFailed()).to.deep.equal([]);
+  });
+
+  it('moves row and job together when other work is to be done later', async () => {
+    const { ctx } = harness;
+    const { id } = await harness.createTestPayment(store, { expiresInSeconds: 60 });
+    // It is not over yet, so there is nothing to do before it is.
+    await inUnitOfWork(ctx, (unit) => promiseWork(ctx, unit, [{ queue: 'expire', subjectId: id }]));
+    const queue = harness.queues.get('expire');
+    workers = await runWorkers(harness, ['expire']);
+    const isMoved = ({ subject_id, run_at }: Row) => subject_id === id && run_at > new Date(Date.now() + 1_000);
+    const moved = await waitUntil(async () => (await rows('expire')).find(isMoved), { what: 'the later date', everyMs: 10 });
+    const job = await waitUntil(async () => (await queue.getDelayed()).find(({ data }) => (data as JobPayload).outboxId === moved.id), {
+      what: 'the delayed job',
+      everyMs: 10,
+    });
+    // BullMQ keeps the date in the upper bits of the score.
+    const score = Number(await ctx.redis.zscore(queue.toKey('delayed'), job.id!));
+    // By this machine's own clock, read a moment apart from the database's.
+    expect(Math.floor(score / 4096)).to.be.closeTo(moved.run_at.getTime(), 20);
+    expect(job.id, 'the same job').to.equal(`${moved.id}-${moved.generation}`);
     expect(await queue.getFailed()).to.deep.equal([]);
   });
 

@@ -1,0 +1,153 @@
+import type { Context } from '../../platform/context.ts';
+import { ANNOUNCE_PROCESS, GIVE_BACK_PLACE, REPORT_PLACES, TAKE_PLACES } from './placeScripts.ts';
+
+/** What the scripts of placeScripts.ts are called with, and what they return. All keys are in one slot of a Redis Cluster. */
+
+export interface DeliveryOfStore {
+  readonly deliveryId: string;
+  readonly endpointId: string;
+  readonly storeId: string;
+}
+
+/** Times in ms. */
+export interface TakingRules {
+  readonly placesOfProcess: number;
+  readonly placesOfEndpoint: number;
+  readonly heldMs: number;
+  readonly shortestDelayMs: number;
+  readonly shortestShareDelayMs: number;
+  readonly longestDelayMs: number;
+}
+
+export interface GivingBackRules {
+  readonly placesOfEndpoint: number;
+  readonly slowMs: number;
+  readonly placesOfSlowEndpoint: number;
+  readonly silences: number;
+  readonly shortestPauseMs: number;
+  readonly longestPauseMs: number;
+}
+
+/** `failure`: it answered something else than 2xx; `silence`: it did not answer; `none`: nothing was posted. */
+export type PostResult = 'success' | 'failure' | 'overload' | 'silence' | 'none';
+
+type RedisContext = Pick<Context, 'redis' | 'config'>;
+
+function keysOf({ config }: RedisContext) {
+  const name = `${config.queuePrefix}:webhook-places`;
+  return {
+    all: name,
+    new: `${name}:new`,
+    slow: `${name}:slow`,
+    processes: `${name}:processes`,
+    refusals: `${name}:refusals`,
+    ofStore: (storeId: string) => `${name}:store:${storeId}`,
+    slowOfStore: (storeId: string) => `${name}:store:${storeId}:slow`,
+    ofEndpoint: (endpointId: string) => `${name}:endpoint:${endpointId}`,
+    lane: (endpointId: string) => `${name}:lane:${endpointId}`,
+  };
+}
+
+function nameOf({ storeId, deliveryId }: DeliveryOfStore): string {
+  return `${storeId} ${deliveryId}`;
+}
+
+/**
+ * @param isStarting they are about to be posted: one that has a place already keeps it; otherwise it is refused
+ * @param random 0 ≤ n < 1
+ * @returns for each delivery 0 when it has a place now, else after how many ms to ask again, negative when its place is one that it had
+ */
+export async function takePlacesInRedis(
+  ctx: RedisContext,
+  input: {
+    readonly deliveries: readonly DeliveryOfStore[];
+    readonly isStarting: boolean;
+    readonly rules: TakingRules;
+    readonly random: () => number;
+  },
+): Promise<number[]> {
+  const { deliveries, rules } = input;
+  const keys = keysOf(ctx);
+  const names = [
+    ...[keys.all, keys.new, keys.slow, keys.processes, keys.refusals],
+    ...deliveries.flatMap(({ storeId, endpointId }) => [
+      ...[keys.ofStore(storeId), keys.slowOfStore(storeId)],
+      ...[keys.ofEndpoint(endpointId), keys.lane(endpointId)],
+    ]),
+  ];
+  const values = [
+    ...[rules.placesOfProcess, rules.placesOfEndpoint, rules.heldMs, input.isStarting ? 1 : 0],
+    ...[rules.shortestDelayMs, rules.shortestShareDelayMs, rules.longestDelayMs],
+    ...deliveries.flatMap((delivery) => [delivery.deliveryId, nameOf(delivery), input.random()]),
+  ];
+  return (await ctx.redis.eval(TAKE_PLACES, names.length, ...names, ...values)) as number[];
+}
+
+/**
+ * @param input.askedMs for how long the endpoint asked to be left alone
+ * @returns how many further deliveries of the endpoint may come now, and those that have a place
+ */
+export async function giveBackPlaceInRedis(
+  ctx: RedisContext,
+  input: {
+    readonly delivery: DeliveryOfStore;
+    readonly result: PostResult;
+    readonly latencyMs: number;
+    readonly askedMs: number;
+    readonly rules: GivingBackRules;
+  },
+): Promise<{ readonly free: number; readonly having: readonly string[] }> {
+  const { delivery, rules } = input;
+  const keys = keysOf(ctx);
+  const names = [
+    ...[keys.all, keys.new, keys.slow],
+    ...[keys.ofStore(delivery.storeId), keys.slowOfStore(delivery.storeId)],
+    ...[keys.ofEndpoint(delivery.endpointId), keys.lane(delivery.endpointId)],
+  ];
+  const [free, ...having] = (await ctx.redis.eval(
+    GIVE_BACK_PLACE,
+    names.length,
+    ...names,
+    ...[delivery.deliveryId, nameOf(delivery), input.result, input.latencyMs, input.askedMs],
+    ...[rules.placesOfEndpoint, rules.slowMs, rules.placesOfSlowEndpoint],
+    ...[rules.silences, rules.shortestPauseMs, rules.longestPauseMs],
+  )) as [number, ...string[]];
+  return { free, having };
+}
+
+/** There are more deliveries that wait than were brought forward: the next place that is given back brings forward others. */
+export async function markWaiting(ctx: RedisContext, endpointId: string): Promise<void> {
+  await ctx.redis.hset(keysOf(ctx).lane(endpointId), 'waiting', '1');
+}
+
+export async function addProcess(ctx: RedisContext, processId: string, countsMs: number): Promise<void> {
+  await ctx.redis.eval(ANNOUNCE_PROCESS, 1, keysOf(ctx).processes, processId, countsMs);
+}
+
+export async function removeProcess(ctx: RedisContext, processId: string): Promise<void> {
+  await ctx.redis.zrem(keysOf(ctx).processes, processId);
+}
+
+/** As they are now, over all processes. */
+export async function readPlaces(ctx: RedisContext): Promise<{
+  readonly stores: readonly string[];
+  readonly newEndpoints: number;
+  readonly slowEndpoints: number;
+  readonly processes: number;
+  readonly putOff: { readonly endpoint: number; readonly share: number };
+}> {
+  const keys = keysOf(ctx);
+  const names = [keys.all, keys.new, keys.slow, keys.processes, keys.refusals];
+  const [places, newEndpoints, slowEndpoints, processes, [endpoint, share]] = (await ctx.redis.eval(
+    REPORT_PLACES,
+    names.length,
+    ...names,
+  )) as [string[], number, number, number, [string | null, string | null]];
+  return {
+    stores: places.map((place) => place.split(' ')[0] ?? ''),
+    newEndpoints,
+    slowEndpoints,
+    processes,
+    putOff: { endpoint: Number(endpoint ?? 0), share: Number(share ?? 0) },
+  };
+}

@@ -1,0 +1,206 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect } from 'chai';
+
+import { announceProcess, giveBackPlace, reportPlaces, takePlaces } from '../../domain/webhooks/places.ts';
+import type { Context } from '../../platform/context.ts';
+import { createHarness, type Harness } from '../support/harness.ts';
+import { waitUntil } from '../support/waitUntil.ts';
+import { answerWith } from './support.ts';
+
+const PLACES = 32;
+const PLACES_PER_ENDPOINT = 6;
+const TIMEOUT_MS = 15_000;
+const SILENT = answerWith(null, { error: 'timeout', latencyMs: TIMEOUT_MS });
+
+describe('webhooks: places', () => {
+  let harness: Harness;
+  let ctx: Context;
+  let number = 0;
+
+  before(async function () {
+    this.timeout(120_000);
+    harness = await createHarness({
+      env: {
+        MSQPAY_WEBHOOK_PLACES: String(PLACES),
+        MSQPAY_WEBHOOK_PLACES_PER_ENDPOINT: String(PLACES_PER_ENDPOINT),
+        MSQPAY_WEBHOOK_TIMEOUT_MS: String(TIMEOUT_MS),
+      },
+    });
+  });
+  beforeEach(() => {
+    // Nobody has a place yet; no jitter.
+    ctx = { ...harness.ctx, config: { ...harness.config, queuePrefix: `{places-${++number}}` }, random: () => 0 };
+  });
+  after(() => harness.close());
+
+  const delivery = (deliveryId: string, endpointId = 'we_1', storeId = 'st_1') => ({ deliveryId, endpointId, storeId });
+
+  /** @returns undefined: it has a place; else after how many ms to ask again */
+  async function take(deliveryId: string, endpointId?: string, storeId?: string, isStarting = false): Promise<number | undefined> {
+    return (await takePlaces(ctx, [delivery(deliveryId, endpointId, storeId)], { isStarting })).get(deliveryId)?.delayMs;
+  }
+  async function giveBack(deliveryId: string, outcome = answerWith(204), endpointId?: string, storeId?: string) {
+    return giveBackPlace(ctx, delivery(deliveryId, endpointId, storeId), outcome);
+  }
+  /** So that it may have as many places as any. */
+  async function makeQuick(endpointId: string, storeId?: string): Promise<void> {
+    for (let times = 0; times < PLACES_PER_ENDPOINT; times++) {
+      expect(await take(`warm ${endpointId}`, endpointId, storeId)).to.equal(undefined);
+      await giveBack(`warm ${endpointId}`, answerWith(204), endpointId, storeId);
+    }
+  }
+  async function makeSilent(endpointId: string, storeId?: string): Promise<void> {
+    expect(await take(`probe ${endpointId}`, endpointId, storeId)).to.equal(undefined);
+    await giveBack(`probe ${endpointId}`, SILENT, endpointId, storeId);
+  }
+  /** @returns how many of the store's new endpoints find a place, one each */
+  async function countTaken(endpoints: readonly string[], storeId: string): Promise<number> {
+    let taken = 0;
+    for (const endpointId of endpoints) if ((await take(`d ${endpointId}`, endpointId, storeId)) === undefined) taken++;
+    return taken;
+  }
+  const endpointsOf = (storeId: string, count = 20) => Array.from({ length: count }, (_, index) => `${storeId}-we-${index}`);
+
+  it('of an endpoint grow by one with each success, up to as many as it may have', async () => {
+    expect(await take('wd_0')).to.equal(undefined);
+    expect(await take('wd_1')).to.be.a('number');
+    for (let width = 2; width <= PLACES_PER_ENDPOINT + 2; width++) {
+      await giveBack('wd_0');
+      const taken = [];
+      for (let index = 0; index < PLACES_PER_ENDPOINT + 1; index++)
+        if ((await take(`wd_${index}`)) === undefined) taken.push(`wd_${index}`);
+      expect(taken).to.have.length(Math.min(width, PLACES_PER_ENDPOINT));
+      for (const id of taken.slice(1)) await giveBackPlace(ctx, delivery(id), undefined);
+    }
+  });
+
+  it('of an endpoint are halved by a failure, and one when it is overloaded or keeps silent', async () => {
+    for (const [outcome, left] of [
+      [answerWith(500), PLACES_PER_ENDPOINT / 2],
+      [answerWith(null), PLACES_PER_ENDPOINT / 2],
+      [answerWith(429), 1],
+      [answerWith(502), 1],
+      [SILENT, 1],
+    ] as const) {
+      const endpointId = `we ${outcome.statusCode} ${outcome.latencyMs}`;
+      await makeQuick(endpointId);
+      await take('wd_0', endpointId);
+      await giveBack('wd_0', outcome, endpointId);
+      const taken = [];
+      for (let index = 0; index < PLACES_PER_ENDPOINT; index++) taken.push(await take(`wd_${index}`, endpointId));
+      expect(
+        taken.filter((delay) => delay === undefined),
+        endpointId,
+      ).to.have.length(left);
+      for (let index = 0; index < PLACES_PER_ENDPOINT; index++) await giveBackPlace(ctx, delivery(`wd_${index}`, endpointId), undefined);
+    }
+  });
+
+  it('are never taken twice by one delivery; a job that starts keeps the one that it has', async () => {
+    expect(await take('wd_0')).to.equal(undefined);
+    expect(await take('wd_0')).to.be.within(TIMEOUT_MS, TIMEOUT_MS + 5_000);
+    expect(await take('wd_0', 'we_1', 'st_1', true)).to.equal(undefined);
+    expect((await reportPlaces(ctx)).byStore).to.deep.equal(new Map([['st_1', 1]]));
+    await giveBack('wd_0');
+    expect((await reportPlaces(ctx)).byStore.size).to.equal(0);
+    expect(await take('wd_0', 'we_1', 'st_1', true), 'lost, and free').to.equal(undefined);
+  });
+
+  it('come back by themselves when a process dies', async () => {
+    const mortal = { ...ctx, config: { ...ctx.config, outboxRedriveMs: 100, webhooks: { ...ctx.config.webhooks, timeoutMs: -4_800 } } };
+    await takePlaces(mortal, [delivery('wd_0')], { isStarting: true });
+    expect(await take('wd_1')).to.be.a('number');
+    expect(await waitUntil(async () => (await take('wd_1')) === undefined, { what: 'the place', timeoutMs: 5_000 })).to.equal(true);
+  });
+
+  it('of slow and new endpoints are few, whoever has them: quick ones find room', async () => {
+    await makeQuick('quick', 'a store');
+    for (let store = 0; store < 40; store++) await countTaken(endpointsOf(`new-${store}`), `new-${store}`);
+    const { byKind, byStore } = await reportPlaces(ctx);
+    expect(byKind.new).to.be.within(PLACES / 2, (PLACES * 3) / 4);
+    expect(Math.max(...byStore.values()), 'a sixteenth').to.equal(PLACES / 16);
+    const taken = [];
+    for (let index = 0; index < 3; index++) taken.push(await take(`q${index}`, 'quick', 'a store'));
+    expect(taken).to.deep.equal([undefined, undefined, undefined]);
+  });
+
+  it('of slow endpoints leave room for new ones', async () => {
+    for (let store = 0; store < 40; store++) await makeSilent(`silent ${store}`, `st ${store}`);
+    for (let store = 0; store < 40; store++) await take(`s ${store}`, `silent ${store}`, `st ${store}`);
+    expect((await reportPlaces(ctx)).byKind).to.deep.equal({ new: 0, slow: PLACES / 2, quick: 0 });
+    expect(await take('n', 'new one', 'new store')).to.equal(undefined);
+  });
+
+  it('are left to others by a store that has many', async () => {
+    for (const storeId of ['a', 'b', 'c']) for (const endpointId of endpointsOf(storeId, 5)) await makeQuick(endpointId, storeId);
+    const taken = new Map<string, number>();
+    for (const storeId of ['a', 'b', 'c']) {
+      for (const endpointId of endpointsOf(storeId, 5)) {
+        for (let index = 0; index < PLACES_PER_ENDPOINT; index++) {
+          if ((await take(`${endpointId} ${index}`, endpointId, storeId)) === undefined) taken.set(storeId, (taken.get(storeId) ?? 0) + 1);
+        }
+      }
+    }
+    // A quarter of all, and half of what is free.
+    expect([...taken.values()]).to.deep.equal([8, 8, 6]);
+    await makeQuick('last', 'd');
+  });
+
+  it('are as many as all processes have together', async () => {
+    const processes = [announceProcess(ctx), announceProcess(ctx), announceProcess(ctx)];
+    await waitUntil(async () => (await reportPlaces(ctx)).limit === 3 * PLACES, { what: 'the processes' });
+    const [first, ...others] = processes;
+    await first?.stop();
+    expect((await reportPlaces(ctx)).limit).to.equal(2 * PLACES);
+    for (const process of others) await process.stop();
+  });
+
+  it('that a hanging endpoint does not give back put its deliveries off at the pace at which it does', async () => {
+    await makeSilent('we_1');
+    expect(await take('probe')).to.equal(undefined);
+    const delays = [];
+    for (let index = 0; index < 10; index++) delays.push(await take(`wd_${index}`));
+    for (const [index, delay] of delays.entries()) expect(delay).to.be.within((index + 1) * TIMEOUT_MS - 1_000, (index + 1) * TIMEOUT_MS);
+    for (let index = 10; index < 100; index++) delays.push(await take(`wd_${index}`));
+    expect(Math.max(...delays.map(Number)), 'five minutes at most').to.be.at.most(300_000);
+    // Those for which that is too long come back in half of it.
+    expect(delays.at(-1)).to.equal(150_000);
+    expect((await reportPlaces(ctx)).putOff).to.deep.equal({ endpoint: 100, share: 0 });
+  });
+
+  it('of an endpoint that keeps silent again and again are not taken for a while', async () => {
+    for (let times = 0; times < 3; times++) {
+      expect(await take('wd_0')).to.equal(undefined);
+      // Quickly: it would be slow otherwise, and its turns say as much.
+      await giveBack('wd_0', answerWith(null, { latencyMs: 0 }));
+      await sleep(2);
+    }
+    expect(await take('wd_0')).to.be.within(900, 1_000);
+    await sleep(1_050);
+    expect(await take('wd_0'), 'a probe').to.equal(undefined);
+    await giveBack('wd_0');
+    expect(await take('wd_0'), 'it has answered').to.equal(undefined);
+  });
+
+  it('of an endpoint that asked to be left alone are not taken, for five minutes at most', async () => {
+    await take('wd_0');
+    await giveBack('wd_0', answerWith(503, { retryAfterSeconds: 30 }));
+    expect(await take('wd_1')).to.be.within(29_000, 30_000);
+    await take('wd_0', 'we_2');
+    await giveBack('wd_0', answerWith(429, { retryAfterSeconds: 86_400 }), 'we_2');
+    expect(await take('wd_1', 'we_2')).to.be.within(150_000, 300_000);
+  });
+
+  it('that are given back bring forward as many as there is room for, when the endpoint answered', async () => {
+    await take('wd_0');
+    expect((await giveBack('wd_0')).free, 'what may have been forgotten').to.equal(2);
+    await take('wd_0');
+    expect((await giveBack('wd_0')).free, 'nothing waits').to.equal(0);
+    for (let index = 0; index < 4; index++) await take(`wd_${index}`);
+    expect(await giveBack('wd_0')).to.deep.equal({ free: 2, having: ['wd_1', 'wd_2'] });
+    expect((await giveBack('wd_1')).free, 'those that wait were told').to.equal(0);
+    await take('wd_0');
+    for (let index = 1; index < 10; index++) await take(`wd_${index}`);
+    expect((await giveBack('wd_0', SILENT)).free, 'its turns do').to.equal(0);
+  });
+});
