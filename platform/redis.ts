@@ -76,9 +76,7 @@ function sentinelOptions({ sentinels, name, tls, sentinelLogin }: RedisAddress &
   };
 }
 
-/**
- * Without pipelines: those that ioredis makes by itself may hold scripts whose keys are on different nodes, which no node takes.
- */
+/** Without the pipelines that ioredis makes by itself: there a command would throw, and not fail, while its slot is on no node. */
 function createCluster({ nodes, tls }: RedisAddress & { kind: 'cluster' }, common: RedisOptions, isCommand: boolean): Cluster {
   return new Cluster([...nodes], {
     clusterRetryStrategy: retryStrategy,

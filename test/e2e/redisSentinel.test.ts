@@ -121,17 +121,19 @@ describe('Redis with Sentinel', function () {
     await expectToWork();
     await waitUntil(() => paymentIds.every((id) => store.ofPayment(id).length > 0), { what: 'every webhook', timeoutMs: 60_000 });
     for (const id of paymentIds) expect(new Set(store.ofPayment(id).map((told) => told.id)).size, id).to.equal(1);
-    await waitUntil(
-      async () => (await selectRows(api.ctx.db, "SELECT id FROM outbox WHERE queue = 'webhook'")).length === 0,
-      { what: 'the outbox to be empty', timeoutMs: 30_000 },
-    );
+    await waitUntil(async () => (await selectRows(api.ctx.db, "SELECT id FROM outbox WHERE queue = 'webhook'")).length === 0, {
+      what: 'the outbox to be empty',
+      timeoutMs: 30_000,
+    });
   }
 
   it('is used at the primary that the sentinels name, in the database of the URL', async () => {
     await expectToWork();
     expect(servers[0]!.port).to.equal(await primaryPort());
     const admin = createRedis(servers[0]!.url, 'worker');
-    expect(await admin.info('keyspace')).to.contain('db2:').and.not.to.contain('db0:');
+    expect(await admin.info('keyspace'))
+      .to.contain('db2:')
+      .and.not.to.contain('db0:');
     admin.disconnect();
   });
 
@@ -143,7 +145,10 @@ describe('Redis with Sentinel', function () {
     await servers[0]!.restart();
     await waitUntil(async () => /slaves=1/.test(await sentinel.info('sentinel')), { what: 'the replica', timeoutMs: 30_000 });
     const admin = createRedis(servers[0]!.url, 'worker');
-    await waitUntil(async () => (await admin.info('replication')).includes('master_link_status:up'), { what: 'the replica', timeoutMs: 30_000 });
+    await waitUntil(async () => (await admin.info('replication')).includes('master_link_status:up'), {
+      what: 'the replica',
+      timeoutMs: 30_000,
+    });
     admin.disconnect();
     await expectToSurvive(async (primary) => {
       for (const { pid } of [primary, sentinels[1]!]) process.kill(pid, 'SIGSTOP');

@@ -1,0 +1,132 @@
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'chai';
+
+import { findFreePort } from '../../dev/freePort.ts';
+import { startRedis, type RedisServer } from '../../dev/redis.ts';
+import { createRedis, type RedisConnection } from '../../platform/redis.ts';
+import { createCustomers } from '../support/customers.ts';
+import { createHarness, type Harness } from '../support/harness.ts';
+import { createServerProcess, type ServerProcess } from '../support/serverProcess.ts';
+import { createStoreClient, type StoreClient } from '../support/storeClient.ts';
+import { startStoreServer, type StoreServer } from '../support/storeServer.ts';
+import { waitUntil } from '../support/waitUntil.ts';
+
+const SLOTS = 16_384;
+
+/** Three nodes, each with a third of the slots, and the server's own processes on them. */
+describe('Redis Cluster', function () {
+  this.timeout(120_000);
+
+  const password = randomBytes(16).toString('hex');
+  let folder: string;
+  let nodes: RedisServer[];
+  let admins: RedisConnection[];
+  let harness: Harness;
+  let api: ServerProcess;
+  let workers: ServerProcess;
+  let client: StoreClient;
+  let storeServer: StoreServer;
+  let apiKeys: string[];
+
+  before(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'msqpay-cluster-'));
+    nodes = [];
+    admins = [];
+    for (const name of ['one', 'two', 'three']) {
+      const busPort = await findFreePort();
+      // Without it the bus would be at the port + 10,000, which there may not be.
+      const configuration = ['cluster-enabled yes', `cluster-port ${busPort}`, 'cluster-node-timeout 2000', `masterauth ${password}`];
+      const node = await startRedis({ dataDir: join(folder, name), logPath: join(folder, `${name}.log`), password, configuration });
+      const admin = createRedis(node.url, 'worker');
+      const slots = Array.from({ length: SLOTS }, (_, slot) => slot).filter((slot) => slot % 3 === nodes.length);
+      await admin.call('CLUSTER', 'ADDSLOTS', ...slots);
+      if (nodes[0] !== undefined) await admins[0]!.call('CLUSTER', 'MEET', '127.0.0.1', node.port, busPort);
+      nodes.push(node);
+      admins.push(admin);
+    }
+    for (const admin of admins) {
+      await waitUntil(async () => /cluster_state:ok[\s\S]*cluster_known_nodes:3/.test(String(await admin.call('CLUSTER', 'INFO'))), {
+        what: 'the cluster',
+      });
+    }
+    const hosts = nodes.map(({ port }) => `127.0.0.1:${port}`).join(',');
+    harness = await createHarness({
+      env: { REDIS_URL: `redis+cluster://:${password}@${hosts}`, MSQPAY_RATE_LIMIT_PER_MINUTE: '1000' },
+    });
+    const stores = await Promise.all(['One', 'Two', 'Three', 'Four', 'Five', 'Six'].map((name) => harness.createTestStore(name)));
+    apiKeys = stores.map(({ apiKey }) => apiKey);
+    api = await createServerProcess(harness, 'api');
+    workers = await createServerProcess(harness, 'workers');
+    await Promise.all([api.start(), workers.start()]);
+    client = createStoreClient({ url: api.url, apiKey: apiKeys[0]! });
+    storeServer = await startStoreServer();
+    const { data } = await client.api.POST('/webhook-endpoints', { body: { url: storeServer.url } });
+    storeServer.trust(data!.secret);
+  });
+  after(async () => {
+    await api.close();
+    await workers.close();
+    await storeServer.close();
+    await harness.close();
+    for (const admin of admins) admin.disconnect();
+    await Promise.all(nodes.map((node) => node.close()));
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  it('carries a gasless payment from its creation to its last webhook', async () => {
+    const [customer] = await createCustomers(harness, { count: 1, token: harness.tokens.TUSD, gasless: true });
+    const payment = await client.createPayment({ orderId: 'clustered', amount: '1500000', token: harness.tokens.TUSD });
+    expect((await client.relay(customer!, payment.paymentId)).status).to.equal('processing');
+    await waitUntil(() => storeServer.ofPayment(payment.paymentId).length >= 3, { what: 'the webhooks', timeoutMs: 30_000 });
+    expect(
+      storeServer
+        .ofPayment(payment.paymentId)
+        .map(({ type }) => type)
+        .sort(),
+    ).to.deep.equal(['payment.completed', 'payment.created', 'payment.processing']);
+    expect(storeServer.refused).to.deep.equal([]);
+  });
+
+  it('wakes up who waits for a payment, by a hint from another process', async () => {
+    const payment = await client.createPayment({ orderId: 'hinted', amount: '1500000', token: harness.tokens.TUSD });
+    const waiting = client.api.GET('/payments/{paymentId}/status', {
+      params: { path: { paymentId: payment.paymentId }, query: { wait: 25 } },
+    });
+    const other = await harness.ctx.signals.isUpToDate();
+    expect(other).to.be.a('boolean');
+    await waitUntil(() => harness.ctx.signals.isUpToDate(), { what: 'a process to have heard of every change' });
+    const told = performance.now();
+    await client.api.POST('/payments/{paymentId}/cancel', { params: { path: { paymentId: payment.paymentId } } });
+    const { data } = await waiting;
+    expect(data!.status).to.equal('cancelled');
+    expect(performance.now() - told).to.be.below(20_000);
+  });
+
+  it('counts the requests of each key, wherever its counter is', async () => {
+    const leftOf = async (apiKey: string) => {
+      const response = await fetch(`${api.url}/api/v1/tokens`, { headers: { 'x-api-key': apiKey } });
+      return Number(/r=(\d+)/.exec(response.headers.get('ratelimit') ?? '')?.[1]);
+    };
+    const before = await Promise.all(apiKeys.map(leftOf));
+    const after = await Promise.all(apiKeys.map(leftOf));
+    expect(after).to.deep.equal(before.map((left) => left - 1));
+    const counters = await Promise.all(admins.map(async (admin) => (await admin.keys('*:rate:*')).length));
+    expect(counters.filter((count) => count > 0).length, `nodes with counters (${counters.join(', ')})`).to.be.above(1);
+  });
+
+  it('is up for readiness, and its queues are shown to operators', async () => {
+    const { dependencies } = (await (await fetch(`${api.url}/readyz`)).json()) as { dependencies: { name: string; status: string }[] };
+    expect(dependencies.find(({ name }) => name === 'redis')?.status).to.equal('up');
+    const { user, password: adminPassword } = harness.config.admin;
+    const response = await fetch(`${api.url}/admin/queues/api/queues?activeQueue=webhook&status=completed&page=1&jobsPerPage=10`, {
+      headers: { authorization: `Basic ${Buffer.from(`${user}:${adminPassword}`).toString('base64')}` },
+    });
+    expect(response.status).to.equal(200);
+    const { queues } = (await response.json()) as { queues: { name: string; counts: { completed: number } }[] };
+    expect(queues.find(({ name }) => name === 'webhook')?.counts.completed).to.be.above(0);
+    expect(queues.find(({ name }) => name === 'relay')?.counts.completed).to.be.above(0);
+  });
+});
