@@ -112,6 +112,15 @@ export async function findCursor(db: Database | Transaction, chainId: number): P
   return row && toCursor(row);
 }
 
+/** Until the transaction ends nobody moves it; several may hold it so at once. */
+export async function holdCursor(db: Transaction, chainId: number): Promise<ChainCursor | undefined> {
+  // MySQL's newer FOR SHARE is unknown to MariaDB.
+  const [row] = await selectRows<CursorRow>(db, `SELECT ${CURSOR_COLUMNS} FROM chain_cursors WHERE chain_id = ? LOCK IN SHARE MODE`, [
+    chainId,
+  ]);
+  return row && toCursor(row);
+}
+
 export async function lockCursor(db: Transaction, chainId: number): Promise<ChainCursor | undefined> {
   const [row] = await selectRows<CursorRow>(db, `SELECT ${CURSOR_COLUMNS} FROM chain_cursors WHERE chain_id = ? FOR UPDATE`, [chainId]);
   return row && toCursor(row);

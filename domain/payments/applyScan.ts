@@ -2,9 +2,11 @@ import type { ChainConfig } from '../../platform/config.ts';
 import type { Context } from '../../platform/context.ts';
 import { inUnitOfWork, type UnitOfWork } from '../../platform/unitOfWork.ts';
 import type { Bytes32 } from '../../shared/hex.ts';
+import { sideBySide } from '../../shared/sideBySide.ts';
 import type { Block, GatewayLogs } from '../chain/ports.ts';
 import { getChain } from '../chain/service.ts';
 import {
+  holdCursor,
   lockCursor,
   pruneScannedBlocks,
   updateCursor,
@@ -26,6 +28,8 @@ import { listPlacesInBlocks, type PaymentPlace } from './store.ts';
  * megabytes at most; and who wants to change one of these payments waits for a part of a second.
  */
 const SLICE = 500;
+/** The database writes one slice while this process reads and puts together another. */
+const SLICES_AT_ONCE = 3;
 
 /** What was read of some blocks. */
 export interface ScannedChunk {
@@ -37,8 +41,8 @@ export interface ScannedChunk {
 
 /**
  * Applies what the chain shows of some blocks, in slices: a chunk may hold any number of payments. Each slice is a transaction that
- * locks the cursor and checks that nobody has moved it; the cursor moves with the last one. After a crash in between the whole chunk is
- * read again, and what was applied of it changes nothing: what counts is where an event stands.
+ * holds the cursor and checks that nobody has moved it; the cursor moves with the last one, after all the others. After a crash in
+ * between the whole chunk is read again, and what was applied of it changes nothing: what counts is where an event stands.
  *
  * First goes what was seen in blocks that were replaced since and is not found again, unless that is more than may be withdrawn: then the
  * scan waits for an operator, since it may be that not the chain has changed, but who is asked about it.
@@ -53,40 +57,70 @@ export async function applyScan(
   const isLastChunk = chunk.last.number === chunk.head.number;
   const cursor = start.withdraw === null ? start : await withdrawGone(ctx, config, start, start.withdraw, { ...chunk, isLastChunk });
   if (cursor === undefined) return undefined;
+  return applyLogs(ctx, cursor, chunk);
+}
 
+async function applyLogs(ctx: Context, cursor: ChainCursor, chunk: ScannedChunk): Promise<ChainCursor | undefined> {
   const seen = seenLogsOf(ctx, cursor);
   const payments = chunk.logs.payments.filter((log) => !seen.has(log));
   const refunds = chunk.logs.refunds.filter((log) => !seen.has(log));
-  const slices = Math.max(1, Math.ceil(payments.length / SLICE), Math.ceil(refunds.length / SLICE));
-  let moved: ChainCursor | undefined;
-  for (let slice = 0; slice < slices; slice++) {
-    const [from, to] = [slice * SLICE, (slice + 1) * SLICE];
-    const ownPayments = payments.slice(from, to);
-    const ownRefunds = refunds.slice(from, to);
-    moved = await underCursor(ctx, cursor, async (unit, locked) => {
-      await observePayments(ctx, unit, ownPayments, chunk.head.number);
-      await observeRefunds(ctx, unit, ownRefunds);
-      return slice === slices - 1 ? moveCursor(ctx, unit, locked, chunk) : locked;
+  const paymentSlices = toSlices(payments);
+  const refundSlices = toSlices(refunds);
+  const lastSlice: ObservedSlice = { payments: paymentSlices.pop() ?? [], refunds: refundSlices.pop() ?? [] };
+
+  let isOvertaken = false;
+  async function applySlice(slice: ObservedSlice): Promise<void> {
+    if (isOvertaken) return;
+    const applied = await underCursor(ctx, cursor, holdCursor, async (unit) => {
+      await observeSlice(ctx, unit, slice, chunk.head);
+      return true;
     });
-    if (moved === undefined) return undefined;
-    seen.add(ownPayments);
-    seen.add(ownRefunds);
+    if (applied === undefined) isOvertaken = true;
+    else seen.add([...slice.payments, ...slice.refunds]);
   }
+  // Refunds lock payments too, which may be those of any slice: they go by themselves.
+  const earlier = paymentSlices.map((slice): ObservedSlice => ({ payments: slice, refunds: [] }));
+  await sideBySide(earlier, SLICES_AT_ONCE, applySlice);
+  await sideBySide(
+    refundSlices.map((slice): ObservedSlice => ({ payments: [], refunds: slice })),
+    1,
+    applySlice,
+  );
+  if (isOvertaken) return undefined;
+
+  const moved = await underCursor(ctx, cursor, lockCursor, async (unit, locked) => {
+    await observeSlice(ctx, unit, lastSlice, chunk.head);
+    return moveCursor(ctx, unit, locked, chunk);
+  });
+  if (moved !== undefined) seen.add([...lastSlice.payments, ...lastSlice.refunds]);
   return moved;
+}
+
+type ObservedSlice = GatewayLogs;
+
+async function observeSlice(ctx: Context, unit: UnitOfWork, { payments, refunds }: ObservedSlice, head: Block): Promise<void> {
+  await observePayments(ctx, unit, payments, head.number);
+  await observeRefunds(ctx, unit, refunds);
+}
+
+function toSlices<T>(items: readonly T[]): T[][] {
+  return Array.from({ length: Math.ceil(items.length / SLICE) }, (_, slice) => items.slice(slice * SLICE, (slice + 1) * SLICE));
 }
 
 /**
  * Runs work in a transaction that holds the cursor.
  *
+ * @param take holdCursor when the work leaves the cursor as it is, else lockCursor
  * @returns undefined, without running it, when somebody has moved the cursor since it was read
  */
 function underCursor<T>(
   ctx: Context,
   expected: ChainCursor,
+  take: typeof lockCursor,
   work: (unit: UnitOfWork, cursor: ChainCursor) => Promise<T>,
 ): Promise<T | undefined> {
   return inUnitOfWork(ctx, async (unit) => {
-    const cursor = await lockCursor(unit.trx, expected.chainId);
+    const cursor = await take(unit.trx, expected.chainId);
     return cursor === undefined || !isSamePlace(cursor, expected) ? undefined : work(unit, cursor);
   });
 }
@@ -149,7 +183,7 @@ async function withdrawGone(
   let cursor = start;
   for (let slice = 0; slice < slices; slice++) {
     const [from, to] = [slice * SLICE, (slice + 1) * SLICE];
-    const moved = await underCursor(ctx, cursor, async (unit, locked) => {
+    const moved = await underCursor(ctx, cursor, lockCursor, async (unit, locked) => {
       const part = { payments: payments.slice(from, to), refunds: refunds.slice(from, to), settledTime: locked.settled?.time };
       const withdrawn = await withdrawSlice(ctx, unit, part);
       if (withdrawn === 0) return locked;
@@ -176,7 +210,7 @@ async function withdrawSlice(
 
 /** Remembers that the scan waits for an operator, and says so once. It looks again with every scan, and goes on when the cause is gone. */
 export async function haltScan(ctx: Context, cursor: ChainCursor, { reason, count }: Pick<ScanHalt, 'reason' | 'count'>): Promise<void> {
-  const isNew = await underCursor(ctx, cursor, async ({ trx }, locked) => {
+  const isNew = await underCursor(ctx, cursor, lockCursor, async ({ trx }, locked) => {
     if (locked.halt?.reason === reason && locked.halt.count === count) return false;
     const now = ctx.clock.now();
     await updateCursor(trx, { ...locked, halt: { reason, count, at: locked.halt?.at ?? now } }, now);

@@ -2,6 +2,7 @@ import type { ChainConfig } from '../../platform/config.ts';
 import type { Context } from '../../platform/context.ts';
 import { inUnitOfWork, type UnitOfWork } from '../../platform/unitOfWork.ts';
 import type { Bytes32 } from '../../shared/hex.ts';
+import { sideBySide } from '../../shared/sideBySide.ts';
 import type { Block, ChainPort } from '../chain/ports.ts';
 import { completeRefunds, listRefundsToComplete } from '../refunds/service.ts';
 import { changePayments } from './changePayments.ts';
@@ -9,8 +10,9 @@ import { isFinal, lastFinalBlock, type ChainView } from './decide.ts';
 import { judgePlaces, scanReplacedAgain } from './judgePlaces.ts';
 import { listFinalPayments, lockPayments, type PaymentPlace } from './store.ts';
 
-/** Payments completed by one transaction: see SLICE in applyScan.ts. */
+/** Payments completed by one transaction, and how many of these at once: see applyScan.ts. */
 const COMPLETION_BATCH = 500;
+const COMPLETIONS_AT_ONCE = 3;
 
 /**
  * The one place where money begins to count as received: payments and refunds whose event is deep enough, and whose block is on the
@@ -45,18 +47,23 @@ async function completeFinalPayments(
 ): Promise<boolean> {
   const { chainId } = config;
   for (;;) {
-    const candidates = await listFinalPayments(ctx.db, chainId, maxBlock, COMPLETION_BATCH);
+    const candidates = await listFinalPayments(ctx.db, chainId, maxBlock, COMPLETIONS_AT_ONCE * COMPLETION_BATCH);
     if (candidates.length === 0) return true;
     const verdicts = await judgePlaces(chain, candidates);
     const standing = candidates.filter(({ blockHash }) => verdicts.get(blockHash) === 'stands');
-    if (standing.length > 0) await inUnitOfWork(ctx, (unit) => completePayments(ctx, unit, { standing, view, config }));
+    const batches = Array.from({ length: Math.ceil(standing.length / COMPLETION_BATCH) }, (_, batch) =>
+      standing.slice(batch * COMPLETION_BATCH, (batch + 1) * COMPLETION_BATCH),
+    );
+    await sideBySide(batches, COMPLETIONS_AT_ONCE, (batch) =>
+      inUnitOfWork(ctx, (unit) => completePayments(ctx, unit, { standing: batch, view, config })),
+    );
     const replaced = candidates.filter(({ blockHash }) => verdicts.get(blockHash) === 'replaced');
     if (replaced.length > 0) {
       await scanReplacedAgain(ctx, chainId, replaced, { paymentIds: replaced.map(({ paymentId }) => paymentId) });
       return false;
     }
     // What could not be judged (a node that lags) waits for the next scan.
-    if (candidates.length < COMPLETION_BATCH || standing.length === 0) return true;
+    if (candidates.length < COMPLETIONS_AT_ONCE * COMPLETION_BATCH || standing.length === 0) return true;
   }
 }
 
