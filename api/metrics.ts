@@ -2,13 +2,14 @@ import { Router } from 'express';
 import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client';
 
 import { HALT_REASONS, listRereads, reportScans } from '../domain/chain/service.ts';
-import { countOpenWork } from '../domain/outbox/service.ts';
+import { countFailingWork, countOpenWork } from '../domain/outbox/service.ts';
 import { measureOverdue } from '../domain/payments/sweepOverduePayments.ts';
 import { RELAYER_ALERTS, RELAYER_STANDINGS } from '../domain/relay/model.ts';
 import { judgePermits, reportPermits } from '../domain/relay/checkPermits.ts';
 import { countOpenAttempts, reportRelayers, type RelayerReport } from '../domain/relay/reportRelayers.ts';
 import { reportStoreWaste } from '../domain/relay/wasteMemory.ts';
 import { reportPlaces } from '../domain/webhooks/places.ts';
+import { QUEUE_NAMES } from '../platform/queues.ts';
 import type { Context } from '../platform/context.ts';
 import { createFailureLimiter } from './middleware/createFailureLimiter.ts';
 import { requireAdminLogin } from './middleware/requireAdminLogin.ts';
@@ -49,6 +50,9 @@ export function createMetrics(ctx: Context, path: string): Metrics {
   const outbox = gauge('outbox_rows', 'Outstanding work', ['queue']);
   const wastedItems = gauge('relay_wasted_requests', 'Mined in the last 24 hours without doing anything', ['chain', 'store']);
   const wastedWei = gauge('relay_wasted_wei', 'What these cost', ['chain', 'store']);
+  const failing = gauge('failing_work', 'Subjects whose work fails again and again: jobs of a queue, scans, tasks of maintenance', [
+    'queue',
+  ]);
   const lag = gauge('outbox_overdue_seconds', 'How long the oldest work has been due', ['queue']);
   const places = gauge('webhook_places', 'Webhook deliveries under way, by what their endpoints are: new, slow or quick', ['kind']);
   const placesOfStore = gauge('webhook_places_of_store', 'The same, of each store that has any', ['store']);
@@ -116,11 +120,12 @@ export function createMetrics(ctx: Context, path: string): Metrics {
 
   const router = Router();
   router.get(path, requireAdminLogin(ctx, createFailureLimiter(ctx, 'metrics-login', MAX_FAILURES)), async (_req, res) => {
-    const [scans, reports, open, work, overdueMs, waste, reread, deliveries] = await Promise.all([
+    const [scans, reports, open, work, failures, overdueMs, waste, reread, deliveries] = await Promise.all([
       reportScans(ctx),
       reportRelayers(ctx),
       countOpenAttempts(ctx),
       countOpenWork(ctx),
+      countFailingWork(ctx),
       measureOverdue(ctx),
       reportStoreWaste(ctx),
       listRereads(ctx.db),
@@ -144,6 +149,9 @@ export function createMetrics(ctx: Context, path: string): Metrics {
       outbox.set({ queue }, count);
       lag.set({ queue }, lagMs / 1000);
     }
+    failing.reset();
+    for (const queue of QUEUE_NAMES) failing.set({ queue }, 0);
+    for (const { queue, count } of failures) failing.set({ queue }, count);
     wastedItems.reset();
     wastedWei.reset();
     for (const { chainId, storeId, items, gasCost } of waste) {

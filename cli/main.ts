@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 
+import { listFailingWork } from '../domain/outbox/service.ts';
 import { findScannedUntil, rescanBlocks } from '../domain/payments/rescanBlocks.ts';
 import { allowWithdrawals, scanAnew } from '../domain/payments/service.ts';
 import { liftBackOff } from '../domain/relay/wasteMemory.ts';
@@ -12,6 +13,9 @@ import { migrate } from '../db/migrate.ts';
 import { errnoOf } from '../platform/errnoOf.ts';
 import { AppError } from '../shared/errors.ts';
 import { parseAddress, parseChainId, parseCount, parseHolder, parsePriority, parseRole, parseWeight, UsageError } from './parseOptions.ts';
+
+/** The rest is like these. */
+const FAILING_WORK_SHOWN = 200;
 
 const USAGE = `Usage: npm run cli -- <command> [options], with the server's environment
 
@@ -28,6 +32,8 @@ const USAGE = `Usage: npm run cli -- <command> [options], with the server's envi
                                                    For what it hands in from now on
   lift-back-off --chain N --holder H               forgets what a payer or merchant (address), a payment, refund or store (id) has
                                                    wasted on this chain: relaying is offered to it again at once
+  failing-work                                     what fails again and again, most often first: queue, subject, how often, since when, and the
+                                                   error's code or name
   rescan --chain N --from BLOCK --to BLOCK         reads blocks again that were scanned, for payments and refunds that were missed; takes nothing back
   allow-withdrawals --chain N --count C            a scan that waits for an operator (msqpay_scan_halted) may withdraw up to C payments and
                                                    refunds that the chain does not show any more
@@ -120,6 +126,7 @@ const COMMANDS: Readonly<Record<string, (ctx: Context) => Promise<unknown>>> = {
     issueApiKey(ctx, { storeId: need('store'), role: parseRole(values.role), environment: values.live ? 'live' : 'test' }),
   'allow-withdrawals': (ctx) => allowWithdrawals(ctx, { chainId: parseChainId(need('chain')), count: parseCount(need('count')) }),
   'scan-anew': (ctx) => scanAnew(ctx, { chainId: parseChainId(need('chain')) }),
+  'failing-work': async (ctx) => ({ work: await listFailingWork(ctx, FAILING_WORK_SHOWN) }),
   'set-store-weight': async (ctx) => {
     const weight = parseWeight(need('weight'));
     await setRelayWeight(ctx, { storeId: need('store'), weight });

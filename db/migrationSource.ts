@@ -18,6 +18,7 @@ import * as priorities from './migrations/0018_priorities.ts';
 import * as readinessWrites from './migrations/0020_readiness_writes.ts';
 import * as outboxByQueue from './migrations/0021_outbox_by_queue.ts';
 import * as dueDeliveries from './migrations/0022_due_deliveries.ts';
+import * as workFailures from './migrations/0026_work_failures.ts';
 
 interface Migration {
   readonly name: string;
@@ -45,4 +46,5 @@ export const migrationSource: readonly Migration[] = [
   { name: '0020_readiness_writes', ...readinessWrites },
   { name: '0021_outbox_by_queue', ...outboxByQueue },
   { name: '0022_due_deliveries', ...dueDeliveries },
+  { name: '0026_work_failures', ...workFailures },
 ];

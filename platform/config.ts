@@ -108,6 +108,8 @@ const environmentSchema = z.object({
     ),
   /** How long a consumer may take before its outbox row is put on the queue again. */
   MSQPAY_OUTBOX_REDRIVE_MS: positiveInt.default(30_000),
+  /** Work that failed so often in a row, over half a minute at least, is an alert (`work_keeps_failing`). */
+  MSQPAY_ALERT_AFTER_FAILURES: positiveInt.default(5),
   /** How long an ambiguous send may still show up on the chain or in the provider's list before it counts as never sent. */
   MSQPAY_RELAY_UNSENT_AFTER_MS: positiveInt.default(60_000),
   MSQPAY_RELAY_TIMEOUT_MS: positiveInt.default(10_000),
@@ -321,6 +323,7 @@ export interface Config {
     readonly placesPerEndpoint: number;
   };
   readonly outboxRedriveMs: number;
+  readonly alertAfterFailures: number;
   readonly relay: {
     readonly unsentAfterMs: number;
     readonly timeoutMs: number;
@@ -373,6 +376,7 @@ export function loadConfig(environment: NodeJS.ProcessEnv): Config {
       placesPerEndpoint: env.MSQPAY_WEBHOOK_PLACES_PER_ENDPOINT,
     },
     outboxRedriveMs: env.MSQPAY_OUTBOX_REDRIVE_MS,
+    alertAfterFailures: env.MSQPAY_ALERT_AFTER_FAILURES,
     relay: {
       unsentAfterMs: env.MSQPAY_RELAY_UNSENT_AFTER_MS,
       timeoutMs: env.MSQPAY_RELAY_TIMEOUT_MS,

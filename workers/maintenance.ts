@@ -1,4 +1,5 @@
 import { deleteExpiredIdempotencyKeys } from '../domain/idempotency/service.ts';
+import { deleteOldFailures } from '../domain/outbox/service.ts';
 import { auditBlocks } from '../domain/payments/auditBlocks.ts';
 import { findMissedPayments } from '../domain/payments/findMissedPayment.ts';
 import { promiseExpiries } from '../domain/payments/promiseExpiries.ts';
@@ -21,6 +22,7 @@ export const MAINTENANCE_TASKS: Readonly<Record<string, { readonly everyMs: numb
   'check-relayers': { everyMs: 10_000, run: checkRelayers },
   'check-permits': { everyMs: 60_000, run: checkPermits },
   'tend-relayers': { everyMs: 2_000, run: tendRelayers },
+  'delete-old-failures': { everyMs: 10 * 60_000, run: deleteOldFailures },
   'delete-old-waste': { everyMs: 10 * 60_000, run: deleteOldWaste },
   'reconcile-usage': { everyMs: 10 * 60_000, run: reconcileUsage },
   'delete-expired-idempotency-keys': { everyMs: 10 * 60_000, run: deleteExpiredIdempotencyKeys },

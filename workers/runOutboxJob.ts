@@ -1,7 +1,8 @@
 import { DelayedError, UnrecoverableError, type Job } from 'bullmq';
 import { z } from 'zod';
 
-import { later, OUTBOX_QUEUES, type OutboxQueue } from '../domain/outbox/model.ts';
+import { later, OUTBOX_QUEUES, type OutboxQueue, type WorkResult, type WorkSubject } from '../domain/outbox/model.ts';
+import { noteFailure, noteSuccess } from '../domain/outbox/service.ts';
 import { deleteOutboxRow, findOutboxRow, postponeOutboxRow } from '../domain/outbox/store.ts';
 import { forRequest, type Context } from '../platform/context.ts';
 import { withRetries } from '../platform/db.ts';
@@ -22,6 +23,7 @@ const EARLY_MS = 250;
  * not due, else works and then
  *   done  → deletes the row
  *   later → moves row and job to the new date; where the queue has a gate, the row alone
+ * What fails is counted (workFailures.ts), whether it throws or comes back at a date of its own.
  * A crash anywhere leaves the row, and with it another try.
  */
 export async function runOutboxJob(ctx: Context, queue: OutboxQueue, job: Job, token: string): Promise<string> {
@@ -35,8 +37,11 @@ export async function runOutboxJob(ctx: Context, queue: OutboxQueue, job: Job, t
   const row = await findOutboxRow(ctx.db, outboxId);
   if (row === undefined || row.generation > generation) return 'superseded';
 
+  const subject = { queue, subjectId };
   const isEarly = row.runAt.getTime() - ctx.clock.now().getTime() > EARLY_MS;
-  const result = isEarly ? later(row.runAt) : await work(jobCtx, subjectId);
+  const result = isEarly ? later(row.runAt) : await tryWork(jobCtx, subject, () => work(jobCtx, subjectId));
+  if (result.kind === 'later' && result.failure !== undefined) await noteFailure(jobCtx, subject, result.failure);
+  else if (row.hasFailed && !isEarly) await noteSuccess(jobCtx, subject);
   switch (result.kind) {
     case 'done':
       await withRetries(() => deleteOutboxRow(ctx.db, own));
@@ -49,6 +54,15 @@ export async function runOutboxJob(ctx: Context, queue: OutboxQueue, job: Job, t
       // BullMQ goes by the clock of the machine that it runs on.
       await job.moveToDelayed(Date.now() + Math.max(0, result.at.getTime() - ctx.clock.now().getTime()), token);
       throw new DelayedError();
+  }
+}
+
+async function tryWork(ctx: Context, subject: WorkSubject, work: () => Promise<WorkResult>): Promise<WorkResult> {
+  try {
+    return await work();
+  } catch (error) {
+    await noteFailure(ctx, subject, error);
+    throw error;
   }
 }
 

@@ -8,6 +8,7 @@ import { createRedis } from '../platform/redis.ts';
 import { MAINTENANCE_TASKS } from './maintenance.ts';
 import { OUTBOX_QUEUE_RULES } from './queues.ts';
 import { isOutboxQueue, runOutboxJob } from './runOutboxJob.ts';
+import { runScheduled } from './runScheduled.ts';
 import { startOutboxPublisher } from './startOutboxPublisher.ts';
 
 /** Schedules live in Redis and are gone when it is wiped: they are put there again this often. */
@@ -75,10 +76,11 @@ function subjectOf(job: Job | undefined): unknown {
 
 async function runJob(ctx: Context, name: QueueName, job: Job, token: string): Promise<unknown> {
   if (isOutboxQueue(name)) return runOutboxJob(ctx, name, job, token);
-  if (name === 'maintenance') return MAINTENANCE_TASKS[job.name]?.run(ctx);
+  if (name === 'maintenance')
+    return runScheduled(ctx, { queue: name, subjectId: job.name }, async () => MAINTENANCE_TASKS[job.name]?.run(ctx));
   const chainId: unknown = (job.data as { chainId?: unknown }).chainId;
   if (typeof chainId !== 'number') throw new Error('a chain-scan job names no chain');
-  return scanChain(ctx, chainId);
+  return runScheduled(ctx, { queue: name, subjectId: String(chainId) }, () => scanChain(ctx, chainId));
 }
 
 async function ensureSchedules(ctx: Context, queues: Queues, names: readonly QueueName[]): Promise<void> {

@@ -1,7 +1,7 @@
 import type { Context } from '../../platform/context.ts';
 import { addMs } from '../../shared/clock.ts';
 import { AppError } from '../../shared/errors.ts';
-import { later, type WorkResult } from '../outbox/model.ts';
+import { later, laterAfterFailure, type WorkResult } from '../outbox/model.ts';
 import { CHAIN_ERRORS } from './errors.ts';
 import type { ChainPort } from './ports.ts';
 
@@ -50,7 +50,7 @@ export async function askChain(
     if (chain !== undefined && (await answers(chain))) {
       ctx.log.warn({ err: error, chainId }, 'the chain answers, but not this question: it is put again later');
       if (outages.get(chain) === outage) outages.delete(chain);
-      return later(addMs(ctx.clock.now(), QUESTION_RETRY_MS + ctx.random() * QUESTION_RETRY_MS));
+      return laterAfterFailure(addMs(ctx.clock.now(), QUESTION_RETRY_MS + ctx.random() * QUESTION_RETRY_MS), error);
     }
     ctx.log.warn({ err: error, chainId }, 'the chain does not answer');
     const nextTryAt = addMs(ctx.clock.now(), RETRY_MS);

@@ -16,18 +16,41 @@ export interface OutboxRow {
   readonly runAt: Date;
   /** How often it was put on its queue; a job of an older generation steps aside. */
   readonly generation: number;
+  /** Its last try failed. */
+  readonly hasFailed: boolean;
 }
 
 /**
  * What came of one try at a piece of work.
  *
  *   done   for good: its effect has committed
- *   later  to be tried again, not before `at`
+ *   later  to be tried again, not before `at`. With `failure`, because this try failed: that counts as if it had been thrown
  */
-export type WorkResult = { readonly kind: 'done' } | { readonly kind: 'later'; readonly at: Date };
+export type WorkResult = { readonly kind: 'done' } | { readonly kind: 'later'; readonly at: Date; readonly failure?: unknown };
 
 export const DONE: WorkResult = { kind: 'done' };
 
 export function later(at: Date): WorkResult {
   return { kind: 'later', at };
+}
+
+/** For what is tried again at a date of its own though it failed. */
+export function laterAfterFailure(at: Date, failure: unknown): WorkResult {
+  return { kind: 'later', at, failure };
+}
+
+/** What is worked on: a promise of the outbox, a chain that is scanned, a task of maintenance. */
+export interface WorkSubject {
+  readonly queue: string;
+  readonly subjectId: string;
+}
+
+/** The failures of a subject since it last succeeded. */
+export interface WorkFailures extends WorkSubject {
+  /** In a row. */
+  readonly failures: number;
+  readonly firstFailedAt: Date;
+  readonly lastFailedAt: Date;
+  /** Its code or name. What it said is in the log. */
+  readonly lastError: string;
 }

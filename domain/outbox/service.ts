@@ -131,6 +131,8 @@ function toJob(row: OutboxRow, now: Date) {
   };
 }
 
+export { countFailingWork, deleteOldFailures, listFailingWork, noteFailure, noteSuccess } from './workFailures.ts';
+
 /** How much work each queue has outstanding, and how long the oldest of it has been due. For those that watch. */
 export async function countOpenWork(
   ctx: Context,

@@ -11,6 +11,7 @@ interface Row {
   readonly request_id: string | null;
   readonly run_at: Date;
   readonly generation: number;
+  readonly has_failed?: string | number;
 }
 
 function toOutboxRow(row: Row): OutboxRow {
@@ -21,6 +22,7 @@ function toOutboxRow(row: Row): OutboxRow {
     requestId: row.request_id,
     runAt: row.run_at,
     generation: Number(row.generation),
+    hasFailed: Number(row.has_failed ?? 0) === 1,
   };
 }
 
@@ -102,7 +104,12 @@ export async function markPublished(
 }
 
 export async function findOutboxRow(db: Database, id: string): Promise<OutboxRow | undefined> {
-  const [row] = await selectRows<Row>(db, 'SELECT id, queue, subject_id, request_id, run_at, generation FROM outbox WHERE id = ?', [id]);
+  const [row] = await selectRows<Row>(
+    db,
+    `SELECT o.id, o.queue, o.subject_id, o.request_id, o.run_at, o.generation, f.queue IS NOT NULL AS has_failed
+     FROM outbox o LEFT JOIN work_failures f ON f.queue = o.queue AND f.subject_id = o.subject_id WHERE o.id = ?`,
+    [id],
+  );
   return row && toOutboxRow(row);
 }
 

@@ -116,6 +116,23 @@ describe('the figures of GET /metrics', function () {
     expect((await read('relayer_balance_wei', relayer))[0]).to.be.greaterThan(0);
   });
 
+  it('say how much work of each queue fails again and again', async () => {
+    expect(await read('failing_work', { queue: 'confirm' })).to.deep.equal([0]);
+    const add = (subject: string, failures: number) =>
+      execute(
+        api.ctx.db,
+        `INSERT INTO work_failures (queue, subject_id, failures, first_failed_at, last_failed_at, last_error)
+         VALUES ('confirm', ?, ?, '2020-01-01', '2020-01-02', 'TypeError')`,
+        [subject, failures],
+      );
+    await add('often', 5);
+    await add('oftener', 500);
+    await add('seldom', 4);
+    expect(await read('failing_work', { queue: 'confirm' })).to.deep.equal([2]);
+    expect(await read('failing_work', { queue: 'relay' })).to.deep.equal([0]);
+    expect(await read('rpc_bad_answers', { chain: String(chainId), rpc_url: '0' })).to.deep.equal([0]);
+  });
+
   it('follow a request from waiting to its end, with what is outstanding for it', async () => {
     const relayer = { relayer: 'main', chain: String(chainId) };
     const attempts = (status: string) => read('relay_attempts', { chain: String(chainId), rail: 'authorization', status });

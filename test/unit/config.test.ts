@@ -102,6 +102,7 @@ describe('the configuration', () => {
     MSQPAY_WEBHOOK_TIMEOUT_MS: ['hunter2', '0'],
     MSQPAY_WEBHOOK_SCHEDULE_SECONDS: ['0,hunter2', '-1', '0,,5'],
     MSQPAY_OUTBOX_REDRIVE_MS: ['hunter2', '0'],
+    MSQPAY_ALERT_AFTER_FAILURES: ['often', '0'],
     MSQPAY_RELAY_UNSENT_AFTER_MS: ['hunter2', '0'],
     MSQPAY_RELAY_TIMEOUT_MS: ['hunter2', '0'],
     MSQPAY_RELAY_RESEND_AFTER_MS: ['hunter2', '0'],

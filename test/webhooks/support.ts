@@ -118,6 +118,7 @@ export function createTestContext(options: {
       ...options.webhooks,
     },
     outboxRedriveMs: 30_000,
+    alertAfterFailures: 5,
     relay: {
       unsentAfterMs: 60_000,
       timeoutMs: 10_000,
