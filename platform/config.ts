@@ -276,6 +276,12 @@ const chainSchema = z.strictObject({
    * that charge for it apart from gas (the OP stack), it stands for that fee in what is set aside.
    */
   dataGasPerRequest: z.number().int().min(0).default(0),
+  /**
+   * Wei a gas unit that the chain's block makers want above the base fee at least (on a chain without base fee: the least gas price), where nodes
+   * suggest less: 25000000000 to 30000000000 on Polygon, what a refusal names elsewhere ("minimum needed …"). For relayers with the provider
+   * `local`, which learn it from refusals and from what others pay, too; so this only saves time. Absent: none.
+   */
+  minPriorityFeePerGasWei: decimalWei.optional(),
   tokens: z.array(tokenSchema).min(1),
   /** None: no gasless payment on this chain. */
   relayers: z.array(relayerSchema).default([]),

@@ -12,6 +12,7 @@ import { asHex, type Address, type Hex } from '../../shared/hex.ts';
 import { createRpcClients } from '../chain/createRpcClients.ts';
 import { capFees, decideCap, type AskedFees } from './localFees.ts';
 import { isOpen, type LocalTransaction } from './localModel.ts';
+import { createLocalMinimum } from './localMinimum.ts';
 import { createLocalNode, type AccountView } from './localNode.ts';
 import { createLocalSigner } from './localSigner.ts';
 import {
@@ -31,7 +32,7 @@ export interface LocalRelayerOptions {
     Extract<RelayerWithKeys, { provider: 'local' }>,
     'id' | 'privateKey' | 'bumpAfterMs' | 'bumpPercent' | 'maxFeePerGasWei'
   >;
-  readonly chain: Pick<ChainConfig, 'chainId' | 'rpcUrls' | 'blockTimeMs'>;
+  readonly chain: Pick<ChainConfig, 'chainId' | 'rpcUrls' | 'blockTimeMs' | 'minPriorityFeePerGasWei'>;
   /** For all that one `send` asks of the chain before it saves, and again for its broadcast. */
   readonly timeoutMs: number;
   readonly db: Database;
@@ -65,7 +66,12 @@ export function createLocalRelayer(options: LocalRelayerOptions): RelayerPort {
   const log = options.log.child({ relayerId: relayer.id });
   const signer = createLocalSigner(relayer);
   const account = { chainId, address: signer.address };
-  const node = createLocalNode(createRpcClients({ ...chain, log }), account);
+  const minimum = createLocalMinimum({
+    configured: chain.minPriorityFeePerGasWei,
+    most: relayer.maxFeePerGasWei,
+    now: () => clock.now().getTime(),
+  });
+  const node = createLocalNode(createRpcClients({ ...chain, log }), account, minimum);
   const parts: LocalRelayerParts = {
     relayerId: relayer.id,
     account,
@@ -76,6 +82,7 @@ export function createLocalRelayer(options: LocalRelayerOptions): RelayerPort {
     clock,
     log,
     node,
+    minimum,
     signer,
   };
 

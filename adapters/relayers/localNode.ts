@@ -1,10 +1,12 @@
-import { BaseError, HttpRequestError, RpcRequestError, TransactionReceiptNotFoundError, type PublicClient } from 'viem';
+import { BaseError, HttpRequestError, keccak256, RpcRequestError, TransactionReceiptNotFoundError, type PublicClient } from 'viem';
 
 import { CHAIN_ERRORS } from '../../domain/chain/errors.ts';
 import { AppError } from '../../shared/errors.ts';
 import type { Address, Bytes32, Hex } from '../../shared/hex.ts';
 import type { RpcClients } from '../chain/createRpcClients.ts';
+import { NodeAnswerError } from '../chain/NodeAnswerError.ts';
 import type { AskedFees } from './localFees.ts';
+import { readNamedMinimum, type LocalMinimum } from './localMinimum.ts';
 import type { LocalTransaction } from './localModel.ts';
 
 /** The account as one node sees it at one moment. */
@@ -23,8 +25,8 @@ export type BroadcastOutcome =
   | { readonly kind: 'nonceUsed' }
   /** It has one with this nonce that does not offer less by enough. */
   | { readonly kind: 'keepsOther' }
-  /** It keeps none that offers so little. */
-  | { readonly kind: 'underpriced' }
+  /** It keeps none that offers so little. What it named as its minimum is learned, unless that is `tooMuch` to be offered. */
+  | { readonly kind: 'underpriced'; readonly tooMuch?: bigint }
   | { readonly kind: 'poor' }
   /** Not one that could ever be mined. */
   | { readonly kind: 'invalid'; readonly reason: string }
@@ -44,13 +46,15 @@ const REFUSALS: readonly (readonly [RegExp, Exclude<BroadcastOutcome['kind'], 'u
     'invalid',
   ],
   [
-    /underpriced|fee ?(cap)? ?(per gas)? (is )?(too low|less than)|less than block base fee|gas ?price (is )?(too low|below)|FeeTooLow/i,
+    /underpriced|fee ?(cap)? ?(per gas)? (is )?(too low|less than)|less than block base fee|gas ?price (is )?(too low|below)|FeeTooLow|tip needed|gas tip cap|priority fee.*(too low|below|less than|lower than)|below (the )?(configured )?minimum|minimal gas price/i,
     'underpriced',
   ],
 ];
 
 /** Twice the base fee: it may rise for six full blocks in a row (an eighth each) before the transaction has to wait. */
 const BASE_FEE_TIMES = 2n;
+/** 20, in hex. */
+const HISTORY_BLOCKS = '0x14';
 
 export interface LocalNode {
   /** @throws AppError `CHAIN_ERRORS.unavailable`, as all of these do */
@@ -59,7 +63,10 @@ export interface LocalNode {
    * The account, and of those transactions whose nonces are used the hash that is in a block, by id, all by one node's word.
    */
   look(transactions: readonly LocalTransaction[]): Promise<AccountView & { readonly mined: ReadonlyMap<string, Bytes32> }>;
+  /** At least the known minimum, as in `readAccount`. */
   readFees(): Promise<AskedFees>;
+  /** Of a transaction that is not mined for the fees that the node suggests: what others pay is learned as the minimum. Never throws. */
+  learnPaidTip(): Promise<void>;
   /** Wei. */
   readBalance(): Promise<bigint>;
   /** What it takes to send nothing to ourselves; not 21,000 everywhere. */
@@ -69,7 +76,7 @@ export interface LocalNode {
 }
 
 /** What the relayer asks of the chain about its account. */
-export function createLocalNode(rpc: RpcClients, { address }: { address: Address }): LocalNode {
+export function createLocalNode(rpc: RpcClients, { address }: { address: Address }, minimum: LocalMinimum): LocalNode {
   const askNode = <T>(work: (client: PublicClient) => Promise<T>): Promise<T> => rpc.askOneNode(work);
 
   async function viewAccount(client: PublicClient): Promise<AccountView> {
@@ -80,11 +87,17 @@ export function createLocalNode(rpc: RpcClients, { address }: { address: Address
     return { usedNonces, knownNonces: Math.max(usedNonces, pending) };
   }
 
+  function learnFrom(refusal: unknown): BroadcastOutcome {
+    const named = readNamedMinimum(findWords(refusal) ?? '');
+    if (named === undefined || minimum.learn(named.of, named.wei)) return { kind: 'underpriced' };
+    return { kind: 'underpriced', tooMuch: named.wei };
+  }
+
   return {
     readAccount: () =>
       askNode(async (client) => {
         const [view, balance, asked] = await Promise.all([viewAccount(client), client.getBalance({ address }), readFees(client)]);
-        return { ...view, balance, asked };
+        return { ...view, balance, asked: minimum.lift(asked) };
       }),
 
     look: (transactions) =>
@@ -104,7 +117,17 @@ export function createLocalNode(rpc: RpcClients, { address }: { address: Address
         return { ...view, mined };
       }),
 
-    readFees: () => askNode(readFees),
+    readFees: () => askNode(async (client) => minimum.lift(await readFees(client))),
+
+    async learnPaidTip() {
+      try {
+        const tip = await askNode(readPaidTip);
+        if (tip > 0n) minimum.learn('tip', tip);
+      } catch (error) {
+        // Not every node keeps a history of fees.
+        if (!(error instanceof AppError && error.code === CHAIN_ERRORS.unavailable.code)) throw error;
+      }
+    },
 
     readBalance: () => askNode((client) => client.getBalance({ address })),
 
@@ -116,11 +139,12 @@ export function createLocalNode(rpc: RpcClients, { address }: { address: Address
       try {
         const outcome = await askNode(async (client): Promise<BroadcastOutcome> => {
           try {
-            await client.sendRawTransaction({ serializedTransaction: raw });
+            const hash = await client.sendRawTransaction({ serializedTransaction: raw });
+            if (hash !== keccak256(raw)) throw new NodeAnswerError('eth_sendRawTransaction', 'another transaction');
             return { kind: 'taken' };
           } catch (error) {
             const refusal = classify(error);
-            if (refusal !== undefined) return refusal;
+            if (refusal !== undefined) return refusal.kind === 'underpriced' ? learnFrom(error) : refusal;
             const words = findWords(error);
             doubt = words === undefined ? (doubt ?? { kind: 'noAnswer' }) : { kind: 'unclear', reason: words };
             throw error;
@@ -142,6 +166,16 @@ async function readFees(client: PublicClient): Promise<AskedFees> {
   }
   const maxPriorityFeePerGas = await client.estimateMaxPriorityFeePerGas();
   return { baseFeePerGas, maxFeePerGas: baseFeePerGas * BASE_FEE_TIMES + maxPriorityFeePerGas, maxPriorityFeePerGas };
+}
+
+/** Of the cheapest tenth in each of the last blocks, the one in the middle; 0 when nothing is told. */
+async function readPaidTip(client: PublicClient): Promise<bigint> {
+  const { reward, gasUsedRatio } = await client.request({ method: 'eth_feeHistory', params: [HISTORY_BLOCKS, 'latest', [10]] });
+  const tips = (reward ?? [])
+    // An empty block says nothing.
+    .flatMap(([tip], index) => (tip === undefined || gasUsedRatio[index] === 0 ? [] : [BigInt(tip)]))
+    .sort((a, b) => (a < b ? -1 : a > b ? 1 : 0));
+  return tips[Math.floor(tips.length / 2)] ?? 0n;
 }
 
 async function isMined(client: PublicClient, hash: Bytes32): Promise<boolean> {
@@ -170,5 +204,8 @@ function findWords(error: unknown): string | undefined {
   const answer = error.walk(
     (cause) => cause instanceof RpcRequestError || (cause instanceof HttpRequestError && cause.status !== undefined),
   );
-  return answer instanceof BaseError ? answer.details.slice(0, 200) : undefined;
+  if (!(answer instanceof BaseError)) return undefined;
+  // An error may come without words, whatever its type says.
+  const words: unknown = answer.details;
+  return typeof words === 'string' ? words.slice(0, 200) : undefined;
 }

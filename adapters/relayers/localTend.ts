@@ -4,6 +4,7 @@ import { addMs, type Clock } from '../../shared/clock.ts';
 import type { Bytes32 } from '../../shared/hex.ts';
 import { capFees, decideCap, decideRaise, type AskedFees } from './localFees.ts';
 import { isOpen, type LocalAccount, type LocalTransaction } from './localModel.ts';
+import type { LocalMinimum } from './localMinimum.ts';
 import type { AccountView, BroadcastOutcome, LocalNode } from './localNode.ts';
 import type { LocalSigner } from './localSigner.ts';
 import {
@@ -31,6 +32,7 @@ export interface LocalRelayerParts {
   readonly clock: Clock;
   readonly log: Logger;
   readonly node: LocalNode;
+  readonly minimum: LocalMinimum;
   readonly signer: LocalSigner;
 }
 
@@ -214,9 +216,13 @@ async function move(
   if (seen.status === 'pending' && now >= seen.validUntil) {
     current = await cancel(parts, seen, await fees(), 'it is no longer valid');
   } else if (now >= addMs(seen.pricedAt, parts.bumpAfterMs)) {
-    const asked = await fees();
-    // Only the first one keeps the others waiting; but one that offers less than the base fee will do so when its turn comes.
-    if (seen.nonce === view.usedNonces || seen.fees.maxFeePerGas < asked.baseFeePerGas) current = (await raise(parts, seen, asked)) ?? seen;
+    const isFirst = seen.nonce === view.usedNonces;
+    // Others that pay more may be why. Where they do not, it changes nothing.
+    if (isFirst) await parts.node.learnPaidTip();
+    const asked = parts.minimum.lift(await fees());
+    // Only the first one keeps the others waiting; but one that offers too little will do so when its turn comes.
+    const isTooLittle = seen.fees.maxFeePerGas < asked.baseFeePerGas || parts.minimum.isAbove(seen.fees);
+    if (isFirst || isTooLittle) current = (await raise(parts, seen, asked)) ?? seen;
   }
   if (current === undefined || !isDueForBroadcast(current, view, now)) return 'nothing';
   return broadcastLocal(parts, current, fees);
@@ -319,7 +325,10 @@ export async function broadcastLocal(
       await noteBroadcast(db, transaction, clock.now());
       break;
     case 'underpriced': {
-      const raised = await raise(parts, transaction, await fees());
+      const { tooMuch } = outcome;
+      if (tooMuch !== undefined)
+        log.warn({ nonce, wei: tooMuch.toString() }, 'a node wants more than may be offered by itself: see maxFeePerGasWei');
+      const raised = await raise(parts, transaction, parts.minimum.lift(await fees()));
       // Once in a turn: if that is still too little, the chain's fees are running away.
       if (raised !== undefined) {
         const second = await node.broadcast((await signer.sign(raised)).raw);

@@ -30,7 +30,11 @@ export interface LocalFixture {
   readonly client: ReturnType<typeof createClient>;
   /** Every instance has this key, database and chain: another process, or the same one after a restart. */
   createRelayer(
-    changes?: Partial<LocalRelayerOptions['relayer']> & { readonly rpcUrls?: readonly string[]; readonly timeoutMs?: number },
+    changes?: Partial<LocalRelayerOptions['relayer']> & {
+      readonly rpcUrls?: readonly string[];
+      readonly timeoutMs?: number;
+      readonly minPriorityFeePerGasWei?: bigint;
+    },
   ): RelayerPort;
   tend(relayer?: RelayerPort): Promise<void>;
   makeCall(changes?: Partial<Call>): Call;
@@ -60,7 +64,7 @@ interface RpcProxy {
   /** Methods it was asked, since `asked.length = 0`. */
   readonly asked: string[];
   /** `passOn`: to the chain. Else what it says instead, or that it breaks the connection. */
-  answer: (method: string) => Promise<Reply> | Reply;
+  answer: (method: string, params: readonly unknown[]) => Promise<Reply> | Reply;
 }
 
 /**
@@ -108,11 +112,12 @@ export async function startLocalFixture(setup?: {
   function createRelayer({
     rpcUrls = [proxy.url],
     timeoutMs = 2_000,
+    minPriorityFeePerGasWei,
     ...changes
   }: Parameters<LocalFixture['createRelayer']>[0] = {}): RelayerPort {
     return createLocalRelayer({
       relayer: { id: 'own', privateKey, bumpAfterMs: BUMP_AFTER_MS, bumpPercent: 15, ...changes },
-      chain: { chainId, rpcUrls: [...rpcUrls], blockTimeMs: 1_000 },
+      chain: { chainId, rpcUrls: [...rpcUrls], blockTimeMs: 1_000, minPriorityFeePerGasWei },
       timeoutMs,
       db,
       clock: { now },
@@ -200,10 +205,10 @@ async function startProxy(rpcUrl: string): Promise<{ proxy: RpcProxy; server: Se
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
     request.on('end', () => {
       const body = Buffer.concat(chunks).toString();
-      const { id, method } = JSON.parse(body) as { id: number; method: string };
+      const { id, method, params = [] } = JSON.parse(body) as { id: number; method: string; params?: readonly unknown[] };
       proxy.asked.push(method);
       void (async () => {
-        const reply = await proxy.answer(method);
+        const reply = await proxy.answer(method, params);
         response.setHeader('content-type', 'application/json');
         if (reply === 'break') return response.destroy();
         if (typeof reply === 'object') return response.end(JSON.stringify({ jsonrpc: '2.0', id, ...reply }));
