@@ -5,14 +5,19 @@ import { migrationSource } from './db/migrationSource.ts';
 import { createDatabase, knexConfig } from './platform/db.ts';
 
 /**
- * For knex's own command line: `npm run knex -- migrate:status`, `migrate:latest`, `migrate:up`, with DATABASE_URL. It connects as the server does, knows the
- * server's migrations, and reads and writes the same record of them. What is to be migrated is done as `npm run cli -- migrate` does it: by one process at a
- * time, under the same lock, so that whichever of the two is used, whatever the other is doing, nothing is done twice.
+ * For knex's own command line: `npm run knex -- migrate:status`, `migrate:latest`, `migrate:up`,
+ * with DATABASE_URL. It connects as the server does, knows the server's migrations, and reads and
+ * writes the same record of them. What is to be migrated is done as `npm run cli -- migrate` does
+ * it: by one process at a time, under the same lock, so that whichever of the two is used, whatever
+ * the other is doing, nothing is done twice.
  */
 const databaseUrl = () => process.env['DATABASE_URL'] ?? '';
 type Migration = (typeof migrationSource)[number];
 
-/** Knex's own lock is a row that it holds locked while it waits for us: longer than the server keeps an idle connection of ours. */
+/**
+ * Knex's own lock is a row that it holds locked while it waits for us: longer than the server keeps
+ * an idle connection of ours.
+ */
 const WAIT_SECONDS = 24 * 3_600;
 
 /** Knex calls this before the migrations that it found missing. It is left none to run. */

@@ -2,7 +2,10 @@ import { isIPv6 } from 'node:net';
 
 import { ConfigError } from './ConfigError.ts';
 
-/** What DATABASE_URL and REDIS_URL have in common: `scheme://user:password@host:port,host:port/path?name=value`. */
+/**
+ * What DATABASE_URL and REDIS_URL have in common:
+ * `scheme://user:password@host:port,host:port/path?name=value`.
+ */
 export interface ConnectionUrl {
   readonly scheme: string;
   /** Undefined: none, or an empty one. */
@@ -21,8 +24,8 @@ const SHAPE = /^([a-z]+(?:\+[a-z]+)?):\/\/([^/?#]*)(?:\/([^?#]*))?(?:\?([^#]*))?
 const HOST = /^(?:\[([0-9a-fA-F:.]+)\]|([A-Za-z0-9._-]+))(?::([0-9]{1,5}))?$/;
 
 /**
- * Not WHATWG's parser: it knows one host only, and keeps the brackets of an IPv6 address. No error holds a part of the URL: where a password is not
- * percent-encoded, it may be anywhere.
+ * Not WHATWG's parser: it knows one host only, and keeps the brackets of an IPv6 address. No error
+ * holds a part of the URL: where a password is not percent-encoded, it may be anywhere.
  * @param form what a right one looks like, for the message
  * @param known the parameters that mean something
  * @throws ConfigError

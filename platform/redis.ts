@@ -5,25 +5,40 @@ import { Cluster, Redis, type RedisOptions } from 'ioredis';
 import { parseRedisUrl, type RedisAddress } from './redisUrl.ts';
 import type { TlsSettings } from './tlsSettings.ts';
 
-/** To one server, to whichever is primary by Sentinel's word, or to a cluster: they take the same commands. */
+/**
+ * To one server, to whichever is primary by Sentinel's word, or to a cluster: they take the same
+ * commands.
+ */
 export type RedisConnection = Redis | Cluster;
 
 /**
  * Kinds of connection, because they must fail differently.
- * - `command`: requests and producers. Fails at once while Redis is away, so that a caller can go on without it.
+ * - `command`: requests and producers. Fails at once while Redis is away, so that a caller can go
+ *   on without it.
  * - `worker`: BullMQ's blocking consumers. Waits for Redis as long as it takes.
  * - `subscriber`: waits likewise.
  */
 export type RedisConnectionKind = 'command' | 'worker' | 'subscriber';
 
 const CONNECT_TIMEOUT_MS = 5_000;
-/** A command that is not answered in this time has failed; a sentinel that does not answer in this time is passed over. */
+/**
+ * A command that is not answered in this time has failed; a sentinel that does not answer in this
+ * time is passed over.
+ */
 const ANSWER_TIMEOUT_MS = 2_000;
+/**
+ * A server that is cut off, or behind a name that leads elsewhere by now, may leave its connections
+ * open and silent, for a quarter of an hour by TCP's own rules. One that waits for an answer this
+ * long without a byte is made anew (ioredis counts on over a reconnect: at worst it makes one
+ * more). BullMQ's consumers ask for up to 10 seconds at a time.
+ */
+const SILENCE_MS = { command: 5_000, worker: 15_000, subscriber: 5_000 } as const;
 const RECONNECT_AND_SEND_AGAIN = 2;
 
 /**
- * Redis is there and does not work for us: a former primary after a failover (READONLY), one that is still reading its data (LOADING), or a replica without
- * its primary (MASTERDOWN). Nothing of the command was done. On a new connection the address may lead to another one.
+ * Redis is there and does not work for us: a former primary after a failover (READONLY), one that
+ * is still reading its data (LOADING), or a replica without its primary (MASTERDOWN). Nothing of
+ * the command was done. On a new connection the address may lead to another one.
  */
 function reconnectOnError(error: Error): typeof RECONNECT_AND_SEND_AGAIN | false {
   return /\b(READONLY|LOADING|MASTERDOWN)\b/.test(error.message) ? RECONNECT_AND_SEND_AGAIN : false;
@@ -41,6 +56,7 @@ export function createRedis(url: string, kind: RedisConnectionKind): RedisConnec
   const isCommand = kind === 'command';
   const common: RedisOptions = {
     connectTimeout: CONNECT_TIMEOUT_MS,
+    socketTimeout: SILENCE_MS[kind],
     reconnectOnError,
     maxRetriesPerRequest: isCommand ? 1 : null,
     ...(isCommand ? { commandTimeout: ANSWER_TIMEOUT_MS } : {}),
@@ -70,19 +86,24 @@ function sentinelOptions({ sentinels, name, tls, sentinelLogin }: RedisAddress &
     ...(sentinelLogin.tls === undefined ? {} : { sentinelTLS: tlsOptions(sentinelLogin.tls) }),
     sentinelCommandTimeout: ANSWER_TIMEOUT_MS,
     sentinelRetryStrategy: retryStrategy,
-    // A former primary that is cut off says nothing: the sentinels do, on connections that are made again when they end.
+    // A former primary that is cut off says nothing: the sentinels do, on connections that are made
+    // again when they end.
     failoverDetector: true,
     sentinelReconnectStrategy: () => 5_000,
   };
 }
 
-/** Without the pipelines that ioredis makes by itself: there a command would throw, and not fail, while its slot is on no node. */
+/**
+ * Without the pipelines that ioredis makes by itself: there a command would throw, and not fail,
+ * while its slot is on no node.
+ */
 function createCluster({ nodes, tls }: RedisAddress & { kind: 'cluster' }, common: RedisOptions, isCommand: boolean): Cluster {
   return new Cluster([...nodes], {
     clusterRetryStrategy: retryStrategy,
     slotsRefreshTimeout: ANSWER_TIMEOUT_MS,
     enableOfflineQueue: !isCommand,
-    // A certificate is for the name, and an address that was looked up before would be compared with it.
+    // A certificate is for the name, and an address that was looked up before would be compared
+    // with it.
     ...(tls === undefined ? {} : { dnsLookup: (host, done) => done(null, host) }),
     redisOptions: { ...common, ...(tls === undefined ? {} : { tls: tlsOptions(tls) }) },
   });
@@ -92,7 +113,10 @@ function loginOf({ user, password }: RedisAddress): RedisOptions {
   return { ...(user === undefined ? {} : { username: user }), ...(password === undefined ? {} : { password }) };
 }
 
-/** @param host the one that is connected to, when there is only one: servers may choose their certificate by its name */
+/**
+ * @param host the one that is connected to, when there is only one: servers may choose their
+ * certificate by its name
+ */
 function tlsOptions({ ca, cert, key, verify, serverName }: TlsSettings, host?: string): ConnectionOptions {
   const name = serverName ?? host;
   return {

@@ -43,8 +43,10 @@ const KINDS = {
 const SCHEME = /^redis(s?)(\+[a-z]+)?:\/\//;
 
 /**
- * @param url as in REDIS_URL. `redis://`, `redis+sentinel://` or `redis+cluster://`; with TLS `rediss` instead of `redis`. `name` is for Sentinel alone, as are
- *   `sentinel-user`, `sentinel-password` (of the sentinels themselves) and `sentinel-ssl-mode=DISABLED` (only the servers speak TLS)
+ * @param url as in REDIS_URL. `redis://`, `redis+sentinel://` or `redis+cluster://`; with TLS
+ *   `rediss` instead of `redis`. `name` is for Sentinel alone, as are `sentinel-user`,
+ *   `sentinel-password` (of the sentinels themselves) and `sentinel-ssl-mode=DISABLED` (only the
+ *   servers speak TLS)
  * @throws ConfigError that says what is wrong, never a part of the URL
  */
 export function parseRedisUrl(url: string): RedisAddress {

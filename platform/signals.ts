@@ -36,6 +36,8 @@ const ARRIVES_WITHIN_MS = 20;
 /** Redis is waited for so long, and then left alone for a moment. */
 const ANSWER_TIMEOUT_MS = 250;
 const LEFT_ALONE_MS = 1_000;
+/** A listener says nothing by itself: asked this often, it finds out that the other side does not answer any more. */
+const PING_MS = 5_000;
 
 /**
  * KEYS[1] how many changes there were; ARGV[1] the channel, ARGV[2] how many come now, ARGV[3] the hints. The count begins with the time in microseconds, so
@@ -63,6 +65,7 @@ export function createSignals(options: { redis: RedisConnection; subscribe: () =
   let timer: NodeJS.Timeout | undefined;
   let flushing: Promise<boolean> | undefined;
   let subscriber: RedisConnection | undefined;
+  let pinging: NodeJS.Timeout | undefined;
   /** Of the changes that were counted, so many are known here; undefined before the first that is. */
   let heard: number | undefined;
   let checking: Promise<boolean> | undefined;
@@ -100,6 +103,10 @@ export function createSignals(options: { redis: RedisConnection; subscribe: () =
     if (subscriber !== undefined) return;
     subscriber = options.subscribe();
     subscriber.on('error', (error: Error) => log.debug({ err: error }, 'the connection for hints failed'));
+    // Redis may be another one afterwards, whose count comes to the same number without the changes that were heard of before.
+    subscriber.on('close', forget);
+    const ping = () => subscriber?.ping().catch((error: unknown) => log.debug({ err: error }, 'the connection for hints is silent'));
+    pinging = setInterval(() => void ping(), PING_MS).unref();
     subscriber.on('message', (_channel: string, message: string) => {
       const [last, count, ...hints] = message.split(' ');
       hear(Number(last), Number(count));
@@ -110,6 +117,11 @@ export function createSignals(options: { redis: RedisConnection; subscribe: () =
       emitter.emit('heard');
     });
     subscriber.subscribe(channel).catch((error: unknown) => log.warn({ err: error }, 'could not subscribe to hints'));
+  }
+
+  function forget(): void {
+    heard = undefined;
+    emitter.emit('payment', 'all');
   }
 
   function hear(last: number, count: number): void {
@@ -188,6 +200,7 @@ export function createSignals(options: { redis: RedisConnection; subscribe: () =
     onPaymentChanged: (listener) => on('payment', listener),
     async close() {
       clearTimeout(timer);
+      clearInterval(pinging);
       subscriber?.disconnect();
       await Promise.resolve();
     },

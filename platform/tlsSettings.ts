@@ -10,19 +10,27 @@ export interface TlsSettings {
   /** PEM, of the client; both or none. */
   readonly cert: string | undefined;
   readonly key: string | undefined;
-  /** Whether the server's certificate has to come from the CA, and whether it has to be the server's that was meant. */
+  /**
+   * Whether the server's certificate has to come from the CA, and whether it has to be the server's
+   * that was meant.
+   */
   readonly verify: 'nothing' | 'ca' | 'identity';
   /** Whose certificate the server's has to be. Undefined: the host's. */
   readonly serverName: string | undefined;
 }
 
-/** MySQL's names and words, for Redis too: one word has one meaning. PREFERRED, which goes on unencrypted when it has to, is not among them. */
+/**
+ * MySQL's names and words, for Redis too: one word has one meaning. PREFERRED, which goes on
+ * unencrypted when it has to, is not among them.
+ */
 export const TLS_PARAMETERS = ['ssl-mode', 'ssl-ca', 'ssl-cert', 'ssl-key', 'ssl-server-name'] as const;
 const VERIFY_BY_MODE = { REQUIRED: 'nothing', VERIFY_CA: 'ca', VERIFY_IDENTITY: 'identity' } as const;
 
 /**
- * Reads the files that the parameters name, once: after a certificate was renewed, the process is to be started again.
- * @param isTls what the URL says about TLS before its parameters: a scheme may ask for it, or exclude it
+ * Reads the files that the parameters name, once: after a certificate was renewed, the process is
+ * to be started again.
+ * @param isTls what the URL says about TLS before its parameters: a scheme may ask for it, or
+ *   exclude it
  * @returns undefined: without TLS
  * @throws ConfigError never with what a file holds
  */

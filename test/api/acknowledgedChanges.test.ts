@@ -10,6 +10,7 @@ import { createRedis } from '../../platform/redis.ts';
 import { createSignals, REMEMBERED_MS, type Signals } from '../../platform/signals.ts';
 import { asBytes32 } from '../../shared/hex.ts';
 import { startStoreServer } from '../support/storeServer.ts';
+import { waitUntil } from '../support/waitUntil.ts';
 import { startTestApi, type TestApi } from './startTestApi.ts';
 
 /** Many: a read that is stale by a millisecond is not stale every time. */
@@ -117,6 +118,22 @@ describe('a read that follows an acknowledged change', function () {
     const deaf = () => Object.assign(connect('subscriber'), { subscribe: () => Promise.resolve(0) }) as ReturnType<typeof createRedis>;
     const reader = await withSignals(signalsOver({ redis: () => connect('command'), subscribe: deaf }));
     expect(await readMany(reader, api.server)).to.deep.equal(new Set(['cancelled']));
+  });
+
+  it('also when Redis lost its last count, and came to the same one again while nobody listened', async () => {
+    const listener = connect('subscriber');
+    const signals = signalsOver({ redis: () => connect('command'), subscribe: () => listener })();
+    closing.push(() => signals.close());
+    const { paymentId } = await api.createPayment();
+    const forgotten: unknown[] = [];
+    signals.onPaymentChanged((id) => forgotten.push(id));
+    await waitUntil(() => signals.isUpToDate(), { what: 'the count to be known' });
+    listener.disconnect();
+    await waitUntil(() => forgotten.includes('all'), { what: 'the connection to be over' });
+    // As when a replica took over that had not been told of the last change.
+    await api.ctx.redis.decr(`${api.config.queuePrefix}:changes`);
+    await api.ctx.signals.paymentsChanged([asBytes32(paymentId)]);
+    expect(await signals.isUpToDate()).to.equal(false);
   });
 
   it('also when it was told by a webhook, and who made the change died before it could say so', async () => {

@@ -5,6 +5,7 @@ import { expect } from 'chai';
 
 import { startRedis, type RedisServer } from '../../dev/redis.ts';
 import { createRedis, type RedisConnection } from '../../platform/redis.ts';
+import type { Bytes32 } from '../../shared/hex.ts';
 import { startTestApi, type TestApi } from '../api/startTestApi.ts';
 import { runWorkers, type RunningWorkers } from '../support/runWorkers.ts';
 import { startStoreServer, type StoreServer } from '../support/storeServer.ts';
@@ -53,6 +54,8 @@ describe('a fail-over of Redis', function () {
     store.trust(((await endpoint.json()) as { secret: string }).secret);
   });
   after(async () => {
+    // One that was stopped must go on before it can end.
+    for (const { pid } of servers) process.kill(pid, 'SIGCONT');
     await workers.stop(1_000);
     await api.close();
     await store.close();
@@ -98,5 +101,24 @@ describe('a fail-over of Redis', function () {
       await waitUntil(async () => (await redisStatus()) === 'up', { what: `readiness without ${name}` });
     }
     await expectWebhook();
+  });
+
+  it('that leaves the former primary silent, with its connections open, is followed all the same', async () => {
+    await admins[0]!.replicaof('NO', 'ONE');
+    process.kill(servers[1]!.pid, 'SIGSTOP');
+    address.leadTo(servers[0]!.port);
+    await waitUntil(async () => (await redisStatus()) === 'up', { what: 'readiness', timeoutMs: 30_000 });
+    const { paymentId } = await api.createPayment();
+    await waitUntil(() => store.ofPayment(paymentId).length > 0, { what: 'the webhook', timeoutMs: 40_000 });
+    const heard: string[] = [];
+    const unsubscribe = workers.ctx.signals.onPaymentChanged((id) => heard.push(id));
+    await waitUntil(
+      async () => {
+        await api.ctx.signals.paymentsChanged([paymentId as Bytes32]);
+        return heard.includes(paymentId);
+      },
+      { what: 'a hint', timeoutMs: 30_000 },
+    );
+    unsubscribe();
   });
 });

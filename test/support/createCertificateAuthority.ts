@@ -22,7 +22,10 @@ export interface CertificateAuthority {
 
 const DAY_MS = 86_400_000;
 
-/** X.509 in DER (RFC 5280), as much of it as servers and clients of databases look at. Node makes keys and signatures, and no certificates. */
+/**
+ * X.509 in DER (RFC 5280), as much of it as servers and clients of databases look at. Node makes
+ * keys and signatures, and no certificates.
+ */
 export function createCertificateAuthority(folder: string, name: string): CertificateAuthority {
   // A server in a container, or one of another user, has to read them.
   mkdirSync(folder, { recursive: true, mode: 0o755 });
