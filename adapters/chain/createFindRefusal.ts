@@ -11,7 +11,7 @@ import type { RpcClients } from './createRpcClients.ts';
 import { encodePermit } from './encodePermit.ts';
 import { encodeTerms } from './encodeTerms.ts';
 import { createRelayCalls } from './createRelayCalls.ts';
-import { decodeRevert, describeRevert } from './reverts.ts';
+import { decodeRevert, describeRevert, NO_REASON } from './reverts.ts';
 import { splitSignature } from './signatures.ts';
 import { gasForCall } from './simulationGas.ts';
 
@@ -80,6 +80,11 @@ export function createFindRefusal(
     if (revert?.errorName === 'PaymentExpired') return { kind: 'expired' };
     if (revert !== undefined && GATEWAY_ERRORS.has(revert.errorName)) return other;
 
+    const tokenRefuses: PaymentRefusal = {
+      kind: 'other',
+      // The gateway names the token where that gave no reason, which the caller knows.
+      reason: `The token refuses the transfer: ${revert?.errorName === 'SafeERC20FailedOperation' ? NO_REASON : describeRevert(revertData)}`,
+    };
     // The token refused. Tokens look at the allowance first; the balance is what the owner has to care for first, and many tokens give no
     // reason that could be read, so we look for ourselves.
     const balance = await readNumber(token, encodeFunctionData({ abi: erc20Abi, functionName: 'balanceOf', args: [owner] }));
@@ -89,11 +94,11 @@ export function createFindRefusal(
       revert?.errorName === 'ERC20InsufficientAllowance'
         ? revert.args[1]
         : await readNumber(token, encodeFunctionData({ abi: erc20Abi, functionName: 'allowance', args: [owner, gateway] }));
-    if (allowance === undefined || allowance >= amount) return other;
+    if (allowance === undefined || allowance >= amount) return tokenRefuses;
     if (!permit) return { kind: 'insufficientAllowance', allowance };
     const permitRefusal = await findPermitRefusal(token, owner, permit);
     if (permitRefusal !== undefined) return { kind: 'insufficientAllowance', allowance, permitRefusal };
-    return permit.value < amount ? { kind: 'insufficientAllowance', allowance: permit.value } : other;
+    return permit.value < amount ? { kind: 'insufficientAllowance', allowance: permit.value } : tokenRefuses;
   }
 
   /** undefined: the token does not even answer that. */

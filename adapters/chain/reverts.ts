@@ -37,9 +37,12 @@ export function decodeRevert(data: Hex): Revert | undefined {
   }
 }
 
+/** For people, as everything here. */
+export const NO_REASON = 'no reason given';
+
 /** For people. A token chooses the text itself, so it is cut and stripped. */
 export function describeRevert(data: Hex): string {
-  if (data === '0x') return 'no reason given';
+  if (data === '0x') return NO_REASON;
   const revert = decodeRevert(data);
   if (revert === undefined) return `unknown error ${data.slice(0, 10)}`;
   // Absent for an error without parameters, whatever its type says.

@@ -18,6 +18,7 @@ import {
 import { privateKeyToAccount, type PrivateKeyAccount } from 'viem/accounts';
 
 import type { components } from '../../api/generated/openapi.ts';
+import { approveGateway } from './approveGateway.ts';
 import type { ApiClient } from './createClient.ts';
 import { expectData } from './expectData.ts';
 import { gatewayAbi } from './gatewayAbi.ts';
@@ -57,25 +58,8 @@ export async function payDirectly(input: DemoCustomerInput): Promise<DirectPayme
   const purse = await openPurse(input);
   const { customer, publicClient, wallet } = purse;
   const gateway = payment.gateway as Address;
-  const token = payment.token as Address;
   await ensureTokens(purse, input);
-
-  const allowance = await publicClient.readContract({
-    address: token,
-    abi: erc20Abi,
-    functionName: 'allowance',
-    args: [customer.address, gateway],
-  });
-  if (allowance < BigInt(payment.amount)) {
-    const hash = await wallet(customer).writeContract({
-      address: token,
-      abi: erc20Abi,
-      functionName: 'approve',
-      args: [gateway, BigInt(payment.amount)],
-    });
-    await expectMined(publicClient, hash);
-    onStep(`approved the gateway for ${purse.amount}: ${hash}`);
-  }
+  await allow(purse, input);
 
   const txHash = await wallet(customer).writeContract({ address: gateway, abi: gatewayAbi, functionName: 'pay', args: [toTerms(payment)] });
   onStep(`sent pay(): ${txHash}`);
@@ -84,7 +68,7 @@ export async function payDirectly(input: DemoCustomerInput): Promise<DirectPayme
   return { customer: customer.address, txHash };
 }
 
-/** Signs, and nothing else: with the permit no approval is needed, and since the relayer sends the transaction, no ether either. */
+/** Signs, and nothing else, where the token has a permit: then no approval is needed, and since the relayer sends the transaction, no ether either. */
 export async function payGasless(input: DemoCustomerInput): Promise<GaslessPaymentResult> {
   const { client, payment, onStep = () => undefined } = input;
   const purse = await openPurse(input);
@@ -95,6 +79,8 @@ export async function payGasless(input: DemoCustomerInput): Promise<GaslessPayme
   const request = expectData(
     await client.GET('/payments/{paymentId}/gasless', { params: { path, query: { userAddress: customer.address } } }),
   );
+  // A token whose permit is of no use: then it takes an approval, and some ether.
+  if (request.approveFirst !== null) await allow(purse, input);
   const signature = await sign(customer, request.typedData);
   onStep(`signed the forward request, nonce ${request.nonce}`);
   let permit: components['schemas']['RelayRequest']['permit'];
@@ -165,6 +151,20 @@ async function ensureTokens(purse: Purse, { payment, minterKey, onStep = () => u
     .writeContract({ address: token, abi: mintAbi, functionName: 'mint', args: [customer.address, amount - balance] });
   await expectMined(publicClient, hash);
   onStep(`minted ${purse.format(amount - balance)} of the test token for the customer`);
+}
+
+async function allow(
+  { customer, publicClient, wallet, amount }: Purse,
+  { payment, onStep = () => undefined }: DemoCustomerInput,
+): Promise<void> {
+  const hashes = await approveGateway(publicClient, wallet(customer), {
+    owner: customer,
+    token: payment.token as Address,
+    gateway: payment.gateway as Address,
+    amount: BigInt(payment.amount),
+  });
+  for (const hash of hashes.slice(0, -1)) onStep(`set what was left of an approval to 0: ${hash}`);
+  for (const hash of hashes.slice(-1)) onStep(`approved the gateway for ${amount}: ${hash}`);
 }
 
 async function expectMined(publicClient: PublicClient, hash: Hash): Promise<void> {

@@ -138,7 +138,7 @@ describe('the chain adapter', () => {
           expect(refusal).to.include({ kind: 'other' });
           expect(refusal)
             .to.have.property('reason')
-            .that.matches(/^(no reason given|SafeERC20FailedOperation\(0x\w+\)|unknown error 0x\w{8})$/);
+            .that.matches(/^The token refuses the transfer: (no reason given|unknown error 0x\w{8})$/);
         });
       }
     });

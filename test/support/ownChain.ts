@@ -29,6 +29,7 @@ export interface OwnChain {
   readonly chainId: number;
   readonly rpcUrl: string;
   readonly token: Address;
+  readonly gateway: Address;
   /** For HarnessOptions: the only chain of the configuration is this one. */
   configure(changes?: { readonly confirmations?: RequiredConfirmations; readonly maxBlockRange?: number }): (config: Config) => Config;
   mine(blocks?: number): Promise<void>;
@@ -150,6 +151,7 @@ async function prepare(anvil: Awaited<ReturnType<typeof startChain>>): Promise<O
     chainId,
     rpcUrl,
     token,
+    gateway,
     configure:
       (changes = {}) =>
       (config) => {

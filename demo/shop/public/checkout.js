@@ -91,19 +91,29 @@ async function pay(way) {
 /** The customer's wallet sends the transactions and pays their gas. */
 async function payWithWallet() {
   const from = await connectWallet();
-  const { approve, pay: payCall } = payment.calls;
-  const allowance = await ethereum.request({
-    method: 'eth_call',
-    // allowance(owner, spender)
-    params: [{ to: approve.to, data: `0xdd62ed3e${toWord(from)}${toWord(payCall.to)}` }, 'latest'],
-  });
-  if (BigInt(allowance) < BigInt(payment.amount)) {
-    tell('Please allow the gateway to take the amount.');
-    await waitUntilMined(await ethereum.request({ method: 'eth_sendTransaction', params: [{ from, ...approve }] }));
-  }
+  await allowGateway(from);
   tell('Please confirm the payment.');
-  const hash = await ethereum.request({ method: 'eth_sendTransaction', params: [{ from, ...payCall }] });
+  const hash = await ethereum.request({ method: 'eth_sendTransaction', params: [{ from, ...payment.calls.pay }] });
   tell(`Sent: ${hash}`);
+}
+
+/** Lets the gateway take the amount. Some tokens (USDT) refuse to change an allowance that is left over: there it is set to 0 first. */
+async function allowGateway(from) {
+  const { approve, approveNothing, pay: payCall } = payment.calls;
+  // allowance(owner, spender)
+  const allowance = BigInt(await call({ to: approve.to, data: `0xdd62ed3e${toWord(from)}${toWord(payCall.to)}` }));
+  if (allowance >= BigInt(payment.amount)) return;
+  const isRefused = () =>
+    call({ from, ...approve }).then(
+      () => false,
+      () => true,
+    );
+  if (allowance > 0n && (await isRefused())) {
+    tell('This token wants an earlier approval taken back first. Please confirm that.');
+    await sendAndWait({ from, ...approveNothing });
+  }
+  tell('Please allow the gateway to take the amount.');
+  await sendAndWait({ from, ...approve });
 }
 
 /** The customer's wallet only signs; the payment server's relayer sends the transaction and pays the gas. */
@@ -111,6 +121,8 @@ async function payWithWalletGasless() {
   const from = await connectWallet();
   const request = await askJson(`${orderPath}/gasless?userAddress=${from}`);
   const sign = (typedData) => ethereum.request({ method: 'eth_signTypedData_v4', params: [from, JSON.stringify(typedData)] });
+  // No permit of this token, or of this account, would be taken: it takes a transaction of the customer's.
+  if (request.approveFirst) await allowGateway(from);
   let permit = null;
   if (request.permit !== null) {
     tell('Please sign the permit: the gateway may take the amount.');
@@ -132,7 +144,10 @@ async function connectWallet() {
   return account;
 }
 
-async function waitUntilMined(hash) {
+const call = (transaction) => ethereum.request({ method: 'eth_call', params: [transaction, 'latest'] });
+
+async function sendAndWait(transaction) {
+  const hash = await ethereum.request({ method: 'eth_sendTransaction', params: [transaction] });
   for (;;) {
     const receipt = await ethereum.request({ method: 'eth_getTransactionReceipt', params: [hash] });
     if (receipt?.status === '0x0') throw new Error('The approval was reverted.');
