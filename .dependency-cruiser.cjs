@@ -33,7 +33,7 @@ module.exports = {
       severity: 'error',
       from: { path: '^domain/' },
       to: {
-        path: '^(api|workers|cli|adapters|contracts|db)/|^platform/(?!context|db|unitOfWork|config|batches|errnoOf|groupCommit|insertRows|isDatabaseAway|lockInOrder|logger|secretBox|splitRows|updateRows)',
+        path: '^(api|workers|cli|adapters|contracts|db)/|^platform/(?!context|db|unitOfWork|config|batches|errnoOf|groupCommit|insertRows|isDatabaseAway|lockInOrder|logger|secretBox|splitRows|storeTurns|updateRows)',
       },
     },
     {

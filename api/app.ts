@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Queue } from 'bullmq';
 import express, { type Express } from 'express';
@@ -52,6 +53,8 @@ export function createApp(ctx: Context, options: AppOptions): App {
   const document = readOpenapiDocument();
   const operations = listOperations(document);
   const stopping = options.stopping ?? new AbortController().signal;
+  // Every waiting request listens to it.
+  setMaxListeners(0, stopping);
 
   const metrics = createMetrics(ctx, '/metrics');
   const app = express();

@@ -78,10 +78,15 @@ const environmentSchema = z.object({
   MSQPAY_STRICT_RESPONSES: flag.default(false),
   MSQPAY_DATABASE_POOL: positiveInt.default(16),
   /**
-   * So many new payments may wait in one process to be saved; a further one is refused with 503 and `Retry-After`. The default is about
-   * what a process saves in a second.
+   * So many new payments may wait in one process to be saved, of one store as many as are free; a further one is refused with 503 and `Retry-After`. The
+   * default is about what a process saves in a second.
    */
   MSQPAY_MAX_WAITING_PAYMENTS: positiveInt.default(2_000),
+  /**
+   * So many requests of one store may wait in one process for a payment to change (`?wait=`, `Prefer: wait`); a further one is answered at once. Each asks the
+   * database twice a second.
+   */
+  MSQPAY_MAX_WAITS_PER_STORE: positiveInt.default(500),
   /** Puts several installations on one Redis. With Redis Cluster, keep the braces: all keys of a queue must share a slot. */
   MSQPAY_QUEUE_PREFIX: z
     .string()
@@ -308,6 +313,7 @@ export interface Config {
   readonly databaseUrl: string;
   readonly databasePool: number;
   readonly maxWaitingPayments: number;
+  readonly maxWaitsPerStore: number;
   readonly redisUrl: string;
   readonly queuePrefix: string;
   readonly host: string;
@@ -361,6 +367,7 @@ export function loadConfig(environment: NodeJS.ProcessEnv): Config {
     databaseUrl: env.DATABASE_URL,
     databasePool: env.MSQPAY_DATABASE_POOL,
     maxWaitingPayments: env.MSQPAY_MAX_WAITING_PAYMENTS,
+    maxWaitsPerStore: env.MSQPAY_MAX_WAITS_PER_STORE,
     redisUrl: env.REDIS_URL,
     queuePrefix: env.MSQPAY_QUEUE_PREFIX,
     host: env.MSQPAY_HOST,

@@ -5,7 +5,9 @@ import { isDatabaseAway } from './isDatabaseAway.ts';
  * Commits what arrives at the same time in one transaction: under load the round trips and the disk's flush are shared, at low load
  * an item goes at once and alone. While a group commits, the next one gathers by itself.
  */
-export interface GroupCommitOptions {
+export interface GroupCommitOptions<Item> {
+  /** On whose account an item waits: the owners' items are taken in turn, and none has more waiting than are free. */
+  readonly ownerOf: (item: Item) => string;
   /** Transactions at once, those that are tried again among them. */
   readonly lanes: number;
   readonly maxItems: number;
@@ -41,20 +43,21 @@ interface Waiting<Item> {
  * @returns adds an item; resolves once it has committed. None suffers from another's error: those on whose account a group fails are
  *   left out, and the others are committed together. Where nobody knows who it was, the group is halved until it shows. Each try
  *   takes the place of the one before it, so that no more than `lanes` transactions are under way.
- * @throws AppError `COMMON_ERRORS.busy` when `maxWaiting` items wait
+ * @throws AppError `COMMON_ERRORS.busy` when `maxWaiting` items wait, or too many of the same owner
  */
 export function createGroupCommit<Item>(
   commit: (items: readonly Item[]) => Promise<void>,
-  { lanes, maxItems, minItemsBeside, maxWaiting }: GroupCommitOptions,
+  { ownerOf, lanes, maxItems, minItemsBeside, maxWaiting }: GroupCommitOptions<Item>,
 ): (item: Item) => Promise<void> {
-  let waiting: Waiting<Item>[] = [];
+  /** By owner, in the order of their turns; no owner without items. */
+  const queues = new Map<string, Waiting<Item>[]>();
+  let waiting = 0;
   let busyLanes = 0;
   let patience: NodeJS.Timeout | undefined;
 
   function takeGroup(): void {
-    const [oldest] = waiting;
-    if (oldest === undefined || busyLanes >= lanes) return;
-    const patienceLeftMs = busyLanes === 0 || waiting.length >= minItemsBeside ? 0 : oldest.since + PATIENCE_MS - performance.now();
+    if (waiting === 0 || busyLanes >= lanes) return;
+    const patienceLeftMs = busyLanes === 0 || waiting >= minItemsBeside ? 0 : sinceOfOldest() + PATIENCE_MS - performance.now();
     if (patienceLeftMs > 0) {
       patience ??= setTimeout(() => {
         patience = undefined;
@@ -62,13 +65,32 @@ export function createGroupCommit<Item>(
       }, patienceLeftMs);
       return;
     }
-    const group = waiting.slice(0, maxItems);
-    waiting = waiting.slice(maxItems);
+    const group = takeInTurn();
     busyLanes++;
     void commitGroup(group).finally(() => {
       busyLanes--;
       takeGroup();
     });
+  }
+
+  function sinceOfOldest(): number {
+    return Math.min(...[...queues.values()].map(([oldest]) => oldest?.since ?? Infinity));
+  }
+
+  /** One of each owner's, again and again, beginning with whoever was not served last. */
+  function takeInTurn(): Waiting<Item>[] {
+    const group: Waiting<Item>[] = [];
+    while (group.length < maxItems) {
+      const [turn] = queues;
+      if (turn === undefined) break;
+      const [owner, queue] = turn;
+      const next = queue.shift();
+      queues.delete(owner);
+      if (queue.length > 0) queues.set(owner, queue);
+      if (next !== undefined) group.push(next);
+    }
+    waiting -= group.length;
+    return group;
   }
 
   async function commitGroup(group: readonly Waiting<Item>[]): Promise<void> {
@@ -93,12 +115,16 @@ export function createGroupCommit<Item>(
   }
 
   return (item) => {
-    if (waiting.length >= maxWaiting) {
-      const detail = `${waiting.length} others wait to be saved already.`;
+    const owner = ownerOf(item);
+    const queue = queues.get(owner) ?? [];
+    if (waiting >= maxWaiting || queue.length >= Math.max(1, maxWaiting - waiting)) {
+      const detail = `${queue.length} others of the store's wait to be saved already.`;
       return Promise.reject(new AppError(COMMON_ERRORS.busy, { detail, retryAfterSeconds: RETRY_AFTER_SECONDS }));
     }
     return new Promise((resolve, reject) => {
-      waiting.push({ since: performance.now(), item, resolve, reject });
+      queue.push({ since: performance.now(), item, resolve, reject });
+      queues.set(owner, queue);
+      waiting++;
       // What arrives in the same turn of the event loop goes together.
       setImmediate(takeGroup);
     });

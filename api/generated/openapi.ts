@@ -1256,7 +1256,7 @@ export interface operations {
     getPaymentStatus: {
         parameters: {
             query?: {
-                /** @description Seconds */
+                /** @description Seconds. When very many of your requests wait already (500, in most installations), a further one is answered at once */
                 wait?: number;
             };
             header?: never;

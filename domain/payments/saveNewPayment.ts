@@ -35,6 +35,7 @@ export function saveNewPayment(input: NewPayment): Promise<void> {
   let save = savers.get(db);
   if (save === undefined) {
     save = createGroupCommit(saveTogether, {
+      ownerOf: ({ payment }) => payment.storeId,
       lanes: LANES,
       maxItems: MAX_PAYMENTS,
       minItemsBeside: MIN_PAYMENTS_BESIDE,

@@ -1,5 +1,6 @@
 import type { ChainConfig } from '../../platform/config.ts';
 import type { Context } from '../../platform/context.ts';
+import { inStoreTurn } from '../../platform/storeTurns.ts';
 import { inUnitOfWork, type AlsoInTransaction, type UnitOfWork } from '../../platform/unitOfWork.ts';
 import { AppError, COMMON_ERRORS } from '../../shared/errors.ts';
 import type { Address, Bytes32 } from '../../shared/hex.ts';
@@ -161,7 +162,7 @@ export async function cancelPayment(
 ): Promise<Payment> {
   const seen = requireOwn(await findPayment(ctx.db, input.paymentId), input.storeId);
   const isPaid = seen.status === 'pending' && (await isPaidOnChain(ctx, seen));
-  return inUnitOfWork(ctx, async (unit) => {
+  const cancel = async (unit: UnitOfWork) => {
     const [locked] = await lockPayments(unit.trx, [input.paymentId]);
     const payment = requireOwn(locked, input.storeId);
     if (payment.status === 'completed') throw new AppError(PAYMENT_ERRORS.alreadyProcessed, { detail: 'The payment is completed.' });
@@ -169,7 +170,8 @@ export async function cancelPayment(
     const cancelled = single(await changePayments(ctx, unit, [{ payment, transitions: ['cancel'] }]));
     await also?.(unit.trx, cancelled);
     return cancelled;
-  });
+  };
+  return inStoreTurn(ctx.db, input.storeId, () => inUnitOfWork(ctx, cancel));
 }
 
 /**

@@ -24,6 +24,8 @@ const WAIT_RECHECK_MS = 500;
 interface StatusCache {
   readonly entries: Map<Bytes32, { readonly readAt: number; readonly payment: Promise<Payment | undefined> }>;
   readonly waiting: Map<Bytes32, Set<() => void>>;
+  /** Requests that wait, by store. */
+  readonly waitingOf: Map<string, number>;
 }
 
 const caches = new WeakMap<Context['db'], StatusCache>();
@@ -31,7 +33,7 @@ const caches = new WeakMap<Context['db'], StatusCache>();
 function getCache(ctx: Context): StatusCache {
   const existing = caches.get(ctx.db);
   if (existing !== undefined) return existing;
-  const cache: StatusCache = { entries: new Map(), waiting: new Map() };
+  const cache: StatusCache = { entries: new Map(), waiting: new Map(), waitingOf: new Map() };
   caches.set(ctx.db, cache);
   ctx.signals.onPaymentChanged((paymentId) => {
     if (paymentId === 'all') {
@@ -87,13 +89,35 @@ export async function getPaymentStatus(
     : waitForStatus(ctx, { storeId, paymentId, waitSeconds, signal }, (status) => !isSameStatus(status, first));
 }
 
-/** Waits until the status is what the caller wants, at the latest for `waitSeconds`, and returns it as it is then. */
+/**
+ * Waits until the status is what the caller wants, at the latest for `waitSeconds`, and returns it as it is then. Whoever waits looks again twice a second;
+ * so when as many of the store's requests wait as may, a further one is answered at once.
+ */
 export async function waitForStatus(
   ctx: Context,
   input: { readonly storeId: string; readonly paymentId: Bytes32; readonly waitSeconds: number; readonly signal?: AbortSignal | undefined },
   isWanted: (status: PaymentStatusView) => boolean,
 ): Promise<PaymentStatusView> {
   const cache = getCache(ctx);
+  const { storeId } = input;
+  const waiting = cache.waitingOf.get(storeId) ?? 0;
+  if (waiting >= ctx.config.maxWaitsPerStore) return readStatus(ctx, cache, storeId, input.paymentId);
+  cache.waitingOf.set(storeId, waiting + 1);
+  try {
+    return await waitInCache(ctx, cache, input, isWanted);
+  } finally {
+    const left = (cache.waitingOf.get(storeId) ?? 1) - 1;
+    if (left === 0) cache.waitingOf.delete(storeId);
+    else cache.waitingOf.set(storeId, left);
+  }
+}
+
+async function waitInCache(
+  ctx: Context,
+  cache: StatusCache,
+  input: Parameters<typeof waitForStatus>[1],
+  isWanted: (status: PaymentStatusView) => boolean,
+): Promise<PaymentStatusView> {
   const deadline = performance.now() + input.waitSeconds * 1000;
   for (;;) {
     // Listening before reading: a change in between wakes us.

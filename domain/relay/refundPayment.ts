@@ -1,5 +1,6 @@
 import type { Context } from '../../platform/context.ts';
-import { inUnitOfWork, type AlsoInTransaction } from '../../platform/unitOfWork.ts';
+import { inStoreTurn } from '../../platform/storeTurns.ts';
+import { inUnitOfWork, type AlsoInTransaction, type UnitOfWork } from '../../platform/unitOfWork.ts';
 import { addMs, fromUnixSeconds, toUnixSeconds } from '../../shared/clock.ts';
 import { AppError } from '../../shared/errors.ts';
 import type { Bytes32, Hex } from '../../shared/hex.ts';
@@ -103,7 +104,7 @@ export async function refundPayment(ctx: Context, input: RefundPaymentInput, als
   }
 
   const attemptId = ctx.newId('rla');
-  return inUnitOfWork(ctx, async (unit) => {
+  const accept = async (unit: UnitOfWork) => {
     // Refunds of one payment are counted one after the other; and a reorganisation may have taken the payment away meanwhile.
     const [locked] = await lockPaymentsForRelay(unit, [paymentId]);
     if (locked === undefined) throw new Error(`payment ${paymentId} is gone`);
@@ -130,7 +131,8 @@ export async function refundPayment(ctx: Context, input: RefundPaymentInput, als
     });
     await also?.(unit.trx, refund);
     return refund;
-  });
+  };
+  return inStoreTurn(ctx.db, storeId, () => inUnitOfWork(ctx, accept));
 }
 
 async function getRefundablePayment(

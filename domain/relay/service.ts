@@ -1,5 +1,6 @@
 import type { Context } from '../../platform/context.ts';
-import { inUnitOfWork, type AlsoInTransaction } from '../../platform/unitOfWork.ts';
+import { inStoreTurn } from '../../platform/storeTurns.ts';
+import { inUnitOfWork, type AlsoInTransaction, type UnitOfWork } from '../../platform/unitOfWork.ts';
 import { addMs, toUnixSeconds } from '../../shared/clock.ts';
 import { AppError } from '../../shared/errors.ts';
 import type { Address, Bytes32, Hex } from '../../shared/hex.ts';
@@ -203,7 +204,7 @@ async function acceptSigned(
   if (refusal !== undefined) throw toRefusalError(refusal, item);
 
   const attemptId = ctx.newId('rla');
-  return inUnitOfWork(ctx, async (unit) => {
+  const accept = async (unit: UnitOfWork) => {
     const accepted = await acceptRelay(ctx, unit, { storeId, paymentId, attemptId, payer });
     await acceptAttempt(ctx, unit, {
       ...{ id: attemptId, paymentId, refundId: null, storeId, chainId, signed, signature, permit, runsForeignCode, priority, gasPrice },
@@ -212,7 +213,8 @@ async function acceptSigned(
     });
     await also?.(unit.trx, accepted);
     return accepted;
-  });
+  };
+  return inStoreTurn(ctx.db, storeId, () => inUnitOfWork(ctx, accept));
 }
 
 function deadlineOf(signed: SignedRequest): { readonly deadline: number } {

@@ -1,5 +1,6 @@
 import type { Context } from '../../platform/context.ts';
-import { inTransaction } from '../../platform/db.ts';
+import { inTransaction, type Transaction } from '../../platform/db.ts';
+import { inStoreTurn } from '../../platform/storeTurns.ts';
 import type { AlsoInTransaction, UnitOfWork } from '../../platform/unitOfWork.ts';
 import { AppError, COMMON_ERRORS } from '../../shared/errors.ts';
 import type { Bytes32 } from '../../shared/hex.ts';
@@ -55,7 +56,7 @@ export async function createWebhookEndpoint(
   const secretCiphertext = ctx.secretBox.seal(secret);
   const created = { ...endpoint, secret };
 
-  await inTransaction(ctx.db, async (trx) => {
+  const create = async (trx: Transaction) => {
     // Under the lock the count stays true until the commit, however many requests come at once.
     if (!(await lockStore(trx, input.storeId))) throw new AppError(COMMON_ERRORS.notFound);
     if ((await countEndpoints(trx, input.storeId)) >= MAX_ENDPOINTS_PER_STORE) {
@@ -63,7 +64,8 @@ export async function createWebhookEndpoint(
     }
     await insertEndpoint(trx, endpoint, secretCiphertext);
     await alsoInTransaction?.(trx, created);
-  });
+  };
+  await inStoreTurn(ctx.db, input.storeId, () => inTransaction(ctx.db, create));
   return created;
 }
 
@@ -77,13 +79,14 @@ export async function listWebhookEndpoints(ctx: Context, input: { readonly store
  * @throws AppError `COMMON_ERRORS.notFound`, for another store's endpoint too
  */
 export async function deleteWebhookEndpoint(ctx: Context, input: { readonly storeId: string; readonly endpointId: string }): Promise<void> {
-  await inTransaction(ctx.db, async (trx) => {
+  const remove = async (trx: Transaction) => {
     const now = ctx.clock.now();
     const endpoint = await lockEndpoint(trx, input.endpointId);
     if (endpoint?.storeId !== input.storeId) throw new AppError(COMMON_ERRORS.notFound);
     await markEndpointDeleted(trx, input.endpointId, now);
     await cancelPendingDeliveries(trx, input.endpointId, now);
-  });
+  };
+  await inStoreTurn(ctx.db, input.storeId, () => inTransaction(ctx.db, remove));
 }
 
 export interface NewStoreEvent {

@@ -12,7 +12,7 @@ const DEATHS = 12;
 
 const USAGE = `npm run chaos -- [--seed N] [--payments 500] [--deaths ${DEATHS}] [--calm] [--short] [--logs DIR]
                  [--lies ${LIE_KINDS.join(',')}]
-npm run chaos -- --hostile-pair [--seed N] [--payments 500] [--flood 2000]
+npm run chaos -- --hostile-pair [--seed N] [--payments 500] [--flood 2000] [--logs DIR]
 Prints a report; ends with 1 when a promise was broken.
   --lies          only these
   --logs DIR      keep the logs of the server's processes there, and what the database holds in the end
@@ -52,7 +52,7 @@ const onProgress = (message: string) => console.log(`${String(Math.round((Date.n
 console.log(`chaos with seed ${seed}`);
 try {
   if (values['hostile-pair']) {
-    const { misdeeds, slowdown } = await runHostilePair({ seed, payments, flood, onProgress });
+    const { misdeeds, slowdown } = await runHostilePair({ seed, payments, flood, logs: values.logs, onProgress });
     for (const [what, times] of Object.entries(misdeeds)) console.log(`    ${String(times).padStart(5)}  ${what}`);
     console.log(`  the others took ${slowdown.toFixed(2)} times as long; at most ${TOLERATED_SLOWDOWN} are tolerated`);
     process.exitCode = slowdown <= TOLERATED_SLOWDOWN ? 0 : 1;

@@ -1,3 +1,5 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { generatePrivateKey, privateKeyToAddress } from 'viem/accounts';
 
 import { selectRows, type Database } from '../../platform/db.ts';
@@ -49,12 +51,20 @@ export async function runHostilePair(options: {
   readonly payments: number;
   /** Of all flooding stores together. */
   readonly flood: number;
+  /** Where the logs of the server's processes are kept, those of each run in a folder of its own; undefined: they are not. */
+  readonly logs: string | undefined;
   readonly onProgress: (message: string) => void;
 }): Promise<HostilePair> {
   const misdeeds = new Map<string, number>();
-  const { times: alone } = await runOnce({ ...options, misdeeds: undefined });
+  const logsOf = (run: string) => {
+    if (options.logs === undefined) return undefined;
+    const folder = join(options.logs, run);
+    mkdirSync(folder, { recursive: true });
+    return folder;
+  };
+  const { times: alone } = await runOnce({ ...options, logs: logsOf('alone'), misdeeds: undefined });
   options.onProgress(`alone: ${describe(alone)}`);
-  const { times: besideHostile, waiting } = await runOnce({ ...options, misdeeds });
+  const { times: besideHostile, waiting } = await runOnce({ ...options, logs: logsOf('beside-hostile'), misdeeds });
   options.onProgress(`beside hostile ones: ${describe(besideHostile)}`);
   const slowdown = Math.max(besideHostile.medianSeconds / alone.medianSeconds, besideHostile.p95Seconds / alone.p95Seconds);
   return {
@@ -71,6 +81,7 @@ async function runOnce(options: {
   readonly seed: number;
   readonly payments: number;
   readonly flood: number;
+  readonly logs: string | undefined;
   /** Where misdeeds are counted; undefined: nobody is hostile. */
   readonly misdeeds: Map<string, number> | undefined;
   readonly onProgress: (message: string) => void;
@@ -78,7 +89,7 @@ async function runOnce(options: {
   const { seed, misdeeds, onProgress } = options;
   const random = createRandom(seed);
   const own = () => createRandom(random.between(0, 2 ** 31));
-  const world = await startWorld({ random: own(), deaths: 0, relaying: RELAYING });
+  const world = await startWorld({ random: own(), deaths: 0, relaying: RELAYING, logs: options.logs });
   const { chaos, storeServer, client, harness } = world;
   const { chains } = chaos;
   const closers: (() => Promise<unknown>)[] = [() => world.close()];

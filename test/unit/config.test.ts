@@ -65,6 +65,7 @@ describe('the configuration', () => {
       port: 3000,
       databasePool: 16,
       maxWaitingPayments: 2_000,
+      maxWaitsPerStore: 500,
       queuePrefix: '{msqpay}',
       strictResponses: false,
     });

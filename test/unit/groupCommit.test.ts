@@ -4,7 +4,8 @@ import { createGroupCommit, ItemsFailed } from '../../platform/groupCommit.ts';
 import { AppError, COMMON_ERRORS } from '../../shared/errors.ts';
 
 describe('createGroupCommit', () => {
-  const options = { lanes: 2, maxItems: 4, minItemsBeside: 3, maxWaiting: 100 };
+  const ownerOf = (item: number) => (item < 100 ? 'small' : 'large');
+  const options = { ownerOf, lanes: 2, maxItems: 4, minItemsBeside: 3, maxWaiting: 100 };
 
   /** Commits that end when the test says so. */
   function setUp(overrides: Partial<typeof options> = {}) {
@@ -107,7 +108,7 @@ describe('createGroupCommit', () => {
         atOnce--;
         if (items.includes(13)) throw new Error('thirteen');
       },
-      { lanes: 1, maxItems: 32, minItemsBeside: 8, maxWaiting: 100 },
+      { ownerOf, lanes: 1, maxItems: 32, minItemsBeside: 8, maxWaiting: 100 },
     );
     const outcomes = await Promise.allSettled(Array.from({ length: 32 }, (_, item) => add(item)));
     expect(outcomes.flatMap(({ status }, item) => (status === 'rejected' ? [item] : []))).to.deep.equal([13]);
@@ -125,22 +126,33 @@ describe('createGroupCommit', () => {
     expect(seen()).to.deep.equal([[1, 2, 3]]);
   });
 
-  it('refuses what comes when too many wait, and loses none of those', async () => {
-    const { add, groups, seen } = setUp({ lanes: 1, maxWaiting: 5 });
+  it('refuses what comes when too many of an owner wait, and loses none of those', async () => {
+    const { add, groups, seen } = setUp({ lanes: 1, maxWaiting: 9 });
     void add(0);
     await turn();
     const outcomes = Promise.allSettled(Array.from({ length: 8 }, (_, index) => add(index + 1)));
+    const other = Promise.allSettled([add(100), add(101), add(102), add(103)]);
     const end = async () => {
       await turn();
       groups.at(-1)!.end();
     };
-    await end();
-    await end();
-    await end();
+    for (let times = 0; times < 4; times++) await end();
     const settled = await outcomes;
     expect(statusOf(settled)).to.deep.equal([...Array<string>(5).fill('fulfilled'), ...Array<string>(3).fill('rejected')]);
     const refusal = settled[7]?.status === 'rejected' ? (settled[7].reason as unknown) : undefined;
     expect(refusal).to.be.instanceOf(AppError).and.deep.include({ kind: COMMON_ERRORS.busy, retryAfterSeconds: 1 });
-    expect(seen()).to.deep.equal([[0], [1, 2, 3, 4], [5]]);
+    expect(statusOf(await other), 'as many as are free').to.deep.equal(['fulfilled', 'fulfilled', 'rejected', 'rejected']);
+    expect(seen()).to.deep.equal([[0], [1, 100, 2, 101], [3, 4, 5]]);
+  });
+
+  it('takes one of each owner’s in turn: who has many waiting keeps nobody waiting', async () => {
+    const { add, groups, seen } = setUp({ lanes: 1 });
+    void add(0);
+    await turn();
+    for (const item of [1, 2, 3, 4, 5, 6, 7, 8]) void add(item);
+    void add(100);
+    groups[0]!.end();
+    await turn();
+    expect(seen().at(-1)).to.deep.equal([1, 100, 2, 3]);
   });
 });

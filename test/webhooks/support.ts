@@ -96,6 +96,7 @@ export function createTestContext(options: {
     databaseUrl: '',
     databasePool: 12,
     maxWaitingPayments: 2_000,
+    maxWaitsPerStore: 500,
     redisUrl: '',
     queuePrefix: '{test}',
     host: '127.0.0.1',

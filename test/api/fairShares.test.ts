@@ -1,0 +1,69 @@
+import { expect } from 'chai';
+
+import { selectRows } from '../../platform/db.ts';
+import type { TestStore } from '../support/harness.ts';
+import { waitUntil } from '../support/waitUntil.ts';
+import { paymentRequest, startTestApi, type TestApi } from './startTestApi.ts';
+
+const WAITS = 3;
+
+describe('what one store may take of an API process', function () {
+  this.timeout(60_000);
+  let api: TestApi;
+  let other: TestStore;
+
+  before(async function () {
+    this.timeout(120_000);
+    api = await startTestApi({ env: { MSQPAY_MAX_WAITS_PER_STORE: String(WAITS), MSQPAY_DATABASE_POOL: '8' } });
+    other = await api.createTestStore();
+  });
+  after(() => api.close());
+
+  it('is not the connections to the database: its requests wait for a lock in memory', async () => {
+    const { paymentId } = await api.createPayment();
+    const lock = await api.ctx.db.transaction();
+    await selectRows(lock, 'SELECT id FROM payments WHERE id = ? FOR UPDATE', [paymentId]);
+    let answered = 0;
+    const cancelling = Array.from({ length: 60 }, async () => {
+      const { status } = await api.call(`/payments/${paymentId}/cancel`, { method: 'POST' });
+      answered++;
+      return status;
+    });
+    await waitUntil(
+      async () =>
+        (await selectRows(lock, "SELECT trx_id FROM information_schema.innodb_trx WHERE trx_state = 'LOCK WAIT'", [])).length >= 2,
+      // Asked more often, the database says what it said before.
+      { what: 'those that wait for the lock', everyMs: 250 },
+    );
+    for (let times = 0; times < 5; times++) {
+      const created = await api.call('/payments', { store: other, json: paymentRequest(api) });
+      expect(created.status).to.equal(201);
+      const { paymentId: id } = (await created.json()) as { paymentId: string };
+      expect((await api.call(`/payments/${id}/cancel`, { store: other, method: 'POST' })).status).to.equal(200);
+    }
+    expect(answered, 'the lock was held all the time').to.equal(0);
+    await lock.rollback();
+    const statuses = await Promise.all(cancelling);
+    expect(statuses.filter((status) => status === 200)).to.have.length(1);
+    expect(new Set(statuses)).to.deep.equal(new Set([200, 409]));
+  });
+
+  it('is not any number of waiting requests: a further one is answered at once', async () => {
+    const payments = await Promise.all(Array.from({ length: WAITS + 1 }, () => api.createPayment()));
+    const ofOther = await api.createPayment({}, other);
+    const ended: string[] = [];
+    const wait = async (paymentId: string, store = api.store) => {
+      const answer = await api.call(`/payments/${paymentId}/status?wait=25`, { store });
+      ended.push(paymentId);
+      return ((await answer.json()) as { status: string }).status;
+    };
+    const cancel = (paymentId: string, store = api.store) => api.call(`/payments/${paymentId}/cancel`, { store, method: 'POST' });
+    const waiting = [...payments.map(({ paymentId }) => wait(paymentId)), wait(ofOther.paymentId, other)];
+    // Whichever came last.
+    await waitUntil(() => ended.length > 0, { what: 'an answer at once', timeoutMs: 20_000 });
+    expect(ended).to.have.length(1).and.not.to.include(ofOther.paymentId);
+    for (const { paymentId } of payments) await cancel(paymentId);
+    await cancel(ofOther.paymentId, other);
+    expect((await Promise.all(waiting)).sort()).to.deep.equal([...Array<string>(WAITS + 1).fill('cancelled'), 'pending']);
+  });
+});
