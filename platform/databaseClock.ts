@@ -12,7 +12,7 @@ import type { Logger } from './logger.ts';
 export interface DatabaseClock extends Clock {
   /** How far this process's own clock is ahead of the database's, in ms; negative when it is behind, undefined until they were compared. */
   readAheadMs(): number | undefined;
-  /** Rejects when the database does not answer: the difference stays as it was. */
+  /** One at a time. Rejects when the database does not answer: the difference stays as it was. */
   compare(): Promise<void>;
   /** Compares again and again until `stop`. A failure is logged. */
   start(): void;
@@ -24,6 +24,8 @@ const COMPARE_EVERY_MS = 5_000;
 const SAMPLES = 3;
 /** Differences up to this are not followed. */
 const TOLERANCE_MS = 100;
+/** An answer that took longer, since the database or this process had much to do, says too little to go by. */
+const MOST_UNCERTAIN_MS = 1_000;
 /** From here on people are told. */
 const WARN_MS = 2_000;
 const WARN_AGAIN_MS = 10 * 60_000;
@@ -34,11 +36,14 @@ export interface MeasuredDifference {
   readonly high: number;
 }
 
-/** @returns what to add to own time from now on, in ms: none when own time may be right, the present one when that may be right */
+/**
+ * @param presentMs what was added until now: it stays for as long as it may be right, so that time does not go back and forth
+ * @returns what to add to own time from now on, in ms: nothing when own time may be right
+ */
 export function decideDifference(presentMs: number, { low, high }: MeasuredDifference): number {
   const mayBe = (ms: number) => low - TOLERANCE_MS <= ms && ms <= high + TOLERANCE_MS;
-  if (mayBe(0)) return 0;
-  return mayBe(presentMs) ? presentMs : Math.round((low + high) / 2);
+  if (high - low > MOST_UNCERTAIN_MS || mayBe(presentMs)) return presentMs;
+  return mayBe(0) ? 0 : Math.round((low + high) / 2);
 }
 
 /** The system's clock, and one that only ever goes forward at the same pace. */
@@ -73,7 +78,16 @@ export function createDatabaseClock(db: Database, log: Logger, { wallMs, monoton
     return { low: high - tookMs, high };
   }
 
-  async function compare(): Promise<void> {
+  let comparing: Promise<void> | undefined;
+
+  function compare(): Promise<void> {
+    comparing ??= compareOnce().finally(() => {
+      comparing = undefined;
+    });
+    return comparing;
+  }
+
+  async function compareOnce(): Promise<void> {
     let best: MeasuredDifference | undefined;
     for (let sample = 0; sample < SAMPLES; sample++) {
       const measured = await measure();
@@ -84,6 +98,7 @@ export function createDatabaseClock(db: Database, log: Logger, { wallMs, monoton
     wallOffsetMs = wallMs() - monotonicMs();
     // The present difference belonged to the wall clock as it was; a step of it since then is part of what was measured.
     differenceMs = decideDifference(Math.round(ownMs + differenceMs - wallMs()), best);
+    if (best.high - best.low > MOST_UNCERTAIN_MS) return;
     aheadMs = -Math.round((best.low + best.high) / 2);
     tellPeople(aheadMs);
   }

@@ -82,6 +82,18 @@ describe('the database’s clock', () => {
     expect(lines().map(({ level }) => level)).to.deep.equal([40, 30]);
   });
 
+  it('is not gone by, and nobody is told, when the answer took so long that it says nothing', async () => {
+    const own = createOwnClocks();
+    const { log, lines } = createLog();
+    // The answer of a pool that is in use: seconds later, by the machine's clock.
+    let ms = 0;
+    const slow = { wallMs: () => own.wallMs() + ms, monotonicMs: () => (ms += 4_000) };
+    const clock = createDatabaseClock(harness.ctx.db, log, slow);
+    await Promise.all([clock.compare(), clock.compare()]);
+    expect(clock.readAheadMs()).to.equal(undefined);
+    expect(lines()).to.deep.equal([]);
+  });
+
   it('goes on as it was while the database is away', async () => {
     const own = createOwnClocks();
     own.aheadMs = 60_000;
@@ -102,6 +114,19 @@ describe('the database’s clock', () => {
       { name: 'the middle of what it may be', present: 0, measured: { low: 60_000, high: 60_010 }, expected: 60_005 },
       { name: 'what it was, where that may be right still', present: 60_005, measured: { low: 59_950, high: 60_400 }, expected: 60_005 },
       { name: 'something else, once it cannot be', present: 60_005, measured: { low: -20_000, high: -19_990 }, expected: -19_995 },
+      {
+        name: 'what it was, for what a slow answer cannot tell',
+        present: -3_000,
+        measured: { low: -3_000, high: 1_000 },
+        expected: -3_000,
+      },
+      { name: 'what it was, for an answer that took seconds', present: 0, measured: { low: 2_000, high: 9_000 }, expected: 0 },
+      {
+        name: 'what it was, while that may be right as well as own time',
+        present: -150,
+        measured: { low: -160, high: 30 },
+        expected: -150,
+      },
       { name: 'nothing again, once own time may be right', present: 60_005, measured: { low: -3, high: 4 }, expected: 0 },
     ];
     for (const { name, present, measured, expected } of cases) {
