@@ -124,8 +124,8 @@ const environmentSchema = z.object({
    */
   MSQPAY_RELAY_RESEND_AFTER_MS: positiveInt.default(10 * 60_000),
   /**
-   * How long after a request was accepted, or after its payer's nonce moved, the chain's refusal of it does not count yet: nodes behind one URL are
-   * seconds apart, and the one that is asked now may not have the block that the request relies on.
+   * How long the chain has to refuse a request at every look before that counts, and how long after a payer's nonce moved nothing is made of it: nodes behind
+   * one URL are seconds apart, and the one that is asked now may not have the block that the request relies on.
    */
   MSQPAY_RELAY_REFUSAL_GRACE_MS: z.coerce.number().int().nonnegative().default(15_000),
   /**

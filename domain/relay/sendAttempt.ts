@@ -16,6 +16,7 @@ import { endRemoved } from './endRemoved.ts';
 import { endUnsent } from './endUnsent.ts';
 import { RELAY_ERRORS } from './errors.ts';
 import type { RelayAttempt, RelayTransaction } from './model.ts';
+import { forgetRefusal, hearRefusal } from './heardRefusals.ts';
 import { findHeldBack } from './permitTurns.ts';
 import { findFreeRelayer, noteSend } from './relayers.ts';
 import type { SendOutcome } from './ports.ts';
@@ -139,11 +140,13 @@ async function takeClaimed(ctx: Context, own: RelayAttempt, claim: Claim): Promi
   for (const attempt of batch.aside) claim.putAside(attempt, nextLook);
   let ownResult: WorkResult | undefined;
   for (const { attempt, error } of batch.fail) {
-    const result = isTooEarlyToFail(ctx, attempt) ? later(nextLook) : await endUnsent(ctx, attempt, error);
+    const lookAt = hearRefusal(ctx, attempt.id, nextLook);
+    const result = lookAt === undefined ? await endUnsent(ctx, attempt, error) : later(lookAt);
     if (result.kind === 'later') claim.putAside(attempt, result.at);
     if (attempt.id === own.id) ownResult = result;
   }
   const hasMore = batch.aside.length + batch.fail.length > 0;
+  for (const { attempt } of batch.estimated?.send ?? []) forgetRefusal(ctx, attempt.id);
   let { estimated } = batch;
   for (let estimates = 1; estimated !== null && estimates <= MAX_ESTIMATES; estimates++) {
     const isOwnOver = ownResult?.kind === 'done';
@@ -153,11 +156,6 @@ async function takeClaimed(ctx: Context, own: RelayAttempt, claim: Claim): Promi
     estimated = await estimateAgain(chain, saved.left);
   }
   return { ownResult, hasMore };
-}
-
-/** When it was accepted, the chain took it; a node that refuses it so soon after may only lag. */
-function isTooEarlyToFail(ctx: Context, { createdAt, sends }: RelayAttempt): boolean {
-  return sends === 0 && ctx.clock.now() < addMs(createdAt, ctx.config.relay.refusalGraceMs);
 }
 
 function lookAgain(ctx: Context, attempt: RelayAttempt): WorkResult {

@@ -1,0 +1,40 @@
+import type { Context } from '../../platform/context.ts';
+import { addMs } from '../../shared/clock.ts';
+import { createRecentMemory, type RecentMemory } from '../../shared/createRecentMemory.ts';
+
+/** When an attempt was refused first, since it was last found to be sendable; undefined: it was. */
+type RefusedSince = RecentMemory<{ readonly since: Date | undefined }>;
+
+const MOST_REMEMBERED = 20_000;
+const memories = new WeakMap<Context['db'], RefusedSince>();
+
+function memoryOf(ctx: Context): RefusedSince {
+  let memory = memories.get(ctx.db);
+  if (memory === undefined) {
+    memory = createRecentMemory(MOST_REMEMBERED);
+    memories.set(ctx.db, memory);
+  }
+  return memory;
+}
+
+/**
+ * That the chain would refuse an attempt is one node's word, at one moment: it may lag, or be on a branch that the others leave. It counts once it
+ * was heard at every look for `refusalGraceMs`. Each process remembers what it heard itself, so another process, or the next one, listens for as long again.
+ * @returns undefined: it counts now; else when to look again, soon at first, as one that is wrong is mostly wrong for a short time
+ */
+export function hearRefusal(ctx: Context, attemptId: string, nextLook: Date): Date | undefined {
+  const memory = memoryOf(ctx);
+  const now = ctx.clock.now();
+  const since = memory.get(attemptId)?.since ?? now;
+  const countsAt = addMs(since, ctx.config.relay.refusalGraceMs);
+  if (now >= countsAt) return undefined;
+  memory.set(attemptId, { since });
+  const later = addMs(now, Math.max(nextLook.getTime() - now.getTime(), now.getTime() - since.getTime()));
+  return later < countsAt ? later : countsAt;
+}
+
+/** It was found to be sendable: an earlier refusal says nothing any more. */
+export function forgetRefusal(ctx: Context, attemptId: string): void {
+  const memory = memoryOf(ctx);
+  if (memory.get(attemptId)?.since !== undefined) memory.set(attemptId, { since: undefined });
+}
