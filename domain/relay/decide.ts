@@ -69,6 +69,11 @@ export function isSignatureDead(attempt: Pick<RelayAttempt, 'deadline'>, settled
   return settledTime !== undefined && settledTime >= addMs(attempt.deadline, BLOCK_CLOCK_MARGIN_MS);
 }
 
+/** From then on no transaction with it would be mined in time. */
+export function isTooLate({ deadline }: Pick<RelayAttempt, 'deadline'>, now: Date): boolean {
+  return now >= addMs(deadline, -1_000);
+}
+
 /** Why an attempt ends whose payment the chain shows as made, though not by it. */
 export const PAID_ELSEWHERE: RelayFailure = {
   code: PAYMENT_ERRORS.alreadyProcessed.code,

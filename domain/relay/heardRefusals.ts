@@ -2,13 +2,18 @@ import type { Context } from '../../platform/context.ts';
 import { addMs } from '../../shared/clock.ts';
 import { createRecentMemory, type RecentMemory } from '../../shared/createRecentMemory.ts';
 
-/** When an attempt was refused first, since it was last found to be sendable; undefined: it was. */
-type RefusedSince = RecentMemory<{ readonly since: Date | undefined }>;
+/** What the last look at an attempt found. */
+interface Heard {
+  readonly canGo: boolean;
+  /** When it was refused first, since it was last found to be sendable; undefined: it was not refused. */
+  readonly refusedSince: Date | undefined;
+}
 
+const CAN_GO: Heard = { canGo: true, refusedSince: undefined };
 const MOST_REMEMBERED = 20_000;
-const memories = new WeakMap<Context['db'], RefusedSince>();
+const memories = new WeakMap<Context['db'], RecentMemory<Heard>>();
 
-function memoryOf(ctx: Context): RefusedSince {
+function memoryOf(ctx: Context): RecentMemory<Heard> {
   let memory = memories.get(ctx.db);
   if (memory === undefined) {
     memory = createRecentMemory(MOST_REMEMBERED);
@@ -25,10 +30,10 @@ function memoryOf(ctx: Context): RefusedSince {
 export function hearRefusal(ctx: Context, attemptId: string, nextLook: Date): Date | undefined {
   const memory = memoryOf(ctx);
   const now = ctx.clock.now();
-  const since = memory.get(attemptId)?.since ?? now;
+  const since = memory.get(attemptId)?.refusedSince ?? now;
   const countsAt = addMs(since, ctx.config.relay.refusalGraceMs);
+  memory.set(attemptId, { canGo: false, refusedSince: since });
   if (now >= countsAt) return undefined;
-  memory.set(attemptId, { since });
   const later = addMs(now, Math.max(nextLook.getTime() - now.getTime(), now.getTime() - since.getTime()));
   return later < countsAt ? later : countsAt;
 }
@@ -36,5 +41,10 @@ export function hearRefusal(ctx: Context, attemptId: string, nextLook: Date): Da
 /** It was found to be sendable: an earlier refusal says nothing any more. */
 export function forgetRefusal(ctx: Context, attemptId: string): void {
   const memory = memoryOf(ctx);
-  if (memory.get(attemptId)?.since !== undefined) memory.set(attemptId, { since: undefined });
+  if (memory.get(attemptId)?.canGo === false) memory.set(attemptId, CAN_GO);
+}
+
+/** Whether it could not be sent when this process last looked; false where it never did. */
+export function wasRefused(ctx: Context, attemptId: string): boolean {
+  return memoryOf(ctx).get(attemptId)?.canGo === false;
 }

@@ -1,7 +1,9 @@
 import type { Context } from '../../platform/context.ts';
 import type { Database, Transaction } from '../../platform/db.ts';
 import { addMs } from '../../shared/clock.ts';
+import { isTooLate, MAX_SENDS } from './decide.ts';
 import { listFlying, type FlyingAttempt } from './flyingStore.ts';
+import { wasRefused } from './heardRefusals.ts';
 import { signerOf, type RelayAttempt, type RelayItem } from './model.ts';
 
 /**
@@ -11,17 +13,33 @@ import { signerOf, type RelayAttempt, type RelayItem } from './model.ts';
  * worth nothing as soon as the first is mined, which no simulation shows while the first is in no block; and a request without a permit may lose the approval that
  * it relies on. Therefore at most one transaction at a time moves such an allowance: others wait until it is in a block, where a simulation shows what is left for
  * them. Within one transaction the order is settled, and simulated.
+ *
+ * To be held back saves gas, and no more: the contracts take each request once. So nobody waits for one that cannot go, nor until it is too late for itself.
  */
 
-type Waiting = Pick<RelayAttempt, 'id' | 'chainId' | 'signed' | 'permit' | 'mayStillLand'>;
+type Waiting = Pick<RelayAttempt, 'id' | 'chainId' | 'signed' | 'permit' | 'mayStillLand' | 'createdAt' | 'deadline'>;
 
 interface WaitingItem {
   readonly attempt: Waiting;
   readonly item: Pick<RelayItem, 'terms'>;
 }
 
-/** @returns those that have to wait for the outcome of others, by id */
+/** @returns those that have to wait for the outcome of others now, by id */
 export async function findHeldBack(
+  ctx: Context,
+  db: Database | Transaction,
+  waiting: readonly WaitingItem[],
+): Promise<ReadonlySet<string>> {
+  const now = ctx.clock.now();
+  return findColliding(
+    ctx,
+    db,
+    waiting.filter(({ attempt }) => now < waitsUntil(attempt)),
+  );
+}
+
+/** @returns those that others are on their way beside whose outcome matters to them, by id */
+export async function findColliding(
   ctx: Context,
   db: Database | Transaction,
   waiting: readonly WaitingItem[],
@@ -35,12 +53,28 @@ export async function findHeldBack(
     // The node that simulates the next one may not have the block yet.
     minedAfter: addMs(ctx.clock.now(), -ctx.config.relay.refusalGraceMs),
   });
-  return new Set(waiting.filter((one) => flying.some((other) => mustWaitFor(one, other))).map(({ attempt }) => attempt.id));
+  const collide = (one: WaitingItem) => flying.some((other) => doCollide(one, other) && mustWaitFor(ctx, one, other));
+  return new Set(waiting.filter(collide).map(({ attempt }) => attempt.id));
 }
 
-function mustWaitFor({ attempt, item }: WaitingItem, other: FlyingAttempt): boolean {
+/** Two thirds of its time: what is left is enough to send it, and again when that comes to nothing. */
+function waitsUntil({ createdAt, deadline }: Waiting): Date {
+  return addMs(createdAt, ((deadline.getTime() - createdAt.getTime()) * 2) / 3);
+}
+
+/** They move one allowance, and at least one of them sets it. */
+function doCollide({ attempt, item }: WaitingItem, other: FlyingAttempt): boolean {
   if (other.id === attempt.id || other.owner !== signerOf(attempt.signed) || other.token !== item.terms.token) return false;
-  // Both are out, and neither has a transaction that is followed: one of them has to be sent again, or both would wait for ever.
-  if (other.isQueued && attempt.mayStillLand) return false;
   return attempt.permit !== null || other.bringsPermit;
+}
+
+function mustWaitFor(ctx: Context, { attempt }: WaitingItem, other: FlyingAttempt): boolean {
+  const { signed } = attempt;
+  // Its turn comes after this one's: each would wait for the other.
+  const isFollower = signed.rail === 'forwarder' && other.forwarderNonce !== null && other.forwarderNonce > signed.request.nonce;
+  if (isFollower && other.status !== 'mined') return false;
+  if (other.status !== 'queued') return true;
+  // Both are out, and neither has a transaction that is followed: one of them has to be sent again, or both would wait for ever.
+  if (attempt.mayStillLand) return false;
+  return other.sends < MAX_SENDS && !isTooLate(other, ctx.clock.now()) && !wasRefused(ctx, other.id);
 }

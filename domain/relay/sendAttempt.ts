@@ -10,14 +10,14 @@ import { findPaymentsById } from '../payments/service.ts';
 import { findAttempt, listAttemptsOfTransaction } from './attemptStore.ts';
 import { changeAttempt } from './changeAttempt.ts';
 import { chooseBatch, estimateAgain } from './chooseBatch.ts';
-import { decideNextLook, isSignatureDead, MAX_SENDS, RATE_WINDOW_MS } from './decide.ts';
+import { decideNextLook, isSignatureDead, isTooLate, MAX_SENDS, RATE_WINDOW_MS } from './decide.ts';
 import { countAttemptsBefore } from './dispatchStore.ts';
 import { endRemoved } from './endRemoved.ts';
 import { endUnsent } from './endUnsent.ts';
 import { RELAY_ERRORS } from './errors.ts';
 import type { RelayAttempt, RelayTransaction } from './model.ts';
 import { forgetRefusal, hearRefusal } from './heardRefusals.ts';
-import { findHeldBack } from './permitTurns.ts';
+import { findColliding } from './permitTurns.ts';
 import { findFreeRelayer, noteSend } from './relayers.ts';
 import type { SendOutcome } from './ports.ts';
 import { saveIntent } from './saveIntent.ts';
@@ -67,11 +67,6 @@ export async function sendAttempt(ctx: Context, attemptId: string): Promise<Work
   });
 }
 
-/** From then on no transaction with it would be mined in time. */
-function isTooLate(ctx: Context, attempt: RelayAttempt): boolean {
-  return ctx.clock.now() >= addMs(attempt.deadline, -1_000);
-}
-
 /**
  * One that cannot be sent any more, while a transaction that was given up may still do it, waits for the chain's clock, which may take a quarter of an hour. It
  * does not ask the chain meanwhile: there may be many of them after an outage, in places that others need.
@@ -79,7 +74,7 @@ function isTooLate(ctx: Context, attempt: RelayAttempt): boolean {
  */
 async function waitUntilDead(ctx: Context, attempt: RelayAttempt): Promise<WorkResult | undefined> {
   const { chainId, deadline } = attempt;
-  if (!attempt.mayStillLand || !(isTooLate(ctx, attempt) || attempt.sends >= MAX_SENDS)) return undefined;
+  if (!attempt.mayStillLand || !(isTooLate(attempt, ctx.clock.now()) || attempt.sends >= MAX_SENDS)) return undefined;
   const settledTime = await findSettledTime(ctx.db, chainId);
   if (isSignatureDead(attempt, settledTime)) return undefined;
   const [withSubject] = await seeWithSubjects(ctx, [attempt]);
@@ -94,7 +89,7 @@ async function takeBatch(ctx: Context, seen: RelayAttempt): Promise<RelayTransac
   const own = await findAttempt(ctx.db, seen.id);
   if (own?.status === 'submitting') return resolveInterruptedSend(ctx, own);
   if (own?.status !== 'queued') return DONE;
-  if (isTooLate(ctx, own)) {
+  if (isTooLate(own, ctx.clock.now())) {
     return endUnsent(ctx, own, { code: RELAY_ERRORS.deadline.code, detail: await explainDelay(ctx, own) });
   }
   if (own.sends >= MAX_SENDS) {
@@ -116,8 +111,8 @@ async function takeBatch(ctx: Context, seen: RelayAttempt): Promise<RelayTransac
 
 async function explainDelay(ctx: Context, own: RelayAttempt): Promise<string> {
   const [payment] = await findPaymentsById(ctx, [own.paymentId]);
-  const isHeldBack = payment !== undefined && (await findHeldBack(ctx, ctx.db, [{ attempt: own, item: payment }])).size > 0;
-  if (!isHeldBack) return 'No relayer could send it before its deadline.';
+  const isColliding = payment !== undefined && (await findColliding(ctx, ctx.db, [{ attempt: own, item: payment }])).size > 0;
+  if (!isColliding) return 'No relayer could send it before its deadline.';
   return 'Until its deadline another request of the same account and token was on its way, whose outcome decides whether the permit is good.';
 }
 

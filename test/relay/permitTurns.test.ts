@@ -4,13 +4,15 @@ import type { PrivateKeyAccount } from 'viem/accounts';
 import { DONE } from '../../domain/outbox/model.ts';
 import type { Payment } from '../../domain/payments/model.ts';
 import { scanChain } from '../../domain/payments/scanChain.ts';
+import { MAX_SENDS } from '../../domain/relay/decide.ts';
 import { sendAttempt } from '../../domain/relay/sendAttempt.ts';
 import { executePayment, relayPayment } from '../../domain/relay/service.ts';
 import type { Permit } from '../../domain/relay/model.ts';
 import { createContext } from '../../platform/createContext.ts';
 import type { Context } from '../../platform/context.ts';
-import { selectRows } from '../../platform/db.ts';
+import { execute, selectRows } from '../../platform/db.ts';
 import { addMs, toUnixSeconds } from '../../shared/clock.ts';
+import { parseAmountUnits } from '../../shared/money.ts';
 import { expectTrueFlights } from '../support/expectTrueFlights.ts';
 import { signAuthorization, signGasless, signTypedData } from '../support/gasless.ts';
 import { createHarness, type Harness, type TestStore } from '../support/harness.ts';
@@ -55,12 +57,13 @@ describe('permits of one account that are handed in at once', function () {
     readonly id: string;
   }
 
-  const createPayment = () => harness.createTestPayment(store, { token: chain.token });
+  const createPayment = (amount = 1_500_000n) =>
+    harness.createTestPayment(store, { token: chain.token, amount: parseAmountUnits(String(amount)) });
   async function accepted(payment: Payment): Promise<Waiting> {
     return { payment, id: (await readAttempt(ctx, payment)).id };
   }
-  async function accept(account = customer, rail: 'authorization' | 'forwarder' = 'authorization'): Promise<Waiting> {
-    const payment = await createPayment();
+  async function accept(account = customer, rail: 'authorization' | 'forwarder' = 'authorization', amount?: bigint): Promise<Waiting> {
+    const payment = await createPayment(amount);
     if (rail === 'forwarder') await relayPayment(ctx, await signGasless(ctx, account, payment));
     else await executePayment(ctx, await signAuthorization(ctx, account, payment));
     expect((await readAttempt(ctx, payment)).permit === null).to.equal(account !== customer);
@@ -188,15 +191,110 @@ describe('permits of one account that are handed in at once', function () {
     expect(attempt.errorDetail).to.match(/another request of the same account and token was on its way/);
   });
 
-  describe('beside an approval that they replace', () => {
-    /** As a store may hand one in, though none was asked for. */
-    async function signPermit({ terms }: Payment): Promise<Permit> {
-      const deadline = toUnixSeconds(terms.expiresAt);
-      const request = { token: terms.token, owner: customer.address, value: terms.amount, deadline };
-      const typedData = await ctx.chains.get(chainId)?.buildPermitTypedData(request);
-      if (typedData === undefined) throw new Error('the token has no permit');
-      return { value: terms.amount, deadline: BigInt(deadline), signature: await signTypedData(customer, typedData) };
+  /** As a store may hand one in, though none was asked for. */
+  async function signPermit({ terms }: Payment): Promise<Permit> {
+    const deadline = toUnixSeconds(terms.expiresAt);
+    const request = { token: terms.token, owner: customer.address, value: terms.amount, deadline };
+    const typedData = await ctx.chains.get(chainId)?.buildPermitTypedData(request);
+    if (typedData === undefined) throw new Error('the token has no permit');
+    return { value: terms.amount, deadline: BigInt(deadline), signature: await signTypedData(customer, typedData) };
+  }
+
+  describe('beside one that its relayer gave up, and that may be mined all the same', () => {
+    /** Sent, and forgotten by the chain and by whoever sent it. */
+    async function sendAndGiveUp(...all: readonly Waiting[]): Promise<void> {
+      const goBack = await chain.takeSnapshot();
+      await sendAttempt(ctx, all[0]?.id ?? '');
+      await goBack();
+      const ended: OwnRelayer = {
+        ...relayer,
+        async findTransaction(id) {
+          const found = await relayer.findTransaction(id);
+          return found && { ...found, state: 'ended' };
+        },
+      };
+      await confirmOnce(withRelayers(ctx, chainId, [ended]), all[0]!.payment);
+      for (const { payment } of all) expect(await readAttempt(ctx, payment)).to.include({ status: 'queued', mayStillLand: true });
     }
+
+    it('waits while that one could go first', async () => {
+      const first = await accept();
+      await sendAndGiveUp(first);
+      const second = await accept(customer, 'forwarder', 1_000n);
+      expect((await sendAttempt(ctx, second.id)).kind).to.equal('later');
+      expect(relayer.sent).to.have.length(1);
+      await sendAttempt(ctx, first.id);
+      expect([await statusOf(first), await statusOf(second)]).to.deep.equal(['submitted', 'queued']);
+    });
+
+    it('is sent once that one cannot go: what it would move is not there any more', async () => {
+      const first = await accept();
+      await sendAndGiveUp(first);
+      await chain.moveTokensAway(customer);
+      await chain.mint(customer.address, 1_000n);
+      await chain.mine();
+      const second = await accept(customer, 'authorization', 1_000n);
+      expect((await sendAttempt(ctx, first.id)).kind).to.equal('later');
+      expect(await readAttempt(ctx, first.payment)).to.include({ status: 'queued', mayStillLand: true });
+      await sendAttempt(ctx, second.id);
+      expect(await statusOf(second)).to.equal('submitted');
+      await mineAndConfirm(second);
+      await expectCompleted(second);
+    });
+
+    it('is sent once that one was sent too often, or is too late', async () => {
+      for (const change of [`sends = ${MAX_SENDS}`, 'deadline = created_at']) {
+        const first = await accept();
+        await sendAndGiveUp(first);
+        const second = await accept(customer, 'forwarder', 1_000n);
+        expect((await sendAttempt(ctx, second.id)).kind).to.equal('later');
+        await execute(ctx.db, `UPDATE relay_attempts SET ${change} WHERE id = ?`, [first.id]);
+        await sendAttempt(ctx, second.id);
+        expect(await statusOf(second), change).to.equal('submitted');
+        await mineAndConfirm(second);
+        await endWaitingAttempts(ctx);
+      }
+    });
+
+    it('is sent when two thirds of its time are gone', async () => {
+      const first = await accept();
+      await sendAndGiveUp(first);
+      const second = await accept(customer, 'forwarder', 1_000n);
+      const { createdAt, deadline } = await readAttempt(ctx, second.payment);
+      const at = (part: number) => atTime(ctx, addMs(createdAt, (deadline.getTime() - createdAt.getTime()) * part));
+      expect((await sendAttempt(at(0.66), second.id)).kind).to.equal('later');
+      expect(await statusOf(second)).to.equal('queued');
+      await sendAttempt(at(0.67), second.id);
+      expect(await statusOf(second)).to.equal('submitted');
+    });
+
+    it('is sent when that one waits for it, by the nonce at the forwarder', async () => {
+      await chain.approve(customer);
+      const acceptForward = async (bringsPermit: boolean): Promise<Waiting> => {
+        const payment = await createPayment();
+        const signed = await signGasless(ctx, customer, payment);
+        await relayPayment(ctx, { ...signed, permit: bringsPermit ? await signPermit(payment) : null });
+        return accepted(payment);
+      };
+      const [dead, follower] = [await acceptForward(false), await acceptForward(false)];
+      await sendAndGiveUp(dead, follower);
+      await execute(ctx.db, "UPDATE relay_attempts SET status = 'failed', live_subject_id = NULL, live_nonce = NULL WHERE id = ?", [
+        dead.id,
+      ]);
+      const heir = await acceptForward(true);
+      const nonces = await selectRows<{ live_nonce: string | number }>(ctx.db, 'SELECT live_nonce FROM relay_attempts WHERE id IN (?, ?)', [
+        heir.id,
+        follower.id,
+      ]);
+      expect(nonces.map(({ live_nonce: nonce }) => Number(nonce))).to.have.members([0, 1]);
+      await sendAttempt(ctx, heir.id);
+      expect(await statusOf(heir)).to.equal('submitted');
+      await mineAndConfirm(heir);
+      await expectCompleted(heir);
+    });
+  });
+
+  describe('beside an approval that they replace', () => {
     async function acceptApproved(bringsPermit: boolean): Promise<Waiting> {
       const payment = await createPayment();
       const signed = await signAuthorization(ctx, customer, payment);
