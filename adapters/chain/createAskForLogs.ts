@@ -139,13 +139,26 @@ export function createAskForLogs(options: {
     return { payments: inChainOrder(found.flatMap((one) => one.payments)), refunds: inChainOrder(found.flatMap((one) => one.refunds)) };
   }
 
-  /** Both block numbers are included. @throws ContradictionError, or what the node answered */
-  return async (urlIndex: number, fromBlock: bigint, toBlockNumber: bigint): Promise<RangeLogs> => {
+  function urlAt(urlIndex: number): Url {
     const url = urls[urlIndex];
     if (url === undefined) throw new Error(`there is no RPC URL ${urlIndex}`);
-    const { last, logs } = await askRange(url, fromBlock, toBlockNumber);
-    await compareHeaders(url, logs, last);
-    return { last, ...decode(logs) };
+    return url;
+  }
+
+  return {
+    /** Both block numbers are included. @throws ContradictionError, or what the node answered */
+    async askForLogs(urlIndex: number, fromBlock: bigint, toBlockNumber: bigint): Promise<RangeLogs> {
+      const url = urlAt(urlIndex);
+      const { last, logs } = await askRange(url, fromBlock, toBlockNumber);
+      await compareHeaders(url, logs, last);
+      return { last, ...decode(logs) };
+    },
+
+    /** Whether the URL has this block at its height. @throws what the node answered */
+    async hasBlock(urlIndex: number, { number, hash }: Block): Promise<boolean> {
+      const header = await askHeader(urlAt(urlIndex).oneByOne, { blockNumber: number });
+      return header?.hash === hash;
+    },
   };
 }
 

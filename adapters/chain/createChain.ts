@@ -43,7 +43,7 @@ export function createChain({ chain, log }: { chain: ChainConfig; log: Logger })
   const { chainId, gateway, forwarder, rpcUrls } = chain;
   const badAnswers = createBadAnswers({ count: rpcUrls.length, chainId, log, now: Date.now });
   const rpc = createRpcClients({ rpcUrls, chainId, blockTimeMs: chain.blockTimeMs, log, badAnswers });
-  const readLogs = createReadGatewayLogs({ rpcUrls, chainId, gateway, log });
+  const gatewayLogs = createReadGatewayLogs({ rpcUrls, chainId, gateway, log });
   const readBlock = createReadBlock({ rpcUrls, chainId, timeoutMs: RPC_TIMEOUT_MS });
 
   return {
@@ -74,7 +74,8 @@ export function createChain({ chain, log }: { chain: ChainConfig; log: Logger })
     findBlock: (number) => rpc.askOneNode((_node, urlIndex) => readBlock(urlIndex, { blockNumber: number })),
 
     listGatewayLogs: ({ fromBlock, toBlock: lastBlock }) =>
-      rpc.askOneNode((_node, urlIndex) => readLogs(urlIndex, { fromBlock, toBlock: lastBlock })),
+      rpc.askOneNode((_node, urlIndex) => gatewayLogs.read(urlIndex, { fromBlock, toBlock: lastBlock })),
+    getLogLimit: gatewayLogs.getLimit,
 
     findReceipt: createFindReceipt(chain, rpc),
 

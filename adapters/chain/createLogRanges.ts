@@ -7,6 +7,11 @@ const GROWTH_MS = 60_000;
 const GROWTH_DIVISOR = 4n;
 /** Words that we do not know may be about something else, and then the next URL is what helps. So many in a row speak against the number of blocks. */
 const UNCLEAR_IN_A_ROW = 3;
+/**
+ * A URL that refuses a single block, too, has another cause for it. For so long no refusal of it is
+ * followed to fewer blocks: each such way down is a dozen requests.
+ */
+const OTHER_CAUSE_MS = 60_000;
 
 interface UrlRange {
   /** undefined: as many as anybody wants. */
@@ -17,7 +22,15 @@ interface UrlRange {
   refused: bigint;
   refusedAt: number;
   changedAt: number;
+}
+
+interface UrlState {
+  range: UrlRange;
+  /** Before the refusals that no taken range has confirmed yet. */
+  unconfirmed: UrlRange | undefined;
   unclear: number;
+  /** See OTHER_CAUSE_MS. */
+  otherCauseUntil: number;
 }
 
 /** How many blocks' logs each RPC URL gives at once: found by halving, and grown again slowly. */
@@ -29,31 +42,52 @@ export interface LogRanges {
   noteFailed(urlIndex: number, blocks: bigint, error: unknown): boolean;
 }
 
-/** @param now milliseconds */
+/**
+ * A refusal is one of the number of blocks once fewer are taken. When a single block is refused as
+ * well, what was known before counts again.
+ * @param now milliseconds
+ */
 export function createLogRanges(now: () => number): LogRanges {
-  const ranges = new Map<number, UrlRange>();
+  const states = new Map<number, UrlState>();
 
-  function rangeOf(urlIndex: number): UrlRange {
-    const known = ranges.get(urlIndex);
+  function stateOf(urlIndex: number): UrlState {
+    const known = states.get(urlIndex);
     if (known !== undefined) return known;
-    const fresh = { limit: undefined, taken: 0n, refused: 0n, refusedAt: 0, changedAt: 0, unclear: 0 };
-    ranges.set(urlIndex, fresh);
+    const range = { limit: undefined, taken: 0n, refused: 0n, refusedAt: 0, changedAt: 0 };
+    const fresh = { range, unconfirmed: undefined, unclear: 0, otherCauseUntil: -Infinity };
+    states.set(urlIndex, fresh);
     return fresh;
   }
 
-  function shrink(range: UrlRange, blocks: bigint): void {
-    const half = blocks > 1n ? blocks / 2n : 1n;
+  /** @returns whether fewer blocks are left to ask for */
+  function shrink(state: UrlState, blocks: bigint): boolean {
+    state.unclear = 0;
+    if (now() < state.otherCauseUntil) return false;
+    if (blocks === 1n) {
+      if (state.unconfirmed !== undefined) state.range = state.unconfirmed;
+      state.unconfirmed = undefined;
+      state.otherCauseUntil = now() + OTHER_CAUSE_MS;
+      return false;
+    }
+    const { range } = state;
+    // Another read has found out more meanwhile.
+    if (range.limit !== undefined && range.limit < blocks) return true;
+    state.unconfirmed ??= range;
+    const half = blocks / 2n;
     // What it took a moment ago it takes again; unless it is this that it refuses now.
-    range.limit = range.taken < blocks && range.taken > half ? range.taken : half;
-    Object.assign(range, { taken: 0n, refused: blocks, refusedAt: now(), changedAt: now(), unclear: 0 });
+    const limit = range.taken < blocks && range.taken > half ? range.taken : half;
+    state.range = { limit, taken: 0n, refused: blocks, refusedAt: now(), changedAt: now() };
+    return true;
   }
 
   return {
-    limitOf: (urlIndex) => ranges.get(urlIndex)?.limit,
+    limitOf: (urlIndex) => states.get(urlIndex)?.range.limit,
 
     noteTaken(urlIndex, blocks) {
-      const range = rangeOf(urlIndex);
-      range.unclear = 0;
+      const state = stateOf(urlIndex);
+      state.unclear = 0;
+      state.unconfirmed = undefined;
+      const { range } = state;
       if (blocks > range.taken) range.taken = blocks;
       const { limit } = range;
       // That it takes less than it may says nothing.
@@ -66,17 +100,16 @@ export function createLogRanges(now: () => number): LogRanges {
     },
 
     noteFailed(urlIndex, blocks, error) {
-      const range = rangeOf(urlIndex);
+      const state = stateOf(urlIndex);
       switch (judgeLogRefusal(error)) {
         case 'tooMuch':
-          shrink(range, blocks);
-          return blocks > 1n;
+          return shrink(state, blocks);
         case 'tooSlow':
-          shrink(range, blocks);
+          shrink(state, blocks);
           return false;
         case 'unclear':
-          range.unclear += 1;
-          if (range.unclear >= UNCLEAR_IN_A_ROW) shrink(range, blocks);
+          state.unclear += 1;
+          if (state.unclear >= UNCLEAR_IN_A_ROW) shrink(state, blocks);
           return false;
         case 'other':
           return false;

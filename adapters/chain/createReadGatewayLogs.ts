@@ -1,7 +1,8 @@
-import type { Block, RangeLogs } from '../../domain/chain/ports.ts';
+import type { RangeLogs } from '../../domain/chain/ports.ts';
 import type { Logger } from '../../platform/logger.ts';
 import type { Address } from '../../shared/hex.ts';
 import { createAskForLogs } from './createAskForLogs.ts';
+import { createKeptLogs } from './createKeptLogs.ts';
 import { createLogRanges } from './createLogRanges.ts';
 import { judgeLogRefusal } from './judgeLogRefusal.ts';
 
@@ -10,7 +11,7 @@ const TIMEOUT_MS = 5_000;
 
 /**
  * The gateway's events of a range from one RPC URL. One that refuses the range is asked for half of it, and for half of that, down to single blocks; how much
- * it takes is remembered, for each URL by itself.
+ * it takes is remembered, for each URL by itself. What a URL gave before it failed is not asked for again at once (createKeptLogs.ts).
  */
 export function createReadGatewayLogs(options: {
   readonly rpcUrls: readonly string[];
@@ -19,15 +20,22 @@ export function createReadGatewayLogs(options: {
   readonly log: Logger;
 }) {
   const { rpcUrls, chainId, gateway, log } = options;
-  const askForLogs = createAskForLogs({ rpcUrls, gateway, timeoutMs: TIMEOUT_MS });
-  const ranges = createLogRanges(Date.now);
+  const { askForLogs, hasBlock } = createAskForLogs({ rpcUrls, gateway, timeoutMs: TIMEOUT_MS });
+  const ranges = createLogRanges(() => performance.now());
+  const kept = createKeptLogs(() => performance.now());
+  let lastUsed = 0;
 
   /** @throws what the node answered, when that is no refusal or the range is a single block */
-  return async (urlIndex: number, { fromBlock, toBlock }: { readonly fromBlock: bigint; readonly toBlock: bigint }): Promise<RangeLogs> => {
-    const parts: RangeLogs[] = [];
-    let last: Block | undefined;
+  async function read(
+    urlIndex: number,
+    { fromBlock, toBlock }: { readonly fromBlock: bigint; readonly toBlock: bigint },
+  ): Promise<RangeLogs> {
+    const parts = kept.listOf(urlIndex, fromBlock, toBlock);
+    const resumed = parts.at(-1)?.last;
+    // Its blocks before are those that it had.
+    if (resumed !== undefined && !(await hasBlock(urlIndex, resumed))) parts.length = 0;
     let wasRefused = false;
-    for (let from = fromBlock; from <= toBlock;) {
+    for (let from = nextOf(parts, fromBlock); from <= toBlock; from = nextOf(parts, fromBlock)) {
       const limit = ranges.limitOf(urlIndex);
       const to = limit !== undefined && from + limit - 1n < toBlock ? from + limit - 1n : toBlock;
       const blocks = to - from + 1n;
@@ -35,8 +43,7 @@ export function createReadGatewayLogs(options: {
         const part = await askForLogs(urlIndex, from, to);
         ranges.noteTaken(urlIndex, blocks);
         parts.push(part);
-        last = part.last;
-        from = to + 1n;
+        lastUsed = urlIndex;
       } catch (error) {
         if (!ranges.noteFailed(urlIndex, blocks, error)) {
           if (blocks === 1n && judgeLogRefusal(error) === 'tooMuch')
@@ -44,16 +51,30 @@ export function createReadGatewayLogs(options: {
               { chainId, rpcUrl: urlIndex, block: from.toString() },
               'the RPC URL refuses the logs of a single block: the next one is asked',
             );
+          if (parts.length > 0) kept.keep(urlIndex, fromBlock, parts);
           throw error;
         }
         wasRefused = true;
       }
     }
+    kept.forget(urlIndex, fromBlock);
     if (wasRefused) {
       const blocks = ranges.limitOf(urlIndex)?.toString();
       log.warn({ chainId, rpcUrl: urlIndex, blocks }, 'the RPC URL refuses logs of so many blocks at once: asking for fewer');
     }
+    const last = parts.at(-1)?.last;
     if (last === undefined) throw new Error('no block was asked for');
     return { last, payments: parts.flatMap(({ payments }) => payments), refunds: parts.flatMap(({ refunds }) => refunds) };
+  }
+
+  return {
+    read,
+    /** See ChainPort.getLogLimit. */
+    getLimit: () => ranges.limitOf(lastUsed),
   };
+}
+
+function nextOf(parts: readonly RangeLogs[], fromBlock: bigint): bigint {
+  const last = parts.at(-1)?.last;
+  return last === undefined ? fromBlock : last.number + 1n;
 }

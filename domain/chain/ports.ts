@@ -97,6 +97,8 @@ export interface ChainPort {
    * is the one that the node shows at that height. Whether the node's chain is the one that the caller means, `last` tells.
    */
   listGatewayLogs(range: { readonly fromBlock: bigint; readonly toBlock: bigint }): Promise<RangeLogs>;
+  /** How many blocks' logs that RPC URL gives at once that gave some last: more take several requests. undefined: no limit is known. */
+  getLogLimit(): bigint | undefined;
   findReceipt(hash: Bytes32): Promise<Receipt | undefined>;
   /** What a transaction calls. undefined: the node does not have it. */
   findCall(hash: Bytes32): Promise<(RelayCall & { readonly gasLimit: bigint }) | undefined>;

@@ -16,7 +16,7 @@ import { settle } from './settle.ts';
 const OVERLAP_MS = 30_000;
 const MIN_OVERLAP_BLOCKS = 12;
 /** Where only few blocks may be asked for at once, reading again is to cost no more requests than this. */
-const MAX_OVERLAP_REQUESTS = 4;
+const MAX_OVERLAP_REQUESTS = 4n;
 
 /**
  * Brings our view of one chain up to its head: finds payments (direct ones too), follows reorganisations, completes what is final. What was
@@ -103,7 +103,7 @@ async function scanTo(
   const { chainId } = config;
   const maxBlockRange = BigInt(config.maxBlockRange);
   let cursor = start;
-  let logsFrom = withOverlap(cursor.nextBlock, config);
+  let logsFrom = withOverlap(cursor.nextBlock, config, chain.getLogLimit());
   while (cursor.nextBlock <= head.number) {
     const to = min(head.number, cursor.nextBlock + maxBlockRange - 1n);
     // Asked before the logs: should the chain change in between, the hash stored here is not the next scan's, and that one looks again.
@@ -129,10 +129,11 @@ async function scanTo(
  * Some blocks are asked for again, though they were scanned: a node whose logs lag behind answers with fewer of them and no error. What was seen before
  * changes nothing.
  */
-function withOverlap(from: bigint, config: ChainConfig): bigint {
+function withOverlap(from: bigint, config: ChainConfig, logLimit: bigint | undefined): bigint {
   const { confirmations, blockTimeMs, maxBlockRange } = config;
   const wanted = Math.max(MIN_OVERLAP_BLOCKS, confirmations === 'finalized' ? 0 : confirmations, Math.ceil(OVERLAP_MS / blockTimeMs));
-  const start = from - BigInt(Math.min(wanted, maxBlockRange * MAX_OVERLAP_REQUESTS));
+  const atOnce = min(BigInt(maxBlockRange), logLimit ?? BigInt(maxBlockRange));
+  const start = from - min(BigInt(wanted), atOnce * MAX_OVERLAP_REQUESTS);
   const first = BigInt(config.startBlock);
   return start > first ? start : min(first, from);
 }

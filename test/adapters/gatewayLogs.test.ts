@@ -55,7 +55,11 @@ describe('the chain adapter, reading the gateway’s logs', () => {
    */
   async function startNode(
     change: (question: Question, answer: Answer) => Promise<void> | void,
-    options: { readonly refusesBatches?: boolean } = {},
+    options: {
+      readonly refusesBatches?: boolean;
+      /** What a server in front of the node answers in its place; undefined: it passes the request on. */
+      readonly inPlace?: (questions: readonly Question[]) => { readonly status: number; readonly text: string } | undefined;
+    } = {},
   ): Promise<{ readonly url: string; readonly requests: Question[][] }> {
     const requests: Question[][] = [];
     const server = createServer((request, response) => {
@@ -66,6 +70,12 @@ describe('the chain adapter, reading the gateway’s logs', () => {
           const body = Buffer.concat(chunks).toString();
           const asked = JSON.parse(body) as Question | Question[];
           requests.push([asked].flat());
+          const other = options.inPlace?.([asked].flat());
+          if (other !== undefined) {
+            response.writeHead(other.status, { 'content-type': other.status === 200 ? 'application/json' : 'text/html' });
+            response.end(other.text);
+            return;
+          }
           if (Array.isArray(asked) && options.refusesBatches === true) {
             response.writeHead(200, { 'content-type': 'application/json' });
             response.end(JSON.stringify({ jsonrpc: '2.0', id: null, error: { code: -32600, message: 'invalid request' } }));
@@ -166,6 +176,101 @@ describe('the chain adapter, reading the gateway’s logs', () => {
     const before = sizes.at(-1) ?? 0n;
     expect((await port.listGatewayLogs(range)).payments).to.have.length(1);
     expect(sizes.slice(sizes.indexOf(before) + 1).every((size) => size < 8n)).to.equal(true);
+  });
+
+  /** Of each question for logs, how many blocks. */
+  const sizesOf = (requests: readonly (readonly Question[])[]): number[] =>
+    requests.flat().flatMap(({ method, params }) => {
+      if (method !== 'eth_getLogs') return [];
+      const { fromBlock, toBlock } = params[0] as { fromBlock: Hex; toBlock: Hex };
+      return [Number(BigInt(toBlock) - BigInt(fromBlock)) + 1];
+    });
+
+  describe('of many blocks', () => {
+    const BLOCKS = 2_000n;
+    let many: { fromBlock: bigint; toBlock: bigint };
+    before(async () => {
+      await on.wallet.request<{ Method: 'anvil_mine'; Parameters: [Hex]; ReturnType: null }>({
+        method: 'anvil_mine',
+        params: [`0x${BLOCKS.toString(16)}`],
+      });
+      many = { fromBlock: paidAt, toBlock: paidAt + BLOCKS - 1n };
+    });
+
+    const isForLogs = (questions: readonly Question[]) => questions.some(({ method }) => method === 'eth_getLogs');
+    /** To a batch whose logs are refused. */
+    const refusal = (questions: readonly Question[], message: string) => ({
+      status: 200,
+      text: JSON.stringify(questions.map(({ id }) => ({ jsonrpc: '2.0', id, error: { code: -32000, message } }))),
+    });
+    const PAGE = '<html><style>body { max-width: 40em }\n h1 { background-size: cover; font-size: 2em }</style>502 Bad Gateway</html>';
+
+    it('asks for as many as before after a moment of a bad gateway', async () => {
+      let pages = 1;
+      const { url, requests } = await startNode(() => undefined, {
+        inPlace: (questions) => (isForLogs(questions) && pages-- > 0 ? { status: 502, text: PAGE } : undefined),
+      });
+      const port = over(url, on.rpcUrl);
+      for (let times = 0; times < 3; times++) expect((await port.listGatewayLogs(many)).payments).to.have.length(1);
+      expect(sizesOf(requests)).to.deep.equal([2_000, 2_000, 2_000]);
+      expect(port.getLogLimit()).to.equal(undefined);
+    });
+
+    it('asks for as many as before when a single block was refused as well', async () => {
+      let isBad = true;
+      const { url, requests } = await startNode(() => undefined, {
+        inPlace: (questions) => (isForLogs(questions) && isBad ? refusal(questions, 'too many blocks') : undefined),
+      });
+      const port = over(url, on.rpcUrl);
+      expect((await port.listGatewayLogs(many)).payments).to.have.length(1);
+      expect(sizesOf(requests).at(-1)).to.equal(1);
+      isBad = false;
+      requests.length = 0;
+      expect((await port.listGatewayLogs(many)).payments).to.have.length(1);
+      expect(sizesOf(requests)).to.deep.equal([2_000]);
+    });
+
+    it('goes on where it failed', async () => {
+      const MOST = 100;
+      let failsAfter = 10;
+      const { url, requests } = await startNode(() => undefined, {
+        inPlace: (questions) => {
+          if (!isForLogs(questions)) return undefined;
+          if ((sizesOf([questions])[0] ?? 0) > MOST) return refusal(questions, 'block range too large');
+          return failsAfter-- === 0 ? { status: 429, text: 'slow down' } : undefined;
+        },
+      });
+      const port = over(url);
+      const found = await port.listGatewayLogs(many);
+      expect(found.payments).to.have.length(1);
+      expect(found.last).to.deep.equal(await on.port.findBlock(many.toBlock));
+      // 2,000, 1,000, 500, 250, 125: refused. Then parts of 62, one of them asked for twice.
+      expect(sizesOf(requests)).to.have.length(5 + Math.ceil(2_000 / 62) + 1);
+      expect(port.getLogLimit()).to.equal(62n);
+    });
+
+    it('begins anew when the last block that it had is another one by then', async () => {
+      let failsAfter = 1;
+      let isOther = false;
+      const { url, requests } = await startNode(
+        ({ method, params }, answer) => {
+          const block = answer.result as { hash: Hex } | null;
+          const isMiddle = method === 'eth_getBlockByNumber' && params[0] === `0x${(many.fromBlock + 999n).toString(16)}`;
+          if (isMiddle && isOther && block !== null) block.hash = FOREIGN;
+        },
+        {
+          inPlace: (questions) => {
+            if (!isForLogs(questions)) return undefined;
+            if ((sizesOf([questions])[0] ?? 0) > 1_000) return refusal(questions, 'block range too large');
+            if (failsAfter-- !== 0) return undefined;
+            isOther = true;
+            return { status: 429, text: 'slow down' };
+          },
+        },
+      );
+      await over(url).listGatewayLogs(many);
+      expect(sizesOf(requests)).to.deep.equal([2_000, 1_000, 1_000, 1_000, 1_000]);
+    });
   });
 
   it('tells what a node says of the same place now, not what it said before', async () => {

@@ -16,6 +16,27 @@ function httpError(status: number, details = ''): BaseError {
   return new UnknownRpcError(new HttpRequestError({ url, status, body, details }));
 }
 
+/** As viem makes it of a body that is no JSON: lines escaped, all in one. */
+function bodyError(status: number, text: string): BaseError {
+  return httpError(status, JSON.stringify(text));
+}
+
+const GOOGLE_502 = `<!DOCTYPE html>
+<html lang=en>
+  <meta charset=utf-8>
+  <meta name=viewport content="initial-scale=1, minimum-scale=1, width=device-width">
+  <title>Error 502 (Server Error)!!1</title>
+  <style>
+    *{margin:0;padding:0}html,code{font:15px/22px arial,sans-serif}html{background:#fff;color:#222;padding:15px}body{margin:7% auto 0;max-width:390px;min-height:180px;padding:30px 0 15px}* > body{background:url(//www.google.com/images/errors/robot.png) 100% 5px no-repeat;padding-right:205px}p{margin:11px 0 22px;overflow:hidden}ins{color:#777;text-decoration:none}@media screen and (max-width:772px){body{background:none;margin-top:0;max-width:none;padding-right:0}}#logo{background:url(//www.google.com/images/branding/googlelogo/1x/googlelogo_color_150x54dp.png) no-repeat;margin-left:-5px}@media only screen and (min-resolution:192dpi){#logo{background-size:100% 100%}}#logo{display:inline-block;height:54px;width:150px}
+  </style>
+  <p><b>502.</b> <ins>That’s an error.</ins>
+  <p>The server encountered a temporary error and could not complete your request.<p>Please try again in 30 seconds.`;
+const MAINTENANCE = `<html><head>
+<meta name="viewport" content="width=device-width, maximum-scale=1">
+<style>body{max-width:600px} h1{font-size:2em}</style></head>
+<body><h1>Down for maintenance</h1></body></html>`;
+const UPSTREAM = 'upstream connect error or disconnect/reset before headers. reset reason: connection timeout, max response size';
+
 describe('a refusal of logs', () => {
   /** In the words of the well-known providers and nodes. */
   const TOO_MUCH: readonly (readonly [string, number, string, unknown?])[] = [
@@ -31,7 +52,6 @@ describe('a refusal of logs', () => {
     ],
     ['Infura, results', -32005, 'query returned more than 10000 results. Try with this block range [0x1, 0x2].'],
     ['Infura, range', -32602, 'range 1000000 exceeds limit of 10000'],
-    ['Infura, duration', -32005, 'query timeout exceeded'],
     ['QuickNode', -32614, 'eth_getLogs is limited to a 10,000 range'],
     ['QuickNode, free', -32615, 'eth_getLogs is limited to a 5 range'],
     ['Ankr', -32600, 'block range is too wide'],
@@ -54,8 +74,6 @@ describe('a refusal of logs', () => {
     ['PublicNode', -32701, 'exceed maximum block range: 50000'],
     ['Merkle', -32600, 'eth_getLogs range is too large, max is 10k blocks'],
     ['Geth', -32000, 'exceed maximum block range: 5000'],
-    ['Geth, time', -32002, 'request timed out'],
-    ['Go’s own', -32000, 'context deadline exceeded'],
     ['Erigon', -32000, 'query returned more than 10000 results'],
     ['Reth, range', -32602, 'query exceeds max block range 100000'],
     ['Reth, results', -32602, 'query exceeds max results 20000'],
@@ -80,7 +98,7 @@ describe('a refusal of logs', () => {
     it(`is of too much at once: ${who}: ${message.slice(0, 60)}`, () => {
       expect(judgeLogRefusal(answered(code, message, data))).to.equal('tooMuch');
       // Some say it in the body of an HTTP error.
-      if (data === undefined && code !== -32002 && !/deadline|query timeout|^limit exceeded/.test(message))
+      if (data === undefined && !message.startsWith('limit exceeded'))
         expect(judgeLogRefusal(httpError(400, JSON.stringify({ error: { code, message } })))).to.equal('tooMuch');
     });
   }
@@ -93,6 +111,23 @@ describe('a refusal of logs', () => {
   it('may be of too much at once where nobody answers in time', () => {
     expect(judgeLogRefusal(new TimeoutError({ body, url }))).to.equal('tooSlow');
     for (const status of [408, 504, 524]) expect(judgeLogRefusal(httpError(status))).to.equal('tooSlow');
+    for (const [code, message] of [
+      [-32005, 'query timeout exceeded'],
+      [-32002, 'request timed out'],
+      [-32000, 'context deadline exceeded'],
+      [-32000, 'query took too long: block range too large?'],
+    ] as const)
+      expect(judgeLogRefusal(answered(code, message)), message).to.equal('tooSlow');
+  });
+
+  it('stands in the body of an HTTP error: as JSON whatever its status, as a short text below 501', () => {
+    const words = 'block range too large';
+    for (const status of [400, 403, 500]) expect(judgeLogRefusal(bodyError(status, words)), String(status)).to.equal('tooMuch');
+    for (const status of [501, 502, 503]) expect(judgeLogRefusal(bodyError(status, words)), String(status)).to.equal('other');
+    for (const status of [400, 500, 502]) {
+      expect(judgeLogRefusal(httpError(status, JSON.stringify({ code: 'E_RANGE', message: words }))), String(status)).to.equal('tooMuch');
+    }
+    expect(judgeLogRefusal(bodyError(400, `${words} ${'x'.repeat(1_000)}`)), 'a long text').to.equal('other');
   });
 
   const OTHER: readonly (readonly [string, BaseError])[] = [
@@ -104,6 +139,16 @@ describe('a refusal of logs', () => {
     ['HTTP 429', httpError(429, 'block range limit')],
     ['a server that is down', httpError(503)],
     ['no connection', new HttpRequestError({ url, body })],
+    ['a page of a proxy', bodyError(502, GOOGLE_502)],
+    ['a page of a proxy, as a refusal', bodyError(400, GOOGLE_502)],
+    ['a page of a proxy, in the node’s place', answered(-32603, GOOGLE_502)],
+    ['a page about maintenance', bodyError(503, MAINTENANCE)],
+    ['a page about maintenance, as an answer', bodyError(404, MAINTENANCE)],
+    ['a proxy without a node', bodyError(503, UPSTREAM)],
+    ['a proxy without a node, in the node’s place', answered(-32603, UPSTREAM)],
+    ['a node without its own node', answered(-32603, 'max retries exceeded: could not fetch block')],
+    ['a block that is not there yet', answered(-32000, 'block #123 not found, max known block 122')],
+    ['a block that nobody knows', answered(-32001, 'unknown block, max blocks 122')],
   ];
   for (const [what, error] of OTHER) it(`is none: ${what}`, () => void expect(judgeLogRefusal(error)).to.equal('other'));
 
@@ -177,20 +222,40 @@ describe('how many blocks’ logs a URL is asked for', () => {
     expect(ask(ranges, 1_000n, 70n)).to.deep.equal([77n, 62n]);
   });
 
-  it('is less the next time after silence, while the next URL is asked; and goes down to one block, no further', () => {
+  it('is less the next time after silence, while the next URL is asked; of a single block, silence has another cause', () => {
     const ranges = create();
     const silence = new TimeoutError({ body, url });
     for (const [asked, next] of [
       [8n, 4n],
       [4n, 2n],
       [2n, 1n],
-      [1n, 1n],
+      [1n, undefined],
     ] as const) {
       expect(ranges.noteFailed(0, asked, silence)).to.equal(false);
       expect(ranges.limitOf(0)).to.equal(next);
     }
-    expect(ranges.noteFailed(0, 1n, refused), 'of a single block').to.equal(false);
-    expect(ranges.limitOf(0)).to.equal(1n);
+  });
+
+  it('is as before once a single block is refused as well, which nobody follows down again for a minute', () => {
+    const ranges = create();
+    expect(ask(ranges, 1_000n, 0n)).to.deep.equal([1_000n, 500n, 250n, 125n, 62n, 31n, 15n, 7n, 3n, 1n]);
+    expect(ranges.limitOf(0)).to.equal(undefined);
+    expect(ask(ranges, 1_000n, 0n)).to.deep.equal([1_000n]);
+    at += 60_000;
+    expect(ask(ranges, 1_000n, 100n)).to.deep.equal([1_000n, 500n, 250n, 125n, 62n]);
+    // What was found out before is put back likewise, with what it took and refused.
+    expect(ask(ranges, 1_000n, 0n).at(-1)).to.equal(1n);
+    expect(ranges.limitOf(0)).to.equal(62n);
+    at += 60_000;
+    expect(ask(ranges, 1_000n, 124n)).to.deep.equal([62n]);
+    expect(ranges.limitOf(0)).to.equal(77n);
+  });
+
+  it('is not raised by a refusal of more, which another read asked for before', () => {
+    const ranges = create();
+    ask(ranges, 1_000n, 100n);
+    expect(ranges.noteFailed(0, 1_000n, refused)).to.equal(true);
+    expect(ranges.limitOf(0)).to.equal(62n);
   });
 
   it('is less after the third refusal in a row in words that nobody knows', () => {

@@ -103,6 +103,22 @@ describe('scanning a chain', () => {
     expect((await findCursor(harness.ctx.db, chainId))?.nextBlock).to.equal((await chain.getHeadNumber()) + 1n);
   });
 
+  it('reads few blocks again where the chain gives the logs of few at once', async () => {
+    await scan();
+    await chain.mine(1);
+    const { nextBlock } = (await findCursor(harness.ctx.db, chainId))!;
+    const from: bigint[] = [];
+    const ctx = withChain(harness.ctx, chainId, (port) => ({
+      getLogLimit: () => 1n,
+      listGatewayLogs: (range) => {
+        from.push(range.fromBlock);
+        return port.listGatewayLogs(range);
+      },
+    }));
+    await scanChain(ctx, chainId);
+    expect(from[0]).to.equal(nextBlock - 4n);
+  });
+
   it('stops where the chain stops answering and goes on from there', async () => {
     await scan();
     const customer = await chain.createCustomer();

@@ -13,6 +13,7 @@ export function createFakeChain(head: () => bigint, logs: () => readonly Payment
   return {
     getHead: () => Promise.resolve(blockAt(head())),
     findBlock: (number) => Promise.resolve(number > head() ? undefined : blockAt(number)),
+    getLogLimit: () => undefined,
     listGatewayLogs: ({ fromBlock, toBlock }) =>
       Promise.resolve({
         last: blockAt(toBlock),
