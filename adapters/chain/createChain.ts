@@ -73,8 +73,8 @@ export function createChain({ chain, log }: { chain: ChainConfig; log: Logger })
 
     findBlock: (number) => rpc.askOneNode((_node, urlIndex) => readBlock(urlIndex, { blockNumber: number })),
 
-    listGatewayLogs: ({ fromBlock, toBlock: lastBlock }) =>
-      rpc.askOneNode((_node, urlIndex) => gatewayLogs.read(urlIndex, { fromBlock, toBlock: lastBlock })),
+    listGatewayLogs: ({ fromBlock, toBlock: lastBlock, again = false }) =>
+      rpc.askOneNode((_node, urlIndex) => gatewayLogs.read(urlIndex, { fromBlock, toBlock: lastBlock, again })),
     getLogLimit: gatewayLogs.getLimit,
 
     findReceipt: createFindReceipt(chain, rpc),

@@ -1,10 +1,17 @@
 import { judgeLogRefusal } from './judgeLogRefusal.ts';
 
-/** A URL that refused so many blocks is not asked for as many before this: refusals cost calls. Plans and busy blocks change. */
-const REMEMBERED_MS = 10 * 60_000;
-/** A limit that was found grows by a quarter in this time, as long as the URL takes what it is asked for. */
+/**
+ * A URL that refused so many blocks is not asked for as many before this: refusals cost calls. Plans
+ * and busy blocks change. What it did not say in clear words is a guess, and is tried again sooner.
+ */
+const REMEMBERED_MS = { refusal: 10 * 60_000, guess: 60_000 } as const;
+/** A limit that was found grows in this time, as long as the URL takes what it is asked for: by a quarter, or a guess by as much again. */
 const GROWTH_MS = 60_000;
-const GROWTH_DIVISOR = 4n;
+const GROWTH_DIVISOR = { refusal: 4n, guess: 1n } as const;
+/** What a URL took so recently, and fewer, it does not refuse for their number. */
+const TAKEN_LATELY_MS = 2 * 60_000;
+/** A node that does not answer for the logs of fewer blocks has another cause: that many take no seconds. */
+const FEWEST_SLOW = 16n;
 /** Words that we do not know may be about something else, and then the next URL is what helps. So many in a row speak against the number of blocks. */
 const UNCLEAR_IN_A_ROW = 3;
 /**
@@ -20,6 +27,8 @@ interface UrlRange {
   taken: bigint;
   /** What it refused last. */
   refused: bigint;
+  /** As a guess: it was silent, or spoke in words that we do not know. */
+  how: 'refusal' | 'guess';
   refusedAt: number;
   changedAt: number;
 }
@@ -28,6 +37,8 @@ interface UrlState {
   range: UrlRange;
   /** Before the refusals that no taken range has confirmed yet. */
   unconfirmed: UrlRange | undefined;
+  /** The most that it took lately. A refusal in clear words is believed all the same. */
+  lately: { readonly blocks: bigint; readonly at: number };
   unclear: number;
   /** See OTHER_CAUSE_MS. */
   otherCauseUntil: number;
@@ -53,14 +64,17 @@ export function createLogRanges(now: () => number): LogRanges {
   function stateOf(urlIndex: number): UrlState {
     const known = states.get(urlIndex);
     if (known !== undefined) return known;
-    const range = { limit: undefined, taken: 0n, refused: 0n, refusedAt: 0, changedAt: 0 };
-    const fresh = { range, unconfirmed: undefined, unclear: 0, otherCauseUntil: -Infinity };
+    const range: UrlRange = { limit: undefined, taken: 0n, refused: 0n, how: 'guess', refusedAt: -Infinity, changedAt: -Infinity };
+    const lately = { blocks: 0n, at: -Infinity };
+    const fresh = { range, unconfirmed: undefined, lately, unclear: 0, otherCauseUntil: -Infinity };
     states.set(urlIndex, fresh);
     return fresh;
   }
 
+  const tookLately = ({ lately }: UrlState, blocks: bigint) => blocks <= lately.blocks && now() - lately.at < TAKEN_LATELY_MS;
+
   /** @returns whether fewer blocks are left to ask for */
-  function shrink(state: UrlState, blocks: bigint): boolean {
+  function shrink(state: UrlState, blocks: bigint, how: UrlRange['how']): boolean {
     state.unclear = 0;
     if (now() < state.otherCauseUntil) return false;
     if (blocks === 1n) {
@@ -76,7 +90,7 @@ export function createLogRanges(now: () => number): LogRanges {
     const half = blocks / 2n;
     // What it took a moment ago it takes again; unless it is this that it refuses now.
     const limit = range.taken < blocks && range.taken > half ? range.taken : half;
-    state.range = { limit, taken: 0n, refused: blocks, refusedAt: now(), changedAt: now() };
+    state.range = { limit, taken: 0n, refused: blocks, how, refusedAt: now(), changedAt: now() };
     return true;
   }
 
@@ -89,11 +103,13 @@ export function createLogRanges(now: () => number): LogRanges {
       state.unconfirmed = undefined;
       const { range } = state;
       if (blocks > range.taken) range.taken = blocks;
+      if (!tookLately(state, blocks + 1n)) state.lately = { blocks, at: now() };
       const { limit } = range;
       // That it takes less than it may says nothing.
       if (limit === undefined || blocks < limit || now() - range.changedAt < GROWTH_MS) return;
-      const grown = limit + (limit > GROWTH_DIVISOR ? limit / GROWTH_DIVISOR : 1n);
-      const isRemembered = now() - range.refusedAt < REMEMBERED_MS;
+      const divisor = GROWTH_DIVISOR[range.how];
+      const grown = limit + (limit > divisor ? limit / divisor : 1n);
+      const isRemembered = now() - range.refusedAt < REMEMBERED_MS[range.how];
       if (isRemembered && limit >= range.refused - 1n) return;
       range.limit = isRemembered && grown >= range.refused ? range.refused - 1n : grown;
       range.changedAt = now();
@@ -103,13 +119,14 @@ export function createLogRanges(now: () => number): LogRanges {
       const state = stateOf(urlIndex);
       switch (judgeLogRefusal(error)) {
         case 'tooMuch':
-          return shrink(state, blocks);
+          return shrink(state, blocks, 'refusal');
         case 'tooSlow':
-          shrink(state, blocks);
+          if (blocks >= FEWEST_SLOW && !tookLately(state, blocks)) shrink(state, blocks, 'guess');
           return false;
         case 'unclear':
+          if (tookLately(state, blocks)) return false;
           state.unclear += 1;
-          if (state.unclear >= UNCLEAR_IN_A_ROW) shrink(state, blocks);
+          if (state.unclear >= UNCLEAR_IN_A_ROW) shrink(state, blocks, 'guess');
           return false;
         case 'other':
           return false;

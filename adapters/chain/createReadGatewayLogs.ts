@@ -21,29 +21,32 @@ export function createReadGatewayLogs(options: {
 }) {
   const { rpcUrls, chainId, gateway, log } = options;
   const { askForLogs, hasBlock } = createAskForLogs({ rpcUrls, gateway, timeoutMs: TIMEOUT_MS });
-  const ranges = createLogRanges(() => performance.now());
+  // Nodes take longer for old blocks, or refuse them however few they are: that says nothing of new ones.
+  const [ofNew, ofOld] = [createLogRanges(() => performance.now()), createLogRanges(() => performance.now())];
   const kept = createKeptLogs(() => performance.now());
   let lastUsed = 0;
 
   /** @throws what the node answered, when that is no refusal or the range is a single block */
   async function read(
     urlIndex: number,
-    { fromBlock, toBlock }: { readonly fromBlock: bigint; readonly toBlock: bigint },
+    { fromBlock, toBlock, again }: { readonly fromBlock: bigint; readonly toBlock: bigint; readonly again: boolean },
   ): Promise<RangeLogs> {
+    const ranges = again ? ofOld : ofNew;
+    const limitNow = () => (again ? lesser(ofOld.limitOf(urlIndex), ofNew.limitOf(urlIndex)) : ofNew.limitOf(urlIndex));
     const parts = kept.listOf(urlIndex, fromBlock, toBlock);
     const resumed = parts.at(-1)?.last;
     // Its blocks before are those that it had.
     if (resumed !== undefined && !(await hasBlock(urlIndex, resumed))) parts.length = 0;
     let wasRefused = false;
     for (let from = nextOf(parts, fromBlock); from <= toBlock; from = nextOf(parts, fromBlock)) {
-      const limit = ranges.limitOf(urlIndex);
+      const limit = limitNow();
       const to = limit !== undefined && from + limit - 1n < toBlock ? from + limit - 1n : toBlock;
       const blocks = to - from + 1n;
       try {
         const part = await askForLogs(urlIndex, from, to);
         ranges.noteTaken(urlIndex, blocks);
         parts.push(part);
-        lastUsed = urlIndex;
+        if (!again) lastUsed = urlIndex;
       } catch (error) {
         if (!ranges.noteFailed(urlIndex, blocks, error)) {
           if (blocks === 1n && judgeLogRefusal(error) === 'tooMuch')
@@ -59,7 +62,7 @@ export function createReadGatewayLogs(options: {
     }
     kept.forget(urlIndex, fromBlock);
     if (wasRefused) {
-      const blocks = ranges.limitOf(urlIndex)?.toString();
+      const blocks = limitNow()?.toString();
       log.warn({ chainId, rpcUrl: urlIndex, blocks }, 'the RPC URL refuses logs of so many blocks at once: asking for fewer');
     }
     const last = parts.at(-1)?.last;
@@ -70,11 +73,15 @@ export function createReadGatewayLogs(options: {
   return {
     read,
     /** See ChainPort.getLogLimit. */
-    getLimit: () => ranges.limitOf(lastUsed),
+    getLimit: () => ofNew.limitOf(lastUsed),
   };
 }
 
 function nextOf(parts: readonly RangeLogs[], fromBlock: bigint): bigint {
   const last = parts.at(-1)?.last;
   return last === undefined ? fromBlock : last.number + 1n;
+}
+
+function lesser(a: bigint | undefined, b: bigint | undefined): bigint | undefined {
+  return a === undefined || (b !== undefined && b < a) ? b : a;
 }

@@ -96,7 +96,12 @@ export interface ChainPort {
    * The gateway's events of the blocks from..to, both included, in chain order. One node answers all of it, and each event's block
    * is the one that the node shows at that height. Whether the node's chain is the one that the caller means, `last` tells.
    */
-  listGatewayLogs(range: { readonly fromBlock: bigint; readonly toBlock: bigint }): Promise<RangeLogs>;
+  listGatewayLogs(range: {
+    readonly fromBlock: bigint;
+    readonly toBlock: bigint;
+    /** Blocks that the scanner has passed, perhaps long ago: what a node refuses of them says nothing about new ones. Absent: false. */
+    readonly again?: boolean;
+  }): Promise<RangeLogs>;
   /** How many blocks' logs that RPC URL gives at once that gave some last: more take several requests. undefined: no limit is known. */
   getLogLimit(): bigint | undefined;
   findReceipt(hash: Bytes32): Promise<Receipt | undefined>;

@@ -54,7 +54,7 @@ export async function rescanBlocks(
   for (let fromBlock = input.fromBlock; fromBlock <= input.toBlock; fromBlock += size) {
     const last = fromBlock + size - 1n;
     const toBlock = last < input.toBlock ? last : input.toBlock;
-    const logs = await chain.listGatewayLogs({ fromBlock, toBlock });
+    const logs = await chain.listGatewayLogs({ fromBlock, toBlock, again: true });
     const found = await applyPassed(ctx, chain, { fromBlock, toBlock, reason, logs });
     await countReread(ctx.db, { chainId, reason, found: 0, ranges: 1, now: ctx.clock.now() });
     onPart({ fromBlock, toBlock, found });

@@ -160,24 +160,6 @@ describe('the chain adapter, reading the gateway’s logs', () => {
     expect((error.cause as Error).message).to.match(/was replaced while its logs were asked for/);
   });
 
-  it('asks a URL that takes too long for less the next time', async function () {
-    this.timeout(40_000);
-    const sizes: bigint[] = [];
-    let isSlow = true;
-    const { url } = await startNode(async ({ method, params }) => {
-      if (method !== 'eth_getLogs') return;
-      const { fromBlock, toBlock } = params[0] as { fromBlock: Hex; toBlock: Hex };
-      sizes.push(BigInt(toBlock) - BigInt(fromBlock) + 1n);
-      if (isSlow) await new Promise((resolve) => setTimeout(resolve, 6_000));
-    });
-    const port = over(url);
-    expect((await rejection(port.listGatewayLogs(range))).code).to.equal('PAY_020');
-    isSlow = false;
-    const before = sizes.at(-1) ?? 0n;
-    expect((await port.listGatewayLogs(range)).payments).to.have.length(1);
-    expect(sizes.slice(sizes.indexOf(before) + 1).every((size) => size < 8n)).to.equal(true);
-  });
-
   /** Of each question for logs, how many blocks. */
   const sizesOf = (requests: readonly (readonly Question[])[]): number[] =>
     requests.flat().flatMap(({ method, params }) => {
@@ -228,6 +210,41 @@ describe('the chain adapter, reading the gateway’s logs', () => {
       requests.length = 0;
       expect((await port.listGatewayLogs(many)).payments).to.have.length(1);
       expect(sizesOf(requests)).to.deep.equal([2_000]);
+    });
+
+    it('asks a URL that takes too long for less the next time', async function () {
+      this.timeout(40_000);
+      let isSlow = true;
+      const { url, requests } = await startNode(async ({ method }) => {
+        if (method === 'eth_getLogs' && isSlow) await new Promise((resolve) => setTimeout(resolve, 6_000));
+      });
+      const port = over(url);
+      expect((await rejection(port.listGatewayLogs(many))).code).to.equal('PAY_020');
+      expect(sizesOf(requests)).to.deep.equal([2_000, 1_000]);
+      isSlow = false;
+      requests.length = 0;
+      expect((await port.listGatewayLogs(many)).payments).to.have.length(1);
+      expect(sizesOf(requests)).to.deep.equal([500, 500, 500, 500]);
+    });
+
+    it('asks for as many new blocks as before when old ones were refused, and for no more old ones than new', async () => {
+      let most = 100;
+      const { url, requests } = await startNode(() => undefined, {
+        inPlace: (questions) => (Number(sizesOf([questions])[0] ?? 0) > most ? refusal(questions, 'block range too large') : undefined),
+      });
+      const port = over(url);
+      const sizesOfRead = async (again: boolean) => {
+        requests.length = 0;
+        expect((await port.listGatewayLogs({ ...many, again })).payments).to.have.length(1);
+        return sizesOf(requests);
+      };
+      expect((await sizesOfRead(true)).at(-2)).to.equal(62);
+      expect(port.getLogLimit()).to.equal(undefined);
+      most = 2_000;
+      expect(await sizesOfRead(false)).to.deep.equal([2_000]);
+      most = 50;
+      expect((await sizesOfRead(false)).at(-2)).to.equal(31);
+      expect((await sizesOfRead(true))[0]).to.equal(31);
     });
 
     it('goes on where it failed', async () => {

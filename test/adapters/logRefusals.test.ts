@@ -222,14 +222,15 @@ describe('how many blocks’ logs a URL is asked for', () => {
     expect(ask(ranges, 1_000n, 70n)).to.deep.equal([77n, 62n]);
   });
 
-  it('is less the next time after silence, while the next URL is asked; of a single block, silence has another cause', () => {
+  it('is less the next time after silence, while the next URL is asked; of few blocks, silence has another cause', () => {
     const ranges = create();
     const silence = new TimeoutError({ body, url });
     for (const [asked, next] of [
-      [8n, 4n],
-      [4n, 2n],
-      [2n, 1n],
-      [1n, undefined],
+      [64n, 32n],
+      [32n, 16n],
+      [16n, 8n],
+      [8n, 8n],
+      [1n, 8n],
     ] as const) {
       expect(ranges.noteFailed(0, asked, silence)).to.equal(false);
       expect(ranges.limitOf(0)).to.equal(next);
@@ -256,6 +257,37 @@ describe('how many blocks’ logs a URL is asked for', () => {
     ask(ranges, 1_000n, 100n);
     expect(ranges.noteFailed(0, 1_000n, refused)).to.equal(true);
     expect(ranges.limitOf(0)).to.equal(62n);
+  });
+
+  it('is not touched by silence, or unclear words, about fewer blocks than were taken lately', () => {
+    const ranges = create();
+    const silence = new TimeoutError({ body, url });
+    const unknown = answered(-32000, 'Zu viel auf einmal');
+    ranges.noteTaken(0, 2_000n);
+    for (let times = 0; times < 9; times++) {
+      for (const blocks of [1n, 100n, 2_000n]) {
+        expect(ranges.noteFailed(0, blocks, silence)).to.equal(false);
+        expect(ranges.noteFailed(0, blocks, unknown)).to.equal(false);
+      }
+    }
+    expect(ranges.limitOf(0)).to.equal(undefined);
+    ranges.noteFailed(0, 2_001n, silence);
+    expect(ranges.limitOf(0), 'of more').to.equal(2_000n);
+    at += 60_000;
+    // Does not make it any later that more was taken.
+    ranges.noteTaken(0, 40n);
+    at += 60_000;
+    ranges.noteFailed(0, 2_000n, silence);
+    expect(ranges.limitOf(0), 'two minutes later').to.equal(1_000n);
+  });
+
+  it('is back within minutes of a moment of silence', () => {
+    const ranges = create();
+    ranges.noteFailed(0, 2_000n, new TimeoutError({ body, url }));
+    expect(ask(ranges, 2_000n, 2_000n)).to.deep.equal([1_000n]);
+    at += 60_000;
+    ask(ranges, 2_000n, 2_000n);
+    expect(ask(ranges, 2_000n, 2_000n)).to.deep.equal([2_000n]);
   });
 
   it('is less after the third refusal in a row in words that nobody knows', () => {
