@@ -15,7 +15,13 @@ const NEIGHBOURS = 8n;
  * Why the token refuses a permit that its owner's key has signed; undefined: it is for another reason. The tokens' own words are of no use there: they recover
  * some account that nobody has.
  */
-export type ExplainPermit = (token: Address, owner: Address, permit: Permit) => Promise<string | undefined>;
+export type ExplainPermit = (token: Address, owner: Address, permit: Permit) => Promise<PermitExplanation | undefined>;
+
+export interface PermitExplanation {
+  readonly reason: string;
+  /** Its nonce has not come: it is good once those before it are used. */
+  readonly isEarly: boolean;
+}
 
 export function createExplainPermit(chain: Pick<ChainConfig, 'chainId' | 'gateway' | 'tokens'>, rpc: RpcClients): ExplainPermit {
   return async (token, owner, permit) => {
@@ -35,8 +41,10 @@ export function createExplainPermit(chain: Pick<ChainConfig, 'chainId' | 'gatewa
       const hash = hashTypedData(typedData as unknown as TypedDataDefinition);
       const signer = await recoverAddress({ hash, signature: joinSignature(parts) }).catch(() => undefined);
       if (signer !== owner) continue;
-      if (nonce < next) return `its nonce ${nonce} is used: another permit of the same account was taken before`;
-      return nonce === next ? undefined : `its nonce is ${nonce}, and the next one of the account is ${next}`;
+      if (nonce === next) return undefined;
+      return nonce < next
+        ? { reason: `its nonce ${nonce} is used: another permit of the same account was taken before`, isEarly: false }
+        : { reason: `its nonce is ${nonce}, and the next one of the account is ${next}`, isEarly: true };
     }
     return undefined;
   };

@@ -6,7 +6,7 @@ import type { Permit } from '../../domain/relay/model.ts';
 import type { ChainConfig } from '../../platform/config.ts';
 import type { Address, Hex } from '../../shared/hex.ts';
 import { callAsForwarder } from './callAsForwarder.ts';
-import { createExplainPermit } from './createExplainPermit.ts';
+import { createExplainPermit, type PermitExplanation } from './createExplainPermit.ts';
 import type { RpcClients } from './createRpcClients.ts';
 import { encodePermit } from './encodePermit.ts';
 import { encodeTerms } from './encodeTerms.ts';
@@ -97,7 +97,10 @@ export function createFindRefusal(
     if (allowance === undefined || allowance >= amount) return tokenRefuses;
     if (!permit) return { kind: 'insufficientAllowance', allowance };
     const permitRefusal = await findPermitRefusal(token, owner, permit);
-    if (permitRefusal !== undefined) return { kind: 'insufficientAllowance', allowance, permitRefusal };
+    if (permitRefusal !== undefined) {
+      const { reason, isEarly } = permitRefusal;
+      return { kind: 'insufficientAllowance', allowance, permitRefusal: reason, ...(isEarly ? { isPermitEarly: true } : {}) };
+    }
     return permit.value < amount ? { kind: 'insufficientAllowance', allowance: permit.value } : tokenRefuses;
   }
 
@@ -109,12 +112,15 @@ export function createFindRefusal(
   }
 
   /** undefined: the token takes it. */
-  async function findPermitRefusal(token: Address, owner: Address, permit: Permit): Promise<string | undefined> {
+  async function findPermitRefusal(token: Address, owner: Address, permit: Permit): Promise<PermitExplanation | undefined> {
     // The token's own call has no room for another one: the contracts would hand over zeros.
-    if (splitSignature(permit.signature) === undefined) return 'its signature is not one of 65 bytes (r, s, v)';
+    if (splitSignature(permit.signature) === undefined) {
+      return { reason: 'its signature is not one of 65 bytes (r, s, v)', isEarly: false };
+    }
     const { value, deadline, v, r, s } = encodePermit(permit);
     const data = encodeFunctionData({ abi: PERMIT_ABI, functionName: 'permit', args: [owner, gateway, value, deadline, v, r, s] });
     const answer = await call(token, data);
-    return 'revertData' in answer ? ((await explainPermit(token, owner, permit)) ?? describeRevert(answer.revertData)) : undefined;
+    if (!('revertData' in answer)) return undefined;
+    return (await explainPermit(token, owner, permit)) ?? { reason: describeRevert(answer.revertData), isEarly: false };
   }
 }

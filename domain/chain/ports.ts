@@ -52,8 +52,10 @@ export interface TypedData {
 /** Why the chain would refuse a payment, found by simulating it. */
 export type PaymentRefusal =
   | { readonly kind: 'insufficientBalance'; readonly balance: bigint }
-  /** `permitRefusal`: with which words the token refuses the permit that came along. */
-  | { readonly kind: 'insufficientAllowance'; readonly allowance: bigint; readonly permitRefusal?: string }
+  /**
+   * `permitRefusal`: with which words the token refuses the permit that came along. `isPermitEarly`: its nonce has not come, as far as the node knows.
+   */
+  | { readonly kind: 'insufficientAllowance'; readonly allowance: bigint; readonly permitRefusal?: string; readonly isPermitEarly?: true }
   | { readonly kind: 'alreadyProcessed' }
   | { readonly kind: 'expired' }
   | { readonly kind: 'other'; readonly reason: string };

@@ -9,7 +9,7 @@ import { PAID_ELSEWHERE } from './decide.ts';
 import { RELAY_ERRORS } from './errors.ts';
 import { findRefusalOf } from './findRefusalOf.ts';
 import type { RelayAttempt } from './model.ts';
-import { findHeldBack } from './permitTurns.ts';
+import { findBesideReorganised, findHeldBack } from './permitTurns.ts';
 import type { Candidate } from './withClaim.ts';
 import { toRefusalError } from './toRefusalError.ts';
 
@@ -29,6 +29,8 @@ export interface Batch {
   readonly fail: readonly { readonly attempt: RelayAttempt; readonly error: RelayFailure }[];
   /** Waits for another one that is on its way: for its predecessor or an earlier permit to be mined, or for what is left of a balance. */
   readonly aside: readonly RelayAttempt[];
+  /** Brings a permit whose nonce has not come. */
+  readonly early: readonly RelayAttempt[];
 }
 
 /**
@@ -41,7 +43,7 @@ export interface Batch {
  * @throws AppError `CHAIN_ERRORS.unavailable`
  */
 export async function chooseBatch(ctx: Context, chain: ChainPort, candidates: readonly Candidate[]): Promise<Batch> {
-  const heldBack = await findHeldBack(ctx, ctx.db, candidates);
+  const heldBack = new Set([...(await findHeldBack(ctx, ctx.db, candidates)), ...(await findBesideReorganised(ctx, candidates))]);
   const { ready, fail, ...ordered } = await orderByNonce(
     ctx,
     chain,
@@ -49,13 +51,14 @@ export async function chooseBatch(ctx: Context, chain: ChainPort, candidates: re
   );
   const held = candidates.flatMap(({ attempt }) => (heldBack.has(attempt.id) ? [attempt] : []));
   const aside = [...held, ...ordered.aside];
-  if (ready.length === 0) return { estimated: null, fail, aside };
+  if (ready.length === 0) return { estimated: null, fail, aside, early: [] };
   const { estimated, failed } = await findSendable(chain, ready);
   const verdicts = await confirmFailures(chain, failed);
   return {
     estimated,
     fail: [...fail, ...verdicts.flatMap(({ attempt, error }) => (error === undefined ? [] : [{ attempt, error }]))],
-    aside: [...aside, ...verdicts.flatMap(({ attempt, error }) => (error === undefined ? [attempt] : []))],
+    aside: [...aside, ...verdicts.flatMap(({ attempt, error, isEarly }) => (error === undefined && isEarly !== true ? [attempt] : []))],
+    early: verdicts.flatMap(({ attempt, isEarly }) => (isEarly === true ? [attempt] : [])),
   };
 }
 
@@ -197,6 +200,8 @@ interface Verdict {
   readonly attempt: RelayAttempt;
   /** The real reason; undefined: by itself it would not fail. */
   readonly error?: RelayFailure;
+  /** It is good once permits before its own are taken. */
+  readonly isEarly?: true;
 }
 
 /** Which of them would fail by themselves as well. */
@@ -206,6 +211,7 @@ function confirmFailures(chain: ChainPort, failed: readonly Failed[]): Promise<V
       // What the nodes that are asked below may not know yet.
       if (/^(PaymentAlreadyProcessed|RefundNonceUsed)\(/.test(reason)) return { attempt, error: PAID_ELSEWHERE };
       const refusal = await findRefusalOf(chain, item);
+      if (refusal?.kind === 'insufficientAllowance' && refusal.isPermitEarly === true) return { attempt, isEarly: true };
       if (refusal !== undefined) {
         const { code, detail, kind } = toRefusalError(refusal, item);
         return { attempt, error: { code, detail: detail ?? kind.title } };

@@ -10,6 +10,7 @@ interface Heard {
 }
 
 const CAN_GO: Heard = { canGo: true, refusedSince: undefined };
+const TOO_EARLY: Heard = { canGo: false, refusedSince: undefined };
 const MOST_REMEMBERED = 20_000;
 const memories = new WeakMap<Context['db'], RecentMemory<Heard>>();
 
@@ -36,6 +37,15 @@ export function hearRefusal(ctx: Context, attemptId: string, nextLook: Date): Da
   if (now >= countsAt) return undefined;
   const later = addMs(now, Math.max(nextLook.getTime() - now.getTime(), now.getTime() - since.getTime()));
   return later < countsAt ? later : countsAt;
+}
+
+/** Its permit has a nonce that has not come: that never counts, since the permit before it may come, or come back. */
+export function hearTooEarly(ctx: Context, attemptId: string): void {
+  memoryOf(ctx).set(attemptId, TOO_EARLY);
+}
+
+export function wasTooEarly(ctx: Context, attemptId: string): boolean {
+  return memoryOf(ctx).get(attemptId) === TOO_EARLY;
 }
 
 /** It was found to be sendable: an earlier refusal says nothing any more. */

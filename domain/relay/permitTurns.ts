@@ -2,9 +2,11 @@ import type { Context } from '../../platform/context.ts';
 import type { Database, Transaction } from '../../platform/db.ts';
 import { addMs } from '../../shared/clock.ts';
 import { isTooLate, MAX_SENDS } from './decide.ts';
+import { findMined } from './findMined.ts';
 import { listFlying, type FlyingAttempt } from './flyingStore.ts';
 import { wasRefused } from './heardRefusals.ts';
 import { signerOf, type RelayAttempt, type RelayItem } from './model.ts';
+import { findTransaction } from './transactionStore.ts';
 
 /**
  * Whose turn it is to move the allowance of one owner and token.
@@ -24,42 +26,75 @@ interface WaitingItem {
   readonly item: Pick<RelayItem, 'terms'>;
 }
 
-/** @returns those that have to wait for the outcome of others now, by id */
+/**
+ * As the database says; what is in a block is taken to be there.
+ * @returns those that have to wait for the outcome of others now, by id
+ */
 export async function findHeldBack(
   ctx: Context,
   db: Database | Transaction,
   waiting: readonly WaitingItem[],
 ): Promise<ReadonlySet<string>> {
-  const now = ctx.clock.now();
-  return findColliding(
-    ctx,
-    db,
-    waiting.filter(({ attempt }) => now < waitsUntil(attempt)),
-  );
+  return findColliding(ctx, db, waiting.filter(hasTimeToWait(ctx)));
 }
 
-/** @returns those that others are on their way beside whose outcome matters to them, by id */
+/** @returns those beside which others are on their way whose outcome matters to them, by id */
 export async function findColliding(
   ctx: Context,
   db: Database | Transaction,
   waiting: readonly WaitingItem[],
 ): Promise<ReadonlySet<string>> {
-  const [first] = waiting;
-  if (first === undefined) return new Set();
-  const owners = [...new Set(waiting.map(({ attempt }) => signerOf(attempt.signed)))];
-  const flying = await listFlying(db, {
-    chainId: first.attempt.chainId,
-    owners,
-    // The node that simulates the next one may not have the block yet.
-    minedAfter: addMs(ctx.clock.now(), -ctx.config.relay.refusalGraceMs),
-  });
-  const collide = (one: WaitingItem) => flying.some((other) => doCollide(one, other) && mustWaitFor(ctx, one, other));
-  return new Set(waiting.filter(collide).map(({ attempt }) => attempt.id));
+  const others = await listOthers(ctx, db, waiting);
+  const inDoubt = others.filter((other) => !isLongInBlock(ctx, other));
+  return toIds(waiting.filter((one) => inDoubt.some((other) => doCollide(one, other) && mustWaitFor(ctx, one, other))));
 }
 
-/** Two thirds of its time: what is left is enough to send it, and again when that comes to nothing. */
-function waitsUntil({ createdAt, deadline }: Waiting): Date {
-  return addMs(createdAt, ((deadline.getTime() - createdAt.getTime()) * 2) / 3);
+/**
+ * What was in a block a while ago may have lost it since, which is noticed at the next look at its transaction: so the chain is asked.
+ * @returns those that have to wait for such a one, by id
+ * @throws AppError `CHAIN_ERRORS.unavailable`
+ */
+export async function findBesideReorganised(ctx: Context, waiting: readonly WaitingItem[]): Promise<ReadonlySet<string>> {
+  const patient = waiting.filter(hasTimeToWait(ctx));
+  const others = await listOthers(ctx, ctx.db, patient);
+  const inBlock = others.filter((other) => isLongInBlock(ctx, other) && patient.some((one) => doCollide(one, other)));
+  const transactionIds = [...new Set(inBlock.flatMap(({ transactionId }) => transactionId ?? []))];
+  const asked = await Promise.all(
+    transactionIds.map(async (id) => {
+      const transaction = await findTransaction(ctx.db, id);
+      const mined = transaction && (await findMined(ctx, transaction));
+      return mined === undefined || mined.depth.kind === 'contradicted' ? id : [];
+    }),
+  );
+  const lost = new Set(asked.flat());
+  const flying = inBlock.filter(({ transactionId }) => transactionId !== null && lost.has(transactionId));
+  return toIds(patient.filter((one) => flying.some((other) => doCollide(one, other))));
+}
+
+async function listOthers(ctx: Context, db: Database | Transaction, waiting: readonly WaitingItem[]): Promise<FlyingAttempt[]> {
+  const [first] = waiting;
+  if (first === undefined) return [];
+  const owners = [...new Set(waiting.map(({ attempt }) => signerOf(attempt.signed)))];
+  return listFlying(db, { chainId: first.attempt.chainId, owners, endedAfter: graceBegan(ctx) });
+}
+
+/** What was in a block by then, every node that may simulate the next one has. */
+function graceBegan(ctx: Context): Date {
+  return addMs(ctx.clock.now(), -ctx.config.relay.refusalGraceMs);
+}
+
+function isLongInBlock(ctx: Context, { status, changedAt }: FlyingAttempt): boolean {
+  return status === 'mined' && changedAt <= graceBegan(ctx);
+}
+
+function toIds(waiting: readonly WaitingItem[]): ReadonlySet<string> {
+  return new Set(waiting.map(({ attempt }) => attempt.id));
+}
+
+/** For two thirds of its time: what is left is enough to send it, and again when that comes to nothing. */
+function hasTimeToWait(ctx: Context): (one: WaitingItem) => boolean {
+  const now = ctx.clock.now();
+  return ({ attempt: { createdAt, deadline } }) => now < addMs(createdAt, ((deadline.getTime() - createdAt.getTime()) * 2) / 3);
 }
 
 /** They move one allowance, and at least one of them sets it. */

@@ -16,7 +16,7 @@ import { endRemoved } from './endRemoved.ts';
 import { endUnsent } from './endUnsent.ts';
 import { RELAY_ERRORS } from './errors.ts';
 import type { RelayAttempt, RelayTransaction } from './model.ts';
-import { forgetRefusal, hearRefusal } from './heardRefusals.ts';
+import { forgetRefusal, hearRefusal, hearTooEarly, wasTooEarly } from './heardRefusals.ts';
 import { findColliding } from './permitTurns.ts';
 import { findFreeRelayer, noteSend } from './relayers.ts';
 import type { SendOutcome } from './ports.ts';
@@ -112,6 +112,7 @@ async function takeBatch(ctx: Context, seen: RelayAttempt): Promise<RelayTransac
 async function explainDelay(ctx: Context, own: RelayAttempt): Promise<string> {
   const [payment] = await findPaymentsById(ctx, [own.paymentId]);
   const isColliding = payment !== undefined && (await findColliding(ctx, ctx.db, [{ attempt: own, item: payment }])).size > 0;
+  if (wasTooEarly(ctx, own.id)) return 'Until its deadline no earlier permit of the account was taken, which its own permit comes after.';
   if (!isColliding) return 'No relayer could send it before its deadline.';
   return 'Until its deadline another request of the same account and token was on its way, whose outcome decides whether the permit is good.';
 }
@@ -132,7 +133,8 @@ async function takeClaimed(ctx: Context, own: RelayAttempt, claim: Claim): Promi
   const chain = getChain(ctx, own.chainId);
   const batch = await chooseBatch(ctx, chain, claim.candidates);
   const nextLook = decideNextLook(ctx.clock.now(), blockTimeMsOf(ctx, own.chainId));
-  for (const attempt of batch.aside) claim.putAside(attempt, nextLook);
+  for (const attempt of [...batch.aside, ...batch.early]) claim.putAside(attempt, nextLook);
+  for (const { id } of batch.early) hearTooEarly(ctx, id);
   let ownResult: WorkResult | undefined;
   for (const { attempt, error } of batch.fail) {
     const lookAt = hearRefusal(ctx, attempt.id, nextLook);
@@ -140,7 +142,7 @@ async function takeClaimed(ctx: Context, own: RelayAttempt, claim: Claim): Promi
     if (result.kind === 'later') claim.putAside(attempt, result.at);
     if (attempt.id === own.id) ownResult = result;
   }
-  const hasMore = batch.aside.length + batch.fail.length > 0;
+  const hasMore = batch.aside.length + batch.early.length + batch.fail.length > 0;
   for (const { attempt } of batch.estimated?.send ?? []) forgetRefusal(ctx, attempt.id);
   let { estimated } = batch;
   for (let estimates = 1; estimated !== null && estimates <= MAX_ESTIMATES; estimates++) {

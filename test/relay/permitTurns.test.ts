@@ -294,6 +294,89 @@ describe('permits of one account that are handed in at once', function () {
     });
   });
 
+  describe('beside one that was in a block', () => {
+    /** A is mined, and its block is taken back. @returns how to have it mined again */
+    async function mineAndTakeBack(first: Waiting, meanwhile?: () => Promise<void>): Promise<() => Promise<void>> {
+      await sendAttempt(ctx, first.id);
+      const sent = relayer.sent.at(-1)!;
+      const goBack = await chain.takeSnapshot();
+      await chain.mine();
+      await confirmOnce(ctx, first.payment);
+      expect(await statusOf(first)).to.equal('mined');
+      await meanwhile?.();
+      await goBack();
+      return async () => {
+        await chain.send(sent);
+        await mineAndConfirm(first);
+      };
+    }
+
+    it('is not refused for a nonce that has not come, whenever that block is taken back, and is sent when it is there again', async () => {
+      const first = await accept();
+      let second: Waiting | undefined;
+      const mineAgain = await mineAndTakeBack(first, async () => {
+        second = await accept();
+      });
+      if (second === undefined) throw new Error('there is no second one');
+      expect((await sendAttempt(ctx, second.id)).kind).to.equal('later');
+      expect(await readAttempt(ctx, second.payment)).to.include({ status: 'queued', errorCode: null });
+      await mineAgain();
+      await expectCompleted(first);
+      await sendAttempt(ctx, second.id);
+      expect(await statusOf(second)).to.equal('submitted');
+      await mineAndConfirm(second);
+      await expectCompleted(second);
+    });
+
+    it('is not refused for such a nonce when nothing holds it back: only its deadline ends it, and says so', async () => {
+      const first = await accept();
+      let second: Waiting | undefined;
+      await mineAndTakeBack(first, async () => {
+        second = await accept();
+      });
+      if (second === undefined) throw new Error('there is no second one');
+      await execute(ctx.db, "UPDATE relay_attempts SET status = 'failed', live_subject_id = NULL WHERE id = ?", [first.id]);
+      expect((await sendAttempt(ctx, second.id)).kind).to.equal('later');
+      expect(await readAttempt(ctx, second.payment)).to.include({ status: 'queued', sends: 0, errorCode: null });
+      const { deadline } = await readAttempt(ctx, second.payment);
+      const late = withChain(atTime(ctx, addMs(deadline, 1_000)), chainId, (port) => ({
+        getHead: async () => ({ ...(await port.getHead()), timestamp: addMs(deadline, 1_000) }),
+      }));
+      await sendAttempt(late, second.id);
+      const attempt = await readAttempt(ctx, second.payment);
+      expect(attempt).to.include({ status: 'failed', errorCode: 'PAY_019' });
+      expect(attempt.errorDetail).to.match(/no earlier permit of the account was taken/);
+    });
+
+    it('of the same nonce waits when that block is taken back, until the first is there again', async () => {
+      const [first, second] = [await accept(), await accept()];
+      const mineAgain = await mineAndTakeBack(first);
+      expect((await sendAttempt(ctx, second.id)).kind).to.equal('later');
+      expect(await statusOf(second)).to.equal('queued');
+      expect(relayer.sent).to.have.length(1);
+      await mineAgain();
+      await sendAttempt(ctx, second.id);
+      await expectToldUnsent(second, USED);
+    });
+
+    it('waits for as long as a node may not have that block, also when the first has ended', async () => {
+      const [first, second] = [await accept(), await accept()];
+      await sendAttempt(ctx, first.id);
+      await mineAndConfirm(first);
+      await expectCompleted(first);
+      const patient = { ...ctx, config: { ...ctx.config, relay: { ...ctx.config.relay, refusalGraceMs: 15_000 } } };
+      // As of a node without it.
+      const lagging = withChain(patient, chainId, () => ({
+        estimateRelayGas: () => Promise.resolve({ kind: 'estimated' as const, gasLimit: 300_000n }),
+      }));
+      expect((await sendAttempt(lagging, second.id)).kind).to.equal('later');
+      expect(await statusOf(second)).to.equal('queued');
+      expect(relayer.sent).to.have.length(1);
+      await sendAttempt(ctx, second.id);
+      await expectToldUnsent(second, USED);
+    });
+  });
+
   describe('beside an approval that they replace', () => {
     async function acceptApproved(bringsPermit: boolean): Promise<Waiting> {
       const payment = await createPayment();
