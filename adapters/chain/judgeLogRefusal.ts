@@ -28,6 +28,8 @@ const OTHER_CAUSE = /\bupstream\b|\bconnect(ion|ing)?\b|\bretries\b|\bnot found\
 /** Of the caller's account, which fewer blocks at once would only exceed the faster. */
 const TOO_OFTEN =
   /\brate\b|rate.?limit|\b[rt]ps\b|per (second|minute|hour|day)|too many requests|requests? (count|limit)|daily|monthly|credits|compute units|capacity|throughput|quota|concurren/i;
+/** A number of blocks, not of answers or requests. */
+const OF_BLOCKS = /\b(ranges?|span|blocks)\b/i;
 /** EIP-1474 "limit exceeded": of either kind. */
 const LIMIT_EXCEEDED = -32005;
 
@@ -48,18 +50,26 @@ export function judgeLogRefusal(error: unknown): LogRefusal {
     if (answer.status === undefined || answer.status === 429) return 'other';
     // Some providers put the node's words into the body of an HTTP error.
     const words = wordsOfBody(answer.details, answer.status);
-    if (words !== undefined && isTooMuch(words)) return 'tooMuch';
+    const judged = words === undefined ? undefined : judgeWords(words);
+    if (judged === 'tooMuch' || judged === 'unclear') return judged;
     return SLOW_STATUSES.has(answer.status) ? 'tooSlow' : 'other';
   }
   if (!(answer instanceof RpcRequestError)) return 'other';
   const words = `${answer.details} ${wordsOf(answer.data)}`;
-  if (!isSentence(words) || OTHER_CAUSE.test(words) || TOO_OFTEN.test(words)) return 'other';
-  if (TIMED_OUT.test(words)) return 'tooSlow';
-  return answer.code === LIMIT_EXCEEDED || isTooMuch(words) ? 'tooMuch' : 'unclear';
+  if (!isSentence(words)) return 'other';
+  const judged = judgeWords(words);
+  if (judged !== undefined) return judged;
+  return answer.code === LIMIT_EXCEEDED ? 'tooMuch' : 'unclear';
 }
 
-function isTooMuch(words: string): boolean {
-  return !OTHER_CAUSE.test(words) && !TOO_OFTEN.test(words) && TOO_MUCH.some((pattern) => pattern.test(words));
+/** @returns undefined when the words are none that we know */
+function judgeWords(words: string): LogRefusal | undefined {
+  if (OTHER_CAUSE.test(words)) return 'other';
+  const isTooMuch = TOO_MUCH.some((pattern) => pattern.test(words));
+  // A plan is praised along with what it would take: "limited to a 10,000 range, upgrade for higher throughput".
+  if (TOO_OFTEN.test(words)) return isTooMuch && OF_BLOCKS.test(words) ? 'unclear' : 'other';
+  if (TIMED_OUT.test(words)) return 'tooSlow';
+  return isTooMuch ? 'tooMuch' : undefined;
 }
 
 /**

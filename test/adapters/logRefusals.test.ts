@@ -35,6 +35,7 @@ const MAINTENANCE = `<html><head>
 <meta name="viewport" content="width=device-width, maximum-scale=1">
 <style>body{max-width:600px} h1{font-size:2em}</style></head>
 <body><h1>Down for maintenance</h1></body></html>`;
+const BOTH = 'eth_getLogs is limited to a 10,000 range, upgrade for higher throughput';
 const UPSTREAM = 'upstream connect error or disconnect/reset before headers. reset reason: connection timeout, max response size';
 
 describe('a refusal of logs', () => {
@@ -159,6 +160,9 @@ describe('a refusal of logs', () => {
     [-32601, 'the method eth_getLogs does not exist/is not available'],
     [4444, 'pruned history unavailable'],
     [-32000, 'Zu viel auf einmal'],
+    // Of the plan's rate or of the range: perhaps either.
+    [-32614, BOTH],
+    [-32005, 'block range limit exceeded for your compute units per second'],
   ];
   for (const [code, message] of UNCLEAR) {
     it(`is not clear: ${message}`, () => void expect(judgeLogRefusal(answered(code, message))).to.equal('unclear'));
@@ -300,6 +304,17 @@ describe('how many blocks’ logs a URL is asked for', () => {
     expect(ranges.limitOf(0)).to.equal(undefined);
     ranges.noteFailed(0, 64n, unknown);
     expect(ranges.limitOf(0)).to.equal(32n);
+  });
+
+  it('is less after the third refusal that speaks of the range and of the plan’s rate', () => {
+    for (const error of [answered(-32614, BOTH), bodyError(400, BOTH)]) {
+      const ranges = create();
+      for (let times = 0; times < 3; times++) {
+        expect(ranges.limitOf(0)).to.equal(undefined);
+        expect(ranges.noteFailed(0, 20_000n, error)).to.equal(false);
+      }
+      expect(ranges.limitOf(0)).to.equal(10_000n);
+    }
   });
 
   it('is not touched by what is about something else', () => {
