@@ -44,18 +44,22 @@ export async function promiseWork(ctx: Context, unit: UnitOfWork, work: readonly
 /** Whether work may be put on its queue now. So the queue holds only what can be begun, and nobody's work waits there behind another's. */
 export interface OutboxGate {
   /**
-   * @param subjectIds of work that is due
+   * A job may be asked for again: what became of it is not known when the transaction failed. Who was let in is let in again then.
+   * @param work what is due, with the jobs that it would be given
    * @returns by subject, those that may not
    * @throws when it is not known: nothing is put on the queue then
    */
-  admit(ctx: Context, trx: Transaction, subjectIds: readonly string[]): Promise<ReadonlyMap<string, NotAdmitted>>;
+  admit(ctx: Context, trx: Transaction, work: readonly DueWork[]): Promise<ReadonlyMap<string, NotAdmitted>>;
+}
+
+export interface DueWork {
+  readonly subjectId: string;
+  readonly jobId: string;
 }
 
 export interface NotAdmitted {
   /** After how many ms to ask again. */
   readonly delayMs: number;
-  /** Its job is there, and goes on. */
-  readonly isUnderWay: boolean;
 }
 
 export type OutboxGates = Readonly<Partial<Record<OutboxQueue, OutboxGate>>>;
@@ -96,20 +100,18 @@ function publishQueue(
   });
 }
 
-/** @returns the rows that may not be put on their queue, with their new dates */
+/** @returns the rows that may not be put on their queue, with when to ask again. Since when they are due stays as it is, for those that watch. */
 async function askGate(ctx: Context, trx: Transaction, gate: OutboxGate, rows: readonly OutboxRow[], now: Date) {
   const due = rows.filter(({ runAt }) => runAt <= now);
   const refusals = await gate.admit(
     ctx,
     trx,
-    due.map(({ subjectId }) => subjectId),
+    due.map((row) => ({ subjectId: row.subjectId, jobId: nextJobId(row) })),
   );
   return rows.flatMap(({ id, subjectId, runAt }) => {
-    if (runAt > now) return [{ id, runAt, publishAt: runAt }];
+    if (runAt > now) return [{ id, publishAt: runAt }];
     const refusal = refusals.get(subjectId);
-    if (refusal === undefined) return [];
-    const publishAt = addMs(now, refusal.delayMs);
-    return [{ id, runAt: refusal.isUnderWay ? runAt : publishAt, publishAt }];
+    return refusal === undefined ? [] : [{ id, publishAt: addMs(now, refusal.delayMs) }];
   });
 }
 
@@ -120,13 +122,16 @@ export async function bringWorkForward(ctx: Context, queue: OutboxQueue, subject
   ctx.signals.outboxFilled();
 }
 
+/** A finished job swallows a new one with its id, so every generation has an id of its own. */
+function nextJobId(row: OutboxRow): string {
+  return `${row.id}-${row.generation + 1}`;
+}
+
 function toJob(row: OutboxRow, now: Date) {
-  const generation = row.generation + 1;
   return {
     queue: row.queue,
-    // A finished job swallows a new one with its id, so every generation has an id of its own.
-    jobId: `${row.id}-${generation}`,
-    payload: { outboxId: row.id, generation, subjectId: row.subjectId, requestId: row.requestId },
+    jobId: nextJobId(row),
+    payload: { outboxId: row.id, generation: row.generation + 1, subjectId: row.subjectId, requestId: row.requestId },
     delayMs: Math.max(0, row.runAt.getTime() - now.getTime()),
   };
 }

@@ -123,13 +123,15 @@ export interface JobOfRow {
 }
 
 /**
+ * The row is of the job's generation then, whether its publisher has committed or died: the next one has to have an id that the queue does not know.
  * @param redriveMs after `runAt`; 0: no job waits for that date, so it is put on its queue again then
  * @returns whether the row is still there and the job's own
  */
 export async function postponeOutboxRow(db: Database, job: JobOfRow, runAt: Date, redriveMs: number): Promise<boolean> {
-  const matched = await execute(db, 'UPDATE outbox SET run_at = ?, publish_at = ? WHERE id = ? AND generation <= ?', [
+  const matched = await execute(db, 'UPDATE outbox SET run_at = ?, publish_at = ?, generation = ? WHERE id = ? AND generation <= ?', [
     runAt,
     addMs(runAt, redriveMs),
+    job.generation,
     job.outboxId,
     job.generation,
   ]);
@@ -137,14 +139,11 @@ export async function postponeOutboxRow(db: Database, job: JobOfRow, runAt: Date
 }
 
 /** Of rows that the caller has locked: not to be put on their queue before these dates. */
-export async function putOffRows(
-  trx: Transaction,
-  rows: readonly { readonly id: string; readonly runAt: Date; readonly publishAt: Date }[],
-): Promise<void> {
+export async function putOffRows(trx: Transaction, rows: readonly { readonly id: string; readonly publishAt: Date }[]): Promise<void> {
   await updateRows(
     trx,
-    { table: 'outbox', key: { column: 'id', type: 'CHAR(40)', index: 'PRIMARY' }, columns: ['run_at', 'publish_at'] },
-    rows.map(({ id, runAt, publishAt }) => [id, runAt, publishAt]),
+    { table: 'outbox', key: { column: 'id', type: 'CHAR(40)', index: 'PRIMARY' }, columns: ['publish_at'] },
+    rows.map(({ id, publishAt }) => [id, publishAt]),
   );
 }
 

@@ -24,9 +24,10 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)`;
 
 /**
  * KEYS: all places, those of new endpoints, those of slow ones, the processes, what was refused; then for each delivery the places of its store, those of them
- * that new and slow endpoints have, those of its endpoint, and the endpoint's lane. ARGV: places of a process, of an endpoint at most, how long a place is
+ * that new and slow endpoints have, those of its endpoint, the endpoint's lane, and the job that its place is for. ARGV: places of a process, of an endpoint at most, how long a place is
  * held, whether the deliveries are about to be posted, the shortest delay, the shortest of what waits for others, the longest; then for each delivery its id,
- * its place's name, and a random number. Returns for each delivery 0 when it has a place now, else after how many ms to ask again, negative when its place is one that it had.
+ * its place's name, the job that is to be put on the queue, and a random number. Returns for each delivery 0 when it has a place now, else after how many ms to
+ * ask again. A place that the delivery has is its own when the same job asks: its publisher does not know what became of it. When another asks, that one is there.
  *
  * Slow endpoints have at most half of all places, new and slow ones three quarters. A store has at most a quarter of all places, and takes a further one only
  * while it has fewer than half of what is free; of its new and slow endpoints' places, a sixteenth, and a quarter of what is free for them.
@@ -47,10 +48,10 @@ local function mayTake(kind, ofStore, slowOfStore)
 end
 local heldUntil = now + tonumber(ARGV[3])
 local answers = {}
-for key = 6, #KEYS, 4 do
-  local arg = 8 + (key - 6) / 4 * 3
-  local store, slowOfStore, endpoint, lane = KEYS[key], KEYS[key + 1], KEYS[key + 2], KEYS[key + 3]
-  local delivery, place = ARGV[arg], ARGV[arg + 1]
+for key = 6, #KEYS, 5 do
+  local arg = 8 + (key - 6) / 5 * 4
+  local store, slowOfStore, endpoint, lane, jobOfPlace = KEYS[key], KEYS[key + 1], KEYS[key + 2], KEYS[key + 3], KEYS[key + 4]
+  local delivery, place, job = ARGV[arg], ARGV[arg + 1], ARGV[arg + 2]
   for _, set in ipairs({ store, slowOfStore, endpoint }) do redis.call('ZREMRANGEBYSCORE', set, '-inf', now) end
   local known = redis.call('HMGET', lane, 'kind', 'width', 'latency', 'turn', 'closed', 'pause')
   local kind = known[1] or 'new'
@@ -58,11 +59,12 @@ for key = 6, #KEYS, 4 do
   local closed = tonumber(known[5] or 0)
   local held = redis.call('ZSCORE', endpoint, delivery)
   local isFull = closed > now or redis.call('ZCARD', endpoint) >= width
-  if held and ARGV[4] == '0' then
-    answers[#answers + 1] = -math.max(1, tonumber(held) - now)
+  if held and ARGV[4] == '0' and (job == '' or redis.call('GET', jobOfPlace) ~= job) then
+    answers[#answers + 1] = math.max(1, tonumber(held) - now)
   elseif held then
     redis.call('ZADD', KEYS[1], heldUntil, place)
     for _, set in ipairs({ KEYS[2], KEYS[3], store, slowOfStore, endpoint }) do redis.call('ZADD', set, 'XX', heldUntil, delivery) end
+    redis.call('PEXPIREAT', jobOfPlace, heldUntil)
     answers[#answers + 1] = 0
   elseif not isFull and mayTake(kind, redis.call('ZCARD', store), redis.call('ZCARD', slowOfStore)) then
     redis.call('ZADD', KEYS[1], heldUntil, place)
@@ -72,12 +74,14 @@ for key = 6, #KEYS, 4 do
     redis.call('ZADD', store, heldUntil, delivery)
     redis.call('ZADD', endpoint, heldUntil, delivery)
     for _, set in ipairs({ store, slowOfStore, endpoint }) do redis.call('PEXPIRE', set, ${PLACES_KEPT_MS}) end
+    -- Whoever takes it when it is about to post has lost the one that it had: no publisher asks for that one again.
+    if ARGV[4] == '0' then redis.call('SET', jobOfPlace, job, 'PX', ARGV[3]) else redis.call('DEL', jobOfPlace) end
     answers[#answers + 1] = 0
   else
     redis.call('HINCRBY', KEYS[5], isFull and 'endpoint' or 'share', 1)
     local shortest = tonumber(isFull and ARGV[5] or ARGV[6])
     local longest = tonumber(ARGV[7])
-    local random = tonumber(ARGV[arg + 2])
+    local random = tonumber(ARGV[arg + 3])
     local step = math.max(shortest, tonumber(known[3] or 0) / width, tonumber(known[6] or 0))
     local turn = math.max(math.max(tonumber(known[4] or 0), now) + step, closed)
     local delay = (turn - now) * (1 + 0.25 * random)
@@ -94,12 +98,13 @@ return answers`;
 
 /**
  * KEYS: all places, those of new endpoints, those of slow ones, those of the store, those of them that new and slow endpoints have, those of the endpoint, its
- * lane. ARGV: the delivery, its place's name, what the POST came to (`none`: there was none), its latency, for how long the endpoint asked to be left alone, places of an endpoint at most, from which latency
+ * lane, the job that the place is for. ARGV: the delivery, its place's name, what the POST came to (`none`: there was none), its latency, for how long the endpoint asked to be left alone, places of an endpoint at most, from which latency
  * on it is slow, places of a slow one, from how many silences on it is left alone, the shortest and the longest time of that. Returns how many further
  * deliveries of the endpoint may be brought forward, then those that have a place.
  */
 export const GIVE_BACK_PLACE = `${NOW}
 for key = 1, 6 do redis.call('ZREM', KEYS[key], key == 1 and ARGV[2] or ARGV[1]) end
+redis.call('DEL', KEYS[8])
 local result, lane = ARGV[3], KEYS[7]
 if result == 'none' then return { 0 } end
 local latency, widest = tonumber(ARGV[4]), tonumber(ARGV[6])

@@ -9,6 +9,11 @@ export interface DeliveryOfStore {
   readonly storeId: string;
 }
 
+export interface DeliveryWithJob extends DeliveryOfStore {
+  /** That is to be put on the queue; the place that it takes is its own. Absent: it is worked on already. */
+  readonly jobId?: string | undefined;
+}
+
 /** Times in ms. */
 export interface TakingRules {
   readonly placesOfProcess: number;
@@ -45,6 +50,7 @@ function keysOf({ config }: RedisContext) {
     slowOfStore: (storeId: string) => `${name}:store:${storeId}:slow`,
     ofEndpoint: (endpointId: string) => `${name}:endpoint:${endpointId}`,
     lane: (endpointId: string) => `${name}:lane:${endpointId}`,
+    jobOf: (deliveryId: string) => `${name}:job:${deliveryId}`,
   };
 }
 
@@ -55,12 +61,12 @@ function nameOf({ storeId, deliveryId }: DeliveryOfStore): string {
 /**
  * @param isStarting they are about to be posted: one that has a place already keeps it; otherwise it is refused
  * @param random 0 ≤ n < 1
- * @returns for each delivery 0 when it has a place now, else after how many ms to ask again, negative when its place is one that it had
+ * @returns for each delivery 0 when it has a place now, else after how many ms to ask again
  */
 export async function takePlacesInRedis(
   ctx: RedisContext,
   input: {
-    readonly deliveries: readonly DeliveryOfStore[];
+    readonly deliveries: readonly DeliveryWithJob[];
     readonly isStarting: boolean;
     readonly rules: TakingRules;
     readonly random: () => number;
@@ -70,15 +76,15 @@ export async function takePlacesInRedis(
   const keys = keysOf(ctx);
   const names = [
     ...[keys.all, keys.new, keys.slow, keys.processes, keys.refusals],
-    ...deliveries.flatMap(({ storeId, endpointId }) => [
+    ...deliveries.flatMap(({ deliveryId, endpointId, storeId }) => [
       ...[keys.ofStore(storeId), keys.slowOfStore(storeId)],
-      ...[keys.ofEndpoint(endpointId), keys.lane(endpointId)],
+      ...[keys.ofEndpoint(endpointId), keys.lane(endpointId), keys.jobOf(deliveryId)],
     ]),
   ];
   const values = [
     ...[rules.placesOfProcess, rules.placesOfEndpoint, rules.heldMs, input.isStarting ? 1 : 0],
     ...[rules.shortestDelayMs, rules.shortestShareDelayMs, rules.longestDelayMs],
-    ...deliveries.flatMap((delivery) => [delivery.deliveryId, nameOf(delivery), input.random()]),
+    ...deliveries.flatMap((delivery) => [delivery.deliveryId, nameOf(delivery), delivery.jobId ?? '', input.random()]),
   ];
   return (await ctx.redis.eval(TAKE_PLACES, names.length, ...names, ...values)) as number[];
 }
@@ -102,7 +108,7 @@ export async function giveBackPlaceInRedis(
   const names = [
     ...[keys.all, keys.new, keys.slow],
     ...[keys.ofStore(delivery.storeId), keys.slowOfStore(delivery.storeId)],
-    ...[keys.ofEndpoint(delivery.endpointId), keys.lane(delivery.endpointId)],
+    ...[keys.ofEndpoint(delivery.endpointId), keys.lane(delivery.endpointId), keys.jobOf(delivery.deliveryId)],
   ];
   const [free, ...having] = (await ctx.redis.eval(
     GIVE_BACK_PLACE,

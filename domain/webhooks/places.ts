@@ -8,6 +8,7 @@ import {
   removeProcess,
   takePlacesInRedis,
   type DeliveryOfStore,
+  type DeliveryWithJob,
   type GivingBackRules,
   type PostResult,
 } from './placeStore.ts';
@@ -55,19 +56,18 @@ const ANNOUNCE_AGAIN_MS = 250;
 export interface NoPlace {
   /** After how many ms to ask again. */
   readonly delayMs: number;
-  /** It has one already: its job is on the queue, or it is being posted. */
-  readonly hasOne: boolean;
 }
 
 /**
  * Takes a place for each delivery, for a while: it is given back with `giveBackPlace`, or by itself.
- * @param options.isStarting they are about to be posted: one that has a place already keeps it. Else one that has a place is refused, since its job is there
+ * @param options.isStarting they are about to be posted: one that has a place already keeps it. Else one that has a place for another job is refused, since that
+ * job is there; for the same job it keeps it, however often that is asked for, since it may not be there
  * @returns by delivery id: undefined when it has a place now
  * @throws when Redis does not answer
  */
 export async function takePlaces(
   ctx: Context,
-  deliveries: readonly DeliveryOfStore[],
+  deliveries: readonly DeliveryWithJob[],
   options: { readonly isStarting: boolean },
 ): Promise<Map<string, NoPlace | undefined>> {
   if (deliveries.length === 0) return new Map();
@@ -89,7 +89,7 @@ export async function takePlaces(
   return new Map(
     deliveries.map(({ deliveryId }, index) => {
       const delayMs = delays[index] ?? 0;
-      return [deliveryId, delayMs === 0 ? undefined : { delayMs: Math.abs(delayMs), hasOne: delayMs < 0 }];
+      return [deliveryId, delayMs === 0 ? undefined : { delayMs }];
     }),
   );
 }

@@ -106,6 +106,20 @@ describe('webhooks: places', () => {
     expect(await take('wd_0', 'we_1', 'st_1', true), 'lost, and free').to.equal(undefined);
   });
 
+  it('are kept for the job that asks again, and for no other', async () => {
+    const ask = async (jobId: string) =>
+      (await takePlaces(ctx, [{ ...delivery('wd_0'), jobId }], { isStarting: false })).get('wd_0')?.delayMs;
+    expect(await ask('ob_0-1')).to.equal(undefined);
+    expect(await ask('ob_0-1'), 'its publisher does not know whether the job is there').to.equal(undefined);
+    expect(await ask('ob_0-2')).to.be.a('number');
+    expect((await reportPlaces(ctx)).byStore).to.deep.equal(new Map([['st_1', 1]]));
+    expect(await take('wd_0', 'we_1', 'st_1', true), 'it starts').to.equal(undefined);
+    expect(await ask('ob_0-1'), 'before its publisher knows').to.equal(undefined);
+    expect(await ask('ob_0-2')).to.be.a('number');
+    await giveBack('wd_0');
+    expect(await ask('ob_0-2')).to.equal(undefined);
+  });
+
   it('come back by themselves when a process dies', async () => {
     const mortal = { ...ctx, config: { ...ctx.config, outboxRedriveMs: 100, webhooks: { ...ctx.config.webhooks, timeoutMs: -4_800 } } };
     await takePlaces(mortal, [delivery('wd_0')], { isStarting: true });

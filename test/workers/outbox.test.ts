@@ -3,10 +3,12 @@ import { expect } from 'chai';
 
 import type { OutboxQueue } from '../../domain/outbox/model.ts';
 import type { JobPayload, JobQueuePort, QueuedJob } from '../../domain/outbox/ports.ts';
-import { promiseWork, publishOutbox } from '../../domain/outbox/service.ts';
+import { countOpenWork, promiseWork, publishOutbox, type OutboxGates } from '../../domain/outbox/service.ts';
 import { createWebhookEndpoint } from '../../domain/webhooks/service.ts';
 import { execute, selectRows } from '../../platform/db.ts';
+
 import { inUnitOfWork } from '../../platform/unitOfWork.ts';
+import { OUTBOX_GATES } from '../../workers/queues.ts';
 import { runOutboxJob } from '../../workers/runOutboxJob.ts';
 import { createHarness, type Harness, type TestStore } from '../support/harness.ts';
 import { runWorkers, type RunningWorkers } from '../support/runWorkers.ts';
@@ -122,6 +124,39 @@ describe('the outbox and its jobs', function () {
     const port = recordJobs();
     await publishTo(port);
     expect(port.jobs.filter(({ queue }) => queue === 'webhook').map(({ jobId }) => jobId)).to.deep.equal([`${row.id}-1`]);
+  });
+
+  it('puts a delivery on its queue as soon as Redis takes jobs again: its place is kept for the job that was refused', async () => {
+    const { row } = await promiseWebhook();
+    const publishAt = async () =>
+      (await selectRows<{ publish_at: Date }>(harness.ctx.db, 'SELECT publish_at FROM outbox WHERE id = ?', [row.id]))[0]?.publish_at;
+    const before = await publishAt();
+    const failing: JobQueuePort = { addAll: () => Promise.reject(new Error('Redis is away')) };
+    const refusal = await publishOutbox(harness.ctx, failing, 100, OUTBOX_GATES).catch((error: unknown) => error);
+    expect(refusal).to.be.an('error').with.property('message', 'Redis is away');
+    expect(await publishAt()).to.deep.equal(before);
+    const port = recordJobs();
+    await publishOutbox(harness.ctx, port, 100, OUTBOX_GATES);
+    expect(port.jobs.filter(({ queue }) => queue === 'webhook').map(({ jobId }) => jobId)).to.deep.equal([`${row.id}-1`]);
+    // Now it is there: a further one would be too many.
+    await execute(harness.ctx.db, 'UPDATE outbox SET publish_at = created_at WHERE id = ?', [row.id]);
+    await publishOutbox(harness.ctx, port, 100, OUTBOX_GATES);
+    expect(port.jobs.filter(({ queue }) => queue === 'webhook')).to.have.length(1);
+  });
+
+  it('tells how long a delivery has been due that is put off again and again', async () => {
+    const { row } = await promiseWebhook();
+    const dueAt = new Date(Date.now() - 10_000);
+    await execute(harness.ctx.db, 'UPDATE outbox SET run_at = ? WHERE id = ?', [dueAt, row.id]);
+    const gates: OutboxGates = {
+      webhook: { admit: (_ctx, _trx, work) => Promise.resolve(new Map(work.map(({ subjectId }) => [subjectId, { delayMs: 60_000 }]))) },
+    };
+    const port = recordJobs();
+    await publishOutbox(harness.ctx, port, 100, gates);
+    await publishOutbox(harness.ctx, port, 100, gates);
+    expect(port.jobs.filter(({ queue }) => queue === 'webhook')).to.deep.equal([]);
+    const webhooks = (await countOpenWork(harness.ctx)).find(({ queue }) => queue === 'webhook');
+    expect(webhooks?.overdueMs).to.be.at.least(10_000);
   });
 
   it('replaces the job of a consumer that crashed by one of the next generation, and not before its time', async () => {
