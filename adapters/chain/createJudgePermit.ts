@@ -8,7 +8,7 @@ import type { ChainConfig } from '../../platform/config.ts';
 import type { Logger } from '../../platform/logger.ts';
 import type { Address, Hex } from '../../shared/hex.ts';
 import { randomBytes } from '../../shared/randomBytes.ts';
-import type { RpcClients } from './createRpcClients.ts';
+import type { RpcClients, RpcQuestions } from './createRpcClients.ts';
 import { NodeAnswerError } from './NodeAnswerError.ts';
 import { describeRevert } from './reverts.ts';
 import { splitSignature } from './signatures.ts';
@@ -53,6 +53,7 @@ const UNKNOWN_KEPT_MS = 5_000;
 const PROBE_GAS = 1_500_000n;
 const NO_DEADLINE = 2 ** 48 - 1;
 
+type Domain = Parameters<typeof permitTypedData>[0];
 type Permits = Pick<ChainPort, 'judgePermit' | 'listPermitVerdicts'>;
 
 interface Kept {
@@ -62,7 +63,8 @@ interface Kept {
 
 /**
  * Tries a token's permit out before any customer is asked to sign one: an account that nobody has signs as the configuration says, and `eth_call` tells whether
- * the token takes it (PermitProbe.sol). Nothing is sent. A chain that does not answer is no verdict: the one before stands.
+ * the token takes it (PermitProbe.sol). Nothing is sent. A chain that does not answer is no verdict: the one before stands. That a permit does not work is said
+ * only when every URL that answers says so: one whose node is broken or behind reverts, or answers with nothing, where the others have a token.
  * @param now milliseconds
  */
 export function createJudgePermit(
@@ -76,7 +78,7 @@ export function createJudgePermit(
 
   async function judge(token: Address, domain: { readonly name: string; readonly version: string }): Promise<PermitVerdict> {
     const before = kept.get(token)?.verdict;
-    const { verdict, keptMs } = await tryOut(token, { ...domain, chainId, verifyingContract: token }).then(
+    const { verdict, keptMs } = await tryOutSurely(token, { ...domain, chainId, verifyingContract: token }).then(
       (found) => ({ verdict: found, keptMs: found.kind === 'works' ? KEPT_MS : UNUSABLE_KEPT_MS }),
       (error: unknown) => {
         log.warn({ chainId, token, err: error }, 'a token’s permit could not be tried out');
@@ -104,9 +106,23 @@ export function createJudgePermit(
       })),
   };
 
-  async function tryOut(token: Address, domain: Parameters<typeof permitTypedData>[0]): Promise<PermitVerdict> {
+  async function tryOutSurely(token: Address, domain: Domain): Promise<PermitVerdict> {
+    const first = await tryOut(rpc, token, domain);
+    if (first.kind !== 'unusable' || rpc.eachNode.length === 1) return first;
+    const heard = await Promise.allSettled(rpc.eachNode.map((node) => tryOut(node, token, domain)));
+    const verdicts = heard.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
+    const works = verdicts.find(({ kind }) => kind === 'works');
+    if (works === undefined) return first;
+    log.warn(
+      { chainId, token, ...first, urlsThatSay: verdicts.map(({ kind }) => kind) },
+      'RPC URLs disagree about whether a token’s permit works',
+    );
+    return works;
+  }
+
+  async function tryOut(node: RpcQuestions, token: Address, domain: Domain): Promise<PermitVerdict> {
     const account = privateKeyToAccount(toHex(randomBytes(32)));
-    const nonce = await read(token, encodeFunctionData({ ...NONCES, args: [account.address] }), (data) =>
+    const nonce = await read(node, token, encodeFunctionData({ ...NONCES, args: [account.address] }), (data) =>
       decodeFunctionResult({ ...NONCES, data }),
     );
     if (nonce === undefined) return unusable('noPermit', 'The token has no nonces for permits.');
@@ -125,20 +141,20 @@ export function createJudgePermit(
       bytecode: permitProbeBytecode,
       args: [token, gateway, account.address, encoded],
     });
-    const [{ asKey, reason, asContract }] = await rpc.askOneNode(async (_client, _urlIndex, sure) => {
+    const [{ asKey, reason, asContract }] = await node.askOneNode(async (_client, _urlIndex, sure) => {
       const { data: answer } = await sure.call({ data, gas: PROBE_GAS + BigInt(chain.dataGasPerRequest) });
       if (answer === undefined) throw new NodeAnswerError('eth_call', 'nothing, of a probe');
       return decodeAbiParameters(FINDINGS, answer);
     });
-    return asKey ? { kind: 'works', asContract } : explain(token, domain, reason);
+    return asKey ? { kind: 'works', asContract } : explain(node, token, domain, reason);
   }
 
   /** Why a permit that was signed as configured did nothing. */
-  async function explain(token: Address, domain: Parameters<typeof permitTypedData>[0], reason: Hex): Promise<PermitVerdict> {
+  async function explain(node: RpcQuestions, token: Address, domain: Domain, reason: Hex): Promise<PermitVerdict> {
     const [separator, typeHash, told] = await Promise.all([
-      read(token, encodeFunctionData(SEPARATOR), (data) => decodeFunctionResult({ ...SEPARATOR, data })),
-      read(token, encodeFunctionData(TYPE_HASH), (data) => decodeFunctionResult({ ...TYPE_HASH, data })),
-      read(token, encodeFunctionData(DOMAIN), (data) => decodeFunctionResult({ ...DOMAIN, data })),
+      read(node, token, encodeFunctionData(SEPARATOR), (data) => decodeFunctionResult({ ...SEPARATOR, data })),
+      read(node, token, encodeFunctionData(TYPE_HASH), (data) => decodeFunctionResult({ ...TYPE_HASH, data })),
+      read(node, token, encodeFunctionData(DOMAIN), (data) => decodeFunctionResult({ ...DOMAIN, data })),
     ]);
     if (separator === undefined) return unusable('noPermit', 'The token has no DOMAIN_SEPARATOR, and takes no permit.');
     if (typeHash !== undefined && typeHash !== PERMIT_TYPEHASH) {
@@ -154,8 +170,8 @@ export function createJudgePermit(
   }
 
   /** undefined: the token answers with a revert, or with something else. */
-  async function read<T>(token: Address, data: Hex, decode: (answer: Hex) => T): Promise<T | undefined> {
-    const answer = await rpc.attemptOneNode((_client, _urlIndex, sure) => sure.call({ to: token, data, gas: gasForCall(data, chain) }));
+  async function read<T>(node: RpcQuestions, token: Address, data: Hex, decode: (answer: Hex) => T): Promise<T | undefined> {
+    const answer = await node.attemptOneNode((_client, _urlIndex, sure) => sure.call({ to: token, data, gas: gasForCall(data, chain) }));
     if ('revertData' in answer || answer.value.data === undefined) return undefined;
     try {
       return decode(answer.value.data);

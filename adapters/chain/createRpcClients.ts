@@ -36,7 +36,14 @@ export type Attempt<T> = { readonly value: T } | { readonly revertData: Hex };
  */
 type NodeWork<T> = (client: PublicClient, urlIndex: number, sure: PublicClient) => Promise<T>;
 
-export interface RpcClients {
+export interface RpcClients extends RpcQuestions {
+  /** Each URL by itself, in the order of the configuration: for what one URL's word is too little for. */
+  readonly eachNode: readonly RpcQuestions[];
+  /** The URLs that answer for another chain, as last seen, by their place in the configuration. They are asked nothing but that. */
+  listOtherChainUrls(): readonly number[];
+}
+
+export interface RpcQuestions {
   /**
    * Runs what asks the chain. One URL answers all of it, the preferred one first (see createNodeOrder); the next one is given all of it anew when that fails. So
    * what reads an answer belongs into `work`: one that says nothing of the kind is that URL's failure.
@@ -45,8 +52,6 @@ export interface RpcClients {
   askOneNode<T>(work: NodeWork<T>): Promise<T>;
   /** Like `askOneNode`, with a revert as an answer: its data, `0x` when there is none or the node does not tell. */
   attemptOneNode<T>(work: NodeWork<T>): Promise<Attempt<T>>;
-  /** The URLs that answer for another chain, as last seen, by their place in the configuration. They are asked nothing but that. */
-  listOtherChainUrls(): readonly number[];
 }
 
 export function createRpcClients(options: {
@@ -124,9 +129,9 @@ export function createRpcClients(options: {
     });
   }
 
-  async function overNodes<T>(work: NodeWork<T>, isLastWord: (error: unknown) => boolean): Promise<T> {
+  async function overNodes<T>(indexes: readonly number[], work: NodeWork<T>, isLastWord: (error: unknown) => boolean): Promise<T> {
     let lastError: unknown = new OtherChainError(chainId);
-    for (const index of order.current()) {
+    for (const index of indexes) {
       try {
         await guard.check(index);
         return await work(at(nodes, index), index, at(sureNodes, index));
@@ -140,9 +145,14 @@ export function createRpcClients(options: {
     throw lastError;
   }
 
+  const questionsTo = (indexes: () => readonly number[]): RpcQuestions => ({
+    askOneNode: (work) => ask(() => overNodes(indexes(), work, () => false)),
+    attemptOneNode: (work) => attempt(() => overNodes(indexes(), work, (error) => findRevertData(error) !== undefined)),
+  });
+
   return {
-    askOneNode: (work) => ask(() => overNodes(work, () => false)),
-    attemptOneNode: (work) => attempt(() => overNodes(work, (error) => findRevertData(error) !== undefined)),
+    ...questionsTo(order.current),
+    eachNode: urls.map((_url, index) => questionsTo(() => [index])),
     listOtherChainUrls: () => rpcUrls.flatMap((_url, index) => (guard.isOfOtherChain(index) === true ? [index] : [])),
   };
 }

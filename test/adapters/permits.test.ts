@@ -1,4 +1,6 @@
 import { expect } from 'chai';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { getAddress, type Abi, type Hex } from 'viem';
 
 import { createJudgePermit } from '../../adapters/chain/createJudgePermit.ts';
@@ -134,6 +136,65 @@ describe('judgePermit', function () {
     isAway = true;
     now += 600_000;
     expect(await judgePermit(on.token)).to.include({ kind: 'works' });
+  });
+
+  describe('with several URLs', () => {
+    interface Question {
+      readonly id: number;
+      readonly method: string;
+      readonly params?: readonly { readonly to?: string }[];
+    }
+    type Answer = { readonly result: Hex } | { readonly error: object };
+
+    /** A node that says the same of every call of the token, and is as any other for the rest. */
+    async function withOddNode(answer: Answer, work: (rpcUrl: string) => Promise<void>): Promise<void> {
+      const server = createServer((request, response) => {
+        const chunks: Buffer[] = [];
+        request.on('data', (chunk: Buffer) => chunks.push(chunk));
+        request.on('end', () => {
+          const asked = JSON.parse(Buffer.concat(chunks).toString()) as Question | Question[];
+          const isOdd = ({ method, params }: Question) =>
+            method === 'eth_call' && params?.[0]?.to?.toLowerCase() === on.token.toLowerCase();
+          const tell = async (question: Question): Promise<unknown> => {
+            if (isOdd(question)) return { jsonrpc: '2.0', id: question.id, ...answer };
+            const headers = { 'content-type': 'application/json' };
+            return (await fetch(on.rpcUrl, { method: 'POST', headers, body: JSON.stringify(question) })).json();
+          };
+          void Promise.all([asked].flat().map(tell)).then((answers) => {
+            response.writeHead(200, { 'content-type': 'application/json' });
+            response.end(JSON.stringify(Array.isArray(asked) ? answers : answers[0]));
+          });
+        });
+      });
+      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+      try {
+        await work(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+      } finally {
+        server.closeAllConnections();
+        server.close();
+      }
+    }
+
+    const ODD: readonly (readonly [string, Answer])[] = [
+      ['a revert', { error: { code: 3, message: 'execution reverted', data: '0x' } }],
+      ['nothing', { result: '0x' }],
+    ];
+    for (const [name, answer] of ODD) {
+      it(`does not believe one that says ${name} of the token, against another one on which the permit works`, () =>
+        withOddNode(answer, async (odd) => {
+          const tokens = [listed(on.token, { name: 'Test Dollar', version: '1' })];
+          const port = on.createPort([odd, on.rpcUrl], { tokens });
+          expect(await port.judgePermit(on.token)).to.deep.equal({ kind: 'works', asContract: false });
+          // Nobody contradicts it.
+          expect(await on.createPort([odd, DEAD], { tokens }).judgePermit(on.token)).to.include({ kind: 'unusable', flaw: 'noPermit' });
+        }));
+    }
+
+    it('says that a permit does not work when all of them say so', async () => {
+      const tokens = [listed(on.token, { name: 'Other', version: '1' })];
+      const verdict = await on.createPort([on.rpcUrl, on.rpcUrl, DEAD], { tokens }).judgePermit(on.token);
+      expect(verdict).to.include({ kind: 'unusable', flaw: 'otherDomain' });
+    });
   });
 
   it('asks once for those that ask at once', async () => {
