@@ -1,4 +1,5 @@
-import { hashTypedData, parseAbi, recoverAddress, type TypedDataDefinition } from 'viem';
+import { setImmediate } from 'node:timers/promises';
+import { hashTypedData, maxUint256, parseAbi, recoverAddress, type TypedDataDefinition } from 'viem';
 
 import type { Permit } from '../../domain/relay/model.ts';
 import type { ChainConfig } from '../../platform/config.ts';
@@ -8,8 +9,11 @@ import { joinSignature, splitSignature } from './signatures.ts';
 import { permitTypedData } from './typedData.ts';
 
 const NONCES_ABI = parseAbi(['function nonces(address owner) view returns (uint256)']);
-/** A permit does not say which nonce it was signed with: so many before and after the present one are tried, which takes some milliseconds. */
-const NEIGHBOURS = 8n;
+/**
+ * A permit does not say which nonce it was signed with: so many before and after the present one are tried. Each takes about two milliseconds of the process, and
+ * what comes from outside decides how often: so they are few, and others get their turn in between.
+ */
+const NEIGHBOURS = 3;
 
 /**
  * Why the token refuses a permit that its owner's key has signed; undefined: it is for another reason. The tokens' own words are of no use there: they recover
@@ -23,7 +27,12 @@ export interface PermitExplanation {
   readonly isEarly: boolean;
 }
 
-export function createExplainPermit(chain: Pick<ChainConfig, 'chainId' | 'gateway' | 'tokens'>, rpc: RpcClients): ExplainPermit {
+/** @param recover whose key made a signature */
+export function createExplainPermit(
+  chain: Pick<ChainConfig, 'chainId' | 'gateway' | 'tokens'>,
+  rpc: Pick<RpcClients, 'attemptOneNode'>,
+  recover: typeof recoverAddress = recoverAddress,
+): ExplainPermit {
   return async (token, owner, permit) => {
     const domain = chain.tokens.find(({ address }) => address === token)?.permit;
     const parts = splitSignature(permit.signature);
@@ -34,12 +43,12 @@ export function createExplainPermit(chain: Pick<ChainConfig, 'chainId' | 'gatewa
     );
     if ('revertData' in answer) return undefined;
     const next = answer.value;
-    const first = next > NEIGHBOURS ? next - NEIGHBOURS : 0n;
-    for (let nonce = first; nonce <= next + NEIGHBOURS; nonce++) {
+    for (const nonce of noncesAround(next)) {
+      await setImmediate();
       const message = { owner, spender: chain.gateway, value: permit.value, nonce, deadline: Number(permit.deadline) };
       const typedData = permitTypedData({ ...domain, chainId: chain.chainId, verifyingContract: token }, message);
       const hash = hashTypedData(typedData as unknown as TypedDataDefinition);
-      const signer = await recoverAddress({ hash, signature: joinSignature(parts) }).catch(() => undefined);
+      const signer = await recover({ hash, signature: joinSignature(parts) }).catch(() => undefined);
       if (signer !== owner) continue;
       if (nonce === next) return undefined;
       return nonce < next
@@ -48,4 +57,11 @@ export function createExplainPermit(chain: Pick<ChainConfig, 'chainId' | 'gatewa
     }
     return undefined;
   };
+}
+
+/** The present one first, then the nearest. */
+function noncesAround(next: bigint): bigint[] {
+  const distances = Array.from({ length: NEIGHBOURS }, (_, index) => BigInt(index + 1));
+  const all = [next, ...distances.flatMap((distance) => [next - distance, next + distance])];
+  return all.filter((nonce) => nonce >= 0n && nonce <= maxUint256);
 }
