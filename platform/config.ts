@@ -299,6 +299,12 @@ const chainsSchema = z.strictObject({ chains: z.array(chainSchema).min(1) }).sup
   for (const chain of chains) {
     const tokens = chain.tokens.map((token) => token.address);
     if (new Set(tokens).size !== tokens.length) context.addIssue({ code: 'custom', message: `chain ${chain.chainId} lists a token twice` });
+    const { minPriorityFeePerGasWei: least = 0n } = chain;
+    for (const relayer of chain.relayers) {
+      if (relayer.provider !== 'local' || relayer.maxFeePerGasWei === undefined || relayer.maxFeePerGasWei >= least) continue;
+      const message = `relayer ${relayer.id} may offer less (maxFeePerGasWei) than its chain wants at least (minPriorityFeePerGasWei)`;
+      context.addIssue({ code: 'custom', message });
+    }
   }
   const relayers = chains.flatMap((chain) => chain.relayers.map(({ id }) => id));
   if (new Set(relayers).size !== relayers.length) context.addIssue({ code: 'custom', message: 'a relayer id is listed twice' });

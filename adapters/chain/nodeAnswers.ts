@@ -95,7 +95,7 @@ const transaction = z.object({
   maxFeePerGas: priceOrNone,
 });
 
-const feeHistory = z.object({ reward: z.array(z.array(price)).nullish(), gasUsedRatio: z.array(z.number()) });
+const feeHistory = z.object({ oldestBlock: blockNumber, reward: z.array(z.array(price)).nullish(), gasUsedRatio: z.array(z.number()) });
 
 /** By method. Of a method that is not here, nothing is believed that could do harm. */
 const ANSWERS: Readonly<Record<string, z.ZodType>> = {

@@ -10,16 +10,20 @@ export interface LocalFees {
 export interface AskedFees extends LocalFees {
   /** Below this nothing is mined now; 0 where the chain does not say. */
   readonly baseFeePerGas: bigint;
+  /** The maximum as the node suggests it, before anything that we know to be wanted at least is added. */
+  readonly suggested: bigint;
 }
 
 /** A node replaces a transaction by one that offers at least this much more. */
 const MIN_RAISE_PERCENT = 10n;
 /** Where the operator set no cap. Beyond this fees are not what keeps a transaction from being mined: the chain stands still, or a node hides it. */
-const MAX_TIMES_ASKED = 10n;
+const MAX_TIMES_SUGGESTED = 10n;
+/** Of a least tip: what offers just that can still be replaced a few times. Not as often as of the price, which may rise by itself. */
+const MAX_TIMES_ADDED = 2n;
 
 /** The most that may be offered now. */
-export function decideCap(asked: LocalFees, cap: bigint | undefined): bigint {
-  return cap ?? asked.maxFeePerGas * MAX_TIMES_ASKED;
+export function decideCap({ suggested, maxFeePerGas }: AskedFees, cap: bigint | undefined): bigint {
+  return cap ?? suggested * MAX_TIMES_SUGGESTED + (maxFeePerGas - suggested) * MAX_TIMES_ADDED;
 }
 
 /** @param cap see decideCap */

@@ -87,7 +87,7 @@ export function createLocalMinimum(options: {
       if (maxPriorityFeePerGas === null) return { ...asked, maxFeePerGas: larger(maxFeePerGas, larger(tip(), known('price'))) };
       const least = larger(tip(), known('price') - baseFeePerGas);
       if (maxPriorityFeePerGas >= least) return asked;
-      return { baseFeePerGas, maxFeePerGas: maxFeePerGas + least - maxPriorityFeePerGas, maxPriorityFeePerGas: least };
+      return { ...asked, maxFeePerGas: maxFeePerGas + least - maxPriorityFeePerGas, maxPriorityFeePerGas: least };
     },
 
     isAbove: ({ maxFeePerGas, maxPriorityFeePerGas }) =>

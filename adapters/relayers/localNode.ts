@@ -121,7 +121,7 @@ export function createLocalNode(rpc: RpcClients, { address }: { address: Address
 
     async learnPaidTip() {
       try {
-        const tip = await askNode(readPaidTip);
+        const tip = await askNode((client) => readPaidTip(client, address));
         if (tip > 0n) minimum.learn('tip', tip);
       } catch (error) {
         // Not every node keeps a history of fees.
@@ -162,20 +162,34 @@ export function createLocalNode(rpc: RpcClients, { address }: { address: Address
 async function readFees(client: PublicClient): Promise<AskedFees> {
   const { baseFeePerGas } = await client.getBlock({ blockTag: 'latest' });
   if (baseFeePerGas === null) {
-    return { baseFeePerGas: 0n, maxFeePerGas: await client.getGasPrice(), maxPriorityFeePerGas: null };
+    const suggested = await client.getGasPrice();
+    return { baseFeePerGas: 0n, maxFeePerGas: suggested, maxPriorityFeePerGas: null, suggested };
   }
   const maxPriorityFeePerGas = await client.estimateMaxPriorityFeePerGas();
-  return { baseFeePerGas, maxFeePerGas: baseFeePerGas * BASE_FEE_TIMES + maxPriorityFeePerGas, maxPriorityFeePerGas };
+  const suggested = baseFeePerGas * BASE_FEE_TIMES + maxPriorityFeePerGas;
+  return { baseFeePerGas, maxFeePerGas: suggested, maxPriorityFeePerGas, suggested };
 }
 
-/** Of the cheapest tenth in each of the last blocks, the one in the middle; 0 when nothing is told. */
-async function readPaidTip(client: PublicClient): Promise<bigint> {
-  const { reward, gasUsedRatio } = await client.request({ method: 'eth_feeHistory', params: [HISTORY_BLOCKS, 'latest', [10]] });
-  const tips = (reward ?? [])
+/**
+ * Of the cheapest tenth in each of the last blocks, the one in the middle; 0 when nothing is told. A block with a transaction of the account tells nothing:
+ * what the account offered would be learned as what others pay, raised, and learned again.
+ */
+async function readPaidTip(client: PublicClient, address: Address): Promise<bigint> {
+  const history = await client.request({ method: 'eth_feeHistory', params: [HISTORY_BLOCKS, 'latest', [10]] });
+  const first = BigInt(history.oldestBlock);
+  const paid = (history.reward ?? []).flatMap(([tip], index) =>
     // An empty block says nothing.
-    .flatMap(([tip], index) => (tip === undefined || gasUsedRatio[index] === 0 ? [] : [BigInt(tip)]))
-    .sort((a, b) => (a < b ? -1 : a > b ? 1 : 0));
-  return tips[Math.floor(tips.length / 2)] ?? 0n;
+    tip === undefined || history.gasUsedRatio[index] === 0 ? [] : [{ tip: BigInt(tip), block: first + BigInt(index) }],
+  );
+  const [oldest, newest] = [paid[0], paid.at(-1)];
+  if (oldest === undefined || newest === undefined) return 0n;
+  const countUntil = async (blockNumber: bigint) => (blockNumber < 0n ? 0 : client.getTransactionCount({ address, blockNumber }));
+  const hasOurs = async (from: bigint, to: bigint) => (await countUntil(from - 1n)) !== (await countUntil(to));
+  const mayHaveOurs = await hasOurs(oldest.block, newest.block);
+  const ofOthers: bigint[] = [];
+  for (const { tip, block } of paid) if (!mayHaveOurs || !(await hasOurs(block, block))) ofOthers.push(tip);
+  ofOthers.sort((a, b) => (a < b ? -1 : a > b ? 1 : 0));
+  return ofOthers[Math.floor(ofOthers.length / 2)] ?? 0n;
 }
 
 async function isMined(client: PublicClient, hash: Bytes32): Promise<boolean> {

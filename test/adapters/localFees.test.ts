@@ -35,8 +35,9 @@ describe('the fees of a key of our own', () => {
   });
 
   it('end at some multiple of what the chain asks for where the operator set no cap', () => {
-    expect(decideCap(fees(30n, 1n), 7n)).to.equal(7n);
-    const cap = decideCap(fees(30n, 1n), undefined);
+    const asked = { ...fees(30n, 1n), baseFeePerGas: 10n, suggested: 30n };
+    expect(decideCap(asked, 7n)).to.equal(7n);
+    const cap = decideCap(asked, undefined);
     let offered: ReturnType<typeof raise> = fees(30n, 1n);
     let highest = 0n;
     for (let rounds = 0; offered !== undefined && rounds < 100; rounds++) {
@@ -45,5 +46,10 @@ describe('the fees of a key of our own', () => {
     }
     expect(offered).to.equal(undefined);
     expect(highest).to.satisfy((fee: bigint) => fee > 200n && fee <= 300n);
+  });
+
+  it('end at twice of what is wanted beyond that', () => {
+    const asked = { ...fees(30n * GWEI + 30n, 30n * GWEI), baseFeePerGas: 10n, suggested: 30n };
+    expect(decideCap(asked, undefined)).to.equal(60n * GWEI + 300n);
   });
 });

@@ -41,19 +41,21 @@ describe('a minimum above what the node suggests', () => {
   describe('as a rule', () => {
     let now = 0;
     const create = (configured?: bigint, most?: bigint) => createLocalMinimum({ configured, most, now: () => now });
-    const asked = { baseFeePerGas: 10n, maxFeePerGas: 21n, maxPriorityFeePerGas: 1n };
+    const asked = { baseFeePerGas: 10n, maxFeePerGas: 21n, maxPriorityFeePerGas: 1n, suggested: 21n };
 
     it('lifts the tip, and the maximum by as much', () => {
       const minimum = create(30n);
-      expect(minimum.lift(asked)).to.deep.equal({ baseFeePerGas: 10n, maxFeePerGas: 50n, maxPriorityFeePerGas: 30n });
+      expect(minimum.lift(asked)).to.deep.equal({ ...asked, maxFeePerGas: 50n, maxPriorityFeePerGas: 30n });
       expect(minimum.lift({ ...asked, maxPriorityFeePerGas: 31n })).to.deep.include({ maxPriorityFeePerGas: 31n });
-      expect(minimum.lift({ baseFeePerGas: 0n, maxFeePerGas: 7n, maxPriorityFeePerGas: null })).to.deep.include({ maxFeePerGas: 30n });
+      expect(minimum.lift({ baseFeePerGas: 0n, maxFeePerGas: 7n, maxPriorityFeePerGas: null, suggested: 7n })).to.deep.include({
+        maxFeePerGas: 30n,
+      });
     });
 
     it('takes of a minimum of the whole price what the base fee leaves', () => {
       const minimum = create();
       expect(minimum.learn('price', 25n)).to.equal(true);
-      expect(minimum.lift(asked)).to.deep.equal({ baseFeePerGas: 10n, maxFeePerGas: 35n, maxPriorityFeePerGas: 15n });
+      expect(minimum.lift(asked)).to.deep.equal({ ...asked, maxFeePerGas: 35n, maxPriorityFeePerGas: 15n });
       expect(minimum.lift({ ...asked, baseFeePerGas: 25n })).to.deep.include({ maxPriorityFeePerGas: 1n });
     });
 
@@ -79,7 +81,7 @@ describe('a minimum above what the node suggests', () => {
         { maxFeePerGas: 48n, maxPriorityFeePerGas: 40n },
       ]) {
         const lifted = minimum.lift(asked);
-        const cap = decideCap({ ...lifted, maxFeePerGas: 10_000n }, undefined);
+        const cap = decideCap({ ...lifted, suggested: 1_000n }, undefined);
         const raised = decideRaise({ fees, asked: lifted, bumpPercent: 10, cap });
         expect(raised?.maxPriorityFeePerGas).to.satisfy((tip: bigint) => tip >= 30n && tip * 10n >= fees.maxPriorityFeePerGas * 11n);
         expect(raised?.maxFeePerGas).to.satisfy((most: bigint) => most * 10n >= fees.maxFeePerGas * 11n);
@@ -172,6 +174,23 @@ describe('a minimum above what the node suggests', () => {
       await on.mine();
       expect(await landedTips()).to.deep.equal([MINIMUM, MINIMUM]);
       expect((await relayer.getStatus()).hasStuckNonce).to.not.equal(true);
+    });
+
+    it('is not learned from what the account itself offered', async () => {
+      suggestOneWei(() => 'passOn');
+      const dear = on.createRelayer({ minPriorityFeePerGasWei: MINIMUM });
+      for (let blocks = 0; blocks < 5; blocks++) {
+        await on.send(dear);
+        await on.mine();
+      }
+      expect(await landedTips()).to.deep.equal(Array.from({ length: 5 }, () => MINIMUM));
+      await on.tend(dear);
+      offered = [];
+      const relayer = on.createRelayer();
+      await on.send(relayer);
+      on.advance(BUMP_AFTER_MS);
+      await on.tend(relayer);
+      expect(offered).to.deep.equal([1n, 2n]);
     });
 
     it('is not followed beyond what may be offered: that is an alert, and the log says what the node wants', async () => {

@@ -202,6 +202,17 @@ describe('the configuration', () => {
         'lists a token twice',
       ],
       ['a relayer for two chains', [chain, { ...second, relayers: [relayer] }], 'a relayer id is listed twice'],
+      [
+        'a relayer that may offer less than its chain wants',
+        [
+          {
+            ...chain,
+            minPriorityFeePerGasWei: '30000000000',
+            relayers: [{ id: 'own', provider: 'local', privateKeyVariable: 'OWN_RELAYER_KEY', maxFeePerGasWei: '29999999999' }],
+          },
+        ],
+        'relayer own may offer less (maxFeePerGasWei) than its chain wants at least',
+      ],
       ['no confirmation at all', [{ ...chain, confirmations: 0 }], 'chains.0.confirmations'],
       ['an address that is none', [{ ...chain, gateway: '0x12' }], 'chains.0.gateway'],
       ['no token', [{ ...chain, tokens: [] }], 'chains.0.tokens'],
