@@ -31,7 +31,7 @@ function countedOf({ id, transactionsPerMinute, maxInFlight }: RelayerConfig): C
   return { id, mostSent: transactionsPerMinute, mostInFlight: maxInFlight };
 }
 
-/** A look without a lock; `lockFreeRelayer` decides. */
+/** A look without a lock; `takeFreeRelayer` decides. */
 export async function findFreeRelayer(ctx: Context, chainId: number): Promise<FreeRelayer> {
   const configs = relayersOf(ctx, chainId);
   const ids = configs.map(({ id }) => id);
@@ -43,18 +43,30 @@ export async function findFreeRelayer(ctx: Context, chainId: number): Promise<Fr
   return chooseRelayer(toCandidates(configs, records, loads), now, ctx.config.relay.stuckAfterMs);
 }
 
-/** Chooses a relayer and keeps it locked: the transaction that is inserted in this unit of work counts towards its limits for everybody after it. */
-export async function lockFreeRelayer(ctx: Context, unit: UnitOfWork, chainId: number): Promise<FreeRelayer> {
+/** A chain's relayers, locked in this unit of work: what they are given is decided by one after the other. */
+export interface LockedRelayers {
+  readonly chainId: number;
+  readonly records: readonly RelayerRecord[];
+}
+
+export async function lockRelayersOf(ctx: Context, unit: UnitOfWork, chainId: number): Promise<LockedRelayers> {
+  const ids = relayersOf(ctx, chainId).map(({ id }) => id);
+  return { chainId, records: await lockRelayers(unit.trx, ids) };
+}
+
+/**
+ * Chooses a relayer for a transaction that is inserted in this unit of work in any case, and counts towards its limits for everybody after it: one whose rest is
+ * over is on trial from then on.
+ */
+export async function takeFreeRelayer(ctx: Context, unit: UnitOfWork, { chainId, records }: LockedRelayers): Promise<FreeRelayer> {
   const configs = relayersOf(ctx, chainId);
-  const ids = configs.map(({ id }) => id);
-  const records = await lockRelayers(unit.trx, ids);
   const now = ctx.clock.now();
   const loads = await readRelayerLoads(unit.trx, configs.map(countedOf), addMs(now, -RATE_WINDOW_MS));
   const free = chooseRelayer(toCandidates(configs, records, loads), now, ctx.config.relay.stuckAfterMs);
   if ('waitMs' in free) return free;
   const record = records.find(({ id }) => id === free.relayerId);
   if (record !== undefined && record.restingUntil !== null) {
-    // Its rest is over: this transaction is to show whether it works again, and the others wait for that.
+    // This transaction is to show whether it works again, and the others wait for that.
     await updateRelayerCircuit(unit.trx, { ...record, restingUntil: addMs(now, 2 * ctx.config.relay.timeoutMs) });
   }
   return free;

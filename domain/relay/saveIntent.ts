@@ -10,7 +10,7 @@ import { RELAY_ERRORS } from './errors.ts';
 import type { RelayTransaction } from './model.ts';
 import { noteForeignCode } from './noteForeignCode.ts';
 import { findHeldBack } from './permitTurns.ts';
-import { lockFreeRelayer } from './relayers.ts';
+import { lockRelayersOf, takeFreeRelayer } from './relayers.ts';
 import { isOnChain, isWaitingFor, lockWithSubjects } from './subject.ts';
 import { insertTransaction } from './transactionStore.ts';
 import { noteServedTurn } from './turnStore.ts';
@@ -68,14 +68,15 @@ export async function saveIntent(
     assertEstimated(ctx, chainId, estimated, left);
     const carried = await noteForeignCode(ctx, unit, left);
 
-    const free = await lockFreeRelayer(ctx, unit, chainId);
-    if ('waitMs' in free) return { kind: 'noRelayer', waitMs: free.waitMs };
+    const relayers = await lockRelayersOf(ctx, unit, chainId);
     // Under the lock of the relayers only one intent of a chain is saved at a time: what another process saved since the batch was chosen is seen here.
     const heldBack = await findHeldBack(ctx, unit.trx, left);
     if (heldBack.size > 0) {
       const others = left.filter(({ attempt }) => !heldBack.has(attempt.id));
       return { kind: 'changed', left: withoutOrphans(left, others) };
     }
+    const free = await takeFreeRelayer(ctx, unit, relayers);
+    if ('waitMs' in free) return { kind: 'noRelayer', waitMs: free.waitMs };
     const transaction: RelayTransaction = {
       id: ctx.newId('rtx'),
       chainId,

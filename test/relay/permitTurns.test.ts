@@ -162,6 +162,32 @@ describe('permits of one account that are handed in at once', function () {
     }
   });
 
+  it('chosen and estimated before another process sent the first: it is held back, and no relayer is put on trial for it', async () => {
+    const [first, second] = [await accept(), await accept()];
+    const restedUntil = addMs(ctx.clock.now(), -60_000);
+    let isFirst = true;
+    const late = withChain(ctx, chainId, (port) => ({
+      async estimateRelayGas(items) {
+        const estimate = await port.estimateRelayGas(items);
+        if (isFirst) {
+          isFirst = false;
+          await execute(ctx.db, "UPDATE relay_attempts SET status = 'submitted' WHERE id = ?", [first.id]);
+        }
+        return estimate;
+      },
+    }));
+    await execute(ctx.db, 'UPDATE relay_attempts SET choose_after = ? WHERE id = ?', [addMs(ctx.clock.now(), 30_000), first.id]);
+    await execute(ctx.db, 'INSERT INTO relayers (id, failures, resting_until) VALUES (?, 3, ?)', [relayer.id, restedUntil]);
+    expect((await sendAttempt(late, second.id)).kind).to.equal('later');
+    expect(isFirst).to.equal(false);
+    expect(await statusOf(second)).to.equal('queued');
+    const relayers = await selectRows(ctx.db, 'SELECT failures, resting_until FROM relayers WHERE id = ?', [relayer.id]);
+    expect(relayers).to.deep.equal([{ failures: 3, resting_until: restedUntil }]);
+    await execute(ctx.db, "UPDATE relay_attempts SET status = 'failed', live_subject_id = NULL WHERE id = ?", [first.id]);
+    await sendAttempt(ctx, second.id);
+    expect(await statusOf(second)).to.equal('submitted');
+  });
+
   it('when the first comes to nothing, the second is still good, and is sent', async () => {
     const [first, second] = [await accept(), await accept()];
     await chain.moveTokensAway(customer);

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 
-import { lockFreeRelayer } from '../../domain/relay/relayers.ts';
+import { lockRelayersOf, takeFreeRelayer } from '../../domain/relay/relayers.ts';
 import { readRelayerLoads } from '../../domain/relay/relayerStore.ts';
 import type { Context } from '../../platform/context.ts';
 import { execute } from '../../platform/db.ts';
@@ -64,7 +64,8 @@ describe('the load of a relayer', function () {
     }
   }
 
-  const choose = () => inUnitOfWork(ctx, (unit) => countReads(unit.trx, () => lockFreeRelayer(ctx, unit, chainId)));
+  const choose = () =>
+    inUnitOfWork(ctx, (unit) => countReads(unit.trx, async () => takeFreeRelayer(ctx, unit, await lockRelayersOf(ctx, unit, chainId))));
 
   it('is read under its lock at the same cost with 12,000 requests in flight as with none', async () => {
     const idle = await choose();

@@ -6,7 +6,7 @@ import { checkRelayers } from '../../domain/relay/checkRelayers.ts';
 import { RATE_WINDOW_MS } from '../../domain/relay/decide.ts';
 import { RELAY_ERRORS } from '../../domain/relay/errors.ts';
 import type { RelayerPort, SendOutcome } from '../../domain/relay/ports.ts';
-import { findFreeRelayer, lockFreeRelayer, noteSend, type FreeRelayer } from '../../domain/relay/relayers.ts';
+import { findFreeRelayer, lockRelayersOf, noteSend, takeFreeRelayer, type FreeRelayer } from '../../domain/relay/relayers.ts';
 import { listRelayers } from '../../domain/relay/relayerStore.ts';
 import { sendAttempt } from '../../domain/relay/sendAttempt.ts';
 import { executePayment } from '../../domain/relay/service.ts';
@@ -185,7 +185,7 @@ describe('the rotation of relayers', function () {
       return Promise.all(
         Array.from({ length: workers }, () =>
           inUnitOfWork(ctx, async (unit) => {
-            const free = await lockFreeRelayer(ctx, unit, chainId);
+            const free = await takeFreeRelayer(ctx, unit, await lockRelayersOf(ctx, unit, chainId));
             if ('relayerId' in free) {
               await insertTransaction(unit.trx, {
                 id: ctx.newId('rtx'),
