@@ -1,7 +1,7 @@
 import { execute, placeholders, selectRows, type Database, type Transaction } from '../../platform/db.ts';
 import { ATTEMPT_COLUMNS, toAttempt, type AttemptRow } from './attemptRow.ts';
 import { MAX_SENDS } from './decide.ts';
-import type { RelayAttempt, RelayRail } from './model.ts';
+import { RELAY_RAILS, type RelayAttempt, type RelayRail } from './model.ts';
 
 /** SQL of choosing who is sent next: attempts that wait, and the claims on them. */
 
@@ -29,16 +29,21 @@ function chooseable({ now, freeAfter, deadlineAfter, ownId }: Choosing) {
 /** Those that wait behind it go with it if they can: they are of its rail, and their batches came back as often. */
 export type Head = Pick<RelayAttempt, 'batchFailures'> & { readonly rail: RelayRail };
 
-/** Whose turn it is on this rail. */
-export async function findHead(db: Database, rail: RelayRail, choosing: Choosing): Promise<Head | undefined> {
+/**
+ * Who is first on each rail, in the order of their turns: all of a chain's rails share its relayers, and turns are given over all of them. So one rail's many
+ * jobs do not keep the others' requests waiting.
+ */
+export async function listHeads(db: Database, choosing: Choosing): Promise<Head[]> {
   const may = chooseable(choosing);
-  const [row] = await selectRows<{ batch_failures: string | number }>(
+  // One look at the beginning of the index for each rail.
+  const one = `(SELECT a.rail, a.batch_failures, a.turn, a.id FROM relay_attempts a
+     WHERE a.chain_id = ? AND a.rail = ? AND a.status = 'queued' AND ${may.sql} ORDER BY a.turn, a.id LIMIT 1)`;
+  const rows = await selectRows<{ rail: RelayRail; batch_failures: string | number }>(
     db,
-    `SELECT a.batch_failures FROM relay_attempts a WHERE a.chain_id = ? AND a.rail = ? AND a.status = 'queued' AND ${may.sql}
-     ORDER BY a.turn, a.id LIMIT 1`,
-    [choosing.chainId, rail, ...may.bindings],
+    `SELECT rail, batch_failures FROM (${RELAY_RAILS.map(() => one).join(' UNION ALL ')}) heads ORDER BY turn, id`,
+    RELAY_RAILS.flatMap((rail) => [choosing.chainId, rail, ...may.bindings]),
   );
-  return row && { rail, batchFailures: Number(row.batch_failures) };
+  return rows.map((row) => ({ rail: row.rail, batchFailures: Number(row.batch_failures) }));
 }
 
 /**
@@ -107,13 +112,13 @@ export async function releaseAttempts(
 /** More than this many make no difference to when it is looked at again. */
 const MAX_COUNTED = 2_000;
 
-/** How many wait before it. */
+/** How many wait before it, on whatever rail. */
 export async function countAttemptsBefore(db: Database, own: RelayAttempt): Promise<number> {
   const [row] = await selectRows<{ count: string | number }>(
     db,
     `SELECT COUNT(*) AS count FROM (
-       SELECT id FROM relay_attempts WHERE chain_id = ? AND rail = ? AND status = 'queued' AND turn < ? LIMIT ?) earlier`,
-    [own.chainId, own.signed.rail, own.turn.toString(), MAX_COUNTED],
+       SELECT id FROM relay_attempts WHERE chain_id = ? AND rail IN (${placeholders(RELAY_RAILS)}) AND status = 'queued' AND turn < ? LIMIT ?) earlier`,
+    [own.chainId, ...RELAY_RAILS, own.turn.toString(), MAX_COUNTED],
   );
   return Number(row?.count ?? 0);
 }

@@ -5,7 +5,7 @@ import type { ChainPort } from '../chain/ports.ts';
 import { findChainConfig, getChain } from '../chain/service.ts';
 import { findPaymentsById } from '../payments/service.ts';
 import { decideBatchSize } from './decide.ts';
-import { claimAttempts, findHead, releaseAttempts, type Choosing, type Head } from './dispatchStore.ts';
+import { claimAttempts, listHeads, releaseAttempts, type Choosing, type Head } from './dispatchStore.ts';
 import { keepClaim } from './keepClaim.ts';
 import type { RelayAttempt, RelayItem } from './model.ts';
 
@@ -33,7 +33,7 @@ const MOST_CLOCK_ERROR_MS = 60_000;
 const MAX_FILLS = 3;
 
 /**
- * Claims what goes next on the rail of `own`, as much as one transaction takes, for as long as `work` takes.
+ * Claims what goes next on the chain of `own`, on whatever rail, as much as one transaction takes, for as long as `work` takes.
  *
  * The claim is a short transaction of its own, and no lock is held while the chain is asked. It is renewed while the work takes its time, and lapses when the
  * process dies. Whoever was held up for longer finds its claim lost, and sends nothing.
@@ -63,13 +63,21 @@ export async function withClaim<T>(
   const aside = new Map<string, Date>();
   const endRenewals = keepClaim(ctx, id, held);
   try {
-    const head = await findHead(ctx.db, own.signed.rail, choosing());
-    const candidates = head === undefined ? [] : await claimKind(head);
+    const candidates = await claimNext();
     return await work({ id, candidates, putAside: (attempt, until) => void aside.set(attempt.id, until) });
   } finally {
     await endRenewals();
     // What is not released is free again when its claim has lapsed: no reason to fail what the work has come to.
     await release().catch((error: unknown) => ctx.log.warn({ err: error, claimId: id }, 'a claim could not be released'));
+  }
+
+  async function claimNext(): Promise<readonly Candidate[]> {
+    for (const head of await listHeads(ctx.db, choosing())) {
+      const candidates = await claimKind(head);
+      // Whoever claimed the first ones a moment ago leaves the next rail to us.
+      if (candidates.length > 0) return candidates;
+    }
+    return [];
   }
 
   /** Of the claimed ones those that are as the first, and as many as fit; the others are free again at once. */

@@ -5,12 +5,12 @@ import { DONE } from '../../domain/outbox/model.ts';
 import type { Payment } from '../../domain/payments/model.ts';
 import { scanChain } from '../../domain/payments/scanChain.ts';
 import { sendAttempt } from '../../domain/relay/sendAttempt.ts';
-import { executePayment, getAuthorizationRequest } from '../../domain/relay/service.ts';
+import { executePayment, getAuthorizationRequest, relayPayment } from '../../domain/relay/service.ts';
 import { findTransaction } from '../../domain/relay/transactionStore.ts';
 import type { Context } from '../../platform/context.ts';
 import { execute, placeholders } from '../../platform/db.ts';
 import { addMs } from '../../shared/clock.ts';
-import { signAuthorization, signTypedData } from '../support/gasless.ts';
+import { signAuthorization, signGasless, signTypedData } from '../support/gasless.ts';
 import { createHarness, type Harness, type TestStore } from '../support/harness.ts';
 import { startOwnChain, type OwnChain, type OwnContractWallet, type OwnRelayer } from '../support/ownChain.ts';
 import { confirmOnce, readAttempt, readPayment } from '../support/relayFlow.ts';
@@ -102,6 +102,21 @@ describe('choosing what is sent next', function () {
     const { transactionId } = await readAttempt(ctx, payment);
     return transactionId === null ? undefined : findTransaction(ctx.db, transactionId);
   };
+
+  it('one rail’s waiting requests, and their jobs, do not keep those of another rail waiting', async () => {
+    const small = withBatchSize(1);
+    const flood = await acceptMany(5);
+    const other = await harness.createTestStore();
+    const customer = await chain.createCustomer();
+    const payment = await harness.createTestPayment(other, { token: chain.token });
+    await relayPayment(ctx, await signGasless(ctx, customer, payment));
+    const waiting = { payment, id: (await readAttempt(ctx, payment)).id };
+    // The flood's jobs alone get to the relayer; the other store has its turn before most of them.
+    for (const { id } of flood.slice(0, 3)) await sendAttempt(small, id);
+    expect(await readAttempt(ctx, payment)).to.include({ status: 'submitted' });
+    expect(relayer.sent).to.have.length(3);
+    await finish([...flood, waiting]);
+  });
 
   it('a batch that has shrunk since it was estimated is estimated again: one that is left has the gas of one, whatever its wallet would burn', async () => {
     const hostile = await chain.createContractWallet();
