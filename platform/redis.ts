@@ -94,6 +94,13 @@ function sentinelOptions({ sentinels, name, tls, sentinelLogin }: RedisAddress &
 }
 
 /**
+ * What each node holds is asked for this often, of any node: after a failover the connections to
+ * the one that was replaced are left, and so is the one that listens, which no option of ours makes
+ * end by itself.
+ */
+const SLOTS_REFRESH_MS = 3_000;
+
+/**
  * Without the pipelines that ioredis makes by itself: there a command would throw, and not fail,
  * while its slot is on no node.
  */
@@ -101,6 +108,7 @@ function createCluster({ nodes, tls }: RedisAddress & { kind: 'cluster' }, commo
   return new Cluster([...nodes], {
     clusterRetryStrategy: retryStrategy,
     slotsRefreshTimeout: ANSWER_TIMEOUT_MS,
+    slotsRefreshInterval: SLOTS_REFRESH_MS,
     enableOfflineQueue: !isCommand,
     // A certificate is for the name, and an address that was looked up before would be compared
     // with it.

@@ -16,13 +16,14 @@ import { waitUntil } from '../support/waitUntil.ts';
 
 const SLOTS = 16_384;
 
-/** Three nodes, each with a third of the slots, and the server's own processes on them. */
+/** Three nodes, each with a third of the slots and a replica of its own, and the server's own processes on them. */
 describe('Redis Cluster', function () {
   this.timeout(120_000);
 
   const password = randomBytes(16).toString('hex');
   let folder: string;
   let nodes: RedisServer[];
+  let replicas: RedisServer[];
   let admins: RedisConnection[];
   let harness: Harness;
   let api: ServerProcess;
@@ -34,12 +35,17 @@ describe('Redis Cluster', function () {
   before(async () => {
     folder = mkdtempSync(join(tmpdir(), 'msqpay-cluster-'));
     nodes = [];
+    replicas = [];
     admins = [];
-    for (const name of ['one', 'two', 'three']) {
+    const startNode = async (name: string) => {
       const busPort = await findFreePort();
       // Without it the bus would be at the port + 10,000, which there may not be.
       const configuration = ['cluster-enabled yes', `cluster-port ${busPort}`, 'cluster-node-timeout 2000', `masterauth ${password}`];
       const node = await startRedis({ dataDir: join(folder, name), logPath: join(folder, `${name}.log`), password, configuration });
+      return { node, busPort };
+    };
+    for (const name of ['one', 'two', 'three']) {
+      const { node, busPort } = await startNode(name);
       const admin = createRedis(node.url, 'worker');
       const slots = Array.from({ length: SLOTS }, (_, slot) => slot).filter((slot) => slot % 3 === nodes.length);
       await admin.call('CLUSTER', 'ADDSLOTS', ...slots);
@@ -47,14 +53,25 @@ describe('Redis Cluster', function () {
       nodes.push(node);
       admins.push(admin);
     }
+    for (const primary of [...admins]) {
+      const { node, busPort } = await startNode(`replica${replicas.length}`);
+      const admin = createRedis(node.url, 'worker');
+      replicas.push(node);
+      admins.push(admin);
+      await admins[0]!.call('CLUSTER', 'MEET', '127.0.0.1', node.port, busPort);
+      const id = String(await primary.call('CLUSTER', 'MYID'));
+      await waitUntil(async () => String(await admin.call('CLUSTER', 'NODES')).includes(`${id} 127.0.0.1`), { what: 'its primary' });
+      await admin.call('CLUSTER', 'REPLICATE', id);
+      await waitUntil(async () => /master_link_status:up/.test(await admin.info('replication')), { what: 'the replica' });
+    }
     for (const admin of admins) {
-      await waitUntil(async () => /cluster_state:ok[\s\S]*cluster_known_nodes:3/.test(String(await admin.call('CLUSTER', 'INFO'))), {
+      await waitUntil(async () => /cluster_state:ok[\s\S]*cluster_known_nodes:6/.test(String(await admin.call('CLUSTER', 'INFO'))), {
         what: 'the cluster',
       });
     }
     const hosts = nodes.map(({ port }) => `127.0.0.1:${port}`).join(',');
     harness = await createHarness({
-      env: { REDIS_URL: `redis+cluster://:${password}@${hosts}`, MSQPAY_RATE_LIMIT_PER_MINUTE: '1000' },
+      env: { REDIS_URL: `redis+cluster://:${password}@${hosts}`, MSQPAY_RATE_LIMIT_PER_MINUTE: '1000', MSQPAY_OUTBOX_REDRIVE_MS: '3000' },
     });
     const stores = await Promise.all(['One', 'Two', 'Three', 'Four', 'Five', 'Six'].map((name) => harness.createTestStore(name)));
     apiKeys = stores.map(({ apiKey }) => apiKey);
@@ -72,7 +89,7 @@ describe('Redis Cluster', function () {
     await storeServer.close();
     await harness.close();
     for (const admin of admins) admin.disconnect();
-    await Promise.all(nodes.map((node) => node.close()));
+    await Promise.all([...nodes, ...replicas].map((node) => node.close()));
     rmSync(folder, { recursive: true, force: true });
   });
 
@@ -128,5 +145,20 @@ describe('Redis Cluster', function () {
     const { queues } = (await response.json()) as { queues: { name: string; counts: { completed: number } }[] };
     expect(queues.find(({ name }) => name === 'webhook')?.counts.completed).to.be.above(0);
     expect(queues.find(({ name }) => name === 'relay')?.counts.completed).to.be.above(0);
+  });
+
+  it('leaves a node that falls silent with its connections open, once its replica has taken over', async () => {
+    const slot = Number(await admins[0]!.call('CLUSTER', 'KEYSLOT', harness.config.queuePrefix));
+    const silent = nodes[slot % nodes.length]!;
+    process.kill(silent.pid, 'SIGSTOP');
+    try {
+      const [customer] = await createCustomers(harness, { count: 1, token: harness.tokens.TUSD, gasless: true });
+      const payment = await client.createPayment({ orderId: 'silent', amount: '1500000', token: harness.tokens.TUSD });
+      expect((await client.relay(customer!, payment.paymentId)).status).to.equal('processing');
+      await waitUntil(() => storeServer.ofPayment(payment.paymentId).length >= 3, { what: 'the webhooks', timeoutMs: 60_000 });
+      await waitUntil(() => harness.ctx.signals.isUpToDate(), { what: 'hints', timeoutMs: 30_000 });
+    } finally {
+      process.kill(silent.pid, 'SIGCONT');
+    }
   });
 });
