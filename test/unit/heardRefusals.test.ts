@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 
-import { forgetRefusal, hearRefusal } from '../../domain/relay/heardRefusals.ts';
+import { forgetRefusal, hearRefusal, hearTooEarly, wasRefused, wasTooEarly } from '../../domain/relay/heardRefusals.ts';
 import type { Context } from '../../platform/context.ts';
 import { addMs } from '../../shared/clock.ts';
 import { createFakeClock } from '../support/varyContext.ts';
@@ -47,5 +47,25 @@ describe('a refusal by the chain', () => {
     hearAt(0);
     expect(hearAt(20_000, 'other')).to.equal(21_000);
     expect(setUp(0).hearAt(0)).to.equal(undefined);
+  });
+
+  it('is remembered until the attempt could be sent, also where it counts at once', () => {
+    for (const graceMs of [GRACE_MS, 0]) {
+      const { ctx, hearAt } = setUp(graceMs);
+      expect(wasRefused(ctx, 'one')).to.equal(false);
+      hearAt(0);
+      expect([wasRefused(ctx, 'one'), wasRefused(ctx, 'other')]).to.deep.equal([true, false]);
+      forgetRefusal(ctx, 'one');
+      expect(wasRefused(ctx, 'one')).to.equal(false);
+    }
+  });
+
+  it('is none where a nonce has not come: the attempt cannot go, and for another reason it has to be refused from then on', () => {
+    const { ctx, hearAt } = setUp();
+    hearAt(0);
+    hearTooEarly(ctx, 'one');
+    expect([wasRefused(ctx, 'one'), wasTooEarly(ctx, 'one')]).to.deep.equal([true, true]);
+    expect(hearAt(20_000)).to.equal(21_000);
+    expect(wasTooEarly(ctx, 'one')).to.equal(false);
   });
 });
