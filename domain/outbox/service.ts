@@ -115,11 +115,14 @@ async function askGate(ctx: Context, trx: Transaction, gate: OutboxGate, rows: r
   });
 }
 
-/** Work of these subjects that was put off is due now. @param subjectIds none whose job is on its queue: it would be put there again */
-export async function bringWorkForward(ctx: Context, queue: OutboxQueue, subjectIds: readonly string[]): Promise<void> {
+/**
+ * Work of these subjects that was put off beyond this date may be put on its queue then.
+ * @param subjectIds none whose job is on its queue: it would be put there again
+ */
+export async function bringWorkForward(ctx: Context, queue: OutboxQueue, subjectIds: readonly string[], at: Date): Promise<void> {
   if (subjectIds.length === 0) return;
-  await withRetries(() => makeRowsDue(ctx.db, queue, subjectIds, ctx.clock.now()));
-  ctx.signals.outboxFilled();
+  await withRetries(() => makeRowsDue(ctx.db, queue, subjectIds, at));
+  if (at <= ctx.clock.now()) ctx.signals.outboxFilled();
 }
 
 /** A finished job swallows a new one with its id, so every generation has an id of its own. */

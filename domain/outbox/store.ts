@@ -148,16 +148,16 @@ export async function putOffRows(trx: Transaction, rows: readonly { readonly id:
 }
 
 /**
- * Rows that would be put on their queue later are due now. It waits for a publisher that is putting one of them off at this moment: with a condition on the
+ * Rows that would be put on their queue later are put there at that date. It waits for a publisher that is putting one of them off at this moment: with a condition on the
  * date, the statement would pass over a row that was due before.
  */
-export async function makeRowsDue(db: Database, queue: OutboxQueue, subjectIds: readonly string[], now: Date): Promise<void> {
+export async function makeRowsDue(db: Database, queue: OutboxQueue, subjectIds: readonly string[], at: Date): Promise<void> {
   const sorted = [...subjectIds].sort();
   await execute(
     db,
     `UPDATE outbox SET run_at = LEAST(run_at, ?), publish_at = LEAST(publish_at, ?)
      WHERE queue = ? AND subject_id IN (${placeholders(sorted)})`,
-    [now, now, queue, ...sorted],
+    [at, at, queue, ...sorted],
   );
 }
 

@@ -3,14 +3,15 @@ import { inTransaction, type Transaction } from '../../platform/db.ts';
 import { addMs } from '../../shared/clock.ts';
 import { DONE, later, type WorkResult } from '../outbox/model.ts';
 import { bringForward } from './bringForward.ts';
-import { decideDelivery, type DeliveryDecision } from './decide.ts';
+import { decideDelivery, isScheduleOver, type DeliveryDecision } from './decide.ts';
 import { buildEventBody, buildSignedHeaders } from './message.ts';
 import type { WebhookDelivery } from './model.ts';
 import { takePlaces } from './places.ts';
+import type { PlaceAnswer } from './placeStore.ts';
 import type { WebhookPostOutcome, WebhookSenderPort } from './ports.ts';
 import {
-  cancelDelivery,
   cancelPendingDeliveries,
+  endDelivery,
   findDeliveryToAttempt,
   insertAttempt,
   lockDelivery,
@@ -38,12 +39,12 @@ export async function attemptDelivery(ctx: Context, deliveryId: string): Promise
   underWay.add(deliveryId);
   let outcome: WebhookPostOutcome | undefined;
   try {
-    const delayMs = await keepPlace(ctx, delivery);
-    if (delayMs !== undefined) return later(addMs(ctx.clock.now(), delayMs));
+    const none = await keepPlace(ctx, delivery);
     const startedAt = ctx.clock.now();
     if (delivery.status !== 'pending') return DONE;
+    if (none !== undefined) return await waitOrGiveUp(ctx, delivery, none, startedAt);
     if (!delivery.isEndpointListening) {
-      await cancelDelivery(ctx.db, deliveryId, startedAt);
+      await endDelivery(ctx.db, deliveryId, 'cancelled', startedAt);
       return DONE;
     }
     if (delivery.nextAttemptAt !== null && delivery.nextAttemptAt > startedAt) return later(delivery.nextAttemptAt);
@@ -57,16 +58,25 @@ export async function attemptDelivery(ctx: Context, deliveryId: string): Promise
   }
 }
 
-/** @returns undefined: it has a place; else after how many ms to ask again, which is when its place was lost meanwhile */
-async function keepPlace(ctx: Context, delivery: DeliveryToAttempt): Promise<number | undefined> {
+/** @returns undefined: it has a place; else it lost the one that it had, or it came without one since it is given up */
+async function keepPlace(ctx: Context, delivery: DeliveryToAttempt): Promise<PlaceAnswer | undefined> {
   try {
     const { id: deliveryId, endpointId, storeId } = delivery;
-    return (await takePlaces(ctx, [{ deliveryId, endpointId, storeId }], { isStarting: true })).get(deliveryId)?.delayMs;
+    return (await takePlaces(ctx, [{ deliveryId, endpointId, storeId }], { isStarting: true })).get(deliveryId);
   } catch (error) {
     // Redis has just handed us this job, so no more of them than there are in this process go on without it.
     ctx.log.debug({ err: error }, 'a delivery goes on without having asked for its place');
     return undefined;
   }
+}
+
+async function waitOrGiveUp(ctx: Context, delivery: DeliveryToAttempt, none: PlaceAnswer, now: Date): Promise<WorkResult> {
+  const { id: deliveryId, endpointId, eventId, createdAt } = delivery;
+  const { scheduleSeconds } = ctx.config.webhooks;
+  if (!isScheduleOver({ createdAt, failingMs: none.failingMs, scheduleSeconds, now })) return later(addMs(now, none.delayMs));
+  await endDelivery(ctx.db, deliveryId, 'failed', now);
+  ctx.log.info({ deliveryId, endpointId, eventId, status: 'failed' }, 'a webhook was given up: its endpoint did not answer');
+  return DONE;
 }
 
 /** What a process, which is to say a sender, is posting. */

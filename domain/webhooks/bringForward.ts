@@ -1,4 +1,5 @@
 import type { Context } from '../../platform/context.ts';
+import { addMs } from '../../shared/clock.ts';
 import { bringWorkForward } from '../outbox/service.ts';
 import { giveBackPlace, markMoreWaiting } from './places.ts';
 import type { DeliveryOfStore } from './placeStore.ts';
@@ -7,19 +8,19 @@ import { listDueDeliveries } from './store.ts';
 
 /**
  * Gives a delivery's place back, and brings those of its endpoint forward that were put off, as many as have room now. So what waits for an endpoint that
- * answers goes out as fast as it answers. Never fails: the place is given back by itself in the end, and what waits comes at its turn.
+ * answers goes out as fast as it answers; and one that keeps silent is asked again. Never fails: the place is given back by itself in the end, and what waits comes at its turn.
  * @param outcome undefined when nothing was posted
  */
 export async function bringForward(ctx: Context, delivery: DeliveryOfStore, outcome: WebhookPostOutcome | undefined): Promise<void> {
   const { endpointId } = delivery;
   try {
-    const { free, having } = await giveBackPlace(ctx, delivery, outcome);
+    const { free, delayMs, having } = await giveBackPlace(ctx, delivery, outcome);
     if (free === 0) return;
     const limit = free + having.length;
     const due = await listDueDeliveries(ctx.db, endpointId, ctx.clock.now(), limit);
     const waiting = due.filter((id) => !having.includes(id));
-    if (due.length === limit || waiting.length > free) await markMoreWaiting(ctx, endpointId);
-    await bringWorkForward(ctx, 'webhook', waiting.slice(0, free));
+    if (delayMs === 0 && (due.length === limit || waiting.length > free)) await markMoreWaiting(ctx, endpointId);
+    await bringWorkForward(ctx, 'webhook', waiting.slice(0, free), addMs(ctx.clock.now(), delayMs));
   } catch (error) {
     ctx.log.debug({ err: error, endpointId }, 'what waits for an endpoint was not brought forward');
   }

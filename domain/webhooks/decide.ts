@@ -65,6 +65,21 @@ export function decideFirstAttemptAt(input: {
   return addMs(input.now, jitter((input.scheduleSeconds[0] ?? 0) * 1000, input.random));
 }
 
+/**
+ * Whether a delivery that finds no place is given up: its endpoint has failed for as long as the whole schedule takes, and it has been there that long. Each
+ * attempt needs a place, and an endpoint that never answers frees few: those of many deliveries would take years.
+ */
+export function isScheduleOver(input: {
+  readonly createdAt: Date;
+  /** For how long its endpoint has answered nothing with 2xx. */
+  readonly failingMs: number;
+  readonly scheduleSeconds: readonly number[];
+  readonly now: Date;
+}): boolean {
+  const longestMs = input.scheduleSeconds.reduce((sum, seconds) => sum + seconds, 0) * 1000 * (1 + JITTER);
+  return input.failingMs > longestMs && input.now.getTime() - input.createdAt.getTime() > longestMs;
+}
+
 function slowDown(delayMs: number): number {
   return Math.max(delayMs, Math.min(delayMs * SLOW_DOWN_FACTOR, MAX_RETRY_AFTER_MS));
 }

@@ -67,7 +67,7 @@ export interface PaymentEventSummary {
  *
  *   pending    waits for its next attempt
  *   succeeded  the endpoint answered 2xx
- *   failed     every attempt of the schedule was used up
+ *   failed     every attempt of the schedule was used up, or the schedule's time, when its endpoint left no room for them
  *   cancelled  the endpoint was deleted or disabled meanwhile
  */
 export const WEBHOOK_DELIVERY_STATUSES = ['pending', 'succeeded', 'failed', 'cancelled'] as const;

@@ -10,6 +10,7 @@
  *   turn     the last turn that was given away
  *   closed   it is left alone until then
  *   silences times in a row that it did not answer, `silent` the last of these; `pause` how long it is left alone for that
+ *   failing  since when it has answered nothing with 2xx; absent: it has, or nothing is known
  *   waiting  there is a delivery that was put off
  */
 
@@ -25,9 +26,10 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)`;
 /**
  * KEYS: all places, those of new endpoints, those of slow ones, the processes, what was refused; then for each delivery the places of its store, those of them
  * that new and slow endpoints have, those of its endpoint, the endpoint's lane, and the job that its place is for. ARGV: places of a process, of an endpoint at most, how long a place is
- * held, whether the deliveries are about to be posted, the shortest delay, the shortest of what waits for others, the longest; then for each delivery its id,
- * its place's name, the job that is to be put on the queue, and a random number. Returns for each delivery 0 when it has a place now, else after how many ms to
- * ask again. A place that the delivery has is its own when the same job asks: its publisher does not know what became of it. When another asks, that one is there.
+ * held, whether the deliveries are about to be posted, the shortest delay, the shortest of what waits for others, the longest, the longest of an endpoint that
+ * fails; then for each delivery its id,
+ * its place's name, the job that is to be put on the queue, and a random number. Returns for each delivery two numbers: 0 when it has a place now, else after how many ms
+ * to ask again; and for how many ms its endpoint has been failing. A place that the delivery has is its own when the same job asks: its publisher does not know what became of it. When another asks, that one is there.
  *
  * Slow endpoints have at most half of all places, new and slow ones three quarters. A store has at most a quarter of all places, and takes a further one only
  * while it has fewer than half of what is free; of its new and slow endpoints' places, a sixteenth, and a quarter of what is free for them.
@@ -49,14 +51,18 @@ end
 local heldUntil = now + tonumber(ARGV[3])
 local answers = {}
 for key = 6, #KEYS, 5 do
-  local arg = 8 + (key - 6) / 5 * 4
+  local arg = 9 + (key - 6) / 5 * 4
   local store, slowOfStore, endpoint, lane, jobOfPlace = KEYS[key], KEYS[key + 1], KEYS[key + 2], KEYS[key + 3], KEYS[key + 4]
   local delivery, place, job = ARGV[arg], ARGV[arg + 1], ARGV[arg + 2]
   for _, set in ipairs({ store, slowOfStore, endpoint }) do redis.call('ZREMRANGEBYSCORE', set, '-inf', now) end
-  local known = redis.call('HMGET', lane, 'kind', 'width', 'latency', 'turn', 'closed', 'pause')
+  local known = redis.call('HMGET', lane, 'kind', 'width', 'latency', 'turn', 'closed', 'pause', 'failing')
   local kind = known[1] or 'new'
   local width = math.min(tonumber(known[2] or 1), tonumber(ARGV[2]))
-  local closed = tonumber(known[5] or 0)
+  local failing = known[7] and math.max(1, now - tonumber(known[7])) or 0
+  local longest = tonumber(failing > 0 and ARGV[8] or ARGV[7])
+  -- After a fail-over the clock may be another machine's.
+  local closed = math.min(tonumber(known[5] or 0), now + tonumber(ARGV[7]))
+  local lastTurn = math.min(tonumber(known[4] or 0), now + longest)
   local held = redis.call('ZSCORE', endpoint, delivery)
   local isFull = closed > now or redis.call('ZCARD', endpoint) >= width
   if held and ARGV[4] == '0' and (job == '' or redis.call('GET', jobOfPlace) ~= job) then
@@ -80,10 +86,9 @@ for key = 6, #KEYS, 5 do
   else
     redis.call('HINCRBY', KEYS[5], isFull and 'endpoint' or 'share', 1)
     local shortest = tonumber(isFull and ARGV[5] or ARGV[6])
-    local longest = tonumber(ARGV[7])
     local random = tonumber(ARGV[arg + 3])
     local step = math.max(shortest, tonumber(known[3] or 0) / width, tonumber(known[6] or 0))
-    local turn = math.max(math.max(tonumber(known[4] or 0), now) + step, closed)
+    local turn = math.max(math.max(lastTurn, now) + step, closed)
     local delay = (turn - now) * (1 + 0.25 * random)
     if turn - now > longest then
       turn = now + longest
@@ -93,25 +98,26 @@ for key = 6, #KEYS, 5 do
     redis.call('PEXPIRE', lane, ${LANE_KEPT_MS})
     answers[#answers + 1] = math.max(1, math.floor(delay))
   end
+  answers[#answers + 1] = failing
 end
 return answers`;
 
 /**
  * KEYS: all places, those of new endpoints, those of slow ones, those of the store, those of them that new and slow endpoints have, those of the endpoint, its
  * lane, the job that the place is for. ARGV: the delivery, its place's name, what the POST came to (`none`: there was none), its latency, for how long the endpoint asked to be left alone, places of an endpoint at most, from which latency
- * on it is slow, places of a slow one, from how many silences on it is left alone, the shortest and the longest time of that. Returns how many further
- * deliveries of the endpoint may be brought forward, then those that have a place.
+ * on it is slow, places of a slow one, from how many silences on it is left alone, the shortest and the longest time of that, the longest that any is. Returns how
+ * many further deliveries of the endpoint may be brought forward, after how many ms, then those that have a place.
  */
 export const GIVE_BACK_PLACE = `${NOW}
 for key = 1, 6 do redis.call('ZREM', KEYS[key], key == 1 and ARGV[2] or ARGV[1]) end
 redis.call('DEL', KEYS[8])
 local result, lane = ARGV[3], KEYS[7]
-if result == 'none' then return { 0 } end
+if result == 'none' then return { 0, 0 } end
 local latency, widest = tonumber(ARGV[4]), tonumber(ARGV[6])
 local isSlow = latency > tonumber(ARGV[7])
 local known = redis.call('HMGET', lane, 'width', 'turn', 'closed', 'silences', 'silent', 'waiting')
 local width = tonumber(known[1] or 1)
-local closed = tonumber(known[3] or 0)
+local closed = math.min(tonumber(known[3] or 0), now + tonumber(ARGV[12]))
 local silences, silent, pause = 0, 0, 0
 if result == 'success' then
   width = math.min(width + 1, isSlow and tonumber(ARGV[8]) or widest)
@@ -132,16 +138,19 @@ end
 closed = math.max(closed, now + math.max(pause, tonumber(ARGV[5])))
 redis.call('HSET', lane, 'kind', isSlow and 'slow' or 'quick', 'width', width, 'latency', latency, 'closed', string.format('%.0f', closed),
   'silences', silences, 'silent', string.format('%.0f', silent), 'pause', pause)
+if result == 'success' then redis.call('HDEL', lane, 'failing') else redis.call('HSETNX', lane, 'failing', string.format('%.0f', now - latency)) end
 redis.call('PEXPIRE', lane, ${LANE_KEPT_MS})
 -- Of an endpoint of which nothing is known, Redis may have forgotten that there is one.
 local mayWait = known[6] == '1' or not known[1]
-if result == 'silence' or closed > now or not mayWait then return { 0 } end
+if not mayWait then return { 0, 0 } end
 redis.call('ZREMRANGEBYSCORE', KEYS[6], '-inf', now)
 local having = redis.call('ZRANGE', KEYS[6], 0, -1)
 local free = width - #having
-if free <= 0 then return { 0 } end
+if free <= 0 then return { 0, 0 } end
+-- Those that wait have turns that are far away: one of them asks when it may.
+if result == 'silence' or closed > now then return { 1, math.max(1, latency, closed - now), unpack(having) } end
 redis.call('HDEL', lane, 'waiting')
-return { free, unpack(having) }`;
+return { free, 0, unpack(having) }`;
 
 /** KEYS: the processes. ARGV: this one, how long it counts. */
 export const ANNOUNCE_PROCESS = `${NOW}

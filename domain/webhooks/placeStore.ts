@@ -22,6 +22,8 @@ export interface TakingRules {
   readonly shortestDelayMs: number;
   readonly shortestShareDelayMs: number;
   readonly longestDelayMs: number;
+  /** Of an endpoint that fails. */
+  readonly longestFailingDelayMs: number;
 }
 
 export interface GivingBackRules {
@@ -31,6 +33,7 @@ export interface GivingBackRules {
   readonly silences: number;
   readonly shortestPauseMs: number;
   readonly longestPauseMs: number;
+  readonly longestClosedMs: number;
 }
 
 /** `failure`: it answered something else than 2xx; `silence`: it did not answer; `none`: nothing was posted. */
@@ -58,10 +61,18 @@ function nameOf({ storeId, deliveryId }: DeliveryOfStore): string {
   return `${storeId} ${deliveryId}`;
 }
 
+/** What a delivery that asked for a place is told. */
+export interface PlaceAnswer {
+  /** 0: it has one now; else after how many ms to ask again. */
+  readonly delayMs: number;
+  /** For how long its endpoint has answered nothing with 2xx; 0: it has, or nothing is known of it. */
+  readonly failingMs: number;
+}
+
 /**
  * @param isStarting they are about to be posted: one that has a place already keeps it; otherwise it is refused
  * @param random 0 ≤ n < 1
- * @returns for each delivery 0 when it has a place now, else after how many ms to ask again
+ * @returns for each delivery, in their order
  */
 export async function takePlacesInRedis(
   ctx: RedisContext,
@@ -71,7 +82,7 @@ export async function takePlacesInRedis(
     readonly rules: TakingRules;
     readonly random: () => number;
   },
-): Promise<number[]> {
+): Promise<PlaceAnswer[]> {
   const { deliveries, rules } = input;
   const keys = keysOf(ctx);
   const names = [
@@ -83,15 +94,26 @@ export async function takePlacesInRedis(
   ];
   const values = [
     ...[rules.placesOfProcess, rules.placesOfEndpoint, rules.heldMs, input.isStarting ? 1 : 0],
-    ...[rules.shortestDelayMs, rules.shortestShareDelayMs, rules.longestDelayMs],
+    ...[rules.shortestDelayMs, rules.shortestShareDelayMs, rules.longestDelayMs, rules.longestFailingDelayMs],
     ...deliveries.flatMap((delivery) => [delivery.deliveryId, nameOf(delivery), delivery.jobId ?? '', input.random()]),
   ];
-  return (await ctx.redis.eval(TAKE_PLACES, names.length, ...names, ...values)) as number[];
+  const answers = (await ctx.redis.eval(TAKE_PLACES, names.length, ...names, ...values)) as number[];
+  return deliveries.map((_, index) => ({ delayMs: answers[2 * index] ?? 0, failingMs: answers[2 * index + 1] ?? 0 }));
+}
+
+/** For an endpoint whose delivery gave its place back. */
+export interface PlacesLeft {
+  /** How many of its deliveries that were put off may come. */
+  readonly free: number;
+  /** After how many ms: it may be left alone for a while. */
+  readonly delayMs: number;
+  /** Its deliveries that have a place. */
+  readonly having: readonly string[];
 }
 
 /**
  * @param input.askedMs for how long the endpoint asked to be left alone
- * @returns how many further deliveries of the endpoint may come now, and those that have a place
+ * @returns see PlacesLeft
  */
 export async function giveBackPlaceInRedis(
   ctx: RedisContext,
@@ -102,7 +124,7 @@ export async function giveBackPlaceInRedis(
     readonly askedMs: number;
     readonly rules: GivingBackRules;
   },
-): Promise<{ readonly free: number; readonly having: readonly string[] }> {
+): Promise<PlacesLeft> {
   const { delivery, rules } = input;
   const keys = keysOf(ctx);
   const names = [
@@ -110,15 +132,15 @@ export async function giveBackPlaceInRedis(
     ...[keys.ofStore(delivery.storeId), keys.slowOfStore(delivery.storeId)],
     ...[keys.ofEndpoint(delivery.endpointId), keys.lane(delivery.endpointId), keys.jobOf(delivery.deliveryId)],
   ];
-  const [free, ...having] = (await ctx.redis.eval(
+  const [free, delayMs, ...having] = (await ctx.redis.eval(
     GIVE_BACK_PLACE,
     names.length,
     ...names,
     ...[delivery.deliveryId, nameOf(delivery), input.result, input.latencyMs, input.askedMs],
     ...[rules.placesOfEndpoint, rules.slowMs, rules.placesOfSlowEndpoint],
-    ...[rules.silences, rules.shortestPauseMs, rules.longestPauseMs],
-  )) as [number, ...string[]];
-  return { free, having };
+    ...[rules.silences, rules.shortestPauseMs, rules.longestPauseMs, rules.longestClosedMs],
+  )) as [number, number, ...string[]];
+  return { free, delayMs, having };
 }
 
 /** There are more deliveries that wait than were brought forward: the next place that is given back brings forward others. */

@@ -10,6 +10,8 @@ import {
   type DeliveryOfStore,
   type DeliveryWithJob,
   type GivingBackRules,
+  type PlaceAnswer,
+  type PlacesLeft,
   type PostResult,
 } from './placeStore.ts';
 import type { WebhookPostOutcome } from './ports.ts';
@@ -36,6 +38,11 @@ const SHORTEST_DELAY_MS = 250;
 const SHORTEST_SHARE_DELAY_MS = 1_000;
 /** However many wait: so a wake-up that was lost is made up for. */
 const LONGEST_DELAY_MS = 300_000;
+/**
+ * Those of an endpoint that fails ask one by one, each at its turn, however many they are: what they cost does not grow with their number. It is asked anew
+ * by one of them when it may be, and fetches the others when it answers.
+ */
+const LONGEST_FAILING_DELAY_MS = 12 * 3_600_000;
 /** An endpoint may ask to be left alone; the delivery that was told so waits as long as asked, the others look again after this. */
 const LONGEST_CLOSED_MS = 300_000;
 /** How often in a row an endpoint keeps silent before it is left alone for a while, twice as long each time. */
@@ -52,12 +59,6 @@ const ANNOUNCED_MS = 4 * ANNOUNCE_EVERY_MS;
 /** When Redis did not answer, as at the start, when the connection is being made. */
 const ANNOUNCE_AGAIN_MS = 250;
 
-/** Of a delivery that was given none. */
-export interface NoPlace {
-  /** After how many ms to ask again. */
-  readonly delayMs: number;
-}
-
 /**
  * Takes a place for each delivery, for a while: it is given back with `giveBackPlace`, or by itself.
  * @param options.isStarting they are about to be posted: one that has a place already keeps it. Else one that has a place for another job is refused, since that
@@ -69,11 +70,11 @@ export async function takePlaces(
   ctx: Context,
   deliveries: readonly DeliveryWithJob[],
   options: { readonly isStarting: boolean },
-): Promise<Map<string, NoPlace | undefined>> {
+): Promise<Map<string, PlaceAnswer | undefined>> {
   if (deliveries.length === 0) return new Map();
   const { webhooks, outboxRedriveMs } = ctx.config;
   const postMs = webhooks.timeoutMs + BESIDE_POST_MS;
-  const delays = await takePlacesInRedis(ctx, {
+  const answers = await takePlacesInRedis(ctx, {
     deliveries,
     isStarting: options.isStarting,
     random: ctx.random,
@@ -84,26 +85,23 @@ export async function takePlaces(
       shortestDelayMs: SHORTEST_DELAY_MS,
       shortestShareDelayMs: SHORTEST_SHARE_DELAY_MS,
       longestDelayMs: LONGEST_DELAY_MS,
+      longestFailingDelayMs: LONGEST_FAILING_DELAY_MS,
     },
   });
   return new Map(
     deliveries.map(({ deliveryId }, index) => {
-      const delayMs = delays[index] ?? 0;
-      return [deliveryId, delayMs === 0 ? undefined : { delayMs }];
+      const answer = answers[index];
+      return [deliveryId, answer?.delayMs === 0 ? undefined : answer];
     }),
   );
 }
 
 /**
  * @param outcome undefined when nothing was posted
- * @returns how many of the endpoint's deliveries that were put off may come now, and which of them have a place
+ * @returns how many of the endpoint's deliveries that were put off may come, and which of them have a place
  * @throws when Redis does not answer; the place is given back by itself then
  */
-export async function giveBackPlace(
-  ctx: Context,
-  delivery: DeliveryOfStore,
-  outcome: WebhookPostOutcome | undefined,
-): Promise<{ readonly free: number; readonly having: readonly string[] }> {
+export async function giveBackPlace(ctx: Context, delivery: DeliveryOfStore, outcome: WebhookPostOutcome | undefined): Promise<PlacesLeft> {
   return giveBackPlaceInRedis(ctx, {
     delivery,
     result: resultOf(outcome),
@@ -126,6 +124,7 @@ function givingBackRules(ctx: Context): GivingBackRules {
     silences: SILENCES,
     shortestPauseMs: SHORTEST_PAUSE_MS,
     longestPauseMs: LONGEST_PAUSE_MS,
+    longestClosedMs: LONGEST_CLOSED_MS,
   };
 }
 

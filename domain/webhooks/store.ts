@@ -200,6 +200,7 @@ function toDelivery(row: DeliveryRow): WebhookDelivery {
 
 /** A delivery with everything that an attempt needs. */
 export interface DeliveryToAttempt extends WebhookDelivery {
+  readonly createdAt: Date;
   readonly storeId: string;
   readonly url: string;
   /** See platform/secretBox.ts. */
@@ -210,6 +211,7 @@ export interface DeliveryToAttempt extends WebhookDelivery {
 }
 
 interface DeliveryToAttemptRow extends DeliveryRow {
+  readonly created_at: Date;
   readonly store_id: string;
   readonly url: string;
   readonly secret_ciphertext: string;
@@ -224,7 +226,7 @@ interface DeliveryToAttemptRow extends DeliveryRow {
 export async function findDeliveryToAttempt(db: Database, deliveryId: string): Promise<DeliveryToAttempt | undefined> {
   const [row] = await selectRows<DeliveryToAttemptRow>(
     db,
-    `SELECT d.id, d.endpoint_id, d.event_id, d.status, d.attempts, d.next_attempt_at,
+    `SELECT d.id, d.endpoint_id, d.event_id, d.status, d.attempts, d.next_attempt_at, d.created_at,
             en.store_id, en.url, en.secret_ciphertext, en.status AS endpoint_status, en.deleted_at,
             ev.type, ev.payment_id, ev.data, ev.created_at AS event_created_at
      FROM webhook_deliveries d
@@ -236,6 +238,7 @@ export async function findDeliveryToAttempt(db: Database, deliveryId: string): P
   if (row === undefined) return undefined;
   return {
     ...toDelivery(row),
+    createdAt: row.created_at,
     storeId: row.store_id,
     url: row.url,
     secretCiphertext: row.secret_ciphertext,
@@ -253,18 +256,18 @@ export async function findDeliveryToAttempt(db: Database, deliveryId: string): P
 export async function listStoresOfDeliveries(
   db: Database | Transaction,
   deliveryIds: readonly string[],
-): Promise<{ readonly deliveryId: string; readonly endpointId: string; readonly storeId: string }[]> {
+): Promise<{ readonly deliveryId: string; readonly endpointId: string; readonly storeId: string; readonly createdAt: Date }[]> {
   if (deliveryIds.length === 0) return [];
-  const rows = await selectRows<{ id: string; endpoint_id: string; store_id: string }>(
+  const rows = await selectRows<{ id: string; endpoint_id: string; store_id: string; created_at: Date }>(
     db,
-    `SELECT d.id, d.endpoint_id, en.store_id FROM webhook_deliveries d JOIN webhook_endpoints en ON en.id = d.endpoint_id
+    `SELECT d.id, d.endpoint_id, d.created_at, en.store_id FROM webhook_deliveries d JOIN webhook_endpoints en ON en.id = d.endpoint_id
      WHERE d.id IN (${placeholders(deliveryIds)})`,
     deliveryIds,
   );
   const byId = new Map(rows.map((row) => [row.id, row]));
   return deliveryIds.flatMap((id) => {
     const row = byId.get(id);
-    return row === undefined ? [] : [{ deliveryId: id, endpointId: row.endpoint_id, storeId: row.store_id }];
+    return row === undefined ? [] : [{ deliveryId: id, endpointId: row.endpoint_id, storeId: row.store_id, createdAt: row.created_at }];
   });
 }
 
@@ -302,11 +305,12 @@ export async function updateDelivery(
   ]);
 }
 
-export async function cancelDelivery(db: Database, deliveryId: string, now: Date): Promise<void> {
+/** Without an attempt, if it is still pending. */
+export async function endDelivery(db: Database, deliveryId: string, status: 'failed' | 'cancelled', now: Date): Promise<void> {
   await execute(
     db,
-    "UPDATE webhook_deliveries SET status = 'cancelled', next_attempt_at = NULL, updated_at = ? WHERE id = ? AND status = 'pending'",
-    [now, deliveryId],
+    "UPDATE webhook_deliveries SET status = ?, next_attempt_at = NULL, updated_at = ? WHERE id = ? AND status = 'pending'",
+    [status, now, deliveryId],
   );
 }
 

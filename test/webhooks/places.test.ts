@@ -175,11 +175,41 @@ describe('webhooks: places', () => {
     const delays = [];
     for (let index = 0; index < 10; index++) delays.push(await take(`wd_${index}`));
     for (const [index, delay] of delays.entries()) expect(delay).to.be.within((index + 1) * TIMEOUT_MS - 1_000, (index + 1) * TIMEOUT_MS);
-    for (let index = 10; index < 100; index++) delays.push(await take(`wd_${index}`));
-    expect(Math.max(...delays.map(Number)), 'five minutes at most').to.be.at.most(300_000);
-    // Those for which that is too long come back in half of it.
-    expect(delays.at(-1)).to.equal(150_000);
-    expect((await reportPlaces(ctx)).putOff).to.deep.equal({ endpoint: 100, share: 0 });
+    expect((await reportPlaces(ctx)).putOff).to.deep.equal({ endpoint: 10, share: 0 });
+    expect(await giveBack('probe', SILENT), 'one is to ask when the endpoint may be asked again').to.deep.equal({
+      free: 1,
+      delayMs: TIMEOUT_MS,
+      having: [],
+    });
+  });
+
+  it('of an endpoint that keeps silent are asked for as seldom, however many of its deliveries wait', async () => {
+    const asked = [];
+    for (const waiting of [200, 2_000]) {
+      const endpointId = `we_${waiting}`;
+      await makeSilent(endpointId);
+      await take('probe', endpointId);
+      const answers = await takePlaces(
+        ctx,
+        Array.from({ length: waiting }, (_, index) => delivery(`wd_${index}`, endpointId)),
+        { isStarting: false },
+      );
+      asked.push([...answers.values()].filter((answer) => (answer?.delayMs ?? 0) <= 30 * 60_000).length);
+      await giveBackPlace(ctx, delivery('probe', endpointId), undefined);
+    }
+    expect(asked, 'in half an hour').to.deep.equal([120, 120]);
+  });
+
+  it('of an endpoint that answers are asked for within five minutes, however many of its deliveries wait', async () => {
+    await makeQuick('we_1');
+    await giveBack('wd_0', answerWith(204, { latencyMs: TIMEOUT_MS }));
+    const ids = Array.from({ length: 500 }, (_, index) => `wd_${index}`);
+    const answers = await takePlaces(
+      ctx,
+      ids.map((id) => delivery(id)),
+      { isStarting: false },
+    );
+    expect(Math.max(...[...answers.values()].map((answer) => answer?.delayMs ?? 0))).to.be.within(150_000, 300_000);
   });
 
   it('of an endpoint that keeps silent again and again are not taken for a while', async () => {
@@ -211,10 +241,12 @@ describe('webhooks: places', () => {
     await take('wd_0');
     expect((await giveBack('wd_0')).free, 'nothing waits').to.equal(0);
     for (let index = 0; index < 4; index++) await take(`wd_${index}`);
-    expect(await giveBack('wd_0')).to.deep.equal({ free: 2, having: ['wd_1', 'wd_2'] });
+    expect(await giveBack('wd_0')).to.deep.equal({ free: 2, delayMs: 0, having: ['wd_1', 'wd_2'] });
     expect((await giveBack('wd_1')).free, 'those that wait were told').to.equal(0);
-    await take('wd_0');
-    for (let index = 1; index < 10; index++) await take(`wd_${index}`);
-    expect((await giveBack('wd_0', SILENT)).free, 'its turns do').to.equal(0);
+    await take('wd_0', 'we_2');
+    await take('wd_1', 'we_2');
+    const left = await giveBack('wd_0', answerWith(null, { retryAfterSeconds: 20 }), 'we_2');
+    expect(left, 'one, when the endpoint may be asked again').to.deep.include({ free: 1, having: [] });
+    expect(left.delayMs).to.be.within(19_000, 20_000);
   });
 });

@@ -259,7 +259,8 @@ describe('the outbox and its jobs', function () {
     expect(storeServer.ofPayment(paymentId)).to.have.length(2);
     const [first, second] = storeServer.ofPayment(paymentId);
     expect(second!.receivedAt - first!.receivedAt).to.be.within(700, 2_500);
-    expect((await queue.getJob(`${row.id}-2`))?.returnvalue).to.equal('done');
+    const ended = async () => (await queue.getJob(`${row.id}-2`))?.returnvalue === 'done';
+    await waitUntil(ended, { what: 'the end of the second job, which comes after its row’s' });
     expect(await queue.getFailed()).to.deep.equal([]);
   });
 
