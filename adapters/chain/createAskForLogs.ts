@@ -80,7 +80,7 @@ export function createAskForLogs(options: {
 
   /** @throws what the node answered; a block that it does not have is an error too: it cannot know that block's logs */
   async function askRange(url: Url, fromBlock: bigint, toBlockNumber: bigint): Promise<{ last: Block; logs: readonly RpcLog[] }> {
-    if (Date.now() >= url.noBatchUntil) {
+    if (performance.now() >= url.noBatchUntil) {
       const [header, logs] = await Promise.allSettled([
         getHeader(url.together, toBlockNumber),
         askLogs(url.together, fromBlock, toBlockNumber),
@@ -96,12 +96,12 @@ export function createAskForLogs(options: {
     const logs = await askLogs(url.oneByOne, fromBlock, toBlockNumber);
     const after = await getHeader(url.oneByOne, toBlockNumber);
     if (before.hash !== after.hash) throw new ContradictionError('the last block was replaced while its logs were asked for');
-    if (Date.now() >= url.noBatchUntil) url.noBatchUntil = Date.now() + NO_BATCH_MS;
+    if (performance.now() >= url.noBatchUntil) url.noBatchUntil = performance.now() + NO_BATCH_MS;
     return { last: after, logs };
   }
 
   async function compareHeaders(url: Url, logs: readonly RpcLog[], last: Block): Promise<void> {
-    const now = Date.now();
+    const now = performance.now();
     url.headers.set(last.number.toString(), { hash: last.hash, seenAt: now });
     const claimed = new Map<bigint, Bytes32>();
     for (const { blockNumber, blockHash } of logs) {

@@ -39,7 +39,7 @@ export function createAskWithId(options: {
   return async (urlIndex, question) => {
     const url = urls[urlIndex];
     if (url === undefined) throw new Error(`there is no RPC URL ${urlIndex}`);
-    if (Date.now() >= url.noBatchUntil) {
+    if (performance.now() >= url.noBatchUntil) {
       const [identity, answer] = await Promise.allSettled([assertOurs(url.together), question(url.together)]);
       if (identity.status === 'fulfilled' && answer.status === 'fulfilled') return answer.value;
       const reason: unknown = identity.status === 'rejected' ? identity.reason : (answer as PromiseRejectedResult).reason;
@@ -49,7 +49,7 @@ export function createAskWithId(options: {
     await assertOurs(url.oneByOne);
     const answer = await Promise.allSettled([question(url.oneByOne)]);
     await assertOurs(url.oneByOne);
-    if (Date.now() >= url.noBatchUntil) url.noBatchUntil = Date.now() + NO_BATCH_MS;
+    if (performance.now() >= url.noBatchUntil) url.noBatchUntil = performance.now() + NO_BATCH_MS;
     if (answer[0].status === 'rejected') throw answer[0].reason;
     return answer[0].value;
   };

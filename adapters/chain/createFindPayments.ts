@@ -24,7 +24,7 @@ export function createFindPayments(
   rpc: RpcClients,
   readBlock: ReadBlock,
 ): FindPayments {
-  const ranges = createLogRanges(Date.now);
+  const ranges = createLogRanges(() => performance.now());
 
   return {
     findPayers: (paymentIds) =>
