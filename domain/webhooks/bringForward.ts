@@ -1,7 +1,7 @@
 import type { Context } from '../../platform/context.ts';
 import { addMs } from '../../shared/clock.ts';
 import { bringWorkForward } from '../outbox/service.ts';
-import { giveBackPlace, markMoreWaiting } from './places.ts';
+import { giveBackPlace, noteNoneLeft } from './places.ts';
 import type { DeliveryOfStore } from './placeStore.ts';
 import type { WebhookPostOutcome } from './ports.ts';
 import { listDueDeliveries } from './store.ts';
@@ -14,13 +14,14 @@ import { listDueDeliveries } from './store.ts';
 export async function bringForward(ctx: Context, delivery: DeliveryOfStore, outcome: WebhookPostOutcome | undefined): Promise<void> {
   const { endpointId } = delivery;
   try {
-    const { free, delayMs, having } = await giveBackPlace(ctx, delivery, outcome);
+    const { free, delayMs, refused, having } = await giveBackPlace(ctx, delivery, outcome);
     if (free === 0) return;
     const limit = free + having.length;
     const due = await listDueDeliveries(ctx.db, endpointId, ctx.clock.now(), limit);
     const waiting = due.filter((id) => !having.includes(id));
-    if (delayMs === 0 && (due.length === limit || waiting.length > free)) await markMoreWaiting(ctx, endpointId);
     await bringWorkForward(ctx, 'webhook', waiting.slice(0, free), addMs(ctx.clock.now(), delayMs));
+    // Only now: what fails before leaves it to the next place that is given back.
+    if (due.length < limit && waiting.length === 0) await noteNoneLeft(ctx, endpointId, refused);
   } catch (error) {
     ctx.log.debug({ err: error, endpointId }, 'what waits for an endpoint was not brought forward');
   }

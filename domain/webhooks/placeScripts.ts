@@ -11,7 +11,7 @@
  *   closed   it is left alone until then
  *   silences times in a row that it did not answer, `silent` the last of these; `pause` how long it is left alone for that
  *   failing  since when it has answered nothing with 2xx; absent: it has, or nothing is known
- *   waiting  there is a delivery that was put off
+ *   refused  how many deliveries were put off; `seen` how many of these were when the database was found to have none left: more may wait unless they are equal
  */
 
 /** Forgotten that long after the last use. */
@@ -94,7 +94,8 @@ for key = 6, #KEYS, 5 do
       turn = now + longest
       delay = longest * (0.5 + 0.5 * random)
     end
-    redis.call('HSET', lane, 'turn', string.format('%.0f', turn), 'waiting', '1')
+    redis.call('HSET', lane, 'turn', string.format('%.0f', turn))
+    redis.call('HINCRBY', lane, 'refused', 1)
     redis.call('PEXPIRE', lane, ${LANE_KEPT_MS})
     answers[#answers + 1] = math.max(1, math.floor(delay))
   end
@@ -106,16 +107,17 @@ return answers`;
  * KEYS: all places, those of new endpoints, those of slow ones, those of the store, those of them that new and slow endpoints have, those of the endpoint, its
  * lane, the job that the place is for. ARGV: the delivery, its place's name, what the POST came to (`none`: there was none), its latency, for how long the endpoint asked to be left alone, places of an endpoint at most, from which latency
  * on it is slow, places of a slow one, from how many silences on it is left alone, the shortest and the longest time of that, the longest that any is. Returns how
- * many further deliveries of the endpoint may be brought forward, after how many ms, then those that have a place.
+ * many further deliveries of the endpoint may be brought forward, after how many ms, how many were put off so far, then those that have a place. What waits is
+ * not taken as told before it was: when the answer is lost, the next place that is given back tells again.
  */
 export const GIVE_BACK_PLACE = `${NOW}
 for key = 1, 6 do redis.call('ZREM', KEYS[key], key == 1 and ARGV[2] or ARGV[1]) end
 redis.call('DEL', KEYS[8])
 local result, lane = ARGV[3], KEYS[7]
-if result == 'none' then return { 0, 0 } end
+if result == 'none' then return { 0, 0, 0 } end
 local latency, widest = tonumber(ARGV[4]), tonumber(ARGV[6])
 local isSlow = latency > tonumber(ARGV[7])
-local known = redis.call('HMGET', lane, 'width', 'turn', 'closed', 'silences', 'silent', 'waiting')
+local known = redis.call('HMGET', lane, 'width', 'turn', 'closed', 'silences', 'silent', 'refused', 'seen')
 local width = tonumber(known[1] or 1)
 local closed = math.min(tonumber(known[3] or 0), now + tonumber(ARGV[12]))
 local silences, silent, pause = 0, 0, 0
@@ -141,16 +143,19 @@ redis.call('HSET', lane, 'kind', isSlow and 'slow' or 'quick', 'width', width, '
 if result == 'success' then redis.call('HDEL', lane, 'failing') else redis.call('HSETNX', lane, 'failing', string.format('%.0f', now - latency)) end
 redis.call('PEXPIRE', lane, ${LANE_KEPT_MS})
 -- Of an endpoint of which nothing is known, Redis may have forgotten that there is one.
-local mayWait = known[6] == '1' or not known[1]
-if not mayWait then return { 0, 0 } end
+local refused = tonumber(known[6] or 0)
+if known[1] and refused == tonumber(known[7] or 0) then return { 0, 0, refused } end
 redis.call('ZREMRANGEBYSCORE', KEYS[6], '-inf', now)
 local having = redis.call('ZRANGE', KEYS[6], 0, -1)
 local free = width - #having
-if free <= 0 then return { 0, 0 } end
+if free <= 0 then return { 0, 0, refused } end
 -- Those that wait have turns that are far away: one of them asks when it may.
-if result == 'silence' or closed > now then return { 1, math.max(1, latency, closed - now), unpack(having) } end
-redis.call('HDEL', lane, 'waiting')
-return { free, 0, unpack(having) }`;
+if result == 'silence' or closed > now then return { 1, math.max(1, latency, closed - now), refused, unpack(having) } end
+return { free, 0, refused, unpack(having) }`;
+
+/** KEYS: the lane. ARGV: how many of its deliveries had been put off when none was found that waits. One that was put off since then waits. */
+export const NOTE_NONE_WAITING = `
+if redis.call('HGET', KEYS[1], 'refused') == ARGV[1] then redis.call('HSET', KEYS[1], 'seen', ARGV[1]) end`;
 
 /** KEYS: the processes. ARGV: this one, how long it counts. */
 export const ANNOUNCE_PROCESS = `${NOW}

@@ -1,5 +1,5 @@
 import type { Context } from '../../platform/context.ts';
-import { ANNOUNCE_PROCESS, GIVE_BACK_PLACE, REPORT_PLACES, TAKE_PLACES } from './placeScripts.ts';
+import { ANNOUNCE_PROCESS, GIVE_BACK_PLACE, NOTE_NONE_WAITING, REPORT_PLACES, TAKE_PLACES } from './placeScripts.ts';
 
 /** What the scripts of placeScripts.ts are called with, and what they return. All keys are in one slot of a Redis Cluster. */
 
@@ -107,6 +107,8 @@ export interface PlacesLeft {
   readonly free: number;
   /** After how many ms: it may be left alone for a while. */
   readonly delayMs: number;
+  /** How many of its deliveries were put off so far. */
+  readonly refused: number;
   /** Its deliveries that have a place. */
   readonly having: readonly string[];
 }
@@ -132,20 +134,20 @@ export async function giveBackPlaceInRedis(
     ...[keys.ofStore(delivery.storeId), keys.slowOfStore(delivery.storeId)],
     ...[keys.ofEndpoint(delivery.endpointId), keys.lane(delivery.endpointId), keys.jobOf(delivery.deliveryId)],
   ];
-  const [free, delayMs, ...having] = (await ctx.redis.eval(
+  const [free, delayMs, refused, ...having] = (await ctx.redis.eval(
     GIVE_BACK_PLACE,
     names.length,
     ...names,
     ...[delivery.deliveryId, nameOf(delivery), input.result, input.latencyMs, input.askedMs],
     ...[rules.placesOfEndpoint, rules.slowMs, rules.placesOfSlowEndpoint],
     ...[rules.silences, rules.shortestPauseMs, rules.longestPauseMs, rules.longestClosedMs],
-  )) as [number, number, ...string[]];
-  return { free, delayMs, having };
+  )) as [number, number, number, ...string[]];
+  return { free, delayMs, refused, having };
 }
 
-/** There are more deliveries that wait than were brought forward: the next place that is given back brings forward others. */
-export async function markWaiting(ctx: RedisContext, endpointId: string): Promise<void> {
-  await ctx.redis.hset(keysOf(ctx).lane(endpointId), 'waiting', '1');
+/** None of the endpoint's deliveries waits. @param refused as `giveBackPlaceInRedis` told before the database was asked */
+export async function noteNoneWaiting(ctx: RedisContext, endpointId: string, refused: number): Promise<void> {
+  await ctx.redis.eval(NOTE_NONE_WAITING, 1, keysOf(ctx).lane(endpointId), refused);
 }
 
 export async function addProcess(ctx: RedisContext, processId: string, countsMs: number): Promise<void> {

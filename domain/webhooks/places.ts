@@ -3,7 +3,7 @@ import { isOverload, isSuccess } from './decide.ts';
 import {
   addProcess,
   giveBackPlaceInRedis,
-  markWaiting,
+  noteNoneWaiting,
   readPlaces,
   removeProcess,
   takePlacesInRedis,
@@ -111,9 +111,9 @@ export async function giveBackPlace(ctx: Context, delivery: DeliveryOfStore, out
   });
 }
 
-/** More of the endpoint's deliveries wait than were brought forward: the next place that is given back brings forward others. */
-export async function markMoreWaiting(ctx: Context, endpointId: string): Promise<void> {
-  await markWaiting(ctx, endpointId);
+/** None of the endpoint's deliveries waits: as long as no further one is put off, none is to be brought forward. @param refused as `giveBackPlace` told */
+export async function noteNoneLeft(ctx: Context, endpointId: string, refused: number): Promise<void> {
+  await noteNoneWaiting(ctx, endpointId, refused);
 }
 
 function givingBackRules(ctx: Context): GivingBackRules {

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 
-import { announceProcess, giveBackPlace, reportPlaces, takePlaces } from '../../domain/webhooks/places.ts';
+import { announceProcess, giveBackPlace, noteNoneLeft, reportPlaces, takePlaces } from '../../domain/webhooks/places.ts';
 import type { Context } from '../../platform/context.ts';
 import { createHarness, type Harness } from '../support/harness.ts';
 import { waitUntil } from '../support/waitUntil.ts';
@@ -179,6 +179,7 @@ describe('webhooks: places', () => {
     expect(await giveBack('probe', SILENT), 'one is to ask when the endpoint may be asked again').to.deep.equal({
       free: 1,
       delayMs: TIMEOUT_MS,
+      refused: 10,
       having: [],
     });
   });
@@ -239,10 +240,17 @@ describe('webhooks: places', () => {
     await take('wd_0');
     expect((await giveBack('wd_0')).free, 'what may have been forgotten').to.equal(2);
     await take('wd_0');
+    await noteNoneLeft(ctx, 'we_1', 0);
     expect((await giveBack('wd_0')).free, 'nothing waits').to.equal(0);
     for (let index = 0; index < 4; index++) await take(`wd_${index}`);
-    expect(await giveBack('wd_0')).to.deep.equal({ free: 2, delayMs: 0, having: ['wd_1', 'wd_2'] });
-    expect((await giveBack('wd_1')).free, 'those that wait were told').to.equal(0);
+    expect(await giveBack('wd_0')).to.deep.equal({ free: 2, delayMs: 0, refused: 1, having: ['wd_1', 'wd_2'] });
+    expect((await giveBack('wd_0')).free, 'its answer may have been lost').to.equal(3);
+    await take('wd_5', 'we_3');
+    await take('wd_6', 'we_3');
+    await noteNoneLeft(ctx, 'we_3', 0);
+    expect((await giveBack('wd_5', answerWith(204), 'we_3')).free, 'one was put off since the database was asked').to.equal(2);
+    await noteNoneLeft(ctx, 'we_3', 1);
+    expect((await giveBack('wd_5', answerWith(204), 'we_3')).free, 'those that wait were told').to.equal(0);
     await take('wd_0', 'we_2');
     await take('wd_1', 'we_2');
     const left = await giveBack('wd_0', answerWith(null, { retryAfterSeconds: 20 }), 'we_2');
