@@ -15,6 +15,8 @@ import { createFailureLimiter } from './middleware/createFailureLimiter.ts';
 import { requireAdminLogin } from './middleware/requireAdminLogin.ts';
 
 const MAX_FAILURES = 10;
+/** Each store is a time series of its own to whoever collects these. */
+const MAX_STORES_SHOWN = 10;
 
 export interface Metrics {
   readonly router: Router;
@@ -55,7 +57,7 @@ export function createMetrics(ctx: Context, path: string): Metrics {
   ]);
   const lag = gauge('outbox_overdue_seconds', 'How long the oldest work has been due', ['queue']);
   const places = gauge('webhook_places', 'Webhook deliveries under way, by what their endpoints are: new, slow or quick', ['kind']);
-  const placesOfStore = gauge('webhook_places_of_store', 'The same, of each store that has any', ['store']);
+  const placesOfStore = gauge('webhook_places_of_store', 'The same, of the ten stores that have most', ['store']);
   const placesLimit = gauge('webhook_places_limit', 'As many as all workers processes together may have under way', []);
   const putOff = new Counter({
     name: 'msqpay_webhook_put_off_total',
@@ -114,7 +116,8 @@ export function createMetrics(ctx: Context, path: string): Metrics {
     if (report === undefined) return;
     placesLimit.set(report.limit);
     for (const [kind, count] of Object.entries(report.byKind)) places.set({ kind }, count);
-    for (const [store, count] of report.byStore) placesOfStore.set({ store }, count);
+    const most = [...report.byStore].toSorted(([, a], [, b]) => b - a).slice(0, MAX_STORES_SHOWN);
+    for (const [store, count] of most) placesOfStore.set({ store }, count);
     for (const [reason, count] of Object.entries(report.putOff)) putOff.inc({ reason }, count);
   }
 

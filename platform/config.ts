@@ -94,7 +94,8 @@ const environmentSchema = z.object({
     .default('{msqpay}'),
   /** Lets webhooks reach loopback and private addresses. For development: it opens the network of the server to every store. */
   MSQPAY_WEBHOOK_ALLOW_PRIVATE_NETWORKS: flag.default(false),
-  MSQPAY_WEBHOOK_TIMEOUT_MS: positiveInt.default(15_000),
+  /** A minute at most: a delivery keeps its place for as long, see domain/webhooks/places.ts. */
+  MSQPAY_WEBHOOK_TIMEOUT_MS: positiveInt.max(60_000).default(15_000),
   /**
    * Deliveries that one workers process makes at once: mostly waiting for other people's servers. Those of all processes are shared out among the stores,
    * see domain/webhooks/places.ts.
@@ -111,8 +112,11 @@ const environmentSchema = z.object({
       (delays) => delays.length > 0 && delays.every((delay) => Number.isFinite(delay) && delay >= 0),
       'expected seconds, comma-separated',
     ),
-  /** How long a consumer may take before its outbox row is put on the queue again. */
-  MSQPAY_OUTBOX_REDRIVE_MS: positiveInt.default(30_000),
+  /**
+   * How long a consumer may take before its outbox row is put on the queue again. Ten minutes at most: what was lost with Redis is made up for by then, and a
+   * delivery whose process died has its place for as long.
+   */
+  MSQPAY_OUTBOX_REDRIVE_MS: positiveInt.max(600_000).default(30_000),
   /** Work that failed so often in a row, over half a minute at least, is an alert (`work_keeps_failing`). */
   MSQPAY_ALERT_AFTER_FAILURES: positiveInt.default(5),
   /** How long an ambiguous send may still show up on the chain or in the provider's list before it counts as never sent. */
