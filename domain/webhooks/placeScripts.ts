@@ -32,7 +32,7 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)`;
  * to ask again; and for how many ms its endpoint has been failing. A place that the delivery has is its own when the same job asks: its publisher does not know what became of it. When another asks, that one is there.
  *
  * Slow endpoints have at most half of all places, new and slow ones three quarters. A store has at most a quarter of all places, and takes a further one only
- * while it has fewer than half of what is free; of its new and slow endpoints' places, a sixteenth, and a quarter of what is free for them.
+ * while it has fewer than half of what is free; of its new and slow endpoints' places, a sixteenth, or two, and a quarter of what is free for them.
  */
 export const TAKE_PLACES = `${NOW}
 for key = 1, 4 do redis.call('ZREMRANGEBYSCORE', KEYS[key], '-inf', now) end
@@ -46,7 +46,7 @@ local function mayTake(kind, ofStore, slowOfStore)
   else
     free = math.min(free, math.floor(total * 3 / 4) - slow - redis.call('ZCARD', KEYS[2]))
   end
-  return slowOfStore < total / 16 and slowOfStore < free / 4
+  return slowOfStore < math.max(2, total / 16) and slowOfStore < free / 4
 end
 local heldUntil = now + tonumber(ARGV[3])
 local answers = {}

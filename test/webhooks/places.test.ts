@@ -138,6 +138,11 @@ describe('webhooks: places', () => {
     expect(taken).to.deep.equal([undefined, undefined, undefined]);
   });
 
+  it('of a store’s slow and new endpoints are two at least, however few there are', async () => {
+    ctx = { ...ctx, config: { ...ctx.config, webhooks: { ...ctx.config.webhooks, places: 16 } } };
+    expect(await countTaken(endpointsOf('a'), 'a')).to.equal(2);
+  });
+
   it('of slow endpoints leave room for new ones', async () => {
     for (let store = 0; store < 40; store++) await makeSilent(`silent ${store}`, `st ${store}`);
     for (let store = 0; store < 40; store++) await take(`s ${store}`, `silent ${store}`, `st ${store}`);
