@@ -29,8 +29,7 @@ const ANSWER_TIMEOUT_MS = 2_000;
 /**
  * A server that is cut off, or behind a name that leads elsewhere by now, may leave its connections
  * open and silent, for a quarter of an hour by TCP's own rules. One that waits for an answer this
- * long without a byte is made anew (ioredis counts on over a reconnect: at worst it makes one
- * more). BullMQ's consumers ask for up to 10 seconds at a time.
+ * long without a byte is made anew. BullMQ's consumers ask for up to 10 seconds at a time.
  */
 const SILENCE_MS = { command: 5_000, worker: 15_000, subscriber: 5_000 } as const;
 const RECONNECT_AND_SEND_AGAIN = 2;
@@ -42,6 +41,25 @@ const RECONNECT_AND_SEND_AGAIN = 2;
  */
 function reconnectOnError(error: Error): typeof RECONNECT_AND_SEND_AGAIN | false {
   return /\b(READONLY|LOADING|MASTERDOWN)\b/.test(error.message) ? RECONNECT_AND_SEND_AGAIN : false;
+}
+
+/**
+ * ioredis 5.11 lets a connection's time for silence run on when that connection ends: a process would
+ * end that much later, and a new connection could be ended for the old one's silence.
+ */
+class TimedRedis extends Redis {
+  constructor(options: RedisOptions) {
+    super(options);
+    this.on('close', () => {
+      clearTimeout(Reflect.get(this, 'socketTimeoutTimer'));
+      Reflect.set(this, 'socketTimeoutTimer', undefined);
+    });
+  }
+
+  /** BullMQ's own way to further connections. */
+  override duplicate(override: Partial<RedisOptions> = {}): TimedRedis {
+    return new TimedRedis({ ...this.options, ...override });
+  }
 }
 
 const retryStrategy = (times: number) => Math.min(50 * times, 1_000);
@@ -63,7 +81,7 @@ export function createRedis(url: string, kind: RedisConnectionKind): RedisConnec
     ...loginOf(address),
   };
   if (address.kind === 'cluster') return createCluster(address, common, isCommand);
-  return new Redis({
+  return new TimedRedis({
     ...common,
     retryStrategy,
     db: address.database,

@@ -98,6 +98,11 @@ export async function startWorld({ random, deaths, relaying, logs }: Options): P
     const endPatience = () => {
       patienceMs = LAST_PATIENCE_MS;
     };
+    // Who is not waited for would go on asking a server that is gone.
+    closers.push(() => {
+      patienceMs = 0;
+      return Promise.resolve();
+    });
     const clientOf = ({ apiKey }: OpenedStore) => createStoreClient({ url: api.url, apiKey, patienceMs: () => patienceMs });
     const client = clientOf(store);
     await unlessOneFails(listen(client, storeServer));

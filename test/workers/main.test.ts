@@ -3,11 +3,13 @@ import { once } from 'node:events';
 import { expect } from 'chai';
 
 import { runCommand } from '../../dev/childProcess.ts';
+import type { components } from '../../api/generated/openapi.ts';
 import { checkRelayers } from '../../domain/relay/checkRelayers.ts';
 import { QUEUE_NAMES } from '../../platform/queues.ts';
 import { createHarness, type Harness } from '../support/harness.ts';
 import { createServerProcess } from '../support/serverProcess.ts';
 import { programArguments } from '../support/programArguments.ts';
+import { waitUntil } from '../support/waitUntil.ts';
 
 describe('the workers’ process', function () {
   this.timeout(60_000);
@@ -69,8 +71,9 @@ describe('the workers’ process', function () {
     const api = await createServerProcess(harness, 'api');
     try {
       await api.start();
-      const body = (await (await fetch(`${api.url}/readyz`)).json()) as { readonly status: string };
-      expect(body.status).to.equal('ready');
+      const readReadiness = async () => (await (await fetch(`${api.url}/readyz`)).json()) as components['schemas']['Readiness'];
+      // It answers as soon as it listens; its connection to Redis may take a moment longer.
+      await waitUntil(async () => (await readReadiness()).status === 'ready', { what: 'readiness' });
     } finally {
       await api.close();
     }
