@@ -146,7 +146,7 @@ describe('judgePermit', function () {
     }
     type Answer = { readonly result: Hex } | { readonly error: object };
 
-    /** A node that says the same of every call of the token, and is as any other for the rest. */
+    /** A node that gives one answer to every call of the token, and else passes on what a node says. */
     async function withOddNode(answer: Answer, work: (rpcUrl: string) => Promise<void>): Promise<void> {
       const server = createServer((request, response) => {
         const chunks: Buffer[] = [];

@@ -117,7 +117,7 @@ describe('a node that takes no call from an account with code', () => {
     expect(await port.findRefusal(question)).to.deep.equal({ kind: 'insufficientAllowance', allowance: 0n });
   });
 
-  it('is away, as any other, when it refuses a call in words that mean something else', async () => {
+  it('is away like every other node when it refuses a call in words that mean something else', async () => {
     refusal = { code: -32603, message: 'internal error' };
     const port = await startStrictNode();
     const question = { terms: on.makeTerms(), payer: on.hostileToken, permit: null };

@@ -42,7 +42,7 @@ describe('webhooks: places', () => {
   async function giveBack(deliveryId: string, outcome = answerWith(204), endpointId?: string, storeId?: string) {
     return giveBackPlace(ctx, delivery(deliveryId, endpointId, storeId), outcome);
   }
-  /** So that it may have as many places as any. */
+  /** So that its own width allows it the most places that an endpoint may have. */
   async function makeQuick(endpointId: string, storeId?: string): Promise<void> {
     for (let times = 0; times < PLACES_PER_ENDPOINT; times++) {
       expect(await take(`warm ${endpointId}`, endpointId, storeId)).to.equal(undefined);
