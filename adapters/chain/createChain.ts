@@ -12,12 +12,16 @@ import {
 import { msqPayForwarderAbi } from '../../contracts/generated/MSQPayForwarder.ts';
 import { paymentGatewayAbi } from '../../contracts/generated/PaymentGateway.ts';
 import type { ChainPort } from '../../domain/chain/ports.ts';
+import { CHAIN_ERRORS } from '../../domain/chain/errors.ts';
 import type { ChainConfig } from '../../platform/config.ts';
 import type { Logger } from '../../platform/logger.ts';
+import { AppError } from '../../shared/errors.ts';
+import { createAskSince } from './createAskSince.ts';
 import { createBadAnswers } from './createBadAnswers.ts';
 import { createFindPayments } from './createFindPayments.ts';
 import { createFindReceipt } from './createFindReceipt.ts';
 import { createFindRefusal } from './createFindRefusal.ts';
+import { createIsContract } from './createIsContract.ts';
 import { createJudgePermit } from './createJudgePermit.ts';
 import { createPaymentIdOf } from './createPaymentIdOf.ts';
 import { createReadBlock } from './createReadBlock.ts';
@@ -31,9 +35,6 @@ import { NodeAnswerError } from './NodeAnswerError.ts';
 import { lowerCase } from './paymentLogs.ts';
 import { authorizationTypedData, forwardRequestTypedData, permitTypedData, refundTypedData } from './typedData.ts';
 
-/** What the code of an account of a key begins with that has chosen another's code (EIP-7702). */
-const DELEGATION = '0xef0100';
-
 /** The widest amount that the database keeps. Development chains give accounts more coins than there are. */
 const MOST_COINS = 10n ** 65n - 1n;
 
@@ -45,6 +46,7 @@ export function createChain({ chain, log }: { chain: ChainConfig; log: Logger })
   const rpc = createRpcClients({ rpcUrls, chainId, blockTimeMs: chain.blockTimeMs, log, badAnswers });
   const gatewayLogs = createReadGatewayLogs({ rpcUrls, chainId, gateway, log });
   const readBlock = createReadBlock({ rpcUrls, chainId, timeoutMs: RPC_TIMEOUT_MS });
+  const askSince = createAskSince(rpc, readBlock);
 
   return {
     chainId,
@@ -88,11 +90,13 @@ export function createChain({ chain, log }: { chain: ChainConfig; log: Logger })
         return transaction?.to == null ? undefined : { to: getAddress(transaction.to), data: transaction.input, gasLimit: transaction.gas };
       }),
 
-    findPayer: (paymentId) =>
-      rpc.askOneNode(async (_client, _urlIndex, sure) => {
-        const payer = await sure.readContract({ address: gateway, abi: paymentGatewayAbi, functionName: 'payerOf', args: [paymentId] });
-        return payer === zeroAddress ? undefined : payer;
-      }),
+    async findPayer(paymentId, since = []) {
+      const { value, isSince } = await askSince(since, (client, at) =>
+        client.readContract({ address: gateway, abi: paymentGatewayAbi, functionName: 'payerOf', args: [paymentId], ...at }),
+      );
+      if (value !== zeroAddress) return value;
+      return isSince ? undefined : 'unknown';
+    },
 
     ...createFindPayments(chain, rpc, readBlock),
 
@@ -102,10 +106,16 @@ export function createChain({ chain, log }: { chain: ChainConfig; log: Logger })
         sure.readContract({ address: token, abi: erc20Abi, functionName: 'allowance', args: [owner, gateway] }),
       ),
 
-    getForwarderNonce: (owner) =>
-      rpc.askOneNode((_client, _urlIndex, sure) =>
-        sure.readContract({ address: forwarder, abi: msqPayForwarderAbi, functionName: 'nonces', args: [owner] }),
-      ),
+    async getForwarderNonce(owner, since = []) {
+      const { value, isSince } = await askSince(since, (client, at) =>
+        client.readContract({ address: forwarder, abi: msqPayForwarderAbi, functionName: 'nonces', args: [owner], ...at }),
+      );
+      if (isSince) return value;
+      throw new AppError(CHAIN_ERRORS.unavailable, {
+        internal: { chainId },
+        cause: new Error('no RPC URL that answers is where the chain is'),
+      });
+    },
 
     async buildPermitTypedData({ token, owner, value, deadline }) {
       const domain = chain.tokens.find(({ address }) => address === token)?.permit;
@@ -123,11 +133,7 @@ export function createChain({ chain, log }: { chain: ChainConfig; log: Logger })
 
     ...createJudgePermit(chain, rpc, { log, now: Date.now }),
 
-    isContract: (owner) =>
-      rpc.askOneNode(async (client) => {
-        const code = (await client.getCode({ address: owner })) ?? '0x';
-        return code !== '0x' && !code.startsWith(DELEGATION);
-      }),
+    isContract: createIsContract(rpc),
 
     buildForwardRequestTypedData: (request) => forwardRequestTypedData(chainId, forwarder, request),
 
@@ -136,7 +142,7 @@ export function createChain({ chain, log }: { chain: ChainConfig; log: Logger })
     verifySignature: createVerifySignature(chain, rpc),
     runsForeignCode: createRunsForeignCode(chain, rpc),
 
-    ...createFindRefusal(chain, rpc),
+    ...createFindRefusal(chain, rpc, readBlock),
     ...createRelayCalls(chain, rpc),
 
     getRefundedAmount: (paymentId) =>
@@ -144,10 +150,18 @@ export function createChain({ chain, log }: { chain: ChainConfig; log: Logger })
         sure.readContract({ address: gateway, abi: paymentGatewayAbi, functionName: 'refundedAmount', args: [paymentId] }),
       ),
 
-    isRefunded: (paymentId, nonce) =>
-      rpc.askOneNode((_client, _urlIndex, sure) =>
-        sure.readContract({ address: gateway, abi: paymentGatewayAbi, functionName: 'isRefundNonceUsed', args: [paymentId, nonce] }),
-      ),
+    async isRefunded(paymentId, nonce, since = []) {
+      const { value, isSince } = await askSince(since, (client, at) =>
+        client.readContract({
+          address: gateway,
+          abi: paymentGatewayAbi,
+          functionName: 'isRefundNonceUsed',
+          args: [paymentId, nonce],
+          ...at,
+        }),
+      );
+      return value || isSince ? value : 'unknown';
+    },
 
     getBalance: (owner) =>
       rpc.askOneNode(async (client) => {

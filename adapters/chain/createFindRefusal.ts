@@ -1,13 +1,18 @@
 import { encodeFunctionData, erc20Abi, parseAbi } from 'viem';
 
 import { paymentGatewayAbi } from '../../contracts/generated/PaymentGateway.ts';
-import type { ChainPort, PaymentRefusal } from '../../domain/chain/ports.ts';
+import { CHAIN_ERRORS } from '../../domain/chain/errors.ts';
+import type { ChainPort, KnownBlock, PaymentRefusal } from '../../domain/chain/ports.ts';
 import type { Permit } from '../../domain/relay/model.ts';
 import type { ChainConfig } from '../../platform/config.ts';
+import { AppError } from '../../shared/errors.ts';
 import type { Address, Hex } from '../../shared/hex.ts';
+import { askEachNode } from './askEachNode.ts';
 import { callAsForwarder } from './callAsForwarder.ts';
+import { hasAll } from './createAskSince.ts';
 import { createExplainPermit, type PermitExplanation } from './createExplainPermit.ts';
-import type { RpcClients } from './createRpcClients.ts';
+import type { ReadBlock } from './createReadBlock.ts';
+import type { RpcClients, RpcQuestions } from './createRpcClients.ts';
 import { encodePermit } from './encodePermit.ts';
 import { encodeTerms } from './encodeTerms.ts';
 import { createRelayCalls } from './createRelayCalls.ts';
@@ -40,36 +45,65 @@ type FindRefusal = Pick<ChainPort, 'findRefusal' | 'findRefundRefusal'>;
 export function createFindRefusal(
   chain: Pick<ChainConfig, 'chainId' | 'gateway' | 'forwarder' | 'dataGasPerRequest' | 'tokens'>,
   rpc: RpcClients,
+  readBlock: ReadBlock,
 ): FindRefusal {
   const { gateway, forwarder } = chain;
   const { encodeRelay } = createRelayCalls(chain, rpc);
-  const explainPermit = createExplainPermit(chain, rpc);
   /** Without a sender: who sends what others signed changes nothing. */
-  const call = (to: Address, data: Hex) =>
-    rpc.attemptOneNode((_client, _urlIndex, sure) => sure.call({ to, data, gas: gasForCall(data, chain) }));
+  const call = (node: RpcQuestions, to: Address, data: Hex) =>
+    node.attemptOneNode((_client, _urlIndex, sure) => sure.call({ to, data, gas: gasForCall(data, chain) }));
 
   return {
-    async findRefusal({ terms, payer, permit }) {
+    async findRefusal({ terms, payer, permit, since }) {
       const data = permit
         ? encodeFunctionData({ abi: paymentGatewayAbi, functionName: 'payWithPermit', args: [encodeTerms(terms), encodePermit(permit)] })
         : encodeFunctionData({ abi: paymentGatewayAbi, functionName: 'pay', args: [encodeTerms(terms)] });
-      const answer = await rpc.attemptOneNode((_client, _urlIndex, sure) =>
-        callAsForwarder(sure, { data, payer, forwarder, gateway, gas: gasForCall(data, chain) }),
-      );
-      return 'value' in answer ? undefined : explain(answer.revertData, { token: terms.token, owner: payer, amount: terms.amount, permit });
+      return findSurely(since, async (node) => {
+        const answer = await node.attemptOneNode((_client, _urlIndex, sure) =>
+          callAsForwarder(sure, { data, payer, forwarder, gateway, gas: gasForCall(data, chain) }),
+        );
+        if ('value' in answer) return undefined;
+        return explain(node, answer.revertData, { token: terms.token, owner: payer, amount: terms.amount, permit });
+      });
     },
 
-    async findRefundRefusal(item) {
+    async findRefundRefusal(item, since) {
       if (item.signed.rail !== 'refund') throw new Error(`expected a refund, not ${item.signed.rail}`);
       const { to, data } = encodeRelay([item]);
-      const answer = await call(to, data);
-      if ('value' in answer) return undefined;
       const { merchant, amount } = item.signed.refund;
-      return explain(answer.revertData, { token: item.terms.token, owner: merchant, amount, permit: item.permit });
+      return findSurely(since, async (node) => {
+        const answer = await call(node, to, data);
+        if ('value' in answer) return undefined;
+        return explain(node, answer.revertData, { token: item.terms.token, owner: merchant, amount, permit: item.permit });
+      });
     },
   };
 
+  /** @param since see ChainPort.findRefusal; undefined: one URL's word will do */
+  async function findSurely(
+    since: readonly KnownBlock[] | undefined,
+    find: (node: RpcQuestions) => Promise<PaymentRefusal | undefined>,
+  ): Promise<PaymentRefusal | undefined> {
+    const first = await find(rpc);
+    // What is done already, or over, is nothing that a URL could lag behind.
+    if (since === undefined || first === undefined || first.kind === 'alreadyProcessed' || first.kind === 'expired') return first;
+    const heard = await askEachNode(rpc, async (node) => {
+      const isSince = await node.askOneNode((_client, urlIndex) => hasAll(readBlock, urlIndex, since));
+      return { isSince, refusal: await find(node) };
+    });
+    // Nobody contradicts, and nobody was found to lag: all are slow.
+    if (heard.length === 0) return first;
+    const current = heard.filter(({ isSince }) => isSince);
+    const [sure] = current;
+    if (sure === undefined) {
+      const cause = new Error('no RPC URL that answers is where the chain is: what it refuses may be good');
+      throw new AppError(CHAIN_ERRORS.unavailable, { internal: { chainId: chain.chainId }, cause });
+    }
+    return current.some(({ refusal }) => refusal === undefined) ? undefined : sure.refusal;
+  }
+
   async function explain(
+    node: RpcQuestions,
     revertData: Hex,
     transfer: { readonly token: Address; readonly owner: Address; readonly amount: bigint; readonly permit: Permit | null },
   ): Promise<PaymentRefusal> {
@@ -87,16 +121,16 @@ export function createFindRefusal(
     };
     // The token refused. Tokens look at the allowance first; the balance is what the owner has to care for first, and many tokens give no
     // reason that could be read, so we look for ourselves.
-    const balance = await readNumber(token, encodeFunctionData({ abi: erc20Abi, functionName: 'balanceOf', args: [owner] }));
+    const balance = await readNumber(node, token, encodeFunctionData({ abi: erc20Abi, functionName: 'balanceOf', args: [owner] }));
     if (balance !== undefined && balance < amount) return { kind: 'insufficientBalance', balance };
     if (revert?.errorName === 'ERC20InsufficientBalance') return { kind: 'insufficientBalance', balance: revert.args[1] };
     const allowance =
       revert?.errorName === 'ERC20InsufficientAllowance'
         ? revert.args[1]
-        : await readNumber(token, encodeFunctionData({ abi: erc20Abi, functionName: 'allowance', args: [owner, gateway] }));
+        : await readNumber(node, token, encodeFunctionData({ abi: erc20Abi, functionName: 'allowance', args: [owner, gateway] }));
     if (allowance === undefined || allowance >= amount) return tokenRefuses;
     if (!permit) return { kind: 'insufficientAllowance', allowance };
-    const permitRefusal = await findPermitRefusal(token, owner, permit);
+    const permitRefusal = await findPermitRefusal(node, token, owner, permit);
     if (permitRefusal !== undefined) {
       const { reason, isEarly } = permitRefusal;
       return { kind: 'insufficientAllowance', allowance, permitRefusal: reason, ...(isEarly ? { isPermitEarly: true } : {}) };
@@ -105,22 +139,27 @@ export function createFindRefusal(
   }
 
   /** undefined: the token does not even answer that. */
-  async function readNumber(token: Address, data: Hex): Promise<bigint | undefined> {
-    const answer = await call(token, data);
+  async function readNumber(node: RpcQuestions, token: Address, data: Hex): Promise<bigint | undefined> {
+    const answer = await call(node, token, data);
     const word = 'value' in answer ? answer.value.data : undefined;
     return word?.length === 66 ? BigInt(word) : undefined;
   }
 
   /** undefined: the token takes it. */
-  async function findPermitRefusal(token: Address, owner: Address, permit: Permit): Promise<PermitExplanation | undefined> {
+  async function findPermitRefusal(
+    node: RpcQuestions,
+    token: Address,
+    owner: Address,
+    permit: Permit,
+  ): Promise<PermitExplanation | undefined> {
     // The token's own call has no room for another one: the contracts would hand over zeros.
     if (splitSignature(permit.signature) === undefined) {
       return { reason: 'its signature is not one of 65 bytes (r, s, v)', isEarly: false };
     }
     const { value, deadline, v, r, s } = encodePermit(permit);
     const data = encodeFunctionData({ abi: PERMIT_ABI, functionName: 'permit', args: [owner, gateway, value, deadline, v, r, s] });
-    const answer = await call(token, data);
+    const answer = await call(node, token, data);
     if (!('revertData' in answer)) return undefined;
-    return (await explainPermit(token, owner, permit)) ?? { reason: describeRevert(answer.revertData), isEarly: false };
+    return (await createExplainPermit(chain, node)(token, owner, permit)) ?? { reason: describeRevert(answer.revertData), isEarly: false };
   }
 }

@@ -4,7 +4,8 @@ import type { ChainPort, TypedData } from '../../domain/chain/ports.ts';
 import type { ChainConfig } from '../../platform/config.ts';
 import { signerOf, type RelayItem } from '../../domain/relay/model.ts';
 import type { Address, Bytes32, Hex } from '../../shared/hex.ts';
-import type { RpcClients } from './createRpcClients.ts';
+import { askEachNode } from './askEachNode.ts';
+import type { RpcClients, RpcQuestions } from './createRpcClients.ts';
 import { joinSignature, splitSignature } from './signatures.ts';
 import { gasForCall } from './simulationGas.ts';
 import { authorizationTypedData, forwardRequestTypedData, refundTypedData } from './typedData.ts';
@@ -29,9 +30,14 @@ export function createVerifySignature(
     const own = await recovered(digest, signer, signature);
     if (own !== undefined) return own;
     const data = encodeFunctionData({ abi: ERC1271_ABI, functionName: 'isValidSignature', args: [digest, signature] });
-    // A plain call: an account without code answers with nothing, which is an answer.
-    const answer = await rpc.attemptOneNode((client) => client.call({ to: signer, data, gas: gasForCall(data, chain) }));
-    return 'value' in answer && answer.value.data === ERC1271_ACCEPTED ? signature : undefined;
+    const isAccepted = async (node: RpcQuestions): Promise<boolean> => {
+      // A plain call: an account without code answers with nothing, which is an answer.
+      const answer = await node.attemptOneNode((_client, _urlIndex, sure) => sure.call({ to: signer, data, gas: gasForCall(data, chain) }));
+      return 'value' in answer && answer.value.data === ERC1271_ACCEPTED;
+    };
+    if (await isAccepted(rpc)) return signature;
+    const others = rpc.eachNode.length === 1 ? [] : await askEachNode(rpc, isAccepted);
+    return others.includes(true) ? signature : undefined;
   }
 }
 

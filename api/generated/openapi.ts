@@ -947,7 +947,7 @@ export interface components {
          *     | PAY_017 | 409 | the payment has expired |
          *     | PAY_018 | 422 | the signed request is not for this payment |
          *     | PAY_019 | 422 | the deadline of the signed request does not fit |
-         *     | PAY_020 | 503 | the chain does not answer |
+         *     | PAY_020 | 503 | the chain does not answer, or who answers lags and would refuse what may be good |
          *     | PAY_021 | 503 | no relayer can take the request now |
          *     | PAY_022 | 413 | the body is too large |
          *     | PAY_023 | 405 | the method is not offered here |

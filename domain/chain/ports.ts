@@ -10,6 +10,12 @@ export interface Block {
   readonly timestamp: Date;
 }
 
+/** A block that somebody has seen. Without a hash: any of that height. */
+export interface KnownBlock {
+  readonly number: bigint;
+  readonly hash?: Bytes32;
+}
+
 export interface Receipt {
   readonly hash: Bytes32;
   readonly blockNumber: bigint;
@@ -76,6 +82,9 @@ export type GasEstimate = { readonly kind: 'estimated'; readonly gasLimit: bigin
 /**
  * One chain with our contracts on it. Every method that asks the chain throws AppError `CHAIN_ERRORS.unavailable` when no RPC URL answers.
  * The only implementation is adapters/chain; nothing else knows an ABI.
+ *
+ * Most answers are one RPC URL's word, which may lag, be on a fork, or lie. Where a "no" would end something, it is asked for with `since`: blocks that are
+ * known to be the chain's. Only a URL that has all of them can say no. Absent, or none: any can.
  */
 export interface ChainPort {
   readonly chainId: number;
@@ -109,8 +118,8 @@ export interface ChainPort {
   findReceipt(hash: Bytes32): Promise<Receipt | undefined>;
   /** What a transaction calls. undefined: the node does not have it. */
   findCall(hash: Bytes32): Promise<(RelayCall & { readonly gasLimit: bigint }) | undefined>;
-  /** Who paid this id, as the gateway's storage says at the head. */
-  findPayer(paymentId: Bytes32): Promise<Address | undefined>;
+  /** Who paid this id, as the gateway's storage says at the head. `unknown`: nobody, says a URL that lacks a block of `since`, and no other one answers. */
+  findPayer(paymentId: Bytes32, since?: readonly KnownBlock[]): Promise<Address | 'unknown' | undefined>;
   /** The same of many, by id, all as of the end of `block`, the head of the node that answers. */
   findPayers(paymentIds: readonly Bytes32[]): Promise<{ readonly block: Block; readonly payers: ReadonlyMap<Bytes32, Address> }>;
   /**
@@ -124,12 +133,16 @@ export interface ChainPort {
   }): Promise<PaymentProcessedLog | undefined>;
 
   getAllowance(token: Address, owner: Address): Promise<bigint>;
-  getForwarderNonce(owner: Address): Promise<bigint>;
+  /** Where no URL that answers has the blocks of `since`, it throws as if none answered: the nonce may be one that is used. */
+  getForwarderNonce(owner: Address, since?: readonly KnownBlock[]): Promise<bigint>;
   /** Whether the permit that the configuration promises of a token works, as it was tried out within the last minutes. Never throws for a chain that is away. */
   judgePermit(token: Address): Promise<PermitVerdict>;
   /** What this process knows of every configured token's permit; nothing is asked. */
   listPermitVerdicts(): readonly { readonly token: Address; readonly verdict: PermitVerdict }[];
-  /** Whether a contract is there that answers for its signatures itself: not an account of a key, be it with code of its choice (EIP-7702). */
+  /**
+   * Whether a contract is there that answers for its signatures itself: not an account of a key, be it with code of its choice (EIP-7702). Every URL that answers
+   * soon has to say so: its owner would be sent to pay for an approval.
+   */
   isContract(owner: Address): Promise<boolean>;
   /** undefined: the token has no EIP-2612 permit in the configuration, or no nonces. Spender is the gateway. */
   buildPermitTypedData(input: { token: Address; owner: Address; value: bigint; deadline: number }): Promise<TypedData | undefined>;
@@ -141,7 +154,8 @@ export interface ChainPort {
   buildRefundTypedData(input: { paymentId: Bytes32; refund: RefundAuthorization }): TypedData;
   /**
    * The signature in the form that the contracts take, or undefined when they would not take it as its signer's. Payers of the authorization rail and
-   * merchants may be contracts (ERC-1271), which the chain is asked about. Nonces and deadlines are not judged.
+   * merchants may be contracts (ERC-1271), which the chain is asked about: one URL that finds it good is enough, since it is judged again before it is sent, and
+   * others may not have the contract yet. Nonces and deadlines are not judged.
    */
   verifySignature(input: { signed: SignedRequest; paymentId: Bytes32; terms: PaymentTerms; signature: Hex }): Promise<Hex | undefined>;
   /**
@@ -149,13 +163,22 @@ export interface ChainPort {
    * contract is asked; or its permit is of an account with code, which some tokens ask.
    */
   runsForeignCode(item: RelayItem): Promise<boolean>;
-  /** Would the gateway take this payment from this payer now? With a permit, as if the permit had been applied. */
-  findRefusal(input: { terms: PaymentTerms; payer: Address; permit: Permit | null }): Promise<PaymentRefusal | undefined>;
-  /** Would the gateway make this refund now? Its item must be of the rail `refund`. */
-  findRefundRefusal(item: RelayItem): Promise<PaymentRefusal | undefined>;
+  /**
+   * Would the gateway take this payment from this payer now? With a permit, as if the permit had been applied.
+   * @param input.since what is refused for want of tokens, an approval or a nonce is put to every URL then, and counts when all say so that answer soon and have
+   * these blocks. Where none has them, it throws as if none answered
+   */
+  findRefusal(input: {
+    terms: PaymentTerms;
+    payer: Address;
+    permit: Permit | null;
+    since?: readonly KnownBlock[] | undefined;
+  }): Promise<PaymentRefusal | undefined>;
+  /** Would the gateway make this refund now? Its item must be of the rail `refund`. @param since see findRefusal */
+  findRefundRefusal(item: RelayItem, since?: readonly KnownBlock[]): Promise<PaymentRefusal | undefined>;
   getRefundedAmount(paymentId: Bytes32): Promise<bigint>;
-  /** Whether the gateway has made this refund, as its storage says at the head. */
-  isRefunded(paymentId: Bytes32, nonce: bigint): Promise<boolean>;
+  /** Whether the gateway has made this refund, as its storage says at the head. `unknown`: see findPayer. */
+  isRefunded(paymentId: Bytes32, nonce: bigint, since?: readonly KnownBlock[]): Promise<boolean | 'unknown'>;
 
   /** The one transaction for these items, all of one rail, in this order. Pure. */
   encodeRelay(items: readonly RelayItem[]): RelayCall;

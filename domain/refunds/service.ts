@@ -3,7 +3,8 @@ import type { UnitOfWork } from '../../platform/unitOfWork.ts';
 import { AppError } from '../../shared/errors.ts';
 import type { Bytes32 } from '../../shared/hex.ts';
 import { formatAmountUnits, parseAmountUnits, type AmountUnits } from '../../shared/money.ts';
-import { findSettledTime, getChain } from '../chain/service.ts';
+import { CHAIN_ERRORS } from '../chain/errors.ts';
+import { findSettledTime, getChain, listKnownBlocks } from '../chain/service.ts';
 import type { RelayFailure } from '../payments/eventData.ts';
 import type { Payment } from '../payments/model.ts';
 import { recordEvents } from '../webhooks/service.ts';
@@ -60,8 +61,12 @@ export async function askAboutFailedRefunds(ctx: Context, payment: Pick<Payment,
   if (failed.length === 0) return { settledTime: undefined, made: new Set() };
   const chain = getChain(ctx, payment.chainId);
   const settledTime = await findSettledTime(ctx.db, payment.chainId);
-  const made = await Promise.all(failed.map(async ({ id, nonce }) => ((await chain.isRefunded(payment.id, nonce)) ? [id] : [])));
-  return { settledTime, made: new Set(made.flat()) };
+  // Whoever lags does not have one that was made just before its signature was over: with another in its place, both would have been made.
+  const since = await listKnownBlocks(ctx, payment.chainId);
+  const asked = await Promise.all(failed.map(async ({ id, nonce }) => ({ id, isMade: await chain.isRefunded(payment.id, nonce, since) })));
+  if (asked.some(({ isMade }) => isMade === 'unknown'))
+    throw new AppError(CHAIN_ERRORS.unavailable, { internal: { chainId: payment.chainId } });
+  return { settledTime, made: new Set(asked.flatMap(({ id, isMade }) => (isMade === true ? [id] : []))) };
 }
 
 /** The refund of this payment that is to be signed again before any other; undefined when there is none. @throws AppError chain unavailable */

@@ -1,13 +1,13 @@
 import type { Context } from '../../platform/context.ts';
-import { addMs } from '../../shared/clock.ts';
 import type { Address } from '../../shared/hex.ts';
 import { CHAIN_ERRORS } from '../chain/errors.ts';
 import type { ChainPort, RelayCall } from '../chain/ports.ts';
 import type { RelayFailure } from '../payments/eventData.ts';
-import { findLatestEnd, listLiveNonces } from './attemptStore.ts';
+import { listLiveNonces } from './attemptStore.ts';
 import { PAID_ELSEWHERE } from './decide.ts';
 import { RELAY_ERRORS } from './errors.ts';
 import { findRefusalOf } from './findRefusalOf.ts';
+import { hasJustEnded, isSurelyAt } from './forwarderNonces.ts';
 import type { RelayAttempt } from './model.ts';
 import { findBesideReorganised, findHeldBack } from './permitTurns.ts';
 import type { Candidate } from './withClaim.ts';
@@ -88,9 +88,8 @@ async function orderByNonce(
     let next = nextNonces.get(payer) ?? 0n;
     const waiting = candidates.filter(({ attempt }) => payerOf(attempt) === payer);
     const held = new Set(await listLiveNonces(ctx.db, chain.chainId, payer));
-    const endedAt = await findLatestEnd(ctx.db, chain.chainId, payer);
     // A nonce was used or given up just now, and the node that was asked may not know.
-    const mayLag = endedAt !== undefined && ctx.clock.now() < addMs(endedAt, ctx.config.relay.refusalGraceMs);
+    const mayLag = await hasJustEnded(ctx, chain.chainId, payer);
     for (const candidate of [...waiting].sort((a, b) => nonceOf(a.attempt) - nonceOf(b.attempt))) {
       const { attempt } = candidate;
       const nonce = forwarderNonceOf(attempt);
@@ -99,7 +98,7 @@ async function orderByNonce(
         next += 1n;
       } else if (nonce < next) {
         fail.push({ attempt, error: nonceError(`The payer's forwarder nonce ${nonce} was used by another request.`) });
-      } else if (!mayLag && !isLadder(held, next, nonce)) {
+      } else if (!mayLag && !isLadder(held, next, nonce) && (await isSurelyAt(ctx, chain, payer, next))) {
         fail.push({ attempt, error: nonceError(`The request with the payer's nonce ${next} that this one depends on has failed.`) });
       } else {
         aside.push(attempt);

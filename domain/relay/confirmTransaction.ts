@@ -2,7 +2,7 @@ import type { Context } from '../../platform/context.ts';
 import { inUnitOfWork, type UnitOfWork } from '../../platform/unitOfWork.ts';
 import { addMs } from '../../shared/clock.ts';
 import type { Receipt } from '../chain/ports.ts';
-import { askChain, blockTimeMsOf, findSettledTime, getChain } from '../chain/service.ts';
+import { askChain, blockTimeMsOf, findSettledTime, getChain, listKnownBlocks } from '../chain/service.ts';
 import { DONE, later, type WorkResult } from '../outbox/model.ts';
 import { promiseWork } from '../outbox/service.ts';
 import type { RelayFailure } from '../payments/eventData.ts';
@@ -23,9 +23,9 @@ import { noteWaste } from './noteWaste.ts';
 import { recordProviderTransaction } from './recordProviderTransaction.ts';
 import { shareGas } from './shareGas.ts';
 import {
+  askIfDone,
   failSubject,
   isCompleted,
-  isDoneOnChain,
   isOnChain,
   lockWithSubjects,
   noteHash,
@@ -229,7 +229,9 @@ async function followUnmined(
     });
     if (end === undefined) continue;
     // The last word before giving up: somebody may have done it through a transaction that we know nothing of.
-    const doer = (await isDoneOnChain(chain, seen)) ? await findDoer(ctx, seen) : undefined;
+    const word = await askIfDone(chain, seen, await listKnownBlocks(ctx, transaction.chainId));
+    if (word === 'unknown') continue;
+    const doer = word === 'done' ? await findDoer(ctx, seen) : undefined;
     await withAttempt(ctx, transaction.id, seen, async (unit, locked) => {
       // The scanner's word may be out of date, but if so it will say: nothing is given up against it.
       if (doer !== undefined || isOnChain(locked)) {

@@ -1,6 +1,6 @@
 import type { Context } from '../../platform/context.ts';
 import { inUnitOfWork } from '../../platform/unitOfWork.ts';
-import { blockTimeMsOf, findSettledTime, getChain } from '../chain/service.ts';
+import { blockTimeMsOf, findSettledTime, getChain, listKnownBlocks } from '../chain/service.ts';
 import { DONE, later, type WorkResult } from '../outbox/model.ts';
 import type { RelayFailure } from '../payments/eventData.ts';
 import { changeAttempt } from './changeAttempt.ts';
@@ -8,7 +8,7 @@ import { decideNextLook, isSignatureDead, PAID_ELSEWHERE } from './decide.ts';
 import { endDone, findDoer } from './endDone.ts';
 import { RELAY_ERRORS } from './errors.ts';
 import type { RelayAttempt } from './model.ts';
-import { failSubject, isDoneOnChain, isOnChain, lockWithSubjects } from './subject.ts';
+import { askIfDone, failSubject, isOnChain, lockWithSubjects } from './subject.ts';
 
 /**
  * Ends an attempt that cannot be sent. When the chain shows that it was done by other means, that is why, and the scanner tells it first: the store
@@ -18,11 +18,15 @@ import { failSubject, isDoneOnChain, isOnChain, lockWithSubjects } from './subje
 export async function endUnsent(ctx: Context, attempt: RelayAttempt, error: RelayFailure): Promise<WorkResult> {
   const chain = getChain(ctx, attempt.chainId);
   const lookAgain = () => later(decideNextLook(ctx.clock.now(), blockTimeMsOf(ctx, attempt.chainId)));
-  const isDone = await isDoneOnChain(chain, attempt);
+  const head = await chain.getHead();
+  // Whoever says that it is not done has the head by which its time is over, and what the scanner has seen. "Already paid" is told by those who are ahead of others.
+  const word = await askIfDone(chain, attempt, [head, ...(await listKnownBlocks(ctx, attempt.chainId))]);
+  if (word === 'unknown') return lookAgain();
+  const isDone = word === 'done';
   // Over is what is over by the chain's clock: until then, one that stands still or is behind ours could take what we call too late.
   if (!isDone && attempt.mayStillLand && !isSignatureDead(attempt, await findSettledTime(ctx.db, attempt.chainId))) return lookAgain();
   const isOverdue = error.code === RELAY_ERRORS.deadline.code;
-  if (!isDone && isOverdue && (await chain.getHead()).timestamp < attempt.deadline) return lookAgain();
+  if (!isDone && isOverdue && head.timestamp < attempt.deadline) return lookAgain();
   // Not as far as this answer knows: nodes differ by a block, and "already paid" is no reason to call it unpaid.
   if (!isDone && error.code === PAID_ELSEWHERE.code) return lookAgain();
   const doer = await findDoer(ctx, attempt);

@@ -9,7 +9,7 @@ import { RELAY_ERRORS } from './errors.ts';
 import { findBlame } from './findBlame.ts';
 import { findRefusalOf } from './findRefusalOf.ts';
 import type { RelayTransaction } from './model.ts';
-import { findRefusalIn, isDoneIn, isDoneOnChain } from './subject.ts';
+import { askIfDone, findRefusalIn, isDoneIn } from './subject.ts';
 import { toRefusalError } from './toRefusalError.ts';
 
 /** What the receipt and the chain say about an attempt of a final transaction. */
@@ -18,7 +18,7 @@ export type Verdict = 'done' | 'doneElsewhere' | 'untouched' | { readonly error:
 /**
  * What became of each attempt that a final transaction carries and that has not ended.
  * @param block the header of the receipt's block, as the chain shows it
- * @returns by attempt id
+ * @returns by attempt id; without those of which nobody who has that block could be asked
  * @throws AppError `CHAIN_ERRORS.unavailable`
  */
 export async function judgeReceipt(
@@ -38,7 +38,10 @@ export async function judgeReceipt(
       verdicts.set(attempt.id, 'done');
       continue;
     }
-    if (await isDoneOnChain(chain, attempt)) {
+    // What did it before this transaction stands in its block or below it.
+    const word = await askIfDone(chain, attempt, [block]);
+    if (word === 'unknown') continue;
+    if (word === 'done') {
       verdicts.set(attempt.id, 'doneElsewhere');
       continue;
     }

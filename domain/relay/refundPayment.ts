@@ -6,7 +6,7 @@ import { AppError } from '../../shared/errors.ts';
 import type { Bytes32, Hex } from '../../shared/hex.ts';
 import type { AmountUnits } from '../../shared/money.ts';
 import type { TypedData } from '../chain/ports.ts';
-import { assertClockOfChain, getChain } from '../chain/service.ts';
+import { assertClockOfChain, getChain, listKnownBlocks } from '../chain/service.ts';
 import { PAYMENT_ERRORS } from '../payments/errors.ts';
 import type { Payment } from '../payments/model.ts';
 import { getPayment, lockPaymentsForRelay } from '../payments/service.ts';
@@ -93,13 +93,14 @@ export async function refundPayment(ctx: Context, input: RefundPaymentInput, als
     findGasPrice(ctx, chainId),
     chain.runsForeignCode(item),
   ]);
-  if (isUsed) {
+  // Where that is not known, the contract sees to it.
+  if (isUsed === true) {
     const detail = `The chain shows a refund of the payment with the nonce ${nonce}: ask for the authorization again and sign that, with a nonce of its own.`;
     throw new AppError(REFUND_ERRORS.nonceUsed, { detail });
   }
   if (refundedOnChain + amount <= terms.amount) {
     // What would exceed the payment is told as that below, not as whatever the contract calls it.
-    const refusal = await findRefusalOf(chain, item);
+    const refusal = await findRefusalOf(chain, item, await listKnownBlocks(ctx, chainId));
     if (refusal !== undefined) throw toRefusalError(refusal, item);
   }
 

@@ -6,7 +6,7 @@ import { AppError } from '../../shared/errors.ts';
 import type { Address, Bytes32, Hex } from '../../shared/hex.ts';
 import { formatAmountUnits } from '../../shared/money.ts';
 import type { ChainPort, TypedData } from '../chain/ports.ts';
-import { findChainConfig, getChain } from '../chain/service.ts';
+import { findChainConfig, getChain, listKnownBlocks } from '../chain/service.ts';
 import { promiseWork } from '../outbox/service.ts';
 import type { Payment } from '../payments/model.ts';
 import { acceptRelay, assertRelayable, getPayment } from '../payments/service.ts';
@@ -16,6 +16,7 @@ import { listAttemptsOfPayment, listAttemptsOfRefunds, listForgottenAttempts, li
 import { assertNumbersFit, assertRequestFits, assertTimeLeft, decideNextNonce, FORWARD_GAS, relayDeadline } from './decide.ts';
 import { RELAY_ERRORS } from './errors.ts';
 import { findRefusalOf } from './findRefusalOf.ts';
+import { askChainNonce, askNonceFor } from './forwarderNonces.ts';
 import { offerPermit, type PermitOffer } from './offerPermit.ts';
 import { signerOf, type ForwardRequest, type PaymentAuthorization, type Permit, type SignedRequest } from './model.ts';
 import { toRefusalError } from './toRefusalError.ts';
@@ -39,7 +40,7 @@ interface PaymentOfPayer {
 export async function getGaslessRequest(ctx: Context, input: PaymentOfPayer): Promise<GaslessRequest> {
   const { payment, chain } = await getRelayablePayment(ctx, input);
   const [chainNonce, offer] = await Promise.all([
-    chain.getForwarderNonce(input.payer),
+    askChainNonce(ctx, chain, input.payer),
     offerPermit(chain, transferOf(payment, input.payer)),
   ]);
   const nonce = decideNextNonce(chainNonce, await listLiveNonces(ctx.db, payment.chainId, input.payer));
@@ -196,8 +197,8 @@ async function acceptSigned(
     throw new AppError(RELAY_ERRORS.badSignature, { detail: `The signature is not that of ${payer} for this request.` });
   const item = { signed, signature, permit, paymentId, terms };
   const [refusal, chainNonce, gasPrice, runsForeignCode] = await Promise.all([
-    findRefusalOf(chain, item),
-    signed.rail === 'forwarder' ? chain.getForwarderNonce(payer) : undefined,
+    listKnownBlocks(ctx, chainId).then((since) => findRefusalOf(chain, item, since)),
+    signed.rail === 'forwarder' ? askNonceFor(ctx, chain, signed.request) : undefined,
     findGasPrice(ctx, chainId),
     chain.runsForeignCode(item),
   ]);

@@ -1,7 +1,7 @@
 import type { Context } from '../../platform/context.ts';
 import type { UnitOfWork } from '../../platform/unitOfWork.ts';
 import type { Bytes32 } from '../../shared/hex.ts';
-import type { ChainPort, Receipt, RelayRefusal } from '../chain/ports.ts';
+import type { ChainPort, KnownBlock, Receipt, RelayRefusal } from '../chain/ports.ts';
 import { RELAY_ERRORS } from './errors.ts';
 import type { RelayFailure } from '../payments/eventData.ts';
 import type { ChainPosition, Payment } from '../payments/model.ts';
@@ -86,11 +86,24 @@ export async function noteHash(ctx: Context, unit: UnitOfWork, locked: LockedAtt
   else await noteRefundHash(ctx, unit, refund, attempt.id, hash);
 }
 
-/** Whether the gateway's storage has it as done, by whatever transaction. */
-export async function isDoneOnChain(chain: ChainPort, attempt: RelayAttempt): Promise<boolean> {
+/** `unknown`: who says that it is not done does not know the chain as we do. Nothing follows from that. */
+export type WordOfChain = 'done' | 'notDone' | 'unknown';
+
+/**
+ * Whether the gateway's storage has it as done, by whatever transaction.
+ * @param since blocks that whoever says no has to have: see listKnownBlocks
+ * @throws AppError `CHAIN_ERRORS.unavailable`
+ */
+export async function askIfDone(chain: ChainPort, attempt: RelayAttempt, since: readonly KnownBlock[]): Promise<WordOfChain> {
   const { signed, paymentId } = attempt;
-  if (signed.rail === 'refund') return chain.isRefunded(paymentId, signed.refund.nonce);
-  return (await chain.findPayer(paymentId)) !== undefined;
+  if (signed.rail === 'refund') {
+    const isRefunded = await chain.isRefunded(paymentId, signed.refund.nonce, since);
+    if (isRefunded === 'unknown') return 'unknown';
+    return isRefunded ? 'done' : 'notDone';
+  }
+  const payer = await chain.findPayer(paymentId, since);
+  if (payer === 'unknown') return 'unknown';
+  return payer === undefined ? 'notDone' : 'done';
 }
 
 /** Whether this transaction did it. */

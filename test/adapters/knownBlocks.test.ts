@@ -1,0 +1,150 @@
+import { expect } from 'chai';
+import { generatePrivateKey, privateKeyToAccount, type PrivateKeyAccount } from 'viem/accounts';
+
+import { testWalletAbi, testWalletBytecode } from '../../contracts/generated/test/TestWallet.ts';
+import type { ChainPort, KnownBlock } from '../../domain/chain/ports.ts';
+import type { PaymentTerms } from '../../domain/payments/model.ts';
+import type { Bytes32 } from '../../shared/hex.ts';
+import { startOldNode, type OldNode } from '../support/startOldNode.ts';
+import { rejection, sign, startChainFixture, type ChainFixture } from './chainFixture.ts';
+
+describe('the chain adapter, asked as of blocks that are known', () => {
+  let on: ChainFixture;
+  let node: OldNode;
+  /** The URL that lags comes first. */
+  let both: ChainPort;
+  let old: ChainPort;
+  let payer: PrivateKeyAccount;
+  let terms: PaymentTerms;
+  let paymentId: Bytes32;
+
+  before(async () => {
+    on = await startChainFixture();
+    node = await startOldNode(on.rpcUrl);
+  });
+  after(async () => {
+    await node.close();
+    await on.close();
+  });
+
+  beforeEach(async () => {
+    node.catchUp();
+    node.forkAt(undefined);
+    payer = privateKeyToAccount(generatePrivateKey());
+    terms = on.makeTerms();
+    paymentId = on.port.paymentIdOf(terms);
+    // New ones each time: they remember who lags.
+    old = on.createPort([node.url]);
+    both = on.createPort([node.url, on.rpcUrl]);
+  });
+
+  const head = async (): Promise<KnownBlock[]> => [await on.port.getHead()];
+
+  /** The node does not see it. */
+  async function payUnseen(): Promise<void> {
+    await on.mint(payer.address, terms.amount);
+    await on.approve(payer, terms.amount);
+    await node.standStill();
+    await on.pay(payer, terms);
+  }
+
+  it('is not told that nobody has paid by a URL that lacks one of them: another is asked', async () => {
+    await payUnseen();
+    const since = await head();
+    expect(await old.findPayer(paymentId)).to.equal(undefined);
+    expect(await old.findPayer(paymentId, since)).to.equal('unknown');
+    expect(await both.findPayer(paymentId, since)).to.equal(payer.address);
+    node.catchUp();
+    expect(await old.findPayer(paymentId, since)).to.equal(payer.address);
+    expect(await both.findPayer(on.port.paymentIdOf(on.makeTerms()), await head())).to.equal(undefined);
+  });
+
+  it('is not told so by a URL on a fork either, however high its head is', async () => {
+    const [block] = await head();
+    node.forkAt(block!.number);
+    expect(await old.findPayer(paymentId, [block!])).to.equal('unknown');
+    expect(await old.findPayer(paymentId, [{ number: block!.number }]), 'any block of that height').to.equal(undefined);
+    expect(await both.findPayer(paymentId, [block!])).to.equal(undefined);
+  });
+
+  it('takes the word of one that lacks them for what was done: it has happened', async () => {
+    await on.mint(payer.address, terms.amount);
+    await on.approve(payer, terms.amount);
+    await on.pay(payer, terms);
+    await node.standStill();
+    await on.mint(payer.address, 1n);
+    expect(await old.findPayer(paymentId, await head())).to.equal(payer.address);
+  });
+
+  it('does not call a refund unmade, nor give a nonce, on the word of such a one', async () => {
+    await node.standStill();
+    await on.mint(payer.address, 1n);
+    const since = await head();
+    expect(await old.isRefunded(paymentId, 1n, since)).to.equal('unknown');
+    expect(await both.isRefunded(paymentId, 1n, since)).to.equal(false);
+    expect((await rejection(old.getForwarderNonce(payer.address, since))).code).to.equal('PAY_020');
+    expect(await both.getForwarderNonce(payer.address, since)).to.equal(0n);
+    expect(await old.getForwarderNonce(payer.address)).to.equal(0n);
+  });
+
+  describe('whether a payment would be refused', () => {
+    const find = (port: ChainPort, since?: readonly KnownBlock[]) => port.findRefusal({ terms, payer: payer.address, permit: null, since });
+
+    it('is not told by a URL that lags behind the payer’s tokens', async () => {
+      await node.standStill();
+      await on.mint(payer.address, terms.amount);
+      await on.approve(payer, terms.amount);
+      const since = await head();
+      expect((await find(old))?.kind).to.equal('insufficientBalance');
+      expect((await rejection(find(old, since))).code).to.equal('PAY_020');
+      expect(await find(both, since)).to.equal(undefined);
+      node.catchUp();
+      expect(await find(old, since)).to.equal(undefined);
+    });
+
+    it('is told when all say so, and by whoever answers', async () => {
+      const dead = on.createPort(['http://127.0.0.1:9', on.rpcUrl]);
+      for (const port of [old, both, dead]) expect((await find(port, await head()))?.kind).to.equal('insufficientBalance');
+      expect((await find(both, []))?.kind).to.equal('insufficientBalance');
+    });
+
+    it('is told by one when it has been paid', async () => {
+      await payUnseen();
+      const ahead = on.createPort([on.rpcUrl, node.url]);
+      expect((await find(ahead, []))?.kind).to.equal('alreadyProcessed');
+    });
+  });
+
+  it('takes an account for a contract, and a contract’s signature for a bad one, only when every URL says so', async () => {
+    const { authorizationOf, wallet } = await deployWalletUnseen();
+    const signed = await authorizationOf(wallet);
+    expect(await old.verifySignature(signed)).to.equal(undefined);
+    expect(await both.verifySignature(signed)).to.equal(signed.signature);
+    expect(await both.isContract(wallet)).to.equal(false);
+    expect(await on.createPort([on.rpcUrl, node.url]).isContract(wallet)).to.equal(false);
+    node.catchUp();
+    expect(await both.isContract(wallet)).to.equal(true);
+    expect(await both.verifySignature({ ...signed, signature: `0x${'12'.repeat(65)}` })).to.equal(undefined);
+  });
+
+  /** A contract account that the node does not see, and what its owner signs for it. */
+  async function deployWalletUnseen() {
+    await node.standStill();
+    const hash = await on.wallet.deployContract({
+      abi: testWalletAbi,
+      bytecode: testWalletBytecode,
+      args: [payer.address],
+      account: on.deployer,
+    });
+    const wallet = (await on.wallet.waitForTransactionReceipt({ hash })).contractAddress;
+    if (wallet == null) throw new Error('the wallet was not deployed');
+    return {
+      wallet,
+      async authorizationOf(owner: typeof wallet) {
+        const authorization = { payer: owner, deadline: Math.floor(Date.now() / 1000) + 600 };
+        const signature = await sign(payer, on.port.buildAuthorizationTypedData({ paymentId, terms, authorization }));
+        return { signed: { rail: 'authorization', authorization }, paymentId, terms, signature } as const;
+      },
+    };
+  }
+});

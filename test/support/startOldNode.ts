@@ -1,0 +1,106 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+interface Question {
+  readonly id: number;
+  readonly method: string;
+  readonly params?: readonly unknown[];
+}
+
+type Answer = { readonly result?: unknown; readonly error?: { readonly code: number; readonly message: string } };
+
+export interface OldNode {
+  readonly url: string;
+  /** Stands where the chain is now, and stays there. */
+  standStill(): Promise<void>;
+  /** Shows the chain as it is again. */
+  catchUp(): void;
+  /** Calls another block than the chain's its own at this height and above it; undefined: none. */
+  forkAt(height: bigint | undefined): void;
+  close(): Promise<void>;
+}
+
+/** Where a question says as of which block it is asked. */
+const BLOCK_PARAMETER: Readonly<Record<string, number>> = {
+  eth_call: 1,
+  eth_estimateGas: 1,
+  eth_getBalance: 1,
+  eth_getBlockByNumber: 0,
+  eth_getCode: 1,
+};
+
+/** A node between us and a real one, which it is behind: it has an older head, and nothing of what came after that. */
+export async function startOldNode(rpcUrl: string): Promise<OldNode> {
+  let head: bigint | undefined;
+  let fork: bigint | undefined;
+
+  async function ask(method: string, params: readonly unknown[]): Promise<Answer> {
+    const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method, params });
+    const response = await fetch(rpcUrl, { method: 'POST', headers: { 'content-type': 'application/json' }, body });
+    const { result, error } = (await response.json()) as Answer;
+    return error === undefined ? { result } : { error };
+  }
+
+  async function answer(method: string, params: readonly unknown[]): Promise<Answer> {
+    if (method === 'eth_blockNumber' && head !== undefined) return { result: toHex(head) };
+    const place = BLOCK_PARAMETER[method];
+    if (place === undefined) return hideNewer(await ask(method, params));
+    const asked = params[place] as string | undefined;
+    const wanted = asked === undefined || asked === 'latest' ? head : BigInt(asked);
+    if (head !== undefined && wanted !== undefined && wanted > head) {
+      return method === 'eth_getBlockByNumber' ? { result: null } : { error: { code: -32_001, message: 'header not found' } };
+    }
+    const asOf = wanted === undefined ? params : params.map((parameter, index) => (index === place ? toHex(wanted) : parameter));
+    const found = await ask(method, asOf);
+    return method === 'eth_getBlockByNumber' ? onFork(found) : found;
+  }
+
+  function onFork({ result, ...rest }: Answer): Answer {
+    const block = result as { number: string; hash: string } | null;
+    if (fork === undefined || block === null || BigInt(block.number) < fork) return { result, ...rest };
+    return { result: { ...block, hash: `0x${'f0'.repeat(32)}` } };
+  }
+
+  /** Receipts and transactions of blocks that it does not have. */
+  function hideNewer(found: Answer): Answer {
+    const number =
+      typeof found.result === 'object' && found.result !== null ? (found.result as { blockNumber?: string }).blockNumber : undefined;
+    return head !== undefined && number !== undefined && BigInt(number) > head ? { result: null } : found;
+  }
+
+  const server = createServer((request, response) => {
+    const chunks: Buffer[] = [];
+    request.on('data', (chunk: Buffer) => chunks.push(chunk));
+    request.on('end', () => {
+      const asked = JSON.parse(Buffer.concat(chunks).toString()) as Question | Question[];
+      const answerOne = async ({ id, method, params = [] }: Question) => ({ jsonrpc: '2.0', id, ...(await answer(method, params)) });
+      void Promise.all([asked].flat().map(answerOne)).then((answers) => {
+        response.writeHead(200, { 'content-type': 'application/json' });
+        response.end(JSON.stringify(Array.isArray(asked) ? answers : answers[0]));
+      });
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    async standStill() {
+      head = BigInt(String((await ask('eth_blockNumber', [])).result));
+    },
+    catchUp() {
+      head = undefined;
+    },
+    forkAt(height) {
+      fork = height;
+    },
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}
+
+function toHex(number: bigint): string {
+  return `0x${number.toString(16)}`;
+}
