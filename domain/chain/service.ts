@@ -110,6 +110,7 @@ export function dataGasOf(ctx: Context, chainId: number): bigint {
   return BigInt(findChainConfig(ctx, chainId)?.dataGasPerRequest ?? 0);
 }
 
+export { estimateChainTimes } from './estimateChainTimes.ts';
 export { listKnownBlocks } from './listKnownBlocks.ts';
 export { measureDepth, type Depth } from './measureDepth.ts';
 export { askChain } from './outages.ts';

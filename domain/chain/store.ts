@@ -112,6 +112,18 @@ export async function findCursor(db: Database | Transaction, chainId: number): P
   return row && toCursor(row);
 }
 
+/** Of the chains that are scanned up to the head that was seen last: when the newest block was made, and when it was scanned. */
+export async function listCaughtUp(
+  db: Database,
+): Promise<{ readonly chainId: number; readonly blockTime: Date; readonly scannedAt: Date }[]> {
+  const rows = await selectRows<{ chain_id: string | number; scanned_timestamp: Date; updated_at: Date }>(
+    db,
+    `SELECT chain_id, scanned_timestamp, updated_at FROM chain_cursors
+     WHERE next_block = head_number + 1 AND scanned_timestamp IS NOT NULL AND halt_reason IS NULL`,
+  );
+  return rows.map((row) => ({ chainId: Number(row.chain_id), blockTime: row.scanned_timestamp, scannedAt: row.updated_at }));
+}
+
 /** Until the transaction ends nobody moves it; several may hold it so at once. */
 export async function holdCursor(db: Transaction, chainId: number): Promise<ChainCursor | undefined> {
   // MySQL's newer FOR SHARE is unknown to MariaDB.

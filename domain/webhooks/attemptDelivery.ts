@@ -4,6 +4,7 @@ import { addMs } from '../../shared/clock.ts';
 import { DONE, later, type WorkResult } from '../outbox/model.ts';
 import { bringForward } from './bringForward.ts';
 import { decideDelivery, isScheduleOver, type DeliveryDecision } from './decide.ts';
+import { findSigningTime } from './findSigningTime.ts';
 import { buildEventBody, buildSignedHeaders } from './message.ts';
 import type { WebhookDelivery } from './model.ts';
 import { takePlaces } from './places.ts';
@@ -50,7 +51,7 @@ export async function attemptDelivery(ctx: Context, deliveryId: string): Promise
     if (delivery.nextAttemptAt !== null && delivery.nextAttemptAt > startedAt) return later(delivery.nextAttemptAt);
     // Whoever made the change may have died, or found Redis away, before it could say so.
     if (delivery.attempts === 0) await ctx.signals.paymentsChanged([delivery.event.paymentId]);
-    outcome = await post(ctx, delivery, startedAt);
+    outcome = await post(ctx, delivery);
     return await recordAttempt(ctx, delivery, startedAt, outcome);
   } finally {
     underWay.delete(deliveryId);
@@ -91,12 +92,12 @@ function underWayOf(sender: WebhookSenderPort): Set<string> {
   return underWay;
 }
 
-async function post(ctx: Context, delivery: DeliveryToAttempt, sentAt: Date): Promise<WebhookPostOutcome> {
+async function post(ctx: Context, delivery: DeliveryToAttempt): Promise<WebhookPostOutcome> {
   const body = buildEventBody(delivery.event);
   const secret = ctx.secretBox.open(delivery.secretCiphertext);
   return ctx.webhookSender.post({
     url: delivery.url,
-    headers: buildSignedHeaders({ secret, eventId: delivery.eventId, sentAt, body }),
+    headers: buildSignedHeaders({ secret, eventId: delivery.eventId, sentAt: await findSigningTime(ctx), body }),
     body,
     timeoutMs: ctx.config.webhooks.timeoutMs,
   });

@@ -20,7 +20,7 @@ export function buildEventBody(event: Pick<StoreEvent, 'type' | 'createdAt' | 'd
 
 /**
  * @param eventId the message's id, the same in every attempt: receivers recognise a repetition by it
- * @param sentAt of this attempt: receivers refuse old ones, so that nobody can replay what they overheard
+ * @param sentAt of this attempt, see findSigningTime: receivers refuse old ones, so that nobody can replay what they overheard
  */
 export function buildSignedHeaders(input: { secret: string; eventId: string; sentAt: Date; body: string }): Record<string, string> {
   return {
