@@ -1,5 +1,5 @@
 import { Router } from 'express';
-import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client';
+import { Counter, Gauge } from 'prom-client';
 
 import { HALT_REASONS, listRereads, reportScans } from '../domain/chain/service.ts';
 import { countFailingWork, countOpenWork } from '../domain/outbox/service.ts';
@@ -9,8 +9,9 @@ import { judgePermits, reportPermits } from '../domain/relay/checkPermits.ts';
 import { countOpenAttempts, reportRelayers, type RelayerReport } from '../domain/relay/reportRelayers.ts';
 import { reportStoreWaste } from '../domain/relay/wasteMemory.ts';
 import { reportPlaces } from '../domain/webhooks/places.ts';
-import { QUEUE_NAMES } from '../platform/queues.ts';
 import type { Context } from '../platform/context.ts';
+import { createProcessMetrics } from '../platform/createProcessMetrics.ts';
+import { QUEUE_NAMES } from '../platform/queues.ts';
 import { createFailureLimiter } from './middleware/createFailureLimiter.ts';
 import { requireAdminLogin } from './middleware/requireAdminLogin.ts';
 
@@ -29,8 +30,7 @@ export interface Metrics {
  * attempts and outstanding work. The latter is the same whichever process is asked. Amounts become floats here, for charts; nothing counts with them.
  */
 export function createMetrics(ctx: Context, path: string): Metrics {
-  const registry = new Registry();
-  collectDefaultMetrics({ register: registry, prefix: 'msqpay_' });
+  const registry = createProcessMetrics(ctx);
   const gauge = (name: string, help: string, labelNames: readonly string[]) =>
     new Gauge({ name: `msqpay_${name}`, help, labelNames: [...labelNames], registers: [registry] });
 
@@ -71,24 +71,11 @@ export function createMetrics(ctx: Context, path: string): Metrics {
     [],
   );
 
-  const otherChain = gauge('rpc_url_other_chain', '1 while the RPC URL at this place in the configuration answers for another chain', [
-    'chain',
-    'rpc_url',
-  ]);
-  const badAnswers = gauge('rpc_bad_answers', 'Answers of the RPC URL to this process that could not be read, since it began', [
-    'chain',
-    'rpc_url',
-  ]);
   const rereads = ['chain', 'reason'];
   const ranges = gauge('ranges_read_again', 'Ranges of blocks that were read again after the scanner had passed them', rereads);
   const foundLate = gauge('payments_found_late', 'Payments and refunds found in these that the scanner had not seen', rereads);
   const blocksBehind = gauge('scan_blocks_behind', 'Blocks of the chain that are not scanned yet, as of the last look', ['chain']);
   const secondsBehind = gauge('scan_seconds_behind', 'Age of the last scanned block', ['chain']);
-  const clockAhead = gauge(
-    'clock_ahead_seconds',
-    'How far this process’s clock is ahead of the database’s; negative when it is behind',
-    [],
-  );
   const chainAhead = gauge('chain_clock_ahead_seconds', 'How far the last scanned block’s time is ahead of the database’s clock', [
     'chain',
   ]);
@@ -161,19 +148,8 @@ export function createMetrics(ctx: Context, path: string): Metrics {
       wastedItems.set({ chain: String(chainId), store: storeId }, items);
       wastedWei.set({ chain: String(chainId), store: storeId }, Number(gasCost));
     }
-    const aheadMs = ctx.readClockAheadMs();
-    if (aheadMs !== undefined) clockAhead.set(aheadMs / 1000);
     overdue.set(overdueMs / 1000);
     showDeliveries(deliveries);
-    for (const { chainId, rpcUrls } of ctx.config.chains) {
-      const wrong = ctx.chains.get(chainId)?.listOtherChainUrls() ?? [];
-      const bad = ctx.chains.get(chainId)?.countBadAnswers() ?? [];
-      for (const index of rpcUrls.keys()) {
-        const labels = { chain: String(chainId), rpc_url: String(index) };
-        otherChain.set(labels, wrong.includes(index) ? 1 : 0);
-        badAnswers.set(labels, bad[index] ?? 0);
-      }
-    }
     permitUnusable.reset();
     for (const { chainId, token, verdict } of reportPermits(ctx)) {
       if (verdict.kind === 'unusable') permitUnusable.set({ chain: String(chainId), token, flaw: verdict.flaw }, 1);

@@ -1,20 +1,34 @@
-import { createServer } from 'node:http';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
 import type { Context } from '../platform/context.ts';
+import { createJudgeLogin, LOGIN_CHALLENGE } from '../platform/createJudgeLogin.ts';
+import { createProcessMetrics } from '../platform/createProcessMetrics.ts';
 import { selectRows } from '../platform/db.ts';
 
-/** `GET /healthz` of a workers process, for orchestrators: 200 while the database and Redis answer, 503 otherwise. */
+type Answer = (request: IncomingMessage, response: ServerResponse) => Promise<void>;
+
+/**
+ * What a workers process tells of itself:
+ *
+ *   GET /healthz  for orchestrators: 200 while the database and Redis answer, 503 otherwise
+ *   GET /metrics  this process's own figures, in Prometheus's text format, behind the operators' login. What the database knows, any API process tells
+ */
 export async function startHealthServer(ctx: Context, host: string, port: number): Promise<{ url: string; close: () => Promise<void> }> {
+  const answers = new Map<string | undefined, Answer>([
+    ['/healthz', createTellHealth(ctx)],
+    ['/metrics', createTellMetrics(ctx)],
+  ]);
   const server = createServer((request, response) => {
-    if (request.url !== '/healthz') {
+    const answer = answers.get(request.url);
+    if (answer === undefined) {
       response.writeHead(404).end();
       return;
     }
-    void Promise.allSettled([selectRows(ctx.db, 'SELECT 1'), ctx.redis.ping()]).then(([database, redis]) => {
-      const isUp = database.status === 'fulfilled' && redis.status === 'fulfilled';
-      const body = { status: isUp ? 'ok' : 'unavailable', database: database.status === 'fulfilled', redis: redis.status === 'fulfilled' };
-      response.writeHead(isUp ? 200 : 503, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+    answer(request, response).catch((error: unknown) => {
+      ctx.log.error({ err: error, path: request.url }, 'a question to the workers was not answered');
+      if (!response.headersSent) response.writeHead(500);
+      response.end();
     });
   });
   await new Promise<void>((resolve, reject) => {
@@ -29,5 +43,29 @@ export async function startHealthServer(ctx: Context, host: string, port: number
         server.close(() => resolve());
         server.closeAllConnections();
       }),
+  };
+}
+
+function createTellHealth(ctx: Context): Answer {
+  return async (_request, response) => {
+    const [database, redis] = await Promise.allSettled([selectRows(ctx.db, 'SELECT 1'), ctx.redis.ping()]);
+    const isUp = database.status === 'fulfilled' && redis.status === 'fulfilled';
+    const body = { status: isUp ? 'ok' : 'unavailable', database: database.status === 'fulfilled', redis: redis.status === 'fulfilled' };
+    response.writeHead(isUp ? 200 : 503, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+  };
+}
+
+function createTellMetrics(ctx: Context): Answer {
+  const registry = createProcessMetrics(ctx);
+  const judgeLogin = createJudgeLogin(ctx.config.admin);
+  return async (request, response) => {
+    const verdict = judgeLogin(request.headers.authorization);
+    if (verdict !== 'right') {
+      if (verdict === 'wrong') ctx.log.warn({ address: request.socket.remoteAddress }, 'a wrong login to the workers’ metrics');
+      response.writeHead(401, { 'www-authenticate': LOGIN_CHALLENGE }).end();
+      return;
+    }
+    const text = await registry.metrics();
+    response.writeHead(200, { 'content-type': registry.contentType }).end(text);
   };
 }
