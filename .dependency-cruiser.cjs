@@ -1,8 +1,9 @@
 /** The map of ARCHITECTURE.md, as rules. */
-const PURE = '^domain/[^/]+/(model|transitions|decide[A-Za-z]*|errors|ports|eventData|message|publicAddress|placeScripts)\\.ts$';
+const PURE =
+  '^domain/[^/]+/(model|transitions|decide[A-Za-z]*|errors|ports|eventData|message|publicAddress|placeLibrary|placeScripts)\\.ts$';
 /** What api, workers and programs may call in the domain. Everything else in there is a module's own business. */
 const ENTRY_POINTS =
-  '^domain/[^/]+/(service|status|scanChain|rescanBlocks|auditBlocks|expirePayment|findMissedPayment|promiseExpiries|sweepOverduePayments|sendAttempt|confirmTransaction|checkRelayers|reportRelayers|checkPermits|refundPayment|reconcileUsage|wasteMemory|places|admitDeliveries|attemptDelivery)\\.ts$';
+  '^domain/[^/]+/(service|status|scanChain|rescanBlocks|auditBlocks|expirePayment|findMissedPayment|promiseExpiries|sweepOverduePayments|sendAttempt|confirmTransaction|checkRelayers|reportRelayers|checkPermits|refundPayment|reconcileUsage|wasteMemory|places|announceProcess|admitDeliveries|attemptDelivery)\\.ts$';
 const PRODUCT = '^((api|workers|cli|domain|adapters|platform|shared|db)/|knexfile\\.ts$)';
 
 module.exports = {

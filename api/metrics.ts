@@ -59,6 +59,7 @@ export function createMetrics(ctx: Context, path: string): Metrics {
   const places = gauge('webhook_places', 'Webhook deliveries under way, by what their endpoints are: new, slow or quick', ['kind']);
   const placesOfStore = gauge('webhook_places_of_store', 'The same, of the ten stores that have most', ['store']);
   const placesLimit = gauge('webhook_places_limit', 'As many as all workers processes together may have under way', []);
+  const waitingStores = gauge('webhook_waiting_stores', 'Stores with endpoints that wait for a place of this kind', ['kind']);
   const putOff = new Counter({
     name: 'msqpay_webhook_put_off_total',
     help: 'How often a delivery found no place: endpoint, its endpoint had enough; share, its store had its share, or others had what there is',
@@ -99,10 +100,11 @@ export function createMetrics(ctx: Context, path: string): Metrics {
   }
 
   function showDeliveries(report: Awaited<ReturnType<typeof reportPlaces>> | undefined): void {
-    for (const one of [places, placesOfStore, placesLimit, putOff]) one.reset();
+    for (const one of [places, placesOfStore, placesLimit, waitingStores, putOff]) one.reset();
     if (report === undefined) return;
     placesLimit.set(report.limit);
     for (const [kind, count] of Object.entries(report.byKind)) places.set({ kind }, count);
+    for (const [kind, count] of Object.entries(report.waitingStores)) waitingStores.set({ kind }, count);
     const most = [...report.byStore].toSorted(([, a], [, b]) => b - a).slice(0, MAX_STORES_SHOWN);
     for (const [store, count] of most) placesOfStore.set({ store }, count);
     for (const [reason, count] of Object.entries(report.putOff)) putOff.inc({ reason }, count);

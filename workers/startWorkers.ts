@@ -1,7 +1,7 @@
 import { Worker, type Job } from 'bullmq';
 
 import { scanChain } from '../domain/payments/scanChain.ts';
-import { announceProcess } from '../domain/webhooks/places.ts';
+import { announceProcess } from '../domain/webhooks/announceProcess.ts';
 import type { Context } from '../platform/context.ts';
 import { QUEUE_NAMES, type QueueName, type Queues } from '../platform/queues.ts';
 import { createRedis } from '../platform/redis.ts';

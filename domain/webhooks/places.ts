@@ -9,30 +9,45 @@ import {
   takePlacesInRedis,
   type DeliveryOfStore,
   type DeliveryWithJob,
-  type GivingBackRules,
+  type EndpointOfStore,
+  type JobOfDelivery,
   type PlaceAnswer,
+  type PlaceRules,
   type PlacesLeft,
   type PostResult,
+  type WokenEndpoint,
 } from './placeStore.ts';
 import type { WebhookPostOutcome } from './ports.ts';
 
 /**
- * What deliveries occupy: a delivery has a place from when its job is put on the queue until what came of it is saved. So no store fills the queue, and none
- * takes all of the POSTs at once. Places are counted in Redis, over all processes (placeScripts.ts):
+ * What deliveries occupy: a delivery has a place from when its job is put on the queue until what
+ * came of it is saved. So no store fills the queue, and none takes all of the POSTs at once. Places
+ * are counted in Redis, over all processes (placeScripts.ts):
  *
- *   an endpoint has one place until it has answered, one more with each success, half after a failure, one when it keeps silent;
- *   a store takes a further place only while it has fewer than a share of what is free, so that however many stores are busy, another one finds room;
- *   endpoints that are slow or silent have half of all places together, those that are new and these three quarters: the others find the rest free.
+ *   an endpoint has one place until it has answered, one more with each success, half after a
+ *   failure, one when it keeps silent;
+ *   endpoints whose last POST was slow have half of all places together, and more while more than
+ *   three eighths are free; those that are new have a quarter, and count as slow when they do not
+ *   answer at once; the others find a quarter free, whatever these do;
+ *   a store takes a further place only while it has fewer than a share of what is free for its kind,
+ *   so that however many stores are busy, another one finds room.
  *
- * A delivery that finds no place is put off without an attempt being counted, to its turn at the pace at which its endpoint frees places. An endpoint that
- * answers brings its next ones forward (bringForward.ts), so the turns are only what is left when that was lost, and when it keeps silent.
+ * A delivery that finds no place is put off without an attempt being counted. When its endpoint had
+ * enough, the endpoint brings its next ones forward as it answers. When its store or all others had,
+ * the endpoint waits in a line: a place that is given back, or ends by itself, is kept for the store
+ * that has fewest of the kind, and of these for who has waited longest. Its delivery is brought forward
+ * (bringForward.ts); a wake-up that is lost is made up for by another, three seconds later at most
+ * (announceProcess.ts). Each that is put off has a turn at the pace at which its endpoint frees
+ * places too, which is what is left when Redis has forgotten all of this.
  *
  * Nothing that must be right depends on it: where Redis does not answer, nothing is put on a queue, and what a process has taken from it already is posted.
  */
 
-/** When its last POST took longer, an endpoint is slow. */
+/** When its last POST took longer, an endpoint is slow; so is a new one that is still silent then. */
 const SLOW_MS = 1_000;
 const PLACES_OF_SLOW_ENDPOINT = 4;
+/** How long a place is kept for one that is woken: a publisher looks four times a second. */
+const KEPT_MS = 2_000;
 const SHORTEST_DELAY_MS = 250;
 /** Of one whose endpoint has a place free, and others have too many. */
 const SHORTEST_SHARE_DELAY_MS = 1_000;
@@ -53,12 +68,6 @@ const LONGEST_PAUSE_MS = 30_000;
 /** Beside the POST: for what comes before and after it. */
 const BESIDE_POST_MS = 5_000;
 
-/** How often a process says that it is there. */
-const ANNOUNCE_EVERY_MS = 5_000;
-const ANNOUNCED_MS = 4 * ANNOUNCE_EVERY_MS;
-/** When Redis did not answer, as at the start, when the connection is being made. */
-const ANNOUNCE_AGAIN_MS = 250;
-
 /**
  * Takes a place for each delivery, for a while: it is given back with `giveBackPlace`, or by itself.
  * @param options.isStarting they are about to be posted: one that has a place already keeps it. Else one that has a place for another job is refused, since that
@@ -74,19 +83,11 @@ export async function takePlaces(
   if (deliveries.length === 0) return new Map();
   const { webhooks, outboxRedriveMs } = ctx.config;
   const postMs = webhooks.timeoutMs + BESIDE_POST_MS;
-  const answers = await takePlacesInRedis(ctx, {
+  const answers = await takePlacesInRedis(ctx, rulesOf(ctx), {
     deliveries,
     isStarting: options.isStarting,
+    heldMs: options.isStarting ? postMs : Math.max(postMs, outboxRedriveMs),
     random: ctx.random,
-    rules: {
-      placesOfProcess: webhooks.places,
-      placesOfEndpoint: webhooks.placesPerEndpoint,
-      heldMs: options.isStarting ? postMs : Math.max(postMs, outboxRedriveMs),
-      shortestDelayMs: SHORTEST_DELAY_MS,
-      shortestShareDelayMs: SHORTEST_SHARE_DELAY_MS,
-      longestDelayMs: LONGEST_DELAY_MS,
-      longestFailingDelayMs: LONGEST_FAILING_DELAY_MS,
-    },
   });
   return new Map(
     deliveries.map(({ deliveryId }, index) => {
@@ -98,29 +99,54 @@ export async function takePlaces(
 
 /**
  * @param outcome undefined when nothing was posted
- * @returns how many of the endpoint's deliveries that were put off may come, and which of them have a place
+ * @returns how many of the endpoint's deliveries that were put off may come, which of them have a place, and who may come instead
  * @throws when Redis does not answer; the place is given back by itself then
  */
 export async function giveBackPlace(ctx: Context, delivery: DeliveryOfStore, outcome: WebhookPostOutcome | undefined): Promise<PlacesLeft> {
-  return giveBackPlaceInRedis(ctx, {
-    delivery,
+  const { deliveryId, endpointId, storeId } = delivery;
+  return giveBackPlaceInRedis(ctx, rulesOf(ctx), {
+    ...{ deliveryId, endpointId, storeId },
     result: resultOf(outcome),
     latencyMs: outcome?.latencyMs ?? 0,
     askedMs: isSuccess(outcome?.statusCode ?? null) ? 0 : Math.min((outcome?.retryAfterSeconds ?? 0) * 1000, LONGEST_CLOSED_MS),
-    rules: givingBackRules(ctx),
   });
 }
 
-/** None of the endpoint's deliveries waits: as long as no further one is put off, none is to be brought forward. @param refused as `giveBackPlace` told */
-export async function noteNoneLeft(ctx: Context, endpointId: string, refused: number): Promise<void> {
-  await noteNoneWaiting(ctx, endpointId, refused);
+/** The same for a job that ends without having begun its delivery; a place that is another job's stays. */
+export async function giveBackPlaceOfJob(ctx: Context, { deliveryId, jobId }: JobOfDelivery): Promise<PlacesLeft> {
+  return giveBackPlaceInRedis(ctx, rulesOf(ctx), { deliveryId, jobId, result: 'none', latencyMs: 0, askedMs: 0 });
 }
 
-function givingBackRules(ctx: Context): GivingBackRules {
+/**
+ * None of the endpoint's deliveries waits: as long as no further one is put off, none is to be brought forward.
+ * @param endpoint as `giveBackPlace` told
+ * @returns for whom the place that was kept for it is kept now
+ */
+export async function noteNoneLeft(ctx: Context, endpoint: EndpointOfStore & { readonly refused: number }): Promise<WokenEndpoint[]> {
+  return noteNoneWaiting(ctx, rulesOf(ctx), endpoint);
+}
+
+/** This process works on deliveries, and is counted for so long. @returns who may come: of those that nobody has told */
+export async function notePresence(ctx: Context, processId: string, countsMs: number): Promise<WokenEndpoint[]> {
+  return addProcess(ctx, rulesOf(ctx), processId, countsMs);
+}
+
+/** This process does not work on deliveries any more. */
+export async function noteAbsence(ctx: Context, processId: string): Promise<void> {
+  await removeProcess(ctx, processId);
+}
+
+function rulesOf({ config: { webhooks } }: Context): PlaceRules {
   return {
-    placesOfEndpoint: ctx.config.webhooks.placesPerEndpoint,
+    placesOfProcess: webhooks.places,
+    placesOfEndpoint: webhooks.placesPerEndpoint,
+    placesOfSlowEndpoint: Math.min(PLACES_OF_SLOW_ENDPOINT, webhooks.placesPerEndpoint),
     slowMs: SLOW_MS,
-    placesOfSlowEndpoint: PLACES_OF_SLOW_ENDPOINT,
+    keptMs: KEPT_MS,
+    shortestDelayMs: SHORTEST_DELAY_MS,
+    shortestShareDelayMs: SHORTEST_SHARE_DELAY_MS,
+    longestDelayMs: LONGEST_DELAY_MS,
+    longestFailingDelayMs: LONGEST_FAILING_DELAY_MS,
     silences: SILENCES,
     shortestPauseMs: SHORTEST_PAUSE_MS,
     longestPauseMs: LONGEST_PAUSE_MS,
@@ -135,36 +161,6 @@ function resultOf(outcome: WebhookPostOutcome | undefined): PostResult {
   return outcome.statusCode === null ? 'silence' : 'failure';
 }
 
-/**
- * Says now and then that this process works on deliveries: all places are those of all such processes.
- * @returns stop: says that it does not any more
- */
-export function announceProcess(ctx: Context): { stop(): Promise<void> } {
-  const processId = ctx.randomBytes(8).toString('hex');
-  let timer: NodeJS.Timeout | undefined;
-  let isStopped = false;
-  async function announce(): Promise<void> {
-    let nextMs = ANNOUNCE_EVERY_MS;
-    try {
-      await addProcess(ctx, processId, ANNOUNCED_MS);
-    } catch (error) {
-      ctx.log.debug({ err: error }, 'Redis does not know of this process');
-      nextMs = ANNOUNCE_AGAIN_MS;
-    }
-    if (!isStopped) timer = setTimeout(() => void announce(), nextMs);
-  }
-  void announce();
-  return {
-    async stop() {
-      isStopped = true;
-      clearTimeout(timer);
-      await removeProcess(ctx, processId).catch((error: unknown) =>
-        ctx.log.debug({ err: error }, 'Redis counts this process for a moment more'),
-      );
-    },
-  };
-}
-
 /** How many places are taken, by whom, and how often a delivery found none. For those that watch. */
 export async function reportPlaces(ctx: Context): Promise<{
   readonly limit: number;
@@ -172,10 +168,18 @@ export async function reportPlaces(ctx: Context): Promise<{
   readonly byStore: ReadonlyMap<string, number>;
   /** Since Redis last lost its data. By what it was that had no place left: the endpoint's lane, or the store's share. */
   readonly putOff: Readonly<Record<'endpoint' | 'share', number>>;
+  /** With endpoints that wait for their store's share of places of this kind. */
+  readonly waitingStores: Readonly<Record<'new' | 'slow' | 'quick', number>>;
 }> {
-  const { stores, newEndpoints, slowEndpoints, processes, putOff } = await readPlaces(ctx);
+  const { stores, newEndpoints, slowEndpoints, processes, putOff, waitingStores } = await readPlaces(ctx, rulesOf(ctx));
   const byStore = new Map<string, number>();
   for (const storeId of stores) byStore.set(storeId, (byStore.get(storeId) ?? 0) + 1);
   const quick = Math.max(0, stores.length - newEndpoints - slowEndpoints);
-  return { limit: processes * ctx.config.webhooks.places, byKind: { new: newEndpoints, slow: slowEndpoints, quick }, byStore, putOff };
+  return {
+    limit: processes * ctx.config.webhooks.places,
+    byKind: { new: newEndpoints, slow: slowEndpoints, quick },
+    byStore,
+    putOff,
+    waitingStores,
+  };
 }

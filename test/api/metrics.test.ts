@@ -7,7 +7,8 @@ import type { RelayerPort } from '../../domain/relay/ports.ts';
 import type { Config } from '../../platform/config.ts';
 import { RELAY_ERRORS } from '../../domain/relay/errors.ts';
 import { AppError } from '../../shared/errors.ts';
-import { announceProcess, giveBackPlace, takePlaces } from '../../domain/webhooks/places.ts';
+import { announceProcess } from '../../domain/webhooks/announceProcess.ts';
+import { giveBackPlace, takePlaces } from '../../domain/webhooks/places.ts';
 import { waitUntil } from '../support/waitUntil.ts';
 import { withRelayer } from '../support/varyContext.ts';
 import { startTestApi, type TestApi } from './startTestApi.ts';
@@ -66,6 +67,7 @@ describe('GET /metrics', function () {
     expect(await readMetric('msqpay_webhook_places', { kind: 'new' })).to.equal(1);
     expect(await readMetric('msqpay_webhook_places_of_store', { store: 'st_busy' })).to.equal(1);
     expect(await readMetric('msqpay_webhook_put_off_total', { reason: 'endpoint' })).to.equal(1);
+    expect(await readMetric('msqpay_webhook_waiting_stores', { kind: 'new' }), 'it waits for its own endpoint').to.equal(0);
     await giveBackPlace(api.ctx, deliveries[0]!, undefined);
     await presence.stop();
     expect(await readMetric('msqpay_webhook_places', { kind: 'new' })).to.equal(0);

@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 
-import { announceProcess, giveBackPlace, noteNoneLeft, reportPlaces, takePlaces } from '../../domain/webhooks/places.ts';
+import { announceProcess } from '../../domain/webhooks/announceProcess.ts';
+import { giveBackPlace, noteNoneLeft, reportPlaces, takePlaces } from '../../domain/webhooks/places.ts';
 import type { Context } from '../../platform/context.ts';
 import { createHarness, type Harness } from '../support/harness.ts';
 import { waitUntil } from '../support/waitUntil.ts';
@@ -53,13 +54,15 @@ describe('webhooks: places', () => {
     expect(await take(`probe ${endpointId}`, endpointId, storeId)).to.equal(undefined);
     await giveBack(`probe ${endpointId}`, SILENT, endpointId, storeId);
   }
-  /** @returns how many of the store's new endpoints find a place, one each */
-  async function countTaken(endpoints: readonly string[], storeId: string): Promise<number> {
-    let taken = 0;
-    for (const endpointId of endpoints) if ((await take(`d ${endpointId}`, endpointId, storeId)) === undefined) taken++;
-    return taken;
+  /** All at once: before any of them counts as slow. @returns which endpoints find a place, one each */
+  async function takeOneEach(endpoints: readonly { endpointId: string; storeId: string }[]): Promise<string[]> {
+    const asking = endpoints.map(({ endpointId, storeId }) => delivery(`d ${endpointId}`, endpointId, storeId));
+    const answers = await takePlaces(ctx, asking, { isStarting: false });
+    return asking.filter(({ deliveryId }) => answers.get(deliveryId) === undefined).map(({ endpointId }) => endpointId);
   }
-  const endpointsOf = (storeId: string, count = 20) => Array.from({ length: count }, (_, index) => `${storeId}-we-${index}`);
+  const endpointsOf = (storeId: string, count = 20) =>
+    Array.from({ length: count }, (_, index) => ({ endpointId: `${storeId}-we-${index}`, storeId }));
+  const storesOf = (kind: string) => Array.from({ length: 40 }, (_, index) => `${kind} ${index}`);
 
   it('of an endpoint grow by one with each success, up to as many as it may have', async () => {
     expect(await take('wd_0')).to.equal(undefined);
@@ -127,34 +130,58 @@ describe('webhooks: places', () => {
     expect(await waitUntil(async () => (await take('wd_1')) === undefined, { what: 'the place', timeoutMs: 5_000 })).to.equal(true);
   });
 
-  it('of slow and new endpoints are few, whoever has them: quick ones find room', async () => {
+  it('of new endpoints are a quarter, whoever has them: quick ones find room', async () => {
     await makeQuick('quick', 'a store');
-    for (let store = 0; store < 40; store++) await countTaken(endpointsOf(`new-${store}`), `new-${store}`);
+    await takeOneEach(storesOf('new').flatMap((storeId) => endpointsOf(storeId)));
     const { byKind, byStore } = await reportPlaces(ctx);
-    expect(byKind.new).to.be.within(PLACES / 2, (PLACES * 3) / 4);
-    expect(Math.max(...byStore.values()), 'a sixteenth').to.equal(PLACES / 16);
+    expect(byKind).to.deep.equal({ new: PLACES / 4, slow: 0, quick: 0 });
+    expect(Math.max(...byStore.values())).to.equal(2);
     const taken = [];
     for (let index = 0; index < 3; index++) taken.push(await take(`q${index}`, 'quick', 'a store'));
     expect(taken).to.deep.equal([undefined, undefined, undefined]);
   });
 
-  it('of a store’s slow and new endpoints are two at least, however few there are', async () => {
-    ctx = { ...ctx, config: { ...ctx.config, webhooks: { ...ctx.config.webhooks, places: 16 } } };
-    expect(await countTaken(endpointsOf('a'), 'a')).to.equal(2);
+  it('of new endpoints are of slow ones when they do not answer at once: others that are new find room', async () => {
+    const endpoints = endpointsOf('a');
+    expect(await takeOneEach(endpoints)).to.have.length(2);
+    await sleep(1_050);
+    expect((await reportPlaces(ctx)).byKind).to.deep.equal({ new: 0, slow: 2, quick: 0 });
+    expect(await takeOneEach(endpoints.slice(2)), 'of the same store').to.have.length(2);
+    await sleep(1_050);
+    expect(await takeOneEach(endpoints.slice(4)), 'which has an eighth by now').to.have.length(0);
+    expect(await takeOneEach(endpointsOf('b'))).to.have.length(2);
   });
 
-  it('of slow endpoints leave room for new ones', async () => {
-    for (let store = 0; store < 40; store++) await makeSilent(`silent ${store}`, `st ${store}`);
-    for (let store = 0; store < 40; store++) await take(`s ${store}`, `silent ${store}`, `st ${store}`);
-    expect((await reportPlaces(ctx)).byKind).to.deep.equal({ new: 0, slow: PLACES / 2, quick: 0 });
-    expect(await take('n', 'new one', 'new store')).to.equal(undefined);
+  it('of a store’s new endpoints are two at least, and of its slow ones, however few there are', async () => {
+    ctx = { ...ctx, config: { ...ctx.config, webhooks: { ...ctx.config.webhooks, places: 16 } } };
+    const slow = endpointsOf('a', 5);
+    for (const { endpointId } of slow) await makeSilent(endpointId, 'a');
+    expect(await takeOneEach(slow)).to.have.length(2);
+    expect(await takeOneEach(endpointsOf('a').slice(5))).to.have.length(2);
   });
+
+  for (const { what, quick, slow } of [
+    { what: 'five eighths while nobody else has any', quick: 0, slow: (PLACES * 5) / 8 },
+    { what: 'half while others need theirs', quick: PLACES / 4, slow: PLACES / 2 },
+  ]) {
+    it(`of slow endpoints are ${what}: new ones find room`, async () => {
+      const stores = storesOf('silent').map((storeId) => ({ endpointId: `of ${storeId}`, storeId }));
+      for (const { endpointId, storeId } of stores) await makeSilent(endpointId, storeId);
+      for (let index = 0; index < quick; index += 4) {
+        await makeQuick(`quick ${index}`, 'a store');
+        for (let one = 0; one < 4; one++) await take(`q ${index} ${one}`, `quick ${index}`, 'a store');
+      }
+      await takeOneEach(stores);
+      expect((await reportPlaces(ctx)).byKind).to.deep.equal({ new: 0, slow, quick });
+      expect(await take('n', 'new one', 'new store')).to.equal(undefined);
+    });
+  }
 
   it('are left to others by a store that has many', async () => {
-    for (const storeId of ['a', 'b', 'c']) for (const endpointId of endpointsOf(storeId, 5)) await makeQuick(endpointId, storeId);
+    for (const storeId of ['a', 'b', 'c']) for (const { endpointId } of endpointsOf(storeId, 5)) await makeQuick(endpointId, storeId);
     const taken = new Map<string, number>();
     for (const storeId of ['a', 'b', 'c']) {
-      for (const endpointId of endpointsOf(storeId, 5)) {
+      for (const { endpointId } of endpointsOf(storeId, 5)) {
         for (let index = 0; index < PLACES_PER_ENDPOINT; index++) {
           if ((await take(`${endpointId} ${index}`, endpointId, storeId)) === undefined) taken.set(storeId, (taken.get(storeId) ?? 0) + 1);
         }
@@ -181,7 +208,7 @@ describe('webhooks: places', () => {
     for (let index = 0; index < 10; index++) delays.push(await take(`wd_${index}`));
     for (const [index, delay] of delays.entries()) expect(delay).to.be.within((index + 1) * TIMEOUT_MS - 1_000, (index + 1) * TIMEOUT_MS);
     expect((await reportPlaces(ctx)).putOff).to.deep.equal({ endpoint: 10, share: 0 });
-    expect(await giveBack('probe', SILENT), 'one is to ask when the endpoint may be asked again').to.deep.equal({
+    expect(await giveBack('probe', SILENT), 'one is to ask when the endpoint may be asked again').to.deep.include({
       free: 1,
       delayMs: TIMEOUT_MS,
       refused: 10,
@@ -245,16 +272,16 @@ describe('webhooks: places', () => {
     await take('wd_0');
     expect((await giveBack('wd_0')).free, 'what may have been forgotten').to.equal(2);
     await take('wd_0');
-    await noteNoneLeft(ctx, 'we_1', 0);
+    await noteNoneLeft(ctx, { endpointId: 'we_1', storeId: 'st_1', refused: 0 });
     expect((await giveBack('wd_0')).free, 'nothing waits').to.equal(0);
     for (let index = 0; index < 4; index++) await take(`wd_${index}`);
-    expect(await giveBack('wd_0')).to.deep.equal({ free: 2, delayMs: 0, refused: 1, having: ['wd_1', 'wd_2'] });
+    expect(await giveBack('wd_0')).to.deep.include({ free: 2, delayMs: 0, refused: 1, having: ['wd_1', 'wd_2'] });
     expect((await giveBack('wd_0')).free, 'its answer may have been lost').to.equal(3);
     await take('wd_5', 'we_3');
     await take('wd_6', 'we_3');
-    await noteNoneLeft(ctx, 'we_3', 0);
+    await noteNoneLeft(ctx, { endpointId: 'we_3', storeId: 'st_1', refused: 0 });
     expect((await giveBack('wd_5', answerWith(204), 'we_3')).free, 'one was put off since the database was asked').to.equal(2);
-    await noteNoneLeft(ctx, 'we_3', 1);
+    await noteNoneLeft(ctx, { endpointId: 'we_3', storeId: 'st_1', refused: 1 });
     expect((await giveBack('wd_5', answerWith(204), 'we_3')).free, 'those that wait were told').to.equal(0);
     await take('wd_0', 'we_2');
     await take('wd_1', 'we_2');

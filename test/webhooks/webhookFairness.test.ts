@@ -1,5 +1,6 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 
 import { createWebhookEndpoint, recordEvents } from '../../domain/webhooks/service.ts';
@@ -17,10 +18,13 @@ const WAITING = 2_000;
 const PROCESSES = 2;
 /** How long a store's webhook may take beside them; it takes about 50 ms by itself, and waits for 15 s behind an endpoint that never answers. */
 const SOON_MS = 1_500;
+/** The first one of a store's endpoint whose other ones hang: each of these counts as slow after a second. */
+const FIRST_MS = 6_000;
 
 describe('webhooks: one store beside others that never answer', function () {
   this.timeout(120_000);
 
+  let timeoutMs = 15_000;
   let harness: Harness;
   let store: TestStore;
   let storeServer: StoreServer;
@@ -28,7 +32,7 @@ describe('webhooks: one store beside others that never answer', function () {
   const workers: RunningWorkers[] = [];
 
   beforeEach(async () => {
-    harness = await createHarness({ env: { MSQPAY_WEBHOOK_TIMEOUT_MS: '15000', MSQPAY_OUTBOX_REDRIVE_MS: '30000' } });
+    harness = await createHarness({ env: { MSQPAY_WEBHOOK_TIMEOUT_MS: String(timeoutMs), MSQPAY_OUTBOX_REDRIVE_MS: '30000' } });
     storeServer = await startStoreServer();
     silent = await startSilentServer();
     store = await harness.createTestStore();
@@ -42,14 +46,24 @@ describe('webhooks: one store beside others that never answer', function () {
     await harness.close();
   });
 
-  async function startAll(): Promise<void> {
-    for (let index = 0; index < PROCESSES; index++) workers.push(await runWorkers(harness, ['webhook']));
+  async function startAll(processes = PROCESSES): Promise<void> {
+    for (let index = 0; index < processes; index++) workers.push(await runWorkers(harness, ['webhook']));
   }
 
   /** So many events of one store, for each of its endpoints. */
   async function record(storeId: string, count: number): Promise<void> {
     const event = () => ({ storeId, type: 'payment.created' as const, paymentId: newPaymentId(), version: 1, data: { paymentId: '0x1' } });
     await inUnitOfWork(harness.ctx, (unit) => recordEvents(harness.ctx, unit, Array.from({ length: count }, event)));
+  }
+
+  /** @returns the secret of the last endpoint */
+  async function listen({ storeId }: TestStore, url: string, endpoints = 1): Promise<string> {
+    let secret = '';
+    for (let index = 0; index < endpoints; index++) {
+      const endpoint = await createWebhookEndpoint(harness.ctx, { storeId, url, eventTypes: null });
+      ({ secret } = endpoint);
+    }
+    return secret;
   }
 
   async function openHostileStore(endpoints: number): Promise<string> {
@@ -61,10 +75,10 @@ describe('webhooks: one store beside others that never answer', function () {
   }
 
   /** From the payment's creation to its webhook, in ms. */
-  async function measureWebhook(): Promise<number> {
+  async function measureWebhook(of = store, server = storeServer): Promise<number> {
     const createdAt = Date.now();
-    const { id } = await harness.createTestPayment(store);
-    const [webhook] = await waitUntil(() => (storeServer.ofPayment(id).length > 0 ? storeServer.ofPayment(id) : undefined), {
+    const { id } = await harness.createTestPayment(of);
+    const [webhook] = await waitUntil(() => (server.ofPayment(id).length > 0 ? server.ofPayment(id) : undefined), {
       what: 'the webhook',
       everyMs: 5,
       timeoutMs: 60_000,
@@ -72,9 +86,9 @@ describe('webhooks: one store beside others that never answer', function () {
     return (webhook?.receivedAt ?? Infinity) - createdAt;
   }
 
-  async function expectSoon(): Promise<void> {
+  async function expectSoon(of = store, count = 20): Promise<void> {
     const times = [];
-    for (let index = 0; index < 20; index++) times.push(await measureWebhook());
+    for (let index = 0; index < count; index++) times.push(await measureWebhook(of));
     expect(Math.max(...times), `ms until the webhook: ${times.join(', ')}`).to.be.below(SOON_MS);
   }
 
@@ -94,6 +108,47 @@ describe('webhooks: one store beside others that never answer', function () {
       expect(byKind.new + byKind.slow).to.be.at.most(limit * 0.75);
     });
   }
+
+  it('is told at a thirteenth endpoint as soon as ever, though its other twelve never answer and much waits for them', async () => {
+    const own = await harness.createTestStore();
+    await listen(own, silent.url, 12);
+    await record(own.storeId, 100);
+    await startAll(1);
+    await waitUntil(() => silent.count() >= 8, { what: 'the silent endpoints’ first POSTs' });
+    storeServer.trust(await listen(own, storeServer.url));
+    expect(await measureWebhook(own), 'the first, which goes out beside those of which nothing is known').to.be.below(FIRST_MS);
+    await expectSoon(own);
+  });
+
+  describe('or that are slow', () => {
+    before(() => {
+      timeoutMs = 5_000;
+    });
+    after(() => {
+      timeoutMs = 15_000;
+    });
+
+    it('is told when it is slow itself, without waiting for seventy that never answer; another store as soon as ever', async () => {
+      const hostile = await Promise.all(Array.from({ length: 70 }, () => openHostileStore(1)));
+      for (const storeId of hostile) await record(storeId, 20);
+      const slow = await harness.createTestStore();
+      const slowServer = await startStoreServer();
+      slowServer.trust(await listen(slow, slowServer.url));
+      slowServer.answerWith(async () => {
+        await sleep(1_200);
+        return 204;
+      });
+      await startAll(1);
+      await measureWebhook(slow, slowServer);
+      const times: number[] = [];
+      while (silent.count() < 180) {
+        times.push(await measureWebhook(slow, slowServer));
+        await expectSoon(store, 3);
+      }
+      await slowServer.close();
+      expect(Math.max(...times), `ms until the webhook: ${times.join(', ')}`).to.be.below(timeoutMs - 1_000);
+    });
+  });
 
   it('sends what waited as soon as an endpoint answers, in whatever process', async () => {
     const hostile = await openHostileStore(1);
