@@ -4,7 +4,7 @@ import type { OutboxGate, OutboxGates } from '../domain/outbox/service.ts';
 import { confirmTransaction } from '../domain/relay/confirmTransaction.ts';
 import { sendAttempt } from '../domain/relay/sendAttempt.ts';
 import { expirePayment } from '../domain/payments/expirePayment.ts';
-import { admitDeliveries } from '../domain/webhooks/admitDeliveries.ts';
+import { DELIVERY_GATE } from '../domain/webhooks/deliveryGate.ts';
 import { attemptDelivery } from '../domain/webhooks/attemptDelivery.ts';
 import type { Config } from '../platform/config.ts';
 import type { Context } from '../platform/context.ts';
@@ -30,7 +30,7 @@ export const OUTBOX_QUEUE_RULES: Readonly<Record<OutboxQueue, QueueRules>> = {
   // What these ask of a chain at once is one question.
   expire: { concurrency: () => 20, work: (ctx, subjectId) => expirePayment(ctx, asBytes32(subjectId)) },
   // Mostly waiting for other people's servers: as many as there are places, see domain/webhooks/places.ts.
-  webhook: { concurrency: ({ webhooks }) => webhooks.places, gate: { admit: admitDeliveries }, work: attemptDelivery },
+  webhook: { concurrency: ({ webhooks }) => webhooks.places, gate: DELIVERY_GATE, work: attemptDelivery },
 };
 
 export const OUTBOX_GATES: OutboxGates = Object.fromEntries(

@@ -34,12 +34,22 @@ export async function runOutboxJob(ctx: Context, queue: OutboxQueue, job: Job, t
   const jobCtx = withJob(forRequest(ctx, requestId), { queue, jobId: job.id, subjectId });
 
   const { gate, work } = OUTBOX_QUEUE_RULES[queue];
-  const row = await findOutboxRow(ctx.db, outboxId);
-  if (row === undefined || row.generation > generation) return 'superseded';
-
   const subject = { queue, subjectId };
+  const leave = async () => gate?.leave(jobCtx, { subjectId, jobId: job.id ?? '' });
+  const leaveAndFail = async (error: unknown): Promise<never> => {
+    await leave();
+    throw error;
+  };
+
+  const row = await findOutboxRow(ctx.db, outboxId).catch(leaveAndFail);
+  if (row === undefined || row.generation > generation) {
+    await leave();
+    return 'superseded';
+  }
   const isEarly = row.runAt.getTime() - ctx.clock.now().getTime() > EARLY_MS;
-  const result = isEarly ? later(row.runAt) : await tryWork(jobCtx, subject, () => work(jobCtx, subjectId));
+  // Before the row is put off: from then on it may be let in for another job.
+  if (isEarly) await leave();
+  const result = isEarly ? later(row.runAt) : await tryWork(jobCtx, subject, () => work(jobCtx, subjectId)).catch(leaveAndFail);
   if (result.kind === 'later' && result.failure !== undefined) await noteFailure(jobCtx, subject, result.failure);
   else if (row.hasFailed && !isEarly) await noteSuccess(jobCtx, subject);
   switch (result.kind) {

@@ -149,7 +149,10 @@ describe('the outbox and its jobs', function () {
     const dueAt = new Date(Date.now() - 10_000);
     await execute(harness.ctx.db, 'UPDATE outbox SET run_at = ? WHERE id = ?', [dueAt, row.id]);
     const gates: OutboxGates = {
-      webhook: { admit: (_ctx, _trx, work) => Promise.resolve(new Map(work.map(({ subjectId }) => [subjectId, { delayMs: 60_000 }]))) },
+      webhook: {
+        admit: (_ctx, _trx, work) => Promise.resolve(new Map(work.map(({ subjectId }) => [subjectId, { delayMs: 60_000 }]))),
+        leave: () => Promise.resolve(),
+      },
     };
     const port = recordJobs();
     await publishOutbox(harness.ctx, port, 100, gates);

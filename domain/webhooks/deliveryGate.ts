@@ -1,6 +1,7 @@
 import type { Context } from '../../platform/context.ts';
 import type { Transaction } from '../../platform/db.ts';
-import type { DueWork, NotAdmitted } from '../outbox/service.ts';
+import type { DueWork, NotAdmitted, OutboxGate } from '../outbox/service.ts';
+import { leavePlace } from './bringForward.ts';
 import { takePlaces } from './places.ts';
 import { isScheduleOver } from './decide.ts';
 import { listStoresOfDeliveries } from './store.ts';
@@ -11,7 +12,7 @@ import { listStoresOfDeliveries } from './store.ts';
  * @returns by delivery id, those that found none, or have one for another job
  * @throws when Redis does not answer
  */
-export async function admitDeliveries(ctx: Context, trx: Transaction, work: readonly DueWork[]): Promise<Map<string, NotAdmitted>> {
+async function admitDeliveries(ctx: Context, trx: Transaction, work: readonly DueWork[]): Promise<Map<string, NotAdmitted>> {
   const jobIds = new Map(work.map(({ subjectId, jobId }) => [subjectId, jobId]));
   // One that is there no more goes on, and ends.
   const now = ctx.clock.now();
@@ -29,3 +30,9 @@ export async function admitDeliveries(ctx: Context, trx: Transaction, work: read
     }),
   );
 }
+
+/** Of the queue of deliveries. */
+export const DELIVERY_GATE: OutboxGate = {
+  admit: admitDeliveries,
+  leave: (ctx, { subjectId, jobId }) => leavePlace(ctx, { deliveryId: subjectId, jobId }),
+};
