@@ -15,7 +15,7 @@ import { decideDepthLook, isSignatureDead } from './decide.ts';
 import { endDone, findDoer, type Doer } from './endDone.ts';
 import { endRemoved, leaveRemoved } from './endRemoved.ts';
 import { RELAY_ERRORS } from './errors.ts';
-import { findMined, type Mined } from './findMined.ts';
+import { findMined, findMinedIfTold, type Mined } from './findMined.ts';
 import { ABANDONED_LOOK_MS, followAbandoned } from './followAbandoned.ts';
 import { judgeReceipt, type Verdict } from './judgeReceipt.ts';
 import type { RelayAttempt, RelayTransaction } from './model.ts';
@@ -68,7 +68,11 @@ function hasEnded(attempt: RelayAttempt): boolean {
 
 async function follow(ctx: Context, seen: RelayTransaction, attempts: readonly RelayAttempt[]): Promise<WorkResult> {
   // The chain first: it is the one whose word counts, and what waits to be deep enough for an hour would use up the provider's rate limit.
-  const mined = await findMined(ctx, seen);
+  const settledTime = await findSettledTime(ctx.db, seen.chainId);
+  // All that could have done it is scanned then: the chain's storage and the scanner's word are enough.
+  const isOver = attempts.every((attempt) => hasEnded(attempt) || isSignatureDead(attempt, settledTime));
+  const look = isOver ? findMinedIfTold : findMined;
+  const mined = await look(ctx, seen);
   if (mined !== undefined && mined.depth.kind !== 'contradicted') return followMined(ctx, seen, mined);
 
   const provider = await askProvider(ctx, seen);
@@ -76,10 +80,9 @@ async function follow(ctx: Context, seen: RelayTransaction, attempts: readonly R
     typeof provider === 'object' && (seen.providerTransactionId === null || (provider.hash !== null && provider.hash !== seen.hash));
   const transaction = isNews ? await inUnitOfWork(ctx, (unit) => recordProviderTransaction(ctx, unit, seen.id, provider)) : seen;
 
-  const minedMeanwhile = await findMined(ctx, transaction);
+  const minedMeanwhile = await look(ctx, transaction);
   const isContradicted = minedMeanwhile?.depth.kind === 'contradicted';
   if (minedMeanwhile !== undefined && !isContradicted) return followMined(ctx, transaction, minedMeanwhile);
-  const settledTime = await findSettledTime(ctx.db, transaction.chainId);
   if (isContradicted) {
     ctx.log.warn(
       logged(transaction, minedMeanwhile.receipt),

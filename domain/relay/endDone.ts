@@ -1,7 +1,9 @@
 import type { Context } from '../../platform/context.ts';
 import type { UnitOfWork } from '../../platform/unitOfWork.ts';
 import { addMs } from '../../shared/clock.ts';
+import { AppError } from '../../shared/errors.ts';
 import type { Bytes32 } from '../../shared/hex.ts';
+import { CHAIN_ERRORS } from '../chain/errors.ts';
 import type { Receipt } from '../chain/ports.ts';
 import { getChain } from '../chain/service.ts';
 import type { ChainPosition } from '../payments/model.ts';
@@ -34,11 +36,19 @@ export async function findDoer(ctx: Context, attempt: RelayAttempt): Promise<Doe
   const hash = landed.txHash;
   if (attempt.sends === 0) return { kind: 'other', hash };
   const chain = getChain(ctx, attempt.chainId);
-  const [call, receipt] = await Promise.all([chain.findCall(hash), chain.findReceipt(hash)]);
+  const isLate = isLateToTell(ctx, attempt);
+  const [call, receipt] = await Promise.all([chain.findCall(hash), chain.findReceipt(hash)]).catch((error: unknown) => {
+    if (isLate && error instanceof AppError && error.code === CHAIN_ERRORS.unavailable.code) return [];
+    throw error;
+  });
   // What it used is charged by the receipt of the block that the scanner has seen it in, and by that of no fork.
   if (call === undefined || receipt?.blockHash !== landed.blockHash) return { kind: 'unknown' };
   const transaction = await findLandedTransaction(ctx.db, { chainId: attempt.chainId, since: attempt.createdAt, hash, call });
   return transaction === undefined ? { kind: 'other', hash } : { kind: 'own', hash, transaction, receipt };
+}
+
+function isLateToTell(ctx: Context, { deadline }: RelayAttempt): boolean {
+  return ctx.clock.now() >= addMs(deadline, UNKNOWN_FOR_MS);
 }
 
 async function findLanded(ctx: Context, attempt: RelayAttempt): Promise<ChainPosition | undefined> {
@@ -58,8 +68,8 @@ export async function endDone(ctx: Context, unit: UnitOfWork, locked: LockedAtte
   const position = positionOf(locked);
   if (position === null || doer === undefined) return false;
   if (doer.kind === 'unknown') {
-    // A node that has pruned its history will never tell.
-    if (!isCompleted(locked) || ctx.clock.now() < addMs(attempt.deadline, UNKNOWN_FOR_MS)) return false;
+    // A node that has pruned its history, or shows nothing that can be read, will never tell.
+    if (!isCompleted(locked) || !isLateToTell(ctx, attempt)) return false;
     await failDone(ctx, unit, locked);
     return true;
   }

@@ -1,4 +1,6 @@
 import type { Context } from '../../platform/context.ts';
+import { AppError } from '../../shared/errors.ts';
+import { CHAIN_ERRORS } from '../chain/errors.ts';
 import type { Receipt } from '../chain/ports.ts';
 import { getChain, measureDepth, type Depth } from '../chain/service.ts';
 import type { RelayTransaction } from './model.ts';
@@ -26,4 +28,21 @@ export async function findMined(ctx: Context, transaction: RelayTransaction): Pr
     contradicted ??= mined;
   }
   return contradicted;
+}
+
+/**
+ * The same where no receipt is needed any more to decide: what can still be learned from one is worth a look, and no reason to wait for ever for one that nobody
+ * shows in a form that can be read.
+ */
+export async function findMinedIfTold(ctx: Context, transaction: RelayTransaction): Promise<Mined | undefined> {
+  try {
+    return await findMined(ctx, transaction);
+  } catch (error) {
+    if (!(error instanceof AppError && error.code === CHAIN_ERRORS.unavailable.code)) throw error;
+    ctx.log.warn(
+      { err: error, transactionId: transaction.id },
+      'no RPC URL says what became of a transaction whose time is over: it is ended without that',
+    );
+    return undefined;
+  }
 }

@@ -3,7 +3,7 @@ import { addMs } from '../../shared/clock.ts';
 import { DONE, later, type WorkResult } from '../outbox/model.ts';
 import { askProvider } from './askProvider.ts';
 import { changeTransaction } from './changeTransaction.ts';
-import { findMined } from './findMined.ts';
+import { findMined, findMinedIfTold } from './findMined.ts';
 import type { RelayTransaction } from './model.ts';
 
 /** How often, and for how long after it would be valid no more, a transaction that carries nothing any more is looked at. */
@@ -17,7 +17,7 @@ const ABANDONED_FOR_MS = 60 * 60_000;
 export async function followAbandoned(ctx: Context, transaction: RelayTransaction): Promise<WorkResult> {
   const now = ctx.clock.now();
   const isFollowed = now < addMs(transaction.validUntil, ABANDONED_FOR_MS);
-  const mined = await findMined(ctx, transaction);
+  const mined = await (isFollowed ? findMined : findMinedIfTold)(ctx, transaction);
   const isContradicted = mined?.depth.kind === 'contradicted';
   // That it does not wait for a block any more is no matter of depth. That its block is none of the chain's is.
   if (isContradicted && isFollowed) return later(addMs(now, ABANDONED_LOOK_MS));

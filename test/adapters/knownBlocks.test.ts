@@ -5,12 +5,12 @@ import { testWalletAbi, testWalletBytecode } from '../../contracts/generated/tes
 import type { ChainPort, KnownBlock } from '../../domain/chain/ports.ts';
 import type { PaymentTerms } from '../../domain/payments/model.ts';
 import type { Bytes32 } from '../../shared/hex.ts';
-import { startOldNode, type OldNode } from '../support/startOldNode.ts';
+import { startOddNode, type OddNode } from '../support/startOddNode.ts';
 import { rejection, sign, startChainFixture, type ChainFixture } from './chainFixture.ts';
 
 describe('the chain adapter, asked as of blocks that are known', () => {
   let on: ChainFixture;
-  let node: OldNode;
+  let node: OddNode;
   /** The URL that lags comes first. */
   let both: ChainPort;
   let old: ChainPort;
@@ -20,7 +20,7 @@ describe('the chain adapter, asked as of blocks that are known', () => {
 
   before(async () => {
     on = await startChainFixture();
-    node = await startOldNode(on.rpcUrl);
+    node = await startOddNode(on.rpcUrl);
   });
   after(async () => {
     await node.close();

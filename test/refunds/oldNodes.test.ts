@@ -11,7 +11,7 @@ import { expectRefusal } from '../support/expectRefusal.ts';
 import { signTypedData } from '../support/gasless.ts';
 import { createHarness, type Harness } from '../support/harness.ts';
 import { startOwnChain, type OwnChain } from '../support/ownChain.ts';
-import { startOldNode, type OldNode } from '../support/startOldNode.ts';
+import { startOddNode, type OddNode } from '../support/startOddNode.ts';
 import { setSettledTime, withChain } from '../support/varyContext.ts';
 
 describe('a refund that was told as failed, and that the chain has as made', function () {
@@ -19,12 +19,12 @@ describe('a refund that was told as failed, and that the chain has as made', fun
 
   let chain: OwnChain;
   let harness: Harness;
-  let node: OldNode;
+  let node: OddNode;
 
   before(async function () {
     this.timeout(120_000);
     chain = await startOwnChain();
-    node = await startOldNode(chain.rpcUrl);
+    node = await startOddNode(chain.rpcUrl);
     harness = await createHarness({ config: chain.configure({ confirmations: 1 }) });
   });
   after(async () => {

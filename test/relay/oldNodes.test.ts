@@ -16,7 +16,7 @@ import { createHarness, type Harness, type TestStore } from '../support/harness.
 import { startOwnChain, type OwnChain, type OwnRelayer } from '../support/ownChain.ts';
 import { readHistory } from '../support/paymentHistory.ts';
 import { acceptRelay, confirmOnce, readAttempt, readPayment } from '../support/relayFlow.ts';
-import { startOldNode, type OldNode } from '../support/startOldNode.ts';
+import { startOddNode, type OddNode } from '../support/startOddNode.ts';
 import { atTime, withChain, withRelayers } from '../support/varyContext.ts';
 
 const CONFIRMATIONS = 2;
@@ -30,7 +30,7 @@ describe('a relay whose chain is asked through a URL that lags', function () {
   let store: TestStore;
   let relayer: OwnRelayer;
   let ctx: Context;
-  let node: OldNode;
+  let node: OddNode;
   /** Through the URL that lags, and nothing else. */
   let old: ChainPort;
   /** Through it first, and then through one that does not. */
@@ -39,7 +39,7 @@ describe('a relay whose chain is asked through a URL that lags', function () {
   before(async function () {
     this.timeout(120_000);
     chain = await startOwnChain();
-    node = await startOldNode(chain.rpcUrl);
+    node = await startOddNode(chain.rpcUrl);
     harness = await createHarness({ config: chain.configure({ confirmations: CONFIRMATIONS, maxBlockRange: 100 }) });
     chainId = harness.config.chains[0]?.chainId ?? 0;
     store = await harness.createTestStore();

@@ -9,7 +9,7 @@ interface Question {
 
 type Answer = { readonly result?: unknown; readonly error?: { readonly code: number; readonly message: string } };
 
-export interface OldNode {
+export interface OddNode {
   readonly url: string;
   /** Stands where the chain is now, and stays there. */
   standStill(): Promise<void>;
@@ -17,6 +17,8 @@ export interface OldNode {
   catchUp(): void;
   /** Calls another block than the chain's its own at this height and above it; undefined: none. */
   forkAt(height: bigint | undefined): void;
+  /** Answers this instead of what the chain does; undefined: the truth. */
+  changeResults(change: ((method: string, result: unknown) => unknown) | undefined): void;
   close(): Promise<void>;
 }
 
@@ -29,10 +31,11 @@ const BLOCK_PARAMETER: Readonly<Record<string, number>> = {
   eth_getCode: 1,
 };
 
-/** A node between us and a real one, which it is behind: it has an older head, and nothing of what came after that. */
-export async function startOldNode(rpcUrl: string): Promise<OldNode> {
+/** A node between us and a real one. It can be put behind that one, on a fork, or made to answer something else. */
+export async function startOddNode(rpcUrl: string): Promise<OddNode> {
   let head: bigint | undefined;
   let fork: bigint | undefined;
+  let change: (method: string, result: unknown) => unknown = (_method, result) => result;
 
   async function ask(method: string, params: readonly unknown[]): Promise<Answer> {
     const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method, params });
@@ -68,12 +71,20 @@ export async function startOldNode(rpcUrl: string): Promise<OldNode> {
     return head !== undefined && number !== undefined && BigInt(number) > head ? { result: null } : found;
   }
 
+  function changed(method: string, { result, error }: Answer): Answer {
+    return error === undefined ? { result: change(method, result) } : { error };
+  }
+
   const server = createServer((request, response) => {
     const chunks: Buffer[] = [];
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
     request.on('end', () => {
       const asked = JSON.parse(Buffer.concat(chunks).toString()) as Question | Question[];
-      const answerOne = async ({ id, method, params = [] }: Question) => ({ jsonrpc: '2.0', id, ...(await answer(method, params)) });
+      const answerOne = async ({ id, method, params = [] }: Question) => ({
+        jsonrpc: '2.0',
+        id,
+        ...changed(method, await answer(method, params)),
+      });
       void Promise.all([asked].flat().map(answerOne)).then((answers) => {
         response.writeHead(200, { 'content-type': 'application/json' });
         response.end(JSON.stringify(Array.isArray(asked) ? answers : answers[0]));
@@ -92,6 +103,9 @@ export async function startOldNode(rpcUrl: string): Promise<OldNode> {
     },
     forkAt(height) {
       fork = height;
+    },
+    changeResults(wanted) {
+      change = wanted ?? ((_method, result) => result);
     },
     close: () =>
       new Promise((resolve) => {
