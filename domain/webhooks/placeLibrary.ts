@@ -60,7 +60,8 @@ local function split(name) return string.match(name, '^([^/]*)/([^/]*)/(.*)$') e
 local function countOf(kind, store) return redis.call('SCARD', key('store', store, kind)) end
 
 local function readLane(endpoint)
-  local known = redis.call('HMGET', key('lane', endpoint), 'kind', 'width', 'closed', 'refused', 'seen')
+  local known = redis.call('HMGET', key('lane', endpoint),
+    'kind', 'width', 'closed', 'refused', 'seen', 'latency', 'pause', 'turn', 'failing')
   local refused = tonumber(known[4] or 0)
   return {
     kind = known[1] or 'new',
@@ -70,6 +71,10 @@ local function readLane(endpoint)
     refused = refused,
     -- Until the database was asked, any may: Redis may have forgotten them.
     mayWait = not known[5] or refused ~= tonumber(known[5]),
+    latency = tonumber(known[6] or 0),
+    pause = tonumber(known[7] or 0),
+    turn = tonumber(known[8] or 0),
+    failing = known[9] and math.max(1, now - tonumber(known[9])) or 0,
   }
 end
 
@@ -218,9 +223,11 @@ end
 local function wake()
   local woken = {}
   local function fill(kind, most)
-    while #woken < ${MOST_WOKEN} and countAll(kind) < most and roomOf(kind) > 0 do
+    while #woken < ${MOST_WOKEN} do
       local isServed = false
-      for _, store in ipairs(redis.call('ZRANGE', key('line', kind), 0, ${STORES_LOOKED_AT - 1})) do
+      local stores = redis.call('ZRANGE', key('line', kind), 0, ${STORES_LOOKED_AT - 1})
+      if #stores == 0 or countAll(kind) >= most or roomOf(kind) <= 0 then return end
+      for _, store in ipairs(stores) do
         if mayTake(kind, store, 0) then
           isServed = true
           local endpoint, lane = findReady(kind, store)

@@ -17,13 +17,11 @@ import { LANE_KEPT_MS, PLACE_LIBRARY } from './placeLibrary.ts';
 export const TAKE_PLACES = `${PLACE_LIBRARY}
 local asked = cjson.decode(ARGV[2])
 local heldUntil = now + asked.heldMs
-local answers = {}
+local answers, lines = {}, {}
 for _, one in ipairs(asked.deliveries) do
   local store, endpoint, delivery = one.storeId, one.endpointId, one.deliveryId
   local name, job, laneKey = nameOf(store, endpoint, delivery), key('job', delivery), key('lane', endpoint)
   local lane = readLane(endpoint)
-  local since = redis.call('HGET', laneKey, 'failing')
-  local failing = since and math.max(1, now - tonumber(since)) or 0
   local held = redis.call('ZSCORE', base, name)
   if held and not asked.isStarting and (not one.jobId or redis.call('HGET', job, 'job') ~= one.jobId) then
     answers[#answers + 1] = math.max(1, tonumber(held) - now)
@@ -50,14 +48,17 @@ for _, one in ipairs(asked.deliveries) do
       if isFull(endpoint, lane) then leave(store, endpoint) elseif kept then enter(store, endpoint, lane.kind) end
       answers[#answers + 1] = 0
     else
-      if hasNoRoom then leave(store, endpoint) else enter(store, endpoint, lane.kind) end
+      -- Many of its deliveries may ask in one go.
+      if lines[endpoint] ~= hasNoRoom then
+        lines[endpoint] = hasNoRoom
+        if hasNoRoom then leave(store, endpoint) else enter(store, endpoint, lane.kind) end
+      end
       redis.call('HINCRBY', key('refusals'), hasNoRoom and 'endpoint' or 'share', 1)
-      local known = redis.call('HMGET', laneKey, 'latency', 'pause', 'turn')
-      local longest = failing > 0 and rules.longestFailingDelayMs or rules.longestDelayMs
+      local longest = lane.failing > 0 and rules.longestFailingDelayMs or rules.longestDelayMs
       local shortest = hasNoRoom and rules.shortestDelayMs or rules.shortestShareDelayMs
-      local step = math.max(shortest, tonumber(known[1] or 0) / lane.width, tonumber(known[2] or 0))
+      local step = math.max(shortest, lane.latency / lane.width, lane.pause)
       -- After a fail-over the clock may be another machine's.
-      local lastTurn = math.min(tonumber(known[3] or 0), now + longest)
+      local lastTurn = math.min(lane.turn, now + longest)
       local turn = math.max(math.max(lastTurn, now) + step, lane.closed)
       local delay = (turn - now) * (1 + 0.25 * one.random)
       if turn - now > longest then
@@ -70,7 +71,7 @@ for _, one in ipairs(asked.deliveries) do
       answers[#answers + 1] = math.max(1, math.floor(delay))
     end
   end
-  answers[#answers + 1] = failing
+  answers[#answers + 1] = lane.failing
 end
 return answers`;
 
