@@ -212,17 +212,6 @@ export async function listPaymentRows(
   return rows.map((row) => ({ place: { createdAt: row.created_at, seq: BigInt(row.seq) }, payment: toPayment(row) }));
 }
 
-/** Pending payments whose time is over, but for those whose promised expiry waits for a later moment. */
-export async function listOverduePaymentIds(db: Database, expiredBefore: Date, limit: number): Promise<Bytes32[]> {
-  const rows = await selectRows<{ id: string }>(
-    db,
-    `SELECT p.id FROM payments p LEFT JOIN outbox o ON o.queue = 'expire' AND o.subject_id = p.id
-     WHERE p.status = 'pending' AND p.expires_at < ? AND (o.id IS NULL OR o.run_at < ?) ORDER BY p.expires_at LIMIT ?`,
-    [expiredBefore, expiredBefore, limit],
-  );
-  return rows.map((row) => asBytes32(row.id));
-}
-
 /** Payments that are being relayed, that the chain has not shown, and that have not changed since. */
 export async function listUnplacedPayments(db: Database, chainId: number, unchangedSince: Date, limit: number): Promise<Payment[]> {
   const rows = await selectRows<Row>(
@@ -231,29 +220,6 @@ export async function listUnplacedPayments(db: Database, chainId: number, unchan
     [chainId, unchangedSince, limit],
   );
   return rows.map(toPayment);
-}
-
-export async function findEarliestPendingExpiry(db: Database): Promise<Date | undefined> {
-  const [row] = await selectRows<{ earliest: Date | null }>(
-    db,
-    "SELECT MIN(expires_at) AS earliest FROM payments WHERE status = 'pending'",
-  );
-  return row?.earliest ?? undefined;
-}
-
-/** Pending payments that expire before a date, and whose expiry is no promised work yet. Soonest first. */
-export async function listUnpromisedExpiries(
-  db: Database,
-  expiresBefore: Date,
-  limit: number,
-): Promise<{ readonly id: Bytes32; readonly expiresAt: Date }[]> {
-  const rows = await selectRows<{ id: string; expires_at: Date }>(
-    db,
-    `SELECT p.id, p.expires_at FROM payments p LEFT JOIN outbox o ON o.queue = 'expire' AND o.subject_id = p.id
-     WHERE p.status = 'pending' AND p.expires_at < ? AND o.id IS NULL ORDER BY p.expires_at LIMIT ?`,
-    [expiresBefore, limit],
-  );
-  return rows.map((row) => ({ id: asBytes32(row.id), expiresAt: row.expires_at }));
 }
 
 /** Where a payment's event was seen. */

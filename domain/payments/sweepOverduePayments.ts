@@ -1,21 +1,52 @@
 import type { Context } from '../../platform/context.ts';
 import { addMs } from '../../shared/clock.ts';
+import type { Bytes32 } from '../../shared/hex.ts';
 import { expirePayment } from './expirePayment.ts';
-import { findEarliestPendingExpiry, listOverduePaymentIds } from './store.ts';
+import { findEarliestPendingExpiry, findPromisedExpiries, FIRST_EXPIRY, listPendingExpiries, type ExpiryPlace } from './expiryStore.ts';
 
 /** The expiry job has this long before the sweep steps in. */
 const JOB_HEAD_START_MS = 5_000;
-const BATCH = 200;
+/** Overdue payments that a round looks at: an outage of a chain leaves very many, whose promised expiry waits for a later look. */
+const LOOKED_AT = 2_000;
+const PAGE = 500;
 /** At once: what they ask of the chain is asked together. */
 const PARALLEL = 20;
+/** Of a round. */
+const MOST_EXPIRED = 200;
 
-/** Expires what should have expired by its job: delayed jobs are hints. @returns how many were overdue */
+/** By process: how far its rounds have come among the overdue payments. At the end they begin again. */
+const places = new WeakMap<Context['db'], ExpiryPlace>();
+
+/**
+ * Expires what should have expired by its job: delayed jobs are hints. A round looks at some of the overdue payments, and the next one at those after them.
+ * @returns how many should have
+ */
 export async function sweepOverduePayments(ctx: Context): Promise<number> {
-  const paymentIds = await listOverduePaymentIds(ctx.db, addMs(ctx.clock.now(), -JOB_HEAD_START_MS), BATCH);
-  for (let start = 0; start < paymentIds.length; start += PARALLEL) {
-    await Promise.all(paymentIds.slice(start, start + PARALLEL).map((paymentId) => expirePayment(ctx, paymentId)));
+  const expiredBefore = addMs(ctx.clock.now(), -JOB_HEAD_START_MS);
+  const lost: Bytes32[] = [];
+  let place = places.get(ctx.db) ?? FIRST_EXPIRY;
+  for (let looked = 0; looked < LOOKED_AT && lost.length < MOST_EXPIRED; looked += PAGE) {
+    const page = await listPendingExpiries(ctx.db, { after: place, before: expiredBefore, limit: PAGE });
+    const promised = await findPromisedExpiries(
+      ctx.db,
+      page.map(({ id }) => id),
+    );
+    for (const { id, expiresAt, seq } of page) {
+      if (lost.length === MOST_EXPIRED) break;
+      place = { expiresAt, seq };
+      const runAt = promised.get(id);
+      if (runAt === undefined || runAt < expiredBefore) lost.push(id);
+    }
+    if (page.length < PAGE && lost.length < MOST_EXPIRED) {
+      place = FIRST_EXPIRY;
+      break;
+    }
   }
-  return paymentIds.length;
+  places.set(ctx.db, place);
+  for (let start = 0; start < lost.length; start += PARALLEL) {
+    await Promise.all(lost.slice(start, start + PARALLEL).map((paymentId) => expirePayment(ctx, paymentId)));
+  }
+  return lost.length;
 }
 
 /** For those that watch: for how long the payment has been overdue that should have expired first. @returns ms; 0 when none is */

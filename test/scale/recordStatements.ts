@@ -24,7 +24,7 @@ export function recordStatements(db: Database): Recorder {
   const seen = new Map<string, RecordedStatement>();
   let during = 'nothing';
   const look = ({ sql, bindings = [] }: QueryEvent) => {
-    if (!/^\s*(SELECT|UPDATE|DELETE|WITH)\b/i.test(sql)) return;
+    if (!/^[\s(]*(SELECT|UPDATE|DELETE|WITH)\b/i.test(sql)) return;
     const key = `${during} ${shapeOf(sql)}`;
     if (!seen.has(key)) seen.set(key, { during, sql, bindings });
   };
