@@ -49,8 +49,8 @@ const PLACES_OF_SLOW_ENDPOINT = 4;
 /** How long a place is kept for one that is woken: a publisher looks four times a second. */
 const KEPT_MS = 2_000;
 const SHORTEST_DELAY_MS = 250;
-/** Of one whose endpoint has a place free, and others have too many. */
-const SHORTEST_SHARE_DELAY_MS = 1_000;
+/** Of one whose endpoint waits in a line: it is woken, so this is what is left when the line is forgotten. */
+const SHORTEST_SHARE_DELAY_MS = 5_000;
 /** However many wait: so a wake-up that was lost is made up for. */
 const LONGEST_DELAY_MS = 300_000;
 /**
