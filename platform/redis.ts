@@ -1,8 +1,10 @@
 import { isIP } from 'node:net';
 import { checkServerIdentity, type ConnectionOptions } from 'node:tls';
-import { Cluster, Redis, type RedisOptions } from 'ioredis';
+import type { Cluster, Redis, RedisOptions } from 'ioredis';
 
 import { parseRedisUrl, type RedisAddress } from './redisUrl.ts';
+import { TimedCluster } from './TimedCluster.ts';
+import { TimedRedis } from './TimedRedis.ts';
 import type { TlsSettings } from './tlsSettings.ts';
 
 /**
@@ -15,7 +17,7 @@ export type RedisConnection = Redis | Cluster;
  * Kinds of connection, because they must fail differently.
  * - `command`: requests and producers. Fails at once while Redis is away, so that a caller can go
  *   on without it.
- * - `worker`: BullMQ's blocking consumers. Waits for Redis as long as it takes.
+ * - `worker`: BullMQ's consumers. Waits for Redis as long as it takes.
  * - `subscriber`: waits likewise.
  */
 export type RedisConnectionKind = 'command' | 'worker' | 'subscriber';
@@ -29,9 +31,11 @@ const ANSWER_TIMEOUT_MS = 2_000;
 /**
  * A server that is cut off, or behind a name that leads elsewhere by now, may leave its connections
  * open and silent, for a quarter of an hour by TCP's own rules. One that waits for an answer this
- * long without a byte is made anew. BullMQ's consumers ask for up to 10 seconds at a time.
+ * long without a byte is made anew.
  */
-const SILENCE_MS = { command: 5_000, worker: 15_000, subscriber: 5_000 } as const;
+const SILENCE_MS = 5_000;
+/** A server that is left is waited for so long to end its side; a silent one does not. */
+const DISCONNECT_TIMEOUT_MS = 500;
 const RECONNECT_AND_SEND_AGAIN = 2;
 
 /**
@@ -41,25 +45,6 @@ const RECONNECT_AND_SEND_AGAIN = 2;
  */
 function reconnectOnError(error: Error): typeof RECONNECT_AND_SEND_AGAIN | false {
   return /\b(READONLY|LOADING|MASTERDOWN)\b/.test(error.message) ? RECONNECT_AND_SEND_AGAIN : false;
-}
-
-/**
- * ioredis 5.11 lets a connection's time for silence run on when that connection ends: a process would
- * end that much later, and a new connection could be ended for the old one's silence.
- */
-class TimedRedis extends Redis {
-  constructor(options: RedisOptions) {
-    super(options);
-    this.on('close', () => {
-      clearTimeout(Reflect.get(this, 'socketTimeoutTimer'));
-      Reflect.set(this, 'socketTimeoutTimer', undefined);
-    });
-  }
-
-  /** BullMQ's own way to further connections. */
-  override duplicate(override: Partial<RedisOptions> = {}): TimedRedis {
-    return new TimedRedis({ ...this.options, ...override });
-  }
 }
 
 const retryStrategy = (times: number) => Math.min(50 * times, 1_000);
@@ -74,7 +59,8 @@ export function createRedis(url: string, kind: RedisConnectionKind): RedisConnec
   const isCommand = kind === 'command';
   const common: RedisOptions = {
     connectTimeout: CONNECT_TIMEOUT_MS,
-    socketTimeout: SILENCE_MS[kind],
+    disconnectTimeout: DISCONNECT_TIMEOUT_MS,
+    socketTimeout: SILENCE_MS,
     reconnectOnError,
     maxRetriesPerRequest: isCommand ? 1 : null,
     ...(isCommand ? { commandTimeout: ANSWER_TIMEOUT_MS } : {}),
@@ -122,8 +108,8 @@ const SLOTS_REFRESH_MS = 3_000;
  * Without the pipelines that ioredis makes by itself: there a command would throw, and not fail,
  * while its slot is on no node.
  */
-function createCluster({ nodes, tls }: RedisAddress & { kind: 'cluster' }, common: RedisOptions, isCommand: boolean): Cluster {
-  return new Cluster([...nodes], {
+function createCluster({ nodes, tls }: RedisAddress & { kind: 'cluster' }, common: RedisOptions, isCommand: boolean): TimedCluster {
+  return new TimedCluster(nodes, {
     clusterRetryStrategy: retryStrategy,
     slotsRefreshTimeout: ANSWER_TIMEOUT_MS,
     slotsRefreshInterval: SLOTS_REFRESH_MS,

@@ -16,6 +16,8 @@ const RESCHEDULE_MS = 5_000;
 /** Jobs renew their lock at half this time; a dead process's jobs are given to others after it. */
 const LOCK_MS = 15_000;
 const STALLED_CHECK_MS = 5_000;
+/** Until a job is looked for again, or what became of one is told again, after a connection was lost. */
+const RETRY_MS = 1_000;
 
 /**
  * Starts the workers of the given queues, their schedules and the outbox publisher.
@@ -61,6 +63,7 @@ function startWorker(ctx: Context, name: QueueName, connection: ReturnType<typeo
     lockDuration: LOCK_MS,
     stalledInterval: STALLED_CHECK_MS,
     maxStalledCount: 5,
+    runRetryDelay: RETRY_MS,
   });
   worker.on('failed', (job, error) =>
     ctx.log.error({ err: error, queue: name, jobId: job?.id, subjectId: subjectOf(job) }, 'a job failed'),

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 
 import { findFreePort } from '../../dev/freePort.ts';
@@ -15,10 +16,12 @@ import { startStoreServer, type StoreServer } from '../support/storeServer.ts';
 import { waitUntil } from '../support/waitUntil.ts';
 
 const SLOTS = 16_384;
+/** They ask for a job for 10 seconds, wait for the answer a second more, and then connect anew. */
+const LONGEST_WAIT_OF_CONSUMERS_MS = 12_000;
 
 /** Three nodes, each with a third of the slots and a replica of its own, and the server's own processes on them. */
 describe('Redis Cluster', function () {
-  this.timeout(120_000);
+  this.timeout(240_000);
 
   const password = randomBytes(16).toString('hex');
   let folder: string;
@@ -71,7 +74,7 @@ describe('Redis Cluster', function () {
     }
     const hosts = nodes.map(({ port }) => `127.0.0.1:${port}`).join(',');
     harness = await createHarness({
-      env: { REDIS_URL: `redis+cluster://:${password}@${hosts}`, MSQPAY_RATE_LIMIT_PER_MINUTE: '1000', MSQPAY_OUTBOX_REDRIVE_MS: '3000' },
+      env: { REDIS_URL: `redis+cluster://:${password}@${hosts}`, MSQPAY_RATE_LIMIT_PER_MINUTE: '1000', MSQPAY_OUTBOX_REDRIVE_MS: '30000' },
     });
     const stores = await Promise.all(['One', 'Two', 'Three', 'Four', 'Five', 'Six'].map((name) => harness.createTestStore(name)));
     apiKeys = stores.map(({ apiKey }) => apiKey);
@@ -149,16 +152,26 @@ describe('Redis Cluster', function () {
 
   it('leaves a node that falls silent with its connections open, once its replica has taken over', async () => {
     const slot = Number(await admins[0]!.call('CLUSTER', 'KEYSLOT', harness.config.queuePrefix));
-    const silent = nodes[slot % nodes.length]!;
-    process.kill(silent.pid, 'SIGSTOP');
+    const silent = slot % nodes.length;
+    const replica = createRedis(replicas[silent]!.url, 'worker');
+    // Longer than BullMQ's consumers wait for anything: each of them finds the cluster without that node.
+    await replica.call('CONFIG', 'SET', 'cluster-replica-no-failover', 'yes');
+    const others = admins[(silent + 1) % nodes.length]!;
+    const isWhole = async () => /cluster_state:ok/.test(String(await others.call('CLUSTER', 'INFO')));
+    process.kill(nodes[silent]!.pid, 'SIGSTOP');
     try {
       const [customer] = await createCustomers(harness, { count: 1, token: harness.tokens.TUSD, gasless: true });
       const payment = await client.createPayment({ orderId: 'silent', amount: '1500000', token: harness.tokens.TUSD });
       expect((await client.relay(customer!, payment.paymentId)).status).to.equal('processing');
+      await waitUntil(async () => !(await isWhole()), { what: 'the cluster to miss its node', timeoutMs: 30_000 });
+      await sleep(LONGEST_WAIT_OF_CONSUMERS_MS);
+      await replica.call('CONFIG', 'SET', 'cluster-replica-no-failover', 'no');
+      await waitUntil(isWhole, { what: 'the replica to take over', timeoutMs: 60_000 });
       await waitUntil(() => storeServer.ofPayment(payment.paymentId).length >= 3, { what: 'the webhooks', timeoutMs: 60_000 });
       await waitUntil(() => harness.ctx.signals.isUpToDate(), { what: 'hints', timeoutMs: 30_000 });
     } finally {
-      process.kill(silent.pid, 'SIGCONT');
+      process.kill(nodes[silent]!.pid, 'SIGCONT');
+      replica.disconnect();
     }
   });
 });

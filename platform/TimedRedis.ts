@@ -1,0 +1,29 @@
+import { Redis, type RedisOptions } from 'ioredis';
+
+/** BullMQ's consumers ask for up to 10 seconds at a time. */
+export const SILENCE_OF_CONSUMER_MS = 15_000;
+
+/**
+ * A connection to one server, with ioredis 5.11's time for silence (`socketTimeout`) put right: it
+ * would run on when the connection ends, so that a process would end that much later, and a new
+ * connection could be ended for the old one's silence.
+ */
+export class TimedRedis extends Redis {
+  constructor(options: RedisOptions) {
+    super(options);
+    endSilenceWithConnection(this);
+  }
+
+  /** How BullMQ makes the connections of its consumers out of ours. */
+  override duplicate(override: Partial<RedisOptions> = {}): TimedRedis {
+    return new TimedRedis({ ...this.options, ...override, socketTimeout: SILENCE_OF_CONSUMER_MS });
+  }
+}
+
+/** For connections that ioredis makes by itself. */
+export function endSilenceWithConnection(redis: Redis): void {
+  redis.on('close', () => {
+    clearTimeout(Reflect.get(redis, 'socketTimeoutTimer') as NodeJS.Timeout | undefined);
+    Reflect.set(redis, 'socketTimeoutTimer', undefined);
+  });
+}
