@@ -16,6 +16,7 @@ import { CHAIN_ERRORS } from '../../domain/chain/errors.ts';
 import type { ChainConfig } from '../../platform/config.ts';
 import type { Logger } from '../../platform/logger.ts';
 import { AppError } from '../../shared/errors.ts';
+import { askEachNode } from './askEachNode.ts';
 import { createAskSince } from './createAskSince.ts';
 import { createBadAnswers } from './createBadAnswers.ts';
 import { createFindPayments } from './createFindPayments.ts';
@@ -27,7 +28,7 @@ import { createPaymentIdOf } from './createPaymentIdOf.ts';
 import { createReadBlock } from './createReadBlock.ts';
 import { createReadGatewayLogs } from './createReadGatewayLogs.ts';
 import { createRelayCalls } from './createRelayCalls.ts';
-import { createRpcClients, RPC_TIMEOUT_MS } from './createRpcClients.ts';
+import { createRpcClients, RPC_TIMEOUT_MS, type RpcQuestions } from './createRpcClients.ts';
 import { createRunsForeignCode } from './createRunsForeignCode.ts';
 import { createVerifySignature } from './createVerifySignature.ts';
 import { encodeTerms } from './encodeTerms.ts';
@@ -163,11 +164,13 @@ export function createChain({ chain, log }: { chain: ChainConfig; log: Logger })
       return value || isSince ? value : 'unknown';
     },
 
-    getBalance: (owner) =>
-      rpc.askOneNode(async (client) => {
-        const balance = await client.getBalance({ address: owner });
-        return balance < MOST_COINS ? balance : MOST_COINS;
-      }),
+    async getBalance(owner, enough = 0n) {
+      const ask = (node: RpcQuestions) => node.askOneNode((_client, _urlIndex, sure) => sure.getBalance({ address: owner }));
+      const first = await ask(rpc);
+      const heard = first >= enough || rpc.eachNode.length === 1 ? [] : await askEachNode(rpc, ask);
+      const most = heard.reduce((best, one) => (one > best ? one : best), first);
+      return most < MOST_COINS ? most : MOST_COINS;
+    },
     getGasPrice: () => rpc.askOneNode((client) => client.getGasPrice()),
   };
 }

@@ -187,8 +187,11 @@ export interface ChainPort {
   /** Gas for all of them, with a margin, and with all that the contracts allow those whose accounts' code may have a say. */
   estimateRelayGas(items: readonly RelayItem[]): Promise<GasEstimate>;
 
-  /** Wei; an account that has more than any chain has coins, has the widest amount that there is. */
-  getBalance(owner: Address): Promise<bigint>;
+  /**
+   * Wei; an account that has more than any chain has coins, has the widest amount that there is.
+   * @param enough what is less is put to every URL: the most that one of them says counts. Absent: one URL's word will do
+   */
+  getBalance(owner: Address, enough?: bigint): Promise<bigint>;
   /** Wei a gas unit, as of now. */
   getGasPrice(): Promise<bigint>;
 }

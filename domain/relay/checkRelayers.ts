@@ -45,8 +45,10 @@ async function ask(ctx: Context, chainId: number, config: RelayerConfig): Promis
   if (status === undefined) return { standing: 'silent', address: null, balance: null, lowBelow: null, hasStuckNonce: false };
   const { paused, address, hasStuckNonce = false } = status;
   const chain = getChain(ctx, chainId);
-  const [balance, gasPrice] = await Promise.all([chain.getBalance(address).catch(orUndefined), chain.getGasPrice().catch(orUndefined)]);
+  const gasPrice = await chain.getGasPrice().catch(orUndefined);
   const { least, low } = decideBalances(config, { gasPrice, dataGas: dataGasOf(ctx, chainId) });
+  // One that is poor is sent nothing: that is no word of a URL that has not seen its coins.
+  const balance = await chain.getBalance(address, least > 0n ? least : 1n).catch(orUndefined);
   const standing = decideStanding({ paused, balance, minBalance: least });
   return { standing, address, balance: balance ?? null, lowBelow: low, hasStuckNonce };
 }

@@ -127,6 +127,16 @@ describe('the chain adapter, asked as of blocks that are known', () => {
     expect(await both.verifySignature({ ...signed, signature: `0x${'12'.repeat(65)}` })).to.equal(undefined);
   });
 
+  it('is told of a small balance only when every URL says so', async () => {
+    await node.standStill();
+    await on.approve(payer, 1n);
+    const balance = await on.port.getBalance(payer.address);
+    expect(await old.getBalance(payer.address, 1n)).to.equal(0n);
+    expect(await both.getBalance(payer.address)).to.equal(0n);
+    expect(await both.getBalance(payer.address, 1n)).to.equal(balance);
+    expect(await both.getBalance(payer.address, balance + 1n)).to.equal(balance);
+  });
+
   /** A contract account that the node does not see, and what its owner signs for it. */
   async function deployWalletUnseen() {
     await node.standStill();

@@ -5,7 +5,9 @@ import type { ChainPort } from '../../domain/chain/ports.ts';
 import { DONE } from '../../domain/outbox/model.ts';
 import type { Payment } from '../../domain/payments/model.ts';
 import { scanChain } from '../../domain/payments/scanChain.ts';
+import { checkRelayers } from '../../domain/relay/checkRelayers.ts';
 import { endUnsent } from '../../domain/relay/endUnsent.ts';
+import { listRelayers } from '../../domain/relay/relayerStore.ts';
 import { sendAttempt } from '../../domain/relay/sendAttempt.ts';
 import { getGaslessRequest, relayPayment } from '../../domain/relay/service.ts';
 import type { Context } from '../../platform/context.ts';
@@ -123,6 +125,19 @@ describe('a relay whose chain is asked through a URL that lags', function () {
     expect((await readPayment(ctx, payment)).position?.txHash).to.equal(relayer.sent[0]?.hash);
     await expectPaid(payment);
     expect(await confirmOnce(ctx, payment)).to.deep.equal(DONE);
+  });
+
+  it('keeps its relayer, whose coins such a URL has not seen', async () => {
+    await node.standStill();
+    await chain.mine();
+    const rich = await chain.createRelayer();
+    const standingThrough = async (port: ChainPort) => {
+      const base = through(port, withRelayers(harness.ctx, chainId, [rich]));
+      await checkRelayers(base);
+      return (await listRelayers(base.db, [rich.id]))[0]?.standing;
+    };
+    expect(await standingThrough(old), 'with no other one to ask').to.equal('poor');
+    expect(await standingThrough(both)).to.equal('ready');
   });
 
   describe('that cannot be sent', () => {
