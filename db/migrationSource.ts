@@ -19,6 +19,7 @@ import * as readinessWrites from './migrations/0020_readiness_writes.ts';
 import * as outboxByQueue from './migrations/0021_outbox_by_queue.ts';
 import * as dueDeliveries from './migrations/0022_due_deliveries.ts';
 import * as workFailures from './migrations/0026_work_failures.ts';
+import * as outboxStores from './migrations/0027_outbox_stores.ts';
 
 interface Migration {
   readonly name: string;
@@ -47,4 +48,5 @@ export const migrationSource: readonly Migration[] = [
   { name: '0021_outbox_by_queue', ...outboxByQueue },
   { name: '0022_due_deliveries', ...dueDeliveries },
   { name: '0026_work_failures', ...workFailures },
+  { name: '0027_outbox_stores', ...outboxStores },
 ];

@@ -1,9 +1,9 @@
-import { publishOutbox } from '../domain/outbox/service.ts';
+import { publishOutbox, type StoreTurns } from '../domain/outbox/service.ts';
 import type { JobQueuePort } from '../domain/outbox/ports.ts';
 import type { Context } from '../platform/context.ts';
 import { OUTBOX_GATES } from './queues.ts';
 
-/** Rows of a queue for one transaction: enough to keep up, few enough to leave some for others. */
+/** Of a queue's oldest rows, for one transaction: enough to keep up, few enough to leave some for others. */
 const BATCH = 200;
 /** Without a hint, how long a row may lie. */
 const POLL_MS = 250;
@@ -15,6 +15,7 @@ const FAILURE_PAUSE_MS = 1_000;
  * @returns stop: resolves when the last batch is done
  */
 export function startOutboxPublisher(ctx: Context, queues: JobQueuePort): { stop: () => Promise<void> } {
+  const turns: StoreTurns = new Map();
   let stopping = false;
   let hinted = false;
   let wake: () => void = () => undefined;
@@ -38,7 +39,7 @@ export function startOutboxPublisher(ctx: Context, queues: JobQueuePort): { stop
       hinted = false;
       let pauseMs = POLL_MS;
       try {
-        if ((await publishOutbox(ctx, queues, BATCH, OUTBOX_GATES)) === BATCH) continue;
+        if ((await publishOutbox(ctx, queues, BATCH, OUTBOX_GATES, turns)) >= BATCH) continue;
       } catch (error) {
         ctx.log.warn({ err: error }, 'the outbox could not be published, it will be tried again');
         pauseMs = FAILURE_PAUSE_MS;

@@ -12,6 +12,8 @@ export interface OutboxRow {
   /** What to work on: the id of a relay attempt, relay transaction, payment or webhook delivery. One open row for each (queue, subject). */
   readonly subjectId: string;
   readonly requestId: string | null;
+  /** Empty: it takes no turns by store. */
+  readonly storeId: string;
   /** Not to be worked on earlier. */
   readonly runAt: Date;
   /** How often it was put on its queue; a job of an older generation steps aside. */

@@ -3,22 +3,17 @@ import { inTransaction, withRetries, type Transaction } from '../../platform/db.
 import type { UnitOfWork } from '../../platform/unitOfWork.ts';
 import { addMs } from '../../shared/clock.ts';
 import { OUTBOX_QUEUES, type OutboxQueue, type OutboxRow } from './model.ts';
+import { lockFairly, type StoreTurns } from './lockFairly.ts';
 import type { JobQueuePort } from './ports.ts';
-import {
-  countRows,
-  insertOutboxRows,
-  listPublishableQueues,
-  lockPublishableRows,
-  makeRowsDue,
-  markPublished,
-  putOffRows,
-} from './store.ts';
+import { countRows, insertOutboxRows, listPublishableQueues, makeRowsDue, markPublished, putOffRows } from './store.ts';
 
 export interface PromisedWork {
   readonly queue: OutboxQueue;
   readonly subjectId: string;
   /** Now, when absent. */
   readonly runAt?: Date;
+  /** Whose it is: stores take turns when much is due. Absent where something else sees to turns, or one is as good as another. */
+  readonly storeId?: string;
   /** Of the request that calls for it, when that is not the context's own. */
   readonly requestId?: string | null;
 }
@@ -29,11 +24,12 @@ export async function promiseWork(ctx: Context, unit: UnitOfWork, work: readonly
   const now = ctx.clock.now();
   await insertOutboxRows(
     unit.trx,
-    work.map(({ queue, subjectId, runAt = now, requestId = ctx.requestId }) => ({
+    work.map(({ queue, subjectId, runAt = now, storeId = '', requestId = ctx.requestId }) => ({
       id: ctx.newId('ob'),
       queue,
       subjectId,
       requestId,
+      storeId,
       runAt,
     })),
     now,
@@ -69,14 +65,21 @@ export type OutboxGates = Readonly<Partial<Record<OutboxQueue, OutboxGate>>>;
 /**
  * Puts due rows on their queues. Any number of processes may do so at once: each row is locked by one of them. The jobs are added while the rows
  * are locked and before the commit, so a crash in between leads to the same job id being added twice, which BullMQ takes as once; and a wiped
- * Redis leads to a later generation. Each queue has its own `limit`: much work for one does not hold up the others'.
+ * Redis leads to a later generation. Each queue has its own `limit`: much work for one does not hold up the others', nor one store's another's (lockFairly.ts).
  * @param gates of the queues that have one; what they do not let in is due again later
- * @returns of how many rows was decided for the queue that had most; equal to `limit` when there may be more
+ * @param turns the caller's own, the same at each call
+ * @returns of how many rows was decided for the queue that had most; `limit` or more when there may be further ones
  */
-export async function publishOutbox(ctx: Context, queues: JobQueuePort, limit: number, gates: OutboxGates = {}): Promise<number> {
+export async function publishOutbox(
+  ctx: Context,
+  queues: JobQueuePort,
+  limit: number,
+  gates: OutboxGates = {},
+  turns: StoreTurns = new Map(),
+): Promise<number> {
   let most = 0;
   for (const queue of await listPublishableQueues(ctx.db, ctx.clock.now())) {
-    most = Math.max(most, await publishQueue(ctx, queues, queue, limit, gates[queue]));
+    most = Math.max(most, await publishQueue(ctx, queues, { queue, limit, gate: gates[queue], turns }));
   }
   return most;
 }
@@ -84,13 +87,16 @@ export async function publishOutbox(ctx: Context, queues: JobQueuePort, limit: n
 function publishQueue(
   ctx: Context,
   queues: JobQueuePort,
-  queue: OutboxQueue,
-  limit: number,
-  gate: OutboxGate | undefined,
+  {
+    queue,
+    limit,
+    gate,
+    turns,
+  }: { readonly queue: OutboxQueue; readonly limit: number; readonly gate: OutboxGate | undefined; readonly turns: StoreTurns },
 ): Promise<number> {
   return inTransaction(ctx.db, async (trx) => {
     const now = ctx.clock.now();
-    const rows = await lockPublishableRows(trx, queue, now, limit);
+    const rows = await lockFairly(trx, queue, now, limit, turns);
     if (rows.length === 0) return 0;
     const putOff = gate === undefined ? [] : await askGate(ctx, trx, gate, rows, now);
     const ids = new Set(putOff.map(({ id }) => id));
@@ -141,6 +147,7 @@ function toJob(row: OutboxRow, now: Date) {
   };
 }
 
+export type { StoreTurns } from './lockFairly.ts';
 export { countFailingWork, deleteOldFailures, listFailingWork, noteFailure, noteSuccess } from './workFailures.ts';
 
 /** How much work each queue has outstanding, and how long the oldest of it has been due. For those that watch. */

@@ -11,6 +11,7 @@ interface Row {
   readonly request_id: string | null;
   readonly run_at: Date;
   readonly generation: number;
+  readonly store_id: string;
   readonly has_failed?: string | number;
 }
 
@@ -20,6 +21,7 @@ function toOutboxRow(row: Row): OutboxRow {
     queue: row.queue,
     subjectId: row.subject_id,
     requestId: row.request_id,
+    storeId: row.store_id,
     runAt: row.run_at,
     generation: Number(row.generation),
     hasFailed: Number(row.has_failed ?? 0) === 1,
@@ -31,6 +33,7 @@ export interface NewOutboxRow {
   readonly queue: OutboxQueue;
   readonly subjectId: string;
   readonly requestId: string | null;
+  readonly storeId: string;
   readonly runAt: Date;
 }
 
@@ -45,11 +48,11 @@ export async function insertOutboxRows(db: Transaction, newRows: readonly NewOut
   await insertRows(
     db,
     {
-      into: 'INSERT INTO outbox (id, queue, subject_id, request_id, run_at, publish_at, generation, created_at)',
-      values: '(?, ?, ?, ?, ?, ?, 0, ?)',
+      into: 'INSERT INTO outbox (id, queue, subject_id, request_id, store_id, run_at, publish_at, generation, created_at)',
+      values: '(?, ?, ?, ?, ?, ?, ?, 0, ?)',
       onDuplicate: `ON DUPLICATE KEY UPDATE generation = generation + 2, run_at = VALUES(run_at), publish_at = VALUES(publish_at)`,
     },
-    rows.map((row) => [row.id, row.queue, row.subjectId, row.requestId, row.runAt, now, now]),
+    rows.map((row) => [row.id, row.queue, row.subjectId, row.requestId, row.storeId, row.runAt, now, now]),
   );
 }
 
@@ -69,15 +72,48 @@ export async function listPublishableQueues(db: Database, now: Date): Promise<Ou
   return OUTBOX_QUEUES.filter((queue) => found.has(queue));
 }
 
+const LOCKED_COLUMNS = 'id, queue, subject_id, request_id, store_id, run_at, generation';
+
 /** Locks rows that are due for the queue; rows that another publisher has locked are left to it. */
 export async function lockPublishableRows(db: Transaction, queue: OutboxQueue, now: Date, limit: number): Promise<OutboxRow[]> {
   const rows = await selectRows<Row>(
     db,
-    `SELECT id, queue, subject_id, request_id, run_at, generation FROM outbox
+    `SELECT ${LOCKED_COLUMNS} FROM outbox FORCE INDEX (ix_outbox_queue_publish)
      WHERE queue = ? AND publish_at <= ? ORDER BY publish_at LIMIT ? FOR UPDATE SKIP LOCKED`,
     [queue, now, limit],
   );
   return rows.map(toOutboxRow);
+}
+
+/** The same, of one store. */
+export async function lockPublishableRowsOfStore(
+  trx: Transaction,
+  { queue, storeId, now, limit }: { readonly queue: OutboxQueue; readonly storeId: string; readonly now: Date; readonly limit: number },
+): Promise<OutboxRow[]> {
+  const rows = await selectRows<Row>(
+    trx,
+    `SELECT ${LOCKED_COLUMNS} FROM outbox FORCE INDEX (ix_outbox_queue_store_publish)
+     WHERE queue = ? AND store_id = ? AND publish_at <= ? ORDER BY publish_at LIMIT ? FOR UPDATE SKIP LOCKED`,
+    [queue, storeId, now, limit],
+  );
+  return rows.map(toOutboxRow);
+}
+
+/** The next `limit` stores after this one, with when the oldest of their rows is due for the queue; null when they have none. */
+export async function listStoresWithWork(
+  trx: Transaction,
+  queue: OutboxQueue,
+  after: string,
+  limit: number,
+): Promise<{ readonly storeId: string; readonly oldestPublishAt: Date | null }[]> {
+  const rows = await selectRows<{ id: string; oldest: Date | null }>(
+    trx,
+    `SELECT s.id, (SELECT o.publish_at FROM outbox o FORCE INDEX (ix_outbox_queue_store_publish)
+       WHERE o.queue = ? AND o.store_id = s.id ORDER BY o.publish_at LIMIT 1) AS oldest
+     FROM stores s WHERE s.id > ? ORDER BY s.id LIMIT ?`,
+    [queue, after, limit],
+  );
+  return rows.map(({ id, oldest }) => ({ storeId: id, oldestPublishAt: oldest }));
 }
 
 /** A job that only waits for its turn is put on its queue again too: less and less often, or a long queue would fill up with repetitions. */
@@ -106,7 +142,7 @@ export async function markPublished(
 export async function findOutboxRow(db: Database, id: string): Promise<OutboxRow | undefined> {
   const [row] = await selectRows<Row>(
     db,
-    `SELECT o.id, o.queue, o.subject_id, o.request_id, o.run_at, o.generation, f.queue IS NOT NULL AS has_failed
+    `SELECT o.id, o.queue, o.subject_id, o.request_id, o.store_id, o.run_at, o.generation, f.queue IS NOT NULL AS has_failed
      FROM outbox o LEFT JOIN work_failures f ON f.queue = o.queue AND f.subject_id = o.subject_id WHERE o.id = ?`,
     [id],
   );

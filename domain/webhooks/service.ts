@@ -149,7 +149,13 @@ export async function recordEvents(
   const deliveries = events.flatMap((event) =>
     endpoints
       .filter((endpoint) => endpoint.storeId === event.storeId && wantsEvent(endpoint, event.type))
-      .map((endpoint) => ({ id: ctx.newId('wd'), endpointId: endpoint.id, eventId: event.id, requestId: event.requestId })),
+      .map((endpoint) => ({
+        id: ctx.newId('wd'),
+        endpointId: endpoint.id,
+        storeId: event.storeId,
+        eventId: event.id,
+        requestId: event.requestId,
+      })),
   );
   if (deliveries.length === 0) return;
   const runAt = decideFirstAttemptAt({ scheduleSeconds: ctx.config.webhooks.scheduleSeconds, now, random: ctx.random() });
@@ -157,7 +163,7 @@ export async function recordEvents(
   await promiseWork(
     ctx,
     unit,
-    deliveries.map(({ id, requestId }) => ({ queue: 'webhook', subjectId: id, runAt, requestId })),
+    deliveries.map(({ id, storeId, requestId }) => ({ queue: 'webhook', subjectId: id, storeId, runAt, requestId })),
   );
 }
 

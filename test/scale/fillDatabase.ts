@@ -111,8 +111,8 @@ function statementsFor({ payments, storeId, payer, chainId, gateway, token, now 
     `INSERT INTO idempotency_keys (store_id, idempotency_key, request_hash, response_status, response_ciphertext, created_at)
      SELECT ${store}, ${shortId('key')}, SHA2(n, 256), 201, 'x', DATE_SUB(${at}, INTERVAL IF(n MOD 100 = 0, 100000, n MOD 80000) SECOND)
      FROM scale_numbers`,
-    `INSERT INTO outbox (id, queue, subject_id, run_at, publish_at, generation, created_at)
-     SELECT ${shortId('ob')}, 'webhook', ${shortId('wd')}, DATE_ADD(${at}, INTERVAL 1 DAY), DATE_ADD(${at}, INTERVAL 1 DAY), 1, ${at}
+    `INSERT INTO outbox (id, queue, subject_id, store_id, run_at, publish_at, generation, created_at)
+     SELECT ${shortId('ob')}, 'webhook', ${shortId('wd')}, ${store}, DATE_ADD(${at}, INTERVAL 1 DAY), DATE_ADD(${at}, INTERVAL 1 DAY), 1, ${at}
      FROM scale_numbers WHERE n MOD 200 = 0`,
     `INSERT INTO outbox (id, queue, subject_id, run_at, publish_at, generation, created_at)
      SELECT ${shortId('obr')}, 'relay', ${shortId('rla')}, DATE_ADD(${at}, INTERVAL 1 DAY), DATE_ADD(${at}, INTERVAL 1 DAY), 1, ${at}

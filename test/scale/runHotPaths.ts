@@ -133,6 +133,8 @@ export async function runHotPaths(api: TestApi, recorder: Recorder, { payer, mer
 
   recorder.begin('outbox');
   const queues: JobQueuePort = { addAll: () => Promise.resolve() };
+  // Others' turns too: it takes less than is due.
+  await publishOutbox(ctx, queues, 1, OUTBOX_GATES);
   await publishOutbox(ctx, queues, 200, OUTBOX_GATES);
   for (const [task, { run }] of Object.entries(MAINTENANCE_TASKS)) {
     recorder.begin(`maintenance: ${task}`);

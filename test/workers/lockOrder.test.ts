@@ -77,7 +77,7 @@ describe('the one order in which rows are locked', function () {
       const rows = shuffled(subjects).map((subjectId) => ({ queue: 'relay', subjectId }) as const);
       return insertOutboxRows(
         trx,
-        rows.map((row) => ({ ...row, id: ctx.newId('ob'), requestId: null, runAt: now })),
+        rows.map((row) => ({ ...row, id: ctx.newId('ob'), requestId: null, storeId: '', runAt: now })),
         now,
       );
     };

@@ -3,7 +3,7 @@ import { expect } from 'chai';
 
 import type { OutboxQueue } from '../../domain/outbox/model.ts';
 import type { JobPayload, JobQueuePort, QueuedJob } from '../../domain/outbox/ports.ts';
-import { countOpenWork, promiseWork, publishOutbox, type OutboxGates } from '../../domain/outbox/service.ts';
+import { countOpenWork, promiseWork, publishOutbox, type OutboxGates, type StoreTurns } from '../../domain/outbox/service.ts';
 import { createWebhookEndpoint } from '../../domain/webhooks/service.ts';
 import { execute, selectRows } from '../../platform/db.ts';
 
@@ -16,6 +16,7 @@ import { startStoreServer, type StoreServer } from '../support/storeServer.ts';
 import { waitUntil } from '../support/waitUntil.ts';
 
 const REDRIVE_MS = 1_000;
+const DIGITS = Array.from({ length: 10 }, (_, digit) => `SELECT ${digit} AS d`).join(' UNION ALL ');
 
 interface Row {
   readonly id: string;
@@ -97,6 +98,35 @@ describe('the outbox and its jobs', function () {
     );
     expect(port.jobs.map(({ payload }) => payload.subjectId).sort()).to.deep.equal([...subjects].sort());
     expect(new Set(port.jobs.map(({ payload }) => payload.generation))).to.deep.equal(new Set([1]));
+  });
+
+  it('publishes what a store promises now, however much of another store was due before', async () => {
+    const flood = 100_000;
+    const other = await harness.createTestStore('The other');
+    await execute(
+      harness.ctx.db,
+      `INSERT INTO outbox (id, queue, subject_id, store_id, run_at, publish_at, created_at)
+       SELECT CONCAT('ob_flood_', n), 'webhook', CONCAT('flood-', n), ?, NOW(3) - INTERVAL 1 HOUR, NOW(3) - INTERVAL 1 HOUR, NOW(3)
+       FROM (SELECT a.d + 10 * b.d + 100 * c.d + 1000 * e.d + 10000 * f.d AS n FROM ${Array.from('abcef', (name) => `(${DIGITS}) ${name}`).join(', ')}) numbers`,
+      [store.storeId],
+    );
+    const subjects = Array.from({ length: 30 }, (_, index) => `fresh-${index}`);
+    await inUnitOfWork(harness.ctx, (unit) =>
+      promiseWork(
+        harness.ctx,
+        unit,
+        subjects.map((subjectId) => ({ queue: 'webhook', subjectId, storeId: other.storeId })),
+      ),
+    );
+    const publishers = Array.from({ length: 2 }, () => ({ port: recordJobs(), turns: new Map() as StoreTurns }));
+    const rounds = 2;
+    for (let round = 0; round < rounds; round++)
+      await Promise.all(publishers.map(({ port, turns }) => publishOutbox(harness.ctx, port, 100, {}, turns)));
+    const published = publishers.flatMap(({ port }) => port.jobs.map(({ payload }) => payload.subjectId));
+    expect(published.filter((id) => id.startsWith('fresh-')).sort()).to.deep.equal([...subjects].sort());
+    // The store that was there before has its turns as well.
+    expect(published.filter((id) => id.startsWith('flood-'))).to.have.length.within(rounds * publishers.length * 100, flood / 100);
+    expect(new Set(published).size).to.equal(published.length);
   });
 
   it('publishes what has been put on its queue any number of times, and lets it rest for sixteen redrives at most', async () => {
