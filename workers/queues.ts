@@ -3,6 +3,7 @@ import type { OutboxQueue } from '../domain/outbox/model.ts';
 import type { OutboxGate, OutboxGates } from '../domain/outbox/service.ts';
 import { confirmTransaction } from '../domain/relay/confirmTransaction.ts';
 import { sendAttempt } from '../domain/relay/sendAttempt.ts';
+import { SEND_GATE } from '../domain/relay/sendGate.ts';
 import { expirePayment } from '../domain/payments/expirePayment.ts';
 import { DELIVERY_GATE } from '../domain/webhooks/deliveryGate.ts';
 import { attemptDelivery } from '../domain/webhooks/attemptDelivery.ts';
@@ -25,7 +26,7 @@ export interface QueueRules {
  */
 export const OUTBOX_QUEUE_RULES: Readonly<Record<OutboxQueue, QueueRules>> = {
   // At most ten sends at a time; how many transactions a relayer has in flight and takes a minute is counted in the database.
-  relay: { concurrency: () => 10, work: sendAttempt },
+  relay: { concurrency: () => 10, gate: SEND_GATE, work: sendAttempt },
   confirm: { concurrency: () => 10, work: confirmTransaction },
   // What these ask of a chain at once is one question.
   expire: { concurrency: () => 20, work: (ctx, subjectId) => expirePayment(ctx, asBytes32(subjectId)) },

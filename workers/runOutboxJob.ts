@@ -35,7 +35,7 @@ export async function runOutboxJob(ctx: Context, queue: OutboxQueue, job: Job, t
 
   const { gate, work } = OUTBOX_QUEUE_RULES[queue];
   const subject = { queue, subjectId };
-  const leave = async () => gate?.leave(jobCtx, { subjectId, jobId: job.id ?? '' });
+  const leave = async () => gate?.leave?.(jobCtx, { subjectId, jobId: job.id ?? '' });
   const leaveAndFail = async (error: unknown): Promise<never> => {
     await leave();
     throw error;

@@ -3,6 +3,7 @@ import { encodeFunctionData, getAddress, hashTypedData, pad, parseAbi, recoverAd
 import type { ChainPort, TypedData } from '../../domain/chain/ports.ts';
 import type { ChainConfig } from '../../platform/config.ts';
 import { signerOf, type RelayItem } from '../../domain/relay/model.ts';
+import { createRecentMemory } from '../../shared/createRecentMemory.ts';
 import type { Address, Bytes32, Hex } from '../../shared/hex.ts';
 import { askEachNode } from './askEachNode.ts';
 import type { RpcClients, RpcQuestions } from './createRpcClients.ts';
@@ -63,11 +64,16 @@ function digestOf(
   }
 }
 
+/** A request is asked about at every look, and recovering takes some milliseconds of the processor. What was found never changes. */
+const recoveries = createRecentMemory<Address | 'nobody'>(5_000);
+
 async function recovered(digest: Bytes32, signer: Address, signature: Hex): Promise<Hex | undefined> {
   const parts = splitSignature(signature);
   if (parts === undefined) return undefined;
   const joined = joinSignature(parts);
-  const found = await recoverAddress({ hash: digest, signature: joined }).catch(() => undefined);
+  const key = `${digest}${joined}`;
+  const found = recoveries.get(key) ?? (await recoverAddress({ hash: digest, signature: joined }).catch(() => 'nobody' as const));
+  recoveries.set(key, found);
   return found === getAddress(signer) ? joined : undefined;
 }
 

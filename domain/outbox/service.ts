@@ -46,8 +46,8 @@ export interface OutboxGate {
    * @throws when it is not known: nothing is put on the queue then
    */
   admit(ctx: Context, trx: Transaction, work: readonly DueWork[]): Promise<ReadonlyMap<string, NotAdmitted>>;
-  /** A job that was let in ends, or is put off, and its work was not begun. Never fails. @param work with the job that was let in */
-  leave(ctx: Context, work: DueWork): Promise<void>;
+  /** A job that was let in ends, or is put off, and its work was not begun. Never fails. Absent: who is let in takes nothing. @param work with the job that was let in */
+  readonly leave?: (ctx: Context, work: DueWork) => Promise<void>;
 }
 
 export interface DueWork {

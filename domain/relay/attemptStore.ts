@@ -1,12 +1,9 @@
 import { execute, placeholders, selectRows, type Database, type Transaction } from '../../platform/db.ts';
 import { lockInOrder } from '../../platform/lockInOrder.ts';
+import { updateRows } from '../../platform/updateRows.ts';
 import { asBytes32, type Address, type Bytes32 } from '../../shared/hex.ts';
 import { ATTEMPT_COLUMNS, toAttempt, toStoredPermit, toStoredRequest, type AttemptRow } from './attemptRow.ts';
-import { signerOf, type RelayAttempt, type RelayAttemptStatus, type RelayRail } from './model.ts';
-
-function isLive(status: RelayAttemptStatus): boolean {
-  return status !== 'succeeded' && status !== 'failed';
-}
+import { isLive, signerOf, type RelayAttempt, type RelayAttemptStatus, type RelayRail } from './model.ts';
 
 /** What an attempt holds while it is live: nobody else may be live for the same payment or refund, or use the same forwarder nonce. */
 function claimsOf(attempt: RelayAttempt): { readonly subjectId: string | null; readonly nonce: string | null } {
@@ -50,30 +47,49 @@ export async function insertAttempt(db: Transaction, attempt: RelayAttempt): Pro
   );
 }
 
-/** Writes what can change in an attempt's life; an ended one gives up what it holds. */
-export async function updateAttempt(db: Transaction, attempt: RelayAttempt): Promise<void> {
-  const claims = claimsOf(attempt);
-  await execute(
+/** What can change in an attempt's life; an ended one gives up what it holds. */
+const CHANGING = [
+  'status',
+  'live_subject_id',
+  'live_nonce',
+  'transaction_id',
+  'batch_index',
+  'sends',
+  'batch_failures',
+  'may_still_land',
+  'gas_used',
+  'gas_cost',
+  'gas_charged_at',
+  'error_code',
+  'error_detail',
+  'updated_at',
+] as const;
+
+/** Of attempts that the caller has locked. */
+export async function updateAttempts(db: Transaction, attempts: readonly RelayAttempt[]): Promise<void> {
+  await updateRows(
     db,
-    `UPDATE relay_attempts SET status = ?, live_subject_id = ?, live_nonce = ?, transaction_id = ?, batch_index = ?, sends = ?, batch_failures = ?,
-       may_still_land = ?, gas_used = ?, gas_cost = ?, gas_charged_at = ?, error_code = ?, error_detail = ?, updated_at = ? WHERE id = ?`,
-    [
-      attempt.status,
-      claims.subjectId,
-      claims.nonce,
-      attempt.transactionId,
-      attempt.batchIndex,
-      attempt.sends,
-      attempt.batchFailures,
-      attempt.mayStillLand,
-      attempt.gasUsed.toString(),
-      attempt.gasCost.toString(),
-      attempt.gasChargedAt,
-      attempt.errorCode,
-      attempt.errorDetail?.slice(0, 1000) ?? null,
-      attempt.updatedAt,
-      attempt.id,
-    ],
+    { table: 'relay_attempts', key: { column: 'id', type: 'CHAR(40)', index: 'PRIMARY' }, columns: CHANGING },
+    attempts.map((attempt) => {
+      const claims = claimsOf(attempt);
+      return [
+        attempt.id,
+        attempt.status,
+        claims.subjectId,
+        claims.nonce,
+        attempt.transactionId,
+        attempt.batchIndex,
+        attempt.sends,
+        attempt.batchFailures,
+        attempt.mayStillLand,
+        attempt.gasUsed.toString(),
+        attempt.gasCost.toString(),
+        attempt.gasChargedAt,
+        attempt.errorCode,
+        attempt.errorDetail?.slice(0, 1000) ?? null,
+        attempt.updatedAt,
+      ];
+    }),
   );
 }
 

@@ -9,7 +9,7 @@ import type { RelayFailure } from '../payments/eventData.ts';
 import { placeMissedEvents } from '../payments/service.ts';
 import { askProvider, type ProviderAnswer } from './askProvider.ts';
 import { listAttemptsOfTransaction } from './attemptStore.ts';
-import { changeAttempt } from './changeAttempt.ts';
+import { changeAttempt, changeAttempts } from './changeAttempt.ts';
 import { changeTransaction } from './changeTransaction.ts';
 import { decideDepthLook, isSignatureDead } from './decide.ts';
 import { endDone, findDoer, type Doer } from './endDone.ts';
@@ -110,18 +110,26 @@ async function followMined(ctx: Context, transaction: RelayTransaction, { receip
     ctx,
     carried.filter((one) => !hasEnded(one)),
   );
+  const verdictOf = ({ attempt }: LockedAttempt) => verdicts?.get(attempt.id);
+  // Most looks find nothing new, and then nothing is locked or written: it is not deep enough yet, or the scanner has not completed what it did.
+  const isDone = (one: LockedAttempt) => verdictOf(one) === 'done' && isCompleted(one);
+  const going = seen.filter((one) => verdictOf(one) === undefined || verdictOf(one) === 'done');
+  await noteMined(ctx, {
+    transaction,
+    receipt,
+    shares,
+    attempts: going.filter((one) => one.attempt.status !== 'mined' || isDone(one)).map(({ attempt }) => attempt),
+    isDone,
+  });
   for (const one of seen) {
     const { attempt } = one;
-    const verdict = verdicts?.get(attempt.id);
-    // Most looks find nothing new, and then nothing is locked or written: it is not deep enough yet, or the scanner has not completed what it did.
-    const isWaiting = verdict === undefined || (verdict === 'done' && !isCompleted(one));
-    if (isWaiting && attempt.status === 'mined') continue;
+    const verdict = verdictOf(one);
+    if (verdict === undefined || verdict === 'done') continue;
     const doer = verdict === 'doneElsewhere' ? await findDoer(ctx, attempt) : undefined;
     await withAttempt(ctx, transaction.id, attempt, async (unit, locked) => {
       const isNew = locked.attempt.status !== 'mined';
       const mined = isNew ? { ...locked, attempt: await changeAttempt(ctx, unit, locked.attempt, 'mined') } : locked;
-      if (verdict !== undefined)
-        await endMined(ctx, unit, mined, { transaction, receipt, gas: shares.get(attempt.id) ?? 0n, verdict, doer });
+      await endMined(ctx, unit, mined, { transaction, receipt, gas: shares.get(attempt.id) ?? 0n, verdict, doer });
     });
   }
   const missed = seen.filter((one) => verdicts?.get(one.attempt.id) === 'done' && !isOnChain(one)).map(({ attempt }) => attempt);
@@ -144,6 +152,55 @@ async function noteReceipt(ctx: Context, transaction: RelayTransaction, receipt:
   await changeTransaction(ctx, transaction.id, { hash, blockNumber, blockHash, gasUsed, effectiveGasPrice });
 }
 
+/**
+ * Those that are in a block, and of which nothing speaks against that they did what they were to do: all together in one database transaction.
+ * They have succeeded when the scanner has come to the same end, not before: were the block taken away in between, nobody would be left to follow the
+ * transaction.
+ */
+async function noteMined(
+  ctx: Context,
+  mined: {
+    readonly transaction: RelayTransaction;
+    readonly receipt: Receipt;
+    /** What each is charged of the gas, by attempt id. */
+    readonly shares: ReadonlyMap<string, bigint>;
+    readonly attempts: readonly RelayAttempt[];
+    readonly isDone: (locked: LockedAttempt) => boolean;
+  },
+): Promise<void> {
+  const { transaction, receipt, shares, attempts, isDone } = mined;
+  if (attempts.length === 0) return;
+  await inUnitOfWork(ctx, async (unit) => {
+    const locked = (await lockWithSubjects(unit, attempts)).filter(
+      ({ attempt }) => attempt.transactionId === transaction.id && !hasEnded(attempt),
+    );
+    const arriving = locked.filter(({ attempt }) => attempt.status !== 'mined').map(({ attempt }) => attempt);
+    const arrived = await changeAttempts(
+      ctx,
+      unit,
+      arriving.map((attempt) => ({ attempt, event: 'mined' })),
+    );
+    const current = (attempt: RelayAttempt) => arrived.find(({ id }) => id === attempt.id) ?? attempt;
+    await changeAttempts(
+      ctx,
+      unit,
+      locked.filter(isDone).map((one) => {
+        const attempt = current(one.attempt);
+        return { attempt, event: 'succeeded', facts: charge(ctx, attempt, receipt, shares.get(attempt.id) ?? 0n) };
+      }),
+    );
+  });
+}
+
+/** Its share of what the transaction used. */
+function charge(ctx: Context, attempt: RelayAttempt, receipt: Receipt, gas: bigint) {
+  return {
+    gasUsed: attempt.gasUsed + gas,
+    gasCost: attempt.gasCost + gas * receipt.effectiveGasPrice,
+    gasChargedAt: ctx.clock.now(),
+  };
+}
+
 async function endMined(
   ctx: Context,
   unit: UnitOfWork,
@@ -153,23 +210,13 @@ async function endMined(
     readonly receipt: Receipt;
     /** Its share of what the transaction used. */
     readonly gas: bigint;
-    readonly verdict: Verdict;
+    readonly verdict: Exclude<Verdict, 'done'>;
     readonly doer: Doer | undefined;
   },
 ): Promise<void> {
   const { attempt } = locked;
   const { transaction, receipt, gas, verdict } = final;
-  const charge = {
-    gasUsed: attempt.gasUsed + gas,
-    gasCost: attempt.gasCost + gas * receipt.effectiveGasPrice,
-    gasChargedAt: ctx.clock.now(),
-  };
-  const charged = { ...locked, attempt: { ...attempt, ...charge } };
-  if (verdict === 'done') {
-    // Not before the scanner has come to the same end: were the block taken away in between, nobody would be left to follow the transaction.
-    if (isCompleted(locked)) await changeAttempt(ctx, unit, charged.attempt, 'succeeded');
-    return;
-  }
+  const charged = { ...locked, attempt: { ...attempt, ...charge(ctx, attempt, receipt, gas) } };
   if (verdict === 'doneElsewhere') {
     await endDone(ctx, unit, charged, final.doer);
     return;

@@ -70,8 +70,13 @@ export function isSignatureDead(attempt: Pick<RelayAttempt, 'deadline'>, settled
 }
 
 /** From then on no transaction with it would be mined in time. */
-export function isTooLate({ deadline }: Pick<RelayAttempt, 'deadline'>, now: Date): boolean {
-  return now >= addMs(deadline, -1_000);
+export function isTooLate(attempt: Pick<RelayAttempt, 'deadline'>, now: Date): boolean {
+  return msUntilTooLate(attempt, now) === 0;
+}
+
+/** Until then; 0: it is too late. */
+export function msUntilTooLate({ deadline }: Pick<RelayAttempt, 'deadline'>, now: Date): number {
+  return Math.max(0, deadline.getTime() - 1_000 - now.getTime());
 }
 
 /** Why an attempt ends whose payment the chain shows as made, though not by it. */

@@ -109,16 +109,34 @@ export async function releaseAttempts(
   );
 }
 
-/** More than this many make no difference to when it is looked at again. */
-const MAX_COUNTED = 2_000;
+/** More than this many make no difference to when each is looked at again. */
+const MAX_COUNTED = 10_000;
 
-/** How many wait before it, on whatever rail. */
-export async function countAttemptsBefore(db: Database, own: RelayAttempt): Promise<number> {
+/** How many wait on the chain, on whatever rail: at most `MAX_COUNTED`. */
+export async function countWaiting(db: Database | Transaction, chainId: number): Promise<number> {
   const [row] = await selectRows<{ count: string | number }>(
     db,
     `SELECT COUNT(*) AS count FROM (
-       SELECT id FROM relay_attempts WHERE chain_id = ? AND rail IN (${placeholders(RELAY_RAILS)}) AND status = 'queued' AND turn < ? LIMIT ?) earlier`,
-    [own.chainId, ...RELAY_RAILS, own.turn.toString(), MAX_COUNTED],
+       SELECT id FROM relay_attempts WHERE chain_id = ? AND rail IN (${placeholders(RELAY_RAILS)}) AND status = 'queued' LIMIT ?) waiting`,
+    [chainId, ...RELAY_RAILS, MAX_COUNTED],
   );
   return Number(row?.count ?? 0);
+}
+
+/** An attempt that waits to be sent. */
+export interface WaitingAttempt {
+  readonly id: string;
+  readonly chainId: number;
+  readonly deadline: Date;
+}
+
+/** Those of them that wait, and may be sent still. */
+export async function listWaiting(db: Transaction, attemptIds: readonly string[]): Promise<WaitingAttempt[]> {
+  if (attemptIds.length === 0) return [];
+  const rows = await selectRows<{ id: string; chain_id: string | number; deadline: Date }>(
+    db,
+    `SELECT id, chain_id, deadline FROM relay_attempts WHERE id IN (${placeholders(attemptIds)}) AND status = 'queued' AND sends < ?`,
+    [...attemptIds, MAX_SENDS],
+  );
+  return rows.map(({ id, chain_id, deadline }) => ({ id, chainId: Number(chain_id), deadline }));
 }

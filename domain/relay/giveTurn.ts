@@ -2,7 +2,7 @@ import type { Transaction } from '../../platform/db.ts';
 import type { RelayPriority } from '../stores/model.ts';
 import { getRelayShare } from '../stores/service.ts';
 import { listGivingWay, prioritiesBelow } from './decideGivingWay.ts';
-import { decideTurn, stepOf } from './decideTurn.ts';
+import { decideTurn, stepOf, type Turn } from './decideTurn.ts';
 import { signerOf, type SignedRequest } from './model.ts';
 import { giveWay, listWaitingTurns, readTurns, tryLockWaiting, updateLastTurn, type StoredTurn } from './turnStore.ts';
 
@@ -24,12 +24,13 @@ export async function giveTurn(
     readonly priority: RelayPriority;
     readonly inFlight: number;
   },
-): Promise<{ readonly turn: bigint; readonly turnStep: bigint }> {
+): Promise<Turn> {
   const { chainId, storeId, signed, priority, inFlight } = input;
   const step = stepOf(await getRelayShare(db, storeId));
-  const turn = decideTurn({ ...(await readTurns(db, { chainId, storeId })), inFlight, step });
+  const own = decideTurn({ ...(await readTurns(db, { chainId, storeId })), inFlight, step });
+  const { turn } = own;
   await updateLastTurn(db, { chainId, storeId, turn });
-  if (inFlight === 0) return { turn, turnStep: step };
+  if (inFlight === 0) return own;
   const waiting = await listWaitingTurns(db, {
     ...{ chainId, storeId, rail: signed.rail, priorities: prioritiesBelow(priority), limit: LOOKED_AT },
     // A forwarder request that went before its payer's earlier one would only wait for it.
@@ -43,9 +44,9 @@ export async function giveTurn(
     giving.push(next);
     above = next.priority;
   }
-  const turns = [...giving, { turn, turnStep: step }];
-  for (const [index, { id }] of giving.entries()) await giveWay(db, id, turns[index + 1] ?? { turn, turnStep: step });
-  return turns[0] ?? { turn, turnStep: step };
+  const turns = [...giving, own];
+  for (const [index, { id }] of giving.entries()) await giveWay(db, id, turns[index + 1] ?? own);
+  return turns[0] ?? own;
 }
 
 async function lockFirst(db: Transaction, waiting: readonly StoredTurn[]): Promise<StoredTurn | undefined> {

@@ -17,6 +17,11 @@ import type { RelayPriority } from '../stores/model.ts';
 export const RELAY_ATTEMPT_STATUSES = ['queued', 'submitting', 'submitted', 'unknown', 'mined', 'succeeded', 'failed'] as const;
 export type RelayAttemptStatus = (typeof RELAY_ATTEMPT_STATUSES)[number];
 
+/** It has not come to its end. */
+export function isLive(status: RelayAttemptStatus): boolean {
+  return status !== 'succeeded' && status !== 'failed';
+}
+
 /**
  * The ways on which something signed reaches the gateway.
  *

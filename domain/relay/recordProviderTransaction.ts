@@ -1,7 +1,7 @@
 import type { Context } from '../../platform/context.ts';
 import type { UnitOfWork } from '../../platform/unitOfWork.ts';
 import { listAttemptsOfTransaction } from './attemptStore.ts';
-import { changeAttempt } from './changeAttempt.ts';
+import { changeAttempts } from './changeAttempt.ts';
 import type { RelayTransaction } from './model.ts';
 import type { ProviderTransaction } from './ports.ts';
 import { lockWithSubjects, noteHash } from './subject.ts';
@@ -30,11 +30,14 @@ export async function recordProviderTransaction(
   };
   await updateTransaction(unit.trx, updated);
   if (newHash !== undefined) await insertTransactionHash(unit.trx, transaction, newHash);
-  for (const locked of carried) {
-    const { attempt } = locked;
-    if (attempt.transactionId !== transactionId) continue;
-    if (attempt.status === 'submitting' || attempt.status === 'unknown') await changeAttempt(ctx, unit, attempt, 'accepted');
-    if (updated.hash !== null) await noteHash(ctx, unit, locked, updated.hash);
-  }
+  const own = carried.filter(({ attempt }) => attempt.transactionId === transactionId);
+  await changeAttempts(
+    ctx,
+    unit,
+    own
+      .filter(({ attempt: { status } }) => status === 'submitting' || status === 'unknown')
+      .map(({ attempt }) => ({ attempt, event: 'accepted' })),
+  );
+  if (updated.hash !== null) for (const locked of own) await noteHash(ctx, unit, locked, updated.hash);
   return updated;
 }

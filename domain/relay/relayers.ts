@@ -1,5 +1,6 @@
 import type { RelayerConfig } from '../../platform/config.ts';
 import type { Context } from '../../platform/context.ts';
+import type { Database, Transaction } from '../../platform/db.ts';
 import { inUnitOfWork, type UnitOfWork } from '../../platform/unitOfWork.ts';
 import { addMs } from '../../shared/clock.ts';
 import { findChainConfig } from '../chain/service.ts';
@@ -32,13 +33,13 @@ function countedOf({ id, transactionsPerMinute, maxInFlight }: RelayerConfig): C
 }
 
 /** A look without a lock; `takeFreeRelayer` decides. */
-export async function findFreeRelayer(ctx: Context, chainId: number): Promise<FreeRelayer> {
+export async function findFreeRelayer(ctx: Context, chainId: number, db: Database | Transaction = ctx.db): Promise<FreeRelayer> {
   const configs = relayersOf(ctx, chainId);
   const ids = configs.map(({ id }) => id);
   const now = ctx.clock.now();
   const [records, loads] = await Promise.all([
-    listRelayers(ctx.db, ids),
-    readRelayerLoads(ctx.db, configs.map(countedOf), addMs(now, -RATE_WINDOW_MS)),
+    listRelayers(db, ids),
+    readRelayerLoads(db, configs.map(countedOf), addMs(now, -RATE_WINDOW_MS)),
   ]);
   return chooseRelayer(toCandidates(configs, records, loads), now, ctx.config.relay.stuckAfterMs);
 }

@@ -2,7 +2,7 @@ import type { Context } from '../../platform/context.ts';
 import { inUnitOfWork } from '../../platform/unitOfWork.ts';
 import { blockTimeMsOf, getChain } from '../chain/service.ts';
 import { promiseWork } from '../outbox/service.ts';
-import { changeAttempt } from './changeAttempt.ts';
+import { changeAttempt, changeAttempts } from './changeAttempt.ts';
 import type { Estimated } from './chooseBatch.ts';
 import { decideNextLook } from './decide.ts';
 import { listClaimed, releaseAttempts } from './dispatchStore.ts';
@@ -99,10 +99,14 @@ export async function saveIntent(
     };
     await insertTransaction(unit.trx, transaction);
     await noteServedTurn(unit.trx, chainId, earliest(left.map(({ attempt }) => attempt.turn)));
-    for (const [batchIndex, { attempt }] of carried.entries()) {
-      const facts = { transactionId: transaction.id, batchIndex, sends: attempt.sends + 1 };
-      await changeAttempt(ctx, unit, attempt, 'take', { facts });
-    }
+    await changeAttempts(
+      ctx,
+      unit,
+      carried.map(({ attempt }, batchIndex) => {
+        const facts = { transactionId: transaction.id, batchIndex, sends: attempt.sends + 1 };
+        return { attempt, event: 'take', facts };
+      }),
+    );
     await releaseAttempts(unit.trx, claimId, ids, null);
     // Its job ends with the transaction that it led. When it is not in that (another process may be sending it, and may die before it is done), nobody would
     // look after it without another promise.

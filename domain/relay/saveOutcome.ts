@@ -5,7 +5,7 @@ import { blockTimeMsOf, findChainConfig } from '../chain/service.ts';
 import { DONE, later, type WorkResult } from '../outbox/model.ts';
 import { promiseWork } from '../outbox/service.ts';
 import { listAttemptsOfTransaction } from './attemptStore.ts';
-import { changeAttempt } from './changeAttempt.ts';
+import { changeAttempt, changeAttempts } from './changeAttempt.ts';
 import { decideNextLook } from './decide.ts';
 import { RELAY_ERRORS } from './errors.ts';
 import type { RelayTransaction } from './model.ts';
@@ -38,7 +38,11 @@ export async function saveOutcome(
         }
         return DONE;
       case 'ambiguous':
-        for (const { attempt } of ours) await changeAttempt(ctx, unit, attempt, 'ambiguous');
+        await changeAttempts(
+          ctx,
+          unit,
+          ours.map(({ attempt }) => ({ attempt, event: 'ambiguous' })),
+        );
         if (ours.length > 0) await promiseWork(ctx, unit, [{ queue: 'confirm', subjectId: transaction.id }]);
         return DONE;
       case 'refused': {
@@ -46,22 +50,28 @@ export async function saveOutcome(
         // Nothing was sent, so it does not count. With another relayer they may go at once.
         const hasOthers = (findChainConfig(ctx, transaction.chainId)?.relayers.length ?? 0) > 1;
         const retryAt = hasOthers ? now : addMs(now, outcome.retryAfterMs);
-        for (const { attempt } of ours) {
-          await changeAttempt(ctx, unit, attempt, 'refused', {
-            facts: { transactionId: null, batchIndex: null, sends: attempt.sends - 1 },
-          });
-        }
+        await changeAttempts(
+          ctx,
+          unit,
+          ours.map(({ attempt }) => {
+            const facts = { transactionId: null, batchIndex: null, sends: attempt.sends - 1 };
+            return { attempt, event: 'refused', facts };
+          }),
+        );
         if (ours.length === carried.length) await deleteTransaction(unit.trx, transaction.id);
         return waitAgain(unit, ours, retryAt);
       }
       case 'rejected': {
         if (transaction.items > 1) {
           // It may be the size, or one of them: they go on in smaller transactions.
-          for (const { attempt } of ours) {
-            await changeAttempt(ctx, unit, attempt, 'refused', {
-              facts: { transactionId: null, batchIndex: null, batchFailures: attempt.batchFailures + 1 },
-            });
-          }
+          await changeAttempts(
+            ctx,
+            unit,
+            ours.map(({ attempt }) => {
+              const facts = { transactionId: null, batchIndex: null, batchFailures: attempt.batchFailures + 1 };
+              return { attempt, event: 'refused', facts };
+            }),
+          );
           return waitAgain(unit, ours, now);
         }
         const error = { code: RELAY_ERRORS.notSent.code, detail: `The relayer refused the transaction: ${outcome.reason}` };

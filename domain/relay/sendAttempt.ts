@@ -2,7 +2,7 @@ import type { Context } from '../../platform/context.ts';
 import { inUnitOfWork } from '../../platform/unitOfWork.ts';
 import { addMs, BLOCK_CLOCK_MARGIN_MS } from '../../shared/clock.ts';
 import { createLanes } from '../../shared/lanes.ts';
-import { askChain, blockTimeMsOf, findChainConfig, findSettledTime, getChain } from '../chain/service.ts';
+import { askChain, blockTimeMsOf, findSettledTime, getChain } from '../chain/service.ts';
 import { DONE, later, type WorkResult } from '../outbox/model.ts';
 import { promiseWork } from '../outbox/service.ts';
 import { decideExpiryLook } from '../payments/decide.ts';
@@ -10,8 +10,7 @@ import { findPaymentsById } from '../payments/service.ts';
 import { findAttempt, listAttemptsOfTransaction } from './attemptStore.ts';
 import { changeAttempt } from './changeAttempt.ts';
 import { chooseBatch, estimateAgain } from './chooseBatch.ts';
-import { decideNextLook, isSignatureDead, isTooLate, MAX_SENDS, RATE_WINDOW_MS } from './decide.ts';
-import { countAttemptsBefore } from './dispatchStore.ts';
+import { decideNextLook, isSignatureDead, isTooLate, MAX_SENDS } from './decide.ts';
 import { endRemoved } from './endRemoved.ts';
 import { endUnsent } from './endUnsent.ts';
 import { RELAY_ERRORS } from './errors.ts';
@@ -22,11 +21,9 @@ import { findFreeRelayer, noteSend } from './relayers.ts';
 import type { SendOutcome } from './ports.ts';
 import { saveIntent } from './saveIntent.ts';
 import { saveOutcome } from './saveOutcome.ts';
+import { decideNextTry, mayLeaveToOthers, spreadMs } from './spreadMs.ts';
 import { isCompleted, lockWithSubjects, seeWithSubjects } from './subject.ts';
 import { withClaim, type Claim } from './withClaim.ts';
-
-/** However many wait, each looks again at least this often. */
-const MAX_SPREAD_MS = 10_000;
 
 /**
  * One choice of a batch at a time for each chain and rail in this process. Claims would keep two of them apart; but what arrives while one is chosen goes
@@ -58,11 +55,12 @@ export async function sendAttempt(ctx: Context, attemptId: string): Promise<Work
   if (withoutChain !== undefined) return withoutChain;
   const untilDead = await waitUntilDead(ctx, seen);
   if (untilDead !== undefined) return untilDead;
+  const lane = `${chainId}:${seen.signed.rail}`;
+  // Whoever waits there already takes along who is first. More that wait would only keep the workers' places, and be of no use when their time comes.
+  if (lanes.countWaiting(lane) > 0 && mayLeaveToOthers(ctx, seen)) return waitForRelayer(ctx, seen, 0);
   // The workers' places are for all chains: one that does not answer must not take them all.
   return askChain(ctx, chainId, async (hasFailed) => {
-    const taken = await lanes.run(`${chainId}:${seen.signed.rail}`, async () =>
-      hasFailed() ? lookAgain(ctx, seen) : takeBatch(ctx, seen),
-    );
+    const taken = await lanes.run(lane, async () => (hasFailed() ? lookAgain(ctx, seen) : takeBatch(ctx, seen)));
     return 'kind' in taken ? taken : send(ctx, taken, attemptId);
   });
 }
@@ -159,12 +157,10 @@ function lookAgain(ctx: Context, attempt: RelayAttempt): WorkResult {
   return later(decideNextLook(ctx.clock.now(), blockTimeMsOf(ctx, attempt.chainId)));
 }
 
-/** So that what waits looks again about when its turn comes, and not all at once. */
 async function waitForRelayer(ctx: Context, own: RelayAttempt, waitMs: number): Promise<WorkResult> {
-  const batchSize = findChainConfig(ctx, own.chainId)?.relayLimits.maxBatchSize ?? 1;
-  const turnsAhead = (await countAttemptsBefore(ctx.db, own)) / batchSize;
-  const spreadMs = Math.min(MAX_SPREAD_MS, turnsAhead * Math.max(waitMs, RATE_WINDOW_MS / 60));
-  return later(addMs(ctx.clock.now(), waitMs + ctx.random() * spreadMs));
+  const now = ctx.clock.now();
+  const delayMs = decideNextTry(ctx, own, { now, waitMs, spreadMs: await spreadMs(ctx, ctx.db, own.chainId) });
+  return later(addMs(now, delayMs));
 }
 
 async function send(ctx: Context, transaction: RelayTransaction, leaderId: string): Promise<WorkResult> {

@@ -1,6 +1,7 @@
-import { execute, selectRows, type Database, type Transaction } from '../../platform/db.ts';
+import { execute, placeholders, selectRows, type Database, type Transaction } from '../../platform/db.ts';
+import { insertRows } from '../../platform/insertRows.ts';
 import type { HolderUsage } from './decideQuota.ts';
-import { signerOf, type RelayAttempt } from './model.ts';
+import { isLive, signerOf, type RelayAttempt } from './model.ts';
 
 /**
  * Running totals of what payers (for refunds: merchants) and stores have on their way and have spent, each the sum over their attempts. Whoever inserts or
@@ -46,24 +47,47 @@ export function dayOf(at: Date): string {
 
 /** For an attempt that is inserted in this transaction, whose holders' totals are locked. */
 export async function addUsage(db: Transaction, attempt: RelayAttempt): Promise<void> {
-  await addToQuotas(db, attempt, reservedBy(toUsage(attempt)));
+  const quotas = new Map<string, QuotaSum>();
+  addQuota(quotas, attempt, reservedBy(toUsage(attempt)));
+  await saveQuotas(db, quotas);
 }
 
-/** For an attempt whose row is locked and about to be changed to this. */
-export async function moveUsage(db: Transaction, changed: RelayAttempt): Promise<void> {
-  const after = toUsage(changed);
-  // Neither ended nor charged: it holds what it held.
-  if (after.isLive && after.gasChargedAt === null) return;
-  const before = await readUsageOf(db, changed.id);
-  const [had, has] = [reservedBy(before), reservedBy(after)];
-  const reserved = { inFlight: has.inFlight - had.inFlight, gas: has.gas - had.gas, cost: has.cost - had.cost };
-  if (reserved.inFlight !== 0) await addToQuotas(db, changed, reserved);
-  if (before.gasChargedAt?.getTime() === after.gasChargedAt?.getTime() && before.gasUsed === after.gasUsed) return;
-  // An attempt counts on the day of its latest charge, with all that it cost.
-  await addToCosts(db, changed, [
-    ...(before.gasChargedAt === null ? [] : [{ day: dayOf(before.gasChargedAt), gas: -before.gasUsed, cost: -before.gasCost }]),
-    ...(after.gasChargedAt === null ? [] : [{ day: dayOf(after.gasChargedAt), gas: after.gasUsed, cost: after.gasCost }]),
-  ]);
+/** What the changes of attempts do to the totals of their holders. */
+export interface UsageMove {
+  readonly quotas: ReadonlyMap<string, QuotaSum>;
+  readonly costs: ReadonlyMap<string, CostSum>;
+}
+
+/** For attempts whose rows are locked and about to be changed to these. Nothing is locked. */
+export async function findUsageMove(db: Transaction, changed: readonly RelayAttempt[]): Promise<UsageMove> {
+  // What has neither ended nor been charged holds what it held.
+  const moving = changed.filter(({ status, gasChargedAt }) => !isLive(status) || gasChargedAt !== null);
+  const saved = await readUsages(
+    db,
+    moving.map(({ id }) => id),
+  );
+  const quotas = new Map<string, QuotaSum>();
+  const costs = new Map<string, CostSum>();
+  for (const attempt of moving) {
+    const before = saved.get(attempt.id);
+    if (before === undefined) throw new Error(`there is no relay attempt ${attempt.id}`);
+    const after = toUsage(attempt);
+    const [had, has] = [reservedBy(before), reservedBy(after)];
+    if (has.inFlight !== had.inFlight)
+      addQuota(quotas, attempt, { inFlight: has.inFlight - had.inFlight, gas: has.gas - had.gas, cost: has.cost - had.cost });
+    if (before.gasChargedAt?.getTime() === after.gasChargedAt?.getTime() && before.gasUsed === after.gasUsed) continue;
+    // An attempt counts on the day of its latest charge, with all that it cost.
+    if (before.gasChargedAt !== null)
+      addCost(costs, attempt, { day: dayOf(before.gasChargedAt), gas: -before.gasUsed, cost: -before.gasCost });
+    if (after.gasChargedAt !== null) addCost(costs, attempt, { day: dayOf(after.gasChargedAt), gas: after.gasUsed, cost: after.gasCost });
+  }
+  return { quotas, costs };
+}
+
+/** The last of a change: many wait for a store's totals. The holders are locked in one order. */
+export async function saveUsageMove(db: Transaction, { quotas, costs }: UsageMove): Promise<void> {
+  await saveQuotas(db, quotas);
+  await saveCosts(db, costs);
 }
 
 /** For attempts that stay live, whose rows are locked and whose reserves are changed by so much. The holders are locked in one order. */
@@ -89,12 +113,14 @@ export async function moveReserves(
 
 function toUsage(attempt: RelayAttempt): AttemptUsage {
   const { status, reservedGas, reservedCost, gasUsed, gasCost, gasChargedAt } = attempt;
-  return { isLive: status !== 'succeeded' && status !== 'failed', reservedGas, reservedCost, gasUsed, gasCost, gasChargedAt };
+  return { isLive: isLive(status), reservedGas, reservedCost, gasUsed, gasCost, gasChargedAt };
 }
 
-/** As it is saved: those who change an attempt hold changed copies of it. */
-async function readUsageOf(db: Transaction, attemptId: string): Promise<AttemptUsage> {
-  const [row] = await selectRows<{
+/** As they are saved: those who change an attempt hold changed copies of it. */
+async function readUsages(db: Transaction, attemptIds: readonly string[]): Promise<ReadonlyMap<string, AttemptUsage>> {
+  if (attemptIds.length === 0) return new Map();
+  const rows = await selectRows<{
+    id: string;
     is_live: string | number;
     reserved_gas: string | number;
     reserved_cost: string;
@@ -103,19 +129,23 @@ async function readUsageOf(db: Transaction, attemptId: string): Promise<AttemptU
     gas_charged_at: Date | null;
   }>(
     db,
-    `SELECT status NOT IN ('succeeded', 'failed') AS is_live, reserved_gas, reserved_cost, gas_used, gas_cost, gas_charged_at
-     FROM relay_attempts WHERE id = ?`,
-    [attemptId],
+    `SELECT id, status NOT IN ('succeeded', 'failed') AS is_live, reserved_gas, reserved_cost, gas_used, gas_cost, gas_charged_at
+     FROM relay_attempts WHERE id IN (${placeholders(attemptIds)})`,
+    attemptIds,
   );
-  if (row === undefined) throw new Error(`there is no relay attempt ${attemptId}`);
-  return {
-    isLive: Boolean(Number(row.is_live)),
-    reservedGas: BigInt(row.reserved_gas),
-    reservedCost: BigInt(row.reserved_cost),
-    gasUsed: BigInt(row.gas_used),
-    gasCost: BigInt(row.gas_cost),
-    gasChargedAt: row.gas_charged_at,
-  };
+  return new Map(
+    rows.map((row) => [
+      row.id,
+      {
+        isLive: Boolean(Number(row.is_live)),
+        reservedGas: BigInt(row.reserved_gas),
+        reservedCost: BigInt(row.reserved_cost),
+        gasUsed: BigInt(row.gas_used),
+        gasCost: BigInt(row.gas_cost),
+        gasChargedAt: row.gas_charged_at,
+      },
+    ]),
+  );
 }
 
 interface Reserved {
@@ -135,33 +165,64 @@ function holdersOf({ signed, storeId }: HolderOf): string[] {
   return [signerOf(signed), storeId];
 }
 
-async function addToQuotas(db: Transaction, attempt: HolderOf, { inFlight, gas, cost }: Reserved): Promise<void> {
+interface QuotaSum extends Holder, Reserved {}
+
+interface CostSum extends Holder {
+  readonly day: string;
+  readonly gas: bigint;
+  readonly cost: bigint;
+}
+
+function addQuota(sums: Map<string, QuotaSum>, attempt: HolderOf, { inFlight, gas, cost }: Reserved): void {
+  const { chainId } = attempt;
   for (const holder of holdersOf(attempt)) {
-    await execute(
-      db,
-      `INSERT INTO relay_quotas (chain_id, holder, in_flight, reserved_gas, reserved_cost) VALUES (?, ?, ?, ?, ?)
-       ON DUPLICATE KEY UPDATE in_flight = in_flight + VALUES(in_flight), reserved_gas = reserved_gas + VALUES(reserved_gas),
-         reserved_cost = reserved_cost + VALUES(reserved_cost)`,
-      [attempt.chainId, holder, inFlight, gas.toString(), cost.toString()],
-    );
+    const key = `${chainId} ${holder}`;
+    const sum = sums.get(key) ?? { chainId, holder, inFlight: 0, gas: 0n, cost: 0n };
+    sums.set(key, { ...sum, inFlight: sum.inFlight + inFlight, gas: sum.gas + gas, cost: sum.cost + cost });
   }
 }
 
-async function addToCosts(
-  db: Transaction,
-  attempt: HolderOf,
-  costs: readonly { readonly day: string; readonly gas: bigint; readonly cost: bigint }[],
-): Promise<void> {
+function addCost(sums: Map<string, CostSum>, attempt: HolderOf, { day, gas, cost }: Omit<CostSum, keyof Holder>): void {
+  const { chainId } = attempt;
   for (const holder of holdersOf(attempt)) {
-    for (const { day, gas, cost } of [...costs].sort((a, b) => (a.day < b.day ? -1 : 1))) {
-      await execute(
-        db,
-        `INSERT INTO relay_costs (chain_id, holder, day, gas_used, gas_cost) VALUES (?, ?, ?, ?, ?)
-         ON DUPLICATE KEY UPDATE gas_used = gas_used + VALUES(gas_used), gas_cost = gas_cost + VALUES(gas_cost)`,
-        [attempt.chainId, holder, day, gas.toString(), cost.toString()],
-      );
-    }
+    const key = `${chainId} ${holder} ${day}`;
+    const sum = sums.get(key) ?? { chainId, holder, day, gas: 0n, cost: 0n };
+    sums.set(key, { ...sum, gas: sum.gas + gas, cost: sum.cost + cost });
   }
+}
+
+/** In the order of their keys, in which everybody locks them. */
+function inOrder<T extends Holder & { readonly day?: string }>(sums: ReadonlyMap<string, T>): T[] {
+  return [...sums.values()].sort((a, b) => a.chainId - b.chainId || compare(a.holder, b.holder) || compare(a.day ?? '', b.day ?? ''));
+}
+
+function compare(a: string, b: string): number {
+  return a === b ? 0 : a < b ? -1 : 1;
+}
+
+async function saveQuotas(db: Transaction, sums: ReadonlyMap<string, QuotaSum>): Promise<void> {
+  await insertRows(
+    db,
+    {
+      into: 'INSERT INTO relay_quotas (chain_id, holder, in_flight, reserved_gas, reserved_cost)',
+      values: '(?, ?, ?, ?, ?)',
+      onDuplicate: `ON DUPLICATE KEY UPDATE in_flight = in_flight + VALUES(in_flight), reserved_gas = reserved_gas + VALUES(reserved_gas),
+         reserved_cost = reserved_cost + VALUES(reserved_cost)`,
+    },
+    inOrder(sums).map(({ chainId, holder, inFlight, gas, cost }) => [chainId, holder, inFlight, gas.toString(), cost.toString()]),
+  );
+}
+
+async function saveCosts(db: Transaction, sums: ReadonlyMap<string, CostSum>): Promise<void> {
+  await insertRows(
+    db,
+    {
+      into: 'INSERT INTO relay_costs (chain_id, holder, day, gas_used, gas_cost)',
+      values: '(?, ?, ?, ?, ?)',
+      onDuplicate: 'ON DUPLICATE KEY UPDATE gas_used = gas_used + VALUES(gas_used), gas_cost = gas_cost + VALUES(gas_cost)',
+    },
+    inOrder(sums).map(({ chainId, holder, day, gas, cost }) => [chainId, holder, day, gas.toString(), cost.toString()]),
+  );
 }
 
 export interface Holder {

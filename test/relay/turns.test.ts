@@ -135,7 +135,7 @@ describe('stores that wait beside each other', function () {
     it('and are given back just what they took, however many digits that has', async () => {
       const store = await harness.createTestStore();
       await setRelayWeight(ctx, { storeId: store.storeId, weight: 200 });
-      // Of 5,000 each. As text, that is more than 45,000.
+      // Of 5,000 each, an eighth of 40,000. As text, that is more than 45,000.
       for (const [last, left] of [
         [45_000, 40_000],
         [5_000, 0],

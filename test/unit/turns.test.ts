@@ -12,7 +12,7 @@ interface Waiting {
   readonly store: string;
   readonly priority: RelayPriority;
   readonly seq: number;
-  readonly step: bigint;
+  step: bigint;
   turn: bigint;
   gaveWay: number;
 }
@@ -30,16 +30,17 @@ function createSchedule(shares: Readonly<Record<string, number | { weight?: numb
         const share = shares[store] ?? 100;
         const step = stepOf({ weight: 100, priority: 'normal', ...(typeof share === 'number' ? { weight: share } : share) });
         const inFlight = of(store).length;
-        const turn = decideTurn({ served, last: last.get(store) ?? 0n, inFlight, step });
+        const { turn, turnStep } = decideTurn({ served, last: last.get(store) ?? 0n, inFlight, step });
         last.set(store, turn);
-        const taken: Waiting = { id: `${seq}`, store, priority, seq: seq++, step, turn, gaveWay: 0 };
+        const taken: Waiting = { id: `${seq}`, store, priority, seq: seq++, step: turnStep, turn, gaveWay: 0 };
         const chain = [taken];
         for (;;) {
           const [next] = listGivingWay(chain.at(-1)!.priority, turn, of(store));
           if (next === undefined) break;
           chain.push(next);
         }
-        for (const [place, one] of chain.entries()) one.turn = chain[place + 1]?.turn ?? turn;
+        const turns = [...chain.slice(1).map((one) => ({ turn: one.turn, step: one.step })), { turn, step: turnStep }];
+        for (const [place, one] of chain.entries()) Object.assign(one, turns[place]);
         for (const one of chain.slice(1)) one.gaveWay += 1;
         waiting.push(taken);
       }
@@ -76,6 +77,18 @@ describe('turns between stores', () => {
     schedule.accept('large', 500);
     schedule.accept('small', 5);
     expect(countOf(schedule.serve(10), 'small')).to.equal(5);
+  });
+
+  it('come first to who has little to send, whatever ten others have waiting', () => {
+    const schedule = createSchedule();
+    for (let store = 0; store < 10; store++) schedule.accept(`large-${store}`, 200);
+    for (let batch = 0; batch < 5; batch++) schedule.serve();
+    schedule.accept('small', 8);
+    expect(countOf(schedule.serve(), 'small')).to.equal(8);
+    // One more than share a turn: its ninth comes when each of the others had another one.
+    schedule.accept('small', 9);
+    expect(countOf([...schedule.serve(), ...schedule.serve()], 'small')).to.equal(9);
+    expect(schedule.waiting('large-0')).to.be.below(195);
   });
 
   it('are those of its weight, for every store that has something waiting, at any moment', () => {

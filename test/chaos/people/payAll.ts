@@ -13,6 +13,8 @@ import { mustBePaid, payerOf, type Plan, type PlannedPayment } from './planPayme
 interface Options {
   readonly client: StoreClient;
   readonly plans: readonly Plan[];
+  /** What the orders are called, each with its number: a store's orders differ. */
+  readonly orders?: string;
   readonly amount: bigint;
   readonly random: Random;
   /** Told of each payment that was handed over. */
@@ -31,7 +33,7 @@ const AT_LAST_MS = 4_000;
 
 /** Resolves when every payment was handed to the chain or the relayer. */
 export async function payAll(options: Options): Promise<PlannedPayment[]> {
-  const { client, plans, amount, random, onPaid } = options;
+  const { client, plans, orders = 'order', amount, random, onPaid } = options;
   const paid: PlannedPayment[] = [];
   const inTurn = createTurns();
   const waited: Promise<unknown>[] = [];
@@ -40,7 +42,7 @@ export async function payAll(options: Options): Promise<PlannedPayment[]> {
     for (const [index, plan] of waiting) {
       const { chain } = plan;
       const expiry = { expiresInSeconds: plan.expirySeconds ?? GOOD_EXPIRY_SECONDS };
-      const order = { orderId: `order-${index}`, amount: String(amount), token: plan.token, chainId: chain.chainId, ...expiry };
+      const order = { orderId: `${orders}-${index}`, amount: String(amount), token: plan.token, chainId: chain.chainId, ...expiry };
       const payment = await client.createPayment(order);
       const own = createRandom(random.between(0, 2 ** 31));
       let refusal: string | undefined;

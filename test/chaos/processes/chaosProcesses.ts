@@ -16,6 +16,8 @@ export interface MortalProcess {
   readonly deaths: ReadonlyMap<string, number>;
   /** Rejects when it ended by itself, which is a defect: of what waits for it meanwhile, nothing would ever come. */
   readonly failed: Promise<never>;
+  /** Resolves when it is ready: for one that does not die. */
+  ready(): Promise<void>;
   /** From now on it lives. Resolves when it is ready. */
   settle(): Promise<void>;
   close(): Promise<void>;
@@ -143,6 +145,7 @@ async function startMortal(options: Options): Promise<MortalProcess> {
     url,
     deaths,
     failed,
+    ready: waitUntilReady,
     async settle() {
       isMortal = false;
       await living;
