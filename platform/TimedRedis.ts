@@ -12,6 +12,24 @@ export class TimedRedis extends Redis {
   constructor(options: RedisOptions) {
     super(options);
     endSilenceWithConnection(this);
+    this.on('connect', () => {
+      for (const sentinel of this.#listSentinels()) sentinel.on('error', (error: Error) => this.emit('sentinelError', error));
+    });
+    this.on('end', () => {
+      for (const sentinel of this.#listSentinels()) sentinel.disconnect();
+    });
+  }
+
+  /**
+   * Connections on which ioredis hears of failovers. What fails on them it would write to the console;
+   * here it is an event of ours (`sentinelError`), as when a sentinel is asked. They end with ours, even
+   * when that was ended before it was made.
+   */
+  #listSentinels(): readonly Redis[] {
+    const { failoverDetector } = Reflect.get(this, 'connector') as {
+      readonly failoverDetector?: { readonly sentinels: readonly { readonly client: Redis }[] } | null;
+    };
+    return (failoverDetector?.sentinels ?? []).map(({ client }) => client);
   }
 
   /** How BullMQ makes the connections of its consumers out of ours. */

@@ -25,6 +25,9 @@ export interface ContextOptions {
   readonly log?: Logger;
 }
 
+/** One that is away is tried again every few seconds. */
+const TELL_OF_SENTINEL_MS = 60_000;
+
 /** The one place that knows which adapter stands behind which port. */
 export async function createContext(config: Config, options: ContextOptions): Promise<{ ctx: Context; close: () => Promise<void> }> {
   const log = options.log ?? createLogger(config, options.name);
@@ -47,6 +50,12 @@ export async function createContext(config: Config, options: ContextOptions): Pr
   redis.on('ready', () => {
     if (redisWasDown) log.info('Redis answers again');
     redisWasDown = false;
+  });
+  let toldOfSentinelAt = -Infinity;
+  redis.on('sentinelError', (error: Error) => {
+    if (performance.now() - toldOfSentinelAt < TELL_OF_SENTINEL_MS) return;
+    toldOfSentinelAt = performance.now();
+    log.warn({ err: error }, 'a sentinel does not answer');
   });
   const signals = createSignals({
     redis,

@@ -6,6 +6,8 @@ import { expect } from 'chai';
 
 import { startRedis, type RedisServer } from '../../dev/redis.ts';
 import { selectRows } from '../../platform/db.ts';
+import { createContext } from '../../platform/createContext.ts';
+import { createLogger } from '../../platform/logger.ts';
 import { createRedis, type RedisConnection } from '../../platform/redis.ts';
 import type { Bytes32 } from '../../shared/hex.ts';
 import { startTestApi, type TestApi } from '../api/startTestApi.ts';
@@ -61,7 +63,7 @@ describe('Redis with Sentinel', function () {
   });
   after(async () => {
     // One that was stopped must go on before it can end.
-    for (const server of [...servers, ...sentinels]) process.kill(server.pid, 'SIGCONT');
+    for (const server of [...servers, ...sentinels.slice(0, 2)]) process.kill(server.pid, 'SIGCONT');
     await workers.stop(1_000);
     await api.close();
     await store.close();
@@ -153,5 +155,33 @@ describe('Redis with Sentinel', function () {
     await expectToSurvive(async (primary) => {
       for (const { pid } of [primary, sentinels[1]!]) process.kill(pid, 'SIGSTOP');
     });
+  });
+
+  it('tells of a sentinel that is away, by its own event and in the log, never on the console', async () => {
+    const url = api.config.redisUrl;
+    const log = createLogger(api.config, 'test');
+    const warned: string[] = [];
+    log.warn = (_facts: unknown, message?: string) => void warned.push(message ?? '');
+    const { close } = await createContext(api.config, { name: 'test', log });
+    const redis = createRedis(url, 'subscriber');
+    const failures: string[] = [];
+    redis.on('sentinelError', (error: Error) => failures.push(error.message));
+    const written: unknown[] = [];
+    const { error } = console;
+    console.error = (...words: unknown[]) => void written.push(...words);
+    try {
+      await waitUntil(() => redis.status === 'ready', { what: 'the connection' });
+      await sentinels[2]!.kill();
+      await waitUntil(() => failures.length > 1 && warned.includes('a sentinel does not answer'), {
+        what: 'word of the sentinel',
+        timeoutMs: 60_000,
+      });
+    } finally {
+      console.error = error;
+      redis.disconnect();
+      await close();
+    }
+    expect(written).to.deep.equal([]);
+    expect(failures.join(' ')).not.to.contain(password);
   });
 });
