@@ -1,6 +1,6 @@
 import { Cluster, type ClusterNode, type ClusterOptions, type Redis } from 'ioredis';
 
-import { endSilenceWithConnection, SILENCE_OF_CONSUMER_MS, TimedRedis } from './TimedRedis.ts';
+import { endSilenceWithConnection, endWaiting, SILENCE_OF_CONSUMER_MS, TimedRedis } from './TimedRedis.ts';
 
 /**
  * Connections to the nodes of a cluster, which ioredis 5.11 makes by itself. Their times for silence
@@ -29,8 +29,10 @@ export class TimedCluster extends Cluster {
   }
 
   override disconnect(reconnect = false): void {
+    const isWaiting = this.status === 'reconnecting';
     super.disconnect(reconnect);
     for (const node of this.#nodes) node.disconnect();
+    if (isWaiting && !reconnect) endWaiting(this);
   }
 
   /** How BullMQ makes the connections of its consumers out of ours. */

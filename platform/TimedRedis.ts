@@ -1,4 +1,4 @@
-import { Redis, type RedisOptions } from 'ioredis';
+import { Redis, type Cluster, type RedisOptions } from 'ioredis';
 
 /** BullMQ's consumers ask for up to 10 seconds at a time. */
 export const SILENCE_OF_CONSUMER_MS = 15_000;
@@ -32,6 +32,12 @@ export class TimedRedis extends Redis {
     return (failoverDetector?.sentinels ?? []).map(({ client }) => client);
   }
 
+  override disconnect(reconnect = false): void {
+    const isWaiting = this.status === 'reconnecting';
+    super.disconnect(reconnect);
+    if (isWaiting && !reconnect) endWaiting(this);
+  }
+
   /** How BullMQ makes the connections of its consumers out of ours. */
   override duplicate(override: Partial<RedisOptions> = {}): TimedRedis {
     return new TimedRedis({ ...this.options, ...override, socketTimeout: SILENCE_OF_CONSUMER_MS });
@@ -44,4 +50,16 @@ export function endSilenceWithConnection(redis: Redis): void {
     clearTimeout(Reflect.get(redis, 'socketTimeoutTimer') as NodeJS.Timeout | undefined);
     Reflect.set(redis, 'socketTimeoutTimer', undefined);
   });
+}
+
+/**
+ * One that is ended while it waits to connect again has ended: ioredis 5.11 would neither say so nor
+ * answer its commands, and BullMQ's consumers, which wait for both, would never close.
+ */
+export function endWaiting(connection: Redis | Cluster): void {
+  const call = (name: 'flushQueue' | 'setStatus', argument: unknown) =>
+    (Reflect.get(connection, name) as (this: Redis | Cluster, argument: unknown) => void).call(connection, argument);
+  Reflect.set(connection, 'manuallyClosing', false);
+  call('flushQueue', new Error('Connection is closed.'));
+  call('setStatus', 'end');
 }
