@@ -217,12 +217,18 @@ export function findPaymentsById(ctx: Context, paymentIds: readonly Bytes32[]): 
 export async function noteRelayHash(
   ctx: Context,
   unit: UnitOfWork,
-  payment: Payment,
-  attemptId: string,
+  relayed: readonly { readonly payment: Payment; readonly attemptId: string }[],
   txHash: Bytes32 | null,
 ): Promise<void> {
-  if (payment.relayAttemptId !== attemptId || payment.position !== null || payment.txHash === txHash) return;
-  await changePayments(ctx, unit, [{ payment, transitions: [], facts: { txHash } }]);
+  const news = relayed.filter(
+    ({ payment, attemptId }) => payment.relayAttemptId === attemptId && payment.position === null && payment.txHash !== txHash,
+  );
+  if (news.length === 0) return;
+  await changePayments(
+    ctx,
+    unit,
+    news.map(({ payment }) => ({ payment, transitions: [], facts: { txHash } })),
+  );
 }
 
 /** The relay ended without paying. A payment that the chain shows as made by other means is left as it is. */

@@ -357,7 +357,7 @@ async function sendAgain(
   const mayStillLand = attempt.mayStillLand || event === 'givenUp';
   const batchFailures = attempt.batchFailures + (speaksAgainstBatch ? 1 : 0);
   await changeAttempt(ctx, unit, attempt, event, { facts: { transactionId: null, batchIndex: null, mayStillLand, batchFailures } });
-  await noteHash(ctx, unit, locked, null);
+  await noteHash(ctx, unit, [locked], null);
   await promiseWork(ctx, unit, [{ queue: 'relay', subjectId: attempt.id }]);
 }
 

@@ -38,6 +38,6 @@ export async function recordProviderTransaction(
       .filter(({ attempt: { status } }) => status === 'submitting' || status === 'unknown')
       .map(({ attempt }) => ({ attempt, event: 'accepted' })),
   );
-  if (updated.hash !== null) for (const locked of own) await noteHash(ctx, unit, locked, updated.hash);
+  if (updated.hash !== null) await noteHash(ctx, unit, own, updated.hash);
   return updated;
 }

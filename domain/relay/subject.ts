@@ -79,11 +79,18 @@ export async function failSubject(ctx: Context, unit: UnitOfWork, locked: Locked
   else await failRefund(ctx, unit, { refund, attemptId: attempt.id, error });
 }
 
-/** The transaction that is to do it has a (new) hash, or (null) there is no such transaction any more. */
-export async function noteHash(ctx: Context, unit: UnitOfWork, locked: LockedAttempt, hash: Bytes32 | null): Promise<void> {
-  const { attempt, payment, refund } = locked;
-  if (refund === undefined) await noteRelayHash(ctx, unit, payment, attempt.id, hash);
-  else await noteRefundHash(ctx, unit, refund, attempt.id, hash);
+/** The transaction that is to do these has a (new) hash, or (null) there is no such transaction any more. */
+export async function noteHash(ctx: Context, unit: UnitOfWork, locked: readonly LockedAttempt[], hash: Bytes32 | null): Promise<void> {
+  const payments = locked.filter(({ refund }) => refund === undefined);
+  await noteRelayHash(
+    ctx,
+    unit,
+    payments.map(({ attempt, payment }) => ({ payment, attemptId: attempt.id })),
+    hash,
+  );
+  for (const { attempt, refund } of locked) {
+    if (refund !== undefined) await noteRefundHash(ctx, unit, refund, attempt.id, hash);
+  }
 }
 
 /** `unknown`: who says that it is not done does not know the chain as we do. Nothing follows from that. */
