@@ -39,8 +39,8 @@ export async function lockFairly(trx: Transaction, queue: OutboxQueue, now: Date
   const share = Math.ceil(limit / waiting.length);
   const others: OutboxRow[] = [];
   for (const storeId of waiting) {
-    const missing = share - oldest.filter((row) => row.storeId === storeId).length;
-    if (missing > 0) others.push(...(await lockPublishableRowsOfStore(trx, { queue, storeId, now, limit: missing })));
+    const has = oldest.filter((row) => row.storeId === storeId).length;
+    if (has < share) others.push(...(await lockPublishableRowsOfStore(trx, { queue, storeId, now, limit: share })));
   }
   const locked = new Set(oldest.map(({ id }) => id));
   return [...others.filter(({ id }) => !locked.has(id)), ...oldest];

@@ -48,6 +48,8 @@ export interface OutboxGate {
   admit(ctx: Context, trx: Transaction, work: readonly DueWork[]): Promise<ReadonlyMap<string, NotAdmitted>>;
   /** A job that was let in ends, or is put off, and its work was not begun. Never fails. Absent: who is let in takes nothing. @param work with the job that was let in */
   readonly leave?: (ctx: Context, work: DueWork) => Promise<void>;
+  /** Whatever is let in can begin at once: a job that is late is lost. */
+  readonly isPrompt: boolean;
 }
 
 export interface DueWork {
@@ -103,7 +105,7 @@ function publishQueue(
     const admitted = rows.filter(({ id }) => !ids.has(id));
     await putOffRows(trx, putOff);
     if (admitted.length > 0) await queues.addAll(admitted.map((row) => toJob(row, now)));
-    await markPublished(trx, admitted, now, ctx.config.outboxRedriveMs, gate !== undefined);
+    await markPublished(trx, admitted, now, ctx.config.outboxRedriveMs, gate?.isPrompt ?? false);
     return rows.length;
   });
 }

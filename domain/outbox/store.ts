@@ -85,16 +85,26 @@ export async function lockPublishableRows(db: Transaction, queue: OutboxQueue, n
   return rows.map(toOutboxRow);
 }
 
-/** The same, of one store. */
+/**
+ * The same, of one store: at most `limit`, fewer when others have locked some of the oldest. They are found without a lock, and locked by their ids: who locks through
+ * one index keeps the entries of rows that it passes over, and another publisher, who goes through the other index, would wait for them.
+ */
 export async function lockPublishableRowsOfStore(
   trx: Transaction,
   { queue, storeId, now, limit }: { readonly queue: OutboxQueue; readonly storeId: string; readonly now: Date; readonly limit: number },
 ): Promise<OutboxRow[]> {
+  const found = await selectRows<{ id: string }>(
+    trx,
+    `SELECT id FROM outbox FORCE INDEX (ix_outbox_queue_store_publish)
+     WHERE queue = ? AND store_id = ? AND publish_at <= ? ORDER BY publish_at LIMIT ?`,
+    [queue, storeId, now, limit],
+  );
+  if (found.length === 0) return [];
+  const ids = found.map(({ id }) => id);
   const rows = await selectRows<Row>(
     trx,
-    `SELECT ${LOCKED_COLUMNS} FROM outbox FORCE INDEX (ix_outbox_queue_store_publish)
-     WHERE queue = ? AND store_id = ? AND publish_at <= ? ORDER BY publish_at LIMIT ? FOR UPDATE SKIP LOCKED`,
-    [queue, storeId, now, limit],
+    `SELECT ${LOCKED_COLUMNS} FROM outbox FORCE INDEX (PRIMARY) WHERE id IN (${placeholders(ids)}) AND publish_at <= ? FOR UPDATE SKIP LOCKED`,
+    [...ids, now],
   );
   return rows.map(toOutboxRow);
 }
@@ -121,21 +131,21 @@ const MAX_REDRIVE_DOUBLINGS = 4;
 
 /**
  * Counts the rows' next generation and sets when it would be due for another: `redriveMs` after it can first be worked on, twice as long after each
- * generation; unless `isGated`, since a queue with a gate is never long.
+ * generation; unless `isPrompt`: a queue whose jobs begin at once is never long.
  */
 export async function markPublished(
   db: Transaction,
   rows: readonly OutboxRow[],
   now: Date,
   redriveMs: number,
-  isGated: boolean,
+  isPrompt: boolean,
 ): Promise<void> {
   if (rows.length === 0) return;
   await execute(
     db,
     `UPDATE outbox SET generation = generation + 1, publish_at = DATE_ADD(GREATEST(run_at, ?), INTERVAL ? * POW(2, LEAST(generation - 1, ?)) MICROSECOND)
      WHERE id IN (${rows.map(() => '?').join(', ')})`,
-    [now, redriveMs * 1000, isGated ? 0 : MAX_REDRIVE_DOUBLINGS, ...rows.map((row) => row.id)],
+    [now, redriveMs * 1000, isPrompt ? 0 : MAX_REDRIVE_DOUBLINGS, ...rows.map((row) => row.id)],
   );
 }
 

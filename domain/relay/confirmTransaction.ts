@@ -280,7 +280,8 @@ async function followUnmined(
     if (end === undefined) continue;
     // The last word before giving up: somebody may have done it through a transaction that we know nothing of.
     const word = await askIfDone(chain, seen, await listKnownBlocks(ctx, transaction.chainId));
-    if (word === 'unknown') continue;
+    // Nor of the others, and asking may take a while.
+    if (word === 'unknown') break;
     const doer = word === 'done' ? await findDoer(ctx, seen) : undefined;
     await withAttempt(ctx, transaction.id, seen, async (unit, locked) => {
       // The scanner's word may be out of date, but if so it will say: nothing is given up against it.

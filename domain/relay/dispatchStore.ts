@@ -128,15 +128,16 @@ export interface WaitingAttempt {
   readonly id: string;
   readonly chainId: number;
   readonly deadline: Date;
+  readonly sends: number;
 }
 
-/** Those of them that wait, and may be sent still. */
+/** Those of them that wait. */
 export async function listWaiting(db: Transaction, attemptIds: readonly string[]): Promise<WaitingAttempt[]> {
   if (attemptIds.length === 0) return [];
-  const rows = await selectRows<{ id: string; chain_id: string | number; deadline: Date }>(
+  const rows = await selectRows<{ id: string; chain_id: string | number; deadline: Date; sends: string | number }>(
     db,
-    `SELECT id, chain_id, deadline FROM relay_attempts WHERE id IN (${placeholders(attemptIds)}) AND status = 'queued' AND sends < ?`,
-    [...attemptIds, MAX_SENDS],
+    `SELECT id, chain_id, deadline, sends FROM relay_attempts WHERE id IN (${placeholders(attemptIds)}) AND status = 'queued'`,
+    attemptIds,
   );
-  return rows.map(({ id, chain_id, deadline }) => ({ id, chainId: Number(chain_id), deadline }));
+  return rows.map(({ id, chain_id: chainId, deadline, sends }) => ({ id, chainId: Number(chainId), deadline, sends: Number(sends) }));
 }

@@ -33,14 +33,20 @@ export async function judgeReceipt(
     attempts.map(({ paymentId }) => paymentId),
   );
   const verdicts = new Map<string, Verdict>();
+  let isUnknown = false;
   for (const attempt of attempts.filter(({ status }) => status !== 'succeeded' && status !== 'failed')) {
     if (isDoneIn(receipt, attempt)) {
       verdicts.set(attempt.id, 'done');
       continue;
     }
+    if (isUnknown) continue;
     // What did it before this transaction stands in its block or below it.
     const word = await askIfDone(chain, attempt, [block]);
-    if (word === 'unknown') continue;
+    if (word === 'unknown') {
+      // Nor of the others, and asking may take a while: they are judged at the next look.
+      isUnknown = true;
+      continue;
+    }
     if (word === 'done') {
       verdicts.set(attempt.id, 'doneElsewhere');
       continue;

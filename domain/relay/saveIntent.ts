@@ -1,5 +1,6 @@
 import type { Context } from '../../platform/context.ts';
 import { inUnitOfWork } from '../../platform/unitOfWork.ts';
+import { addMs } from '../../shared/clock.ts';
 import { blockTimeMsOf, getChain } from '../chain/service.ts';
 import { promiseWork } from '../outbox/service.ts';
 import { changeAttempt, changeAttempts } from './changeAttempt.ts';
@@ -108,12 +109,17 @@ export async function saveIntent(
       }),
     );
     await releaseAttempts(unit.trx, claimId, ids, null);
-    // Its job ends with the transaction that it led. When it is not in that (another process may be sending it, and may die before it is done), nobody would
-    // look after it without another promise.
-    const isLeftBehind = !own.hasEnded && !ids.includes(own.id);
-    if (isLeftBehind) {
+    const [first] = left;
+    if (first !== undefined && !ids.includes(own.id)) {
+      // Should this process die before it has saved what comes of the sending, somebody has to find out, and soon: the jobs of those that it carries may be far off.
+      const lookAt = addMs(transaction.sentAt, 2 * ctx.config.relay.timeoutMs);
+      // Its job ends with the transaction that it led. When it is not in that (another process may be sending it, and may die before it is done), nobody would
+      // look after it without another promise.
       const runAt = decideNextLook(ctx.clock.now(), blockTimeMsOf(ctx, chainId));
-      await promiseWork(ctx, unit, [{ queue: 'relay', subjectId: own.id, runAt }]);
+      await promiseWork(ctx, unit, [
+        { queue: 'relay', subjectId: first.attempt.id, runAt: lookAt },
+        ...(own.hasEnded ? [] : [{ queue: 'relay' as const, subjectId: own.id, runAt }]),
+      ]);
     }
     return { kind: 'saved', transaction };
   });

@@ -34,5 +34,6 @@ async function admitDeliveries(ctx: Context, trx: Transaction, work: readonly Du
 /** Of the queue of deliveries. */
 export const DELIVERY_GATE: OutboxGate = {
   admit: admitDeliveries,
+  isPrompt: true,
   leave: (ctx, { subjectId, jobId }) => leavePlace(ctx, { deliveryId: subjectId, jobId }),
 };

@@ -154,7 +154,9 @@ describe('a relay whose chain is asked through a URL that lags', function () {
       expect(await readAttempt(ctx, payment)).to.include({ status: 'queued' });
       await expectNoWordOfFailure(payment);
       await expectPaid(payment);
-      expect(await endUnsent(through(both), attempt, REFUSED)).to.deep.equal(DONE);
+      expect((await endUnsent(through(both), attempt, REFUSED)).kind, 'asked so soon again').to.equal('later');
+      const then = atTime(through(both), addMs(ctx.clock.now(), 5_000));
+      expect(await endUnsent(then, attempt, REFUSED)).to.deep.equal(DONE);
       expect(await readAttempt(ctx, payment)).to.include({ status: 'failed', errorCode: 'PAY_003' });
     });
 

@@ -181,6 +181,7 @@ describe('the outbox and its jobs', function () {
     const gates: OutboxGates = {
       webhook: {
         admit: (_ctx, _trx, work) => Promise.resolve(new Map(work.map(({ subjectId }) => [subjectId, { delayMs: 60_000 }]))),
+        isPrompt: true,
         leave: () => Promise.resolve(),
       },
     };
