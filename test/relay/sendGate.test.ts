@@ -16,7 +16,7 @@ import { createFakeClock, withRelayers } from '../support/varyContext.ts';
 import { waitUntil } from '../support/waitUntil.ts';
 
 const BATCH = 4;
-const WAITING = 10;
+const WAITING = 12;
 
 /** What waits for a relayer waits in the outbox, and costs one look at it now and then. */
 describe('relay requests that wait in the outbox', function () {
@@ -112,6 +112,23 @@ describe('relay requests that wait in the outbox', function () {
     const jobs = (await publish()).map(({ payload }) => payload.subjectId);
     expect(jobs).to.include.members([late, ended, spent]);
     await execute(ctx.db, "UPDATE relayers SET standing = 'ready'");
+  });
+
+  it('let those in first whose deadline is so near that nobody else takes them along', async () => {
+    const [last] = await idsOf(payments.slice(-1));
+    const deadline = new Date(ctx.clock.now().getTime() + (ctx.config.relay.minDeadlineSeconds - 5) * 1000);
+    await execute(ctx.db, 'UPDATE relay_attempts SET deadline = ? WHERE id = ?', [deadline, last ?? '']);
+    const jobs = await publish();
+    expect(jobs.map(({ payload }) => payload.subjectId)).to.include(last);
+    expect(jobs.length).to.be.below(WAITING);
+  });
+
+  it('end some at a time when all are too late: what nobody can decide about takes no other chain’s places', async () => {
+    const now = ctx.clock.now();
+    await execute(ctx.db, "UPDATE relay_attempts SET deadline = ? WHERE status = 'queued'", [now]);
+    expect(await publish({ ...ctx, clock: createFakeClock(now) })).to.have.length(10);
+    const dates = (await publishDates()).map((at) => at.getTime() - now.getTime());
+    expect(dates.filter((delayMs) => delayMs >= 1_000 && delayMs <= 3_000).length).to.be.at.least(2);
   });
 
   it('look again before it is too late for them, however many wait', async () => {
