@@ -262,12 +262,6 @@ export function decideBatchSize(maxBatchSize: number, batchFailures: number): nu
   return Math.max(1, Math.floor(maxBatchSize / 2 ** batchFailures));
 }
 
-/** An attempt's share of what its transaction used; the shares of all add up to it. */
-export function shareOf(total: bigint, items: number, index: number): bigint {
-  const count = BigInt(items);
-  return (total * BigInt(index + 1)) / count - (total * BigInt(index)) / count;
-}
-
 /** However deep a transaction still has to be: a reorganisation that took it away is to be noticed within this time. */
 const LONGEST_DEPTH_WAIT_MS = 30_000;
 

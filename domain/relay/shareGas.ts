@@ -4,14 +4,29 @@ import { splitGas, typicalGas, type SharedItem } from './decideShares.ts';
 import type { RelayAttempt, RelayTransaction } from './model.ts';
 import { findRefusalIn } from './subject.ts';
 
+type Carrier = Pick<RelayTransaction, 'items'>;
+type Used = Pick<Receipt, 'gasUsed' | 'refusals'>;
+type Carried = Pick<RelayAttempt, 'id' | 'batchIndex' | 'signed' | 'paymentId' | 'permit' | 'runsForeignCode' | 'reservedGas'>;
+
 /**
  * What each attempt of a mined transaction is charged of its gas, by attempt id. Attempts that have left the transaction since it was sent are taken for plain
- * ones: what falls to them is nobody's.
+ * ones: what falls to them is theirs when it turns out that it paid for them all the same (shareOfLeft), else nobody's.
  */
-export function shareGas(transaction: RelayTransaction, receipt: Receipt, attempts: readonly RelayAttempt[]): ReadonlyMap<string, bigint> {
-  const [first] = attempts;
-  if (first === undefined) return new Map();
-  const { rail } = first.signed;
+export function shareGas(transaction: Carrier, receipt: Used, attempts: readonly Carried[]): ReadonlyMap<string, bigint> {
+  return new Map(
+    placesOf(transaction, receipt, attempts).flatMap(({ attempt, share }) => (attempt === undefined ? [] : [[attempt.id, share] as const])),
+  );
+}
+
+/** What one that has left the transaction is charged: no more than falls to any that has, so that all together never pay more than was used. */
+export function shareOfLeft(transaction: Carrier, receipt: Used, attempts: readonly Carried[]): bigint {
+  const left = placesOf(transaction, receipt, attempts).filter(({ attempt }) => attempt === undefined);
+  return left.reduce<bigint | undefined>((least, { share }) => (least === undefined || share < least ? share : least), undefined) ?? 0n;
+}
+
+function placesOf(transaction: Carrier, receipt: Used, attempts: readonly Carried[]) {
+  // Of one rail, in every transaction.
+  const rail = attempts[0]?.signed.rail ?? 'authorization';
   const places = Array.from({ length: transaction.items }, (_, index) => attempts.find(({ batchIndex }) => batchIndex === index));
   const shares = splitGas(
     receipt.gasUsed,
@@ -26,5 +41,5 @@ export function shareGas(transaction: RelayTransaction, receipt: Receipt, attemp
       };
     }),
   );
-  return new Map(places.flatMap((attempt, index) => (attempt === undefined ? [] : [[attempt.id, shares[index] ?? 0n] as const])));
+  return places.map((attempt, index) => ({ attempt, share: shares[index] ?? 0n }));
 }

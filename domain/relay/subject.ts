@@ -122,7 +122,10 @@ export function isDoneIn(receipt: Receipt, attempt: RelayAttempt): boolean {
 }
 
 /** How this transaction refused it; undefined when it did not even try. */
-export function findRefusalIn(receipt: Receipt, attempt: RelayAttempt): RelayRefusal | undefined {
+export function findRefusalIn(
+  receipt: Pick<Receipt, 'refusals'>,
+  attempt: Pick<RelayAttempt, 'signed' | 'paymentId'>,
+): RelayRefusal | undefined {
   const { signed, paymentId } = attempt;
   return receipt.refusals.find((refusal) => {
     switch (refusal.rail) {

@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 
 import { splitGas, typicalGas } from '../../domain/relay/decideShares.ts';
+import { shareGas, shareOfLeft } from '../../domain/relay/shareGas.ts';
 import { createRandom } from '../support/createRandom.ts';
 
 const plain = { typical: typicalGas({ rail: 'authorization', hasPermit: false, runsForeignCode: false }), most: undefined };
@@ -58,6 +59,47 @@ describe('who pays for the gas of a transaction', () => {
       const shares = splitGas(total, items);
       expect(sum(shares)).to.equal(total);
       for (const share of shares) expect(share >= 0n).to.equal(true);
+    }
+  });
+});
+
+describe('who has left a transaction that paid for it all the same', () => {
+  const zero = `0x${'0'.repeat(64)}` as const;
+  const authorization = { payer: `0x${'0'.repeat(40)}`, deadline: 0 } as const;
+  const attempt = (index: number, brings: boolean) => ({
+    ...{
+      id: `rla_${index}`,
+      batchIndex: index,
+      signed: { rail: 'authorization', authorization } as const,
+      paymentId: zero,
+      reservedGas: 200_000n,
+    },
+    ...{ permit: brings ? ({ value: 1n, deadline: 0n, signature: '0x' } as const) : null, runsForeignCode: false },
+  });
+
+  it('pays what falls to nobody else: with a permit beside it less than an equal part, and together what was used', () => {
+    const receipt = { gasUsed: 336_341n, refusals: [] };
+    const carried = [attempt(1, false), attempt(2, true), attempt(3, false)];
+    const others = sum([...shareGas({ items: 4 }, receipt, carried).values()]);
+    const own = shareOfLeft({ items: 4 }, receipt, carried);
+    expect(own < receipt.gasUsed / 4n).to.equal(true);
+    expect(others + own).to.equal(receipt.gasUsed);
+  });
+
+  it('pays all of one that carried nothing else', () => {
+    expect(shareOfLeft({ items: 1 }, { gasUsed: 91_877n, refusals: [] }, [])).to.equal(91_877n);
+  });
+
+  it('is never charged with the others more than was used, however many have left', () => {
+    const random = createRandom(Number(process.env['TEST_SEED'] ?? 11));
+    for (let round = 0; round < 300; round++) {
+      const items = random.between(1, 20);
+      const left = random.between(1, items);
+      const carried = Array.from({ length: items - left }, (_, place) => attempt(place + left, random.between(0, 1) === 1));
+      const receipt = { gasUsed: BigInt(random.between(21_000, 3_000_000)), refusals: [] };
+      const charged = sum([...shareGas({ items }, receipt, carried).values()]) + BigInt(left) * shareOfLeft({ items }, receipt, carried);
+      expect(charged <= receipt.gasUsed).to.equal(true);
+      expect(receipt.gasUsed - charged < BigInt(items)).to.equal(true);
     }
   });
 });

@@ -1,5 +1,4 @@
 import { expect } from 'chai';
-import fc from 'fast-check';
 
 import {
   chooseRelayer,
@@ -9,7 +8,6 @@ import {
   decideCircuit,
   decideNextNonce,
   decideStanding,
-  shareOf,
   untilNextUtcDayMs,
   type RelayerCandidate,
 } from '../../domain/relay/decide.ts';
@@ -123,16 +121,6 @@ describe('the circuit breaker of a relayer', () => {
 });
 
 describe('the rules of batches', () => {
-  it('shares of a transaction’s gas add up to it and differ by one unit at most', () => {
-    fc.assert(
-      fc.property(fc.bigInt({ min: 0n, max: 10n ** 9n }), fc.integer({ min: 1, max: 100 }), (total, items) => {
-        const shares = Array.from({ length: items }, (_item, index) => shareOf(total, items, index));
-        const sorted = [...shares].sort((a, b) => (a < b ? -1 : 1));
-        return shares.reduce((sum, share) => sum + share, 0n) === total && sorted.at(-1)! - sorted[0]! <= 1n;
-      }),
-    );
-  });
-
   it('what came back goes on in batches of half the size, down to one', () => {
     expect([0, 1, 2, 3, 4, 5, 8].map((batchFailures) => decideBatchSize(20, batchFailures))).to.deep.equal([20, 10, 5, 2, 1, 1, 1]);
   });

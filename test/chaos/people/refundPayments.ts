@@ -52,6 +52,8 @@ const SWEEP_SHARE = 0.4;
 const LOST_DEADLINE_SECONDS = 40;
 /** On a chain: each failure makes its merchant wait longer for the next refund there, up to being sent away. */
 const MAX_SWEEPS = 1;
+/** Between two of them: what is in a block counts for MSQPAY_RELAY_REFUSAL_GRACE_MS (startWorld.ts), and some blocks. */
+const PERMIT_MS = 25_000;
 const LOOK_MS = 400;
 /** For what was sent to be in a block, reorganisations included. */
 const MOVE_MS = 15_000;
@@ -83,13 +85,17 @@ export function startRefunding(options: Options): Refunding {
   const refunding: Promise<string | undefined>[] = [];
   const sweeps = new Map<ChaosChain, Promise<unknown>>();
 
-  const permitted = new Map<string, Promise<unknown>>();
+  const permitted = new Map<string, { readonly last: Promise<unknown>; readonly count: number }>();
   /** Where the merchant signs permits, one refund at a time, as such a merchant has to: a token takes one permit after the other. */
   function inOrder<T>({ chain, token }: PlannedPayment, work: () => Promise<T>): Promise<T> {
     if (hasApproved(chain, token)) return work();
     const name = `${chain.name} ${token}`;
-    const next = (permitted.get(name) ?? Promise.resolve()).then(work, work);
-    permitted.set(name, next);
+    const waiting = permitted.get(name);
+    const next = (waiting?.last ?? Promise.resolve()).then(work, work).finally(() => {
+      const { last, count } = permitted.get(name) ?? { last: next, count: 1 };
+      permitted.set(name, { last, count: count - 1 });
+    });
+    permitted.set(name, { last: next, count: (waiting?.count ?? 0) + 1 });
     return next;
   }
 
@@ -168,7 +174,7 @@ export function startRefunding(options: Options): Refunding {
       refunding.push(refunded);
     },
     async finish(patienceMs) {
-      giveUpAt = Date.now() + patienceMs;
+      giveUpAt = Date.now() + patienceMs + PERMIT_MS * Math.max(0, ...[...permitted.values()].map(({ count }) => count));
       return (await Promise.all(refunding)).flatMap((problem) => problem ?? []);
     },
   };
