@@ -17,6 +17,8 @@ export interface CheckoutPage {
   items(selector: string): string[];
   /** Resolves when the script has nothing more to follow. */
   readonly finished: Promise<void>;
+  /** As when the customer leaves: one that is not finished would follow its payment for ever, the shop's end included. */
+  close(): void;
 }
 
 /** As much of a DOM element as the page's script touches. */
@@ -61,17 +63,22 @@ export async function openCheckoutPage(url: string, wallet: FakeWallet | undefin
   const checkout = { dataset: { payment: described }, querySelector: find, querySelectorAll: () => buttons };
 
   const script = readFileSync(join(PROJECT_ROOT, 'demo', 'shop', 'public', 'checkout.js'), 'utf8');
+  let isOpen = true;
+  const never = new Promise<never>(() => undefined);
   const finished = runInNewContext(`(async () => { ${script} })()`, {
     document: { querySelector: () => checkout, createElement: () => new FakeElement() },
     window: { ethereum: wallet },
-    fetch: (path: string, options?: RequestInit) => fetch(new URL(path, url), options),
-    setTimeout,
+    fetch: (path: string, options?: RequestInit) => (isOpen ? fetch(new URL(path, url), options) : never),
+    setTimeout: (work: () => void, ms: number) => setTimeout(() => isOpen && work(), ms),
     crypto,
     TextDecoderStream,
   }) as Promise<void>;
 
   return {
     finished,
+    close() {
+      isOpen = false;
+    },
     async click(way) {
       await buttons.find(({ dataset }) => dataset['pay'] === way)?.onClick();
     },

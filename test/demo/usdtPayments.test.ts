@@ -144,6 +144,7 @@ describe('demo shop: a token as USDT, with an allowance that is left over', func
     await waitUntil(() => page.text('#message') === 'Waiting for your payment.');
     await page.click('wallet-direct');
     await waitForPaid(paymentId);
+    page.close();
     // Set to 0, approved, paid.
     expect(sent).to.have.length(3);
     expect(sent[0]).to.match(/0{64}$/);
