@@ -1,5 +1,6 @@
 import type { Context } from '../../platform/context.ts';
 import { inUnitOfWork } from '../../platform/unitOfWork.ts';
+import { createOneWhileBusy } from '../../platform/oneWhileBusy.ts';
 import { addMs, BLOCK_CLOCK_MARGIN_MS } from '../../shared/clock.ts';
 import { createLanes } from '../../shared/lanes.ts';
 import { askChain, blockTimeMsOf, findSettledTime, getChain } from '../chain/service.ts';
@@ -31,6 +32,9 @@ import { withClaim, type Claim } from './withClaim.ts';
  */
 const lanes = createLanes();
 
+/** Of all chains and rails: while the processor is busy, the first batch is ready long before the last, and what was sent before goes on meanwhile. */
+const preparing = createOneWhileBusy();
+
 /** Looks at what waits behind those that cannot go now, before the job leaves it to others. */
 const MAX_LOOKS = 3;
 
@@ -60,7 +64,7 @@ export async function sendAttempt(ctx: Context, attemptId: string): Promise<Work
   if (lanes.countWaiting(lane) > 0 && mayLeaveToOthers(ctx, seen)) return waitForRelayer(ctx, seen, 0);
   // The workers' places are for all chains: one that does not answer must not take them all.
   return askChain(ctx, chainId, async (hasFailed) => {
-    const taken = await lanes.run(lane, async () => (hasFailed() ? lookAgain(ctx, seen) : takeBatch(ctx, seen)));
+    const taken = await lanes.run(lane, () => preparing.run(async () => (hasFailed() ? lookAgain(ctx, seen) : takeBatch(ctx, seen))));
     return 'kind' in taken ? taken : send(ctx, taken, attemptId);
   });
 }
