@@ -6,13 +6,16 @@ import { clientAddressOf } from '../clientAddress.ts';
 import type { RequestHandler } from '../request.ts';
 import type { FailureLimiter } from './createFailureLimiter.ts';
 
-/** HTTP Basic login for the operators' pages. A browser asks its user when it sees the 401, so a request without any login is not a failure. */
+/**
+ * HTTP Basic login for the operators' pages. A browser asks its user when it sees the 401, so a request without any login is not a failure.
+ * The right one is let in whatever others did; after failures of its address it waits as a wrong one does.
+ */
 export function requireAdminLogin(ctx: Context, failures: FailureLimiter): RequestHandler {
   const judgeLogin = createJudgeLogin(ctx.config.admin);
   return async (req, res, next) => {
     const verdict = judgeLogin(req.headers.authorization);
     if (verdict !== 'none') {
-      await failures.slowDown(req);
+      await failures.slowDown(req, verdict === 'right');
       if (verdict === 'right') {
         next();
         return;
