@@ -21,12 +21,11 @@ import { setApiSecurityHeaders } from './middleware/setSecurityHeaders.ts';
 import { createOperationValidators } from './middleware/validateOperation.ts';
 import { warnOfProxy } from './middleware/warnOfProxy.ts';
 import { createMetrics } from './metrics.ts';
-import { listOperations, readOpenapiDocument, type DescribedOperation } from './openapiDocument.ts';
+import { BASE_PATH, listOperations, readOpenapiDocument, type DescribedOperation } from './openapiDocument.ts';
 import type { RequestHandler } from './request.ts';
 import { runOperation } from './runOperation.ts';
 import { createStatusReplies } from './statusReplies.ts';
 
-const BASE_PATH = '/api/v1';
 const ADMIN_BOARD_PATH = '/admin/queues';
 /** Wrong API keys an address may send in a minute. */
 const MAX_WRONG_KEYS = 100;

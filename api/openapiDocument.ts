@@ -5,6 +5,9 @@ import { parse } from 'yaml';
 import { PROJECT_ROOT } from '../platform/projectRoot.ts';
 import type { OperationId } from './handler.ts';
 
+/** Where the document's paths are served. */
+export const BASE_PATH = '/api/v1';
+
 /** The little that we read of openapi.yaml ourselves. */
 export interface OpenapiDocument {
   readonly openapi: string;

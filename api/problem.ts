@@ -112,6 +112,11 @@ export function toProblemReply(error: unknown, requestId: string): ProblemReply 
   };
 }
 
+/** Refused for what the resource is by now. */
+export function isConflict({ code }: AppError): boolean {
+  return isErrorCode(code) && STATUS_OF_CODE[code] === 409;
+}
+
 function isErrorCode(code: string): code is ErrorCode {
   return Object.hasOwn(STATUS_OF_CODE, code);
 }

@@ -2,9 +2,12 @@ import { hash } from 'node:crypto';
 
 import type { IdempotencyClaim, Reply } from '../domain/idempotency/model.ts';
 import type { Context } from '../platform/context.ts';
+import { AppError } from '../shared/errors.ts';
+import { asBytes32 } from '../shared/hex.ts';
 import type { OperationId, OperationRequest } from './handler.ts';
 import { OPERATIONS } from './operations.ts';
-import type { DescribedOperation } from './openapiDocument.ts';
+import { BASE_PATH, type DescribedOperation } from './openapiDocument.ts';
+import { isConflict } from './problem.ts';
 import type { Request, RequestHandler, Response } from './request.ts';
 
 type AnyHandler = (ctx: Context, request: OperationRequest<OperationId>) => Promise<Reply & { readonly replayed?: boolean }>;
@@ -16,7 +19,9 @@ export function runOperation(ctx: Context, operation: DescribedOperation, stoppi
   if (handler === undefined)
     throw new Error(`openapi.yaml has ${operation.operationId}, which is in no handler's types: run openapi-typescript`);
   return async (req, res) => {
-    const reply = await handler(forOneRequest(ctx, req.requestId), toOperationRequest(req, res, stopping));
+    const reply = await tellingOthers(ctx, req, () =>
+      handler(forOneRequest(ctx, req.requestId), toOperationRequest(req, res, { operation, stopping })),
+    );
     res.statusCode = reply.status;
     // An answer about one store, and one that is out of date at once.
     res.setHeader('Cache-Control', 'no-store');
@@ -25,6 +30,25 @@ export function runOperation(ctx: Context, operation: DescribedOperation, stoppi
     if ('body' in reply) res.json(reply.body);
     else res.end();
   };
+}
+
+/**
+ * A replay tells of a change, and so does a refusal for what the payment has become. Whoever made that change may have died between its
+ * commit and telling other processes (see Signals), so it is told once more: nobody may read what was before, once this is answered.
+ */
+async function tellingOthers(ctx: Context, req: Request, handle: () => ReturnType<AnyHandler>): ReturnType<AnyHandler> {
+  const { paymentId } = req.params;
+  if (typeof paymentId !== 'string') return handle();
+  const tell = () => ctx.signals.paymentsChanged([asBytes32(paymentId)]);
+  let reply: Awaited<ReturnType<AnyHandler>>;
+  try {
+    reply = await handle();
+  } catch (error) {
+    if (error instanceof AppError && isConflict(error)) await tell();
+    throw error;
+  }
+  if (reply.replayed === true) await tell();
+  return reply;
 }
 
 /** The context with the request's id in it. Its logger is made when first used: most requests never log, and a child logger costs more than they do. */
@@ -39,7 +63,11 @@ export function forOneRequest(ctx: Context, requestId: string): Context {
   };
 }
 
-function toOperationRequest(req: Request, res: Response, stopping: AbortSignal): OperationRequest<OperationId> {
+function toOperationRequest(
+  req: Request,
+  res: Response,
+  { operation, stopping }: { readonly operation: DescribedOperation; readonly stopping: AbortSignal },
+): OperationRequest<OperationId> {
   let signal: AbortSignal | undefined;
   const request: OperationRequest<'createPayment' | 'getHealth'> = {
     identity: req.identity ?? null,
@@ -47,7 +75,7 @@ function toOperationRequest(req: Request, res: Response, stopping: AbortSignal):
     query: req.query,
     body: req.body as never,
     get claim() {
-      return toClaim(req);
+      return toClaim(req, operation);
     },
     header(name) {
       const value = req.headers[name];
@@ -60,11 +88,16 @@ function toOperationRequest(req: Request, res: Response, stopping: AbortSignal):
   return request;
 }
 
-function toClaim(req: Request): IdempotencyClaim | null {
+function toClaim(req: Request, operation: DescribedOperation): IdempotencyClaim | null {
   const key = req.headers['idempotency-key'];
   if (typeof key !== 'string' || req.identity === undefined) return null;
-  const text = `${req.method} ${req.originalUrl.split('?', 1)[0] ?? ''}\n${toCanonicalJson(req.body)}`;
+  const text = `${req.method} ${BASE_PATH}${fillIn(operation.path, req.params)}\n${toCanonicalJson(req.body)}`;
   return { storeId: req.identity.storeId, key, requestHash: hash('sha256', text, 'hex') };
+}
+
+/** The path in its one spelling: clients may escape what they like, and it is the same route. */
+function fillIn(path: string, params: Request['params']): string {
+  return path.replace(/\{(\w+)\}/g, (_placeholder, name: string) => encodeURIComponent(String(params[name])));
 }
 
 /** JSON with sorted keys: the same body whatever order a client's library writes it in. */

@@ -1,5 +1,7 @@
 import { expect } from 'chai';
+import type { PrivateKeyAccount } from 'viem/accounts';
 
+import type { components } from '../../api/generated/openapi.ts';
 import { startServer, type RunningServer } from '../../api/startServer.ts';
 import { cancelPayment } from '../../domain/payments/service.ts';
 import { getPaymentStatus } from '../../domain/payments/status.ts';
@@ -9,9 +11,10 @@ import { createContext } from '../../platform/createContext.ts';
 import { createRedis } from '../../platform/redis.ts';
 import { createSignals, REMEMBERED_MS, type Signals } from '../../platform/signals.ts';
 import { asBytes32 } from '../../shared/hex.ts';
+import { signTypedData } from '../support/gasless.ts';
 import { startStoreServer } from '../support/storeServer.ts';
 import { waitUntil } from '../support/waitUntil.ts';
-import { startTestApi, type TestApi } from './startTestApi.ts';
+import { readProblem, startTestApi, type TestApi } from './startTestApi.ts';
 
 /** Many: a read that is stale by a millisecond is not stale every time. */
 const ROUNDS = 30;
@@ -23,12 +26,15 @@ describe('a read that follows an acknowledged change', function () {
   /** Another process: with a database pool, a memory and connections of its own. */
   let other: { ctx: Context; close: () => Promise<void> };
   let otherServer: RunningServer;
+  /** Has approved the gateway. */
+  let customer: PrivateKeyAccount;
   const closing: (() => unknown)[] = [];
 
   before(async () => {
     api = await startTestApi({ env: { MSQPAY_WEBHOOK_ALLOW_PRIVATE_NETWORKS: 'true' } });
     other = await createContext(api.config, { name: 'api' });
     otherServer = await startServer(other.ctx, [], { idleMs: 10 });
+    customer = await api.chain.createCustomer({ token: api.tokens.TUSD });
   });
   after(async () => {
     await otherServer.stop();
@@ -80,6 +86,20 @@ describe('a read that follows an acknowledged change', function () {
   };
   const connect = (kind: 'command' | 'subscriber') => createRedis(api.config.redisUrl, kind);
   const away = () => createRedis('redis://127.0.0.1:1', 'command');
+
+  const sign = (typedData: unknown) => signTypedData(customer, typedData as Parameters<typeof signTypedData>[1]);
+  async function signExecute() {
+    const { paymentId } = await api.createPayment();
+    const asked = await api.call(`/payments/${paymentId}/authorization?customerAddress=${customer.address}`);
+    const { typedData } = (await asked.json()) as components['schemas']['AuthorizationRequest'];
+    return { paymentId, signed: { customerAddress: customer.address, signature: await sign(typedData) } };
+  }
+  async function signRelay() {
+    const { paymentId } = await api.createPayment();
+    const asked = await api.call(`/payments/${paymentId}/gasless?userAddress=${customer.address}`);
+    const { forwardRequest, typedData } = (await asked.json()) as components['schemas']['GaslessRequest'];
+    return { paymentId, signed: { forwardRequest, signature: await sign(typedData) } };
+  }
 
   it('is not older than it, in the same process', async () => {
     expect(await readMany(api.server, api.server)).to.deep.equal(new Set(['cancelled']));
@@ -159,6 +179,77 @@ describe('a read that follows an acknowledged change', function () {
     for (const id of deliveries) await attemptDelivery(api.ctx, id);
     expect(receiver.ofPayment(paymentId).map(({ type }) => type)).to.include('payment.cancelled');
     expect(await read()).to.equal('cancelled');
+  });
+
+  describe('whose maker died before it could say so', () => {
+    /** Changes what it is asked to, and tells nobody of it, as when it is killed after its commit. */
+    const withoutTelling = () =>
+      withSignals(() => ({ ...api.ctx.signals, paymentsChanged: () => Promise.resolve(), close: () => Promise.resolve() }));
+    const rememberPending = async (paymentId: string) => {
+      for (let asked = 0; asked < 3; asked++) expect(await statusAt(otherServer, paymentId)).to.equal('pending');
+    };
+    /** Whether the other process was told that it changed, by now: what it remembers ends by itself too, on a busy machine before it is asked. */
+    let heard: unknown[] = [];
+    let endListening = () => undefined as void;
+    before(() => {
+      endListening = other.ctx.signals.onPaymentChanged((paymentId) => void heard.push(paymentId));
+    });
+    beforeEach(() => {
+      heard = [];
+    });
+    after(() => endListening());
+    async function expectKnownToOther(paymentId: string, status: string): Promise<void> {
+      expect(await statusAt(otherServer, paymentId)).to.equal(status);
+      await other.ctx.signals.isUpToDate();
+      expect(heard.some((one) => one === paymentId || one === 'all')).to.equal(true);
+    }
+    const cancel = (server: RunningServer, paymentId: string, headers: Record<string, string> = {}) =>
+      api.call(`${server.url}/api/v1/payments/${paymentId}/cancel`, { method: 'POST', headers });
+
+    it('is not older than its replay', async () => {
+      const dying = await withoutTelling();
+      const { paymentId } = await api.createPayment();
+      const headers = { 'idempotency-key': `cancel-${paymentId.slice(2, 12)}` };
+      await rememberPending(paymentId);
+      expect((await cancel(dying, paymentId, headers)).status).to.equal(200);
+      const replay = await cancel(api.server, paymentId, headers);
+      expect([replay.status, replay.headers.get('idempotent-replayed')]).to.deep.equal([200, 'true']);
+      await expectKnownToOther(paymentId, 'cancelled');
+    });
+
+    it('is not older than the refusal that it is the reason of', async () => {
+      const dying = await withoutTelling();
+      const { paymentId } = await api.createPayment();
+      await rememberPending(paymentId);
+      expect((await cancel(dying, paymentId)).status).to.equal(200);
+      const refusal = await readProblem(await cancel(api.server, paymentId));
+      expect([refusal.status, refusal.code]).to.deep.equal([409, 'PAY_004']);
+      await expectKnownToOther(paymentId, 'cancelled');
+    });
+
+    it('is not older than the replay of a relay', async () => {
+      const dying = await withoutTelling();
+      const { paymentId, signed } = await signExecute();
+      const headers = { 'idempotency-key': `execute-${paymentId.slice(2, 12)}` };
+      const execute = (server: RunningServer) => api.call(`${server.url}/api/v1/payments/${paymentId}/execute`, { json: signed, headers });
+      await rememberPending(paymentId);
+      expect((await execute(dying)).status).to.equal(202);
+      const replay = await execute(api.server);
+      expect([replay.status, replay.headers.get('idempotent-replayed')]).to.deep.equal([202, 'true']);
+      await expectKnownToOther(paymentId, 'processing');
+    });
+  });
+
+  it('is not older than a relay’s 202, on either rail', async () => {
+    for (const [rail, { paymentId, signed }] of [
+      ['execute', await signExecute()],
+      ['relay', await signRelay()],
+    ] as const) {
+      for (let asked = 0; asked < 3; asked++) expect(await statusAt(otherServer, paymentId)).to.equal('pending');
+      const accepted = await api.call(`/payments/${paymentId}/${rail}`, { json: signed });
+      expect(accepted.status).to.equal(202);
+      expect(await statusAt(otherServer, paymentId), rail).to.equal('processing');
+    }
   });
 
   it('is read once for all who ask at the same moment, also with Redis away', async () => {

@@ -68,6 +68,16 @@ describe('Idempotency-Key', () => {
     expect(await (await api.call(`/payments/${paymentId}`)).json()).to.include({ status: 'pending' });
   });
 
+  it('knows the request again however its client has escaped the path', async () => {
+    const key = newKey();
+    const { paymentId } = await api.createPayment();
+    const escaped = paymentId.replace('0x', '%30x');
+    const cancel = (id: string) => api.call(`/payments/${id}/cancel`, { method: 'POST', headers: { 'idempotency-key': key } });
+    const [first, again] = [await cancel(paymentId), await cancel(escaped)];
+    expect([first.status, again.status, again.headers.get('idempotent-replayed')]).to.deep.equal([200, 200, 'true']);
+    expect(await again.text()).to.equal(await first.text());
+  });
+
   it('keeps the keys of two stores apart', async () => {
     const key = newKey();
     const other = await api.createTestStore();
