@@ -31,14 +31,14 @@ const TELL_OF_SENTINEL_MS = 60_000;
 /** The one place that knows which adapter stands behind which port. */
 export async function createContext(config: Config, options: ContextOptions): Promise<{ ctx: Context; close: () => Promise<void> }> {
   const log = options.log ?? createLogger(config, options.name);
-  // Before anything is opened that would have to be closed again.
+  // Nothing is opened yet that would have to be closed again.
+  const db = createDatabase(config.databaseUrl, config.databasePool, log);
+  const clock = createDatabaseClock(db, log);
   const chains = new Map<number, ChainPort>();
   const relayers = new Map<string, RelayerPort>();
   for (const chain of config.chains) {
-    chains.set(chain.chainId, createChain({ chain, log }));
+    chains.set(chain.chainId, createChain({ chain, clock, log }));
   }
-  const db = createDatabase(config.databaseUrl, config.databasePool, log);
-  const clock = createDatabaseClock(db, log);
   await compareAtStart(clock, log);
   clock.start();
   const redis = createRedis(config.redisUrl, 'command');
@@ -71,7 +71,7 @@ export async function createContext(config: Config, options: ContextOptions): Pr
     }
   }
 
-  const webhookSender = createWebhookSender({ allowPrivateNetworks: config.webhooks.allowPrivateNetworks });
+  const webhookSender = createWebhookSender({ allowPrivateNetworks: config.webhooks.allowPrivateNetworks, clock });
 
   const ctx: Context = {
     config,
@@ -131,9 +131,9 @@ function createRelayer(options: {
   const { timeoutMs } = config.relay;
   switch (relayer.provider) {
     case 'defender':
-      return createDefenderRelayer({ relayer, timeoutMs, log });
+      return createDefenderRelayer({ relayer, timeoutMs, clock, log });
     case 'ozRelayer':
-      return createOzRelayer({ relayer, timeoutMs, log });
+      return createOzRelayer({ relayer, timeoutMs, clock, log });
     case 'local':
       return createLocalRelayer({ relayer, chain, timeoutMs, db, clock, log });
   }

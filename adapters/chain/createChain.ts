@@ -15,6 +15,7 @@ import type { ChainPort } from '../../domain/chain/ports.ts';
 import { CHAIN_ERRORS } from '../../domain/chain/errors.ts';
 import type { ChainConfig } from '../../platform/config.ts';
 import type { Logger } from '../../platform/logger.ts';
+import type { Clock } from '../../shared/clock.ts';
 import { AppError } from '../../shared/errors.ts';
 import { askEachNode } from './askEachNode.ts';
 import { createAskSince } from './createAskSince.ts';
@@ -41,11 +42,13 @@ const MOST_COINS = 10n ** 65n - 1n;
 
 const NONCES_ABI = parseAbi(['function nonces(address owner) view returns (uint256)']);
 
-export function createChain({ chain, log }: { chain: ChainConfig; log: Logger }): ChainPort {
+/** @param options.clock what the times of blocks are compared with */
+export function createChain(options: { readonly chain: ChainConfig; readonly clock: Clock; readonly log: Logger }): ChainPort {
+  const { chain, clock, log } = options;
   const { chainId, gateway, forwarder, rpcUrls } = chain;
   const badAnswers = createBadAnswers({ count: rpcUrls.length, chainId, log, now: Date.now });
   const rpc = createRpcClients({ rpcUrls, chainId, blockTimeMs: chain.blockTimeMs, log, badAnswers });
-  const gatewayLogs = createReadGatewayLogs({ rpcUrls, chainId, gateway, log });
+  const gatewayLogs = createReadGatewayLogs({ rpcUrls, chainId, gateway, clock, log });
   const readBlock = createReadBlock({ rpcUrls, chainId, timeoutMs: RPC_TIMEOUT_MS });
   const askSince = createAskSince(rpc, readBlock);
 

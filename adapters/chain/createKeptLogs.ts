@@ -1,4 +1,5 @@
 import type { RangeLogs } from '../../domain/chain/ports.ts';
+import type { Clock } from '../../shared/clock.ts';
 
 /** A read that failed is tried again within seconds, or minutes where nobody answers. */
 const KEPT_MS = 10 * 60_000;
@@ -16,8 +17,11 @@ export interface KeptLogs {
   forget(urlIndex: number, fromBlock: bigint): void;
 }
 
-/** @param now milliseconds, from any beginning */
-export function createKeptLogs(now: () => number): KeptLogs {
+/**
+ * @param clocks.clock what the times of blocks are compared with
+ * @param clocks.monotonicMs milliseconds, from any beginning
+ */
+export function createKeptLogs({ clock, monotonicMs }: { readonly clock: Clock; readonly monotonicMs: () => number }): KeptLogs {
   // One range a URL: the scanner fails with the same one again and again.
   const ranges = new Map<number, { readonly fromBlock: bigint; readonly parts: readonly RangeLogs[] }>();
   const untils = new WeakMap<RangeLogs, number>();
@@ -26,15 +30,15 @@ export function createKeptLogs(now: () => number): KeptLogs {
     listOf(urlIndex, fromBlock, toBlock) {
       const range = ranges.get(urlIndex);
       if (range?.fromBlock !== fromBlock) return [];
-      const end = range.parts.findIndex((part) => now() >= (untils.get(part) ?? 0) || part.last.number > toBlock);
+      const end = range.parts.findIndex((part) => monotonicMs() >= (untils.get(part) ?? 0) || part.last.number > toBlock);
       return end < 0 ? [...range.parts] : range.parts.slice(0, end);
     },
 
     keep(urlIndex, fromBlock, parts) {
       for (const part of parts) {
         if (untils.has(part)) continue;
-        const isYoung = Date.now() - part.last.timestamp.getTime() < YOUNG_MS;
-        untils.set(part, now() + (isYoung ? KEPT_YOUNG_MS : KEPT_MS));
+        const isYoung = clock.now().getTime() - part.last.timestamp.getTime() < YOUNG_MS;
+        untils.set(part, monotonicMs() + (isYoung ? KEPT_YOUNG_MS : KEPT_MS));
       }
       ranges.set(urlIndex, { fromBlock, parts: [...parts] });
     },

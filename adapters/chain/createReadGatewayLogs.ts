@@ -1,5 +1,6 @@
 import type { RangeLogs } from '../../domain/chain/ports.ts';
 import type { Logger } from '../../platform/logger.ts';
+import type { Clock } from '../../shared/clock.ts';
 import type { Address } from '../../shared/hex.ts';
 import { createAskForLogs } from './createAskForLogs.ts';
 import { createKeptLogs } from './createKeptLogs.ts';
@@ -17,13 +18,14 @@ export function createReadGatewayLogs(options: {
   readonly rpcUrls: readonly string[];
   readonly chainId: number;
   readonly gateway: Address;
+  readonly clock: Clock;
   readonly log: Logger;
 }) {
-  const { rpcUrls, chainId, gateway, log } = options;
+  const { rpcUrls, chainId, gateway, clock, log } = options;
   const { askForLogs, hasBlock } = createAskForLogs({ rpcUrls, gateway, timeoutMs: TIMEOUT_MS });
   // Nodes take longer for old blocks, or refuse them however few they are: that says nothing of new ones.
   const [ofNew, ofOld] = [createLogRanges(() => performance.now()), createLogRanges(() => performance.now())];
-  const kept = createKeptLogs(() => performance.now());
+  const kept = createKeptLogs({ clock, monotonicMs: () => performance.now() });
   let lastUsed = 0;
 
   /** @throws what the node answered, when that is no refusal or the range is a single block */

@@ -1,3 +1,4 @@
+import type { Clock } from '../../shared/clock.ts';
 import { RelayerCallError } from './RelayerCallError.ts';
 
 const MAX_REASON_LENGTH = 200;
@@ -10,14 +11,15 @@ export interface CallErrors {
   answered(answer: { readonly status: number; readonly body: unknown; readonly retryAfter: string | undefined }): RelayerCallError;
 }
 
-export function createCallErrors(secrets: readonly string[]): CallErrors {
+/** @param clock what a date that the provider names is compared with */
+export function createCallErrors(secrets: readonly string[], clock: Clock): CallErrors {
   const describe = (error: unknown): string => withoutSecrets(error instanceof Error ? error.message : String(error), secrets);
   return {
     describe,
     answered({ status, body, retryAfter }) {
       const reason = reasonOf(body);
       const message = reason === undefined ? `the provider answered ${status}` : `the provider answered ${status}: ${describe(reason)}`;
-      return new RelayerCallError({ kind: 'answered', status, retryAfterMs: parseRetryAfter(retryAfter) }, message);
+      return new RelayerCallError({ kind: 'answered', status, retryAfterMs: parseRetryAfter(retryAfter, clock.now()) }, message);
     },
   };
 }
@@ -35,8 +37,8 @@ function withoutSecrets(text: string, secrets: readonly string[]): string {
   return clean.length > MAX_REASON_LENGTH ? `${clean.slice(0, MAX_REASON_LENGTH)}…` : clean;
 }
 
-function parseRetryAfter(text: string | undefined): number | undefined {
+function parseRetryAfter(text: string | undefined, now: Date): number | undefined {
   if (text === undefined) return undefined;
-  const delayMs = /^\d+$/.test(text) ? Number(text) * 1000 : Date.parse(text) - Date.now();
+  const delayMs = /^\d+$/.test(text) ? Number(text) * 1000 : Date.parse(text) - now.getTime();
   return Number.isFinite(delayMs) && delayMs >= 0 ? delayMs : undefined;
 }

@@ -4,6 +4,7 @@ import { Agent as HttpsAgent } from 'node:https';
 import { Defender } from '@openzeppelin/defender-sdk';
 import { TaskCancelledError, timeout, TimeoutStrategy } from 'cockatiel';
 
+import type { Clock } from '../../shared/clock.ts';
 import { createCallErrors, type CallErrors } from './createCallErrors.ts';
 import { RelayerCallError } from './RelayerCallError.ts';
 
@@ -44,6 +45,7 @@ export interface DefenderClientOptions {
   readonly apiKey: string;
   readonly apiSecret: string;
   readonly timeoutMs: number;
+  readonly clock: Clock;
 }
 
 /** More is not an answer to anything we ask: a page has 50 transactions of at most 100 requests, some 170 kB each. */
@@ -86,7 +88,7 @@ export function createDefenderClient(options: DefenderClientOptions): DefenderCl
   const { timeoutMs } = options;
   const calls = new AsyncLocalStorage<Call>();
   const limit = timeout(timeoutMs, TimeoutStrategy.Aggressive);
-  const errors = createCallErrors([options.apiKey, options.apiSecret]);
+  const errors = createCallErrors([options.apiKey, options.apiSecret], options.clock);
   let signer: DefenderSigner | undefined;
 
   function makeSigner(): DefenderSigner {

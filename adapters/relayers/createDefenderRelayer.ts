@@ -1,6 +1,7 @@
 import type { ProviderTransaction, RelayerPort } from '../../domain/relay/ports.ts';
 import type { Logger } from '../../platform/logger.ts';
 import type { RelayerWithKeys } from '../../platform/relayerKeys.ts';
+import type { Clock } from '../../shared/clock.ts';
 import { createDefenderClient, type DefenderSigner } from './createDefenderClient.ts';
 import { createProviderCalls, type BreakerOptions, type ProviderCall } from './createProviderCalls.ts';
 import { carriesCall, parsePage, parseRelayerStatus, parseTransaction } from './defenderAnswers.ts';
@@ -10,6 +11,7 @@ export interface DefenderRelayerOptions {
   readonly relayer: Pick<Extract<RelayerWithKeys, { provider: 'defender' }>, 'id' | 'apiKey' | 'apiSecret'>;
   /** For one call, login included. */
   readonly timeoutMs: number;
+  readonly clock: Clock;
   readonly log: Logger;
   readonly breaker?: BreakerOptions;
 }
@@ -21,7 +23,7 @@ const MAX_PAGES = 100;
 /** A relayer at a Defender-compatible server. The server's address is the environment variable DEFENDER_API_URL, which the SDK reads itself. */
 export function createDefenderRelayer(options: DefenderRelayerOptions): RelayerPort {
   const { id, apiKey, apiSecret } = options.relayer;
-  const client = createDefenderClient({ apiKey, apiSecret, timeoutMs: options.timeoutMs });
+  const client = createDefenderClient({ apiKey, apiSecret, timeoutMs: options.timeoutMs, clock: options.clock });
   const { ask, find, send, unavailable } = createProviderCalls({ relayerId: id, log: options.log, breaker: options.breaker });
   const to = <T>(operation: (signer: DefenderSigner) => Promise<unknown>, parse: ProviderCall<T>['parse']): ProviderCall<T> => ({
     request: () => client.call(operation),

@@ -1,6 +1,7 @@
 import type { ProviderTransaction, RelayerPort } from '../../domain/relay/ports.ts';
 import type { Logger } from '../../platform/logger.ts';
 import type { RelayerWithKeys } from '../../platform/relayerKeys.ts';
+import type { Clock } from '../../shared/clock.ts';
 import { createOzRelayerClient } from './createOzRelayerClient.ts';
 import { createProviderCalls, type BreakerOptions } from './createProviderCalls.ts';
 import {
@@ -18,6 +19,7 @@ export interface OzRelayerOptions {
   readonly relayer: Pick<Extract<RelayerWithKeys, { provider: 'ozRelayer' }>, 'id' | 'url' | 'relayerId' | 'apiKey'>;
   /** For one call. */
   readonly timeoutMs: number;
+  readonly clock: Clock;
   readonly log: Logger;
   readonly breaker?: BreakerOptions;
 }
@@ -29,7 +31,7 @@ const MAX_PAGES = 100;
 /** A relayer at a self-hosted OpenZeppelin Relayer. It knows no idempotency key, so an ambiguous send is looked up in its list. */
 export function createOzRelayer(options: OzRelayerOptions): RelayerPort {
   const { id, url, relayerId, apiKey } = options.relayer;
-  const client = createOzRelayerClient({ url, relayerId, apiKey, timeoutMs: options.timeoutMs });
+  const client = createOzRelayerClient({ url, relayerId, apiKey, timeoutMs: options.timeoutMs, clock: options.clock });
   const { ask, find, send, unavailable } = createProviderCalls({ relayerId: id, log: options.log, breaker: options.breaker });
 
   const readPage = (number: number) =>

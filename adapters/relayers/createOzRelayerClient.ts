@@ -1,6 +1,7 @@
 import { Agent, request, type Dispatcher } from 'undici';
 import { z } from 'zod';
 
+import type { Clock } from '../../shared/clock.ts';
 import { createCallErrors } from './createCallErrors.ts';
 import { RelayerCallError } from './RelayerCallError.ts';
 
@@ -24,6 +25,7 @@ export interface OzRelayerClientOptions {
   readonly relayerId: string;
   readonly apiKey: string;
   readonly timeoutMs: number;
+  readonly clock: Clock;
 }
 
 /** More is not an answer to anything we ask: a page has 50 transactions of at most 100 requests, some 170 kB each. */
@@ -35,7 +37,7 @@ const rateLimitSchema = z.object({ after: z.number().int().min(0) });
 
 export function createOzRelayerClient(options: OzRelayerClientOptions): OzRelayerClient {
   const { timeoutMs, apiKey } = options;
-  const errors = createCallErrors([apiKey]);
+  const errors = createCallErrors([apiKey], options.clock);
   const base = `${options.url.replace(/\/+$/, '')}/api/v1/relayers/${encodeURIComponent(options.relayerId)}`;
   const headers = { authorization: `Bearer ${apiKey}`, accept: 'application/json' };
   const limits: Agent.Options = {

@@ -5,7 +5,7 @@ import { performance } from 'node:perf_hooks';
 
 import type { WebhookPostOutcome, WebhookSenderPort } from '../../domain/webhooks/ports.ts';
 import { isLocalHostName, isPublicAddress } from '../../domain/webhooks/publicAddress.ts';
-import { systemClock, type Clock } from '../../shared/clock.ts';
+import type { Clock } from '../../shared/clock.ts';
 import { createResolveHost, type ResolveHost } from './createResolveHost.ts';
 import { AddressNotAllowedError, describeFailure } from './describeFailure.ts';
 
@@ -39,14 +39,14 @@ const CLOSED_BY_RECEIVER = new Set(['ECONNRESET', 'EPIPE']);
 
 export interface WebhookSenderOptions {
   readonly allowPrivateNetworks: boolean;
-  readonly clock?: Clock;
+  /** What dates of receivers are compared with. */
+  readonly clock: Clock;
   /** `address:port`; those of the machine when absent. */
   readonly nameServers?: readonly string[];
 }
 
 export function createWebhookSender(options: WebhookSenderOptions): WebhookSender {
-  const { allowPrivateNetworks, nameServers } = options;
-  const clock = options.clock ?? systemClock;
+  const { allowPrivateNetworks, nameServers, clock } = options;
   const isAllowed = (address: string) => allowPrivateNetworks || isPublicAddress(address);
   const resolveHost = createResolveHost({ asksMachine: allowPrivateNetworks, ...(nameServers === undefined ? {} : { nameServers }) });
   const agentOptions = { keepAlive: true, timeout: IDLE_MS };

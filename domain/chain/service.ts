@@ -1,9 +1,9 @@
 import type { ChainConfig } from '../../platform/config.ts';
 import type { Context } from '../../platform/context.ts';
 import type { Database, Transaction } from '../../platform/db.ts';
-import { BLOCK_CLOCK_MARGIN_MS } from '../../shared/clock.ts';
 import { AppError } from '../../shared/errors.ts';
 import { CHAIN_ERRORS } from './errors.ts';
+import { isClockBehindChain } from './isClockBehindChain.ts';
 import type { ChainPort } from './ports.ts';
 import { findCursor, type ChainCursor, type HaltReason } from './store.ts';
 
@@ -67,14 +67,6 @@ export interface ScanReport {
   readonly haltReason: HaltReason | null;
 }
 
-/**
- * Whether our clock is behind what the chain has shown: then what we promise by it is over earlier than we say. A development chain's clock is anybody's to move.
- */
-export function isClockBehindChain(ctx: Context, chainId: number, chainTime: Date | null | undefined): boolean {
-  if (chainTime == null || findChainConfig(ctx, chainId)?.development === true) return false;
-  return chainTime.getTime() - ctx.clock.now().getTime() > BLOCK_CLOCK_MARGIN_MS;
-}
-
 /** @throws AppError clockBehind */
 export async function assertClockOfChain(ctx: Context, chainId: number): Promise<void> {
   const cursor = await findRecentCursor(ctx, chainId);
@@ -111,6 +103,7 @@ export function dataGasOf(ctx: Context, chainId: number): bigint {
 }
 
 export { estimateChainTimes } from './estimateChainTimes.ts';
+export { isClockBehindChain } from './isClockBehindChain.ts';
 export { listKnownBlocks } from './listKnownBlocks.ts';
 export { measureDepth, type Depth } from './measureDepth.ts';
 export { askChain } from './outages.ts';

@@ -14,6 +14,7 @@ import type { ChainConfig } from '../../platform/config.ts';
 import { AppError } from '../../shared/errors.ts';
 import type { Address, Hex } from '../../shared/hex.ts';
 import type { AmountUnits } from '../../shared/money.ts';
+import { systemClock } from '../../shared/clock.ts';
 
 /** A real chain with the real contracts, the port under test on it, and what a customer with a wallet does. */
 
@@ -107,7 +108,7 @@ export async function startChainFixture(): Promise<ChainFixture> {
     },
   };
   const createPort = (rpcUrls: readonly string[], changes: Partial<ChainConfig> = {}): ChainPort =>
-    createChain({ chain: { ...config, ...changes, rpcUrls: [...rpcUrls] }, log });
+    createChain({ chain: { ...config, ...changes, rpcUrls: [...rpcUrls] }, clock: systemClock, log });
   const port = createPort([anvil.rpcUrl]);
 
   const toItem = ({ request, signature, permit = undefined, terms }: Signed): RelayItem => ({

@@ -3,6 +3,7 @@ import { pino } from 'pino';
 import { createDefenderRelayer } from '../../adapters/relayers/createDefenderRelayer.ts';
 import { startDefenderSimulator } from '../../dev/defenderSimulator/startDefenderSimulator.ts';
 import type { RelayerPort } from '../../domain/relay/ports.ts';
+import { systemClock } from '../../shared/clock.ts';
 import { API_KEY, API_SECRET } from './defenderFixture.ts';
 import { describeRelayerConformance } from './relayerConformance.ts';
 import { simulatorFaults } from './relayerConformanceSimulator.ts';
@@ -21,7 +22,7 @@ describeRelayerConformance('Defender', async ({ rpcUrl, chainId, privateKey }) =
   let logged = '';
   const log = pino({ level: 'trace' }, { write: (line: string) => void (logged += line) });
   const createRelayer = (): RelayerPort =>
-    createDefenderRelayer({ relayer: { id: 'main', apiKey: API_KEY, apiSecret: API_SECRET }, timeoutMs: 1_500, log });
+    createDefenderRelayer({ relayer: { id: 'main', apiKey: API_KEY, apiSecret: API_SECRET }, timeoutMs: 1_500, clock: systemClock, log });
   return {
     relayer: createRelayer(),
     second: createRelayer(),

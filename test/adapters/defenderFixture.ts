@@ -7,6 +7,7 @@ import { createDefenderRelayer, type DefenderRelayerOptions } from '../../adapte
 import type { RelayerPort, SendOutcome } from '../../domain/relay/ports.ts';
 import { AppError } from '../../shared/errors.ts';
 import type { Address, Hex } from '../../shared/hex.ts';
+import { systemClock } from '../../shared/clock.ts';
 
 /** Defender's wire contract by nock, with every POST of a transaction counted, and a look-out for leaked credentials. */
 
@@ -93,6 +94,7 @@ export function useDefender(network: 'nock' | 'real' = 'nock'): DefenderFixture 
       createDefenderRelayer({
         relayer: { id: 'main', apiKey: API_KEY, apiSecret: API_SECRET },
         timeoutMs: TIMEOUT_MS,
+        clock: systemClock,
         log: pino({ level: 'trace' }, { write: (line: string) => void (logged += line) }),
         ...changes,
       }),

@@ -1,6 +1,4 @@
 import { expect } from 'chai';
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { pino } from 'pino';
 import { generatePrivateKey, privateKeyToAccount, type PrivateKeyAccount } from 'viem/accounts';
 
@@ -8,23 +6,9 @@ import { createChain } from '../../adapters/chain/createChain.ts';
 import type { ChainPort } from '../../domain/chain/ports.ts';
 import { type AppError } from '../../shared/errors.ts';
 import type { Hex } from '../../shared/hex.ts';
+import { systemClock } from '../../shared/clock.ts';
 import { startChainFixture, type ChainFixture } from './chainFixture.ts';
-
-/** What stands where an answer's field belongs. `undefined`: nothing does. */
-type Damage = unknown;
-
-/** Of every field. */
-const NEVER: readonly Damage[] = [null, undefined, '', '0xzz', '12', 12, {}];
-const DAMAGES = {
-  number: [...NEVER, '0x', `0x${'f'.repeat(64)}`, `0x${'f'.repeat(65)}`, '-0x1'],
-  /** A number that may be as large as a word. */
-  amount: [...NEVER, '0x', `0x${'f'.repeat(65)}`, '-0x1'],
-  hash: [...NEVER, '0x', `0x${'a'.repeat(62)}`, `0x${'a'.repeat(66)}`, 'a'.repeat(64)],
-  address: [...NEVER, '0x', `0x${'a'.repeat(38)}`, `0x${'a'.repeat(64)}`],
-  data: [...NEVER, '0xabc', 'abcd'],
-  list: [undefined, null, '', '0x', 12, true, {}, [null], ['0x'], [{}]],
-  flag: ['false', 'true', 0, 1, '0x0', {}, []],
-} as const satisfies Record<string, readonly Damage[]>;
+import { damage, DAMAGES, startDamagedNode, type Answer, type Damage, type DamagedNode, type Question } from './damagedNode.ts';
 
 /** One field of the answers to one method, and a question that needs it. */
 interface Field {
@@ -39,29 +23,16 @@ interface Field {
   readonly isOptional?: true;
 }
 
-interface Question {
-  readonly id: number;
-  readonly method: string;
-}
-
-interface Answer {
-  readonly id: number;
-  result?: unknown;
-  error?: unknown;
-}
-
 describe('a node’s answer that is none', () => {
   let on: ChainFixture;
   let payer: PrivateKeyAccount;
-  let server: Server;
+  let node: DamagedNode;
   let txHash: Hex;
   let paymentId: Hex;
   let block: bigint;
   let item: ReturnType<ChainFixture['toItem']>;
   let other: ReturnType<ChainFixture['toItem']>;
   const since = new Date(Date.now() - 3_600_000);
-  /** By the first part of the URL's path: what becomes of an answer, or of the whole body. */
-  const damaging = new Map<string, { answer?: (question: Question, answer: Answer) => void; body?: string }>();
   let lines: Record<string, unknown>[] = [];
   const log = pino({ level: 'debug' }, { write: (line: string) => void lines.push(JSON.parse(line) as Record<string, unknown>) });
 
@@ -77,11 +48,10 @@ describe('a node’s answer that is none', () => {
     block = (await on.port.findReceipt(txHash))?.blockNumber ?? 0n;
     item = await makeItem();
     other = await makeItem();
-    await startProxy();
+    node = await startDamagedNode(on.rpcUrl);
   });
   after(async () => {
-    server.closeAllConnections();
-    server.close();
+    node.close();
     await on.close();
   });
 
@@ -95,47 +65,8 @@ describe('a node’s answer that is none', () => {
     return on.toItem({ request, signature, permit: await on.signPermit(customer, terms.amount), terms });
   }
 
-  async function startProxy(): Promise<void> {
-    server = createServer((request, response) => {
-      const chunks: Buffer[] = [];
-      request.on('data', (chunk: Buffer) => chunks.push(chunk));
-      request.on('end', () => {
-        void (async () => {
-          const body = Buffer.concat(chunks).toString();
-          const asked = JSON.parse(body) as Question | Question[];
-          const passedOn = await fetch(on.rpcUrl, { method: 'POST', headers: { 'content-type': 'application/json' }, body });
-          const answers = (await passedOn.json()) as Answer | Answer[];
-          const damage = damaging.get(request.url?.split('/')[1] ?? '');
-          for (const answer of [answers].flat()) {
-            const question = [asked].flat().find(({ id }) => id === answer.id);
-            if (question !== undefined) damage?.answer?.(question, answer);
-          }
-          response.writeHead(200, { 'content-type': 'application/json' });
-          const isIdentity = [asked].flat().every(({ method }) => method === 'eth_chainId');
-          response.end(damage?.body !== undefined && !isIdentity ? damage.body : JSON.stringify(answers));
-        })();
-      });
-    });
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  }
-
-  let cases = 0;
-  function urlWith(damage: NonNullable<ReturnType<typeof damaging.get>>): string {
-    const name = `case-${++cases}`;
-    damaging.set(name, damage);
-    return `http://127.0.0.1:${(server.address() as AddressInfo).port}/${name}/KEY-OF-THE-PROVIDER`;
-  }
-
-  const over = (...rpcUrls: string[]): ChainPort => createChain({ chain: { ...on.config, rpcUrls }, log });
-
-  function damage(answer: Answer, path: readonly (string | number)[], by: Damage): void {
-    const steps = ['result', ...path];
-    const last = steps.pop() ?? '';
-    let holder = answer as unknown as Record<string | number, unknown>;
-    for (const step of steps) holder = holder[step] as Record<string | number, unknown>;
-    if (by === undefined) delete holder[last];
-    else holder[last] = by;
-  }
+  const urlWith: DamagedNode['urlWith'] = (damaged) => node.urlWith(damaged);
+  const over = (...rpcUrls: string[]): ChainPort => createChain({ chain: { ...on.config, rpcUrls }, clock: systemClock, log });
 
   const range = () => ({ fromBlock: block, toBlock: block });
   const receipt = (port: ChainPort) => port.findReceipt(txHash);

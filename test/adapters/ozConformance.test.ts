@@ -3,6 +3,7 @@ import { pino } from 'pino';
 import { createOzRelayer } from '../../adapters/relayers/createOzRelayer.ts';
 import { startOzRelayerSimulator } from '../../dev/ozRelayerSimulator/startOzRelayerSimulator.ts';
 import type { RelayerPort } from '../../domain/relay/ports.ts';
+import { systemClock } from '../../shared/clock.ts';
 import { describeRelayerConformance } from './relayerConformance.ts';
 import { simulatorFaults } from './relayerConformanceSimulator.ts';
 
@@ -15,7 +16,12 @@ for (const listOrder of ['newestFirst', 'oldestFirst'] as const) {
     let logged = '';
     const log = pino({ level: 'trace' }, { write: (line: string) => void (logged += line) });
     const createRelayer = (): RelayerPort =>
-      createOzRelayer({ relayer: { id: 'main', url: simulator.url, relayerId, apiKey: API_KEY }, timeoutMs: 1_500, log });
+      createOzRelayer({
+        relayer: { id: 'main', url: simulator.url, relayerId, apiKey: API_KEY },
+        timeoutMs: 1_500,
+        clock: systemClock,
+        log,
+      });
     return {
       relayer: createRelayer(),
       second: createRelayer(),

@@ -7,6 +7,7 @@ import { createOzRelayer, type OzRelayerOptions } from '../../adapters/relayers/
 import type { RelayerPort, SendOutcome } from '../../domain/relay/ports.ts';
 import { AppError } from '../../shared/errors.ts';
 import type { Address, Hex } from '../../shared/hex.ts';
+import { systemClock } from '../../shared/clock.ts';
 
 /** The OpenZeppelin Relayer's wire contract by a real server that answers as a test says, with a look-out for leaked credentials. */
 
@@ -96,6 +97,7 @@ export function useOzServer(): OzFixture {
       createOzRelayer({
         relayer: { id: 'main', url, relayerId: 'anvil-main', apiKey: API_KEY },
         timeoutMs: TIMEOUT_MS,
+        clock: systemClock,
         log: pino({ level: 'trace' }, { write: (line: string) => void (logged += line) }),
         ...changes,
       }),

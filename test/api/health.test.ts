@@ -1,7 +1,9 @@
 import { expect } from 'chai';
+import { pino } from 'pino';
 
 import type { components } from '../../api/generated/openapi.ts';
 import { startServer } from '../../api/startServer.ts';
+import { isClockBehindChain } from '../../domain/chain/service.ts';
 import { checkRelayers } from '../../domain/relay/checkRelayers.ts';
 import { scanChain } from '../../domain/payments/scanChain.ts';
 import { RELAY_ERRORS } from '../../domain/relay/errors.ts';
@@ -144,6 +146,17 @@ describe('health', () => {
       } finally {
         await server.stop();
       }
+    });
+
+    it('tells the log once, not at every look, and when it is over', () => {
+      const lines: { level: number; chainId?: number }[] = [];
+      const log = pino({ level: 'info' }, { write: (line: string) => void lines.push(JSON.parse(line) as (typeof lines)[number]) });
+      const ctx = { ...api.ctx, ...asStanding(false), log, db: api.ctx.db.withUserParams({}) };
+      const look = (aheadMs: number) => isClockBehindChain(ctx, chainId(), addMs(ctx.clock.now(), aheadMs));
+      expect([look(0), look(40_000), look(40_000), look(50_000)]).to.deep.equal([false, true, true, true]);
+      expect(lines.map(({ level, chainId: id }) => [level, id])).to.deep.equal([[40, chainId()]]);
+      expect([look(0), look(0), look(40_000)]).to.deep.equal([false, false, true]);
+      expect(lines.map(({ level }) => level)).to.deep.equal([40, 30, 40]);
     });
 
     it('takes a block’s clock that is a little ahead, and any of a development chain', async () => {

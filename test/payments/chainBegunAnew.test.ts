@@ -61,7 +61,7 @@ describe('a chain begun anew under the same database', () => {
   function onNewChain(change: Partial<ChainPort> = {}): Context {
     const [chain] = anew.configure({ confirmations: CONFIRMATIONS, maxBlockRange: 2_000 })(harness.config).chains;
     if (chain === undefined) throw new Error('the configuration has no chain');
-    const port = createChain({ chain, log: harness.ctx.log });
+    const port = createChain({ chain, clock: harness.ctx.clock, log: harness.ctx.log });
     return withChain(harness.ctx, chainId, () => ({ ...port, ...change }));
   }
 

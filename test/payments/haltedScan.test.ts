@@ -55,7 +55,7 @@ describe('a scan that waits for an operator', () => {
   function onForeignChain(): Context {
     const [config] = foreign.configure({ confirmations: CONFIRMATIONS, maxBlockRange: 1_000 })(harness.config).chains;
     if (config === undefined) throw new Error('the configuration has no chain');
-    return withChain(harness.ctx, chainId, () => createChain({ chain: config, log: harness.ctx.log }));
+    return withChain(harness.ctx, chainId, () => createChain({ chain: config, clock: harness.ctx.clock, log: harness.ctx.log }));
   }
 
   async function payMany(count: number): Promise<Payment[]> {

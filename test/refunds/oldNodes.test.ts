@@ -77,12 +77,12 @@ describe('a refund that was told as failed, and that the chain has as made', fun
     await scanChain(forgetful, chainId);
     await setSettledTime(ctx, chainId, addMs(deadline, 31_000));
 
-    const old = createChain({ chain: { ...config, rpcUrls: [node.url] }, log: ctx.log });
+    const old = createChain({ chain: { ...config, rpcUrls: [node.url] }, clock: ctx.clock, log: ctx.log });
     const lagging = withChain(ctx, chainId, () => ({ isRefunded: old.isRefunded, getRefundedAmount: old.getRefundedAmount }));
     const second = await signRefund(2n);
     expect((await expectRefusal(refundPayment(lagging, second))).code).to.equal('PAY_020');
     expect((await expectRefusal(refundPayment(ctx, second))).code).to.equal('PAY_037');
-    const both = createChain({ chain: { ...config, rpcUrls: [node.url, chain.rpcUrl] }, log: ctx.log });
+    const both = createChain({ chain: { ...config, rpcUrls: [node.url, chain.rpcUrl] }, clock: ctx.clock, log: ctx.log });
     const several = withChain(ctx, chainId, () => ({ isRefunded: both.isRefunded, getRefundedAmount: both.getRefundedAmount }));
     expect((await expectRefusal(refundPayment(several, second))).code).to.equal('PAY_037');
   });

@@ -131,7 +131,7 @@ describe('what is to be sent is claimed first', function () {
     try {
       const waiting = await acceptMany(2);
       const [config] = ctx.config.chains;
-      const port = createChain({ chain: { ...config!, rpcUrls: [hanging.url, chain.rpcUrl] }, log: ctx.log });
+      const port = createChain({ chain: { ...config!, rpcUrls: [hanging.url, chain.rpcUrl] }, clock: ctx.clock, log: ctx.log });
       // A question waits four seconds for the first URL.
       const slow = withClaimMs(900, { ...ctx, chains: new Map([[chainId, port]]) });
       let hasEnded = false;

@@ -55,8 +55,8 @@ describe('a relay whose receipt is damaged', function () {
     relayer = await chain.createRelayer();
     const [config] = harness.config.chains;
     if (config === undefined) throw new Error('there is no chain');
-    const alone = createChain({ chain: { ...config, rpcUrls: [node.url] }, log: harness.ctx.log });
-    both = createChain({ chain: { ...config, rpcUrls: [node.url, chain.rpcUrl] }, log: harness.ctx.log });
+    const alone = createChain({ chain: { ...config, rpcUrls: [node.url] }, clock: harness.ctx.clock, log: harness.ctx.log });
+    both = createChain({ chain: { ...config, rpcUrls: [node.url, chain.rpcUrl] }, clock: harness.ctx.clock, log: harness.ctx.log });
     ctx = { ...withRelayers(harness.ctx, chainId, [relayer]), chains: new Map([[chainId, alone]]) };
   });
   afterEach(() => expectTrueFlights(harness.ctx.db));

@@ -58,8 +58,8 @@ describe('a relay whose chain is asked through a URL that lags', function () {
     ctx = withRelayers(harness.ctx, chainId, [relayer]);
     const [config] = harness.config.chains;
     if (config === undefined) throw new Error('there is no chain');
-    old = createChain({ chain: { ...config, rpcUrls: [node.url] }, log: harness.ctx.log });
-    both = createChain({ chain: { ...config, rpcUrls: [node.url, chain.rpcUrl] }, log: harness.ctx.log });
+    old = createChain({ chain: { ...config, rpcUrls: [node.url] }, clock: harness.ctx.clock, log: harness.ctx.log });
+    both = createChain({ chain: { ...config, rpcUrls: [node.url, chain.rpcUrl] }, clock: harness.ctx.clock, log: harness.ctx.log });
   });
 
   const through = (port: ChainPort, base: Context = ctx): Context => ({ ...base, chains: new Map([[chainId, port]]) });

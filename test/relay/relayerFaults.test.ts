@@ -69,7 +69,12 @@ describe('a relayer that misbehaves', () => {
     if (chain === undefined || configured?.provider !== 'defender') throw new Error('the configuration has no relayer');
     // A new one for each test: one that had failures is left alone for a while.
     const id = `main-${++relayers}`;
-    const relayer = createDefenderRelayer({ relayer: { ...configured, id }, timeoutMs: TIMEOUT_MS, log: harness.ctx.log });
+    const relayer = createDefenderRelayer({
+      relayer: { ...configured, id },
+      timeoutMs: TIMEOUT_MS,
+      clock: harness.ctx.clock,
+      log: harness.ctx.log,
+    });
     ctx = withRelayers(harness.ctx, chain.chainId, [relayer]);
     await endWaitingAttempts(ctx);
     store = await harness.createTestStore();
