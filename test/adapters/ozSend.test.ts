@@ -1,13 +1,16 @@
 import { expect } from 'chai';
+import dns from 'node:dns';
 import { createServer } from 'node:net';
 import type { AddressInfo, Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import sinon from 'sinon';
 
 import { waitUntil } from '../support/waitUntil.ts';
 import { API_KEY, DATA, HASH, success, TIMEOUT_MS, TO, transaction, useOzServer, type Answer } from './ozFixture.ts';
 
 describe('send of the OpenZeppelin Relayer', () => {
   const oz = useOzServer();
+  afterEach(() => sinon.restore());
 
   it('is accepted: the wire request is what the API documents, and the hash comes later', async () => {
     oz.onRequest(() => ({ status: 200, body: success(transaction({ hash: null, status: 'pending', nonce: null })) }));
@@ -150,10 +153,18 @@ describe('send of the OpenZeppelin Relayer', () => {
     });
   });
 
-  it('is refused when the host has no address', async () => {
-    const outcome = await oz.send(oz.createRelayer({ url: 'http://relayer.invalid:8080', timeoutMs: 5_000 }));
-    expect(outcome).to.include({ kind: 'refused', retryAfterMs: 5_000 });
-  });
+  for (const code of ['ENOTFOUND', 'EAI_AGAIN']) {
+    it(`is refused when the host has no address (${code})`, async () => {
+      const asked: string[] = [];
+      sinon.stub(dns, 'lookup').callsFake(((hostname: string, _options: unknown, done: (error: Error) => void) => {
+        asked.push(hostname);
+        process.nextTick(done, Object.assign(new Error(`getaddrinfo ${code} ${hostname}`), { code, syscall: 'getaddrinfo', hostname }));
+      }) as typeof dns.lookup);
+      const outcome = await oz.send(oz.createRelayer({ url: 'http://relayer.example:8080', timeoutMs: 5_000 }));
+      expect(outcome).to.deep.equal({ kind: 'refused', reason: `the provider cannot be reached: ${code}`, retryAfterMs: 5_000 });
+      expect(asked).to.deep.equal(['relayer.example']);
+    });
+  }
 
   it('is ambiguous when the connection stands and is lost without a word of HTTP', async () => {
     const sockets: Socket[] = [];

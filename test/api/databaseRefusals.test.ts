@@ -1,7 +1,6 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 
 import { toProblemReply } from '../../api/problem.ts';
@@ -166,7 +165,13 @@ describe('a database that is there and refuses to work', function () {
           inTransaction(user, async (trx) => {
             const id = await connectionOf(trx);
             const waiting = execute(trx, "UPDATE things SET name = 'four' WHERE id = 1");
-            const [ended] = await Promise.allSettled([waiting, sleep(200).then(() => execute(root, `${command} ${id}`))]);
+            const isWaiting = "SELECT 1 FROM information_schema.innodb_trx WHERE trx_mysql_thread_id = ? AND trx_state = 'LOCK WAIT'";
+            const killing = waitUntil(async () => (await selectRows(root, isWaiting, [id])).length > 0, {
+              what: 'it to wait for the lock',
+              // Asked more often, the database says what it said before.
+              everyMs: 250,
+            }).then(() => execute(root, `${command} ${id}`));
+            const [ended] = await Promise.allSettled([waiting, killing]);
             if (ended.status === 'rejected') throw ended.reason;
           }),
           errno,

@@ -1,10 +1,10 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 
 import { cancelPayment } from '../../domain/payments/service.ts';
 import { getPaymentStatus, waitForStatus } from '../../domain/payments/status.ts';
 import { expectRefusal } from '../support/expectRefusal.ts';
 import { createHarness, type Harness, type TestStore } from '../support/harness.ts';
+import { nextAnswer } from '../support/nextAnswer.ts';
 
 const UNKNOWN_ID = `0x${'0d'.repeat(32)}` as const;
 
@@ -34,8 +34,9 @@ describe('the status of a payment', () => {
 
   it('is told to all who wait as soon as it changes', async () => {
     const { id: paymentId } = await harness.createTestPayment(store);
+    const wasRead = nextAnswer(harness.ctx.db, 'FROM payments');
     const asked = [1, 2, 3].map(() => timed(getPaymentStatus(harness.ctx, { storeId: store.storeId, paymentId, waitSeconds: 20 })));
-    await sleep(300);
+    await wasRead;
     const changedAt = performance.now();
     await cancel(paymentId);
     const answers = await Promise.all(asked);
@@ -45,8 +46,9 @@ describe('the status of a payment', () => {
 
   it('is told although the hint that it changed was lost', async () => {
     const { id: paymentId } = await harness.createTestPayment(store);
+    const wasRead = nextAnswer(harness.ctx.db, 'FROM payments');
     const asked = getPaymentStatus(harness.ctx, { storeId: store.storeId, paymentId, waitSeconds: 20 });
-    await sleep(100);
+    await wasRead;
     // As another process whose hints do not arrive: Redis is away, say.
     const silent = { ...harness.ctx, signals: { ...harness.ctx.signals, paymentsChanged: () => Promise.resolve() } };
     const { result, tookMs } = await timed(cancelPayment(silent, { storeId: store.storeId, paymentId }).then(() => asked));
@@ -64,8 +66,9 @@ describe('the status of a payment', () => {
   it('is answered as it is when the caller goes away', async () => {
     const { id: paymentId } = await harness.createTestPayment(store);
     const caller = new AbortController();
+    const wasRead = nextAnswer(harness.ctx.db, 'FROM payments');
     const asked = timed(getPaymentStatus(harness.ctx, { storeId: store.storeId, paymentId, waitSeconds: 20, signal: caller.signal }));
-    await sleep(100);
+    await wasRead;
     caller.abort();
     const { result, tookMs } = await asked;
     expect(result.status).to.equal('pending');
