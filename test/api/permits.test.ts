@@ -140,6 +140,27 @@ describe('permits that cannot work', function () {
     expect((await execute(payment, signed)).status).to.equal(202);
   });
 
+  for (const [what, signature] of [
+    ['none, for what the wallet signed on the chain', '0x'],
+    ['those of several owners', `0x${'11'.repeat(130)}`],
+  ] as const) {
+    it(`of contract wallets are refused with the reason when their signature is no key’s: ${what}`, async () => {
+      for (const [token, reason] of [
+        [api.tokens.TUSD, 'contractWallet'],
+        [tokens.asksContracts, 'permitRefused'],
+      ] as const) {
+        const { address, owner } = await createContractWallet(token);
+        const payment = await api.createPayment({ token });
+        const { typedData, deadline } = await ask(payment, address);
+        const permit = { value: payment.amount, deadline, signature };
+        const signed = { customerAddress: address, signature: await signTypedData(owner, typedData as Typed), permit };
+        const refused = await refuse(execute(payment, signed));
+        expect(refused).to.include({ status: 422, code: 'PAY_002', reason });
+        expect(refused.detail).to.match(/accept contract wallets|the token refuses the permit \(/);
+      }
+    });
+  }
+
   it('a refused permit of a token whose permits work is told in the token’s words', async () => {
     const customer = await api.chain.createCustomer({ token: api.tokens.TUSD, approve: false });
     const payment = await api.createPayment();

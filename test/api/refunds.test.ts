@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import addFormats from 'ajv-formats';
 import { expect } from 'chai';
-import { createWalletClient, encodeFunctionData, getAddress, http, type Address } from 'viem';
+import { createWalletClient, encodeFunctionData, getAddress, hashTypedData, http, type Address, type TypedDataDefinition } from 'viem';
 import { generatePrivateKey, privateKeyToAccount, type PrivateKeyAccount } from 'viem/accounts';
 import { parse } from 'yaml';
 
@@ -21,6 +21,7 @@ import type { EventType } from '../../domain/webhooks/model.ts';
 import { parseJsonColumn, selectRows } from '../../platform/db.ts';
 import { PROJECT_ROOT } from '../../platform/projectRoot.ts';
 import { asBytes32 } from '../../shared/hex.ts';
+import { createContractWallet } from '../support/contractWallet.ts';
 import { signTypedData } from '../support/gasless.ts';
 import type { TestStore } from '../support/harness.ts';
 import { waitUntil } from '../support/waitUntil.ts';
@@ -229,6 +230,28 @@ describe('refunds over HTTP', function () {
     const forged = await readProblem(await hand(payment, await sign(payment, '7', merchant, shop), { store: shop }));
     expect([forged.status, forged.code]).to.deep.equal([422, 'PAY_015']);
     expect((await hand(payment, await sign(payment, '7', owner, shop), { store: shop })).status).to.equal(202);
+    await driveToEnd(payment);
+    expect((await list(payment, shop)).map(({ status }) => status)).to.deep.equal(['completed']);
+    expect((await api.chain.balanceOf(api.tokens.TUSD, customer.address)) - before).to.equal(7n);
+  });
+
+  it('take what the merchant’s contract signed on the chain (an empty signature), and ask it about those of several owners', async () => {
+    const contract = await createContractWallet(api, api.tokens.TUSD);
+    const shop = await openStore(contract.address);
+    const { payment, customer } = await completePayment(shop);
+    const before = await api.chain.balanceOf(api.tokens.TUSD, customer.address);
+    const { typedData, amount, nonce, deadline } = (await (await ask(payment, '7', { store: shop })).json()) as RefundRequest;
+    const handIn = async (signature: string) => hand(payment, { amount, nonce, deadline, signature }, { store: shop });
+    for (const bytes of [0, 130, 195, 4_096]) {
+      const refused = await readProblem(await handIn(`0x${'11'.repeat(bytes)}`));
+      expect([refused.status, refused.code], String(bytes)).to.deep.equal([422, 'PAY_015']);
+    }
+    const tooLong = await readProblem(await handIn(`0x${'11'.repeat(4_097)}`));
+    expect([tooLong.status, tooLong.code]).to.deep.equal([400, 'PAY_005']);
+    expect(await list(payment, shop)).to.deep.equal([]);
+
+    await contract.signOnChain(hashTypedData(typedData as unknown as TypedDataDefinition));
+    expect((await handIn('0x')).status).to.equal(202);
     await driveToEnd(payment);
     expect((await list(payment, shop)).map(({ status }) => status)).to.deep.equal(['completed']);
     expect((await api.chain.balanceOf(api.tokens.TUSD, customer.address)) - before).to.equal(7n);
