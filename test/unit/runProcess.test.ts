@@ -1,0 +1,34 @@
+import { getDefaultAutoSelectFamilyAttemptTimeout, setDefaultAutoSelectFamilyAttemptTimeout } from 'node:net';
+import { expect } from 'chai';
+import sinon from 'sinon';
+
+import { runProcess } from '../../platform/runProcess.ts';
+
+describe('the life of a process', () => {
+  const attemptMs = getDefaultAutoSelectFamilyAttemptTimeout();
+  const { exitCode } = process;
+  beforeEach(() => {
+    process.env['MSQPAY_NO_SUCH_SETTING'] = 'x';
+  });
+  afterEach(() => {
+    delete process.env['MSQPAY_NO_SUCH_SETTING'];
+    sinon.restore();
+    setDefaultAutoSelectFamilyAttemptTimeout(attemptMs);
+    process.exitCode = exitCode;
+  });
+
+  it('gives each address of a host three seconds, and tells a wrong configuration in words before anything is started', async () => {
+    const told = sinon.stub(console, 'error');
+    let isStarted = false;
+    await runProcess(() => {
+      isStarted = true;
+      return Promise.resolve({ stop: () => Promise.resolve() });
+    });
+    expect(getDefaultAutoSelectFamilyAttemptTimeout()).to.equal(3_000);
+    expect([isStarted, process.exitCode]).to.deep.equal([false, 1]);
+    expect(told.args.flat()).to.have.length(1);
+    expect(told.args.flat()[0])
+      .to.include('MSQPAY_NO_SUCH_SETTING')
+      .and.not.match(/^\s+at /m);
+  });
+});
