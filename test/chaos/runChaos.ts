@@ -103,7 +103,7 @@ async function run(
   const onPaid = createProgress<PlannedPayment>(plans.length, onProgress, (payment) => refunding.consider(payment));
   let payments: readonly PlannedPayment[];
   try {
-    const paying = payAll({ client, plans, amount: AMOUNT, random: own(), onPaid, count });
+    const paying = payAll({ clients: [client], plans, amount: AMOUNT, random: own(), onPaid, count });
     [payments] = await world.unlessOneFails(Promise.all([paying, burner.run()]));
     // What was accepted last goes through some of it too.
     await sleep(5_000);

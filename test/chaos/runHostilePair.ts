@@ -4,6 +4,8 @@ import { generatePrivateKey, privateKeyToAddress } from 'viem/accounts';
 
 import { selectRows, type Database } from '../../platform/db.ts';
 import { createRandom } from '../support/createRandom.ts';
+import type { StoreClient } from '../support/storeClient.ts';
+import type { StoreServer } from '../support/storeServer.ts';
 import { createHostileStore } from './people/hostileStore.ts';
 import { payAll } from './people/payAll.ts';
 import { HOSTILE_EXPIRY_SECONDS, mustBePaid, planPayments, type Plan, type PlannedPayment } from './people/planPayments.ts';
@@ -34,6 +36,8 @@ export interface CompletionTimes {
   readonly p95Seconds: number;
 }
 
+/** Of the stores that are measured, each has about so many. */
+const PAYMENTS_OF_A_STORE = 10;
 /** Requests of the store none of whose requests pays, for each payment of the others. */
 const HOSTILE_SHARE = 1;
 const HOSTILE_LANES = 6;
@@ -92,7 +96,7 @@ async function runOnce(options: {
   const random = createRandom(seed);
   const own = () => createRandom(random.between(0, 2 ** 31));
   const world = await startWorld({ random: own(), deaths: 0, relaying: RELAYING, logs: options.logs });
-  const { chaos, storeServer, client, harness } = world;
+  const { chaos, harness } = world;
   const { chains } = chaos;
   const closers: (() => Promise<unknown>)[] = [() => world.close()];
   try {
@@ -100,15 +104,25 @@ async function runOnce(options: {
     const plans = await planPayments({ ...planning, random: own() });
     const good = plans.filter(mustBePaid);
     const first = (await planPayments({ ...planning, payments: FIRST_PAYMENTS, random: own() })).filter(mustBePaid);
+    const clients: StoreClient[] = [];
+    const servers: StoreServer[] = [];
+    for (let number = 1; number <= Math.ceil(good.length / PAYMENTS_OF_A_STORE); number++) {
+      const opened = await world.openStore(`Shop ${number}`, privateKeyToAddress(generatePrivateKey()));
+      const client = world.clientOf(opened);
+      clients.push(client);
+      servers.push(await world.unlessOneFails(world.listen(client)));
+    }
     const count = (what: string) => void misdeeds?.set(what, (misdeeds.get(what) ?? 0) + 1);
     const paying = { amount: AMOUNT, random: own() };
     /** @returns how many seconds each took */
     async function payUntilCompleted(orders: string, which: readonly Plan[]): Promise<readonly number[]> {
       const handedOver = new Map<string, number>();
       const onPaid = ({ paymentId }: PlannedPayment) => void handedOver.set(paymentId, Date.now());
-      await world.unlessOneFails(payAll({ ...paying, client, orders, plans: which, onPaid, count: () => undefined }));
+      await world.unlessOneFails(payAll({ ...paying, clients, orders, plans: which, onPaid, count: () => undefined }));
       const completed = () =>
-        storeServer.received.filter(({ type, paymentId }) => type === 'payment.completed' && handedOver.has(paymentId));
+        servers
+          .flatMap(({ received }) => received)
+          .filter(({ type, paymentId }) => type === 'payment.completed' && handedOver.has(paymentId));
       await waitUntil(() => new Set(completed().map(({ paymentId }) => paymentId)).size === handedOver.size, {
         timeoutMs: COMPLETION_MS,
         everyMs: 250,
@@ -144,7 +158,7 @@ async function runOnce(options: {
       closers.push(() => flood.close());
       waiting = await countWaiting(harness.ctx.db);
       onProgress(`${waiting} requests of ${FLOODING_STORES} stores are waiting`);
-      hostile.push(burner.run(), payAll({ ...paying, client: careless, plans: bad, onPaid: () => undefined, count }));
+      hostile.push(burner.run(), payAll({ ...paying, clients: [careless], plans: bad, onPaid: () => undefined, count }));
     }
     await world.startWorkers();
     // They end when they like: nobody waits for them.

@@ -23,6 +23,8 @@ export interface World {
   endPatience(): void;
   openStore(name: string, payoutAddress: Address): Promise<OpenedStore>;
   clientOf(store: OpenedStore): StoreClient;
+  /** Of a store that is there: its server, which gets the store's webhooks from now on. */
+  listen(client: StoreClient): Promise<StoreServer>;
   /** Rejects when a process of the server ends by itself meanwhile. */
   unlessOneFails<T>(work: Promise<T>): Promise<T>;
   close(): Promise<void>;
@@ -70,8 +72,6 @@ export async function startWorld({ random, deaths, relaying, logs }: Options): P
     closers.push(() => harness.close());
     const chaos = await startChaosChains(harness, own(), relaying);
     closers.push(() => chaos.close());
-    const storeServer = await startStoreServer();
-    closers.push(() => storeServer.close());
     const merchant = await createMerchant(chaos.chains);
 
     async function openStore(name: string, payoutAddress: Address): Promise<OpenedStore> {
@@ -105,7 +105,13 @@ export async function startWorld({ random, deaths, relaying, logs }: Options): P
     });
     const clientOf = ({ apiKey }: OpenedStore) => createStoreClient({ url: api.url, apiKey, patienceMs: () => patienceMs });
     const client = clientOf(store);
-    await unlessOneFails(listen(client, storeServer));
+    async function listen(listening: StoreClient): Promise<StoreServer> {
+      const server = await startStoreServer();
+      closers.push(() => server.close());
+      server.trust(await registerEndpoint(listening, server.url));
+      return server;
+    }
+    const storeServer = await unlessOneFails(listen(client));
     return {
       harness,
       chaos,
@@ -118,6 +124,7 @@ export async function startWorld({ random, deaths, relaying, logs }: Options): P
       endPatience,
       openStore,
       clientOf,
+      listen,
       unlessOneFails,
       close,
     };
@@ -127,11 +134,12 @@ export async function startWorld({ random, deaths, relaying, logs }: Options): P
   }
 }
 
-async function listen(client: StoreClient, storeServer: StoreServer): Promise<void> {
+/** @returns the endpoint's secret */
+async function registerEndpoint(client: StoreClient, url: string): Promise<string> {
   const endpoint = await client.api.POST('/webhook-endpoints', {
     params: { header: { 'Idempotency-Key': 'the-endpoint' } },
-    body: { url: storeServer.url },
+    body: { url },
   });
   if (endpoint.data === undefined) throw new Error(`registering the endpoint: ${JSON.stringify(endpoint.error)}`);
-  storeServer.trust(endpoint.data.secret);
+  return endpoint.data.secret;
 }

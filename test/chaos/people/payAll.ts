@@ -11,7 +11,8 @@ import { encodeAway, moveTokensAway, sendRaw, WALLET_FEES } from './moveTokensAw
 import { mustBePaid, payerOf, type Plan, type PlannedPayment } from './planPayments.ts';
 
 interface Options {
-  readonly client: StoreClient;
+  /** The stores that are paid: each has every so manyth plan. */
+  readonly clients: readonly StoreClient[];
   readonly plans: readonly Plan[];
   /** What the orders are called, each with its number: a store's orders differ. */
   readonly orders?: string;
@@ -33,7 +34,7 @@ const AT_LAST_MS = 4_000;
 
 /** Resolves when every payment was handed to the chain or the relayer. */
 export async function payAll(options: Options): Promise<PlannedPayment[]> {
-  const { client, plans, orders = 'order', amount, random, onPaid } = options;
+  const { clients, plans, orders = 'order', amount, random, onPaid } = options;
   const paid: PlannedPayment[] = [];
   const inTurn = createTurns();
   const waited: Promise<unknown>[] = [];
@@ -41,6 +42,8 @@ export async function payAll(options: Options): Promise<PlannedPayment[]> {
   const lanes = Array.from({ length: LANES }, async () => {
     for (const [index, plan] of waiting) {
       const { chain } = plan;
+      const client = clients[index % clients.length];
+      if (client === undefined) throw new Error('there is no store that could be paid');
       const expiry = { expiresInSeconds: plan.expirySeconds ?? GOOD_EXPIRY_SECONDS };
       const order = { orderId: `${orders}-${index}`, amount: String(amount), token: plan.token, chainId: chain.chainId, ...expiry };
       const payment = await client.createPayment(order);
@@ -49,8 +52,9 @@ export async function payAll(options: Options): Promise<PlannedPayment[]> {
       if (plan.character === 'takesBack') waited.push((await payAndTakeBack(plan, payment, own)).reorganisation);
       else if (plan.character === 'paysAtLast') waited.push(payAtLast(plan, payment));
       else if (plan.way === 'direct') await payFromWallet(chain.home, plan.customer, payment);
-      else if (plan.way === 'forwarder') await inTurn(plan.customer, async () => void (refusal = await handOver(options, plan, payment)));
-      else refusal = await handOver(options, plan, payment);
+      else if (plan.way === 'forwarder')
+        await inTurn(plan.customer, async () => void (refusal = await handOver(client, options, plan, payment)));
+      else refusal = await handOver(client, options, plan, payment);
       if (plan.character === 'movesTokensAway') await moveTokensAway(chain, plan.customer, 0);
       if (plan.character === 'changesItsMind') await plan.wallet?.setMode('refuseAll');
       if (plan.character === 'getsCode') await chain.delegated.delegate(plan.customer, 'askOwner');
@@ -80,7 +84,12 @@ function createTurns() {
 }
 
 /** @returns why it was refused, when it was */
-async function handOver({ client, count }: Options, plan: Plan, { paymentId }: PaymentResource): Promise<string | undefined> {
+async function handOver(
+  client: StoreClient,
+  { count }: Pick<Options, 'count'>,
+  plan: Plan,
+  { paymentId }: PaymentResource,
+): Promise<string | undefined> {
   const { way, customer } = plan;
   const deadline = Date.now() + (mustBePaid(plan) ? INSIST_MS : 0);
   for (;;) {
