@@ -109,6 +109,14 @@ export async function releaseAttempts(
   );
 }
 
+/** One that waits is chosen by nobody until then, unless somebody has claimed it meanwhile. */
+export async function standAside(db: Database, attemptId: string, until: Date): Promise<void> {
+  await execute(db, "UPDATE relay_attempts SET choose_after = ? WHERE id = ? AND claim_id IS NULL AND status = 'queued'", [
+    until,
+    attemptId,
+  ]);
+}
+
 /** More than this many make no difference to when each is looked at again. */
 const MAX_COUNTED = 10_000;
 

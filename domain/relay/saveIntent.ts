@@ -8,7 +8,7 @@ import type { Estimated } from './chooseBatch.ts';
 import { decideNextLook } from './decide.ts';
 import { listClaimed, releaseAttempts } from './dispatchStore.ts';
 import { RELAY_ERRORS } from './errors.ts';
-import type { RelayTransaction } from './model.ts';
+import type { RelayAttempt, RelayTransaction } from './model.ts';
 import { noteForeignCode } from './noteForeignCode.ts';
 import { findHeldBack } from './permitTurns.ts';
 import { lockRelayersOf, takeFreeRelayer } from './relayers.ts';
@@ -39,7 +39,7 @@ export async function saveIntent(
   input: {
     readonly claimId: string;
     readonly estimated: Estimated;
-    readonly own: { readonly id: string; readonly chainId: number; readonly hasEnded: boolean };
+    readonly own: Pick<RelayAttempt, 'id' | 'chainId'>;
   },
 ): Promise<SavedIntent> {
   const { claimId, estimated, own } = input;
@@ -118,7 +118,7 @@ export async function saveIntent(
       const runAt = decideNextLook(ctx.clock.now(), blockTimeMsOf(ctx, chainId));
       await promiseWork(ctx, unit, [
         { queue: 'relay', subjectId: first.attempt.id, runAt: lookAt },
-        ...(own.hasEnded ? [] : [{ queue: 'relay' as const, subjectId: own.id, runAt }]),
+        { queue: 'relay', subjectId: own.id, runAt },
       ]);
     }
     return { kind: 'saved', transaction };

@@ -12,11 +12,12 @@ import { findAttempt, listAttemptsOfTransaction } from './attemptStore.ts';
 import { changeAttempt } from './changeAttempt.ts';
 import { chooseBatch, estimateAgain } from './chooseBatch.ts';
 import { decideNextLook, isSignatureDead, isTooLate, MAX_SENDS } from './decide.ts';
+import { endAllRefused, untilEnded, type Refused } from './endAllRefused.ts';
 import { endRemoved } from './endRemoved.ts';
 import { endUnsent } from './endUnsent.ts';
 import { RELAY_ERRORS } from './errors.ts';
 import type { RelayAttempt, RelayTransaction } from './model.ts';
-import { forgetRefusal, hearRefusal, hearTooEarly, wasTooEarly } from './heardRefusals.ts';
+import { forgetRefusal, hearTooEarly, wasTooEarly } from './heardRefusals.ts';
 import { findColliding } from './permitTurns.ts';
 import { findFreeRelayer, noteSend } from './relayers.ts';
 import type { SendOutcome } from './ports.ts';
@@ -64,8 +65,11 @@ export async function sendAttempt(ctx: Context, attemptId: string): Promise<Work
   if (lanes.countWaiting(lane) > 0 && mayLeaveToOthers(ctx, seen)) return waitForRelayer(ctx, seen, 0);
   // The workers' places are for all chains: one that does not answer must not take them all.
   return askChain(ctx, chainId, async (hasFailed) => {
-    const taken = await lanes.run(lane, () => preparing.run(async () => (hasFailed() ? lookAgain(ctx, seen) : takeBatch(ctx, seen))));
-    return 'kind' in taken ? taken : send(ctx, taken, attemptId);
+    const taken = await lanes.run(lane, () =>
+      preparing.run(async () => (hasFailed() ? nothing(lookAgain(ctx, seen)) : takeBatch(ctx, seen))),
+    );
+    const result = taken.transaction === undefined ? taken.result : await send(ctx, taken.transaction, attemptId);
+    return (await endAllRefused(ctx, taken.refused, attemptId)) ?? result;
   });
 }
 
@@ -85,29 +89,45 @@ async function waitUntilDead(ctx: Context, attempt: RelayAttempt): Promise<WorkR
   return later(decideExpiryLook({ now: ctx.clock.now(), expiresAt, settledTime, blockTimeMs: blockTimeMsOf(ctx, chainId) }));
 }
 
-/** @returns the saved transaction, or what becomes of the work when there is none to send */
-async function takeBatch(ctx: Context, seen: RelayAttempt): Promise<RelayTransaction | WorkResult> {
+/** What came of choosing a batch. */
+interface Taken {
+  /** It is saved, and is to be sent now. */
+  readonly transaction?: RelayTransaction;
+  /** What becomes of the work when there is no transaction, or when its own attempt is not among the refused ones. */
+  readonly result: WorkResult;
+  /** They stand aside, and are to be ended. */
+  readonly refused: readonly Refused[];
+}
+
+function nothing(result: WorkResult): Taken {
+  return { result, refused: [] };
+}
+
+async function takeBatch(ctx: Context, seen: RelayAttempt): Promise<Taken> {
   // While this waited for its lane, another batch may have taken it along.
   const own = await findAttempt(ctx.db, seen.id);
-  if (own?.status === 'submitting') return resolveInterruptedSend(ctx, own);
-  if (own?.status !== 'queued') return DONE;
+  if (own?.status === 'submitting') return nothing(await resolveInterruptedSend(ctx, own));
+  if (own?.status !== 'queued') return nothing(DONE);
   if (isTooLate(own, ctx.clock.now())) {
-    return endUnsent(ctx, own, { code: RELAY_ERRORS.deadline.code, detail: await explainDelay(ctx, own) });
+    return nothing(await endUnsent(ctx, own, { code: RELAY_ERRORS.deadline.code, detail: await explainDelay(ctx, own) }));
   }
   if (own.sends >= MAX_SENDS) {
-    return endUnsent(ctx, own, { code: RELAY_ERRORS.notSent.code, detail: `${own.sends} transactions came to nothing.` });
+    const detail = `${own.sends} transactions came to nothing.`;
+    return nothing(await endUnsent(ctx, own, { code: RELAY_ERRORS.notSent.code, detail }));
   }
   // Before the chain is asked: under load most looks end here.
   const free = await findFreeRelayer(ctx, own.chainId);
-  if ('waitMs' in free) return waitForRelayer(ctx, own, free.waitMs);
+  if ('waitMs' in free) return nothing(await waitForRelayer(ctx, own, free.waitMs));
 
+  const refused: Refused[] = [];
   for (let looks = 1; ; looks++) {
     const look = await withClaim(ctx, { own, isOwnAside: looks === 1 }, (claim) => takeClaimed(ctx, own, claim));
-    if (look.transaction !== undefined) return look.transaction;
-    if (look.waitMs !== undefined) return waitForRelayer(ctx, own, look.waitMs);
-    if (look.ownResult !== undefined) return look.ownResult;
+    refused.push(...look.refused);
+    if (look.transaction !== undefined) return { transaction: look.transaction, result: DONE, refused };
+    if (look.waitMs !== undefined) return { result: await waitForRelayer(ctx, own, look.waitMs), refused };
+    const isOwnRefused = refused.some(({ attempt }) => attempt.id === own.id);
     // It waits for a request that goes before it, or for the outcome of one that it would collide with; or others have their turns first.
-    if (!look.hasMore || looks >= MAX_LOOKS) return lookAgain(ctx, own);
+    if (isOwnRefused || !look.hasMore || looks >= MAX_LOOKS) return { result: lookAgain(ctx, own), refused };
   }
 }
 
@@ -124,37 +144,30 @@ interface Look {
   readonly transaction?: RelayTransaction;
   /** No relayer was free any more: how long until one may be. */
   readonly waitMs?: number;
-  /** What becomes of the job's own attempt, when it was among those that cannot be sent. */
-  readonly ownResult?: WorkResult | undefined;
-  /** Some of the claimed ones ended or stood aside, so that others may come before. */
+  readonly refused: readonly Refused[];
+  /** Some of the claimed ones stand aside now, so that others may come before. */
   readonly hasMore: boolean;
 }
 
 async function takeClaimed(ctx: Context, own: RelayAttempt, claim: Claim): Promise<Look> {
-  if (claim.candidates.length === 0) return { hasMore: false };
+  if (claim.candidates.length === 0) return { refused: [], hasMore: false };
   const chain = getChain(ctx, own.chainId);
   const batch = await chooseBatch(ctx, chain, claim.candidates);
   const nextLook = decideNextLook(ctx.clock.now(), blockTimeMsOf(ctx, own.chainId));
   for (const attempt of [...batch.aside, ...batch.early]) claim.putAside(attempt, nextLook);
   for (const { id } of batch.early) hearTooEarly(ctx, id);
-  let ownResult: WorkResult | undefined;
-  for (const { attempt, error } of batch.fail) {
-    const lookAt = hearRefusal(ctx, attempt.id, nextLook);
-    const result = lookAt === undefined ? await endUnsent(ctx, attempt, error) : later(lookAt);
-    if (result.kind === 'later') claim.putAside(attempt, result.at);
-    if (attempt.id === own.id) ownResult = result;
-  }
+  const refused = batch.fail;
+  for (const { attempt } of refused) claim.putAside(attempt, untilEnded(ctx));
   const hasMore = batch.aside.length + batch.early.length + batch.fail.length > 0;
   for (const { attempt } of batch.estimated?.send ?? []) forgetRefusal(ctx, attempt.id);
   let { estimated } = batch;
   for (let estimates = 1; estimated !== null && estimates <= MAX_ESTIMATES; estimates++) {
-    const isOwnOver = ownResult?.kind === 'done';
-    const saved = await saveIntent(ctx, { claimId: claim.id, estimated, own: { id: own.id, chainId: own.chainId, hasEnded: isOwnOver } });
-    if (saved.kind === 'saved') return { transaction: saved.transaction, hasMore };
-    if (saved.kind === 'noRelayer') return { waitMs: saved.waitMs, hasMore };
+    const saved = await saveIntent(ctx, { claimId: claim.id, estimated, own });
+    if (saved.kind === 'saved') return { transaction: saved.transaction, refused, hasMore };
+    if (saved.kind === 'noRelayer') return { waitMs: saved.waitMs, refused, hasMore };
     estimated = await estimateAgain(chain, saved.left);
   }
-  return { ownResult, hasMore };
+  return { refused, hasMore };
 }
 
 function lookAgain(ctx: Context, attempt: RelayAttempt): WorkResult {

@@ -1,0 +1,44 @@
+import type { Context } from '../../platform/context.ts';
+import { addMs } from '../../shared/clock.ts';
+import { sideBySide } from '../../shared/sideBySide.ts';
+import { blockTimeMsOf } from '../chain/service.ts';
+import { later, type WorkResult } from '../outbox/model.ts';
+import type { RelayFailure } from '../payments/eventData.ts';
+import { decideNextLook } from './decide.ts';
+import { standAside } from './dispatchStore.ts';
+import { endUnsent } from './endUnsent.ts';
+import { hearRefusal } from './heardRefusals.ts';
+import type { RelayAttempt } from './model.ts';
+
+/** An attempt that the chain would refuse, with the reason. */
+export interface Refused {
+  readonly attempt: RelayAttempt;
+  readonly error: RelayFailure;
+}
+
+/** For so long nobody else chooses them: to end one takes several questions to the chain. */
+const ENDING_MS = 10_000;
+const AT_ONCE = 4;
+
+/** Until when those that are refused stand aside, while they wait to be ended here. */
+export function untilEnded(ctx: Context): Date {
+  return addMs(ctx.clock.now(), ENDING_MS);
+}
+
+/**
+ * Ends those whose refusal counts; the others stand aside until they are looked at again. The batch that
+ * they were claimed with does not wait for this: whoever can be sent pays nothing for those that cannot.
+ * @param ownId the attempt whose job this is
+ * @returns what becomes of that one's work; undefined: it is not among them
+ */
+export async function endAllRefused(ctx: Context, refused: readonly Refused[], ownId: string): Promise<WorkResult | undefined> {
+  let ownResult: WorkResult | undefined;
+  await sideBySide(refused, AT_ONCE, async ({ attempt, error }) => {
+    const nextLook = decideNextLook(ctx.clock.now(), blockTimeMsOf(ctx, attempt.chainId));
+    const lookAt = hearRefusal(ctx, attempt.id, nextLook);
+    const result = lookAt === undefined ? await endUnsent(ctx, attempt, error) : later(lookAt);
+    if (result.kind === 'later') await standAside(ctx.db, attempt.id, result.at);
+    if (attempt.id === ownId) ownResult = result;
+  });
+  return ownResult;
+}
