@@ -1,9 +1,9 @@
 import type { RelayRail } from './model.ts';
 
 /**
- * Pure rules about who pays for what a transaction used. The chain tells what the whole of it used, and not what each item did, so each is charged what its
- * kind typically uses; and what goes beyond that, the items whose signer's own code ran and that came to nothing, since no other item can use more than
- * its kind does.
+ * Pure rules about who pays for what a transaction used. The chain tells what the whole of it used,
+ * and not what each item did. So each is charged what its kind typically uses, and what goes beyond
+ * that falls to the items that may have used it, the likeliest first.
  */
 
 /** Of a transaction, whatever it does. */
@@ -19,25 +19,64 @@ export function typicalGas(item: { readonly rail: RelayRail; readonly hasPermit:
   return TYPICAL_GAS[item.rail] + (item.hasPermit ? TYPICAL_PERMIT_GAS : 0n) + (item.runsForeignCode ? TYPICAL_CONTRACT_GAS : 0n);
 }
 
+/**
+ * Why an item may have used more than its kind typically does.
+ *
+ *   refused  code of its signer's account may have run, and it came to nothing
+ *   ranCode  code of its signer's account ran
+ *   permit   it brings a permit: its signer's account may have had code that nobody saw
+ *   none     it ran nothing of its signer's
+ */
+export type Suspicion = 'refused' | 'ranCode' | 'permit' | 'none';
+
 export interface SharedItem {
   /** What it typically uses: above 0. */
   readonly typical: bigint;
-  /** What it may use at most, when it is one of those that may have used more than is typical; else undefined. */
-  readonly most: bigint | undefined;
+  readonly suspicion: Suspicion;
+  /** What it may use at most: of no account where the suspicion is `none`. */
+  readonly most: bigint;
 }
 
 /**
+ * A token may be dearer than an ordinary one, for every item. Up to so many times what is typical
+ * that is likelier than that an account without code ran some.
+ */
+const DEAR_TOKEN = 2n;
+
+/**
+ * What is typical falls to each. What is beyond that falls, as far as they may have used it,
+ *
+ *   to the refused → to those that ran code → to all, as a dear token's → to permits → to all
+ *
+ * So a plain request never pays for code that is known, and little for code that nobody saw.
  * @param total gas that the transaction used
  * @returns what each item is charged, in their order: adds up to the total
  */
 export function splitGas(total: bigint, items: readonly SharedItem[]): bigint[] {
   const typicals = items.map(({ typical }) => typical);
-  const excess = total - INTRINSIC_GAS - sum(typicals);
-  const rooms = items.map(({ typical, most }) => (most === undefined || most <= typical ? 0n : most - typical));
-  const room = sum(rooms);
-  const extra = excess <= 0n || room === 0n ? 0n : excess < room ? excess : room;
-  const extras = extra === 0n ? rooms.map(() => 0n) : inProportion(extra, rooms);
-  return inProportion(total - extra, typicals).map((share, index) => share + (extras[index] ?? 0n));
+  const typical = sum(typicals);
+  let common = total;
+  let shares = items.map(() => 0n);
+  for (const { suspicion, after } of [
+    { suspicion: 'refused', after: typical },
+    { suspicion: 'ranCode', after: typical },
+    { suspicion: 'permit', after: DEAR_TOKEN * typical },
+  ]) {
+    const rooms = items.map((item) => (item.suspicion === suspicion && item.most > item.typical ? item.most - item.typical : 0n));
+    const extra = least(common - INTRINSIC_GAS - after, sum(rooms));
+    if (extra <= 0n) continue;
+    common -= extra;
+    shares = add(shares, inProportion(extra, rooms));
+  }
+  return add(shares, inProportion(common, typicals));
+}
+
+function least(one: bigint, other: bigint): bigint {
+  return one < other ? one : other;
+}
+
+function add(one: readonly bigint[], other: readonly bigint[]): bigint[] {
+  return one.map((number, index) => number + (other[index] ?? 0n));
 }
 
 /** Whole units; the parts add up to the total. */

@@ -1,6 +1,6 @@
 import type { Receipt } from '../chain/ports.ts';
 import { gasToReserve } from './decide.ts';
-import { splitGas, typicalGas, type SharedItem } from './decideShares.ts';
+import { splitGas, typicalGas, type SharedItem, type Suspicion } from './decideShares.ts';
 import type { RelayAttempt, RelayTransaction } from './model.ts';
 import { findRefusalIn } from './subject.ts';
 
@@ -31,15 +31,23 @@ function placesOf(transaction: Carrier, receipt: Used, attempts: readonly Carrie
   const shares = splitGas(
     receipt.gasUsed,
     places.map((attempt): SharedItem => {
-      if (attempt === undefined) return { typical: typicalGas({ rail, hasPermit: false, runsForeignCode: false }), most: undefined };
+      if (attempt === undefined) {
+        return { typical: typicalGas({ rail, hasPermit: false, runsForeignCode: false }), suspicion: 'none', most: 0n };
+      }
       const { permit, runsForeignCode, reservedGas } = attempt;
-      // A permit may have had code asked that the account got after the transaction was sent.
-      const mayHaveBurned = (runsForeignCode || permit !== null) && findRefusalIn(receipt, attempt) !== undefined;
       return {
         typical: typicalGas({ rail, hasPermit: permit !== null, runsForeignCode }),
-        most: mayHaveBurned ? (runsForeignCode ? reservedGas : gasToReserve(rail, true, 0n)) : undefined,
+        suspicion: suspicionOf(attempt, receipt),
+        most: runsForeignCode ? reservedGas : gasToReserve(rail, true, 0n),
       };
     }),
   );
   return places.map((attempt, index) => ({ attempt, share: shares[index] ?? 0n }));
+}
+
+function suspicionOf(attempt: Carried, receipt: Used): Suspicion {
+  // A permit may have had code asked that the account got after the transaction was sent.
+  if (!attempt.runsForeignCode && attempt.permit === null) return 'none';
+  if (findRefusalIn(receipt, attempt) !== undefined) return 'refused';
+  return attempt.runsForeignCode ? 'ranCode' : 'permit';
 }

@@ -4,10 +4,13 @@ import { splitGas, typicalGas } from '../../domain/relay/decideShares.ts';
 import { shareGas, shareOfLeft } from '../../domain/relay/shareGas.ts';
 import { createRandom } from '../support/createRandom.ts';
 
-const plain = { typical: typicalGas({ rail: 'authorization', hasPermit: false, runsForeignCode: false }), most: undefined };
-const permitted = { typical: typicalGas({ rail: 'authorization', hasPermit: true, runsForeignCode: false }), most: undefined };
-const wallet = { typical: typicalGas({ rail: 'authorization', hasPermit: false, runsForeignCode: true }), most: undefined };
-const burner = { ...wallet, most: 460_000n };
+const rail = 'authorization';
+const most = 460_000n;
+const plain = { typical: typicalGas({ rail, hasPermit: false, runsForeignCode: false }), most, suspicion: 'none' } as const;
+const permitted = { typical: typicalGas({ rail, hasPermit: true, runsForeignCode: false }), most, suspicion: 'permit' } as const;
+const wallet = { typical: typicalGas({ rail, hasPermit: false, runsForeignCode: true }), most, suspicion: 'ranCode' } as const;
+const burner = { ...wallet, suspicion: 'refused' } as const;
+const repeat = <T>(count: number, item: T): T[] => Array.from({ length: count }, () => item);
 const sum = (numbers: readonly bigint[]) => numbers.reduce((total, number) => total + number, 0n);
 
 describe('who pays for the gas of a transaction', () => {
@@ -25,7 +28,7 @@ describe('who pays for the gas of a transaction', () => {
   });
 
   it('what a contract may have burned is its own to pay, and costs the others nothing', () => {
-    const others = Array.from({ length: 19 }, () => plain);
+    const others = repeat(19, plain);
     const quiet = splitGas(21_000n + 20n * plain.typical, [...others, plain]);
     const used = 21_000n + 19n * plain.typical + 415_000n;
     const shares = splitGas(used, [...others, burner]);
@@ -36,10 +39,39 @@ describe('who pays for the gas of a transaction', () => {
 
   it('nobody pays for more than it may have used: what a dear token takes is shared', () => {
     const used = 21_000n + 10n * 300_000n + 415_000n;
-    const shares = splitGas(used, [...Array.from({ length: 10 }, () => plain), burner]);
+    const shares = splitGas(used, [...repeat(10, plain), burner]);
     expect(sum(shares)).to.equal(used);
     expect(shares[10]! < 1_000_000n).to.equal(true);
     expect(shares[0]! > 250_000n).to.equal(true);
+  });
+
+  it('what a contract may have burned that paid all the same is its own to pay too', () => {
+    const used = 21_000n + 19n * plain.typical + 415_000n;
+    const shares = splitGas(used, [...repeat(19, plain), wallet]);
+    expect(sum(shares)).to.equal(used);
+    for (const share of shares.slice(0, 19)) expect(share < plain.typical + 2_000n, `${share}`).to.equal(true);
+    expect(shares[19]! > 410_000n).to.equal(true);
+  });
+
+  it('of those that may have burned, who was refused pays first, and who ran code before who brought a permit', () => {
+    const used = (more: bigint) => 21_000n + plain.typical + 2n * wallet.typical + permitted.typical + more;
+    const items = [plain, wallet, burner, permitted];
+    const quiet = splitGas(used(0n), items);
+    const more = (extra: bigint) => splitGas(used(extra), items).map((share, index) => share - quiet[index]!);
+    expect(more(300_000n)).to.deep.equal([0n, 0n, 300_000n, 0n]);
+    const [, ranCode, refused, brought] = more(600_000n);
+    expect([ranCode, refused, brought]).to.deep.equal([600_000n - (most - burner.typical), most - burner.typical, 0n]);
+  });
+
+  it('what a dear token takes is not charged to who brings a permit; what no token takes is, before it is to others', () => {
+    const items = [...repeat(9, plain), permitted];
+    const typical = 9n * plain.typical + permitted.typical;
+    const dear = splitGas(21_000n + typical + 150_000n, items);
+    expect(dear[9]! < 100_000n, `${dear[9]}`).to.equal(true);
+    const burned = splitGas(21_000n + 2n * typical + 380_000n, items);
+    expect(burned[9]! > 380_000n + permitted.typical, `${burned[9]}`).to.equal(true);
+    // However much was burned, others pay at most what is typical once more.
+    for (const share of burned.slice(0, 9)) expect(share <= 2n * plain.typical + 3_000n, `${share}`).to.equal(true);
   });
 
   it('two that may have burned share it', () => {
