@@ -139,7 +139,10 @@ const environmentSchema = z.object({
   MSQPAY_RELAY_CLAIM_MS: z.coerce.number().int().min(1_000).max(60_000).default(10_000),
   /** A transaction that is in no block for this long is an alert. */
   MSQPAY_RELAY_STUCK_AFTER_MS: positiveInt.default(5 * 60_000),
-  /** Most signatures are used at once; a request whose deadline is nearer than this is not worth sending. */
+  /**
+   * Most signatures are used at once; a request whose deadline is nearer than this is not taken on (`PAY_019`). On each chain it
+   * is three times `blockTimeMs` at least: with less, requests are mined too late, and their gas is spent.
+   */
   MSQPAY_RELAY_MIN_DEADLINE_SECONDS: positiveInt.default(15),
 });
 

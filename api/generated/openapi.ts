@@ -104,6 +104,7 @@ export interface paths {
          * What the customer signs to pay without gas
          * @description Have the customer's wallet sign `typedData` (eth_signTypedData_v4) and send `forwardRequest` with the signature to `relay`. When the
          *     customer has not approved the gateway for the amount and the token has an EIP-2612 permit, `permit` holds a second thing to sign.
+         *     A payment that expires too soon for that is answered with `PAY_019`: see `deadline` of the request.
          */
         get: operations["getGaslessRequest"];
         put?: never;
@@ -152,7 +153,8 @@ export interface paths {
          *     sign too. Have the wallet sign `typedData` (eth_signTypedData_v4) and hand the signature to `execute`. When the customer has not approved
          *     the gateway for the amount and the token has an EIP-2612 permit, `permit` holds a second thing to sign. Of permits that one
          *     customer signs for several payments at once one is good, since each uses up the same nonce: the others wait for it, and are told with PAY_002 that
-         *     it was used.
+         *     it was used. The authorization is good until the payment expires; when that is less than 15 seconds, or
+         *     three blocks of the chain, from now, the answer is `PAY_019`, and the payment can still be paid directly.
          */
         get: operations["getAuthorizationRequest"];
         put?: never;
@@ -705,7 +707,10 @@ export interface components {
             value: components["schemas"]["UnsignedInteger"];
             gas: components["schemas"]["UnsignedInteger"];
             nonce: components["schemas"]["UnsignedInteger"];
-            /** @description Unix seconds */
+            /**
+             * @description Unix seconds. When it is handed in, at least 15 seconds (unless the operator says otherwise) and
+             *     three blocks of the chain from now; so must be the payment's expiry.
+             */
             deadline: string;
             data: components["schemas"]["HexData"];
         };

@@ -28,7 +28,8 @@ export function assertRequestFits(input: {
   readonly request: ForwardRequest;
   readonly payCall: Hex;
   readonly now: Date;
-  readonly minDeadlineSeconds: number;
+  /** See decideLeastMs. */
+  readonly leastSeconds: number;
 }): void {
   const { payment, request } = input;
   const mismatch = (detail: string) => new AppError(RELAY_ERRORS.termsMismatch, { detail });
@@ -39,19 +40,19 @@ export function assertRequestFits(input: {
   }
   if (request.data.toLowerCase() !== input.payCall.toLowerCase())
     throw mismatch('forwardRequest.data is not the call that pays this payment.');
-  const earliest = toUnixSeconds(input.now) + input.minDeadlineSeconds;
+  const earliest = toUnixSeconds(input.now) + input.leastSeconds;
   if (request.deadline < earliest) {
     throw new AppError(RELAY_ERRORS.deadline, {
-      detail: `forwardRequest.deadline must be at least ${earliest}, ${input.minDeadlineSeconds} seconds from now.`,
+      detail: `forwardRequest.deadline must be at least ${earliest}, ${input.leastSeconds} seconds from now.`,
     });
   }
   assertTimeLeft(input);
 }
 
 /** Before a nonce, and the gas of a transaction that would arrive too late, are spent on it. @throws AppError deadline */
-export function assertTimeLeft(input: { readonly payment: Payment; readonly now: Date; readonly minDeadlineSeconds: number }): void {
+export function assertTimeLeft(input: { readonly payment: Payment; readonly now: Date; readonly leastSeconds: number }): void {
   const { expiresAt } = input.payment.terms;
-  if (toUnixSeconds(expiresAt) >= toUnixSeconds(input.now) + input.minDeadlineSeconds) return;
+  if (toUnixSeconds(expiresAt) >= toUnixSeconds(input.now) + input.leastSeconds) return;
   const detail = `The payment expires at ${expiresAt.toISOString()}, too soon for a relay; it can still be paid directly.`;
   throw new AppError(RELAY_ERRORS.deadline, { detail });
 }
@@ -67,16 +68,6 @@ export function relayDeadline(payment: Pick<Payment, 'terms'>, request: { readon
  */
 export function isSignatureDead(attempt: Pick<RelayAttempt, 'deadline'>, settledTime: Date | undefined): boolean {
   return settledTime !== undefined && settledTime >= addMs(attempt.deadline, BLOCK_CLOCK_MARGIN_MS);
-}
-
-/** From then on no transaction with it would be mined in time. */
-export function isTooLate(attempt: Pick<RelayAttempt, 'deadline'>, now: Date): boolean {
-  return msUntilTooLate(attempt, now) === 0;
-}
-
-/** Until then; 0: it is too late. */
-export function msUntilTooLate({ deadline }: Pick<RelayAttempt, 'deadline'>, now: Date): number {
-  return Math.max(0, deadline.getTime() - 1_000 - now.getTime());
 }
 
 /** Why an attempt ends whose payment the chain shows as made, though not by it. */

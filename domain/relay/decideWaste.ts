@@ -1,20 +1,37 @@
 import { addMs } from '../../shared/clock.ts';
 import type { PaymentRefusal } from '../chain/ports.ts';
+import type { Lateness } from './decideTime.ts';
 
 /** Pure rules about requests that cost gas and did nothing: whose doing that was, and what follows from it. */
 
 /**
  * Whom a request that was mined in vain is counted against.
  *
- *   nobody   it came too late, somebody else did it first, or its transaction had too little gas: ours or the relayer's doing
+ *   nobody   we, the relayer or the chain were slow, somebody else did it first, or its transaction
+ *            had too little gas: ours or the relayer's doing
+ *   late     it came too late though nobody was slow: the store, and the signer's lateness
  *   subject  the chain refused it for a reason that its signer may have no part in: its payment or refund, and the store
  *   signer   the signer's balance, allowance or contract made it fail: these, and the signer
  */
-export type Blame = 'nobody' | 'subject' | 'signer';
+export type Blame = 'nobody' | 'late' | 'subject' | 'signer';
 
 /** What `relay_waste` counts for. */
 export const WASTE_KINDS = ['signer', 'subject', 'store'] as const;
 export type WasteKind = (typeof WASTE_KINDS)[number];
+
+/** How the failures of a holder are judged: by its kind; a signer's lateness by a rule of its own. */
+export type WasteRule = WasteKind | 'late';
+
+export function kindOfRule(rule: WasteRule): WasteKind {
+  return rule === 'late' ? 'signer' : rule;
+}
+
+/** Somebody or something that failures are counted for. */
+export interface WasteHolder {
+  readonly rule: WasteRule;
+  /** Address of a signer (see lateHolderOf too), id of a payment, refund or store. */
+  readonly holder: string;
+}
 
 /** What one of them has wasted in the window. */
 export interface Waste {
@@ -47,13 +64,14 @@ export function decideBlame(input: {
   readonly refusedFor: string | undefined;
   /** Why the chain would refuse it now. */
   readonly refusal: PaymentRefusal | undefined;
-  /** Its block came after the deadline of the signature or of the payment. */
-  readonly isLate: boolean;
+  /** Of its block, beside the deadline of the signature and of the payment. */
+  readonly lateness: Lateness;
   /** The transaction used up the gas that it was sent with. */
   readonly isOutOfGas: boolean;
 }): Blame {
-  const { runsForeignCode, refusedFor, refusal, isLate, isOutOfGas } = input;
-  if (isLate || (refusedFor !== undefined && NOT_ITS_FAULT.test(refusedFor))) return 'nobody';
+  const { runsForeignCode, refusedFor, refusal, lateness, isOutOfGas } = input;
+  if (lateness !== 'inTime') return lateness === 'ours' ? 'nobody' : 'late';
+  if (refusedFor !== undefined && NOT_ITS_FAULT.test(refusedFor)) return 'nobody';
   if (runsForeignCode) return 'signer';
   // In a batch each has its full gas or the whole is undone; by itself it has what the relayer gave it.
   if (refusedFor === undefined && isOutOfGas) return 'nobody';
@@ -84,10 +102,11 @@ export interface WasteLimits {
 }
 
 /** @param waste undefined: none in the window */
-export function decideWasteVerdict(kind: WasteKind, waste: Waste | undefined, limits: WasteLimits, now: Date): WasteVerdict {
-  const limit = limitOf(kind, limits);
-  // A store is not its customers: some of them fail on any day.
-  const free = kind === 'store' ? Math.floor(limit / 2) : 0;
+export function decideWasteVerdict(rule: WasteRule, waste: Waste | undefined, limits: WasteLimits, now: Date): WasteVerdict {
+  const limit = limitOf(rule, limits);
+  // A store is not its customers: some of them fail on any day. Who is late once may have met a block
+  // that was missed.
+  const free = rule === 'store' || rule === 'late' ? Math.floor(limit / 2) : 0;
   if (waste === undefined || waste.items <= free) return WELCOME;
   if (waste.items >= limit) return { kind: 'payDirectly' };
   const step = Math.floor(((waste.items - free - 1) * WAIT_STEPS) / Math.max(WAIT_STEPS, limit - free));
@@ -95,9 +114,10 @@ export function decideWasteVerdict(kind: WasteKind, waste: Waste | undefined, li
   return now < until ? { kind: 'backOff', until } : WELCOME;
 }
 
-function limitOf(kind: WasteKind, limits: WasteLimits): number {
-  switch (kind) {
+function limitOf(rule: WasteRule, limits: WasteLimits): number {
+  switch (rule) {
     case 'signer':
+    case 'late':
       return limits.maxWastedPerPayerPerDay;
     case 'subject':
       return limits.maxWastedPerPaymentPerDay;

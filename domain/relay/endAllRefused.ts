@@ -10,10 +10,12 @@ import { endUnsent } from './endUnsent.ts';
 import { hearRefusal } from './heardRefusals.ts';
 import type { RelayAttempt } from './model.ts';
 
-/** An attempt that the chain would refuse, with the reason. */
+/** An attempt that the chain would refuse, or that we do, with the reason. */
 export interface Refused {
   readonly attempt: RelayAttempt;
   readonly error: RelayFailure;
+  /** It is no node's word: it need not be heard again. */
+  readonly isSure?: true;
 }
 
 /** For so long nobody else chooses them: to end one takes several questions to the chain. */
@@ -33,9 +35,9 @@ export function untilEnded(ctx: Context): Date {
  */
 export async function endAllRefused(ctx: Context, refused: readonly Refused[], ownId: string): Promise<WorkResult | undefined> {
   let ownResult: WorkResult | undefined;
-  await sideBySide(refused, AT_ONCE, async ({ attempt, error }) => {
+  await sideBySide(refused, AT_ONCE, async ({ attempt, error, isSure }) => {
     const nextLook = decideNextLook(ctx.clock.now(), blockTimeMsOf(ctx, attempt.chainId));
-    const lookAt = hearRefusal(ctx, attempt.id, nextLook);
+    const lookAt = isSure === true ? undefined : hearRefusal(ctx, attempt.id, nextLook);
     const result = lookAt === undefined ? await endUnsent(ctx, attempt, error) : later(lookAt);
     if (result.kind === 'later') await standAside(ctx.db, attempt.id, result.at);
     if (attempt.id === ownId) ownResult = result;

@@ -1,4 +1,5 @@
 import type { Block, ChainPort, PaymentRefusal, Receipt, RelayRefusal } from '../chain/ports.ts';
+import { decideLateness } from './decideTime.ts';
 import { decideBlame, type Blame } from './decideWaste.ts';
 import type { RelayAttempt, RelayItem } from './model.ts';
 
@@ -8,6 +9,7 @@ import type { RelayAttempt, RelayItem } from './model.ts';
  * @param input.item the attempt's, as the chain is asked about it; undefined: its payment is gone
  * @param input.refused what the batch's event says of it
  * @param input.refusal why the chain would refuse it now
+ * @param input.leastMs see leastMsOf
  * @throws AppError `CHAIN_ERRORS.unavailable`
  */
 export async function findBlame(
@@ -19,9 +21,10 @@ export async function findBlame(
     readonly block: Block;
     readonly refused: RelayRefusal | undefined;
     readonly refusal: PaymentRefusal | undefined;
+    readonly leastMs: number;
   },
 ): Promise<Blame> {
-  const { item, receipt, block, refused, refusal } = input;
+  const { item, receipt, block, refused, refusal, leastMs } = input;
   const [call, hasCode] = await Promise.all([
     chain.findCall(receipt.hash),
     // The account may have got its code between the sending and the block.
@@ -31,7 +34,7 @@ export async function findBlame(
     runsForeignCode: hasCode,
     refusedFor: refused?.reason,
     refusal,
-    isLate: block.timestamp > attempt.deadline,
+    lateness: decideLateness(attempt, block.timestamp, leastMs),
     isOutOfGas: call !== undefined && isUsedUp(receipt.gasUsed, call.gasLimit),
   });
 }

@@ -8,6 +8,7 @@ import type { Blame } from './decideWaste.ts';
 import { RELAY_ERRORS } from './errors.ts';
 import { findBlame } from './findBlame.ts';
 import { findRefusalOf } from './findRefusalOf.ts';
+import { leastMsOf } from './leastMsOf.ts';
 import type { RelayTransaction } from './model.ts';
 import { askIfDone, findRefusalIn, isDoneIn } from './subject.ts';
 import { toRefusalError } from './toRefusalError.ts';
@@ -64,7 +65,7 @@ export async function judgeReceipt(
     const detail = `Transaction ${receipt.hash} was mined without doing it${reason === undefined ? '.' : `: ${reason}`}`;
     verdicts.set(attempt.id, {
       error: { code: RELAY_ERRORS.reverted.code, detail },
-      blame: await findBlame(chain, attempt, { item, receipt, block, refused, refusal }),
+      blame: await findBlame(chain, attempt, { item, receipt, block, refused, refusal, leastMs: leastMsOf(ctx, transaction.chainId) }),
     });
   }
   return verdicts;

@@ -1,7 +1,9 @@
 import type { Context } from '../../platform/context.ts';
 import type { Database, Transaction } from '../../platform/db.ts';
 import { addMs } from '../../shared/clock.ts';
-import { isTooLate, MAX_SENDS } from './decide.ts';
+import { blockTimeMsOf } from '../chain/service.ts';
+import { MAX_SENDS } from './decide.ts';
+import { hasTimeToWait, isTooLate } from './decideTime.ts';
 import { findMined } from './findMined.ts';
 import { listFlying, type FlyingAttempt } from './flyingStore.ts';
 import { wasRefused } from './heardRefusals.ts';
@@ -35,7 +37,7 @@ export async function findHeldBack(
   db: Database | Transaction,
   waiting: readonly WaitingItem[],
 ): Promise<ReadonlySet<string>> {
-  return findColliding(ctx, db, waiting.filter(hasTimeToWait(ctx)));
+  return findColliding(ctx, db, waiting.filter(isPatient(ctx)));
 }
 
 /** @returns those beside which others are on their way whose outcome matters to them, by id */
@@ -55,7 +57,7 @@ export async function findColliding(
  * @throws AppError `CHAIN_ERRORS.unavailable`
  */
 export async function findBesideReorganised(ctx: Context, waiting: readonly WaitingItem[]): Promise<ReadonlySet<string>> {
-  const patient = waiting.filter(hasTimeToWait(ctx));
+  const patient = waiting.filter(isPatient(ctx));
   const others = await listOthers(ctx, ctx.db, patient);
   const inBlock = others.filter((other) => isLongInBlock(ctx, other) && patient.some((one) => doCollide(one, other)));
   const transactionIds = [...new Set(inBlock.flatMap(({ transactionId }) => transactionId ?? []))];
@@ -91,10 +93,9 @@ function toIds(waiting: readonly WaitingItem[]): ReadonlySet<string> {
   return new Set(waiting.map(({ attempt }) => attempt.id));
 }
 
-/** For two thirds of its time: what is left is enough to send it, and again when that comes to nothing. */
-function hasTimeToWait(ctx: Context): (one: WaitingItem) => boolean {
+function isPatient(ctx: Context): (one: WaitingItem) => boolean {
   const now = ctx.clock.now();
-  return ({ attempt: { createdAt, deadline } }) => now < addMs(createdAt, ((deadline.getTime() - createdAt.getTime()) * 2) / 3);
+  return ({ attempt }) => hasTimeToWait(attempt, now, blockTimeMsOf(ctx, attempt.chainId));
 }
 
 /** They move one allowance, and at least one of them sets it. */
@@ -111,5 +112,5 @@ function mustWaitFor(ctx: Context, { attempt }: WaitingItem, other: FlyingAttemp
   if (other.status !== 'queued') return true;
   // Both are out, and neither has a transaction that is followed: one of them has to be sent again, or both would wait for ever.
   if (attempt.mayStillLand) return false;
-  return other.sends < MAX_SENDS && !isTooLate(other, ctx.clock.now()) && !wasRefused(ctx, other.id);
+  return other.sends < MAX_SENDS && !isTooLate(other, ctx.clock.now(), blockTimeMsOf(ctx, attempt.chainId)) && !wasRefused(ctx, other.id);
 }

@@ -19,6 +19,7 @@ import { acceptAttempt } from './acceptAttempt.ts';
 import { assertNumbersFit } from './decide.ts';
 import { RELAY_ERRORS } from './errors.ts';
 import { findRefusalOf } from './findRefusalOf.ts';
+import { leastMsOf } from './leastMsOf.ts';
 import { offerPermit, type PermitOffer } from './offerPermit.ts';
 import type { Permit, RefundAuthorization, SignedRequest } from './model.ts';
 import { assertOffered, findGasPrice, permitNumbers } from './service.ts';
@@ -75,7 +76,7 @@ export async function refundPayment(ctx: Context, input: RefundPaymentInput, als
   assertNumbersFit([['/body/nonce', nonce, 128n], ['/body/deadline', BigInt(deadline), 48n], ...permitNumbers(permit)]);
   const payment = await getRefundablePayment(ctx, input);
   const { terms, chainId } = payment;
-  assertDeadlineFits(ctx, deadline);
+  assertDeadlineFits(ctx, chainId, deadline);
   const chain = getChain(ctx, chainId);
   const signed: SignedRequest = { rail: 'refund', refund: { merchant: terms.merchant, amount, nonce, deadline } };
   const signature = await chain.verifySignature({ signed, paymentId, terms, signature: input.signature });
@@ -158,9 +159,9 @@ function assertCompleted(payment: Payment): void {
 }
 
 /** @throws AppError deadline */
-function assertDeadlineFits(ctx: Context, deadline: number): void {
+function assertDeadlineFits(ctx: Context, chainId: number, deadline: number): void {
   const now = ctx.clock.now();
-  const earliest = toUnixSeconds(now) + ctx.config.relay.minDeadlineSeconds;
+  const earliest = toUnixSeconds(now) + leastMsOf(ctx, chainId) / 1000;
   const latest = toUnixSeconds(addMs(now, MAX_DEADLINE_MS));
   if (deadline >= earliest && deadline <= latest) return;
   throw new AppError(RELAY_ERRORS.deadline, { detail: `deadline must be from ${earliest} to ${latest}.` });

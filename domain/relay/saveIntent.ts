@@ -3,9 +3,10 @@ import { inUnitOfWork } from '../../platform/unitOfWork.ts';
 import { addMs } from '../../shared/clock.ts';
 import { blockTimeMsOf, getChain } from '../chain/service.ts';
 import { promiseWork } from '../outbox/service.ts';
-import { changeAttempt, changeAttempts } from './changeAttempt.ts';
+import { changeAttempts, type AttemptChange } from './changeAttempt.ts';
 import type { Estimated } from './chooseBatch.ts';
 import { decideNextLook } from './decide.ts';
+import { isTooLate } from './decideTime.ts';
 import { listClaimed, releaseAttempts } from './dispatchStore.ts';
 import { RELAY_ERRORS } from './errors.ts';
 import type { RelayAttempt, RelayTransaction } from './model.ts';
@@ -51,7 +52,9 @@ export async function saveIntent(
       estimated.send.map(({ attempt }) => attempt),
     );
     const ours = await listClaimed(unit.trx, claimId, ids);
+    const now = ctx.clock.now();
     const takeable: Candidate[] = [];
+    const forsaken: AttemptChange[] = [];
     for (const candidate of estimated.send) {
       const current = locked.find(({ attempt }) => attempt.id === candidate.attempt.id);
       if (current?.attempt.status !== 'queued' || !ours.has(current.attempt.id)) continue;
@@ -59,11 +62,15 @@ export async function saveIntent(
       if (isOnChain(current)) continue;
       if (!isWaitingFor(current)) {
         const error = { code: RELAY_ERRORS.notSent.code, detail: 'Nothing waits for this request any more.' };
-        await changeAttempt(ctx, unit, current.attempt, 'failed', { error });
+        forsaken.push({ attempt: current.attempt, event: 'failed', error });
         continue;
       }
+      // It was in time when it was chosen, and estimating may take long. Its own job ends it.
+      if (isTooLate(current.attempt, now, blockTimeMsOf(ctx, chainId))) continue;
       takeable.push({ ...candidate, attempt: current.attempt });
     }
+    // All at once: quotas are locked in one order over all of them.
+    if (forsaken.length > 0) await changeAttempts(ctx, unit, forsaken);
     const left = withoutOrphans(estimated.send, takeable);
     if (left.length !== estimated.send.length) return { kind: 'changed', left };
     assertEstimated(ctx, chainId, estimated, left);

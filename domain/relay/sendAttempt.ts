@@ -11,7 +11,9 @@ import { findPaymentsById } from '../payments/service.ts';
 import { findAttempt, listAttemptsOfTransaction } from './attemptStore.ts';
 import { changeAttempt } from './changeAttempt.ts';
 import { chooseBatch, estimateAgain } from './chooseBatch.ts';
-import { decideNextLook, isSignatureDead, isTooLate, MAX_SENDS } from './decide.ts';
+import { decideNextLook, isSignatureDead, MAX_SENDS } from './decide.ts';
+import { isTooLate } from './decideTime.ts';
+import { dropWasteful } from './dropWasteful.ts';
 import { endAllRefused, untilEnded, type Refused } from './endAllRefused.ts';
 import { endRemoved } from './endRemoved.ts';
 import { endUnsent } from './endUnsent.ts';
@@ -80,13 +82,17 @@ export async function sendAttempt(ctx: Context, attemptId: string): Promise<Work
  */
 async function waitUntilDead(ctx: Context, attempt: RelayAttempt): Promise<WorkResult | undefined> {
   const { chainId, deadline } = attempt;
-  if (!attempt.mayStillLand || !(isTooLate(attempt, ctx.clock.now()) || attempt.sends >= MAX_SENDS)) return undefined;
+  if (!attempt.mayStillLand || !(isTooLateNow(ctx, attempt) || attempt.sends >= MAX_SENDS)) return undefined;
   const settledTime = await findSettledTime(ctx.db, chainId);
   if (isSignatureDead(attempt, settledTime)) return undefined;
   const [withSubject] = await seeWithSubjects(ctx, [attempt]);
   if (withSubject === undefined || isCompleted(withSubject)) return undefined;
   const expiresAt = addMs(deadline, BLOCK_CLOCK_MARGIN_MS);
   return later(decideExpiryLook({ now: ctx.clock.now(), expiresAt, settledTime, blockTimeMs: blockTimeMsOf(ctx, chainId) }));
+}
+
+function isTooLateNow(ctx: Context, attempt: RelayAttempt): boolean {
+  return isTooLate(attempt, ctx.clock.now(), blockTimeMsOf(ctx, attempt.chainId));
 }
 
 /** What came of choosing a batch. */
@@ -108,7 +114,7 @@ async function takeBatch(ctx: Context, seen: RelayAttempt): Promise<Taken> {
   const own = await findAttempt(ctx.db, seen.id);
   if (own?.status === 'submitting') return nothing(await resolveInterruptedSend(ctx, own));
   if (own?.status !== 'queued') return nothing(DONE);
-  if (isTooLate(own, ctx.clock.now())) {
+  if (isTooLateNow(ctx, own)) {
     return nothing(await endUnsent(ctx, own, { code: RELAY_ERRORS.deadline.code, detail: await explainDelay(ctx, own) }));
   }
   if (own.sends >= MAX_SENDS) {
@@ -125,6 +131,7 @@ async function takeBatch(ctx: Context, seen: RelayAttempt): Promise<Taken> {
     refused.push(...look.refused);
     if (look.transaction !== undefined) return { transaction: look.transaction, result: DONE, refused };
     if (look.waitMs !== undefined) return { result: await waitForRelayer(ctx, own, look.waitMs), refused };
+    if (look.ownUntil !== undefined) return { result: later(look.ownUntil), refused };
     const isOwnRefused = refused.some(({ attempt }) => attempt.id === own.id);
     // It waits for a request that goes before it, or for the outcome of one that it would collide with; or others have their turns first.
     if (isOwnRefused || !look.hasMore || looks >= MAX_LOOKS) return { result: lookAgain(ctx, own), refused };
@@ -145,20 +152,24 @@ interface Look {
   /** No relayer was free any more: how long until one may be. */
   readonly waitMs?: number;
   readonly refused: readonly Refused[];
+  /** The job's own attempt has to wait until then for what its signer, payment or store wasted. */
+  readonly ownUntil?: Date | undefined;
   /** Some of the claimed ones stand aside now, so that others may come before. */
   readonly hasMore: boolean;
 }
 
 async function takeClaimed(ctx: Context, own: RelayAttempt, claim: Claim): Promise<Look> {
   if (claim.candidates.length === 0) return { refused: [], hasMore: false };
+  const { welcome, refused: wasteful, ownUntil } = await dropWasteful(ctx, own, claim);
   const chain = getChain(ctx, own.chainId);
-  const batch = await chooseBatch(ctx, chain, claim.candidates);
+  const batch = await chooseBatch(ctx, chain, welcome);
   const nextLook = decideNextLook(ctx.clock.now(), blockTimeMsOf(ctx, own.chainId));
   for (const attempt of [...batch.aside, ...batch.early]) claim.putAside(attempt, nextLook);
   for (const { id } of batch.early) hearTooEarly(ctx, id);
-  const refused = batch.fail;
+  const refused = [...wasteful, ...batch.fail];
   for (const { attempt } of refused) claim.putAside(attempt, untilEnded(ctx));
-  const hasMore = batch.aside.length + batch.early.length + batch.fail.length > 0;
+  const dropped = claim.candidates.length - welcome.length;
+  const hasMore = dropped + batch.aside.length + batch.early.length + batch.fail.length > 0;
   for (const { attempt } of batch.estimated?.send ?? []) forgetRefusal(ctx, attempt.id);
   let { estimated } = batch;
   for (let estimates = 1; estimated !== null && estimates <= MAX_ESTIMATES; estimates++) {
@@ -167,7 +178,7 @@ async function takeClaimed(ctx: Context, own: RelayAttempt, claim: Claim): Promi
     if (saved.kind === 'noRelayer') return { waitMs: saved.waitMs, refused, hasMore };
     estimated = await estimateAgain(chain, saved.left);
   }
-  return { refused, hasMore };
+  return { refused, ownUntil, hasMore };
 }
 
 function lookAgain(ctx: Context, attempt: RelayAttempt): WorkResult {

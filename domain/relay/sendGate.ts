@@ -1,8 +1,9 @@
 import type { Context } from '../../platform/context.ts';
 import type { Transaction } from '../../platform/db.ts';
-import { findChainConfig } from '../chain/service.ts';
+import { blockTimeMsOf, findChainConfig } from '../chain/service.ts';
 import type { DueWork, NotAdmitted, OutboxGate } from '../outbox/service.ts';
-import { isTooLate, MAX_SENDS } from './decide.ts';
+import { MAX_SENDS } from './decide.ts';
+import { isTooLate } from './decideTime.ts';
 import { listWaiting, type WaitingAttempt } from './dispatchStore.ts';
 import { findFreeRelayer } from './relayers.ts';
 import { decideNextTry, mayLeaveToOthers, spreadMs } from './spreadMs.ts';
@@ -33,7 +34,8 @@ async function admitSends(ctx: Context, trx: Transaction, work: readonly DueWork
     const batchSize = findChainConfig(ctx, chainId)?.relayLimits.maxBatchSize;
     // sendAttempt.ts ends what was for a chain that is not configured any more.
     if (batchSize === undefined) continue;
-    const isEnding = (attempt: WaitingAttempt) => attempt.sends >= MAX_SENDS || isTooLate(attempt, now);
+    const blockTimeMs = blockTimeMsOf(ctx, chainId);
+    const isEnding = (attempt: WaitingAttempt) => attempt.sends >= MAX_SENDS || isTooLate(attempt, now, blockTimeMs);
     for (const { id } of attempts.filter(isEnding).slice(MOST_JOBS)) {
       putOff.set(id, { delayMs: Math.ceil(ENDING_DELAY_MS + ctx.random() * ENDING_SPREAD_MS) });
     }

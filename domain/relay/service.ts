@@ -17,6 +17,7 @@ import { assertNumbersFit, assertRequestFits, assertTimeLeft, decideNextNonce, F
 import { RELAY_ERRORS } from './errors.ts';
 import { findRefusalOf } from './findRefusalOf.ts';
 import { askChainNonce, askNonceFor } from './forwarderNonces.ts';
+import { leastMsOf } from './leastMsOf.ts';
 import { offerPermit, type PermitOffer } from './offerPermit.ts';
 import { signerOf, type ForwardRequest, type PaymentAuthorization, type Permit, type SignedRequest } from './model.ts';
 import { toRefusalError } from './toRefusalError.ts';
@@ -35,7 +36,7 @@ interface PaymentOfPayer {
 
 /**
  * The next request of this payer on the forwarder rail. Its nonce comes after those that are on their way already.
- * @throws AppError notFound, alreadyProcessed, expired, stateConflict, notOffered, belowMinimum, chain unavailable
+ * @throws AppError notFound, alreadyProcessed, expired, stateConflict, notOffered, belowMinimum, deadline, chain unavailable
  */
 export async function getGaslessRequest(ctx: Context, input: PaymentOfPayer): Promise<GaslessRequest> {
   const { payment, chain } = await getRelayablePayment(ctx, input);
@@ -63,7 +64,7 @@ export interface AuthorizationRequest extends PermitOffer {
 
 /**
  * What this payer signs on the authorization rail. The payment id is its nonce: any number of payments may be authorised side by side.
- * @throws AppError notFound, alreadyProcessed, expired, stateConflict, notOffered, belowMinimum, chain unavailable
+ * @throws AppError notFound, alreadyProcessed, expired, stateConflict, notOffered, belowMinimum, deadline, chain unavailable
  */
 export async function getAuthorizationRequest(ctx: Context, input: PaymentOfPayer): Promise<AuthorizationRequest> {
   const { payment, chain } = await getRelayablePayment(ctx, input);
@@ -83,6 +84,8 @@ async function getRelayablePayment(ctx: Context, input: PaymentOfPayer): Promise
   assertRelayable(payment, ctx.clock.now());
   assertOffered(ctx, payment.chainId);
   assertWorthRelaying(ctx, payment);
+  // What is handed out to be signed must be good for long enough too.
+  assertTimeLeft({ payment, now: ctx.clock.now(), leastSeconds: leastMsOf(ctx, payment.chainId) / 1000 });
   return { payment, chain: getChain(ctx, payment.chainId) };
 }
 
@@ -137,7 +140,7 @@ export async function relayPayment(ctx: Context, input: RelayPaymentInput, also?
     request,
     payCall: chain.encodePay(payment.terms),
     now: ctx.clock.now(),
-    minDeadlineSeconds: ctx.config.relay.minDeadlineSeconds,
+    leastSeconds: leastMsOf(ctx, payment.chainId) / 1000,
   });
   return acceptSigned(ctx, { ...input, payment, signed: { rail: 'forwarder', request } }, also);
 }
@@ -159,7 +162,6 @@ export interface ExecutePaymentInput {
 export async function executePayment(ctx: Context, input: ExecutePaymentInput, also?: AlsoInTransaction<Payment>): Promise<Payment> {
   assertNumbersFit(permitNumbers(input.permit));
   const { payment } = await getRelayablePayment(ctx, input);
-  assertTimeLeft({ payment, now: ctx.clock.now(), minDeadlineSeconds: ctx.config.relay.minDeadlineSeconds });
   return acceptSigned(
     ctx,
     { ...input, payment, signed: { rail: 'authorization', authorization: authorizationOf(payment, input.payer) } },

@@ -1,8 +1,11 @@
 import type { Context } from '../../platform/context.ts';
 import type { Database, Transaction } from '../../platform/db.ts';
-import { findChainConfig } from '../chain/service.ts';
-import { msUntilTooLate, RATE_WINDOW_MS } from './decide.ts';
+import { blockTimeMsOf, findChainConfig } from '../chain/service.ts';
+import { RATE_WINDOW_MS } from './decide.ts';
+import { msUntilTooLate } from './decideTime.ts';
 import { countWaiting } from './dispatchStore.ts';
+import { leastMsOf } from './leastMsOf.ts';
+import type { RelayAttempt } from './model.ts';
 
 /** Of all that wait on a chain together one looks for a relayer about so often, however many they are. */
 const LOOK_EVERY_MS = 50;
@@ -17,16 +20,19 @@ export async function spreadMs(ctx: Context, db: Database | Transaction, chainId
   return (await countWaiting(db, chainId)) * everyMs;
 }
 
+/** What has to be sent in time. */
+type InTime = Pick<RelayAttempt, 'chainId' | 'deadline'>;
+
 /** Of one that others do not take along any more. */
 const LAST_SPREAD_MS = 1_000;
 
 /** Whether others may take it along: not when its deadline is so near that it needs its own look. */
-export function mayLeaveToOthers(ctx: Context, attempt: { readonly deadline: Date }): boolean {
+export function mayLeaveToOthers(ctx: Context, attempt: InTime): boolean {
   return msUntilLeftOut(ctx, attempt, ctx.clock.now()) > 0;
 }
 
-function msUntilLeftOut(ctx: Context, { deadline }: { readonly deadline: Date }, now: Date): number {
-  return deadline.getTime() - ctx.config.relay.minDeadlineSeconds * 1000 - now.getTime();
+function msUntilLeftOut(ctx: Context, { chainId, deadline }: InTime, now: Date): number {
+  return deadline.getTime() - leastMsOf(ctx, chainId) - now.getTime();
 }
 
 /**
@@ -36,11 +42,11 @@ function msUntilLeftOut(ctx: Context, { deadline }: { readonly deadline: Date },
  */
 export function decideNextTry(
   ctx: Context,
-  attempt: { readonly deadline: Date },
+  attempt: InTime,
   input: { readonly now: Date; readonly waitMs: number; readonly spreadMs: number },
 ): number {
   const { now, waitMs, spreadMs } = input;
   const untilLeftOut = msUntilLeftOut(ctx, attempt, now);
   const delayMs = waitMs + ctx.random() * Math.min(spreadMs, untilLeftOut > 0 ? untilLeftOut : LAST_SPREAD_MS);
-  return Math.ceil(Math.min(delayMs, msUntilTooLate(attempt, now)));
+  return Math.ceil(Math.min(delayMs, msUntilTooLate(attempt, now, blockTimeMsOf(ctx, attempt.chainId))));
 }

@@ -1,6 +1,7 @@
 import type { Context } from '../../platform/context.ts';
 import { inTransaction } from '../../platform/db.ts';
 import { startOfWasteWindow } from './decideWaste.ts';
+import { lateHolderOf } from './wasteHolders.ts';
 import { deleteWasteBefore, deleteWasteOf, listStoreWaste, type StoreWaste } from './wasteStore.ts';
 
 /** The memory of wasted gas, for operators and for maintenance. */
@@ -19,7 +20,11 @@ export function reportStoreWaste(ctx: Context): Promise<StoreWaste[]> {
  * @returns how many failures were forgotten
  */
 export async function liftBackOff(ctx: Context, input: { readonly chainId: number; readonly holder: string }): Promise<number> {
-  const forgotten = await inTransaction(ctx.db, (trx) => deleteWasteOf(trx, input.chainId, input.holder));
+  const { chainId, holder } = input;
+  const forgotten = await inTransaction(ctx.db, async (trx) => {
+    const failed = await deleteWasteOf(trx, chainId, holder);
+    return failed + (await deleteWasteOf(trx, chainId, lateHolderOf(holder)));
+  });
   ctx.log.info({ ...input, forgotten }, 'a back-off was lifted');
   return forgotten;
 }

@@ -1,12 +1,5 @@
 import { execute, placeholders, selectRows, type Database, type Transaction } from '../../platform/db.ts';
-import { startOfHour, type Waste, type WasteKind } from './decideWaste.ts';
-
-/** Somebody or something that failures are counted for. */
-export interface WasteHolder {
-  readonly kind: WasteKind;
-  /** Address of a signer, id of a payment, refund or store. */
-  readonly holder: string;
-}
+import { kindOfRule, startOfHour, type Waste, type WasteHolder } from './decideWaste.ts';
 
 /** Adds one request to each of them. */
 export async function addWaste(
@@ -22,18 +15,18 @@ export async function addWaste(
      VALUES ${holders.map(() => '(?, ?, ?, ?, 1, ?, ?)').join(', ')}
      ON DUPLICATE KEY UPDATE items = items + 1, gas_cost = gas_cost + VALUES(gas_cost),
        latest_at = GREATEST(latest_at, VALUES(latest_at))`,
-    holders.flatMap(({ kind, holder }) => [input.chainId, holder, hour, kind, input.gasCost.toString(), input.at]),
+    holders.flatMap(({ rule, holder }) => [input.chainId, holder, hour, kindOfRule(rule), input.gasCost.toString(), input.at]),
   );
 }
 
 /** By holder; who wasted nothing is not in it. At most one row a holder and hour is read. */
 export async function readWaste(
-  db: Transaction,
+  db: Database | Transaction,
   input: { readonly chainId: number; readonly holders: readonly string[]; readonly since: Date },
 ): Promise<ReadonlyMap<string, Waste>> {
   const rows = await selectRows<{ holder: string; items: string | number; latest_at: Date }>(
     db,
-    `SELECT holder, SUM(items) AS items, MAX(latest_at) AS latest_at FROM relay_waste
+    `SELECT holder, SUM(items) AS items, MAX(latest_at) AS latest_at FROM relay_waste FORCE INDEX (PRIMARY)
      WHERE chain_id = ? AND holder IN (${placeholders(input.holders)}) AND hour >= ? GROUP BY holder`,
     [input.chainId, ...input.holders, input.since],
   );

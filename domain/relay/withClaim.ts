@@ -7,6 +7,7 @@ import { findPaymentsById } from '../payments/service.ts';
 import { decideBatchSize } from './decide.ts';
 import { claimAttempts, listHeads, releaseAttempts, type Choosing, type Head } from './dispatchStore.ts';
 import { keepClaim } from './keepClaim.ts';
+import { leastMsOf } from './leastMsOf.ts';
 import type { RelayAttempt, RelayItem } from './model.ts';
 
 /** An attempt with what it takes to carry it. */
@@ -54,7 +55,7 @@ export async function withClaim<T>(
       chainId: own.chainId,
       now,
       freeAfter: addMs(now, claimMs + MOST_CLOCK_ERROR_MS),
-      deadlineAfter: addMs(now, ctx.config.relay.minDeadlineSeconds * 1000),
+      deadlineAfter: addMs(now, leastMsOf(ctx, own.chainId)),
       ownId: input.isOwnAside ? own.id : null,
     };
   };

@@ -234,7 +234,7 @@ describe('GET /payments/{paymentId}/authorization and POST /payments/{paymentId}
     const chainId = api.config.chains[0]?.chainId ?? 0;
     const addFailure = () =>
       inTransaction(api.ctx.db, (trx) =>
-        addWaste(trx, { chainId, holders: [{ kind: 'signer', holder: customer.address }], at: new Date(), gasCost: 5n }),
+        addWaste(trx, { chainId, holders: [{ rule: 'signer', holder: customer.address }], at: new Date(), gasCost: 5n }),
       );
     const login = Buffer.from(`${api.config.admin.user}:${api.config.admin.password}`).toString('base64');
     const count = async (code: string) => {

@@ -3,8 +3,10 @@ import { hashTypedData, type TypedDataDefinition } from 'viem';
 import type { PrivateKeyAccount } from 'viem/accounts';
 
 import type { components } from '../../api/generated/openapi.ts';
+import { getChain } from '../../domain/chain/service.ts';
 import { sendAttempt } from '../../domain/relay/sendAttempt.ts';
 import { listRelayAttempts } from '../../domain/relay/service.ts';
+import { toUnixSeconds } from '../../shared/clock.ts';
 import { asBytes32 } from '../../shared/hex.ts';
 import { expireNow } from '../support/expireNow.ts';
 import { createContractWallet, type ContractWallet } from '../support/contractWallet.ts';
@@ -162,7 +164,16 @@ describe('POST /payments/{paymentId}/execute, at its edges,', function () {
       const hasty = await startTestApi({ env: { MSQPAY_RELAY_MIN_DEADLINE_SECONDS: '600' } });
       try {
         const soon = await hasty.createPayment({ expiresInSeconds: 590 });
-        expect(await refuse(soon, await sign(soon, approved, hasty), {}, hasty)).to.deep.equal([422, 'PAY_019']);
+        const { id: paymentId, chainId, terms } = await readPayment(hasty.ctx, { ...subjectOf(soon), storeId: hasty.store.storeId });
+        const authorization = { payer: approved.address, deadline: toUnixSeconds(terms.expiresAt) };
+        const typedData = getChain(hasty.ctx, chainId).buildAuthorizationTypedData({ paymentId, terms, authorization });
+        const signed = { customerAddress: approved.address, signature: await wallet(approved, typedData) };
+        expect(await refuse(soon, signed, {}, hasty)).to.deep.equal([422, 'PAY_019']);
+        // Nor is it handed out to be signed, on either rail.
+        for (const query of [`authorization?customerAddress=${approved.address}`, `gasless?userAddress=${approved.address}`]) {
+          const problem = await readProblem(await hasty.call(`/payments/${soon.paymentId}/${query}`));
+          expect([problem.status, problem.code], query).to.deep.equal([422, 'PAY_019']);
+        }
         const later = await hasty.createPayment({ expiresInSeconds: 660 });
         expect((await execute(later, await sign(later, approved, hasty), {}, hasty)).status).to.equal(202);
       } finally {

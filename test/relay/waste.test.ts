@@ -12,7 +12,7 @@ import { deleteOldWaste, liftBackOff, reportStoreWaste } from '../../domain/rela
 import { createStore } from '../../domain/stores/service.ts';
 import type { ChainConfig } from '../../platform/config.ts';
 import type { Context } from '../../platform/context.ts';
-import { selectRows } from '../../platform/db.ts';
+import { execute, selectRows } from '../../platform/db.ts';
 import { addMs } from '../../shared/clock.ts';
 import { parseAmountUnits } from '../../shared/money.ts';
 import { expectRefusal } from '../support/expectRefusal.ts';
@@ -82,7 +82,7 @@ describe('requests that are mined without paying', function () {
   async function waste(customer: PrivateKeyAccount, payment: Payment, base = ctx) {
     const signed = await signAuthorization(base, customer, payment);
     await executePayment(base, signed);
-    await sendAttempt(betraying(customer), (await readAttempt(ctx, payment)).id);
+    await sendAttempt({ ...betraying(customer), clock: base.clock }, (await readAttempt(ctx, payment)).id);
     await confirm(payment);
     expect(await readAttempt(ctx, payment)).to.include({ status: 'failed', errorCode: 'PAY_030' });
     await chain.mint(customer.address, 10n ** 12n);
@@ -252,6 +252,88 @@ describe('requests that are mined without paying', function () {
     for (const holder of [merchant.address, refundId, storeId]) expect(await readWaste(holder), holder).to.include({ items: 1 });
     expect(await expectRefusal(refundPayment(ctx, await sign()))).to.include({ code: 'PAY_041', reason: 'merchant' });
     await refundPayment(later(31_000), await sign());
+  });
+
+  describe('end what waits behind them', () => {
+    /** So many of one payer, handed in before anything was wasted. */
+    async function acceptMany(customer: PrivateKeyAccount, count: number, of = store) {
+      const payments: Payment[] = [];
+      for (let index = 0; index < count; index++) {
+        const payment = await createPayment(of);
+        await executePayment(ctx, await signAuthorization(ctx, customer, payment));
+        payments.push(payment);
+      }
+      return payments;
+    }
+
+    const idOf = async (payment: Payment | undefined) => (await readAttempt(ctx, payment!)).id;
+
+    /** The first batch fails on the chain; then the payer's tokens are back, so that no simulation would hold back the rest. */
+    async function wasteBatch(limited: Context, customer: PrivateKeyAccount, first: Payment): Promise<void> {
+      await sendAttempt({ ...limited, relayers: betraying(customer).relayers }, await idOf(first));
+      expect(relayer.sent).to.have.length(1);
+      await confirm(first);
+      await chain.mint(customer.address, 10n ** 12n);
+      await chain.mine();
+    }
+
+    const statusesOf = (payments: readonly Payment[]) =>
+      Promise.all(payments.map(async (payment) => (await readAttempt(ctx, payment)).status));
+
+    it('when it is the payer’s limit: no more than one batch is burnt, and others’ requests in the queue are sent', async () => {
+      const limited = withLimits({ maxBatchSize: 5, maxWastedPerPayerPerDay: 4 });
+      const customer = await chain.createCustomer();
+      const payments = await acceptMany(customer, 10);
+      await wasteBatch(limited, customer, payments[0]!);
+      const [honest] = await acceptMany(await chain.createCustomer(), 1, await harness.createTestStore());
+      // Every job looks once.
+      for (const payment of [...payments.slice(5), honest]) await sendAttempt(limited, await idOf(payment));
+      expect(relayer.sent, 'what was sent: the first batch, and who had no part in it').to.have.length(2);
+      await confirm(honest!);
+      expect((await readPayment(ctx, honest!)).status).to.equal('completed');
+      for (const payment of payments.slice(5)) {
+        expect(await readAttempt(ctx, payment)).to.include({ status: 'failed', errorCode: 'PAY_042', sends: 0 });
+        expect((await readPayment(ctx, payment)).status).to.equal('pending');
+      }
+    });
+
+    it('when it is the store’s limit, whoever its payers are', async () => {
+      const limited = withLimits({ maxBatchSize: 4, maxWastedPerStorePerDay: 4 });
+      const [burner, other] = [await chain.createCustomer(), await chain.createCustomer()];
+      const burnt = await acceptMany(burner, 4);
+      const waiting = await acceptMany(other, 3);
+      await wasteBatch(limited, burner, burnt[0]!);
+      for (const payment of waiting) await sendAttempt(limited, await idOf(payment));
+      expect(relayer.sent).to.have.length(1);
+      expect(await statusesOf(waiting)).to.deep.equal(['failed', 'failed', 'failed']);
+      expect(await readAttempt(ctx, waiting[0]!)).to.include({ errorCode: 'PAY_042' });
+    });
+
+    it('for as long as it has to wait, and is sent then', async () => {
+      const limited = withLimits({ maxBatchSize: 1 });
+      const customer = await chain.createCustomer();
+      const [first, second, third] = await acceptMany(customer, 3);
+      await wasteBatch(limited, customer, first!);
+      const result = await sendAttempt(limited, await idOf(second));
+      expect(result.kind).to.equal('later');
+      expect(relayer.sent).to.have.length(1);
+      expect(await statusesOf([second!, third!])).to.deep.equal(['queued', 'queued']);
+      // The wait is 30 seconds. Each job sends whose turn it is.
+      for (let jobs = 0; jobs < 2; jobs++) await sendAttempt(later(31_000, limited), await idOf(third));
+      expect(relayer.sent).to.have.length(3);
+    });
+
+    it('at once, when their deadline is over before their wait is', async () => {
+      const limited = withLimits({ maxBatchSize: 1 });
+      const customer = await chain.createCustomer();
+      const [first, second] = await acceptMany(customer, 2);
+      await wasteBatch(limited, customer, first!);
+      await execute(ctx.db, 'UPDATE relay_attempts SET deadline = ? WHERE id = ?', [addMs(new Date(), 20_000), await idOf(second)]);
+      await sendAttempt(limited, await idOf(second));
+      expect(relayer.sent).to.have.length(1);
+      expect(await readAttempt(ctx, second!)).to.include({ status: 'failed', errorCode: 'PAY_041' });
+      expect((await readPayment(ctx, second!)).status).to.equal('pending');
+    });
   });
 
   describe('are counted against nobody', () => {

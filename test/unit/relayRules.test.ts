@@ -16,7 +16,7 @@ import { AppError } from '../../shared/errors.ts';
 import { makePayment } from '../support/makePayment.ts';
 
 const NOW = new Date('2030-01-01T00:00:00Z');
-const MIN_DEADLINE_SECONDS = 15;
+const LEAST_SECONDS = 15;
 const PAY_CALL = '0xabcdef01';
 const payment = makePayment({ expiresAt: addMs(NOW, 900_000) });
 const request: ForwardRequest = {
@@ -25,7 +25,7 @@ const request: ForwardRequest = {
   value: 0n,
   gas: FORWARD_GAS,
   nonce: 0n,
-  deadline: toUnixSeconds(NOW) + MIN_DEADLINE_SECONDS,
+  deadline: toUnixSeconds(NOW) + LEAST_SECONDS,
   data: PAY_CALL,
 };
 
@@ -38,7 +38,7 @@ describe('the rules of relaying', () => {
         request: { ...request, ...changes },
         payCall: PAY_CALL,
         now: NOW,
-        minDeadlineSeconds: MIN_DEADLINE_SECONDS,
+        leastSeconds: LEAST_SECONDS,
       });
 
   it('a request that is this payment’s call and nothing else is taken, in whatever case it is written', () => {
@@ -66,8 +66,8 @@ describe('the rules of relaying', () => {
   it('a payment that expires too soon is not relayed, whatever was signed', () => {
     const expiresIn = (seconds: number) => makePayment({ expiresAt: addMs(NOW, seconds * 1000) });
     const deadline = toUnixSeconds(NOW) + 3_600;
-    expect(check({ deadline }, expiresIn(MIN_DEADLINE_SECONDS))).not.to.throw();
-    expect(check({ deadline }, expiresIn(MIN_DEADLINE_SECONDS - 1)))
+    expect(check({ deadline }, expiresIn(LEAST_SECONDS))).not.to.throw();
+    expect(check({ deadline }, expiresIn(LEAST_SECONDS - 1)))
       .to.throw(AppError)
       .with.property('code', 'PAY_019');
   });

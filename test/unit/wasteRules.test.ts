@@ -1,13 +1,13 @@
 import { expect } from 'chai';
 
-import { decideBlame, decideWasteVerdict, startOfWasteWindow, type Waste } from '../../domain/relay/decideWaste.ts';
+import { decideBlame, decideWasteVerdict, startOfWasteWindow, type Waste, type WasteRule } from '../../domain/relay/decideWaste.ts';
 import { addMs } from '../../shared/clock.ts';
 
 const NOW = new Date('2030-01-01T12:34:56Z');
 const LIMITS = { maxWastedPerPayerPerDay: 4, maxWastedPerPaymentPerDay: 3, maxWastedPerStorePerDay: 200 };
 
 describe('whom a request that was mined in vain is counted against', () => {
-  const alone = { runsForeignCode: false, refusedFor: undefined, refusal: undefined, isLate: false, isOutOfGas: false } as const;
+  const alone = { runsForeignCode: false, refusedFor: undefined, refusal: undefined, lateness: 'inTime', isOutOfGas: false } as const;
   const short = { kind: 'insufficientBalance', balance: 0n } as const;
 
   for (const [name, input, blame] of [
@@ -34,8 +34,14 @@ describe('whom a request that was mined in vain is counted against', () => {
     ['nobody can tell why any more', alone, 'subject'],
     ['the relayer gave it too little gas', { ...alone, isOutOfGas: true }, 'nobody'],
     ['the relayer gave it too little gas, and the tokens went later', { ...alone, isOutOfGas: true, refusal: short }, 'nobody'],
-    ['it came too late', { ...alone, isLate: true, refusal: short }, 'nobody'],
-    ['it came too late, and its signer has a contract', { ...alone, isLate: true, runsForeignCode: true }, 'nobody'],
+    ['it came too late through us, the relayer or the chain', { ...alone, lateness: 'ours', refusal: short }, 'nobody'],
+    ['it came too late so, and its signer has a contract', { ...alone, lateness: 'ours', runsForeignCode: true }, 'nobody'],
+    ['it came too late though nobody was slow', { ...alone, lateness: 'signers', refusal: short }, 'late'],
+    [
+      'it came too late though nobody was slow, which the batch says too',
+      { ...alone, lateness: 'signers', refusedFor: 'AuthorizationExpired(0x1, 2, 3)' },
+      'late',
+    ],
     ['the batch says that it came too late', { ...alone, refusedFor: 'PaymentExpired(0x1, 2, 3)' }, 'nobody'],
     ['the batch says that its request came too late', { ...alone, refusedFor: 'ERC2771ForwarderExpiredRequest(5)' }, 'nobody'],
     ['somebody else paid first', { ...alone, refusedFor: 'PaymentAlreadyProcessed(0x1, 0x2)' }, 'nobody'],
@@ -49,7 +55,7 @@ describe('whom a request that was mined in vain is counted against', () => {
 
 describe('what failures lead to', () => {
   const of = (items: number): Waste => ({ items, latestAt: NOW });
-  const waitSeconds = (kind: 'signer' | 'subject' | 'store', items: number) => {
+  const waitSeconds = (kind: WasteRule, items: number) => {
     const verdict = decideWasteVerdict(kind, of(items), LIMITS, NOW);
     return verdict.kind === 'backOff' ? (verdict.until.getTime() - NOW.getTime()) / 1000 : verdict.kind;
   };
@@ -60,6 +66,10 @@ describe('what failures lead to', () => {
 
   it('the same for a payment, sooner', () => {
     expect([1, 2, 3].map((items) => waitSeconds('subject', items))).to.deep.equal([30, 120, 'payDirectly']);
+  });
+
+  it('nothing for a payer who was late now and then; the same when that is repeated', () => {
+    expect([1, 2, 3, 4].map((items) => waitSeconds('late', items))).to.deep.equal(['welcome', 'welcome', 30, 'payDirectly']);
   });
 
   it('nothing for a store before half of its limit, then waits that grow, then no relaying', () => {
@@ -75,7 +85,7 @@ describe('what failures lead to', () => {
 
   it('with limits of one, the first failure ends it', () => {
     const strict = { maxWastedPerPayerPerDay: 1, maxWastedPerPaymentPerDay: 1, maxWastedPerStorePerDay: 1 };
-    for (const kind of ['signer', 'subject', 'store'] as const) {
+    for (const kind of ['signer', 'late', 'subject', 'store'] as const) {
       expect(decideWasteVerdict(kind, of(1), strict, NOW).kind).to.equal('payDirectly');
     }
   });

@@ -4,12 +4,23 @@ import { deleteStoredReplies, insertStoredReply } from '../../domain/idempotency
 import { insertOutboxRows, lockPublishableRows, markPublished } from '../../domain/outbox/store.ts';
 import type { Payment } from '../../domain/payments/model.ts';
 import { lockPayments, updatePayments } from '../../domain/payments/store.ts';
+import { acceptAttempt, type NewAttempt } from '../../domain/relay/acceptAttempt.ts';
+import { lockAttempts } from '../../domain/relay/attemptStore.ts';
+import { changeAttempts } from '../../domain/relay/changeAttempt.ts';
+import type { RelayAttempt } from '../../domain/relay/model.ts';
+import { noteWaste } from '../../domain/relay/noteWaste.ts';
+import { saveIntent, type SavedIntent } from '../../domain/relay/saveIntent.ts';
+import { dayOf, lockUsage } from '../../domain/relay/usageStore.ts';
+import type { RelayPriority } from '../../domain/stores/model.ts';
 import { cancelPendingDeliveries, insertDeliveries, lockDelivery, updateDelivery } from '../../domain/webhooks/store.ts';
 import { execute, selectRows, type Transaction } from '../../platform/db.ts';
 import { errnoOf } from '../../platform/errnoOf.ts';
-import { addMs } from '../../shared/clock.ts';
+import { inUnitOfWork, type UnitOfWork } from '../../platform/unitOfWork.ts';
+import { addMs, toUnixSeconds } from '../../shared/clock.ts';
+import type { Address } from '../../shared/hex.ts';
 import { createRandom } from '../support/createRandom.ts';
 import { createHarness, type Harness, type TestStore } from '../support/harness.ts';
+import { waitUntil } from '../support/waitUntil.ts';
 
 const ROUNDS = 40;
 const ROWS = 300;
@@ -112,6 +123,94 @@ describe('the one order in which rows are locked', function () {
       return [first!, second!, (trx) => cancelPendingDeliveries(trx, endpointId, now), ...others];
     });
     expect(await selectRows(ctx.db, "SELECT id FROM webhook_deliveries WHERE status = 'pending'")).to.deep.equal([]);
+  });
+
+  describe('relaying', () => {
+    const [lower, higher] = ['0x1111111111111111111111111111111111111111', '0x2222222222222222222222222222222222222222'] as const;
+
+    async function acceptOf(payer: Address, priority: RelayPriority = 'normal') {
+      const { ctx } = harness;
+      const payment = await harness.createTestPayment(store);
+      const authorization = { payer, deadline: toUnixSeconds(payment.terms.expiresAt) };
+      const signed = { rail: 'authorization', authorization } as const;
+      const attempt: NewAttempt = {
+        ...{ id: ctx.newId('rla'), paymentId: payment.id, refundId: null, storeId: store.storeId, chainId: payment.chainId },
+        ...{ signed, signature: `0x${'00'.repeat(65)}`, permit: null, runsForeignCode: false, priority },
+        deadline: payment.terms.expiresAt,
+      };
+      return { payment, attempt };
+    }
+
+    const toUnit = (trx: Transaction): UnitOfWork => ({ trx, paymentChanged: () => undefined, outboxFilled: () => undefined });
+
+    it('requests that nobody waits for any more leave a batch together: all payers before their store', async () => {
+      const { ctx } = harness;
+      const taken = [await acceptOf(lower), await acceptOf(higher)];
+      const { chainId } = taken[0]!.attempt;
+      const accepted: RelayAttempt[] = [];
+      for (const { attempt } of taken) accepted.push(await inUnitOfWork(ctx, (unit) => acceptAttempt(ctx, unit, attempt)));
+      const claimId = ctx.newId('rlc');
+      await execute(ctx.db, "UPDATE relay_attempts SET claim_id = ? WHERE status = 'queued'", [claimId]);
+      const send = accepted.map((attempt, index) => {
+        const { signed, signature, permit, paymentId } = attempt;
+        return { attempt, item: { signed, signature, permit, paymentId, terms: taken[index]!.payment.terms }, runsForeignCode: false };
+      });
+      const estimated = { send, call: { to: store.payoutAddress, data: '0x' }, gasLimit: 1n } as const;
+      const day = dayOf(ctx.clock.now());
+      let saving: Promise<SavedIntent> | undefined;
+      await ctx.db.transaction(async (trx) => {
+        // Somebody has just begun to take on a request of the second payer, and will want the store next.
+        await lockUsage(trx, chainId, higher, day);
+        saving = saveIntent(ctx, { claimId, estimated, own: accepted[0]! });
+        await waitUntil(
+          async () => {
+            const waiting =
+              "SELECT trx_id FROM information_schema.INNODB_TRX WHERE trx_state = 'LOCK WAIT' AND trx_query LIKE '%relay_quotas%'";
+            return (await selectRows(ctx.db, waiting)).length > 0;
+          },
+          // The table shows what it showed when it was asked less than a tenth of a second ago.
+          { what: 'the batch to wait for the second payer', everyMs: 250 },
+        );
+        const free = await selectRows<{ holder: string }>(
+          trx,
+          'SELECT holder FROM relay_quotas WHERE chain_id = ? AND holder = ? FOR UPDATE SKIP LOCKED',
+          [chainId, store.storeId],
+        );
+        expect(free, 'the store is not locked yet').to.deep.equal([{ holder: store.storeId }]);
+      });
+      expect(await saving).to.deep.equal({ kind: 'changed', left: [] });
+    });
+
+    it('requests are taken on, give way and end at once: they meet in no deadlock', async () => {
+      const { ctx } = harness;
+      const pool: RelayAttempt[] = [];
+      const take = async (): Promise<Work> => {
+        const { attempt } = await acceptOf(random.pick([lower, higher]), random.pick(['low', 'normal', 'high']));
+        return async (trx) => pool.push(await acceptAttempt(ctx, toUnit(trx), attempt));
+      };
+      const end = (ended: readonly RelayAttempt[]): Work => {
+        const error = { code: 'PAY_030', detail: 'It came to nothing.' };
+        return async (trx) => {
+          const locked = await lockAttempts(
+            trx,
+            shuffled(ended).map(({ id }) => id),
+          );
+          for (const attempt of locked.slice(0, 1)) await noteWaste(ctx, toUnit(trx), attempt, { blame: 'subject', gasCost: 1n });
+          await changeAttempts(
+            ctx,
+            toUnit(trx),
+            locked.map((attempt) => ({ attempt, event: 'failed', error })),
+          );
+        };
+      };
+      for (let count = 0; count < 12; count++) await countDeadlocks([await take()]);
+      await expectNoDeadlocks(async () => {
+        const ending = shuffled(pool).slice(0, 6);
+        for (const attempt of ending) pool.splice(pool.indexOf(attempt), 1);
+        await execute(ctx.db, 'DELETE FROM relay_waste');
+        return [await take(), await take(), await take(), await take(), end(ending.slice(0, 3)), end(ending.slice(3))];
+      });
+    });
   });
 
   it('stored replies: old ones are replaced while the old are swept away', async () => {
