@@ -1,4 +1,4 @@
-import { publishOutbox, type StoreTurns } from '../domain/outbox/service.ts';
+import { countLoopFailures, publishOutbox, type StoreTurns } from '../domain/outbox/service.ts';
 import type { JobQueuePort } from '../domain/outbox/ports.ts';
 import type { Context } from '../platform/context.ts';
 import { OUTBOX_GATES } from './queues.ts';
@@ -11,11 +11,12 @@ const FAILURE_PAUSE_MS = 1_000;
 
 /**
  * Moves outbox rows to their queues: at every hint, and a few times a second in any case. A loop of its own and not a queue, since it is what fills
- * the queues again after Redis lost them. Any number of processes may run one.
+ * the queues again after Redis lost them. Any number of processes may run one. What fails in a row is counted like any work (workFailures.ts).
  * @returns stop: resolves when the last batch is done
  */
 export function startOutboxPublisher(ctx: Context, queues: JobQueuePort): { stop: () => Promise<void> } {
   const turns: StoreTurns = new Map();
+  const failures = countLoopFailures(ctx, { queue: 'maintenance', subjectId: 'publish-outbox' });
   let stopping = false;
   let hinted = false;
   let wake: () => void = () => undefined;
@@ -39,9 +40,12 @@ export function startOutboxPublisher(ctx: Context, queues: JobQueuePort): { stop
       hinted = false;
       let pauseMs = POLL_MS;
       try {
-        if ((await publishOutbox(ctx, queues, BATCH, OUTBOX_GATES, turns)) >= BATCH) continue;
+        const published = await publishOutbox(ctx, queues, BATCH, OUTBOX_GATES, turns);
+        await failures.succeeded();
+        if (published >= BATCH) continue;
       } catch (error) {
         ctx.log.warn({ err: error }, 'the outbox could not be published, it will be tried again');
+        await failures.failed(error);
         pauseMs = FAILURE_PAUSE_MS;
       }
       if (!hinted && !stopping) await nap(pauseMs);

@@ -1,5 +1,6 @@
 import { Worker, type Job } from 'bullmq';
 
+import { countLoopFailures } from '../domain/outbox/service.ts';
 import { scanChain } from '../domain/payments/scanChain.ts';
 import { announceProcess } from '../domain/webhooks/announceProcess.ts';
 import type { Context } from '../platform/context.ts';
@@ -34,8 +35,16 @@ export async function startWorkers(
   const presence = names.includes('webhook') ? announceProcess(ctx) : undefined;
   const publisher = startOutboxPublisher(ctx, queues);
 
-  const reschedule = () =>
-    ensureSchedules(ctx, queues, names).catch((error: unknown) => ctx.log.warn({ err: error }, 'the schedules could not be checked'));
+  const failures = countLoopFailures(ctx, { queue: 'maintenance', subjectId: 'check-schedules' });
+  const reschedule = async () => {
+    try {
+      await ensureSchedules(ctx, queues, names);
+      await failures.succeeded();
+    } catch (error) {
+      ctx.log.warn({ err: error }, 'the schedules could not be checked');
+      await failures.failed(error);
+    }
+  };
   await reschedule();
   const rescheduling = setInterval(() => void reschedule(), RESCHEDULE_MS);
 

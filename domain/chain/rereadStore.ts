@@ -47,6 +47,19 @@ export async function takeAuditTurn(
   return false;
 }
 
+/** Of a turn that was taken at `now` and came to nothing: the next one who asks has it. */
+export async function returnAuditTurn(
+  db: Database,
+  input: { readonly chainId: number; readonly intervalMs: number; readonly now: Date },
+): Promise<void> {
+  const { chainId, intervalMs, now } = input;
+  await execute(db, "UPDATE chain_rereads SET last_at = ? WHERE chain_id = ? AND reason = 'audit' AND last_at = ?", [
+    new Date(now.getTime() - intervalMs),
+    chainId,
+    now,
+  ]);
+}
+
 export async function listRereads(db: Database): Promise<Reread[]> {
   const rows = await selectRows<{ chain_id: string | number; reason: RereadReason; ranges: string | number; found: string | number }>(
     db,

@@ -41,6 +41,11 @@ export function laterAfterFailure(at: Date, failure: unknown): WorkResult {
   return { kind: 'later', at, failure };
 }
 
+/** For a try whose result nobody else looks at. @throws what it failed by, though it is to be tried again at a date of its own */
+export function throwFailure(result: WorkResult): void {
+  if (result.kind === 'later' && 'failure' in result) throw result.failure;
+}
+
 /** What is worked on: a promise of the outbox, a chain that is scanned, a task of maintenance. */
 export interface WorkSubject {
   readonly queue: string;

@@ -2,6 +2,7 @@ import type { Context } from '../../platform/context.ts';
 import { inTransaction, withRetries, type Transaction } from '../../platform/db.ts';
 import type { UnitOfWork } from '../../platform/unitOfWork.ts';
 import { addMs } from '../../shared/clock.ts';
+import { tryAll } from '../../shared/tryAll.ts';
 import { OUTBOX_QUEUES, type OutboxQueue, type OutboxRow } from './model.ts';
 import { lockFairly, type StoreTurns } from './lockFairly.ts';
 import type { JobQueuePort } from './ports.ts';
@@ -71,6 +72,7 @@ export type OutboxGates = Readonly<Partial<Record<OutboxQueue, OutboxGate>>>;
  * @param gates of the queues that have one; what they do not let in is due again later
  * @param turns the caller's own, the same at each call
  * @returns of how many rows was decided for the queue that had most; `limit` or more when there may be further ones
+ * @throws the first failure, after every queue had its turn
  */
 export async function publishOutbox(
   ctx: Context,
@@ -80,9 +82,10 @@ export async function publishOutbox(
   turns: StoreTurns = new Map(),
 ): Promise<number> {
   let most = 0;
-  for (const queue of await listPublishableQueues(ctx.db, ctx.clock.now())) {
+  const publish = async (queue: OutboxQueue) => {
     most = Math.max(most, await publishQueue(ctx, queues, { queue, limit, gate: gates[queue], turns }));
-  }
+  };
+  await tryAll(await listPublishableQueues(ctx.db, ctx.clock.now()), publish, { atOnce: 1 });
   return most;
 }
 
@@ -150,7 +153,7 @@ function toJob(row: OutboxRow, now: Date) {
 }
 
 export type { StoreTurns } from './lockFairly.ts';
-export { countFailingWork, deleteOldFailures, listFailingWork, noteFailure, noteSuccess } from './workFailures.ts';
+export { countFailingWork, countLoopFailures, deleteOldFailures, listFailingWork, noteFailure, noteSuccess } from './workFailures.ts';
 
 /** How much work each queue has outstanding, and how long the oldest of it has been due. For those that watch. */
 export async function countOpenWork(

@@ -45,6 +45,29 @@ export async function noteSuccess(ctx: Context, subject: WorkSubject): Promise<v
   await deleteFailures(ctx.db, subject);
 }
 
+/** Counts what a process does again and again by itself, maybe several times a second. */
+export interface LoopFailures {
+  failed(error: unknown): Promise<void>;
+  /** Written down only when somebody may have counted a failure. */
+  succeeded(): Promise<void>;
+}
+
+export function countLoopFailures(ctx: Context, subject: WorkSubject): LoopFailures {
+  // A process before this one may have ended while it failed.
+  let mayHaveFailed = true;
+  return {
+    async failed(error) {
+      mayHaveFailed = true;
+      await noteFailure(ctx, subject, error);
+    },
+    async succeeded() {
+      if (!mayHaveFailed) return;
+      await noteSuccess(ctx, subject);
+      mayHaveFailed = false;
+    },
+  };
+}
+
 /** How many subjects fail again and again, by queue. For those that watch. */
 export function countFailingWork(ctx: Context): Promise<{ readonly queue: string; readonly count: number }[]> {
   return countFailures(ctx.db, failingSince(ctx));

@@ -1,25 +1,41 @@
+import type { ChainConfig } from '../../platform/config.ts';
 import type { Context } from '../../platform/context.ts';
-import { askChain, takeAuditTurn } from '../chain/service.ts';
-import { DONE } from '../outbox/model.ts';
+import { tryAll } from '../../shared/tryAll.ts';
+import { askChain, returnAuditTurn, takeAuditTurn } from '../chain/service.ts';
+import { DONE, throwFailure } from '../outbox/model.ts';
 import { findScannedUntil, rescanBlocks } from './rescanBlocks.ts';
 
 /**
  * Work of maintenance: every `auditIntervalSeconds` of its configuration, each chain has one range of the blocks that the scanner has passed read again, chosen at
  * random. What a node kept back for longer than the scanner's overlap is found by this, and by nothing else where nobody waits for it.
+ * @throws the first failure, after every chain had its turn
  */
 export async function auditBlocks(ctx: Context): Promise<void> {
-  for (const { chainId, auditIntervalSeconds, startBlock, maxBlockRange } of ctx.config.chains) {
-    if (auditIntervalSeconds === 0) continue;
-    const turn = { chainId, intervalMs: auditIntervalSeconds * 1000, now: ctx.clock.now() };
-    if (!(await takeAuditTurn(ctx.db, turn))) continue;
-    const last = await findScannedUntil(ctx, chainId);
-    if (last === undefined) continue;
-    const range = chooseRange({ first: BigInt(startBlock), last, size: maxBlockRange, random: ctx.random() });
-    if (range === undefined) continue;
-    await askChain(ctx, chainId, async () => {
+  await tryAll(ctx.config.chains, (chain) => auditChain(ctx, chain), {
+    onFailure: (err, { chainId }) => ctx.log.warn({ err, chainId }, 'a chain was not audited, the next run tries again'),
+  });
+}
+
+/** A turn that came to nothing is the next run's: at the pace of audits, failures would be few and far between, and nobody would see that there is no other outcome. */
+async function auditChain(ctx: Context, chain: ChainConfig): Promise<void> {
+  const { chainId, auditIntervalSeconds, startBlock, maxBlockRange } = chain;
+  if (auditIntervalSeconds === 0) return;
+  const turn = { chainId, intervalMs: auditIntervalSeconds * 1000, now: ctx.clock.now() };
+  if (!(await takeAuditTurn(ctx.db, turn))) return;
+  const last = await findScannedUntil(ctx, chainId);
+  if (last === undefined) return;
+  const range = chooseRange({ first: BigInt(startBlock), last, size: maxBlockRange, random: ctx.random() });
+  if (range === undefined) return;
+  let isDone = false;
+  try {
+    const result = await askChain(ctx, chainId, async () => {
       await rescanBlocks(ctx, { chainId, ...range, reason: 'audit' });
       return DONE;
     });
+    throwFailure(result);
+    isDone = result.kind === 'done';
+  } finally {
+    if (!isDone) await returnAuditTurn(ctx.db, turn);
   }
 }
 

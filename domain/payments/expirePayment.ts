@@ -55,7 +55,7 @@ export async function expirePayment(ctx: Context, paymentId: Bytes32): Promise<W
     const isCertain = isSettled ? !isPayable(seen, block.timestamp) : standsStill;
     return isCertain ? expire(ctx, seen) : later(recheck);
   });
-  return result.kind === 'later' && result.at < recheck ? later(recheck) : result;
+  return result.kind === 'later' && result.at < recheck ? { ...result, at: recheck } : result;
 }
 
 /** Should it have been paid after all, and the chain be put back, the scanner tells so: late, as of any payment that was paid after it had expired. */

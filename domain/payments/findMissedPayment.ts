@@ -1,8 +1,11 @@
 import type { Context } from '../../platform/context.ts';
 import { addMs } from '../../shared/clock.ts';
+import { AppError } from '../../shared/errors.ts';
 import { createLanes } from '../../shared/lanes.ts';
+import { tryAll } from '../../shared/tryAll.ts';
+import { CHAIN_ERRORS } from '../chain/errors.ts';
 import { askChain, findChainConfig, getChain } from '../chain/service.ts';
-import { DONE } from '../outbox/model.ts';
+import { DONE, throwFailure } from '../outbox/model.ts';
 import { askWhoPaid } from './askWhoPaid.ts';
 import type { Payment } from './model.ts';
 import { findScannedUntil, rescanBlocks } from './rescanBlocks.ts';
@@ -21,7 +24,7 @@ const lanes = createLanes();
 /**
  * The gateway's storage shows a payment as made whose event the scanner has passed without seeing it: the event is looked for by its id, and its block and
  * those after it are read again, since it was hardly the only one that was missed.
- * @throws AppError `CHAIN_ERRORS.unavailable`
+ * @throws AppError `CHAIN_ERRORS.unavailable`, also when no RPC URL shows the event: it has to be looked for again
  */
 export async function findMissedPayment(ctx: Context, missed: Pick<Payment, 'id' | 'chainId' | 'createdAt' | 'terms'>): Promise<void> {
   const { id: paymentId, chainId, createdAt, terms } = missed;
@@ -32,7 +35,7 @@ export async function findMissedPayment(ctx: Context, missed: Pick<Payment, 'id'
     const log = await getChain(ctx, chainId).findPaymentLog({ paymentId, since, until: terms.expiresAt });
     if (log === undefined) {
       ctx.log.error({ paymentId, chainId }, 'the gateway shows a payment as made, and no RPC URL shows its event: looking again later');
-      return;
+      throw new AppError(CHAIN_ERRORS.unavailable, { internal: { paymentId, missing: 'PaymentProcessed' } });
     }
     const { blockNumber: fromBlock } = log;
     const scannedUntil = (await findScannedUntil(ctx, chainId)) ?? -1n;
@@ -45,18 +48,19 @@ export async function findMissedPayment(ctx: Context, missed: Pick<Payment, 'id'
 /**
  * Work of maintenance, for payments that do not come by the expire queue: those that are being relayed, whose attempt knows from the chain that they are paid
  * and waits for the scanner to tell. A chain that does not answer is asked again by the next round.
+ * @throws the first failure, after every chain and payment had its turn
  */
 export async function findMissedPayments(ctx: Context): Promise<void> {
   const before = addMs(ctx.clock.now(), -UNPLACED_FOR_MS);
-  for (const { chainId } of ctx.config.chains) {
+  await tryAll(ctx.config.chains, async ({ chainId }) => {
     const payments = await listUnplacedPayments(ctx.db, chainId, before, BATCH);
-    if (payments.length === 0) continue;
-    await askChain(ctx, chainId, async () => {
+    if (payments.length === 0) return;
+    const result = await askChain(ctx, chainId, async () => {
       const answers = await Promise.all(payments.map((payment) => askWhoPaid(ctx, payment)));
-      for (const [index, payment] of payments.entries()) {
-        if (answers[index]?.payer !== undefined) await findMissedPayment(ctx, payment);
-      }
+      const paid = payments.filter((_, index) => answers[index]?.payer !== undefined);
+      await tryAll(paid, (payment) => findMissedPayment(ctx, payment), { atOnce: 1 });
       return DONE;
     });
-  }
+    throwFailure(result);
+  });
 }

@@ -1,6 +1,9 @@
 import type { Context } from '../../platform/context.ts';
 import { addMs } from '../../shared/clock.ts';
 import type { Bytes32 } from '../../shared/hex.ts';
+import { tryAll } from '../../shared/tryAll.ts';
+import { throwFailure } from '../outbox/model.ts';
+import { noteFailure, noteSuccess } from '../outbox/service.ts';
 import { expirePayment } from './expirePayment.ts';
 import { findEarliestPendingExpiry, findPromisedExpiries, FIRST_EXPIRY, listPendingExpiries, type ExpiryPlace } from './expiryStore.ts';
 
@@ -20,6 +23,7 @@ const places = new WeakMap<Context['db'], ExpiryPlace>();
 /**
  * Expires what should have expired by its job: delayed jobs are hints. A round looks at some of the overdue payments, and the next one at those after them.
  * @returns how many should have
+ * @throws the first failure, after all were tried
  */
 export async function sweepOverduePayments(ctx: Context): Promise<number> {
   const expiredBefore = addMs(ctx.clock.now(), -JOB_HEAD_START_MS);
@@ -43,10 +47,23 @@ export async function sweepOverduePayments(ctx: Context): Promise<number> {
     }
   }
   places.set(ctx.db, place);
-  for (let start = 0; start < lost.length; start += PARALLEL) {
-    await Promise.all(lost.slice(start, start + PARALLEL).map((paymentId) => expirePayment(ctx, paymentId)));
-  }
+  await tryAll(lost, (paymentId) => tryExpiry(ctx, paymentId), {
+    atOnce: PARALLEL,
+    onFailure: (err, paymentId) => ctx.log.warn({ err, paymentId }, 'an overdue payment could not be looked at, a later round tries again'),
+  });
   return lost.length;
+}
+
+/** Counted as a try of its job: a later round may meet other payments, so that a run of failures shows by the payment alone. */
+async function tryExpiry(ctx: Context, paymentId: Bytes32): Promise<void> {
+  const subject = { queue: 'expire', subjectId: paymentId };
+  try {
+    throwFailure(await expirePayment(ctx, paymentId));
+  } catch (error) {
+    await noteFailure(ctx, subject, error);
+    throw error;
+  }
+  await noteSuccess(ctx, subject);
 }
 
 /** For those that watch: for how long the payment has been overdue that should have expired first. @returns ms; 0 when none is */

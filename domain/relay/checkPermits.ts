@@ -1,5 +1,6 @@
 import type { Context } from '../../platform/context.ts';
 import type { Address } from '../../shared/hex.ts';
+import { tryAll } from '../../shared/tryAll.ts';
 import type { PermitVerdict } from '../chain/model.ts';
 import { getChain } from '../chain/service.ts';
 
@@ -14,22 +15,23 @@ export interface PermitReport {
 /**
  * Tries the permits of all configured tokens out, each again when what is known is some minutes old. Those that cannot work are logged with the field `alert`, at
  * every check for as long as it lasts: their customers are asked for an approval instead, which costs them gas.
+ * @throws the first failure, after all were tried out and told of
  */
 export async function checkPermits(ctx: Context): Promise<void> {
-  for (const { verdict, ...token } of await judgePermits(ctx)) {
-    if (verdict.kind !== 'unusable') continue;
-    const { flaw, detail } = verdict;
-    ctx.log.error({ alert: 'permit_unusable', ...token, flaw, detail }, 'a token’s permit does not work as configured');
+  try {
+    await judgePermits(ctx);
+  } finally {
+    for (const { verdict, ...token } of reportPermits(ctx)) {
+      if (verdict.kind !== 'unusable') continue;
+      const { flaw, detail } = verdict;
+      ctx.log.error({ alert: 'permit_unusable', ...token, flaw, detail }, 'a token’s permit does not work as configured');
+    }
   }
 }
 
-/** Asks the chains for what this process does not know; what a chain that is away does not tell stays as it was. */
+/** Asks the chains for what this process does not know; what a chain that is away does not tell stays as it was. @throws the first failure, after all were asked */
 export async function judgePermits(ctx: Context): Promise<PermitReport[]> {
-  await Promise.all(
-    listTokens(ctx).map(async ({ chainId, token }) => {
-      await getChain(ctx, chainId).judgePermit(token);
-    }),
-  );
+  await tryAll(listTokens(ctx), ({ chainId, token }) => getChain(ctx, chainId).judgePermit(token));
   return reportPermits(ctx);
 }
 

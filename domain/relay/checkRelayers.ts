@@ -2,6 +2,7 @@ import type { RelayerConfig } from '../../platform/config.ts';
 import type { Context } from '../../platform/context.ts';
 import { inUnitOfWork } from '../../platform/unitOfWork.ts';
 import { AppError } from '../../shared/errors.ts';
+import { tryAll } from '../../shared/tryAll.ts';
 import { dataGasOf, getChain } from '../chain/service.ts';
 import { decideBalances, decideStanding } from './decide.ts';
 import type { RelayerRecord } from './model.ts';
@@ -11,15 +12,19 @@ import { reportRelayers } from './reportRelayers.ts';
 /**
  * Asks every relayer, and the chain about its account, how it stands: one that is paused or poor is sent nothing until a later check finds it well
  * again. What an operator has to do something about is logged with the field `alert`, at every check for as long as it lasts.
+ * @throws the first failure, after all were checked and told of
  */
 export async function checkRelayers(ctx: Context): Promise<void> {
-  const checks = ctx.config.chains.flatMap(({ chainId, relayers }) => relayers.map((relayer) => checkRelayer(ctx, chainId, relayer)));
-  // One that cannot be checked must not keep the others' alerts from being given.
-  for (const outcome of await Promise.allSettled(checks)) {
-    if (outcome.status === 'rejected') ctx.log.error({ err: outcome.reason as unknown }, 'a relayer could not be checked');
-  }
-  for (const { relayerId, chainId, alerts, ...report } of await reportRelayers(ctx)) {
-    for (const alert of alerts) ctx.log.error({ alert, relayerId, chainId, ...report }, 'a relayer needs its operator');
+  const configured = ctx.config.chains.flatMap(({ chainId, relayers }) => relayers.map((relayer) => ({ chainId, relayer })));
+  try {
+    await tryAll(configured, ({ chainId, relayer }) => checkRelayer(ctx, chainId, relayer), {
+      onFailure: (err, { relayer }) => ctx.log.error({ err, relayerId: relayer.id }, 'a relayer could not be checked'),
+    });
+  } finally {
+    // One that cannot be checked must not keep the others' alerts from being given.
+    for (const { relayerId, chainId, alerts, ...report } of await reportRelayers(ctx)) {
+      for (const alert of alerts) ctx.log.error({ alert, relayerId, chainId, ...report }, 'a relayer needs its operator');
+    }
   }
 }
 
@@ -59,12 +64,9 @@ function orUndefined(error: unknown): undefined {
   throw error;
 }
 
-/** Lets the relayers that are our own keys keep what they sent moving. */
+/** Lets the relayers that are our own keys keep what they sent moving. @throws the first failure, after all had their turn */
 export async function tendRelayers(ctx: Context): Promise<void> {
-  const tended = [...ctx.relayers.values()].flatMap((relayer) => (relayer.tend === undefined ? [] : [relayer.tend()]));
-  const outcomes = await Promise.allSettled(tended);
-  for (const outcome of outcomes) {
-    if (outcome.status === 'rejected')
-      ctx.log.warn({ err: outcome.reason as unknown }, 'a relayer could not be tended, it will be at the next turn');
-  }
+  await tryAll([...ctx.relayers.values()], async (relayer) => relayer.tend?.(), {
+    onFailure: (err, { id }) => ctx.log.warn({ err, relayerId: id }, 'a relayer could not be tended, it will be at the next turn'),
+  });
 }

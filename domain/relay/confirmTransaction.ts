@@ -1,9 +1,11 @@
 import type { Context } from '../../platform/context.ts';
 import { inUnitOfWork, type UnitOfWork } from '../../platform/unitOfWork.ts';
 import { addMs } from '../../shared/clock.ts';
+import { AppError } from '../../shared/errors.ts';
+import { CHAIN_ERRORS } from '../chain/errors.ts';
 import type { Receipt } from '../chain/ports.ts';
 import { askChain, blockTimeMsOf, findSettledTime, getChain, listKnownBlocks } from '../chain/service.ts';
-import { DONE, later, type WorkResult } from '../outbox/model.ts';
+import { DONE, later, laterAfterFailure, type WorkResult } from '../outbox/model.ts';
 import { promiseWork } from '../outbox/service.ts';
 import type { RelayFailure } from '../payments/eventData.ts';
 import { placeMissedEvents } from '../payments/service.ts';
@@ -94,7 +96,9 @@ async function follow(ctx: Context, seen: RelayTransaction, attempts: readonly R
   await returnUnmined(ctx, transaction, decidable);
   const decidableIds = new Set(decidable.map(({ id }) => id));
   const result = await followUnmined(ctx, transaction, { provider, settledTime, decidableIds });
-  return isContradicted && result.kind === 'later' ? later(addMs(ctx.clock.now(), CONTRADICTED_LOOK_MS)) : result;
+  if (!isContradicted || result.kind !== 'later') return result;
+  const failure = new AppError(CHAIN_ERRORS.unavailable, { detail: 'A receipt names another block than the one on the chain.' });
+  return laterAfterFailure(addMs(ctx.clock.now(), CONTRADICTED_LOOK_MS), failure);
 }
 
 function logged({ chainId }: RelayTransaction, { blockNumber, hash }: Receipt) {
@@ -140,7 +144,8 @@ async function followMined(ctx: Context, transaction: RelayTransaction, { receip
       logged(transaction, receipt),
       'a receipt shows what the scanner has passed without seeing it, and it could not be applied',
     );
-    return later(addMs(ctx.clock.now(), MISSED_LOOK_MS));
+    const failure = new Error('what the receipt shows could not be applied');
+    return laterAfterFailure(addMs(ctx.clock.now(), MISSED_LOOK_MS), failure);
   }
   return lookAgainWhileOpen(ctx, transaction, depth.kind === 'waiting' ? depth.missingBlocks : 0);
 }

@@ -1,4 +1,5 @@
 import type { Context } from '../../platform/context.ts';
+import { countLoopFailures } from '../outbox/service.ts';
 import { wake } from './bringForward.ts';
 import { noteAbsence, notePresence } from './places.ts';
 
@@ -16,6 +17,7 @@ const ANNOUNCE_AGAIN_MS = 250;
  */
 export function announceProcess(ctx: Context): { stop(): Promise<void> } {
   const processId = ctx.randomBytes(8).toString('hex');
+  const failures = countLoopFailures(ctx, { queue: 'maintenance', subjectId: 'announce-places' });
   let isStopped = false;
   let endNap: () => void = () => undefined;
 
@@ -38,9 +40,12 @@ export function announceProcess(ctx: Context): { stop(): Promise<void> } {
     while (!isStopped) {
       let pauseMs = ANNOUNCE_EVERY_MS;
       try {
-        if (await announce()) continue;
+        const mayBeMore = await announce();
+        await failures.succeeded();
+        if (mayBeMore) continue;
       } catch (error) {
         ctx.log.debug({ err: error }, 'Redis or the database did not answer the announcement of this process');
+        await failures.failed(error);
         pauseMs = ANNOUNCE_AGAIN_MS;
       }
       if (!isStopped) await nap(pauseMs);

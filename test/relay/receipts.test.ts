@@ -146,7 +146,7 @@ describe('the receipt of a relay transaction', function () {
       expect((await readPayment(ctx, payment)).status).to.equal('completed');
     });
 
-    it('is tried again once a minute at most when it cannot be applied, and holds no scan up', async () => {
+    it('counts as a failure when it cannot be applied: it is tried again once a minute at most, and holds no scan up', async () => {
       const { payment } = await relay();
       await chain.mine(BEYOND_OVERLAP);
       const hiding = withoutLogs(ctx);
@@ -156,7 +156,9 @@ describe('the receipt of a relay transaction', function () {
       const wrong = withReceipt(hiding, ({ payments }) => ({ payments: payments.map((log) => ({ ...log, amount: log.amount + 1n })) }));
       const now = new Date();
       const result = await confirmOnce(atTime(wrong, now), payment);
-      expect(result).to.deep.equal({ kind: 'later', at: addMs(now, 60_000) });
+      expect(result)
+        .to.deep.include({ kind: 'later', at: addMs(now, 60_000) })
+        .and.to.have.property('failure');
       expect((await readPayment(ctx, payment)).position).to.equal(null);
       expect(await nextBlock()).to.equal(before);
     });
@@ -187,7 +189,11 @@ describe('the receipt of a relay transaction', function () {
     it('decides nothing, however deep it would be: the payment is paid', async () => {
       const { payment } = await relay();
       await chain.mine(CONFIRMATIONS);
-      for (let looks = 0; looks < 3; looks++) expect((await confirmOnce(failedOnFork(ctx), payment)).kind).to.equal('later');
+      for (let looks = 0; looks < 3; looks++) {
+        const result = await confirmOnce(failedOnFork(ctx), payment);
+        // Should it stay like that, somebody has to look at that RPC URL.
+        expect(result).to.include({ kind: 'later' }).and.to.have.property('failure');
+      }
       expect(await readAttempt(ctx, payment)).to.include({ status: 'submitted', errorCode: null });
       expect((await readPayment(ctx, payment)).status).to.equal('processing');
       expect(await selectRows(ctx.db, 'SELECT holder FROM relay_waste WHERE holder = ?', [payment.id])).to.deep.equal([]);
@@ -219,15 +225,15 @@ describe('the receipt of a relay transaction', function () {
       const read = () => findTransaction(ctx.db, transactionId);
       const now = new Date();
       const wait = (from: Date) => ({ kind: 'later', at: addMs(from, 15_000) });
-      expect(await confirmOnce(atTime(contradicting, now), payment)).to.deep.equal(wait(now));
+      expect(await confirmOnce(atTime(contradicting, now), payment)).to.deep.include(wait(now));
       expect((await read())?.hashes, 'the provider was asked all the same').to.include(raised.hash);
       const { deadline } = await readAttempt(ctx, payment);
       const after = addMs(deadline, 31_000);
-      expect(await confirmOnce(atTime(contradicting, after), payment)).to.deep.equal(wait(after));
+      expect(await confirmOnce(atTime(contradicting, after), payment)).to.deep.include(wait(after));
       expect(await readAttempt(ctx, payment)).to.include({ status: 'submitted', errorCode: null });
 
       await setSettledTime(ctx, chainId, addMs(deadline, 30_000));
-      expect(await confirmOnce(atTime(contradicting, after), payment)).to.deep.equal(wait(after));
+      expect(await confirmOnce(atTime(contradicting, after), payment)).to.deep.include(wait(after));
       expect(await readAttempt(ctx, payment)).to.include({ status: 'failed', errorCode: 'PAY_019' });
       const { validUntil } = (await read())!;
       const look = (ms: number) => confirmTransaction(atTime(contradicting, addMs(validUntil, ms)), transactionId);

@@ -144,11 +144,11 @@ describe('work that fails again and again', function () {
     for (let tries = 0; tries < 5; tries++) {
       const error = await runScheduled(at(ctx, 10 * tries), subject, fail).catch((reason: Error) => reason.name);
       expect(error).to.equal('TypeError');
-      await runScheduled(at(ctx, 10 * tries), { queue: 'maintenance', subjectId: 'tend-relayers' }, fail).catch(() => undefined);
+      await runScheduled(at(ctx, 10 * tries), { queue: 'maintenance', subjectId: 'a-task' }, fail).catch(() => undefined);
     }
     expect(alerts()).to.deep.equal([
       [50, 'chain-scan', String(chainId), 5],
-      [50, 'maintenance', 'tend-relayers', 5],
+      [50, 'maintenance', 'a-task', 5],
     ]);
     expect(await failing(40)).to.have.deep.members([
       ['chain-scan', 1],
