@@ -2,9 +2,10 @@ import { errnoOf } from './errnoOf.ts';
 
 /**
  * The server that we are connected to does not write, or not any more: after a failover it is the former primary, while the address leads to another one.
- * 1290: it runs read-only (also Aurora's former writer). 1792: the transaction is read-only. 1836 (MySQL): it is in read-only mode.
+ * 1290: it runs read-only (also Aurora's former writer). 1792: the transaction is read-only. 1836 (MySQL): it is in read-only mode. 1047: a node of a
+ * Galera cluster that is outside of the primary component, which does not read either.
  */
-export const READ_ONLY_ERRNOS: ReadonlySet<number> = new Set([1290, 1792, 1836]);
+export const READ_ONLY_ERRNOS: ReadonlySet<number> = new Set([1290, 1792, 1836, 1047]);
 
 /** A server that is read-only on purpose would otherwise have all connections made anew with every statement. */
 const ALL_AT_MOST_EVERY_MS = 100;

@@ -4,14 +4,20 @@ import type { AddressInfo } from 'node:net';
 import type { Context } from '../platform/context.ts';
 import { createJudgeLogin, LOGIN_CHALLENGE } from '../platform/createJudgeLogin.ts';
 import { createProcessMetrics } from '../platform/createProcessMetrics.ts';
-import { selectRows } from '../platform/db.ts';
+import { tryDatabaseWrite, tryRedisWrite } from '../platform/tryWrites.ts';
+import { answerWithin } from '../shared/answerWithin.ts';
+import { createRounds } from '../shared/createRounds.ts';
+
+const CHECK_TIMEOUT_MS = 2_000;
+/** It needs no login, so it must not be a lever on what it writes. */
+const KEPT_MS = 1_000;
 
 type Answer = (request: IncomingMessage, response: ServerResponse) => Promise<void>;
 
 /**
  * What a workers process tells of itself:
  *
- *   GET /healthz  for orchestrators: 200 while the database and Redis answer, 503 otherwise
+ *   GET /healthz  for orchestrators: 200 while the database and Redis take what is written, 503 otherwise
  *   GET /metrics  this process's own figures, in Prometheus's text format, behind the operators' login. What the database knows, any API process tells
  */
 export async function startHealthServer(ctx: Context, host: string, port: number): Promise<{ url: string; close: () => Promise<void> }> {
@@ -47,10 +53,22 @@ export async function startHealthServer(ctx: Context, host: string, port: number
 }
 
 function createTellHealth(ctx: Context): Answer {
+  const inRounds = createRounds<{ readonly database: boolean; readonly redis: boolean }>(KEPT_MS);
+  const works = (dependency: string, tried: Promise<void>) =>
+    answerWithin(CHECK_TIMEOUT_MS, tried).then(
+      () => true,
+      (error: unknown) => {
+        ctx.log.debug({ err: error, dependency }, 'a dependency is down');
+        return false;
+      },
+    );
   return async (_request, response) => {
-    const [database, redis] = await Promise.allSettled([selectRows(ctx.db, 'SELECT 1'), ctx.redis.ping()]);
-    const isUp = database.status === 'fulfilled' && redis.status === 'fulfilled';
-    const body = { status: isUp ? 'ok' : 'unavailable', database: database.status === 'fulfilled', redis: redis.status === 'fulfilled' };
+    const { database, redis } = await inRounds(async () => {
+      const [isWritten, isSet] = await Promise.all([works('database', tryDatabaseWrite(ctx)), works('redis', tryRedisWrite(ctx))]);
+      return { database: isWritten, redis: isSet };
+    });
+    const isUp = database && redis;
+    const body = { status: isUp ? 'ok' : 'unavailable', database, redis };
     response.writeHead(isUp ? 200 : 503, { 'content-type': 'application/json' }).end(JSON.stringify(body));
   };
 }

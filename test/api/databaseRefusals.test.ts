@@ -69,6 +69,31 @@ describe('a database that is there and refuses to work', function () {
     expect(await update(user)).to.equal(1);
   });
 
+  it('is unavailable to a transaction that may only read, on a connection that is not used again', async () => {
+    const one = createDatabase(`${server.url}/shop`, 1, silent);
+    try {
+      await selectRows(one, 'SET SESSION TRANSACTION READ ONLY');
+      await expectUnavailable(update(one), 1792);
+      expect(await update(one)).to.equal(1);
+    } finally {
+      await one.destroy();
+    }
+  });
+
+  for (const errno of [1290, 1792, 1836, 1047]) {
+    it(`is unavailable when it says ${errno}, on a connection that is not used again`, async () => {
+      const one = createDatabase(`${server.url}/shop`, 1, silent);
+      try {
+        const before = await connectionOf(one);
+        // The server is well, and is made to say it.
+        await expectUnavailable(execute(one, `SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = ${errno}, MESSAGE_TEXT = 'not now'`), errno);
+        expect(await connectionOf(one)).not.to.equal(before);
+      } finally {
+        await one.destroy();
+      }
+    });
+  }
+
   describe('behind an address that leads to another server now', () => {
     let second: Server;
     let address: TcpSwitch;

@@ -6,6 +6,7 @@ import { expect } from 'chai';
 import { startRedis, type RedisServer } from '../../dev/redis.ts';
 import { createRedis, type RedisConnection } from '../../platform/redis.ts';
 import type { Bytes32 } from '../../shared/hex.ts';
+import { startHealthServer } from '../../workers/startHealthServer.ts';
 import { startTestApi, type TestApi } from '../api/startTestApi.ts';
 import { runWorkers, type RunningWorkers } from '../support/runWorkers.ts';
 import { startStoreServer, type StoreServer } from '../support/storeServer.ts';
@@ -22,6 +23,7 @@ describe('a fail-over of Redis', function () {
   let address: TcpSwitch;
   let api: TestApi;
   let workers: RunningWorkers;
+  let health: Awaited<ReturnType<typeof startHealthServer>>;
   let store: StoreServer;
 
   before(async () => {
@@ -48,6 +50,7 @@ describe('a fail-over of Redis', function () {
       env: { REDIS_URL: url.href, MSQPAY_RATE_LIMIT_PER_MINUTE: '100', MSQPAY_WEBHOOK_ALLOW_PRIVATE_NETWORKS: 'true' },
     });
     workers = await runWorkers(api, ['webhook', 'expire', 'maintenance']);
+    health = await startHealthServer(workers.ctx, '127.0.0.1', 0);
     store = await startStoreServer();
     const endpoint = await api.call('/webhook-endpoints', { json: { url: store.url } });
     expect(endpoint.status).to.equal(201);
@@ -56,6 +59,7 @@ describe('a fail-over of Redis', function () {
   after(async () => {
     // One that was stopped must go on before it can end.
     for (const { pid } of servers) process.kill(pid, 'SIGCONT');
+    await health.close();
     await workers.stop(1_000);
     await api.close();
     await store.close();
@@ -75,6 +79,12 @@ describe('a fail-over of Redis', function () {
     return dependencies.find(({ name }) => name === 'redis')?.status;
   };
 
+  const workersHealth = async () => {
+    const response = await fetch(`${health.url}/healthz`);
+    const { database, redis } = (await response.json()) as { database: boolean; redis: boolean };
+    return [response.status, database, redis].join();
+  };
+
   it('is followed by every connection: jobs go on, limits hold, readiness knows', async () => {
     await expectWebhook();
     expect(await redisStatus()).to.equal('up');
@@ -89,16 +99,21 @@ describe('a fail-over of Redis', function () {
     expect(address.opened, 'connections to the new primary').to.be.above(3);
   });
 
-  it('that takes no writes, for want of memory or of replicas, is told by readiness', async () => {
+  it('that takes no writes, for want of memory or of replicas, or as a replica, is told by the readiness of the API and of workers', async () => {
     const admin = admins[1]!;
-    for (const [name, value, usual] of [
-      ['maxmemory', '1', '0'],
-      ['min-replicas-to-write', '5', '0'],
+    const set = (name: string, value: string) => () => admin.config('SET', name, value);
+    for (const [what, begin, end] of [
+      ['a full memory', set('maxmemory', '1'), set('maxmemory', '0')],
+      ['too few replicas', set('min-replicas-to-write', '5'), set('min-replicas-to-write', '0')],
+      // Of nobody who is there: it answers, and takes no writes.
+      ['a replica', () => admin.replicaof('127.0.0.1', 1), () => admin.replicaof('NO', 'ONE')],
     ] as const) {
-      await admin.config('SET', name, value);
-      await waitUntil(async () => (await redisStatus()) === 'down', { what: `readiness with ${name}` });
-      await admin.config('SET', name, usual);
-      await waitUntil(async () => (await redisStatus()) === 'up', { what: `readiness without ${name}` });
+      await begin();
+      await waitUntil(async () => (await redisStatus()) === 'down', { what: `readiness with ${what}` });
+      await waitUntil(async () => (await workersHealth()) === '503,true,false', { what: `workers with ${what}` });
+      await end();
+      await waitUntil(async () => (await redisStatus()) === 'up', { what: `readiness without ${what}` });
+      await waitUntil(async () => (await workersHealth()) === '200,true,true', { what: `workers without ${what}` });
     }
     await expectWebhook();
   });
