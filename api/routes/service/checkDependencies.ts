@@ -1,9 +1,12 @@
+import { listScansBehind } from '../../../domain/chain/checkScans.ts';
 import { isClockBehindChain, reportScans, type ScanReport } from '../../../domain/chain/service.ts';
 import { judgePermits, reportPermits, type PermitReport } from '../../../domain/relay/checkPermits.ts';
 import { reportRelayers, type RelayerReport } from '../../../domain/relay/reportRelayers.ts';
 import type { Context } from '../../../platform/context.ts';
-import { execute, withRetries } from '../../../platform/db.ts';
+import { tryDatabaseWrite, tryRedisWrite } from '../../../platform/tryWrites.ts';
+import { answerWithin } from '../../../shared/answerWithin.ts';
 import { addMs } from '../../../shared/clock.ts';
+import { createRounds } from '../../../shared/createRounds.ts';
 import type { components } from '../../generated/openapi.ts';
 
 type Dependency = components['schemas']['Readiness']['dependencies'][number];
@@ -12,24 +15,13 @@ const CHECK_TIMEOUT_MS = 2_000;
 /** The endpoint needs no key, so it must not be a lever on what it asks: at most one round of questions a second. */
 const KEPT_MS = 1_000;
 
-interface Round {
-  readonly dependencies: Promise<Dependency[]>;
-  /** undefined: still asking. */
-  endedAt: number | undefined;
-}
-
-const lastRounds = new WeakMap<Context['db'], Round>();
+const rounds = new WeakMap<Context['db'], ReturnType<typeof createRounds<Dependency[]>>>();
 
 /** Tries everything we depend on, at once, each for at most two seconds. Never throws. */
 export function checkDependencies(ctx: Context): Promise<Dependency[]> {
-  const last = lastRounds.get(ctx.db);
-  if (last !== undefined && (last.endedAt === undefined || performance.now() - last.endedAt < KEPT_MS)) return last.dependencies;
-  const round: Round = { dependencies: checkAll(ctx), endedAt: undefined };
-  lastRounds.set(ctx.db, round);
-  void round.dependencies.then(() => {
-    round.endedAt = performance.now();
-  });
-  return round.dependencies;
+  const inRounds = rounds.get(ctx.db) ?? createRounds<Dependency[]>(KEPT_MS);
+  rounds.set(ctx.db, inRounds);
+  return inRounds(() => checkAll(ctx));
 }
 
 function checkAll(ctx: Context): Promise<Dependency[]> {
@@ -42,19 +34,22 @@ function checkAll(ctx: Context): Promise<Dependency[]> {
   reports.catch(() => undefined);
   scans.catch(() => undefined);
   return Promise.all([
-    check(ctx, 'database', 'everything', () => writeToDatabase(ctx)),
+    check(ctx, 'database', 'everything', () => tryDatabaseWrite(ctx)),
     check(ctx, 'clock', 'dates: when payments expire and when work is due', async () =>
       // When they cannot be read, it is the database that is down.
       assertClocksAgree(ctx, await scans.catch(() => [])),
     ),
-    check(ctx, 'redis', 'jobs (relaying, confirmations, webhooks) and rate limits', () => writeToRedis(ctx)),
+    check(ctx, 'redis', 'jobs (relaying, confirmations, webhooks) and rate limits', () => tryRedisWrite(ctx)),
     ...[...ctx.chains].map(([chainId, chain]) =>
       check(ctx, `chain:${chainId}`, `gasless requests and confirmations on chain ${chainId}`, () => chain.getHead()),
     ),
     ...ctx.config.chains.map(({ chainId }) =>
       check(ctx, `scan:${chainId}`, `payments and refunds on chain ${chainId}: none is found, completed or withdrawn`, async () => {
-        const haltReason = (await scans).find((scan) => scan.chainId === chainId)?.haltReason ?? null;
+        const own = (await scans).filter((scan) => scan.chainId === chainId);
+        const haltReason = own[0]?.haltReason ?? null;
         if (haltReason !== null) throw new Error(`the scan waits for an operator: ${haltReason}`);
+        const [behind] = await listScansBehind(ctx, own);
+        if (behind !== undefined) throw new Error(`the scan is ${behind.secondsBehind} seconds behind`);
       }),
     ),
     ...ctx.config.chains.map(({ chainId }) =>
@@ -85,26 +80,6 @@ async function judgePermitsInTime(ctx: Context): Promise<PermitReport[]> {
   return Promise.race([judgePermits(ctx), known]).finally(() => clearTimeout(timer));
 }
 
-/** Of these one is written, so that processes that check at once do not wait for each other. */
-const READINESS_ROWS = 16;
-
-/** A former primary still answers; what has to work is writing. */
-async function writeToDatabase(ctx: Context): Promise<void> {
-  const id = Math.floor(ctx.random() * READINESS_ROWS);
-  await withRetries(() =>
-    execute(
-      ctx.db,
-      'INSERT INTO readiness_writes (id, written_at) VALUES (?, UTC_TIMESTAMP(3)) ON DUPLICATE KEY UPDATE written_at = VALUES(written_at)',
-      [id],
-    ),
-  );
-}
-
-/** Nor does a replica that answers, or one whose memory is full, take jobs. */
-async function writeToRedis(ctx: Context): Promise<void> {
-  await ctx.redis.set(`${ctx.config.queuePrefix}:readiness`, '1', 'EX', 60);
-}
-
 /** From here on a machine's clock is no longer a little wrong. All go by the database's, but for what the queue decides by its own. */
 const MAX_CLOCK_AHEAD_MS = 30_000;
 
@@ -123,17 +98,11 @@ function isRelaying({ standing, checkedAt }: RelayerReport, now: Date): boolean 
 }
 
 async function check(ctx: Context, name: string, degrades: string, ask: () => Promise<unknown>): Promise<Dependency> {
-  let timer: NodeJS.Timeout | undefined;
-  const timeout = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error('no answer in time')), CHECK_TIMEOUT_MS);
-  });
   try {
-    await Promise.race([ask(), timeout]);
+    await answerWithin(CHECK_TIMEOUT_MS, ask());
     return { name, status: 'up', degrades };
   } catch (error) {
     ctx.log.debug({ err: error, dependency: name }, 'a dependency is down');
     return { name, status: 'down', degrades };
-  } finally {
-    clearTimeout(timer);
   }
 }

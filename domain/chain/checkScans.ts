@@ -1,0 +1,60 @@
+import type { Context } from '../../platform/context.ts';
+import { AppError } from '../../shared/errors.ts';
+import { CHAIN_ERRORS } from './errors.ts';
+import { blockTimeMsOf, getChain, reportScans, type ScanReport } from './service.ts';
+import { findCursor } from './store.ts';
+
+/** What is paid in a block is found within two of them: so much later, somebody has to look why. */
+const BEHIND_MS = 5 * 60_000;
+/** Where blocks take long, some of them may be late. */
+const BEHIND_BLOCKS = 20;
+
+/** A scan that is behind, and does not wait for an operator. */
+export interface ScanBehind {
+  readonly chainId: number;
+  /** Since the last scanned block was made. */
+  readonly secondsBehind: number;
+  /** As of the scanner's last look, and at least 1. */
+  readonly blocksBehind: number;
+}
+
+/**
+ * The scans that have left a block unscanned for longer than they ever should. The age of the last scanned block says so alone on a chain that always makes
+ * blocks, and there to the scanner alone: where it is old, the chain is asked for the block after it.
+ */
+export async function listScansBehind(ctx: Context, scans: readonly ScanReport[]): Promise<ScanBehind[]> {
+  const late = scans.filter(({ chainId, secondsBehind, haltReason }) => haltReason === null && isLong(ctx, chainId, secondsBehind ?? 0));
+  const behind = await Promise.all(late.map((scan) => hasLeftBlock(ctx, scan)));
+  return late
+    .filter((_, index) => behind[index])
+    .map(({ chainId, secondsBehind, blocksBehind }) => ({
+      chainId,
+      secondsBehind: Math.round(secondsBehind ?? 0),
+      blocksBehind: Math.max(1, blocksBehind ?? 0),
+    }));
+}
+
+/** Work of maintenance: each is an error line with the field `alert`, at every check for as long as it lasts. */
+export async function checkScans(ctx: Context): Promise<void> {
+  for (const scan of await listScansBehind(ctx, await reportScans(ctx))) {
+    ctx.log.error({ alert: 'scan_behind', ...scan }, 'the scan of a chain is behind: what is paid there is neither found nor completed');
+  }
+}
+
+function isLong(ctx: Context, chainId: number, seconds: number): boolean {
+  return seconds * 1000 > Math.max(BEHIND_MS, BEHIND_BLOCKS * blockTimeMsOf(ctx, chainId));
+}
+
+async function hasLeftBlock(ctx: Context, { chainId, blocksBehind }: ScanReport): Promise<boolean> {
+  const cursor = await findCursor(ctx.db, chainId);
+  if (cursor === undefined) return false;
+  const block = await getChain(ctx, chainId).findBlock(cursor.nextBlock).catch(orUndefined);
+  // What the scanner saw at its own last look. That the chain is away is told otherwise.
+  if (block === undefined) return (blocksBehind ?? 0) > 0;
+  return isLong(ctx, chainId, (ctx.clock.now().getTime() - block.timestamp.getTime()) / 1000);
+}
+
+function orUndefined(error: unknown): undefined {
+  if (error instanceof AppError && error.code === CHAIN_ERRORS.unavailable.code) return undefined;
+  throw error;
+}
