@@ -3,9 +3,9 @@ import type { Database, Transaction } from '../../platform/db.ts';
 import { blockTimeMsOf, findChainConfig } from '../chain/service.ts';
 import { RATE_WINDOW_MS } from './decide.ts';
 import { msUntilTooLate } from './decideTime.ts';
-import { countWaiting } from './dispatchStore.ts';
 import { leastMsOf } from './leastMsOf.ts';
 import type { RelayAttempt } from './model.ts';
+import { countWaitingLately } from './waitingCounts.ts';
 
 /** Of all that wait on a chain together one looks for a relayer about so often, however many they are. */
 const LOOK_EVERY_MS = 50;
@@ -17,7 +17,7 @@ export async function spreadMs(ctx: Context, db: Database | Transaction, chainId
   const relayers = findChainConfig(ctx, chainId)?.relayers ?? [];
   const perMinute = relayers.reduce((sum, { transactionsPerMinute }) => sum + transactionsPerMinute, 0);
   const everyMs = Math.min(LOOK_EVERY_MS, RATE_WINDOW_MS / (LOOKS_PER_TRANSACTION * Math.max(1, perMinute)));
-  return (await countWaiting(db, chainId)) * everyMs;
+  return (await countWaitingLately(ctx, db, chainId)) * everyMs;
 }
 
 /** What has to be sent in time. */
