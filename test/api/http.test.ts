@@ -415,10 +415,10 @@ describe('stopping', () => {
 
   it('loses no request of those who use their connections again and again', async () => {
     const api = await startTestApi();
+    let isOver = false;
     try {
       const server = await startServer(api.ctx, []);
       const outcomes: string[] = [];
-      let isOver = false;
       /** One connection, one request after the other, until a new connection is refused. */
       const loop = async (pauseMs: number) => {
         const agent = new Agent({ keepAlive: true, maxSockets: 1 });
@@ -438,10 +438,10 @@ describe('stopping', () => {
       const loops = Array.from({ length: 36 }, (_, i) => loop(i % 3 === 0 ? 200 : i % 5));
       await waitUntil(() => outcomes.length >= 500);
       await server.stop();
-      isOver = true;
       await Promise.all(loops);
       expect(new Set(outcomes)).to.deep.equal(new Set(['200', 'ECONNREFUSED']));
     } finally {
+      isOver = true;
       await api.close();
     }
   });
@@ -460,9 +460,12 @@ describe('stopping', () => {
       const reader = connect(port, '127.0.0.1');
       reader.pause();
       // More than the kernel takes for a reader that does not read: the answer stays with the server.
+      const wasAsked = nextRequest('/payments');
       for (let i = 0; i < 40; i++) {
         reader.write(`GET /api/v1/payments?limit=100 HTTP/1.1\r\nHost: a\r\nx-api-key: ${api.store.apiKey}\r\n\r\n`);
       }
+      await wasAsked;
+      // Time for as many answers as the server makes before it waits for the reader.
       await sleep(1_000);
       const unusedEnded = once(unused.resume(), 'close');
       const stopped = server.stop();
