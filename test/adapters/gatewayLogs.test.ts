@@ -290,6 +290,16 @@ describe('the chain adapter, reading the gateway’s logs', () => {
     });
   });
 
+  it('decodes no log that it decoded a moment ago', async () => {
+    const { url, requests } = await startNode(() => undefined);
+    const port = over(url);
+    const [first] = (await port.listGatewayLogs(range)).payments;
+    const [second] = (await port.listGatewayLogs({ ...range, fromBlock: range.fromBlock - 1n })).payments;
+    expect(sizesOf(requests)).to.have.length(2);
+    // Not one that is like it, which would have been made of the answer: the very same.
+    expect(second).to.equal(first);
+  });
+
   it('tells what a node says of the same place now, not what it said before', async () => {
     const other: Hex = `0x${'00'.repeat(12)}${'11'.repeat(20)}${'7'.padStart(64, '0')}`;
     let isOther = false;

@@ -11,6 +11,8 @@ import { insertManyPayments } from '../support/manyPayments.ts';
 import { withChain } from '../support/varyContext.ts';
 
 const PAYMENTS = 50_000;
+/** Payments that one transaction applies. */
+const SLICE = 500;
 /**
  * The most that a store may put into a payment's metadata is some 12 kB, and each event has it too. Of these many, the events of one
  * chunk are far more than a server takes as one statement; `TEST_CATCH_UP=whole` gives it to all of them, which takes 2 GB of disk.
@@ -71,8 +73,16 @@ describe('a catch-up that finds 50,000 payments in one chunk', () => {
     expect((await findCursor(harness.ctx.db, chainId))?.nextBlock).to.equal(block - 500n);
 
     head += 1n;
+    let updates = 0;
+    const countUpdates = ({ sql }: { readonly sql: string }) => {
+      if (/^UPDATE (payments |.*STRAIGHT_JOIN payments )/s.test(sql)) updates += 1;
+    };
+    harness.ctx.db.on('query', countUpdates);
     const startedAt = performance.now();
     await scanChain(ctx, chainId);
+    harness.ctx.db.removeListener('query', countUpdates);
+    // Each slice is placed by one statement and completed by one, not by one for each payment.
+    expect(updates).to.be.within(PAYMENTS / SLICE, (2 * PAYMENTS) / SLICE + 10);
     const seconds = (performance.now() - startedAt) / 1000;
     harness.ctx.log.info({ seconds, perSecond: PAYMENTS / seconds }, 'caught up');
     expect(await countStatus('completed')).to.equal(PAYMENTS);

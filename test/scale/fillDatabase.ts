@@ -13,13 +13,16 @@ export interface Filling {
 
 /** Attempts that are under way are on a chain that nobody relays on, so that nobody takes them up. */
 const OTHER_CHAIN = 424_242;
+/** A day's failures, and those of an hour more that maintenance deletes: what there is of them does not grow with the years. */
+const WASTED = 125_000;
 /** No scan gets there. */
 const FAR_BLOCK = 1_000_000_000;
 
 /**
  * A year of payments as they lie in the tables after it, made by the database from a table of numbers. What an index has to help with
  * is in it: one store with six of ten payments and one payer with one of ten attempts, a status that only the oldest have, events that
- * wait for their confirmations, deliveries and promises that are due later, keys that are a day old. All of today's relaying is one store's.
+ * wait for their confirmations, deliveries and promises that are due later, keys that are a day old. All of today's relaying is one store's; that of yesterday, whose
+ * costs are kept, was everybody's, and every store and very many payers have wasted gas lately.
  */
 export async function fillDatabase(db: Database, filling: Filling): Promise<void> {
   const { payments, now } = filling;
@@ -51,6 +54,9 @@ export const FILLED_TABLES = [
   'relay_transactions',
   'relay_transaction_hashes',
   'relay_attempts',
+  'relay_quotas',
+  'relay_costs',
+  'relay_waste',
   'refunds',
   'idempotency_keys',
   'outbox',
@@ -69,6 +75,8 @@ function statementsFor({ payments, storeId, payer, chainId, gateway, token, now 
     WHEN n MOD 1000 < 985 THEN 'cancelled' WHEN n MOD 1000 < 995 THEN 'pending' ELSE 'processing' END`;
   const hasBlock = "(status IN ('completed', 'processing'))";
   const payerOf = `IF(n MOD 10 = 0, '${payer}', ${address(`n MOD 5000`)})`;
+  const dayBefore = (days: number) => `DATE_SUB(DATE(${at}), INTERVAL ${days} DAY)`;
+  const wastedHour = `DATE_SUB(TIMESTAMP(DATE(${at}), MAKETIME(HOUR(${at}), 0, 0)), INTERVAL n DIV 5000 HOUR)`;
   const attemptStatus = "CASE WHEN n MOD 200 = 7 THEN 'queued' WHEN n MOD 40 = 3 THEN 'failed' ELSE 'succeeded' END";
   return [
     `INSERT INTO payments (id, store_id, order_id, chain_id, gateway, token, amount, merchant, salt, expires_at, status, version, payer, tx_hash,
@@ -104,6 +112,25 @@ function statementsFor({ payments, storeId, payer, chainId, gateway, token, now 
        'forwarder', status, ${payerOf}, ${createdAt}, '{}', '0x', IF(status = 'queued', NULL, ${shortId('rtx', 'n - n MOD 10')}),
        n MOD 10, 1, 50000, 50000, IF(status = 'queued', NULL, ${at}), ${createdAt}, IF(status = 'queued', DATE_SUB(${at}, INTERVAL 1 HOUR), ${createdAt})
      FROM (SELECT n, ${attemptStatus} AS status FROM scale_numbers) AS made WHERE n MOD 2 = 0 OR status = 'queued'`,
+    // As whoever accepts and ends attempts keeps them; of those that were charged today, some payers': others would have spent their budgets.
+    ...['payer', 'store_id'].flatMap((holder) => [
+      `INSERT INTO relay_quotas (chain_id, holder, in_flight) SELECT chain_id, ${holder}, SUM(status = 'queued') FROM relay_attempts
+       GROUP BY chain_id, ${holder}`,
+      `INSERT INTO relay_costs (chain_id, holder, day, gas_used, gas_cost) SELECT chain_id, ${holder}, DATE(${at}), SUM(gas_used), SUM(gas_cost)
+       FROM relay_attempts WHERE status <> 'queued' AND ${holder} < ${address('600')} GROUP BY chain_id, ${holder}`,
+    ]),
+    ...[1, 2].map(
+      (days) =>
+        `INSERT INTO relay_costs (chain_id, holder, day, gas_used, gas_cost)
+         SELECT ${chainId}, ${address('n')}, ${dayBefore(days)}, 50000, 50000 FROM scale_numbers WHERE n < 5000`,
+    ),
+    `INSERT INTO relay_waste (chain_id, holder, hour, kind, items, gas_cost, latest_at)
+     SELECT ${chainId}, ${address('n MOD 5000')}, ${wastedHour}, 'signer', 1, 50000, ${wastedHour} FROM scale_numbers WHERE n < ${WASTED}`,
+    `INSERT INTO relay_waste (chain_id, holder, hour, kind, items, gas_cost, latest_at)
+     SELECT ${chainId}, ${id('payment')}, ${wastedHour}, 'subject', 1, 50000, ${wastedHour} FROM scale_numbers WHERE n MOD 10 = 0 AND n < ${WASTED}`,
+    `INSERT INTO relay_waste (chain_id, holder, hour, kind, items, gas_cost, latest_at)
+     SELECT ${chainId}, CONCAT('st_scale_', 1 + n MOD 9), DATE_SUB(${wastedHour}, INTERVAL n DIV 9 HOUR), 'store', 1, n, ${wastedHour}
+     FROM scale_numbers WHERE n < 9 * 36`,
     `INSERT INTO refunds (id, payment_id, store_id, chain_id, amount, nonce, deadline, status, version, tx_hash, block_number, block_hash, log_index,
        created_at, updated_at, completed_at)
      SELECT ${shortId('rfd')}, ${id('payment')}, ${store}, ${chainId}, 1, 1, ${createdAt}, IF(n MOD 500 = 0, 'processing', 'completed'), 2, ${id('refund')},
