@@ -57,6 +57,8 @@ export interface StackOptions {
   readonly confirmations: number;
   readonly transactionsPerMinute: number;
   readonly maxInFlight?: number;
+  /** Nobody wants its data once the machine was switched off: the database waits for no disk. */
+  readonly isDisposable?: boolean;
   readonly onProgress: (message: string) => void;
 }
 
@@ -79,7 +81,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   };
   try {
     const [database, redis, chain] = await Promise.all([
-      openDatabase(path('database'), path('logs', 'database.log'), onProgress).then((opened) => keepCloser(opened, closers)),
+      openDatabase(path('database'), path('logs', 'database.log'), options).then((opened) => keepCloser(opened, closers)),
       openRedis(path('redis'), path('logs', 'redis.log'), onProgress).then((opened) => keepCloser(opened, closers)),
       startChain({
         chainId: DEV_CHAIN_ID,
@@ -168,10 +170,11 @@ interface OpenedDatabase {
   close(): Promise<void>;
 }
 
-async function openDatabase(dataDir: string, logPath: string, onProgress: (message: string) => void): Promise<OpenedDatabase> {
+async function openDatabase(dataDir: string, logPath: string, options: StackOptions): Promise<OpenedDatabase> {
+  const { onProgress, isDisposable = false } = options;
   const given = process.env['DATABASE_URL'];
   if (given === undefined || given === '') {
-    const server = await startDatabase({ dataDir, logPath, onProgress });
+    const server = await startDatabase({ dataDir, logPath, onProgress, isDisposable });
     onProgress(`database (${server.description}) on port ${server.port}`);
     return { createDatabase: (name) => server.createDatabase(name), control: server, close: () => server.close() };
   }

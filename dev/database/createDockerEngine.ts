@@ -4,14 +4,14 @@ import { ensureDockerImage, removeDockerContainer } from '../binaries.ts';
 import { runCommand, startProcess } from '../childProcess.ts';
 import type { ManagedProcess } from '../childProcess.ts';
 import { readDatabaseState } from './databaseState.ts';
-import { COMMON_SERVER_OPTIONS, canConnect, hashOf, tlsOptions } from './engine.ts';
+import { COMMON_SERVER_OPTIONS, canConnect, durabilityOptions, hashOf, tlsOptions } from './engine.ts';
 import type { DatabaseEngine, EngineContext } from './engine.ts';
 
 const dockerImage = 'mysql:8.4';
 
 /** MySQL in a container of the Docker engine, its data in a volume. */
 export function createDockerEngine(context: EngineContext): DatabaseEngine {
-  const { dataDir, logPath, password, onProgress, tls } = context;
+  const { dataDir, logPath, password, onProgress, tls, isDisposable } = context;
   const name = `msqpay-database-${hashOf(dataDir)}`;
   const environmentFile = join(dataDir, 'docker.env');
   return {
@@ -37,6 +37,7 @@ export function createDockerEngine(context: EngineContext): DatabaseEngine {
           ...(tls === undefined ? [] : ['--volume', `${dirname(tls.ca)}:${dirname(tls.ca)}:ro`]),
           dockerImage,
           ...COMMON_SERVER_OPTIONS,
+          ...durabilityOptions(isDisposable),
           ...tlsOptions(tls),
           '--skip-log-bin',
         ],

@@ -2,7 +2,8 @@ import { existsSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { reapRecordedProcess, startProcess } from '../childProcess.ts';
-import { COMMON_SERVER_OPTIONS, canConnect, hashOf, makeDirectory, tlsOptions } from './engine.ts';
+import { copyEmptyTables } from './copyEmptyTables.ts';
+import { COMMON_SERVER_OPTIONS, canConnect, durabilityOptions, hashOf, makeDirectory, tlsOptions } from './engine.ts';
 import type { DatabaseEngine, EngineContext } from './engine.ts';
 import { initialiseMariadb } from './initialiseMariadb.ts';
 import { initialiseMysql } from './initialiseMysql.ts';
@@ -13,7 +14,7 @@ const mysqlOptions = ['--mysqlx=OFF', '--skip-log-bin', '--performance-schema=OF
 
 /** A server of this machine as a process of ours, its data in `data-mariadb/` or `data-mysql/`. */
 export function createNativeEngine(context: EngineContext, program: ServerProgram): DatabaseEngine {
-  const { dataDir, logPath, password, onProgress } = context;
+  const { dataDir, logPath, password, onProgress, isDisposable } = context;
   const { kind, description } = program;
   const tables = join(dataDir, `data-${kind}`);
   const pidPath = join(dataDir, 'process.json');
@@ -30,8 +31,8 @@ export function createNativeEngine(context: EngineContext, program: ServerProgra
       // Elsewhere first: a folder under the final name is always complete, even if we are killed half-way.
       const draft = `${tables}.new`;
       rmSync(draft, { recursive: true, force: true });
-      if (kind === 'mariadb') await initialiseMariadb(program, draft, userOption);
-      else await initialiseMysql(program, draft, userOption);
+      const initialise = kind === 'mariadb' ? initialiseMariadb : initialiseMysql;
+      await copyEmptyTables(program, draft, (empty) => initialise(program, empty, userOption));
       renameSync(draft, tables);
     },
     async launch(port) {
@@ -60,6 +61,7 @@ export function createNativeEngine(context: EngineContext, program: ServerProgra
           `--tmpdir=${makeDirectory(join(dataDir, 'tmp'))}`,
           ...userOption,
           ...COMMON_SERVER_OPTIONS,
+          ...durabilityOptions(isDisposable),
           ...tlsOptions(context.tls),
           ...(kind === 'mysql' ? mysqlOptions : []),
           ...program.locationOptions,

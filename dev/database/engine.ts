@@ -31,10 +31,20 @@ export interface EngineContext {
   password: string;
   onProgress: OnProgress;
   tls: ServerTlsFiles | undefined;
+  /** Its data need not survive the death of the machine. */
+  isDisposable: boolean;
 }
 
 export function tlsOptions(tls: ServerTlsFiles | undefined): string[] {
   return tls === undefined ? [] : [`--ssl-ca=${tls.ca}`, `--ssl-cert=${tls.cert}`, `--ssl-key=${tls.key}`];
+}
+
+/**
+ * @param isDisposable what is written goes to the operating system as ever, which is not asked to put
+ * it on the disk: it survives the death of the server, though not that of the machine
+ */
+export function durabilityOptions(isDisposable: boolean): string[] {
+  return isDisposable ? ['--innodb-flush-method=nosync'] : [];
 }
 
 /** Options that MariaDB and MySQL share. `sql-mode` is MySQL's default, so that what passes on one passes on the other. */

@@ -2,7 +2,6 @@ import { existsSync, readFileSync, realpathSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { findBinary } from '../binaries.ts';
 import { runCommand } from '../childProcess.ts';
-import { makeDirectory } from './engine.ts';
 import { runServerOnce } from './serverProgram.ts';
 import type { ServerProgram } from './serverProgram.ts';
 
@@ -17,10 +16,9 @@ const systemScripts = [
 ];
 
 /**
- * Makes an empty data folder.
- *
  * Debian's mariadb-server-core has the server, these scripts and mariadb-install-db, but not my_print_defaults, without which that
  * installer refuses to work. So we feed the server the scripts ourselves, as the installer would; it is only the fallback.
+ * @param tables an empty folder, which becomes an empty data folder
  */
 export async function initialiseMariadb(program: ServerProgram, tables: string, userOption: readonly string[]): Promise<void> {
   const prefix = dirname(dirname(realpathSync(program.command)));
@@ -31,7 +29,6 @@ export async function initialiseMariadb(program: ServerProgram, tables: string, 
     await runInstaller(tables, userOption);
     return;
   }
-  makeDirectory(tables);
   const sql = [
     'CREATE DATABASE IF NOT EXISTS mysql;',
     'USE mysql;',

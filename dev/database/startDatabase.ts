@@ -29,6 +29,8 @@ export interface StartDatabaseOptions {
   kind?: DatabaseKind;
   /** With these it speaks TLS to whoever asks for it. */
   tls?: ServerTlsFiles;
+  /** Its data need not survive the death of the machine, only its own: nothing waits for the disk. Default: it does. */
+  isDisposable?: boolean;
 }
 
 export interface Database {
@@ -74,7 +76,14 @@ export async function startDatabase(options: StartDatabaseOptions): Promise<Data
   const claim = claimDirectory(dataDir);
   try {
     const state = readDatabaseState(dataDir);
-    const context: EngineContext = { dataDir, logPath: resolve(options.logPath), password: state.password, onProgress, tls: options.tls };
+    const context: EngineContext = {
+      dataDir,
+      logPath: resolve(options.logPath),
+      password: state.password,
+      onProgress,
+      tls: options.tls,
+      isDisposable: options.isDisposable ?? false,
+    };
     const kind = options.kind ?? readWantedKind();
     const { engine, port, server } = await startFirstPossible(context, { ...options, kind, earlierFlavour: state.flavour });
     writeDatabaseState(dataDir, { ...state, flavour: engine.flavour });

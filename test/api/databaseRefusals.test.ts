@@ -29,7 +29,7 @@ describe('a database that is there and refuses to work', function () {
 
   before(async () => {
     folder = mkdtempSync(join(tmpdir(), 'msqpay-refusals-'));
-    server = await startDatabase({ dataDir: join(folder, 'database'), logPath: join(folder, 'database.log') });
+    server = await startDatabase({ dataDir: join(folder, 'database'), logPath: join(folder, 'database.log'), isDisposable: true });
     const url = new URL(await server.createDatabase('shop'));
     root = createDatabase(url.href, 4, silent);
     await execute(root, 'CREATE TABLE things (id INT PRIMARY KEY, name VARCHAR(20))');
@@ -100,7 +100,7 @@ describe('a database that is there and refuses to work', function () {
     let moved: Database;
 
     before(async () => {
-      second = await startDatabase({ dataDir: join(folder, 'second'), logPath: join(folder, 'second.log') });
+      second = await startDatabase({ dataDir: join(folder, 'second'), logPath: join(folder, 'second.log'), isDisposable: true });
       const secondRoot = createDatabase(await second.createDatabase('shop'), 1, silent);
       for (const db of [root, secondRoot]) {
         await migrate(db);

@@ -26,6 +26,7 @@ async function start(): Promise<Stack> {
     confirmations: 2,
     transactionsPerMinute: 100_000,
     maxInFlight: 50,
+    isDisposable: true,
     onProgress: () => undefined,
   });
 }

@@ -51,7 +51,8 @@ describe('webhooks: service', () => {
   let ctx: TestContext;
   let storeId: string;
 
-  before(async () => {
+  before(async function () {
+    this.timeout(120_000);
     ({ db, close: closeDatabase } = await openTestDatabase());
   });
   after(() => closeDatabase());

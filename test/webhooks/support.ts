@@ -1,43 +1,24 @@
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import type { Redis } from 'ioredis';
 
-import { startDatabase } from '../../dev/database/startDatabase.ts';
 import type { WebhookPostOutcome, WebhookSenderPort } from '../../domain/webhooks/ports.ts';
 import type { Config } from '../../platform/config.ts';
 import type { Context } from '../../platform/context.ts';
-import { migrate } from '../../db/migrate.ts';
 import { createDatabase, execute, type Database } from '../../platform/db.ts';
 import { createLogger } from '../../platform/logger.ts';
 import { createSecretBox } from '../../platform/secretBox.ts';
 import { addMs, type Clock } from '../../shared/clock.ts';
 import type { Bytes32 } from '../../shared/hex.ts';
 import { newId } from '../../shared/ids.ts';
+import { migrateByCopy } from '../support/migrateByCopy.ts';
+import { getStack } from '../support/stack.ts';
 
-/** A migrated database of its own on the server of DATABASE_URL, or on one that is started for it. */
+/** A migrated database of its own. */
 export async function openTestDatabase(): Promise<{ db: Database; close(): Promise<void> }> {
-  const given = process.env['DATABASE_URL'] === '' ? undefined : process.env['DATABASE_URL'];
-  const folder = mkdtempSync(join(tmpdir(), 'msqpay-webhooks-'));
-  const server = given === undefined ? await startDatabase({ dataDir: folder, logPath: join(folder, 'database.log') }) : undefined;
-  const name = `webhooks_${randomBytes(6).toString('hex')}`;
-  const admin = createDatabase(given ?? `${server?.url ?? ''}/mysql`, 1);
-  await execute(admin, `CREATE DATABASE ${name} CHARACTER SET utf8mb4`);
-  const url = new URL(given ?? server?.url ?? '');
-  url.pathname = `/${name}`;
-  const db = createDatabase(url.href, 12);
-  await migrate(db);
-  return {
-    db,
-    async close() {
-      await db.destroy();
-      await execute(admin, `DROP DATABASE ${name}`);
-      await admin.destroy();
-      await server?.close();
-      rmSync(folder, { recursive: true, force: true });
-    },
-  };
+  const stack = await getStack();
+  const db = createDatabase(await stack.createDatabase(`webhooks_${randomBytes(6).toString('hex')}`), 12);
+  await migrateByCopy(db);
+  return { db, close: () => db.destroy() };
 }
 
 export interface TestClock extends Clock {

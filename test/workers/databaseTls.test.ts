@@ -36,7 +36,7 @@ describe('a database that is reached by TLS', function () {
     other = createCertificateAuthority(join(folder, 'tls'), 'other');
     client = authority.issue('client');
     const tls = { ca: authority.ca, ...authority.issue('server', ['db.internal', '127.0.0.1', '::1']) };
-    server = await startDatabase({ dataDir: join(folder, 'database'), logPath: join(folder, 'database.log'), tls });
+    server = await startDatabase({ dataDir: join(folder, 'database'), logPath: join(folder, 'database.log'), tls, isDisposable: true });
     const admin = createDatabase(`${server.url}/mysql`, 1);
     await admin.raw('CREATE DATABASE ??', [DATABASE]);
     for (const [user, require] of [
