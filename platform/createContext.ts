@@ -1,5 +1,4 @@
 import { createChain } from '../adapters/chain/createChain.ts';
-import { createDefenderRelayer } from '../adapters/relayers/createDefenderRelayer.ts';
 import { createLocalRelayer } from '../adapters/relayers/createLocalRelayer.ts';
 import { createOzRelayer } from '../adapters/relayers/createOzRelayer.ts';
 import { createWebhookSender } from '../adapters/webhookHttp/createWebhookSender.ts';
@@ -67,7 +66,7 @@ export async function createContext(config: Config, options: ContextOptions): Pr
   for (const chain of config.chains) {
     for (const { id } of chain.relayers) {
       const relayer = options.relayerKeys?.get(id);
-      if (relayer !== undefined) relayers.set(id, createRelayer({ chain, relayer, config, db, clock, log }));
+      if (relayer !== undefined) relayers.set(id, await createRelayer({ chain, relayer, config, db, clock, log }));
     }
   }
 
@@ -119,19 +118,22 @@ async function compareAtStart(clock: DatabaseClock, log: Logger): Promise<void> 
   clearTimeout(timer);
 }
 
-function createRelayer(options: {
+async function createRelayer(options: {
   readonly chain: ChainConfig;
   readonly relayer: RelayerWithKeys;
   readonly config: Config;
   readonly db: Database;
   readonly clock: Clock;
   readonly log: Logger;
-}): RelayerPort {
+}): Promise<RelayerPort> {
   const { chain, relayer, config, db, clock, log } = options;
   const { timeoutMs } = config.relay;
   switch (relayer.provider) {
-    case 'defender':
+    case 'defender': {
+      // Its SDK takes as long to load as half of all other packages together: by who has such a relayer, and nobody else.
+      const { createDefenderRelayer } = await import('../adapters/relayers/createDefenderRelayer.ts');
       return createDefenderRelayer({ relayer, timeoutMs, clock, log });
+    }
     case 'ozRelayer':
       return createOzRelayer({ relayer, timeoutMs, clock, log });
     case 'local':
