@@ -18,6 +18,8 @@ export interface BuildOptions {
   force?: boolean;
   /** Compile nothing; only tell whether the generated files are current. */
   check?: boolean;
+  /** Instead of GENERATED_FOLDER. */
+  folder?: string;
 }
 
 /** `outdated` is answered to `check` only. */
@@ -43,8 +45,8 @@ const ACCEPTED_WARNINGS = [
 
 const root = findRoot(dirname(fileURLToPath(import.meta.url)));
 const sourceFolder = join(root, 'contracts', 'src');
-const generatedFolder = join(root, 'contracts', 'generated');
-const hashFile = join(generatedFolder, '.sources-hash');
+/** Where what is compiled is kept. */
+export const GENERATED_FOLDER = join(root, 'contracts', 'generated');
 
 interface Diagnostic {
   severity: 'error' | 'warning' | 'info';
@@ -71,20 +73,22 @@ export async function buildContracts(options: BuildOptions = {}): Promise<BuildR
     openzeppelin: packageVersion('@openzeppelin/contracts'),
     sources,
   });
-  const present = listFiles(generatedFolder, '.ts');
+  const { folder = GENERATED_FOLDER } = options;
+  const hashFile = join(folder, '.sources-hash');
+  const present = listFiles(folder, '.ts');
   const recorded = existsSync(hashFile) ? readFileSync(hashFile, 'utf8').trim() : '';
-  const current = recorded === `${sourcesHash} ${hashOfFiles(present)}`;
+  const current = recorded === `${sourcesHash} ${hashOfFiles(folder, present)}`;
   if (options.check === true) return { status: current ? 'current' : 'outdated', files: present };
   if (current && options.force !== true) return { status: 'current', files: present };
 
   const files = await compile(sources);
-  for (const path of present) rmSync(join(generatedFolder, path));
+  for (const path of present) rmSync(join(folder, path));
   for (const [path, text] of files) {
-    mkdirSync(dirname(join(generatedFolder, path)), { recursive: true });
-    writeFileSync(join(generatedFolder, path), text);
+    mkdirSync(dirname(join(folder, path)), { recursive: true });
+    writeFileSync(join(folder, path), text);
   }
-  const written = listFiles(generatedFolder, '.ts');
-  writeFileSync(hashFile, `${sourcesHash} ${hashOfFiles(written)}\n`);
+  const written = listFiles(folder, '.ts');
+  writeFileSync(hashFile, `${sourcesHash} ${hashOfFiles(folder, written)}\n`);
   return { status: 'compiled', files: written };
 }
 
@@ -166,8 +170,8 @@ function listFiles(folder: string, extension: string): string[] {
     .sort();
 }
 
-function hashOfFiles(paths: string[]): string {
-  return hashOf(paths.map((path) => [path, readFileSync(join(generatedFolder, path), 'utf8')]));
+function hashOfFiles(folder: string, paths: string[]): string {
+  return hashOf(paths.map((path) => [path, readFileSync(join(folder, path), 'utf8')]));
 }
 
 /** Line ends are made alike first: a checkout may have changed them. */
