@@ -1,15 +1,15 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { spawn, type ChildProcess } from 'node:child_process';
-import { availableParallelism, tmpdir } from 'node:os';
+import { availableParallelism, constants, setPriority, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { z } from 'zod';
 
 import { PROJECT_ROOT } from '../platform/projectRoot.ts';
-import { compilePrograms } from './compilePrograms.ts';
+import { COMPILED_TESTS, compileTests } from './compileTests.ts';
 import type { DatabaseKind } from './database/engine.ts';
-import { startDatabase } from './database/startDatabase.ts';
-import { ALONE, chooseTasks, longestFirst, MINUTE_MS, ON_MYSQL, SIDE_BY_SIDE, type Part, type Task } from './testTasks.ts';
+import { readReapedCpuSeconds } from './readReapedCpuSeconds.ts';
+import { ALONE, chooseTasks, MINUTE_MS, ON_MYSQL, orderTasks, SIDE_BY_SIDE, type Part, type Task } from './testTasks.ts';
 
 /**
  * `npm test`: the checks, and every suite against real services, each in a mocha process of its own. Ends with a line `N passed, N failed`.
@@ -19,7 +19,7 @@ import { ALONE, chooseTasks, longestFirst, MINUTE_MS, ON_MYSQL, SIDE_BY_SIDE, ty
  * are named, on MySQL alone.
  *
  * `npm test -- --part 2/3` is the second of three parts, for a machine each: together they are `npm test`. `--lanes 3`: how many suites are run
- * beside each other, 2 unless it says otherwise, and one more than there are cores at most.
+ * beside each other, one more than there are cores unless it says otherwise.
  *
  * Each mocha process has a stack of its own, so that a suite that kills and restarts services cannot disturb another one's.
  */
@@ -32,6 +32,8 @@ const resultSchema = z.object({
   failures: z.array(z.object({ title: z.string(), message: z.string() })),
   isOver: z.boolean(),
 });
+
+const mocharcSchema = z.object({ timeout: z.number(), require: z.array(z.string()) });
 
 interface Outcome {
   readonly passed: number;
@@ -59,22 +61,25 @@ const { values, positionals: chosen } = parseArgs({
     database: { type: 'string' },
     'without-mysql': { type: 'boolean', default: false },
     part: { type: 'string', default: '1/1' },
-    lanes: { type: 'string', default: '2' },
+    lanes: { type: 'string', default: String(availableParallelism() + 1) },
   },
   allowPositionals: true,
 });
 const database = parseKind(values.database);
 const part = parsePart(values.part);
-const lanes = /^[1-9]$/.test(values.lanes) ? Math.min(Number(values.lanes), availableParallelism() + 1) : 2;
+const lanes = parseLanes(values.lanes);
 if (database === 'mysql' && values['without-mysql']) {
   console.error('--database mysql and --without-mysql contradict each other');
   process.exit(2);
 }
 const scratch = mkdtempSync(join(tmpdir(), 'msqpay-test-'));
 const startedAt = Date.now();
-/** Where the programs are that tests start, once they are compiled; undefined: those are run from source. */
-let compiling: Promise<string> | undefined;
-const durations: { readonly name: string; readonly seconds: string; readonly passed: number }[] = [];
+const compiling = compileTests();
+// Whoever needs it is told; with nobody there it would end the process.
+compiling.catch(() => undefined);
+const durations: { readonly name: string; readonly seconds: string; readonly cpuSeconds: number | undefined; readonly passed: number }[] =
+  [];
+let reapedCpuSeconds = 0;
 let passed = 0;
 const failures: { title: string; message: string }[] = [];
 
@@ -88,17 +93,12 @@ if (chosen.length > 0) {
   const isPartOnMysql = database === undefined && !values['without-mysql'];
   const tasks = chooseTasks([...SIDE_BY_SIDE.map(onDatabase), ...(isPartOnMysql ? [ON_MYSQL] : []), ...ALONE.map(onDatabase)], part);
   const names = new Set(ALONE.map((task) => task.name));
-  const waiting = longestFirst(tasks.filter((task) => !names.has(task.name)));
-  const compiled = join(PROJECT_ROOT, '.dev', 'test', `compiled-${process.pid}`);
-  compiling = compilePrograms(compiled).then(() => compiled);
-  // Whoever needs it is told; with nobody there it would end the process.
-  compiling.catch(() => undefined);
+  const waiting = orderTasks(tasks.filter((task) => !names.has(task.name)));
   const workThrough = async () => {
     for (let task = waiting.shift(); task !== undefined; task = waiting.shift()) await perform(task, 'atItsEnd');
   };
   await Promise.all(Array.from({ length: lanes }, workThrough));
   for (const task of tasks.filter((candidate) => names.has(candidate.name))) await perform(task, 'live');
-  rmSync(compiled, { recursive: true, force: true });
 }
 rmSync(scratch, { recursive: true, force: true });
 if (isStopping) process.exit(130);
@@ -109,7 +109,10 @@ if (failures.length > 0) {
 }
 if (values['without-mysql']) console.log('\nNothing was run on MySQL, as asked for.');
 console.log(part.of === 1 ? '' : `\nPart ${part.number} of ${part.of}`);
-for (const suite of durations) console.log(`${suite.seconds.padStart(5)} s  ${suite.name} (${suite.passed} passed)`);
+for (const { name, seconds, cpuSeconds, passed: ofSuite } of durations) {
+  const cpu = cpuSeconds === undefined ? '' : `, ${cpuSeconds.toFixed(0).padStart(4)} s of a core`;
+  console.log(`${seconds.padStart(5)} s${cpu}  ${name} (${ofSuite} passed)`);
+}
 console.log(`\n${secondsSince(startedAt)} s`);
 console.log(`${passed} passed, ${failures.length} failed`);
 process.exit(failures.length === 0 ? 0 : 1);
@@ -117,6 +120,12 @@ process.exit(failures.length === 0 ? 0 : 1);
 function parseKind(text: string | undefined): DatabaseKind | undefined {
   if (text === undefined || text === 'mariadb' || text === 'mysql') return text;
   console.error(`--database may be mariadb or mysql, not ${text}`);
+  process.exit(2);
+}
+
+function parseLanes(text: string): number {
+  if (/^[1-9]\d?$/.test(text)) return Number(text);
+  console.error(`--lanes is how many suites are run beside each other, such as 2, not ${text}`);
   process.exit(2);
 }
 
@@ -138,63 +147,80 @@ async function perform(task: Task, show: Show): Promise<void> {
   if (isStopping) return;
   console.log(show === 'live' ? `\n=== ${task.name}` : `${secondsSince(startedAt)} s: ${task.name} …`);
   const taskStartedAt = Date.now();
-  const { outcome, output } = await runTask(task, show).catch((error: unknown) => {
+  const { outcome, output, cpuSeconds } = await runTask(task, show).catch((error: unknown) => {
     // The suite beside it must not be left running without anybody who waits for it.
     const message = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    return { outcome: { passed: 0, failures: [{ title: task.name, message }] }, output: '' };
+    return { outcome: { passed: 0, failures: [{ title: task.name, message }] }, output: '', cpuSeconds: undefined };
   });
   if (show === 'atItsEnd') console.log(`\n=== ${task.name} (${secondsSince(taskStartedAt)} s)\n${output}`);
-  durations.push({ name: task.name, seconds: secondsSince(taskStartedAt), passed: outcome.passed });
+  durations.push({ name: task.name, seconds: secondsSince(taskStartedAt), cpuSeconds, passed: outcome.passed });
   passed += outcome.passed;
   failures.push(...outcome.failures);
 }
 
-function runTask(task: Task, show: Show): Promise<{ outcome: Outcome; output: string }> {
+interface Finished {
+  readonly outcome: Outcome;
+  readonly output: string;
+  readonly cpuSeconds: number | undefined;
+}
+
+function runTask(task: Task, show: Show): Promise<Finished> {
   return task.files === undefined ? runChecks(task, show) : runSuite({ ...task, files: task.files }, show);
 }
 
-async function runChecks({ name, limitMs }: Task, show: Show): Promise<{ outcome: Outcome; output: string }> {
-  const { code, output } = await run(process.execPath, ['dev/runChecks.mjs'], { show, limitMs });
+async function runChecks({ name, limitMs, isPatient }: Task, show: Show): Promise<Finished> {
+  const { code, output, cpuSeconds } = await run(process.execPath, ['dev/runChecks.mjs'], { show, limitMs, isPatient });
   const failed = [{ title: name, message: `npm run check ended with ${code}; see above` }];
-  return { outcome: code === 0 ? { passed: 1, failures: [] } : { passed: 0, failures: failed }, output };
+  return { outcome: code === 0 ? { passed: 1, failures: [] } : { passed: 0, failures: failed }, output, cpuSeconds };
 }
 
-async function runSuite(suite: Task & { readonly files: readonly string[] }, show: Show): Promise<{ outcome: Outcome; output: string }> {
+async function runSuite(suite: Task & { readonly files: readonly string[] }, show: Show): Promise<Finished> {
   // Mocha passes over a name without a file as long as another one has one.
   const absent = suite.files.filter((file) => !file.includes('*') && !existsSync(join(PROJECT_ROOT, file)));
   if (absent.length > 0) return failedBefore(suite, `there is no file ${absent.join(', nor ')}`);
   const missing = suite.database === 'mysql' ? await obtainMysql() : undefined;
   if (missing !== undefined) return failedBefore(suite, missing);
-  const compiled = (await compiling) ?? '';
+  await compiling;
   const resultPath = join(scratch, `${suite.name.replace(/\W+/g, '-').slice(0, 100)}.json`);
-  const reporter = join(PROJECT_ROOT, 'test', 'support', 'countingReporter.mjs');
-  // Not bin/mocha.js: for the node-option in .mocharc.json that one starts a process of its own, which no signal to its parent would reach.
-  const { code, output } = await run(
-    process.execPath,
-    ['--import', 'tsx', 'node_modules/mocha/lib/cli/cli.js', '--reporter', reporter, ...suite.files],
-    {
-      show,
-      limitMs: suite.limitMs,
-      env: { ...describeDatabase(suite.database), TEST_RESULT_PATH: resultPath, TEST_COMPILED: compiled },
-      resultPath,
-    },
-  );
-  return { outcome: readOutcome(suite, resultPath, code), output };
+  const { code, output, cpuSeconds } = await run(process.execPath, mochaArguments(suite.files), {
+    show,
+    limitMs: suite.limitMs,
+    isPatient: suite.isPatient,
+    env: { ...describeDatabase(suite.database), TEST_RESULT_PATH: resultPath },
+    resultPath,
+  });
+  return { outcome: readOutcome(suite, resultPath, code), output, cpuSeconds };
 }
 
-function failedBefore({ name }: Task, message: string): { outcome: Outcome; output: string } {
-  return { outcome: { passed: 0, failures: [{ title: name, message }] }, output: '' };
+/** What .mocharc.json says for the sources, for what was compiled of them. */
+function mochaArguments(files: readonly string[]): string[] {
+  // Not bin/mocha.js: for the node-option in .mocharc.json that one starts a process of its own, which no signal to its parent would reach.
+  const mocha = ['node_modules/mocha/lib/cli/cli.js', '--reporter', join(PROJECT_ROOT, 'test', 'support', 'countingReporter.mjs')];
+  const { timeout, require } = mocharcSchema.parse(JSON.parse(readFileSync(join(PROJECT_ROOT, '.mocharc.json'), 'utf8')));
+  const inCompiled = (file: string) => join(COMPILED_TESTS, file.replace(/\.ts$/, '.js'));
+  const settings = [
+    '--no-config',
+    '--extension',
+    'js',
+    '--timeout',
+    String(timeout),
+    ...require.flatMap((file) => ['--require', inCompiled(file)]),
+  ];
+  return [...mocha, ...settings, ...files.map(inCompiled)];
+}
+
+function failedBefore({ name }: Task, message: string): Finished {
+  return { outcome: { passed: 0, failures: [{ title: name, message }] }, output: '', cpuSeconds: undefined };
 }
 
 /** Before a suite's clock runs: it may have to be downloaded. @returns why there is none, or undefined when there is one */
 function obtainMysql(): Promise<string | undefined> {
   const tell = (message: string) => console.log(`${secondsSince(startedAt)} s: ${message}`);
-  mysqlMissing ??= startDatabase({
-    dataDir: join(scratch, 'mysql'),
-    logPath: join(scratch, 'mysql.log'),
-    kind: 'mysql',
-    onProgress: tell,
-  }).then(
+  const start = async () => {
+    const { startDatabase } = await import('./database/startDatabase.ts');
+    return startDatabase({ dataDir: join(scratch, 'mysql'), logPath: join(scratch, 'mysql.log'), kind: 'mysql', onProgress: tell });
+  };
+  mysqlMissing ??= start().then(
     (server) => server.close().then(() => undefined),
     (error: unknown) => `${error instanceof Error ? error.message : String(error)}\nTo leave it out knowingly: npm test -- --without-mysql`,
   );
@@ -224,11 +250,14 @@ interface Run {
   readonly code: number | string;
   /** Empty when it was shown live. */
   readonly output: string;
+  /** Of a core, for it and what it started; undefined where the system does not tell. */
+  readonly cpuSeconds: number | undefined;
 }
 
 interface RunOptions {
   readonly show: Show;
   readonly limitMs: number;
+  readonly isPatient: boolean | undefined;
   readonly env?: NodeJS.ProcessEnv;
   /** Where a mocha process tells when its last test is over. */
   readonly resultPath?: string;
@@ -243,6 +272,8 @@ function run(command: string, args: readonly string[], options: RunOptions): Pro
       env: { ...process.env, ...options.env },
     });
     running.add(child);
+    // What it starts is as patient.
+    if (options.isPatient === true && child.pid !== undefined) setPriority(child.pid, constants.priority.PRIORITY_BELOW_NORMAL);
     let output = '';
     for (const source of [child.stdout, child.stderr]) source?.setEncoding('utf8').on('data', (text: string) => (output += text));
     let reason: string | undefined;
@@ -260,15 +291,24 @@ function run(command: string, args: readonly string[], options: RunOptions): Pro
     }, 1_000);
     child.once('error', reject);
     child.once('exit', (code, signal) => {
+      const cpuSeconds = countReaped();
       clearTimeout(limit);
       clearInterval(watch);
       running.delete(child);
-      const finish = () => resolve({ code: reason ?? code ?? signal ?? 'nothing', output });
+      const finish = () => resolve({ code: reason ?? code ?? signal ?? 'nothing', output, cpuSeconds });
       child.once('close', finish);
       // A process that it left behind may hold its output open for ever.
       setTimeout(finish, 2_000).unref();
     });
   });
+}
+
+/** What was reaped since it was asked last, which is at every end of a task. */
+function countReaped(): number | undefined {
+  const seconds = readReapedCpuSeconds();
+  const since = seconds === undefined ? undefined : seconds - reapedCpuSeconds;
+  reapedCpuSeconds = seconds ?? 0;
+  return since;
 }
 
 function isOver(resultPath: string): boolean {

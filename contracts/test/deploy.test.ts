@@ -7,6 +7,7 @@ import { deployContracts, isDeployed } from '../deploy.ts';
 import { stranger, useContracts } from './support.ts';
 import { createPublicClient, http, toHex, type Hex } from 'viem';
 import { startChain } from '../../dev/chain.ts';
+import { programArguments } from '../../test/support/programArguments.ts';
 
 describe('deployContracts', () => {
   const world = useContracts();
@@ -33,7 +34,7 @@ describe('deployContracts', () => {
 
   it('is a command, which prints what the chains file needs', async () => {
     const DEPLOYER_PRIVATE_KEY = toHex(stranger.getHdKey().privateKey ?? new Uint8Array());
-    const args = ['--import', 'tsx', 'contracts/deployMain.ts', '--rpc', world.chain.rpcUrl];
+    const args = [...programArguments('contracts/deployMain.ts'), '--rpc', world.chain.rpcUrl];
     const { stdout } = await promisify(execFile)(process.execPath, args, { env: { ...process.env, DEPLOYER_PRIVATE_KEY } });
     const printed = JSON.parse(stdout) as { gateway: Hex; forwarder: Hex; startBlock: number };
     const { gateway, forwarder, startBlock } = printed;
@@ -47,7 +48,7 @@ describe('deployContracts', () => {
     const old = await startChain({ hardfork: 'shanghai' });
     try {
       const DEPLOYER_PRIVATE_KEY = toHex(stranger.getHdKey().privateKey ?? new Uint8Array());
-      const args = ['--import', 'tsx', 'contracts/deployMain.ts', '--rpc', old.rpcUrl];
+      const args = [...programArguments('contracts/deployMain.ts'), '--rpc', old.rpcUrl];
       const env = { ...process.env, DEPLOYER_PRIVATE_KEY };
       const refusal = await promisify(execFile)(process.execPath, args, { env }).catch((error: unknown) => error);
       expect(refusal).to.have.property('code', 1);

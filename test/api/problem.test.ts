@@ -1,9 +1,11 @@
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect } from 'chai';
 
 import { ERROR_KINDS, STATUS_OF_CODE, toProblemReply } from '../../api/problem.ts';
 import { readOpenapiDocument } from '../../api/openapiDocument.ts';
 import { PAYMENT_ERRORS } from '../../domain/payments/errors.ts';
+import { PROJECT_ROOT } from '../../platform/projectRoot.ts';
 import { AppError, COMMON_ERRORS } from '../../shared/errors.ts';
 
 interface ErrorCodeSchema {
@@ -48,7 +50,7 @@ describe('error codes', () => {
 
   it('no module declares a code that the edge does not know', () => {
     const declared = ['chain', 'idempotency', 'payments', 'refunds', 'relay', 'stores', 'webhooks']
-      .map((area) => readFileSync(new URL(`../../domain/${area}/errors.ts`, import.meta.url), 'utf8'))
+      .map((area) => readFileSync(join(PROJECT_ROOT, 'domain', area, 'errors.ts'), 'utf8'))
       .flatMap((text) => [...text.matchAll(/'(PAY_\d{3})'/g)].map((match) => match[1]));
     expect(ERROR_KINDS.map((kind) => kind.code)).to.include.members(declared);
   });

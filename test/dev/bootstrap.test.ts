@@ -1,4 +1,8 @@
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { expect } from 'chai';
+
+import { PROJECT_ROOT } from '../../platform/projectRoot.ts';
 
 interface Bootstrap {
   decideInstallation(state: {
@@ -12,7 +16,7 @@ interface Bootstrap {
 }
 
 // Plain JavaScript, since it runs before TypeScript is installed: the compiler knows its types only from here.
-const bootstrapUrl = new URL('../../dev/bootstrap.mjs', import.meta.url).href;
+const bootstrapUrl = pathToFileURL(join(PROJECT_ROOT, 'dev', 'bootstrap.mjs')).href;
 const { decideInstallation, describeLock, isNodeNewEnough } = (await import(bootstrapUrl)) as Bootstrap;
 
 const platform = 'linux-x64';

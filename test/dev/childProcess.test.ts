@@ -6,8 +6,9 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import { DirectoryInUseError, claimDirectory, isProcessAlive, reapRecordedProcess, startProcess } from '../../dev/childProcess.ts';
+import { LOADER_ARGUMENTS, modulePath } from '../support/programArguments.ts';
 
-const moduleUrl = pathToFileURL(join(import.meta.dirname, '../../dev/childProcess.ts')).href;
+const moduleUrl = pathToFileURL(modulePath('dev/childProcess.ts')).href;
 
 describe('child processes', function () {
   this.timeout(20_000);
@@ -29,7 +30,7 @@ describe('child processes', function () {
       console.log(child.pid);
       setTimeout(() => { ${end} }, 50);
       setInterval(() => {}, 1000);`;
-    const parent = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', script], {
+    const parent = spawn(process.execPath, [...LOADER_ARGUMENTS, '--input-type=module', '-e', script], {
       stdio: ['ignore', 'pipe', 'ignore'],
     });
     const ended = new Promise((resolve) => parent.once('exit', resolve));

@@ -1,5 +1,8 @@
 import mocha from 'mocha';
-import { writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { SourceMap } from 'node:module';
+import { relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
 
 const { Spec } = mocha.reporters;
 
@@ -23,9 +26,27 @@ export default class CountingReporter extends Spec {
       write(false);
     });
     runner.on('fail', (test, error) => {
+      if (typeof error?.stack === 'string') error.stack = nameSources(error.stack);
       failures.push({ title: test.fullTitle(), message: error?.stack ?? String(error) });
       write(false);
     });
     runner.on('end', () => write(true));
   }
+}
+
+/**
+ * Where tests are run from what was compiled, a stack names the lines of that. This is done here, when a test has failed, since with
+ * `--enable-source-maps` every process reads the maps of every package as well.
+ */
+function nameSources(stack) {
+  return stack.replace(/(?:file:\/\/)?(\/[^\s():]+\.js):(\d+):(\d+)/g, (place, path, line, column) => {
+    const mapPath = `${path}.map`;
+    if (path.includes('/node_modules/') || !existsSync(mapPath)) return place;
+    const { originalSource, originalLine, originalColumn } = new SourceMap(JSON.parse(readFileSync(mapPath, 'utf8'))).findEntry(
+      Number(line) - 1,
+      Number(column) - 1,
+    );
+    if (originalSource === undefined) return place;
+    return `${relative(process.cwd(), fileURLToPath(new URL(originalSource, `file://${mapPath}`)))}:${originalLine + 1}:${originalColumn + 1}`;
+  });
 }

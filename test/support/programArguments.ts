@@ -1,13 +1,21 @@
 import { join } from 'node:path';
 
-import { PROJECT_ROOT } from '../../platform/projectRoot.ts';
+/** Of the sources, or, where dev/runTests.ts has compiled them and runs the tests from there, of what became of them. */
+const root = join(import.meta.dirname, '..', '..');
+const isCompiled = import.meta.filename.endsWith('.js');
+
+/** What `node` is given before a program or a script that imports modules of this project. */
+export const LOADER_ARGUMENTS: readonly string[] = isCompiled ? [] : ['--enable-source-maps', '--import', 'tsx'];
 
 /**
- * What `node` is given to run a program of this project: from source, or, when dev/runTests.ts has compiled it, from there.
+ * Where a module of this project is, for a process of its own.
  * @param path from the root of the checkout, such as `cli/main.ts`
  */
+export function modulePath(path: string): string {
+  return join(root, isCompiled ? path.replace(/\.ts$/, '.js') : path);
+}
+
+/** What `node` is given to run a program of this project. */
 export function programArguments(path: string): string[] {
-  const compiled = process.env['TEST_COMPILED'];
-  if (compiled === undefined || compiled === '') return ['--enable-source-maps', '--import', 'tsx', join(PROJECT_ROOT, path)];
-  return ['--enable-source-maps', join(compiled, path.replace(/\.ts$/, '.js'))];
+  return [...LOADER_ARGUMENTS, modulePath(path)];
 }

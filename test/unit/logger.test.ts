@@ -1,18 +1,21 @@
 import { spawnSync } from 'node:child_process';
+import { pathToFileURL } from 'node:url';
 import { expect } from 'chai';
 
 import { redactSecrets } from '../../platform/logger.ts';
 import { PROJECT_ROOT } from '../../platform/projectRoot.ts';
+import { LOADER_ARGUMENTS, modulePath } from '../support/programArguments.ts';
 
 /** What a process that logs `script`'s values writes: the logger writes to the process's own output. */
 function logIn(script: string): string {
+  const urlOf = (path: string) => JSON.stringify(pathToFileURL(modulePath(path)).href);
   const source = `
-    import { createLogger } from './platform/logger.ts';
-    import { AppError, COMMON_ERRORS } from './shared/errors.ts';
+    import { createLogger } from ${urlOf('platform/logger.ts')};
+    import { AppError, COMMON_ERRORS } from ${urlOf('shared/errors.ts')};
     const log = createLogger({ log: { level: 'trace', pretty: false } }, 'test');
     ${script}
   `;
-  const { stdout, stderr, status } = spawnSync(process.execPath, ['--import=tsx', '--input-type=module', '--eval', source], {
+  const { stdout, stderr, status } = spawnSync(process.execPath, [...LOADER_ARGUMENTS, '--input-type=module', '--eval', source], {
     cwd: PROJECT_ROOT,
     encoding: 'utf8',
     timeout: 20_000,

@@ -4,15 +4,16 @@ import { once } from 'node:events';
 import { createServer, type IncomingHttpHeaders, type RequestListener, type Server } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import { connect, createServer as createTcpServer, type AddressInfo, type Server as TcpServer, type Socket } from 'node:net';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { expect } from 'chai';
 
 import { createWebhookSender, type WebhookSender } from '../../adapters/webhookHttp/createWebhookSender.ts';
+import { PROJECT_ROOT } from '../../platform/projectRoot.ts';
 import { startNameServer, type NameServer } from '../support/nameServer.ts';
 import { createTestClock } from './support.ts';
 
-const slowReceiver = fileURLToPath(new URL('../support/receiverProcess.mjs', import.meta.url));
+const slowReceiver = join(PROJECT_ROOT, 'test', 'support', 'receiverProcess.mjs');
 
 const TIMEOUT_MS = 400;
 

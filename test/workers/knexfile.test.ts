@@ -1,9 +1,12 @@
 import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect } from 'chai';
 
 import { migrationSource } from '../../db/migrationSource.ts';
 import { createDatabase, execute, selectRows, type Database } from '../../platform/db.ts';
 import { PROJECT_ROOT } from '../../platform/projectRoot.ts';
+import { LOADER_ARGUMENTS, modulePath } from '../support/programArguments.ts';
 import { getStack } from '../support/stack.ts';
 import { waitUntil } from '../support/waitUntil.ts';
 
@@ -13,6 +16,8 @@ interface Run {
   /** Resolves with the exit code. */
   readonly ended: Promise<number | null>;
 }
+
+const KNEX = ['node_modules/knex/bin/cli.js', '--knexfile', modulePath('knexfile.ts')];
 
 /** Knex's own command line, with the project's knexfile. */
 describe('knex’s command line', function () {
@@ -30,18 +35,19 @@ describe('knex’s command line', function () {
     const db = createDatabase(url, 2);
     opened.push(db);
     const environment = stack.environment(url, { MSQPAY_CHECKOUT_URL: 'http://shop.test/{paymentId}', NODE_ENV: 'test' });
-    const knexCli = ['node_modules/knex/bin/cli.js', '--knexfile', 'knexfile.ts'];
     return {
       url,
       db,
       // It needs nothing of the server's configuration but this.
-      knex: (...args) => run([...knexCli, ...args], { PATH: process.env['PATH'], DATABASE_URL: url }),
-      cli: () => run(['cli/main.ts', 'migrate'], environment),
+      knex: (...args) => run([...KNEX, ...args], { PATH: process.env['PATH'], DATABASE_URL: url }),
+      cli: () => run([modulePath('cli/main.ts'), 'migrate'], environment),
     };
   }
 
-  function run(args: readonly string[], env: NodeJS.ProcessEnv): Run {
-    const child = spawn(process.execPath, ['--import', 'tsx', ...args], { cwd: PROJECT_ROOT, env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const run = (args: readonly string[], env: NodeJS.ProcessEnv) => start([...LOADER_ARGUMENTS, ...args], env);
+
+  function start(args: readonly string[], env: NodeJS.ProcessEnv): Run {
+    const child = spawn(process.execPath, args, { cwd: PROJECT_ROOT, env, stdio: ['ignore', 'pipe', 'pipe'] });
     let output = '';
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (output += chunk.toString('utf8')));
     return { output: () => output, ended: new Promise((resolve) => child.once('close', resolve)) };
@@ -118,8 +124,17 @@ describe('knex’s command line', function () {
     expect(await selectRows(db, 'SELECT id FROM stores')).to.deep.equal([{ id: 'st_1' }]);
   });
 
+  it('is `npm run knex`', async () => {
+    const { scripts } = JSON.parse(readFileSync(join(PROJECT_ROOT, 'package.json'), 'utf8')) as { scripts: { knex: string } };
+    const [node, ...args] = scripts.knex.split(' ');
+    expect(node).to.equal('node');
+    const { url } = await openEmpty('script');
+    const status = start([...args, 'migrate:status'], { PATH: process.env['PATH'], DATABASE_URL: url });
+    expect(await expectOk(status)).to.contain('No Completed Migration files Found');
+  });
+
   it('says what is wrong with DATABASE_URL, and does not show it', async () => {
-    const wrong = run(['node_modules/knex/bin/cli.js', '--knexfile', 'knexfile.ts', 'migrate:status'], {
+    const wrong = run([...KNEX, 'migrate:status'], {
       PATH: process.env['PATH'],
       DATABASE_URL: 'mysql://root:hunter2@127.0.0.1/x?sslmode=require',
     });
