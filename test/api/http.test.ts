@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { Agent, get } from 'node:http';
+import { Agent, get, request as sendRequest, type IncomingMessage } from 'node:http';
 import { connect } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import { expect } from 'chai';
@@ -135,8 +135,12 @@ describe('HTTP edge', () => {
 
     it('may be empty where none is needed, whatever its type says', async () => {
       const { paymentId } = await api.createPayment();
-      const headers = { 'content-type': 'application/json', 'content-length': '0' };
-      expect((await api.call(`/payments/${paymentId}/cancel`, { method: 'POST', body: '', headers })).status).to.equal(200);
+      // Whether fetch lets a caller say the length depends on which undici it is sent by.
+      const headers = { 'x-api-key': api.store.apiKey, 'content-type': 'application/json', 'content-length': '0' };
+      const request = sendRequest(`${api.url}/api/v1/payments/${paymentId}/cancel`, { method: 'POST', headers }).end();
+      const [response] = (await once(request, 'response')) as [IncomingMessage];
+      response.resume();
+      expect(response.statusCode).to.equal(200);
     });
 
     it('may begin with a byte order mark', async () => {
