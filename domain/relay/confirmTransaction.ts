@@ -226,12 +226,13 @@ async function endMined(
     await endDone(ctx, unit, charged, final.doer);
     return;
   }
-  if (verdict === 'untouched') {
+  if (verdict.kind === 'untouched') {
+    if (!isOnChain(locked)) await noteWaste(ctx, unit, attempt, { blame: verdict.blame, gasCost: gas * receipt.effectiveGasPrice });
     const error = {
       code: RELAY_ERRORS.notSent.code,
       detail: `Transaction ${receipt.hash} was mined without trying it, as others before it.`,
     };
-    // Undone as a whole: by its size, or by one of them. In one that ran, only its turn had not come.
+    // Undone as a whole: by its size, or by one of them. In one that ran it was passed over.
     const speaksAgainstBatch = !receipt.succeeded && transaction.items > 1;
     await sendAgain(ctx, unit, charged, 'returned', error, speaksAgainstBatch);
     return;

@@ -68,16 +68,37 @@ export function decideBlame(input: {
   readonly lateness: Lateness;
   /** The transaction used up the gas that it was sent with. */
   readonly isOutOfGas: boolean;
+  /**
+   * That was as much as was estimated, and it brings a permit: its account may have had code in
+   * that block, and none before and after.
+   */
+  readonly mayHaveBurned: boolean;
 }): Blame {
-  const { runsForeignCode, refusedFor, refusal, lateness, isOutOfGas } = input;
+  const { runsForeignCode, refusedFor, refusal, lateness, isOutOfGas, mayHaveBurned } = input;
   if (lateness !== 'inTime') return lateness === 'ours' ? 'nobody' : 'late';
   if (refusedFor !== undefined && NOT_ITS_FAULT.test(refusedFor)) return 'nobody';
   if (runsForeignCode) return 'signer';
   // In a batch each has its full gas or the whole is undone; by itself it has what the relayer gave it.
-  if (refusedFor === undefined && isOutOfGas) return 'nobody';
+  if (refusedFor === undefined && isOutOfGas && !mayHaveBurned) return 'nobody';
   if (refusal?.kind === 'insufficientBalance' || refusal?.kind === 'insufficientAllowance') return 'signer';
   // It may have been put right meanwhile.
   return refusedFor !== undefined && SHORT_OF_TOKENS.test(refusedFor) ? 'signer' : 'subject';
+}
+
+/**
+ * The same for a forward request that was passed over in a batch: it was too late; or its nonce
+ * was used up by another request, which its signer signed and anybody may have sent; or its turn had
+ * not come.
+ */
+export function decideBlameOfSkipped(input: { readonly lateness: Lateness; readonly isNonceUsed: boolean }): Blame {
+  switch (input.lateness) {
+    case 'signers':
+      return 'late';
+    case 'ours':
+      return 'nobody';
+    case 'inTime':
+      return input.isNonceUsed ? 'subject' : 'nobody';
+  }
 }
 
 /** What a history of failures means for the next request. */

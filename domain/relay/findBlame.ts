@@ -1,6 +1,6 @@
 import type { Block, ChainPort, PaymentRefusal, Receipt, RelayRefusal } from '../chain/ports.ts';
 import { decideLateness } from './decideTime.ts';
-import { decideBlame, type Blame } from './decideWaste.ts';
+import { decideBlame, decideBlameOfSkipped, type Blame } from './decideWaste.ts';
 import type { RelayAttempt, RelayItem } from './model.ts';
 
 /**
@@ -10,6 +10,7 @@ import type { RelayAttempt, RelayItem } from './model.ts';
  * @param input.refused what the batch's event says of it
  * @param input.refusal why the chain would refuse it now
  * @param input.leastMs see leastMsOf
+ * @param input.gasLimit what its transaction was handed over with
  * @throws AppError `CHAIN_ERRORS.unavailable`
  */
 export async function findBlame(
@@ -22,9 +23,10 @@ export async function findBlame(
     readonly refused: RelayRefusal | undefined;
     readonly refusal: PaymentRefusal | undefined;
     readonly leastMs: number;
+    readonly gasLimit: bigint;
   },
 ): Promise<Blame> {
-  const { item, receipt, block, refused, refusal, leastMs } = input;
+  const { item, receipt, block, refused, refusal, leastMs, gasLimit } = input;
   const [call, hasCode] = await Promise.all([
     chain.findCall(receipt.hash),
     // The account may have got its code between the sending and the block.
@@ -35,7 +37,27 @@ export async function findBlame(
     refusedFor: refused?.reason,
     refusal,
     lateness: decideLateness(attempt, block.timestamp, leastMs),
+    mayHaveBurned: attempt.permit !== null && call !== undefined && call.gasLimit >= gasLimit,
     isOutOfGas: call !== undefined && isUsedUp(receipt.gasUsed, call.gasLimit),
+  });
+}
+
+/**
+ * Whose doing it was that an attempt left no trace in a batch. Where all of the batch was undone,
+ * that was its size, or another item. Else the forwarder passed it over, once its permit was applied.
+ * @throws AppError `CHAIN_ERRORS.unavailable`
+ */
+export async function findBlameOfSkipped(
+  chain: ChainPort,
+  attempt: RelayAttempt,
+  input: { readonly receipt: Receipt; readonly block: Block; readonly leastMs: number },
+): Promise<Blame> {
+  const { receipt, block, leastMs } = input;
+  const { signed } = attempt;
+  if (!receipt.succeeded || signed.rail !== 'forwarder') return 'nobody';
+  return decideBlameOfSkipped({
+    lateness: decideLateness(attempt, block.timestamp, leastMs),
+    isNonceUsed: (await chain.getForwarderNonce(signed.request.from)) > signed.request.nonce,
   });
 }
 

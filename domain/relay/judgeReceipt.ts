@@ -6,7 +6,7 @@ import { findPaymentsById } from '../payments/service.ts';
 import { listAttemptsOfTransaction } from './attemptStore.ts';
 import type { Blame } from './decideWaste.ts';
 import { RELAY_ERRORS } from './errors.ts';
-import { findBlame } from './findBlame.ts';
+import { findBlame, findBlameOfSkipped } from './findBlame.ts';
 import { findRefusalOf } from './findRefusalOf.ts';
 import { leastMsOf } from './leastMsOf.ts';
 import type { RelayTransaction } from './model.ts';
@@ -14,7 +14,12 @@ import { askIfDone, findRefusalIn, isDoneIn } from './subject.ts';
 import { toRefusalError } from './toRefusalError.ts';
 
 /** What the receipt and the chain say about an attempt of a final transaction. */
-export type Verdict = 'done' | 'doneElsewhere' | 'untouched' | { readonly error: RelayFailure; readonly blame: Blame };
+export type Verdict =
+  | 'done'
+  | 'doneElsewhere'
+  /** It left no trace in a batch. */
+  | { readonly kind: 'untouched'; readonly blame: Blame }
+  | { readonly kind: 'refused'; readonly error: RelayFailure; readonly blame: Blame };
 
 /**
  * What became of each attempt that a final transaction carries and that has not ended.
@@ -33,6 +38,7 @@ export async function judgeReceipt(
     ctx,
     attempts.map(({ paymentId }) => paymentId),
   );
+  const leastMs = leastMsOf(ctx, transaction.chainId);
   const verdicts = new Map<string, Verdict>();
   let isUnknown = false;
   for (const attempt of attempts.filter(({ status }) => status !== 'succeeded' && status !== 'failed')) {
@@ -55,7 +61,7 @@ export async function judgeReceipt(
     const refused = findRefusalIn(receipt, attempt);
     // By itself it reverts with the whole transaction. In a batch, what left no trace was not tried: another item undid it, or its turn had not come.
     if (refused === undefined && transaction.items > 1) {
-      verdicts.set(attempt.id, 'untouched');
+      verdicts.set(attempt.id, { kind: 'untouched', blame: await findBlameOfSkipped(chain, attempt, { receipt, block, leastMs }) });
       continue;
     }
     const terms = payments.find(({ id }) => id === attempt.paymentId)?.terms;
@@ -64,8 +70,9 @@ export async function judgeReceipt(
     const reason = refusal && item ? (toRefusalError(refusal, item).detail ?? refused?.reason) : refused?.reason;
     const detail = `Transaction ${receipt.hash} was mined without doing it${reason === undefined ? '.' : `: ${reason}`}`;
     verdicts.set(attempt.id, {
+      kind: 'refused',
       error: { code: RELAY_ERRORS.reverted.code, detail },
-      blame: await findBlame(chain, attempt, { item, receipt, block, refused, refusal, leastMs: leastMsOf(ctx, transaction.chainId) }),
+      blame: await findBlame(chain, attempt, { item, receipt, block, refused, refusal, leastMs, gasLimit: transaction.gasLimit }),
     });
   }
   return verdicts;

@@ -180,4 +180,15 @@ describe('requests that run code of their payer’s account', function () {
     expect(await readAttempt(ctx, alone.payment)).to.include({ status: 'failed', errorCode: 'PAY_030' });
     expect([await countWaste(burner.address), await countWaste(loner.address)]).to.deep.equal([1, 1]);
   });
+
+  it('though they had it in that one block only: what used up the gas is counted for their payment and their store', async () => {
+    const [burner, of] = [await accounts.createCustomer(), await harness.createTestStore()];
+    const burning = await accept(burner, accounts.token, of);
+    await sendAttempt(delegatingLate(burner), burning.id);
+    await chain.mine();
+    await accounts.undelegate(burner);
+    await mineAndConfirm([burning]);
+    expect(await readAttempt(ctx, burning.payment)).to.include({ status: 'failed', errorCode: 'PAY_030' });
+    expect([await countWaste(burning.payment.id), await countWaste(of.storeId)]).to.deep.equal([1, 1]);
+  });
 });

@@ -211,6 +211,24 @@ describe('requests with a near deadline, on a chain with a block every 12 second
       await relayPayment(ctx, await signFor(customer, payment, 600_000));
     });
 
+    it('count so in a batch too, where the forwarder passes them over', async () => {
+      const customers = [await chain.createCustomer(), await chain.createCustomer()];
+      const payments = [];
+      for (const customer of customers) payments.push(await accept(customer, LEAST_MS + 10_000));
+      await sendAttempt(ctx, (await readAttempt(ctx, payments[0]!)).id);
+      expect((await readAttempt(ctx, payments[1]!)).status).to.equal('submitted');
+      await passTime(LEAST_MS + 11_000);
+      await chain.mine(CONFIRMATIONS);
+      await scanChain(ctx, chainId);
+      await confirmOnce(ctx, payments[0]!);
+      for (const { address } of customers) expect(await countWaste(address)).to.equal(1);
+      expect(await countWaste(store.storeId)).to.equal(2);
+      for (const payment of payments) {
+        await sendAttempt(ctx, (await readAttempt(ctx, payment)).id);
+        expect(await readAttempt(ctx, payment)).to.include({ status: 'failed', errorCode: 'PAY_019' });
+      }
+    });
+
     it('after we, the relayer or the chain took their time, count against nobody, however often', async () => {
       const customer = await chain.createCustomer();
       for (const slow of [

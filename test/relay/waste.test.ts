@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import type { PrivateKeyAccount } from 'viem/accounts';
 
+import { getChain } from '../../domain/chain/service.ts';
 import type { Payment } from '../../domain/payments/model.ts';
 import { scanChain } from '../../domain/payments/scanChain.ts';
 import { listRefunds } from '../../domain/refunds/service.ts';
@@ -252,6 +253,35 @@ describe('requests that are mined without paying', function () {
     for (const holder of [merchant.address, refundId, storeId]) expect(await readWaste(holder), holder).to.include({ items: 1 });
     expect(await expectRefusal(refundPayment(ctx, await sign()))).to.include({ code: 'PAY_041', reason: 'merchant' });
     await refundPayment(later(31_000), await sign());
+  });
+
+  it('since the forwarder passed them over, whose nonce was used up meanwhile, are counted for their payment and store', async () => {
+    const [hostile, honest] = [await chain.createCustomer(), await chain.createCustomer()];
+    const [passedOver, rival, paid] = [await createPayment(), await createPayment(), await createPayment(await harness.createTestStore())];
+    // Both have the same nonce: neither knows of the other.
+    const overtaking = await signGasless(ctx, hostile, rival);
+    await relayPayment(ctx, await signGasless(ctx, hostile, passedOver));
+    await relayPayment(ctx, await signGasless(ctx, honest, paid));
+    const another = await chain.createRelayer();
+    const overtaken = withRelayer(ctx, chainId, (own) => ({
+      async send(input) {
+        const signed = { rail: 'forwarder', request: overtaking.forwardRequest } as const;
+        const item = { signed, signature: overtaking.signature, permit: null, paymentId: rival.id, terms: rival.terms };
+        await another.send({ ...input, ...getChain(ctx, chainId).encodeRelay([item]), gasLimit: 500_000n });
+        return own.send(input);
+      },
+    }));
+    await sendAttempt(overtaken, (await readAttempt(ctx, passedOver)).id);
+    await confirm(passedOver);
+    expect((await readPayment(ctx, paid)).status).to.equal('completed');
+    expect((await readAttempt(ctx, passedOver)).status).to.equal('queued');
+    expect(await readWaste(passedOver.id)).to.include({ items: 1 });
+    expect(await readWaste(store.storeId)).to.include({ items: 1 });
+    for (const holder of [hostile.address, honest.address, paid.id, paid.storeId]) {
+      expect(await readWaste(holder), holder).to.include({ items: 0 });
+    }
+    await sendAttempt(ctx, (await readAttempt(ctx, passedOver)).id);
+    expect(relayer.sent).to.have.length(1);
   });
 
   describe('end what waits behind them', () => {

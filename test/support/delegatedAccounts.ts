@@ -8,6 +8,7 @@ import {
   http,
   keccak256,
   publicActions,
+  zeroAddress,
   type Hash,
   type Hex,
 } from 'viem';
@@ -26,6 +27,8 @@ export interface DelegatedAccounts {
   createCustomer(): Promise<PrivateKeyAccount>;
   /** Gives the account, one of these customers, the code of a wallet in that mode; resolves when a block has it. */
   delegate(account: PrivateKeyAccount, mode: keyof typeof walletMode): Promise<void>;
+  /** Takes its code away again. */
+  undelegate(account: PrivateKeyAccount): Promise<void>;
 }
 
 /** @param input.isMined whether the chain makes its blocks by itself; else each transaction is given one of its own */
@@ -107,6 +110,14 @@ export async function createDelegatedAccounts(
         await client.sendRawTransaction({ serializedTransaction: raw });
         if (chain.isMined === true) await sendUntilMined(raw);
         await mined(hash);
+      }),
+    undelegate: (account) =>
+      inTurn(async () => {
+        const nonce = await client.getTransactionCount({ address: account.address });
+        const authorization = await account.signAuthorization({ contractAddress: zeroAddress, chainId: chain.chainId, nonce });
+        await mined(
+          await wallet.sendTransaction({ to: account.address, gas: 200_000n, nonce: sent++, authorizationList: [authorization] }),
+        );
       }),
   };
 }

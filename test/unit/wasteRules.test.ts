@@ -7,7 +7,14 @@ const NOW = new Date('2030-01-01T12:34:56Z');
 const LIMITS = { maxWastedPerPayerPerDay: 4, maxWastedPerPaymentPerDay: 3, maxWastedPerStorePerDay: 200 };
 
 describe('whom a request that was mined in vain is counted against', () => {
-  const alone = { runsForeignCode: false, refusedFor: undefined, refusal: undefined, lateness: 'inTime', isOutOfGas: false } as const;
+  const alone = {
+    runsForeignCode: false,
+    refusedFor: undefined,
+    refusal: undefined,
+    lateness: 'inTime',
+    isOutOfGas: false,
+    mayHaveBurned: false,
+  } as const;
   const short = { kind: 'insufficientBalance', balance: 0n } as const;
 
   for (const [name, input, blame] of [
@@ -34,6 +41,7 @@ describe('whom a request that was mined in vain is counted against', () => {
     ['nobody can tell why any more', alone, 'subject'],
     ['the relayer gave it too little gas', { ...alone, isOutOfGas: true }, 'nobody'],
     ['the relayer gave it too little gas, and the tokens went later', { ...alone, isOutOfGas: true, refusal: short }, 'nobody'],
+    ['its permit may have run code that used up the gas', { ...alone, isOutOfGas: true, mayHaveBurned: true }, 'subject'],
     ['it came too late through us, the relayer or the chain', { ...alone, lateness: 'ours', refusal: short }, 'nobody'],
     ['it came too late so, and its signer has a contract', { ...alone, lateness: 'ours', runsForeignCode: true }, 'nobody'],
     ['it came too late though nobody was slow', { ...alone, lateness: 'signers', refusal: short }, 'late'],
