@@ -302,7 +302,8 @@ describe('a relay that is interrupted', () => {
       await chain.mine();
       await relayAgain();
       const { id } = await readAttempt(ctx, payment);
-      await sendAttempt(ctx, id);
+      // When the wait for what was mined in vain is over.
+      await sendAttempt(atTime(ctx, addMs(new Date(), 31_000)), id);
       await chain.mine(CONFIRMATIONS);
       await scan();
       expect(await confirmOnce(ctx, payment)).to.deep.equal(DONE);
