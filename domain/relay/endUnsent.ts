@@ -1,6 +1,5 @@
 import type { Context } from '../../platform/context.ts';
 import { inUnitOfWork } from '../../platform/unitOfWork.ts';
-import { addMs } from '../../shared/clock.ts';
 import { blockTimeMsOf, findSettledTime, getChain, listKnownBlocks } from '../chain/service.ts';
 import { DONE, later, type WorkResult } from '../outbox/model.ts';
 import type { RelayFailure } from '../payments/eventData.ts';
@@ -10,6 +9,7 @@ import { endDone, findDoer } from './endDone.ts';
 import { RELAY_ERRORS } from './errors.ts';
 import type { RelayAttempt } from './model.ts';
 import { askIfDone, failSubject, isOnChain, lockWithSubjects } from './subject.ts';
+import { decideUnclearLook, isUnclear, noteUnclear } from './unclearChains.ts';
 
 /**
  * Ends an attempt that cannot be sent. When the chain shows that it was done by other means, that is why, and the scanner tells it first: the store
@@ -19,13 +19,13 @@ import { askIfDone, failSubject, isOnChain, lockWithSubjects } from './subject.t
 export async function endUnsent(ctx: Context, attempt: RelayAttempt, error: RelayFailure): Promise<WorkResult> {
   const chain = getChain(ctx, attempt.chainId);
   const lookAgain = () => later(decideNextLook(ctx.clock.now(), blockTimeMsOf(ctx, attempt.chainId)));
-  if (isUnknownNow(ctx, attempt.chainId)) return lookLater(ctx);
+  if (isUnclear(ctx, attempt.chainId)) return later(decideUnclearLook(ctx));
   const head = await chain.getHead();
   // Whoever says that it is not done has the head by which its time is over, and what the scanner has seen. "Already paid" is told by those who are ahead of others.
   const word = await askIfDone(chain, attempt, [head, ...(await listKnownBlocks(ctx, attempt.chainId))]);
   if (word === 'unknown') {
-    noteUnknown(ctx, attempt.chainId);
-    return lookLater(ctx);
+    noteUnclear(ctx, attempt.chainId);
+    return later(decideUnclearLook(ctx));
   }
   const isDone = word === 'done';
   // Over is what is over by the chain's clock: until then, one that stands still or is behind ours could take what we call too late.
@@ -50,25 +50,4 @@ export async function endUnsent(ctx: Context, attempt: RelayAttempt, error: Rela
     await failSubject(ctx, unit, locked, error);
     return DONE;
   });
-}
-
-/** While nobody can tell what a chain shows, asking takes seconds; many that have come to their end would keep the workers from other chains' requests. */
-const UNKNOWN_MS = 5_000;
-const UNKNOWN_LOOK_MS = 15_000;
-const unknownUntil = new WeakMap<Context['db'], Map<number, number>>();
-
-function isUnknownNow(ctx: Context, chainId: number): boolean {
-  const leftMs = (unknownUntil.get(ctx.db)?.get(chainId) ?? 0) - ctx.clock.now().getTime();
-  // By a clock that was ahead: it does not count.
-  return leftMs > 0 && leftMs <= UNKNOWN_MS;
-}
-
-function noteUnknown(ctx: Context, chainId: number): void {
-  const chains = unknownUntil.get(ctx.db) ?? new Map<number, number>();
-  chains.set(chainId, ctx.clock.now().getTime() + UNKNOWN_MS);
-  unknownUntil.set(ctx.db, chains);
-}
-
-function lookLater(ctx: Context): WorkResult {
-  return later(addMs(ctx.clock.now(), UNKNOWN_LOOK_MS * (1 + ctx.random())));
 }

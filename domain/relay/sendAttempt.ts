@@ -25,7 +25,7 @@ import { findFreeRelayer, noteSend } from './relayers.ts';
 import type { SendOutcome } from './ports.ts';
 import { saveIntent } from './saveIntent.ts';
 import { saveOutcome } from './saveOutcome.ts';
-import { decideNextTry, mayLeaveToOthers, spreadMs } from './spreadMs.ts';
+import { decideNextTry, mayLeaveToOthers, spreadMs } from './nextTry.ts';
 import { isCompleted, lockWithSubjects, seeWithSubjects } from './subject.ts';
 import { withClaim, type Claim } from './withClaim.ts';
 

@@ -6,7 +6,7 @@ import { MAX_SENDS } from './decide.ts';
 import { isTooLate } from './decideTime.ts';
 import { listWaiting, type WaitingAttempt } from './dispatchStore.ts';
 import { findFreeRelayer } from './relayers.ts';
-import { decideNextTry, mayLeaveToOthers, spreadMs } from './spreadMs.ts';
+import { decideNextTry, mayLeaveToOthers, spreadMs } from './nextTry.ts';
 
 /** Jobs for one chain from one look at the outbox: as many as a process works on at once. */
 const MOST_JOBS = 10;

@@ -25,7 +25,7 @@ import { signGasless } from '../support/gasless.ts';
 import { createHarness, type Harness, type TestStore } from '../support/harness.ts';
 import { startOwnChain, type OwnChain, type OwnRelayer } from '../support/ownChain.ts';
 import { readHistory } from '../support/paymentHistory.ts';
-import { acceptRelay, confirmOnce, readAttempt, readPayment } from '../support/relayFlow.ts';
+import { acceptRelay, confirmOnce, endWaitingAttempts, readAttempt, readPayment } from '../support/relayFlow.ts';
 import { atTime, setSettledTime, withChain, withRelayer, withRelayers } from '../support/varyContext.ts';
 
 const CONFIRMATIONS = 2;
@@ -187,6 +187,55 @@ describe('a relay that is interrupted', () => {
       const later = addMs(new Date(), 2 * ctx.config.relay.timeoutMs);
       expect(await sendAttempt(atTime(ctx, later), id)).to.deep.equal(DONE);
       expect(await readAttempt(ctx, own)).to.include({ status: 'unknown' });
+    });
+
+    it('of a job that led others and does not come back: what was promised with the intent finds out', async () => {
+      const poor = await chain.createCustomer();
+      const [own, other] = [await createPayment(), await createPayment()];
+      const { id } = await acceptRelay(ctx, poor, own);
+      const { id: otherId } = await acceptRelay(ctx, await chain.createCustomer(), other);
+      await chain.moveTokensAway(poor);
+      await chain.mine();
+      // The other's own look is far off, as of one among many that wait for a relayer.
+      await execute(ctx.db, "DELETE FROM outbox WHERE queue = 'relay'");
+      const patient = { ...ctx, config: { ...ctx.config, relay: { ...ctx.config.relay, refusalGraceMs: 60_000 } } };
+      const crashing = withRelayer(patient, chainId, () => ({
+        send: async (input) => {
+          await relayer.send(input);
+          throw new Error('killed');
+        },
+      }));
+      await expectCrash(sendAttempt(crashing, id));
+      expect(await readAttempt(ctx, own)).to.include({ status: 'queued', sends: 0 });
+      const interrupted = await readAttempt(ctx, other);
+      expect(interrupted).to.include({ status: 'submitting' });
+
+      const [promised] = await selectRows<{ run_at: Date }>(ctx.db, "SELECT run_at FROM outbox WHERE queue = 'relay' AND subject_id = ?", [
+        otherId,
+      ]);
+      expect(promised, 'a look at it').not.to.equal(undefined);
+      const patience = 2 * harness.config.relay.timeoutMs;
+      expect(promised!.run_at.getTime() - interrupted.updatedAt.getTime()).to.be.within(patience - 1_000, patience + 1_000);
+      const lookAt = addMs(promised!.run_at, 1_000);
+      const jobs: string[] = [];
+      await publishOutbox(
+        atTime(ctx, lookAt),
+        { addAll: (added) => Promise.resolve(void jobs.push(...added.map((job) => job.payload.subjectId))) },
+        1_000,
+      );
+      expect(jobs).to.include(otherId);
+      const notSending = withRelayer(atTime(ctx, lookAt), chainId, () => ({ send: cannotBeReached }));
+      expect(await sendAttempt(notSending, otherId)).to.deep.equal(DONE);
+      expect(await readAttempt(ctx, other)).to.include({ status: 'unknown' });
+      const listing = withRelayer(ctx, chainId, () => ({ findSent: () => relayer.findTransaction('sent-1') }));
+      await confirmOnce(listing, other);
+      expect(await readAttempt(ctx, other)).to.include({ status: 'submitted', txHash: relayer.sent[0]?.hash });
+      await chain.mine(CONFIRMATIONS);
+      await scan();
+      expect(await confirmOnce(ctx, other)).to.deep.equal(DONE);
+      expect(relayer.sent).to.have.length(1);
+      await expectCompleted(other, ['payment.created', 'payment.processing', 'payment.completed']);
+      await endWaitingAttempts(ctx);
     });
 
     it('by two workers with one job is sent once', async () => {

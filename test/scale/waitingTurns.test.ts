@@ -2,7 +2,7 @@ import { expect } from 'chai';
 
 import { claimAttempts, listHeads } from '../../domain/relay/dispatchStore.ts';
 import { giveTurn } from '../../domain/relay/giveTurn.ts';
-import { spreadMs } from '../../domain/relay/spreadMs.ts';
+import { spreadMs } from '../../domain/relay/nextTry.ts';
 import { listWaitingTurns } from '../../domain/relay/turnStore.ts';
 import { execute, inTransaction, selectRows } from '../../platform/db.ts';
 import { addMs } from '../../shared/clock.ts';
