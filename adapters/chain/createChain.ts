@@ -24,8 +24,10 @@ import { createFindPayments } from './createFindPayments.ts';
 import { createFindReceipt } from './createFindReceipt.ts';
 import { createFindRefusal } from './createFindRefusal.ts';
 import { createIsContract } from './createIsContract.ts';
+import { createIsSurelyRefused } from './createIsSurelyRefused.ts';
 import { createJudgePermit } from './createJudgePermit.ts';
 import { createPaymentIdOf } from './createPaymentIdOf.ts';
+import { createPollBlocks } from './createPollBlocks.ts';
 import { createReadBlock } from './createReadBlock.ts';
 import { createReadGatewayLogs } from './createReadGatewayLogs.ts';
 import { createRelayCalls } from './createRelayCalls.ts';
@@ -95,14 +97,18 @@ export function createChain(options: { readonly chain: ChainConfig; readonly clo
       }),
 
     async findPayer(paymentId, since = []) {
-      const { value, isSince } = await askSince(since, (client, at) =>
-        client.readContract({ address: gateway, abi: paymentGatewayAbi, functionName: 'payerOf', args: [paymentId], ...at }),
+      const { value, isSince } = await askSince(
+        since,
+        (client, at) =>
+          client.readContract({ address: gateway, abi: paymentGatewayAbi, functionName: 'payerOf', args: [paymentId], ...at }),
+        (payer) => payer === zeroAddress,
       );
       if (value !== zeroAddress) return value;
       return isSince ? undefined : 'unknown';
     },
 
     ...createFindPayments(chain, rpc, readBlock),
+    pollBlocks: createPollBlocks(chain, rpc, readBlock),
 
     // A permit that is signed for want of an approval takes the place of the approval that was there.
     getAllowance: (token, owner) =>
@@ -147,6 +153,7 @@ export function createChain(options: { readonly chain: ChainConfig; readonly clo
     runsForeignCode: createRunsForeignCode(chain, rpc),
 
     ...createFindRefusal(chain, rpc, readBlock),
+    isSurelyRefused: createIsSurelyRefused(chain, rpc, readBlock),
     ...createRelayCalls(chain, rpc),
 
     getRefundedAmount: (paymentId) =>
@@ -155,14 +162,17 @@ export function createChain(options: { readonly chain: ChainConfig; readonly clo
       ),
 
     async isRefunded(paymentId, nonce, since = []) {
-      const { value, isSince } = await askSince(since, (client, at) =>
-        client.readContract({
-          address: gateway,
-          abi: paymentGatewayAbi,
-          functionName: 'isRefundNonceUsed',
-          args: [paymentId, nonce],
-          ...at,
-        }),
+      const { value, isSince } = await askSince(
+        since,
+        (client, at) =>
+          client.readContract({
+            address: gateway,
+            abi: paymentGatewayAbi,
+            functionName: 'isRefundNonceUsed',
+            args: [paymentId, nonce],
+            ...at,
+          }),
+        (isUsed) => !isUsed,
       );
       return value || isSince ? value : 'unknown';
     },

@@ -6,9 +6,11 @@ import type { PaymentProcessedLog } from '../../domain/payments/model.ts';
 import type { ChainConfig } from '../../platform/config.ts';
 import { toUnixSeconds } from '../../shared/clock.ts';
 import type { Address, Bytes32 } from '../../shared/hex.ts';
+import { askEachNode } from './askEachNode.ts';
 import { createLogRanges } from './createLogRanges.ts';
+import { equalBlocks } from './createNodeOrder.ts';
 import type { ReadBlock } from './createReadBlock.ts';
-import type { RpcClients } from './createRpcClients.ts';
+import type { RpcClients, RpcQuestions } from './createRpcClients.ts';
 import { lowerCase, paymentProcessedEvent, readPaymentLogs } from './paymentLogs.ts';
 
 /** Ids in one eth_call: 224 bytes each in its init code, which may have 49,152 (EIP-3860), 4,000 of them for the code itself. */
@@ -20,30 +22,41 @@ type FindPayments = Pick<ChainPort, 'findPayers' | 'findPaymentLog'>;
 
 /** Looks for payments without the scanner's logs: in the gateway's storage, and by the indexed id of the event. */
 export function createFindPayments(
-  { gateway, startBlock, maxBlockRange }: Pick<ChainConfig, 'gateway' | 'startBlock' | 'maxBlockRange'>,
+  { gateway, startBlock, maxBlockRange, blockTimeMs }: Pick<ChainConfig, 'gateway' | 'startBlock' | 'maxBlockRange' | 'blockTimeMs'>,
   rpc: RpcClients,
   readBlock: ReadBlock,
 ): FindPayments {
   const ranges = createLogRanges(() => performance.now());
+  const equal = equalBlocks(blockTimeMs);
+
+  const findPayersAt = (node: RpcQuestions, paymentIds: readonly Bytes32[]) =>
+    node.askOneNode(async (_client, urlIndex, sure) => {
+      // The answers are those of one block: a node that lacks it fails, where it would say "not paid" of its own latest one. And each comes with the chain's
+      // id: on another chain with our contracts at the same addresses, nobody has paid.
+      const block = await readBlock(urlIndex, { blockTag: 'latest' });
+      if (block === undefined) throw new Error('the node has no block at all');
+      const payers = new Map<Bytes32, Address>();
+      for (let start = 0; start < paymentIds.length; start += IDS_PER_CALL) {
+        const ids = paymentIds.slice(start, start + IDS_PER_CALL);
+        const found = await readPayers(sure, gateway, ids, block.number);
+        found.forEach((payer, index) => {
+          const id = ids[index];
+          if (id !== undefined && payer !== zeroAddress) payers.set(id, payer);
+        });
+      }
+      return { block, payers };
+    });
 
   return {
-    findPayers: (paymentIds) =>
-      rpc.askOneNode(async (_node, urlIndex, sure) => {
-        // The answers are those of one block: a node that lacks it fails, where it would say "not paid" of its own latest one. And each comes with the chain's
-        // id: on another chain with our contracts at the same addresses, nobody has paid.
-        const block = await readBlock(urlIndex, { blockTag: 'latest' });
-        if (block === undefined) throw new Error('the node has no block at all');
-        const payers = new Map<Bytes32, Address>();
-        for (let start = 0; start < paymentIds.length; start += IDS_PER_CALL) {
-          const ids = paymentIds.slice(start, start + IDS_PER_CALL);
-          const found = await readPayers(sure, gateway, ids, block.number);
-          found.forEach((payer, index) => {
-            const id = ids[index];
-            if (id !== undefined && payer !== zeroAddress) payers.set(id, payer);
-          });
-        }
-        return { block, payers };
-      }),
+    async findPayers(paymentIds) {
+      const first = await findPayersAt(rpc, paymentIds);
+      const unpaid = paymentIds.filter((id) => !first.payers.has(id));
+      if (unpaid.length === 0 || rpc.eachNode.length === 1) return first;
+      // That nobody has paid ends a payment: no URL's word alone, which may be on a branch of its own. One that has fallen behind contradicts nobody.
+      const heard = await askEachNode(rpc, (node) => findPayersAt(node, unpaid));
+      const current = heard.filter(({ block }) => block.number + equal >= first.block.number);
+      return { block: first.block, payers: new Map([...first.payers, ...current.flatMap(({ payers }) => [...payers])]) };
+    },
 
     findPaymentLog: ({ paymentId, since, until }) =>
       rpc.askOneNode(async (node, urlIndex) => {

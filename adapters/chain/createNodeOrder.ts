@@ -5,10 +5,23 @@ const LOOK_INTERVAL_MS = 5_000;
 /** A URL is behind when it lacks more than this of the best one's blocks, whichever is more: providers differ by a block or two at any time. */
 const TOLERATED_BLOCKS = 3;
 const TOLERATED_MS = 15_000;
+/** For how long one is asked last that others contradicted: long enough for a node that lags, or is on a branch that the others left, to be as they are. */
+const CONTRADICTED_MS = 60_000;
+
+function toleratedBlocks(blockTimeMs: number): bigint {
+  return BigInt(Math.max(TOLERATED_BLOCKS, Math.ceil(TOLERATED_MS / blockTimeMs)));
+}
+
+/** By how many blocks a URL may differ from the best head and be as far as that one: much less than what it takes to be behind. At the edge it would come and go. */
+export function equalBlocks(blockTimeMs: number): bigint {
+  return toleratedBlocks(blockTimeMs) / 3n;
+}
 
 export interface NodeOrder {
   /** Indices of the RPC URLs, the preferred one first; another array whenever it changed. */
   current(): readonly number[];
+  /** Others contradict what this one says, and more of them or more surely: it is asked after those that are as far, for a minute. */
+  putLast(index: number): void;
 }
 
 type State = 'good' | 'behind' | 'otherChain';
@@ -18,13 +31,14 @@ interface Node {
   state: State;
   /** As last seen. */
   head: bigint;
+  contradictedUntil: number;
 }
 
 /**
  * In which order the RPC URLs are asked: as configured, but one whose head stands still or lags comes after all the others, until it has caught up.
  * A URL that does not answer keeps its place: who asks goes on to the next one. When the best one falls silent, the others are measured by each other.
  *
- * A URL of another chain is not among them: its head is no measure. There may be none left.
+ * A URL of another chain is not among them: its head is no measure. There may be none left. One that others contradict (`putLast`) comes before those that lag.
  *
  * The looks are taken beside the calls that cause them and delay none of them; an idle process takes none. A single URL is never looked at.
  */
@@ -39,10 +53,9 @@ export function createNodeOrder(options: {
   readonly now: () => number;
 }): NodeOrder {
   const { count, chainId, blockTimeMs, log, isOurChain, askHead, now } = options;
-  const tolerated = BigInt(Math.max(TOLERATED_BLOCKS, Math.ceil(TOLERATED_MS / blockTimeMs)));
-  // Much less than what it takes to leave: at the edge it would come and go.
-  const caughtUp = tolerated / 3n;
-  const nodes = Array.from({ length: count }, (_, index): Node => ({ index, state: 'good', head: -1n }));
+  const tolerated = toleratedBlocks(blockTimeMs);
+  const caughtUp = equalBlocks(blockTimeMs);
+  const nodes = Array.from({ length: count }, (_, index): Node => ({ index, state: 'good', head: -1n, contradictedUntil: 0 }));
   let order: readonly number[] = nodes.map(({ index }) => index);
   let nextLookAt = 0;
   let isLooking = false;
@@ -78,9 +91,14 @@ export function createNodeOrder(options: {
       if (behind > tolerated) change(node, 'behind', behind);
       else if (behind <= caughtUp || node.state === 'otherChain') change(node, 'good', behind);
     }
+    arrange();
+  }
+
+  function arrange(): void {
     const good = nodes.filter(({ state }) => state === 'good');
+    const isContradicted = ({ contradictedUntil }: Node) => contradictedUntil > now();
     const late = nodes.filter(({ state }) => state === 'behind').sort((a, b) => (a.head === b.head ? 0 : a.head > b.head ? -1 : 1));
-    const next = [...good, ...late].map(({ index }) => index);
+    const next = [...good.filter((node) => !isContradicted(node)), ...good.filter(isContradicted), ...late].map(({ index }) => index);
     if (next.join() !== order.join()) order = next;
   }
 
@@ -94,6 +112,14 @@ export function createNodeOrder(options: {
         });
       }
       return order;
+    },
+    putLast(index) {
+      const node = nodes[index];
+      if (node === undefined || count === 1) return;
+      if (node.contradictedUntil <= now())
+        log.warn({ chainId, rpcUrl: index }, 'other RPC URLs contradict what the RPC URL says of the chain: it is asked last for a while');
+      node.contradictedUntil = now() + CONTRADICTED_MS;
+      arrange();
     },
   };
 }

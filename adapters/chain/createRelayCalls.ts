@@ -6,7 +6,7 @@ import type { ChainPort, RelayCall } from '../../domain/chain/ports.ts';
 import type { ForwardRequest, Permit, RelayItem, RelayRail } from '../../domain/relay/model.ts';
 import type { ChainConfig } from '../../platform/config.ts';
 import type { Hex } from '../../shared/hex.ts';
-import type { RpcClients } from './createRpcClients.ts';
+import type { RpcQuestions } from './createRpcClients.ts';
 import { encodePermit } from './encodePermit.ts';
 import { createIsSignedByKey } from './createVerifySignature.ts';
 import { encodeTerms } from './encodeTerms.ts';
@@ -31,7 +31,7 @@ type RelayCalls = Pick<ChainPort, 'encodeRelay' | 'simulateRelay' | 'estimateRel
 /** The calls that carry signed requests: one by itself in the cheaper call that reverts with its reason, several in the one that tells each outcome. */
 export function createRelayCalls(
   chain: Pick<ChainConfig, 'chainId' | 'gateway' | 'forwarder' | 'dataGasPerRequest'>,
-  rpc: RpcClients,
+  rpc: Pick<RpcQuestions, 'attemptOneNode'>,
 ): RelayCalls {
   const { gateway, forwarder } = chain;
   const isSignedByKey = createIsSignedByKey(chain);

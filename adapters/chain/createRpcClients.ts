@@ -41,6 +41,8 @@ export interface RpcClients extends RpcQuestions {
   readonly eachNode: readonly RpcQuestions[];
   /** The URLs that answer for another chain, as last seen, by their place in the configuration. They are asked nothing but that. */
   listOtherChainUrls(): readonly number[];
+  /** See NodeOrder.putLast. */
+  putLast(urlIndex: number): void;
 }
 
 export interface RpcQuestions {
@@ -153,6 +155,7 @@ export function createRpcClients(options: {
   return {
     ...questionsTo(order.current),
     eachNode: urls.map((_url, index) => questionsTo(() => [index])),
+    putLast: (urlIndex) => order.putLast(urlIndex),
     listOtherChainUrls: () => rpcUrls.flatMap((_url, index) => (guard.isOfOtherChain(index) === true ? [index] : [])),
   };
 }

@@ -16,6 +16,12 @@ export interface KnownBlock {
   readonly hash?: Bytes32;
 }
 
+/** How many RPC URLs have a block, and how many have another one at its height. Neither counts those that have none there. */
+export interface BlockPoll {
+  readonly stands: number;
+  readonly replaced: number;
+}
+
 export interface Receipt {
   readonly hash: Bytes32;
   readonly blockNumber: bigint;
@@ -104,6 +110,11 @@ export interface ChainPort {
   /** undefined: there is no such block (yet, or any more). */
   findBlock(number: bigint): Promise<Block | undefined>;
   /**
+   * What the RPC URLs say of blocks that answer soon and are about as far as the furthest of them, in the order of the blocks: for what is too much for one URL's
+   * word. Nothing is asked where there is only one URL: nobody is counted then. Not for many blocks at once: each is a question to each URL.
+   */
+  pollBlocks(blocks: readonly Pick<Block, 'number' | 'hash'>[]): Promise<readonly BlockPoll[]>;
+  /**
    * The gateway's events of the blocks from..to, both included, in chain order. One node answers all of it, and each event's block
    * is the one that the node shows at that height. Whether the node's chain is the one that the caller means, `last` tells.
    */
@@ -118,9 +129,12 @@ export interface ChainPort {
   findReceipt(hash: Bytes32): Promise<Receipt | undefined>;
   /** What a transaction calls. undefined: the node does not have it. */
   findCall(hash: Bytes32): Promise<(RelayCall & { readonly gasLimit: bigint }) | undefined>;
-  /** Who paid this id, as the gateway's storage says at the head. `unknown`: nobody, says a URL that lacks a block of `since`, and no other one answers. */
+  /**
+   * Who paid this id, as the gateway's storage says at the head. With `since`, that nobody has is what all URLs say that answer soon and have these blocks.
+   * `unknown`: nobody, says a URL that lacks one of them, and no other one answers.
+   */
   findPayer(paymentId: Bytes32, since?: readonly KnownBlock[]): Promise<Address | 'unknown' | undefined>;
-  /** The same of many, by id, all as of the end of `block`, the head of the node that answers. */
+  /** The same of many, by id, as of the end of `block`, the head of the node that answers. Whom it does not show as paid, no URL does that answers soon and is as far. */
   findPayers(paymentIds: readonly Bytes32[]): Promise<{ readonly block: Block; readonly payers: ReadonlyMap<Bytes32, Address> }>;
   /**
    * The event of a payment, found by its id, in the blocks of these times, both included. It stands in a block that the same node has there. undefined: the
@@ -176,6 +190,11 @@ export interface ChainPort {
   }): Promise<PaymentRefusal | undefined>;
   /** Would the gateway make this refund now? Its item must be of the rail `refund`. @param since see findRefusal */
   findRefundRefusal(item: RelayItem, since?: readonly KnownBlock[]): Promise<PaymentRefusal | undefined>;
+  /**
+   * Whether all URLs that answer soon and have the blocks of `since` refuse this item as it would be sent by itself. Those that do, while another one would take
+   * it, are asked last from then on. `unknown`: nobody answers who has these blocks. Nothing is asked where there is only one URL: what it has said is all there is.
+   */
+  isSurelyRefused(item: RelayItem, since: readonly KnownBlock[]): Promise<boolean | 'unknown'>;
   getRefundedAmount(paymentId: Bytes32): Promise<bigint>;
   /** Whether the gateway has made this refund, as its storage says at the head. `unknown`: see findPayer. */
   isRefunded(paymentId: Bytes32, nonce: bigint, since?: readonly KnownBlock[]): Promise<boolean | 'unknown'>;

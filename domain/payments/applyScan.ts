@@ -17,7 +17,7 @@ import {
 } from '../chain/store.ts';
 import { listRefundPlaces, observeRefunds, withdrawRefunds, type RefundPlace } from '../refunds/service.ts';
 import { REORG_WINDOW_BLOCKS } from './findScanStart.ts';
-import { judgePlaces } from './judgePlaces.ts';
+import { areAgreedGone, judgePlaces } from './judgePlaces.ts';
 import { isSamePlace } from './moveBack.ts';
 import { observePayments, withdrawPayments } from './observePayments.ts';
 import { seenLogsOf } from './seenLogs.ts';
@@ -45,8 +45,9 @@ export interface ScannedChunk {
  * between the whole chunk is read again, and what was applied of it changes nothing: what counts is where an event stands.
  *
  * First goes what was seen in blocks that were replaced since and is not found again, unless that is more than may be withdrawn: then the
- * scan waits for an operator, since it may be that not the chain has changed, but who is asked about it.
- * @returns the cursor as it is then; undefined when the scan does not go on: another one was quicker, or it waits for an operator
+ * scan waits for an operator, since it may be that not the chain has changed, but who is asked about it. Nor does anything go while as many RPC URLs have such
+ * a block as have another in its place.
+ * @returns the cursor as it is then; undefined when the scan does not go on: another one was quicker, the RPC URLs do not agree, or it waits for an operator
  */
 export async function applyScan(
   ctx: Context,
@@ -173,9 +174,15 @@ async function withdrawGone(
   const kept = hidden.payments.length + hidden.refunds.length - payments.length - refunds.length;
   if (kept > 0) ctx.log.warn({ chainId, kept }, 'logs do not show events whose blocks are on the chain: nothing is withdrawn for that');
 
-  const wanted = start.withdrawn + payments.length + refunds.length;
+  const gone = [...payments, ...refunds];
+  const wanted = start.withdrawn + gone.length;
   const allowed = start.withdrawalsAllowed ?? config.maxWithdrawals;
-  if (wanted > allowed) {
+  const isTooMany = wanted > allowed;
+  if (gone.length > 0 && !(await areAgreedGone(getChain(ctx, chainId), gone, isTooMany))) {
+    ctx.log.warn({ chainId, count: gone.length }, 'RPC URLs do not agree whether events are off the chain: nothing is withdrawn for now');
+    return undefined;
+  }
+  if (isTooMany) {
     await haltScan(ctx, start, { reason: 'withdrawals', count: wanted });
     return undefined;
   }

@@ -25,17 +25,37 @@ const AT_ONCE = 8;
  * @returns by block hash; each block is asked for once
  */
 export async function judgePlaces(chain: ChainPort, places: readonly Place[]): Promise<ReadonlyMap<Bytes32, Verdict>> {
-  const blocks = [...new Map(places.map(({ blockNumber, blockHash }) => [blockHash, blockNumber]))];
+  const blocks = blocksOf(places);
   const verdicts = new Map<Bytes32, Verdict>();
   for (let from = 0; from < blocks.length; from += AT_ONCE) {
     await Promise.all(
-      blocks.slice(from, from + AT_ONCE).map(async ([blockHash, blockNumber]) => {
-        const block = await chain.findBlock(blockNumber);
-        verdicts.set(blockHash, block === undefined ? 'unknown' : block.hash === blockHash ? 'stands' : 'replaced');
+      blocks.slice(from, from + AT_ONCE).map(async ({ number, hash }) => {
+        const block = await chain.findBlock(number);
+        verdicts.set(hash, block === undefined ? 'unknown' : block.hash === hash ? 'stands' : 'replaced');
       }),
     );
   }
   return verdicts;
+}
+
+/**
+ * What takes money back is not decided by one RPC URL, which may be on a branch that grows and is not the chain: none of these blocks may have as many URLs that
+ * still have it as such that have another one in its place. Which of them are asked first afterwards, the chain's adapter sees to.
+ * @param places not on the chain, as somebody says. Only the first blocks are asked about when `isSample`
+ * @throws AppError `CHAIN_ERRORS.unavailable`
+ */
+export async function areAgreedGone(chain: ChainPort, places: readonly Place[], isSample: boolean): Promise<boolean> {
+  const blocks = blocksOf(places);
+  for (let from = 0; from < (isSample ? 1 : blocks.length); from += AT_ONCE) {
+    const polls = await chain.pollBlocks(blocks.slice(from, from + AT_ONCE));
+    if (polls.some(({ stands, replaced }) => stands > 0 && stands >= replaced)) return false;
+  }
+  return true;
+}
+
+/** Each block once. */
+function blocksOf(places: readonly Place[]): { readonly number: bigint; readonly hash: Bytes32 }[] {
+  return [...new Map(places.map(({ blockNumber, blockHash }) => [blockHash, blockNumber]))].map(([hash, number]) => ({ number, hash }));
 }
 
 /**

@@ -2,12 +2,12 @@ import type { Context } from '../../platform/context.ts';
 import { addMs } from '../../shared/clock.ts';
 import { sideBySide } from '../../shared/sideBySide.ts';
 import { blockTimeMsOf } from '../chain/service.ts';
-import { later, type WorkResult } from '../outbox/model.ts';
+import type { WorkResult } from '../outbox/model.ts';
 import type { RelayFailure } from '../payments/eventData.ts';
 import { decideNextLook } from './decide.ts';
 import { standAside } from './dispatchStore.ts';
+import { endRefused } from './endRefused.ts';
 import { endUnsent } from './endUnsent.ts';
-import { hearRefusal } from './heardRefusals.ts';
 import type { RelayAttempt } from './model.ts';
 
 /** An attempt that the chain would refuse, or that we do, with the reason. */
@@ -37,8 +37,7 @@ export async function endAllRefused(ctx: Context, refused: readonly Refused[], o
   let ownResult: WorkResult | undefined;
   await sideBySide(refused, AT_ONCE, async ({ attempt, error, isSure }) => {
     const nextLook = decideNextLook(ctx.clock.now(), blockTimeMsOf(ctx, attempt.chainId));
-    const lookAt = isSure === true ? undefined : hearRefusal(ctx, attempt.id, nextLook);
-    const result = lookAt === undefined ? await endUnsent(ctx, attempt, error) : later(lookAt);
+    const result = isSure === true ? await endUnsent(ctx, attempt, error) : await endRefused(ctx, attempt, error, nextLook);
     if (result.kind === 'later') await standAside(ctx.db, attempt.id, result.at);
     if (attempt.id === ownId) ownResult = result;
   });

@@ -1,5 +1,5 @@
 import type { Context } from '../../platform/context.ts';
-import type { Block, Receipt } from '../chain/ports.ts';
+import type { Block, ChainPort, Receipt } from '../chain/ports.ts';
 import { getChain } from '../chain/service.ts';
 import type { RelayFailure } from '../payments/eventData.ts';
 import { findPaymentsById } from '../payments/service.ts';
@@ -24,7 +24,8 @@ export type Verdict =
 /**
  * What became of each attempt that a final transaction carries and that has not ended.
  * @param block the header of the receipt's block, as the chain shows it
- * @returns by attempt id; without those of which nobody who has that block could be asked
+ * @returns by attempt id; without those of which nobody who has that block could be asked, and without any that did not do it while the RPC URLs do not agree
+ *   on that block
  * @throws AppError `CHAIN_ERRORS.unavailable`
  */
 export async function judgeReceipt(
@@ -41,6 +42,7 @@ export async function judgeReceipt(
   const leastMs = leastMsOf(ctx, transaction.chainId);
   const verdicts = new Map<string, Verdict>();
   let isUnknown = false;
+  let isAgreed: boolean | undefined;
   for (const attempt of attempts.filter(({ status }) => status !== 'succeeded' && status !== 'failed')) {
     if (isDoneIn(receipt, attempt)) {
       verdicts.set(attempt.id, 'done');
@@ -56,6 +58,12 @@ export async function judgeReceipt(
     }
     if (word === 'done') {
       verdicts.set(attempt.id, 'doneElsewhere');
+      continue;
+    }
+    // Such a receipt ends a request. It may be one URL's, which is on a branch of its own that is deep enough by now.
+    isAgreed ??= await isAgreedOn(ctx, chain, receipt);
+    if (!isAgreed) {
+      isUnknown = true;
       continue;
     }
     const refused = findRefusalIn(receipt, attempt);
@@ -76,4 +84,14 @@ export async function judgeReceipt(
     });
   }
   return verdicts;
+}
+
+/** Whether more URLs have the receipt's block than have another one in its place. */
+async function isAgreedOn(ctx: Context, chain: ChainPort, receipt: Receipt): Promise<boolean> {
+  const { blockNumber: number, blockHash: hash, hash: txHash } = receipt;
+  const [poll] = await chain.pollBlocks([{ number, hash }]);
+  const isAgreed = poll === undefined || poll.replaced === 0 || poll.stands > poll.replaced;
+  if (!isAgreed)
+    ctx.log.warn({ chainId: chain.chainId, txHash, poll }, 'RPC URLs do not agree on the block of a receipt: no request fails by it');
+  return isAgreed;
 }

@@ -30,6 +30,8 @@ describe('the chain adapter, asked as of blocks that are known', () => {
   beforeEach(async () => {
     node.catchUp();
     node.forkAt(undefined);
+    node.answerCallsUpTo(undefined);
+    node.changeResults(undefined);
     payer = privateKeyToAccount(generatePrivateKey());
     terms = on.makeTerms();
     paymentId = on.port.paymentIdOf(terms);
@@ -74,6 +76,50 @@ describe('the chain adapter, asked as of blocks that are known', () => {
     await node.standStill();
     await on.mint(payer.address, 1n);
     expect(await old.findPayer(paymentId, await head())).to.equal(payer.address);
+  });
+
+  it('is told by another node behind the same URL, which lacks its head and has those blocks', async () => {
+    await on.mint(payer.address, terms.amount);
+    await on.approve(payer, terms.amount);
+    await on.pay(payer, terms);
+    const since = await head();
+    await on.mint(payer.address, 1n);
+    node.answerCallsUpTo(since[0]!.number);
+    expect(await old.findPayer(paymentId, since)).to.equal(payer.address);
+    expect(await old.findPayer(on.port.paymentIdOf(on.makeTerms()), since)).to.equal(undefined);
+    expect(await old.isRefunded(paymentId, 1n, since)).to.equal(false);
+    node.answerCallsUpTo(since[0]!.number - 1n);
+    expect((await rejection(old.findPayer(paymentId, since))).code, 'which lacks those too').to.equal('PAY_020');
+  });
+
+  it('is not told that something was not done by one URL that lies, whichever is asked first', async () => {
+    await on.mint(payer.address, terms.amount);
+    await on.approve(payer, terms.amount);
+    await on.pay(payer, terms);
+    const since = await head();
+    const nothing = `0x${'00'.repeat(32)}`;
+    node.changeResults((method, result) => (method === 'eth_call' ? nothing : result));
+    expect(await old.findPayer(paymentId, since), 'all there is').to.equal(undefined);
+    expect(await both.findPayer(paymentId, since)).to.equal(payer.address);
+    node.changeResults((method, result) => (method === 'eth_call' ? nothing.replace(/0$/, '1') : result));
+    const otherFirst = on.createPort([on.rpcUrl, node.url]);
+    expect(await otherFirst.isRefunded(paymentId, 1n, since), 'where a second refund might be made').to.equal(true);
+  });
+
+  it('does not take many for unpaid on the word of one URL that lies or is behind, nor for paid on that of one that is far behind', async () => {
+    const unpaid = on.port.paymentIdOf(on.makeTerms());
+    await payUnseen();
+    const [block] = await head();
+    expect([...(await both.findPayers([unpaid, paymentId])).payers]).to.deep.equal([[paymentId, payer.address]]);
+    const otherFirst = on.createPort([on.rpcUrl, node.url]);
+    const { block: asOf, payers } = await otherFirst.findPayers([unpaid, paymentId]);
+    expect([asOf.number, [...payers]]).to.deep.equal([block!.number, [[paymentId, payer.address]]]);
+    node.catchUp();
+    await node.standStill();
+    node.changeResults((method, result) => (method === 'eth_call' ? `0x${'00'.repeat(31)}01` : result));
+    expect((await otherFirst.findPayers([unpaid])).payers.size, 'one that is as far').to.equal(1);
+    for (let blocks = 0; blocks < 20; blocks++) await on.mint(payer.address, 1n);
+    expect((await otherFirst.findPayers([unpaid])).payers.size).to.equal(0);
   });
 
   it('does not call a refund unmade, nor give a nonce, on the word of such a one', async () => {

@@ -106,6 +106,29 @@ describe('the order in which RPC URLs are asked', () => {
     expect(await look()).to.deep.equal([0, 1, 2]);
   });
 
+  it('puts one last for a minute that the others contradict, before those that lag', async () => {
+    const { order, look, lines } = createScene([100, 100, 50]);
+    await look();
+    expect(order.current()).to.deep.equal([0, 1, 2]);
+    order.putLast(0);
+    order.putLast(0);
+    expect(order.current()).to.deep.equal([1, 0, 2]);
+    expect(lines.filter(({ rpcUrl }) => rpcUrl === 0)).to.deep.equal([{ level: 'warn', rpcUrl: 0 }]);
+    expect(await look(59_999)).to.deep.equal([1, 0, 2]);
+    expect(await look(5_000)).to.deep.equal([0, 1, 2]);
+  });
+
+  it('stays as it is when all are contradicted, or there is only one', async () => {
+    const { order, look } = createScene([100, 100]);
+    await look();
+    for (const index of [0, 1]) order.putLast(index);
+    expect(order.current()).to.deep.equal([0, 1]);
+    const single = createScene([100]);
+    single.order.putLast(0);
+    expect(single.order.current()).to.deep.equal([0]);
+    expect(single.lines).to.deep.equal([]);
+  });
+
   it('has none left when none is of our chain', async () => {
     const { look } = createScene([5, 5], { chainIds: { 0: 1, 1: 1 } });
     expect(await look()).to.deep.equal([]);

@@ -195,6 +195,65 @@ describe('a relay whose chain is asked through a URL that lags', function () {
     });
   });
 
+  describe('that one URL refuses', () => {
+    const refuses = (method: string, result: unknown) =>
+      ['eth_call', 'eth_estimateGas'].includes(method) ? new Error('execution reverted: no') : result;
+
+    afterEach(() => node.changeResults(undefined));
+
+    it('is not ended while another one would take it, which it is sent through then', async () => {
+      const payment = await createPayment();
+      const { id } = await acceptRelay(ctx, await chain.createCustomer(), payment);
+      await scanChain(ctx, chainId);
+      node.changeResults(refuses);
+      expect((await sendAttempt(through(both), id)).kind).to.equal('later');
+      expect(await readAttempt(ctx, payment)).to.include({ status: 'queued', errorCode: null });
+      await expectNoWordOfFailure(payment);
+      // It stood aside until then.
+      expect(await sendAttempt(atTime(through(both), addMs(new Date(), 6_000)), id)).to.deep.equal(DONE);
+      expect(relayer.sent).to.have.length(1);
+      await expectPaid(payment);
+      await confirmOnce(ctx, payment);
+    });
+
+    it('is ended by its word when nobody else answers who knows the chain', async () => {
+      const [lagging, alone] = [await createPayment(), await createPayment()];
+      for (const payment of [lagging, alone]) await acceptRelay(ctx, await chain.createCustomer(), payment);
+      await node.standStill();
+      const liar = await startOddNode(chain.rpcUrl);
+      liar.changeResults((method, result) => (method === 'eth_estimateGas' ? new Error('execution reverted: no') : result));
+      await chain.mine();
+      await scanChain(ctx, chainId);
+      const portOf = (...rpcUrls: string[]) =>
+        createChain({ chain: { ...harness.config.chains[0]!, rpcUrls }, log: ctx.log, clock: ctx.clock });
+      const lag = await readAttempt(ctx, lagging);
+      // The one that would take it lacks what was scanned.
+      await sendAttempt(through(portOf(liar.url, node.url)), lag.id);
+      await sendAttempt(through(portOf(liar.url)), (await readAttempt(ctx, alone)).id);
+      await liar.close();
+      for (const payment of [lagging, alone]) expect(await readAttempt(ctx, payment)).to.include({ status: 'failed', sends: 0 });
+    });
+
+    it('waits while nobody answers who knows the chain', async () => {
+      const [customer, payment] = [await chain.createCustomer(), await createPayment()];
+      const { id } = await acceptRelay(ctx, customer, payment);
+      await node.standStill();
+      await chain.mine();
+      await scanChain(ctx, chainId);
+      node.changeResults(refuses);
+      const second = await startOddNode(node.url);
+      const [config] = harness.config.chains;
+      const port = createChain({ chain: { ...config!, rpcUrls: [node.url, second.url] }, log: ctx.log, clock: ctx.clock });
+      expect((await sendAttempt(through(port), id)).kind).to.equal('later');
+      await second.close();
+      expect(await readAttempt(ctx, payment)).to.include({ status: 'queued', errorCode: null });
+      node.changeResults(undefined);
+      expect(await sendAttempt(atTime(ctx, addMs(new Date(), 40_000)), id)).to.deep.equal(DONE);
+      await expectPaid(payment);
+      await confirmOnce(ctx, payment);
+    });
+  });
+
   describe('that is asked for', () => {
     it('is never given a nonce that one of the payer’s requests has used just now', async () => {
       const [customer, first, second] = [await chain.createCustomer(), await createPayment(), await createPayment()];

@@ -17,7 +17,9 @@ export interface OddNode {
   catchUp(): void;
   /** Calls another block than the chain's its own at this height and above it; undefined: none. */
   forkAt(height: bigint | undefined): void;
-  /** Answers this instead of what the chain does; undefined: the truth. */
+  /** Calls are answered by another node behind the same URL, which has come to this height only; undefined: by the same one. */
+  answerCallsUpTo(height: bigint | undefined): void;
+  /** Answers this instead of what the chain does, an Error as a refusal in its words; undefined: the truth. */
   changeResults(change: ((method: string, result: unknown) => unknown) | undefined): void;
   close(): Promise<void>;
 }
@@ -35,6 +37,7 @@ const BLOCK_PARAMETER: Readonly<Record<string, number>> = {
 export async function startOddNode(rpcUrl: string): Promise<OddNode> {
   let head: bigint | undefined;
   let fork: bigint | undefined;
+  let callsHead: bigint | undefined;
   let change: (method: string, result: unknown) => unknown = (_method, result) => result;
 
   async function ask(method: string, params: readonly unknown[]): Promise<Answer> {
@@ -49,8 +52,9 @@ export async function startOddNode(rpcUrl: string): Promise<OddNode> {
     const place = BLOCK_PARAMETER[method];
     if (place === undefined) return hideNewer(await ask(method, params));
     const asked = params[place] as string | undefined;
-    const wanted = asked === undefined || asked === 'latest' ? head : BigInt(asked);
-    if (head !== undefined && wanted !== undefined && wanted > head) {
+    const own = method === 'eth_getBlockByNumber' ? head : (callsHead ?? head);
+    const wanted = asked === undefined || asked === 'latest' ? own : BigInt(asked);
+    if (own !== undefined && wanted !== undefined && wanted > own) {
       return method === 'eth_getBlockByNumber' ? { result: null } : { error: { code: -32_001, message: 'header not found' } };
     }
     const asOf = wanted === undefined ? params : params.map((parameter, index) => (index === place ? toHex(wanted) : parameter));
@@ -72,7 +76,9 @@ export async function startOddNode(rpcUrl: string): Promise<OddNode> {
   }
 
   function changed(method: string, { result, error }: Answer): Answer {
-    return error === undefined ? { result: change(method, result) } : { error };
+    if (error !== undefined) return { error };
+    const shown = change(method, result);
+    return shown instanceof Error ? { error: { code: 3, message: shown.message } } : { result: shown };
   }
 
   const server = createServer((request, response) => {
@@ -103,6 +109,9 @@ export async function startOddNode(rpcUrl: string): Promise<OddNode> {
     },
     forkAt(height) {
       fork = height;
+    },
+    answerCallsUpTo(height) {
+      callsHead = height;
     },
     changeResults(wanted) {
       change = wanted ?? ((_method, result) => result);

@@ -9,6 +9,7 @@ import { askFor, createAskNode, type AskNode } from './rpc.ts';
 /** A branch that was left: another chain from one block on, with blocks, state, receipts and logs of its own. */
 export interface OrphanFork {
   readonly ask: AskNode;
+  readonly rpcUrl: string;
   /** The last block that it shares with the chain. */
   readonly base: number;
   /** Mines a block with those of the transactions that its state allows. */
@@ -34,6 +35,7 @@ export async function startOrphanFork(chain: AskNode, chainId: number): Promise<
     await askFor(ask, 'anvil_setCoinbase', [COINBASE]);
     return {
       ask,
+      rpcUrl: anvil.rpcUrl,
       base,
       async mine(rawTransactions) {
         // One that needs an earlier one that is not on this branch is refused, or waits.
