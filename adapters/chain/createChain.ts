@@ -24,6 +24,7 @@ import { createFindPayments } from './createFindPayments.ts';
 import { createFindReceipt } from './createFindReceipt.ts';
 import { createFindRefusal } from './createFindRefusal.ts';
 import { createIsContract } from './createIsContract.ts';
+import { createIsPermitNext } from './createIsPermitNext.ts';
 import { createIsSurelyRefused } from './createIsSurelyRefused.ts';
 import { createJudgePermit } from './createJudgePermit.ts';
 import { createPaymentIdOf } from './createPaymentIdOf.ts';
@@ -141,6 +142,7 @@ export function createChain(options: { readonly chain: ChainConfig; readonly clo
       );
     },
 
+    isPermitNext: createIsPermitNext(chain, askSince),
     ...createJudgePermit(chain, rpc, { log, now: Date.now }),
 
     isContract: createIsContract(rpc),

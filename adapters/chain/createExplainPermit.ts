@@ -1,17 +1,16 @@
 import { setImmediate } from 'node:timers/promises';
-import { hashTypedData, maxUint256, parseAbi, recoverAddress, type TypedDataDefinition } from 'viem';
+import { maxUint256, parseAbi, type recoverAddress } from 'viem';
 
 import type { Permit } from '../../domain/relay/model.ts';
 import type { ChainConfig } from '../../platform/config.ts';
 import type { Address } from '../../shared/hex.ts';
+import { createPermitSigner } from './createPermitSigner.ts';
 import type { RpcClients } from './createRpcClients.ts';
-import { joinSignature, splitSignature } from './signatures.ts';
-import { permitTypedData } from './typedData.ts';
 
 const NONCES_ABI = parseAbi(['function nonces(address owner) view returns (uint256)']);
 /**
- * A permit does not say which nonce it was signed with: so many before and after the present one are tried. Each takes about two milliseconds of the process, and
- * what comes from outside decides how often: so they are few, and others get their turn in between.
+ * So many nonces before and after the present one are tried. Each takes its time, and what comes from outside decides how often: so they are few, and others get
+ * their turn in between.
  */
 const NEIGHBOURS = 3;
 
@@ -31,13 +30,11 @@ export interface PermitExplanation {
 export function createExplainPermit(
   chain: Pick<ChainConfig, 'chainId' | 'gateway' | 'tokens'>,
   rpc: Pick<RpcClients, 'attemptOneNode'>,
-  recover: typeof recoverAddress = recoverAddress,
+  recover?: typeof recoverAddress,
 ): ExplainPermit {
   return async (token, owner, permit) => {
-    const domain = chain.tokens.find(({ address }) => address === token)?.permit;
-    const parts = splitSignature(permit.signature);
-    // A date that no number holds is no permit of ours.
-    if (domain === undefined || parts === undefined || permit.deadline > BigInt(Number.MAX_SAFE_INTEGER)) return undefined;
+    const findSigner = createPermitSigner(chain, { token, owner, permit }, recover);
+    if (findSigner === undefined) return undefined;
     const answer = await rpc.attemptOneNode((_client, _urlIndex, sure) =>
       sure.readContract({ address: token, abi: NONCES_ABI, functionName: 'nonces', args: [owner] }),
     );
@@ -45,11 +42,7 @@ export function createExplainPermit(
     const next = answer.value;
     for (const nonce of noncesAround(next)) {
       await setImmediate();
-      const message = { owner, spender: chain.gateway, value: permit.value, nonce, deadline: Number(permit.deadline) };
-      const typedData = permitTypedData({ ...domain, chainId: chain.chainId, verifyingContract: token }, message);
-      const hash = hashTypedData(typedData as unknown as TypedDataDefinition);
-      const signer = await recover({ hash, signature: joinSignature(parts) }).catch(() => undefined);
-      if (signer !== owner) continue;
+      if ((await findSigner(nonce)) !== owner) continue;
       if (nonce === next) return undefined;
       return nonce < next
         ? { reason: `its nonce ${nonce} is used: another permit of the same account was taken before`, isEarly: false }

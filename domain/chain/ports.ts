@@ -151,6 +151,14 @@ export interface ChainPort {
   getForwarderNonce(owner: Address, since?: readonly KnownBlock[]): Promise<bigint>;
   /** Whether the permit that the configuration promises of a token works, as it was tried out within the last minutes. Never throws for a chain that is away. */
   judgePermit(token: Address): Promise<PermitVerdict>;
+  /**
+   * Whether a permit was signed by its owner's key with the nonce that comes next at the token, as of a URL that has the blocks of `since`. False as well where
+   * that cannot be told.
+   */
+  isPermitNext(
+    input: { readonly token: Address; readonly owner: Address; readonly permit: Permit },
+    since: readonly KnownBlock[],
+  ): Promise<boolean>;
   /** What this process knows of every configured token's permit; nothing is asked. */
   listPermitVerdicts(): readonly { readonly token: Address; readonly verdict: PermitVerdict }[];
   /**

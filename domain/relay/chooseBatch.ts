@@ -9,7 +9,7 @@ import { RELAY_ERRORS } from './errors.ts';
 import { findRefusalOf } from './findRefusalOf.ts';
 import { hasJustEnded, isSurelyAt } from './forwarderNonces.ts';
 import type { RelayAttempt } from './model.ts';
-import { findBesideReorganised, findHeldBack } from './permitTurns.ts';
+import { findBesideReorganised, findDuePermits, findHeldBack } from './permitTurns.ts';
 import type { Candidate } from './withClaim.ts';
 import { toRefusalError } from './toRefusalError.ts';
 
@@ -43,6 +43,7 @@ export interface Batch {
  * @throws AppError `CHAIN_ERRORS.unavailable`
  */
 export async function chooseBatch(ctx: Context, chain: ChainPort, candidates: readonly Candidate[]): Promise<Batch> {
+  await findDuePermits(ctx, chain, candidates);
   const heldBack = new Set([...(await findHeldBack(ctx, ctx.db, candidates)), ...(await findBesideReorganised(ctx, candidates))]);
   const { ready, fail, ...ordered } = await orderByNonce(
     ctx,

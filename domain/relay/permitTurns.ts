@@ -1,9 +1,13 @@
 import type { Context } from '../../platform/context.ts';
 import type { Database, Transaction } from '../../platform/db.ts';
 import { addMs } from '../../shared/clock.ts';
+import { AppError } from '../../shared/errors.ts';
+import { CHAIN_ERRORS } from '../chain/errors.ts';
+import type { ChainPort, KnownBlock } from '../chain/ports.ts';
 import { blockTimeMsOf } from '../chain/service.ts';
 import { MAX_SENDS } from './decide.ts';
 import { hasTimeToWait, isTooLate } from './decideTime.ts';
+import { noteDuePermit, wasPermitDue } from './duePermits.ts';
 import { findMined } from './findMined.ts';
 import { listFlying, type FlyingAttempt } from './flyingStore.ts';
 import { wasRefused } from './heardRefusals.ts';
@@ -18,6 +22,9 @@ import { findTransaction } from './transactionStore.ts';
  * it relies on. Therefore at most one transaction at a time moves such an allowance: others wait until it is in a block, where a simulation shows what is left for
  * them. Within one transaction the order is settled, and simulated.
  *
+ * What has been in a block for a moment only may be unknown to the node that simulates the next one. So that one waits for a while longer, unless it brings a
+ * permit of which the chain says, as of that very block, that it is the next.
+ *
  * To be held back saves gas, and no more: the contracts take each request once. So nobody waits for one that cannot go, nor until it is too late for itself.
  */
 
@@ -26,6 +33,45 @@ type Waiting = Pick<RelayAttempt, 'id' | 'chainId' | 'signed' | 'permit' | 'mayS
 interface WaitingItem {
   readonly attempt: Waiting;
   readonly item: Pick<RelayItem, 'terms'>;
+}
+
+/**
+ * Asks the chain about those that wait for nothing but requests that have been in a block for a moment only: whether the permit that they bring is the next one
+ * now. What is found is for findHeldBack.
+ */
+export async function findDuePermits(ctx: Context, chain: ChainPort, waiting: readonly WaitingItem[]): Promise<void> {
+  const patient = waiting.filter(({ attempt }) => attempt.permit !== null).filter(isPatient(ctx));
+  const others = (await listOthers(ctx, ctx.db, patient)).filter((other) => !isLongInBlock(ctx, other));
+  await Promise.all(
+    patient.map(async (one) => {
+      const waitedFor = others.filter((other) => doCollide(one, other) && mustWaitFor(ctx, one, other));
+      if (waitedFor.length === 0 || waitedFor.every((other) => wasPermitDue(ctx, one.attempt.id, other))) return;
+      const blocks = await findBlocksOf(ctx, waitedFor);
+      if (blocks !== undefined && (await isPermitNext(chain, one, blocks))) noteDuePermit(ctx, one.attempt.id, waitedFor);
+    }),
+  );
+}
+
+/** @returns undefined: one of them may be in none */
+async function findBlocksOf(ctx: Context, others: readonly FlyingAttempt[]): Promise<KnownBlock[] | undefined> {
+  if (!others.every(({ status }) => status === 'mined' || status === 'succeeded' || status === 'failed')) return undefined;
+  const ids = [...new Set(others.map(({ transactionId }) => transactionId))];
+  const transactions = await Promise.all(ids.map(async (id) => (id === null ? undefined : findTransaction(ctx.db, id))));
+  const blocks = transactions.flatMap((found) =>
+    found?.blockNumber == null || found.blockHash === null ? [] : [{ number: found.blockNumber, hash: found.blockHash }],
+  );
+  return blocks.length === ids.length ? blocks : undefined;
+}
+
+async function isPermitNext(chain: ChainPort, { attempt, item }: WaitingItem, since: readonly KnownBlock[]): Promise<boolean> {
+  if (attempt.permit === null) return false;
+  try {
+    return await chain.isPermitNext({ token: item.terms.token, owner: signerOf(attempt.signed), permit: attempt.permit }, since);
+  } catch (error) {
+    // Then it waits as long as the others do.
+    if (error instanceof AppError && error.code === CHAIN_ERRORS.unavailable.code) return false;
+    throw error;
+  }
 }
 
 /**
@@ -48,7 +94,9 @@ export async function findColliding(
 ): Promise<ReadonlySet<string>> {
   const others = await listOthers(ctx, db, waiting);
   const inDoubt = others.filter((other) => !isLongInBlock(ctx, other));
-  return toIds(waiting.filter((one) => inDoubt.some((other) => doCollide(one, other) && mustWaitFor(ctx, one, other))));
+  const isHeldBackBy = (one: WaitingItem, other: FlyingAttempt) =>
+    doCollide(one, other) && mustWaitFor(ctx, one, other) && !wasPermitDue(ctx, one.attempt.id, other);
+  return toIds(waiting.filter((one) => inDoubt.some((other) => isHeldBackBy(one, other))));
 }
 
 /**

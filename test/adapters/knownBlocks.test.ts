@@ -122,6 +122,19 @@ describe('the chain adapter, asked as of blocks that are known', () => {
     expect((await otherFirst.findPayers([unpaid])).payers.size).to.equal(0);
   });
 
+  it('knows a permit as the next one only from a URL that has those blocks', async () => {
+    const permit = await on.signPermit(payer, terms.amount);
+    const asked = { token: on.token, owner: payer.address, permit };
+    expect(await both.isPermitNext(asked, await head())).to.equal(true);
+    expect(await both.isPermitNext({ ...asked, owner: on.merchant }, await head()), 'of another key').to.equal(false);
+    expect(await both.isPermitNext({ ...asked, token: on.hostileToken }, await head()), 'a token without one').to.equal(false);
+    await node.standStill();
+    await on.mint(payer.address, 1n);
+    const since = await head();
+    expect(await old.isPermitNext(asked, since)).to.equal(false);
+    expect(await both.isPermitNext(asked, since)).to.equal(true);
+  });
+
   it('does not call a refund unmade, nor give a nonce, on the word of such a one', async () => {
     await node.standStill();
     await on.mint(payer.address, 1n);

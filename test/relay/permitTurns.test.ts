@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import type { PrivateKeyAccount } from 'viem/accounts';
 
+import { createChain } from '../../adapters/chain/createChain.ts';
 import { DONE } from '../../domain/outbox/model.ts';
 import type { Payment } from '../../domain/payments/model.ts';
 import { scanChain } from '../../domain/payments/scanChain.ts';
@@ -18,6 +19,7 @@ import { signAuthorization, signGasless, signTypedData } from '../support/gasles
 import { createHarness, type Harness, type TestStore } from '../support/harness.ts';
 import { startOwnChain, type OwnChain, type OwnRelayer } from '../support/ownChain.ts';
 import { confirmOnce, endWaitingAttempts, readAttempt, readPayment } from '../support/relayFlow.ts';
+import { startOddNode } from '../support/startOddNode.ts';
 import { atTime, setSettledTime, withChain, withRelayers } from '../support/varyContext.ts';
 
 const CONFIRMATIONS = 2;
@@ -391,6 +393,47 @@ describe('permits of one account that are handed in at once', function () {
       await mineAgain();
       await sendAttempt(ctx, second.id);
       await expectToldUnsent(second, USED);
+    });
+
+    it('is sent at once when the chain shows, as of that block, that its permit is the next one', async () => {
+      const patient = { ...ctx, config: { ...ctx.config, relay: { ...ctx.config.relay, refusalGraceMs: 15_000 } } };
+      const first = await accept();
+      await sendAttempt(patient, first.id);
+      await chain.mine();
+      const second = await accept();
+      // In a block, as the chain says; the first one's job does not know of it yet.
+      expect((await sendAttempt(patient, second.id)).kind).to.equal('later');
+      await confirmOnce(patient, first.payment);
+      expect(await statusOf(first)).to.equal('mined');
+      await sendAttempt(patient, second.id);
+      expect(await statusOf(second), 'after one that is mined').to.equal('submitted');
+      await mineAndConfirm(first, second);
+      await expectCompleted(second);
+      const third = await accept();
+      await sendAttempt(patient, third.id);
+      expect(await statusOf(third), 'after one that has ended').to.equal('submitted');
+      expect(relayer.sent).to.have.length(3);
+    });
+
+    it('waits when only a node without that block takes its permit for the next one', async () => {
+      const node = await startOddNode(chain.rpcUrl);
+      try {
+        const [config] = harness.config.chains;
+        const old = createChain({ chain: { ...config!, rpcUrls: [node.url] }, log: ctx.log, clock: ctx.clock });
+        const patient = { ...ctx, config: { ...ctx.config, relay: { ...ctx.config.relay, refusalGraceMs: 15_000 } } };
+        // Both were signed with the same nonce.
+        const [first, second] = [await accept(), await accept()];
+        await sendAttempt(ctx, first.id);
+        await node.standStill();
+        await mineAndConfirm(first);
+        await expectCompleted(first);
+        const lagging = withChain(patient, chainId, () => ({ isPermitNext: old.isPermitNext, estimateRelayGas: old.estimateRelayGas }));
+        expect((await sendAttempt(lagging, second.id)).kind).to.equal('later');
+        expect(await statusOf(second)).to.equal('queued');
+        expect(relayer.sent).to.have.length(1);
+      } finally {
+        await node.close();
+      }
     });
 
     it('waits for as long as a node may not have that block, also when the first has ended', async () => {
