@@ -1,12 +1,13 @@
 import type { Context } from '../../platform/context.ts';
 import { inUnitOfWork } from '../../platform/unitOfWork.ts';
-import { createOneWhileBusy } from '../../platform/oneWhileBusy.ts';
+import { createOneWhileBusy } from '../../shared/oneWhileBusy.ts';
 import { addMs, BLOCK_CLOCK_MARGIN_MS } from '../../shared/clock.ts';
 import { createLanes } from '../../shared/lanes.ts';
 import { askChain, blockTimeMsOf, findSettledTime, getChain } from '../chain/service.ts';
 import { DONE, later, type WorkResult } from '../outbox/model.ts';
 import { promiseWork } from '../outbox/service.ts';
 import { decideExpiryLook } from '../payments/decide.ts';
+import type { RelayFailure } from '../payments/eventData.ts';
 import { findPaymentsById } from '../payments/service.ts';
 import { findAttempt, listAttemptsOfTransaction } from './attemptStore.ts';
 import { changeAttempt } from './changeAttempt.ts';
@@ -16,7 +17,6 @@ import { isTooLate } from './decideTime.ts';
 import { dropWasteful } from './dropWasteful.ts';
 import { endAllRefused, untilEnded, type Refused } from './endAllRefused.ts';
 import { endRemoved } from './endRemoved.ts';
-import { endUnsent } from './endUnsent.ts';
 import { RELAY_ERRORS } from './errors.ts';
 import type { RelayAttempt, RelayTransaction } from './model.ts';
 import { forgetRefusal, hearTooEarly, wasTooEarly } from './heardRefusals.ts';
@@ -99,14 +99,19 @@ function isTooLateNow(ctx: Context, attempt: RelayAttempt): boolean {
 interface Taken {
   /** It is saved, and is to be sent now. */
   readonly transaction?: RelayTransaction;
-  /** What becomes of the work when there is no transaction, or when its own attempt is not among the refused ones. */
+  /** What becomes of the work, when there is no transaction and its own attempt is not among the refused ones. */
   readonly result: WorkResult;
-  /** They stand aside, and are to be ended. */
+  /** They are to be ended. */
   readonly refused: readonly Refused[];
 }
 
 function nothing(result: WorkResult): Taken {
   return { result, refused: [] };
+}
+
+/** It takes some questions to the chain, for which nobody who can be sent should wait. */
+function endOwn(attempt: RelayAttempt, error: RelayFailure): Taken {
+  return { result: DONE, refused: [{ attempt, error, isSure: true }] };
 }
 
 async function takeBatch(ctx: Context, seen: RelayAttempt): Promise<Taken> {
@@ -115,11 +120,10 @@ async function takeBatch(ctx: Context, seen: RelayAttempt): Promise<Taken> {
   if (own?.status === 'submitting') return nothing(await resolveInterruptedSend(ctx, own));
   if (own?.status !== 'queued') return nothing(DONE);
   if (isTooLateNow(ctx, own)) {
-    return nothing(await endUnsent(ctx, own, { code: RELAY_ERRORS.deadline.code, detail: await explainDelay(ctx, own) }));
+    return endOwn(own, { code: RELAY_ERRORS.deadline.code, detail: await explainDelay(ctx, own) });
   }
   if (own.sends >= MAX_SENDS) {
-    const detail = `${own.sends} transactions came to nothing.`;
-    return nothing(await endUnsent(ctx, own, { code: RELAY_ERRORS.notSent.code, detail }));
+    return endOwn(own, { code: RELAY_ERRORS.notSent.code, detail: `${own.sends} transactions came to nothing.` });
   }
   // Before the chain is asked: under load most looks end here.
   const free = await findFreeRelayer(ctx, own.chainId);

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
 
-import { createOneWhileBusy } from '../../platform/oneWhileBusy.ts';
+import { createOneWhileBusy } from '../../shared/oneWhileBusy.ts';
 
 const BUSY = () => () => 0.9;
 const IDLE = () => () => 0.1;
