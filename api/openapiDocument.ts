@@ -28,8 +28,12 @@ export interface DescribedOperation {
 const HTTP_METHODS = ['get', 'post', 'put', 'patch', 'delete'] as const;
 export type HttpMethod = (typeof HTTP_METHODS)[number];
 
+let document: OpenapiDocument | undefined;
+
+/** Read once in a process; nobody changes it. */
 export function readOpenapiDocument(): OpenapiDocument {
-  return parse(readFileSync(join(PROJECT_ROOT, 'openapi.yaml'), 'utf8')) as OpenapiDocument;
+  document ??= parse(readFileSync(join(PROJECT_ROOT, 'openapi.yaml'), 'utf8')) as OpenapiDocument;
+  return document;
 }
 
 export function listOperations(document: OpenapiDocument): DescribedOperation[] {

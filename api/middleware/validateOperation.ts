@@ -16,11 +16,45 @@ const FREQUENT: ReadonlySet<OperationId> = new Set<OperationId>(['createPayment'
 
 /** @returns for an operation, what checks its requests and replies against the document */
 export function createOperationValidators(ctx: Context, document: OpenapiDocument): (operation: DescribedOperation) => RequestHandler[] {
-  const shared = createValidator(ctx, document);
-  return ({ operationId, path }) => [
-    refuseUnreadableQuery,
-    ...(FREQUENT.has(operationId) ? createValidator(ctx, onlyPath(document, path)) : shared),
-  ];
+  const { validateAll, validatePath } = ctx.config.strictResponses ? findStrictValidators(document) : createValidators(document, ctx);
+  return ({ operationId, path }) => [refuseUnreadableQuery, ...(FREQUENT.has(operationId) ? validatePath(path) : validateAll)];
+}
+
+interface Validators {
+  readonly validateAll: RequestHandler[];
+  /** Knows this path only. */
+  validatePath(path: string): RequestHandler[];
+}
+
+/**
+ * Several servers of one process, as tests start them, have them in common: what they compile at the first
+ * requests takes half a second of a core. They tell nobody but the request, and keep nothing of an app.
+ */
+const strictValidators = new WeakMap<OpenapiDocument, Validators>();
+
+function findStrictValidators(document: OpenapiDocument): Validators {
+  const known = strictValidators.get(document);
+  if (known !== undefined) return known;
+  const { validateAll, validatePath } = createValidators(document);
+  const ofPaths = new Map<string, RequestHandler[]>();
+  const made: Validators = {
+    validateAll,
+    validatePath(path) {
+      const handlers = ofPaths.get(path) ?? validatePath(path);
+      ofPaths.set(path, handlers);
+      return handlers;
+    },
+  };
+  strictValidators.set(document, made);
+  return made;
+}
+
+/** @param tellOfReplies whose log is told of replies that do not match, which go out then; absent: they are refused */
+function createValidators(document: OpenapiDocument, tellOfReplies?: Context): Validators {
+  return {
+    validateAll: createValidator(document, tellOfReplies),
+    validatePath: (path) => createValidator(onlyPath(document, path), tellOfReplies),
+  };
 }
 
 function onlyPath(document: OpenapiDocument, path: string): OpenapiDocument {
@@ -29,7 +63,7 @@ function onlyPath(document: OpenapiDocument, path: string): OpenapiDocument {
 
 type ValidatorOptions = Parameters<typeof openApiValidator.middleware>[0];
 
-function createValidator(ctx: Context, document: OpenapiDocument): RequestHandler[] {
+function createValidator(document: OpenapiDocument, tellOfReplies: Context | undefined): RequestHandler[] {
   return openApiValidator.middleware({
     // Cloned, since the validator rewrites what it is given. Our outgoing webhooks are none of its business.
     apiSpec: allowReserved(structuredClone({ ...document, webhooks: {} })) as unknown as Exclude<ValidatorOptions['apiSpec'], string>,
@@ -38,7 +72,9 @@ function createValidator(ctx: Context, document: OpenapiDocument): RequestHandle
     validateRequests: { allErrors: true },
     validateResponses: {
       allErrors: true,
-      ...(ctx.config.strictResponses ? {} : { onError: (error, _body, req) => logMismatch(ctx, error, req.requestId, req.operationId) }),
+      ...(tellOfReplies === undefined
+        ? {}
+        : { onError: (error, _body, req) => logMismatch(tellOfReplies, error, req.requestId, req.operationId) }),
     },
     // Ours: see authenticate.ts.
     validateSecurity: false,
