@@ -55,7 +55,7 @@ export function createMetrics(ctx: Context, path: string): Metrics {
   const failing = gauge('failing_work', 'Subjects whose work fails again and again: jobs of a queue, scans, tasks of maintenance', [
     'queue',
   ]);
-  const lag = gauge('outbox_overdue_seconds', 'How long the oldest work has been due', ['queue']);
+  const lag = gauge('outbox_overdue_seconds', 'How long the oldest work has been due that nothing was to wait for', ['queue']);
   const places = gauge('webhook_places', 'Webhook deliveries under way, by what their endpoints are: new, slow or quick', ['kind']);
   const placesOfStore = gauge('webhook_places_of_store', 'The same, of the ten stores that have most', ['store']);
   const placesLimit = gauge('webhook_places_limit', 'As many as all workers processes together may have under way', []);

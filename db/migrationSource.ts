@@ -20,6 +20,7 @@ import * as outboxByQueue from './migrations/0021_outbox_by_queue.ts';
 import * as dueDeliveries from './migrations/0022_due_deliveries.ts';
 import * as workFailures from './migrations/0026_work_failures.ts';
 import * as outboxStores from './migrations/0027_outbox_stores.ts';
+import * as outboxPutOff from './migrations/0028_outbox_put_off.ts';
 
 interface Migration {
   readonly name: string;
@@ -49,4 +50,5 @@ export const migrationSource: readonly Migration[] = [
   { name: '0022_due_deliveries', ...dueDeliveries },
   { name: '0026_work_failures', ...workFailures },
   { name: '0027_outbox_stores', ...outboxStores },
+  { name: '0028_outbox_put_off', ...outboxPutOff },
 ];

@@ -51,6 +51,7 @@ export const ON_MYSQL: Task = {
     'test/workers/migrations.test.ts',
     'test/workers/interruptedMigrations.test.ts',
     'test/workers/outbox.test.ts',
+    'test/workers/publishers.test.ts',
     'test/workers/databaseTls.test.ts',
     'test/payments/directPayment.test.ts',
     'test/payments/races.test.ts',

@@ -113,7 +113,7 @@ function publishQueue(
   });
 }
 
-/** @returns the rows that may not be put on their queue, with when to ask again. Since when they are due stays as it is, for those that watch. */
+/** @returns the rows that may not be put on their queue, with when to ask again */
 async function askGate(ctx: Context, trx: Transaction, gate: OutboxGate, rows: readonly OutboxRow[], now: Date) {
   const due = rows.filter(({ runAt }) => runAt <= now);
   const refusals = await gate.admit(
@@ -155,7 +155,10 @@ function toJob(row: OutboxRow, now: Date) {
 export type { StoreTurns } from './lockFairly.ts';
 export { countFailingWork, countLoopFailures, deleteOldFailures, listFailingWork, noteFailure, noteSuccess } from './workFailures.ts';
 
-/** How much work each queue has outstanding, and how long the oldest of it has been due. For those that watch. */
+/**
+ * How much work each queue has outstanding, and for how long the oldest of it has been due without being done. What a gate put off is not due before it is asked
+ * again. For those that watch.
+ */
 export async function countOpenWork(
   ctx: Context,
 ): Promise<{ readonly queue: OutboxQueue; readonly count: number; readonly overdueMs: number }[]> {
@@ -163,6 +166,6 @@ export async function countOpenWork(
   const rows = await countRows(ctx.db);
   return OUTBOX_QUEUES.map((queue) => {
     const row = rows.find((candidate) => candidate.queue === queue);
-    return { queue, count: row?.count ?? 0, overdueMs: Math.max(0, row === undefined ? 0 : now.getTime() - row.oldestRunAt.getTime()) };
+    return { queue, count: row?.count ?? 0, overdueMs: Math.max(0, row === undefined ? 0 : now.getTime() - row.oldestDueAt.getTime()) };
   });
 }

@@ -50,7 +50,8 @@ export async function insertOutboxRows(db: Transaction, newRows: readonly NewOut
     {
       into: 'INSERT INTO outbox (id, queue, subject_id, request_id, store_id, run_at, publish_at, generation, created_at)',
       values: '(?, ?, ?, ?, ?, ?, ?, 0, ?)',
-      onDuplicate: `ON DUPLICATE KEY UPDATE generation = generation + 2, run_at = VALUES(run_at), publish_at = VALUES(publish_at)`,
+      onDuplicate: `ON DUPLICATE KEY UPDATE generation = generation + 2, run_at = VALUES(run_at), publish_at = VALUES(publish_at),
+        put_off_until = NULL`,
     },
     rows.map((row) => [row.id, row.queue, row.subjectId, row.requestId, row.storeId, row.runAt, now, now]),
   );
@@ -74,21 +75,30 @@ export async function listPublishableQueues(db: Database, now: Date): Promise<Ou
 
 const LOCKED_COLUMNS = 'id, queue, subject_id, request_id, store_id, run_at, generation';
 
-/** Locks rows that are due for the queue; rows that another publisher has locked are left to it. */
-export async function lockPublishableRows(db: Transaction, queue: OutboxQueue, now: Date, limit: number): Promise<OutboxRow[]> {
-  const rows = await selectRows<Row>(
-    db,
-    `SELECT ${LOCKED_COLUMNS} FROM outbox FORCE INDEX (ix_outbox_queue_publish)
-     WHERE queue = ? AND publish_at <= ? ORDER BY publish_at LIMIT ? FOR UPDATE SKIP LOCKED`,
-    [queue, now, limit],
-  );
-  return rows.map(toOutboxRow);
-}
+/** So many pages of due rows are looked through for some that no other publisher has: more than there are publishers at work at once. */
+const MAX_PAGES = 10;
 
 /**
- * The same, of one store: at most `limit`, fewer when others have locked some of the oldest. They are found without a lock, and locked by their ids: who locks through
- * one index keeps the entries of rows that it passes over, and another publisher, who goes through the other index, would wait for them.
+ * Locks rows that are due for the queue, the oldest first; rows that another publisher has locked are left to it. They are found without a lock, and
+ * locked by their ids: who locks through an index keeps the entries of rows that it passes over, and who has these rows would wait for it when it moves their dates.
+ * @param limit fewer are locked when there are no more, or others have the rest; fewer than twice as many in any case
  */
+export async function lockPublishableRows(trx: Transaction, queue: OutboxQueue, now: Date, limit: number): Promise<OutboxRow[]> {
+  const locked: OutboxRow[] = [];
+  for (let page = 0; page < MAX_PAGES && locked.length < limit; page++) {
+    const found = await selectRows<{ id: string }>(
+      trx,
+      `SELECT id FROM outbox FORCE INDEX (ix_outbox_queue_publish)
+       WHERE queue = ? AND publish_at <= ? ORDER BY publish_at LIMIT ? OFFSET ?`,
+      [queue, now, limit, page * limit],
+    );
+    locked.push(...(await lockDueRows(trx, found, now)));
+    if (found.length < limit) break;
+  }
+  return locked;
+}
+
+/** The same, of one store: at most `limit`, fewer when others have locked some of the oldest. */
 export async function lockPublishableRowsOfStore(
   trx: Transaction,
   { queue, storeId, now, limit }: { readonly queue: OutboxQueue; readonly storeId: string; readonly now: Date; readonly limit: number },
@@ -99,14 +109,19 @@ export async function lockPublishableRowsOfStore(
      WHERE queue = ? AND store_id = ? AND publish_at <= ? ORDER BY publish_at LIMIT ?`,
     [queue, storeId, now, limit],
   );
+  return lockDueRows(trx, found, now);
+}
+
+/** Those that are still due and that nobody else has locked, in the order in which they were found. */
+async function lockDueRows(trx: Transaction, found: readonly { readonly id: string }[], now: Date): Promise<OutboxRow[]> {
   if (found.length === 0) return [];
-  const ids = found.map(({ id }) => id);
   const rows = await selectRows<Row>(
     trx,
-    `SELECT ${LOCKED_COLUMNS} FROM outbox FORCE INDEX (PRIMARY) WHERE id IN (${placeholders(ids)}) AND publish_at <= ? FOR UPDATE SKIP LOCKED`,
-    [...ids, now],
+    `SELECT ${LOCKED_COLUMNS} FROM outbox FORCE INDEX (PRIMARY) WHERE id IN (${placeholders(found)}) AND publish_at <= ? FOR UPDATE SKIP LOCKED`,
+    [...found.map(({ id }) => id), now],
   );
-  return rows.map(toOutboxRow);
+  const byId = new Map(rows.map((row) => [row.id, toOutboxRow(row)]));
+  return found.flatMap(({ id }) => byId.get(id) ?? []);
 }
 
 /** The next `limit` stores after this one, with when the oldest of their rows is due for the queue; null when they have none. */
@@ -184,12 +199,12 @@ export async function postponeOutboxRow(db: Database, job: JobOfRow, runAt: Date
   return matched > 0;
 }
 
-/** Of rows that the caller has locked: not to be put on their queue before these dates. */
+/** Of rows that the caller has locked: not to be put on their queue before these dates, on purpose. */
 export async function putOffRows(trx: Transaction, rows: readonly { readonly id: string; readonly publishAt: Date }[]): Promise<void> {
   await updateRows(
     trx,
-    { table: 'outbox', key: { column: 'id', type: 'CHAR(40)', index: 'PRIMARY' }, columns: ['publish_at'] },
-    rows.map(({ id, publishAt }) => [id, publishAt]),
+    { table: 'outbox', key: { column: 'id', type: 'CHAR(40)', index: 'PRIMARY' }, columns: ['publish_at', 'put_off_until'] },
+    rows.map(({ id, publishAt }) => [id, publishAt, publishAt]),
   );
 }
 
@@ -201,9 +216,9 @@ export async function makeRowsDue(db: Database, queue: OutboxQueue, subjectIds: 
   const sorted = [...subjectIds].sort();
   await execute(
     db,
-    `UPDATE outbox SET run_at = LEAST(run_at, ?), publish_at = LEAST(publish_at, ?)
+    `UPDATE outbox SET run_at = LEAST(run_at, ?), publish_at = LEAST(publish_at, ?), put_off_until = LEAST(put_off_until, ?)
      WHERE queue = ? AND subject_id IN (${placeholders(sorted)})`,
-    [at, at, queue, ...sorted],
+    [at, at, at, queue, ...sorted],
   );
 }
 
@@ -211,12 +226,14 @@ export async function deleteOutboxRow(db: Database | Transaction, job: JobOfRow)
   await execute(db, 'DELETE FROM outbox WHERE id = ? AND generation <= ?', [job.outboxId, job.generation]);
 }
 
+/** @returns of each queue that has rows: how many, and since when the oldest could have been done. What a gate put off could not, until then. */
 export async function countRows(
   db: Database,
-): Promise<{ readonly queue: OutboxQueue; readonly count: number; readonly oldestRunAt: Date }[]> {
+): Promise<{ readonly queue: OutboxQueue; readonly count: number; readonly oldestDueAt: Date }[]> {
   const rows = await selectRows<{ queue: OutboxQueue; count: string | number; oldest: Date }>(
     db,
-    'SELECT queue, COUNT(*) AS count, MIN(run_at) AS oldest FROM outbox GROUP BY queue',
+    `SELECT queue, COUNT(*) AS count, MIN(CASE WHEN put_off_until > run_at THEN put_off_until ELSE run_at END) AS oldest
+     FROM outbox GROUP BY queue`,
   );
-  return rows.map((row) => ({ queue: row.queue, count: Number(row.count), oldestRunAt: row.oldest }));
+  return rows.map((row) => ({ queue: row.queue, count: Number(row.count), oldestDueAt: row.oldest }));
 }

@@ -3,10 +3,9 @@ import { expect } from 'chai';
 
 import type { OutboxQueue } from '../../domain/outbox/model.ts';
 import type { JobPayload, JobQueuePort, QueuedJob } from '../../domain/outbox/ports.ts';
-import { countOpenWork, promiseWork, publishOutbox, type OutboxGates, type StoreTurns } from '../../domain/outbox/service.ts';
+import { promiseWork, publishOutbox } from '../../domain/outbox/service.ts';
 import { createWebhookEndpoint } from '../../domain/webhooks/service.ts';
 import { execute, selectRows } from '../../platform/db.ts';
-
 import { inUnitOfWork } from '../../platform/unitOfWork.ts';
 import { OUTBOX_GATES } from '../../workers/queues.ts';
 import { runOutboxJob } from '../../workers/runOutboxJob.ts';
@@ -16,7 +15,6 @@ import { startStoreServer, type StoreServer } from '../support/storeServer.ts';
 import { waitUntil } from '../support/waitUntil.ts';
 
 const REDRIVE_MS = 1_000;
-const DIGITS = Array.from({ length: 10 }, (_, digit) => `SELECT ${digit} AS d`).join(' UNION ALL ');
 
 interface Row {
   readonly id: string;
@@ -81,54 +79,6 @@ describe('the outbox and its jobs', function () {
   const addToQueue = (payload: JobPayload) =>
     harness.queues.get('webhook').add('webhook', payload, { jobId: `${payload.outboxId}-${payload.generation}` });
 
-  it('publishes each row once, however many publishers there are', async () => {
-    const subjects = Array.from({ length: 300 }, (_, index) => `subject-${index}`);
-    await inUnitOfWork(harness.ctx, (unit) =>
-      promiseWork(
-        harness.ctx,
-        unit,
-        subjects.map((subjectId) => ({ queue: 'webhook', subjectId })),
-      ),
-    );
-    const port = recordJobs();
-    await Promise.all(
-      Array.from({ length: 6 }, async () => {
-        while ((await publishOutbox(harness.ctx, port, 20)) > 0);
-      }),
-    );
-    expect(port.jobs.map(({ payload }) => payload.subjectId).sort()).to.deep.equal([...subjects].sort());
-    expect(new Set(port.jobs.map(({ payload }) => payload.generation))).to.deep.equal(new Set([1]));
-  });
-
-  it('publishes what a store promises now, however much of another store was due before', async () => {
-    const flood = 100_000;
-    const other = await harness.createTestStore('The other');
-    await execute(
-      harness.ctx.db,
-      `INSERT INTO outbox (id, queue, subject_id, store_id, run_at, publish_at, created_at)
-       SELECT CONCAT('ob_flood_', n), 'webhook', CONCAT('flood-', n), ?, NOW(3) - INTERVAL 1 HOUR, NOW(3) - INTERVAL 1 HOUR, NOW(3)
-       FROM (SELECT a.d + 10 * b.d + 100 * c.d + 1000 * e.d + 10000 * f.d AS n FROM ${Array.from('abcef', (name) => `(${DIGITS}) ${name}`).join(', ')}) numbers`,
-      [store.storeId],
-    );
-    const subjects = Array.from({ length: 30 }, (_, index) => `fresh-${index}`);
-    await inUnitOfWork(harness.ctx, (unit) =>
-      promiseWork(
-        harness.ctx,
-        unit,
-        subjects.map((subjectId) => ({ queue: 'webhook', subjectId, storeId: other.storeId })),
-      ),
-    );
-    const publishers = Array.from({ length: 2 }, () => ({ port: recordJobs(), turns: new Map() as StoreTurns }));
-    const rounds = 2;
-    for (let round = 0; round < rounds; round++)
-      await Promise.all(publishers.map(({ port, turns }) => publishOutbox(harness.ctx, port, 100, {}, turns)));
-    const published = publishers.flatMap(({ port }) => port.jobs.map(({ payload }) => payload.subjectId));
-    expect(published.filter((id) => id.startsWith('fresh-')).sort()).to.deep.equal([...subjects].sort());
-    // The store that was there before has its turns as well.
-    expect(published.filter((id) => id.startsWith('flood-'))).to.have.length.within(rounds * publishers.length * 100, flood / 100);
-    expect(new Set(published).size).to.equal(published.length);
-  });
-
   it('publishes what has been put on its queue any number of times, and lets it rest for sixteen redrives at most', async () => {
     const { row } = await promiseWebhook();
     await execute(harness.ctx.db, 'UPDATE outbox SET generation = 5000 WHERE id = ?', [row.id]);
@@ -172,25 +122,6 @@ describe('the outbox and its jobs', function () {
     await execute(harness.ctx.db, 'UPDATE outbox SET publish_at = created_at WHERE id = ?', [row.id]);
     await publishOutbox(harness.ctx, port, 100, OUTBOX_GATES);
     expect(port.jobs.filter(({ queue }) => queue === 'webhook')).to.have.length(1);
-  });
-
-  it('tells how long a delivery has been due that is put off again and again', async () => {
-    const { row } = await promiseWebhook();
-    const dueAt = new Date(Date.now() - 10_000);
-    await execute(harness.ctx.db, 'UPDATE outbox SET run_at = ? WHERE id = ?', [dueAt, row.id]);
-    const gates: OutboxGates = {
-      webhook: {
-        admit: (_ctx, _trx, work) => Promise.resolve(new Map(work.map(({ subjectId }) => [subjectId, { delayMs: 60_000 }]))),
-        isPrompt: true,
-        leave: () => Promise.resolve(),
-      },
-    };
-    const port = recordJobs();
-    await publishOutbox(harness.ctx, port, 100, gates);
-    await publishOutbox(harness.ctx, port, 100, gates);
-    expect(port.jobs.filter(({ queue }) => queue === 'webhook')).to.deep.equal([]);
-    const webhooks = (await countOpenWork(harness.ctx)).find(({ queue }) => queue === 'webhook');
-    expect(webhooks?.overdueMs).to.be.at.least(10_000);
   });
 
   it('replaces the job of a consumer that crashed by one of the next generation, and not before its time', async () => {
