@@ -2,34 +2,75 @@ import { Cluster, type ClusterNode, type ClusterOptions, type Redis } from 'iore
 
 import { endSilenceWithConnection, endWaiting, SILENCE_OF_CONSUMER_MS, TimedRedis } from './TimedRedis.ts';
 
+export interface TimedClusterOptions extends ClusterOptions {
+  /**
+   * A command is waited for as long as this, however many nodes it was sent to, and has failed at
+   * once while no node at all is connected. Absent: it waits.
+   */
+  readonly answerTimeoutMs?: number;
+}
+
+/** A node that cannot be connected is tried this often; so is one whose connections end at once. */
+const LOOK_AGAIN_MS = 500;
+
+/** What we use of ioredis's own, by the address of each node. */
+interface ConnectionPool {
+  getInstanceByKey(key: string): Redis | undefined;
+  findOrCreate(node: { readonly host: string; readonly port: number }, readOnly: boolean): Redis;
+}
+
 /**
  * Connections to the nodes of a cluster, which ioredis 5.11 makes by itself. Their times for silence
- * are put right as in TimedRedis, and all of them end with the cluster: ioredis forgets the
- * connection to a node that was left and came back before the one before had ended.
+ * are put right as in TimedRedis, and all of them end with the cluster.
+ *
+ * ioredis connects to a node with the first command for it, and forgets a node whose connection
+ * ended until a command is sent elsewhere by mistake. Where commands must not wait for the cluster it
+ * refuses all others for that node meanwhile, and tries each of them again a tenth of a second later.
+ * Here they wait for the node; who has a time for answers is connected before anybody asks; and a
+ * connection that ended is made anew.
  */
 export class TimedCluster extends Cluster {
   readonly #startupNodes: readonly ClusterNode[];
   readonly #nodes = new Set<Redis>();
+  readonly #answerTimeoutMs: number | undefined;
+  #lookingAgain: NodeJS.Timeout | undefined;
+  #lastFailure: Error | undefined;
 
-  constructor(startupNodes: readonly ClusterNode[], options: ClusterOptions) {
+  constructor(startupNodes: readonly ClusterNode[], { answerTimeoutMs, ...options }: TimedClusterOptions) {
     // Without asking whether the cluster is whole before it counts as connected: while it is not, for
     // as long as a replica takes over, BullMQ would wait for ever for a `connect()` that neither
     // succeeds nor fails, and its consumers would stand still from then on. What a node cannot do
     // fails by itself.
-    super([...startupNodes], { ...options, enableReadyCheck: false });
+    super([...startupNodes], { ...options, enableReadyCheck: false, enableOfflineQueue: true });
     this.#startupNodes = startupNodes;
+    this.#answerTimeoutMs = answerTimeoutMs;
     // The first is made in a later turn of the event loop.
-    this.on('+node', (node: Redis) => {
-      this.#nodes.add(node);
-      node.once('end', () => this.#nodes.delete(node));
-      endSilenceWithConnection(node);
-      // What the nodes hold is asked for on connections of their own.
-      node.duplicate = (override) => new TimedRedis({ ...node.options, ...override });
+    this.on('+node', (node: Redis) => this.#takeOn(node));
+    // It says only that no node answered.
+    this.on('error', (error: Error) => {
+      error.cause ??= this.#lastFailure;
     });
+    this.on('ready', () => {
+      for (const node of this.nodes('master')) this.#connectEarly(node);
+    });
+  }
+
+  override sendCommand(...sent: Parameters<Cluster['sendCommand']>): unknown {
+    const [command] = sent;
+    if (this.#answerTimeoutMs !== undefined) {
+      if (this.status !== 'ready') {
+        command.reject(new Error('Connection is closed.'));
+        return command.promise;
+      }
+      command.setTimeout(this.#answerTimeoutMs);
+    }
+    return super.sendCommand(...sent);
   }
 
   override disconnect(reconnect = false): void {
     const isWaiting = this.status === 'reconnecting';
+    clearTimeout(this.#lookingAgain);
+    this.#lookingAgain = undefined;
     super.disconnect(reconnect);
     for (const node of this.#nodes) node.disconnect();
     if (isWaiting && !reconnect) endWaiting(this);
@@ -43,4 +84,62 @@ export class TimedCluster extends Cluster {
       redisOptions: { ...this.options.redisOptions, ...options.redisOptions, socketTimeout: SILENCE_OF_CONSUMER_MS },
     });
   }
+
+  #takeOn(node: Redis): void {
+    this.#nodes.add(node);
+    endSilenceWithConnection(node);
+    // What the nodes hold is asked for on connections of their own.
+    node.duplicate = (override) => {
+      const asking = new TimedRedis({ ...node.options, ...override });
+      asking.on('error', (error: Error) => {
+        this.#lastFailure = error;
+      });
+      return asking;
+    };
+    let readyAt = Infinity;
+    node.once('ready', () => {
+      readyAt = performance.now();
+    });
+    // ioredis's own, the only one so far. It goes by the address, and would forget the connection to
+    // a node that was left and came back before the one before had ended.
+    const [forget] = node.listeners('end') as (() => void)[];
+    node.removeAllListeners('end');
+    node.once('end', () => {
+      this.#nodes.delete(node);
+      const current = this.#pool.getInstanceByKey(keyOf(node));
+      if (current === undefined || current === node) forget?.();
+      if (current === node && this.status === 'ready') this.#replace(node, performance.now() - readyAt);
+    });
+    if (this.status === 'ready' && node.options.readOnly !== true) this.#connectEarly(node);
+  }
+
+  /** @param workedForMs below 0: it could not be connected */
+  #replace(node: Redis, workedForMs: number): void {
+    const { host = '', port = 0, readOnly = false } = node.options;
+    if (workedForMs >= LOOK_AGAIN_MS) this.#pool.findOrCreate({ host, port }, readOnly);
+    else this.#lookAgainSoon();
+  }
+
+  /** Nodes that the cluster has and we have no connection to are taken on again. */
+  #lookAgainSoon(): void {
+    this.#lookingAgain ??= setTimeout(() => {
+      this.#lookingAgain = undefined;
+      if (this.status === 'ready') this.refreshSlotsCache();
+    }, LOOK_AGAIN_MS).unref();
+  }
+
+  #connectEarly(node: Redis): void {
+    if (this.#answerTimeoutMs === undefined || node.status !== 'wait') return;
+    // That it failed is told by its events.
+    node.connect().catch(() => undefined);
+  }
+
+  get #pool(): ConnectionPool {
+    const pool: unknown = Reflect.get(this, 'connectionPool');
+    return pool as ConnectionPool;
+  }
+}
+
+function keyOf({ options: { host = '', port = 0 } }: Redis): string {
+  return `${host}:${port}`;
 }

@@ -106,18 +106,19 @@ const SLOTS_REFRESH_MS = 3_000;
 
 /**
  * Without the pipelines that ioredis makes by itself: there a command would throw, and not fail,
- * while its slot is on no node.
+ * while its slot is on no node. A node that was cut off is tried anew soon: TCP asks ever more
+ * seldom, and would find it seconds after it answers.
  */
 function createCluster({ nodes, tls }: RedisAddress & { kind: 'cluster' }, common: RedisOptions, isCommand: boolean): TimedCluster {
   return new TimedCluster(nodes, {
     clusterRetryStrategy: retryStrategy,
     slotsRefreshTimeout: ANSWER_TIMEOUT_MS,
     slotsRefreshInterval: SLOTS_REFRESH_MS,
-    enableOfflineQueue: !isCommand,
+    ...(isCommand ? { answerTimeoutMs: ANSWER_TIMEOUT_MS } : {}),
     // A certificate is for the name, and an address that was looked up before would be compared
     // with it.
     ...(tls === undefined ? {} : { dnsLookup: (host, done) => done(null, host) }),
-    redisOptions: { ...common, ...(tls === undefined ? {} : { tls: tlsOptions(tls) }) },
+    redisOptions: { ...common, connectTimeout: ANSWER_TIMEOUT_MS, ...(tls === undefined ? {} : { tls: tlsOptions(tls) }) },
   });
 }
 

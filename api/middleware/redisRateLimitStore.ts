@@ -2,12 +2,15 @@ import { hash } from 'node:crypto';
 import type { ClientRateLimitInfo, Store } from 'express-rate-limit';
 
 import type { Context } from '../../platform/context.ts';
+import { serverOf } from '../../platform/serverOf.ts';
 
 /**
  * Counts requests in Redis, for all processes together, in windows that begin with a key's first request.
  *
- * The requests that arrive in one turn of the event loop are counted by one command a key: each still gets its own, exact place in the row. Redis is
- * waited for only so long, and after a failure is left alone for a moment: limits must not slow the API down more than they protect it.
+ * The requests that arrive in one turn of the event loop are counted by one command a key: each still
+ * gets its own, exact place in the row. Redis is waited for only so long, and after a failure is left
+ * alone for a moment (of a cluster, the node that failed): limits must not slow the API down more
+ * than they protect it.
  *
  * Far below its limit a key may be counted without waiting for Redis (`countSoon`): by what is known of it from a moment ago, told to Redis a moment later. What
  * other processes count in those moments is what such a count may be behind by; near the limit every request waits for its exact place.
@@ -70,12 +73,13 @@ export function createRedisRateLimitStore(ctx: Pick<Context, 'redis' | 'config'>
   const prefix = `${ctx.config.queuePrefix.replace(/[{}]/g, '')}:rate:${name}`;
   let windowMs = 60_000;
   let waiting = new Map<string, Waiter[]>();
-  let leftAloneUntil = -Infinity;
+  const leftAloneUntil = new Map<string, number>();
   const known = new Map<string, KnownCount>();
   let telling: NodeJS.Timeout | undefined;
 
-  async function ask<T>(question: () => Promise<T>): Promise<T> {
-    if (performance.now() < leftAloneUntil) throw new Error('Redis is left alone after a failure');
+  async function ask<T>(key: string, question: () => Promise<T>): Promise<T> {
+    const server = serverOf(ctx.redis, prefix + key);
+    if (performance.now() < (leftAloneUntil.get(server) ?? -Infinity)) throw new Error('Redis is left alone after a failure');
     let timer: NodeJS.Timeout | undefined;
     const timeout = new Promise<never>((_resolve, reject) => {
       // When this process itself was busy for so long, the answer may have come and not been read: reading comes before setImmediate.
@@ -84,7 +88,7 @@ export function createRedisRateLimitStore(ctx: Pick<Context, 'redis' | 'config'>
     try {
       return await Promise.race([question(), timeout]);
     } catch (error) {
-      leftAloneUntil = performance.now() + LEFT_ALONE_MS;
+      leftAloneUntil.set(server, performance.now() + LEFT_ALONE_MS);
       throw error;
     } finally {
       clearTimeout(timer);
@@ -121,7 +125,7 @@ export function createRedisRateLimitStore(ctx: Pick<Context, 'redis' | 'config'>
     state.untold = 0;
     state.unanswered += told;
     try {
-      const [total, leftMs] = await ask(() => runCountScript(prefix + key, told));
+      const [total, leftMs] = await ask(key, () => runCountScript(prefix + key, told));
       const now = performance.now();
       // Redis answers in order: whatever it was told before this is in the total.
       Object.assign(state, { total, resetAt: now + leftMs, knownAt: now });
@@ -177,7 +181,7 @@ export function createRedisRateLimitStore(ctx: Pick<Context, 'redis' | 'config'>
       });
     },
     async get(key) {
-      const [count, leftMs] = await ask(() => Promise.all([ctx.redis.get(prefix + key), ctx.redis.pttl(prefix + key)]));
+      const [count, leftMs] = await ask(key, () => Promise.all([ctx.redis.get(prefix + key), ctx.redis.pttl(prefix + key)]));
       return count === null ? undefined : { totalHits: Number(count), resetTime: new Date(Date.now() + Math.max(0, leftMs)) };
     },
     async decrement(key) {
