@@ -230,7 +230,10 @@ export interface Holder {
   readonly holder: string;
 }
 
-/** Holders with anything on their way by their totals or since `since` anything charged, after this one, in order. */
+/**
+ * Holders with anything on their way by their totals or since `since` anything charged, after this one, in order. Of costs, which are kept for days, a page is read
+ * in that order: by the index of the day each page would read the whole day.
+ */
 export async function listBusyHolders(
   db: Database,
   input: { readonly after: Holder; readonly since: string; readonly limit: number },
@@ -241,7 +244,7 @@ export async function listBusyHolders(
   const rows = await selectRows<{ chain_id: string | number; holder: string }>(
     db,
     `(SELECT chain_id, holder FROM relay_quotas WHERE (in_flight > 0 OR in_flight < 0) AND ${isAfter} ORDER BY chain_id, holder LIMIT ?)
-     UNION (SELECT chain_id, holder FROM relay_costs WHERE day >= ? AND ${isAfter} ORDER BY chain_id, holder LIMIT ?)
+     UNION (SELECT chain_id, holder FROM relay_costs FORCE INDEX (PRIMARY) WHERE day >= ? AND ${isAfter} ORDER BY chain_id, holder LIMIT ?)
      ORDER BY chain_id, holder LIMIT ?`,
     [...place, limit, since, ...place, limit, limit],
   );
