@@ -12,6 +12,7 @@ export class TimedRedis extends Redis {
   constructor(options: RedisOptions) {
     super(options);
     endSilenceWithConnection(this);
+    goOnConnecting(this);
     this.on('connect', () => {
       for (const sentinel of this.#listSentinels()) sentinel.on('error', (error: Error) => this.emit('sentinelError', error));
     });
@@ -50,6 +51,21 @@ export function endSilenceWithConnection(redis: Redis): void {
     clearTimeout(Reflect.get(redis, 'socketTimeoutTimer') as NodeJS.Timeout | undefined);
     Reflect.set(redis, 'socketTimeoutTimer', undefined);
   });
+}
+
+/**
+ * A failover that ioredis 5.11 hears of ends the stream, so that another is made. While one is being made
+ * already, that was the end of the connection for good: it looks for a word of the sentinels, sees that
+ * it is not connecting any more, and gives up. Only whoever ends the connection ends its connecting.
+ */
+function goOnConnecting(redis: Redis): void {
+  const connector = Reflect.get(redis, 'connector') as { connecting: boolean; disconnect(): void };
+  const disconnect = connector.disconnect.bind(connector);
+  connector.disconnect = () => {
+    disconnect();
+    const isEnding = Reflect.get(redis, 'manuallyClosing') === true;
+    if (redis.status === 'connecting' && !isEnding) connector.connecting = true;
+  };
 }
 
 /**

@@ -7,6 +7,7 @@ import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts';
 import { createChainIdGuard, OtherChainError } from '../../adapters/chain/createChainIdGuard.ts';
 import { startChain, type Chain } from '../../dev/chain.ts';
 import type { Logger } from '../../platform/logger.ts';
+import type { ChainPort } from '../../domain/chain/ports.ts';
 import { rejection, sign, startChainFixture, type ChainFixture } from './chainFixture.ts';
 
 describe('the chain adapter, behind a URL of another chain', () => {
@@ -113,27 +114,28 @@ describe('the chain adapter, behind a URL of another chain', () => {
     const signature = await sign(payer, on.port.buildForwardRequestTypedData(request));
     const item = on.toItem({ request, signature, terms });
     const line = await startUrl(on.rpcUrl);
-    const port = on.createPort([line.url, on.rpcUrl]);
-    const questions = [
-      () => port.simulateRelay([item]),
-      () => port.simulateRelay([item, item]),
-      () => port.estimateRelayGas([item]),
-      () => port.findRefusal({ terms, payer: payer.address, permit: null }),
-      () => port.getForwarderNonce(payer.address),
-      () => port.getAllowance(terms.token, payer.address),
-      () => port.findPayer(on.port.paymentIdOf(terms)),
-      async () => (await port.findPayers([on.port.paymentIdOf(terms)])).payers,
-      () => port.isRefunded(on.port.paymentIdOf(terms), 0n),
-      () => port.getRefundedAmount(on.port.paymentIdOf(terms)),
+    const questions: ((port: ChainPort) => Promise<unknown>)[] = [
+      (port) => port.simulateRelay([item]),
+      (port) => port.simulateRelay([item, item]),
+      (port) => port.estimateRelayGas([item]),
+      (port) => port.findRefusal({ terms, payer: payer.address, permit: null }),
+      (port) => port.getForwarderNonce(payer.address),
+      (port) => port.getAllowance(terms.token, payer.address),
+      (port) => port.findPayer(on.port.paymentIdOf(terms)),
+      async (port) => (await port.findPayers([on.port.paymentIdOf(terms)])).payers,
+      (port) => port.isRefunded(on.port.paymentIdOf(terms), 0n),
+      (port) => port.getRefundedAmount(on.port.paymentIdOf(terms)),
     ];
     for (const ask of questions) {
       line.target = on.rpcUrl;
+      // Each its own: one that finds the URL on the other chain when it compares heads would not ask it again.
+      const port = on.createPort([line.url, on.rpcUrl]);
       // It is right now, and for the next minute nothing but an answer of its own says that it is not.
       await port.getHead();
-      const right = await ask();
+      const right = await ask(port);
       line.target = other.rpcUrl;
       line.asked.length = 0;
-      expect(await ask()).to.deep.equal(right);
+      expect(await ask(port)).to.deep.equal(right);
       expect(line.asked, 'it was asked first').to.not.deep.equal([]);
     }
   });

@@ -64,6 +64,34 @@ describe('Redis with Sentinel', function () {
     admin.disconnect();
   });
 
+  it('goes on connecting when it hears of a failover, or is to connect anew, while it connects', async () => {
+    const { hosts, password } = group;
+    const redis = createRedis(`redis+sentinel://:${password}@${hosts}/2?name=shop&sentinel-password=${password}`, 'worker');
+    const seen: string[] = [];
+    redis.on('end', () => seen.push('end'));
+    try {
+      await redis.ping();
+      // What ioredis does at a sentinel's `+switch-master`, and what reconnecting on an error does.
+      const connector = Reflect.get(redis, 'connector') as { disconnect(): void };
+      for (const hear of [() => connector.disconnect(), () => redis.disconnect(true)]) {
+        const isConnecting = new Promise((resolve) => redis.once('connecting', () => resolve(hear())));
+        redis.disconnect(true);
+        await isConnecting;
+        await waitUntil(() => redis.status === 'ready' || redis.status === 'end', { what: 'an end of connecting' });
+        expect(redis.status).to.equal('ready');
+        expect(await redis.ping()).to.equal('PONG');
+      }
+      expect(seen).to.deep.equal([]);
+      // Whoever ends it while it connects ends it for good.
+      const isEnded = new Promise((resolve) => redis.once('connecting', () => resolve(redis.disconnect())));
+      redis.disconnect(true);
+      await isEnded;
+      await waitUntil(() => redis.status === 'end', { what: 'the end' });
+    } finally {
+      redis.disconnect();
+    }
+  });
+
   it('goes on when the primary is killed, and nothing is lost', async () => {
     await expectToSurvive((primary) => primary.kill());
   });
