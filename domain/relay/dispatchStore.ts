@@ -109,12 +109,22 @@ export async function releaseAttempts(
   );
 }
 
-/** One that waits is chosen by nobody until then, unless somebody has claimed it meanwhile. */
-export async function standAside(db: Database, attemptId: string, until: Date): Promise<void> {
-  await execute(db, "UPDATE relay_attempts SET choose_after = ? WHERE id = ? AND claim_id IS NULL AND status = 'queued'", [
-    until,
-    attemptId,
-  ]);
+/**
+ * One that was refused is chosen by nobody until then, unless somebody has claimed it meanwhile, and goes
+ * behind the others by `turns`: before them it would take their places in one batch after the other.
+ */
+export async function putBehind(
+  db: Database,
+  { id, chainId }: Pick<RelayAttempt, 'id' | 'chainId'>,
+  { until, turns }: { readonly until: Date; readonly turns: bigint },
+): Promise<void> {
+  await execute(
+    db,
+    `UPDATE relay_attempts SET choose_after = ?,
+       turn = GREATEST(turn, COALESCE((SELECT served_turn FROM relay_turns WHERE chain_id = ?), 0) + CAST(? AS UNSIGNED))
+     WHERE id = ? AND claim_id IS NULL AND status = 'queued'`,
+    [until, chainId, turns.toString(), id],
+  );
 }
 
 /** More than this many make no difference to when each is looked at again. */

@@ -5,7 +5,8 @@ import { blockTimeMsOf } from '../chain/service.ts';
 import type { WorkResult } from '../outbox/model.ts';
 import type { RelayFailure } from '../payments/eventData.ts';
 import { decideNextLook } from './decide.ts';
-import { standAside } from './dispatchStore.ts';
+import { TURN_STEP } from './decideTurn.ts';
+import { putBehind } from './dispatchStore.ts';
 import { endRefused } from './endRefused.ts';
 import { endUnsent } from './endUnsent.ts';
 import type { RelayAttempt } from './model.ts';
@@ -28,7 +29,7 @@ export function untilEnded(ctx: Context): Date {
 }
 
 /**
- * Ends those whose refusal counts; the others stand aside until they are looked at again. The batch that
+ * Ends those whose refusal counts; the others stand aside until they are looked at again, with a later turn. The batch that
  * they were claimed with does not wait for this: whoever can be sent pays nothing for those that cannot.
  * @param ownId the attempt whose job this is
  * @returns what becomes of that one's work; undefined: it is not among them
@@ -38,7 +39,7 @@ export async function endAllRefused(ctx: Context, refused: readonly Refused[], o
   await sideBySide(refused, AT_ONCE, async ({ attempt, error, isSure }) => {
     const nextLook = decideNextLook(ctx.clock.now(), blockTimeMsOf(ctx, attempt.chainId));
     const result = isSure === true ? await endUnsent(ctx, attempt, error) : await endRefused(ctx, attempt, error, nextLook);
-    if (result.kind === 'later') await standAside(ctx.db, attempt.id, result.at);
+    if (result.kind === 'later') await putBehind(ctx.db, attempt, { until: result.at, turns: TURN_STEP });
     if (attempt.id === ownId) ownResult = result;
   });
   return ownResult;
