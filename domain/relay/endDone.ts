@@ -10,7 +10,7 @@ import type { ChainPosition } from '../payments/model.ts';
 import { findPaymentsById } from '../payments/service.ts';
 import { findRefund } from '../refunds/service.ts';
 import { changeAttempt } from './changeAttempt.ts';
-import { shareOfLeft } from './shareGas.ts';
+import { shareOfDone } from './shareGas.ts';
 import { listAttemptsOfTransaction } from './attemptStore.ts';
 import type { RelayAttempt, RelayTransaction } from './model.ts';
 import { doneElsewhere, failSubject, isCompleted, positionOf, type LockedAttempt } from './subject.ts';
@@ -82,8 +82,8 @@ export async function endDone(ctx: Context, unit: UnitOfWork, locked: LockedAtte
   }
   if (!isCompleted(locked)) return false;
   const { transaction, receipt } = doer;
-  // It has left that transaction, and which place it had there is forgotten.
-  const gas = shareOfLeft(transaction, receipt, await listAttemptsOfTransaction(unit.trx, transaction.id));
+  const attempts = await listAttemptsOfTransaction(unit.trx, transaction.id);
+  const gas = shareOfDone(transaction, receipt, { attempts, attemptId: attempt.id });
   const facts = {
     transactionId: transaction.id,
     gasUsed: attempt.gasUsed + gas,

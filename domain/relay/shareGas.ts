@@ -19,9 +19,22 @@ export function shareGas(transaction: Carrier, receipt: Used, attempts: readonly
 }
 
 /** What one that has left the transaction is charged: no more than falls to any that has, so that all together never pay more than was used. */
-export function shareOfLeft(transaction: Carrier, receipt: Used, attempts: readonly Carried[]): bigint {
+function shareOfLeft(transaction: Carrier, receipt: Used, attempts: readonly Carried[]): bigint {
   const left = placesOf(transaction, receipt, attempts).filter(({ attempt }) => attempt === undefined);
   return left.reduce<bigint | undefined>((least, { share }) => (least === undefined || share < least ? share : least), undefined) ?? 0n;
+}
+
+/**
+ * What one is charged of a transaction that turned out to have done what it is for: its own share while it is
+ * in it still, since the provider never told that transaction's hash, or told another; else shareOfLeft.
+ * @param attempts all that are in the transaction
+ */
+export function shareOfDone(
+  transaction: Carrier,
+  receipt: Used,
+  { attempts, attemptId }: { readonly attempts: readonly Carried[]; readonly attemptId: string },
+): bigint {
+  return shareGas(transaction, receipt, attempts).get(attemptId) ?? shareOfLeft(transaction, receipt, attempts);
 }
 
 function placesOf(transaction: Carrier, receipt: Used, attempts: readonly Carried[]) {

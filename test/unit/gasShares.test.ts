@@ -1,10 +1,12 @@
 import { expect } from 'chai';
 
 import { splitGas, typicalGas } from '../../domain/relay/decideShares.ts';
-import { shareGas, shareOfLeft } from '../../domain/relay/shareGas.ts';
+import { shareGas, shareOfDone } from '../../domain/relay/shareGas.ts';
 import { createRandom } from '../support/createRandom.ts';
 
 const rail = 'authorization';
+/** An attempt that is in the transaction no more. */
+const LEFT = 'rla_left';
 const most = 460_000n;
 const plain = { typical: typicalGas({ rail, hasPermit: false, runsForeignCode: false }), most, suspicion: 'none' } as const;
 const permitted = { typical: typicalGas({ rail, hasPermit: true, runsForeignCode: false }), most, suspicion: 'permit' } as const;
@@ -113,13 +115,24 @@ describe('who has left a transaction that paid for it all the same', () => {
     const receipt = { gasUsed: 336_341n, refusals: [] };
     const carried = [attempt(1, false), attempt(2, true), attempt(3, false)];
     const others = sum([...shareGas({ items: 4 }, receipt, carried).values()]);
-    const own = shareOfLeft({ items: 4 }, receipt, carried);
+    const own = shareOfDone({ items: 4 }, receipt, { attempts: carried, attemptId: LEFT });
     expect(own < receipt.gasUsed / 4n).to.equal(true);
     expect(others + own).to.equal(receipt.gasUsed);
   });
 
+  it('pays its own share of one that it is in still, whose hash its provider never told', () => {
+    const receipt = { gasUsed: 336_341n, refusals: [] };
+    const carried = [attempt(0, true), attempt(1, false)];
+    const shares = shareGas({ items: 2 }, receipt, carried);
+    for (const { id } of carried) {
+      const own = shareOfDone({ items: 2 }, receipt, { attempts: carried, attemptId: id });
+      expect(own).to.equal(shares.get(id));
+      expect(own > 0n).to.equal(true);
+    }
+  });
+
   it('pays all of one that carried nothing else', () => {
-    expect(shareOfLeft({ items: 1 }, { gasUsed: 91_877n, refusals: [] }, [])).to.equal(91_877n);
+    expect(shareOfDone({ items: 1 }, { gasUsed: 91_877n, refusals: [] }, { attempts: [], attemptId: LEFT })).to.equal(91_877n);
   });
 
   it('is never charged with the others more than was used, however many have left', () => {
@@ -129,7 +142,8 @@ describe('who has left a transaction that paid for it all the same', () => {
       const left = random.between(1, items);
       const carried = Array.from({ length: items - left }, (_, place) => attempt(place + left, random.between(0, 1) === 1));
       const receipt = { gasUsed: BigInt(random.between(21_000, 3_000_000)), refusals: [] };
-      const charged = sum([...shareGas({ items }, receipt, carried).values()]) + BigInt(left) * shareOfLeft({ items }, receipt, carried);
+      const own = shareOfDone({ items }, receipt, { attempts: carried, attemptId: LEFT });
+      const charged = sum([...shareGas({ items }, receipt, carried).values()]) + BigInt(left) * own;
       expect(charged <= receipt.gasUsed).to.equal(true);
       expect(receipt.gasUsed - charged < BigInt(items)).to.equal(true);
     }
