@@ -1,6 +1,6 @@
 import type { Context } from '../../platform/context.ts';
 import { addMs } from '../../shared/clock.ts';
-import { sideBySide } from '../../shared/sideBySide.ts';
+import { tryAll } from '../../shared/tryAll.ts';
 import { blockTimeMsOf } from '../chain/service.ts';
 import type { WorkResult } from '../outbox/model.ts';
 import type { RelayFailure } from '../payments/eventData.ts';
@@ -36,11 +36,13 @@ export function untilEnded(ctx: Context): Date {
  */
 export async function endAllRefused(ctx: Context, refused: readonly Refused[], ownId: string): Promise<WorkResult | undefined> {
   let ownResult: WorkResult | undefined;
-  await sideBySide(refused, AT_ONCE, async ({ attempt, error, isSure }) => {
+  // One that cannot be asked about now keeps nobody else from being ended.
+  const end = async ({ attempt, error, isSure }: Refused): Promise<void> => {
     const nextLook = decideNextLook(ctx.clock.now(), blockTimeMsOf(ctx, attempt.chainId));
     const result = isSure === true ? await endUnsent(ctx, attempt, error) : await endRefused(ctx, attempt, error, nextLook);
     if (result.kind === 'later') await putBehind(ctx.db, attempt, { until: result.at, turns: TURN_STEP });
     if (attempt.id === ownId) ownResult = result;
-  });
+  };
+  await tryAll(refused, end, { atOnce: AT_ONCE });
   return ownResult;
 }
