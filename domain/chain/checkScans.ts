@@ -16,22 +16,20 @@ export interface ScanBehind {
   readonly secondsBehind: number;
   /** As of the scanner's last look, and at least 1. */
   readonly blocksBehind: number;
+  /** Blocks that were scanned and that the chain does not show any more: its head is so far below them. */
+  readonly blocksMissing: number;
 }
 
 /**
- * The scans that have left a block unscanned for longer than they ever should. The age of the last scanned block says so alone on a chain that always makes
- * blocks, and there to the scanner alone: where it is old, the chain is asked for the block after it.
+ * The scans that have left a block unscanned for longer than they ever should, or whose chain has shown
+ * less than was scanned for as long: a node that was restored from an old snapshot, from which nothing is
+ * learned. The age of the last scanned block says so alone on a chain that always makes blocks, and there
+ * to the scanner alone: where it is old, the chain is asked for the block after it, and for its head.
  */
 export async function listScansBehind(ctx: Context, scans: readonly ScanReport[]): Promise<ScanBehind[]> {
   const late = scans.filter(({ chainId, secondsBehind, haltReason }) => haltReason === null && isLong(ctx, chainId, secondsBehind ?? 0));
-  const behind = await Promise.all(late.map((scan) => hasLeftBlock(ctx, scan)));
-  return late
-    .filter((_, index) => behind[index])
-    .map(({ chainId, secondsBehind, blocksBehind }) => ({
-      chainId,
-      secondsBehind: Math.round(secondsBehind ?? 0),
-      blocksBehind: Math.max(1, blocksBehind ?? 0),
-    }));
+  const behind = await Promise.all(late.map((scan) => findBehind(ctx, scan)));
+  return behind.filter((scan) => scan !== undefined);
 }
 
 /** Work of maintenance: each is an error line with the field `alert`, at every check for as long as it lasts. */
@@ -45,13 +43,24 @@ function isLong(ctx: Context, chainId: number, seconds: number): boolean {
   return seconds * 1000 > Math.max(BEHIND_MS, BEHIND_BLOCKS * blockTimeMsOf(ctx, chainId));
 }
 
-async function hasLeftBlock(ctx: Context, { chainId, blocksBehind }: ScanReport): Promise<boolean> {
+async function findBehind(ctx: Context, { chainId, secondsBehind, blocksBehind }: ScanReport): Promise<ScanBehind | undefined> {
   const cursor = await findCursor(ctx.db, chainId);
-  if (cursor === undefined) return false;
-  const block = await getChain(ctx, chainId).findBlock(cursor.nextBlock).catch(orUndefined);
-  // What the scanner saw at its own last look. That the chain is away is told otherwise.
-  if (block === undefined) return (blocksBehind ?? 0) > 0;
-  return isLong(ctx, chainId, (ctx.clock.now().getTime() - block.timestamp.getTime()) / 1000);
+  if (cursor === undefined) return undefined;
+  const chain = getChain(ctx, chainId);
+  const found = (blocksMissing: number): ScanBehind => ({
+    chainId,
+    secondsBehind: Math.round(secondsBehind ?? 0),
+    blocksBehind: Math.max(1, blocksBehind ?? 0),
+    blocksMissing,
+  });
+  const block = await chain.findBlock(cursor.nextBlock).catch(orUndefined);
+  if (block !== undefined) {
+    return isLong(ctx, chainId, (ctx.clock.now().getTime() - block.timestamp.getTime()) / 1000) ? found(0) : undefined;
+  }
+  const head = await chain.getHead().catch(orUndefined);
+  const blocksMissing = head === undefined ? 0 : Math.max(0, Number(cursor.nextBlock - 1n - head.number));
+  // Or what the scanner saw at its own last look. That the chain is away is told otherwise.
+  return blocksMissing > 0 || (blocksBehind ?? 0) > 0 ? found(blocksMissing) : undefined;
 }
 
 function orUndefined(error: unknown): undefined {

@@ -3,7 +3,8 @@ import { pino } from 'pino';
 
 import { checkDependencies } from '../../api/routes/service/checkDependencies.ts';
 import { CHAIN_ERRORS } from '../../domain/chain/errors.ts';
-import type { ChainPort } from '../../domain/chain/ports.ts';
+import type { Block, ChainPort } from '../../domain/chain/ports.ts';
+import { findCursor } from '../../domain/chain/store.ts';
 import { scanChain } from '../../domain/payments/scanChain.ts';
 import type { Context } from '../../platform/context.ts';
 import { execute } from '../../platform/db.ts';
@@ -42,6 +43,7 @@ describe('a scan that is behind', () => {
     await MAINTENANCE_TASKS['check-scans']?.run({ ...base, log });
     return lines;
   }
+  const readiness = async (base: Context) => (await checkDependencies(base)).find(({ name }) => name === `scan:${chainId}`)?.status;
 
   it('is an alert once it has left a block unscanned for five minutes, and not ready', async () => {
     const [alert, ...others] = await check(madeBefore(301_000));
@@ -49,9 +51,8 @@ describe('a scan that is behind', () => {
     expect(alert?.['secondsBehind']).to.be.within(590, 700);
     expect(alert?.['blocksBehind']).to.be.at.least(1);
     expect(others).to.deep.equal([]);
-    const status = async (base: Context) => (await checkDependencies(base)).find(({ name }) => name === `scan:${chainId}`)?.status;
-    await waitUntil(async () => (await status(madeBefore(301_000))) === 'down', { what: 'no readiness' });
-    await waitUntil(async () => (await status(harness.ctx)) === 'up', { what: 'readiness' });
+    await waitUntil(async () => (await readiness(madeBefore(301_000))) === 'down', { what: 'no readiness' });
+    await waitUntil(async () => (await readiness(harness.ctx)) === 'up', { what: 'readiness' });
   });
 
   it('is none of a chain that has made no block since, or the first one just now', async () => {
@@ -64,6 +65,25 @@ describe('a scan that is behind', () => {
     expect(await check(away())).to.deep.equal([]);
     await execute(harness.ctx.db, 'UPDATE chain_cursors SET head_number = next_block + 4 WHERE chain_id = ?', [chainId]);
     expect((await check(away()))[0]).to.include({ alert: 'scan_behind', blocksBehind: 5 });
+  });
+
+  it('is an alert when the chain has long shown less than was scanned, and not ready: a node fell back', async () => {
+    // As the last scan left it that was as far as the chain.
+    await execute(harness.ctx.db, 'UPDATE chain_cursors SET head_number = next_block - 1 WHERE chain_id = ?', [chainId]);
+    const next = (await findCursor(harness.ctx.db, chainId))?.nextBlock ?? 0n;
+    const withHead = (number: bigint) =>
+      withChain(atTime(harness.ctx, now), chainId, () => ({
+        findBlock: (asked) => Promise.resolve(asked > number ? undefined : { number: asked, hash: HASH, timestamp: now }),
+        getHead: (): Promise<Block> => Promise.resolve({ number, hash: HASH, timestamp: now }),
+      }));
+    const [alert, ...others] = await check(withHead(next - 51n));
+    expect(alert).to.include({ level: 50, alert: 'scan_behind', chainId, blocksBehind: 1, blocksMissing: 50 });
+    expect(others).to.deep.equal([]);
+    expect(await check(withHead(next - 2n)), 'one block').to.have.length(1);
+    // As far as what was scanned: it may have made no block since.
+    expect(await check(withHead(next - 1n))).to.deep.equal([]);
+    await waitUntil(async () => (await readiness(withHead(next - 51n))) === 'down', { what: 'no readiness' });
+    await waitUntil(async () => (await readiness(harness.ctx)) === 'up', { what: 'readiness' });
   });
 
   it('is none when the scan waits for an operator, which is told otherwise', async () => {
