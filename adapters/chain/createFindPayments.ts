@@ -1,14 +1,15 @@
 import { zeroAddress, type PublicClient } from 'viem';
 
 import { paymentGatewayAbi } from '../../contracts/generated/PaymentGateway.ts';
+import { CHAIN_ERRORS } from '../../domain/chain/errors.ts';
 import type { ChainPort } from '../../domain/chain/ports.ts';
 import type { PaymentProcessedLog } from '../../domain/payments/model.ts';
 import type { ChainConfig } from '../../platform/config.ts';
 import { toUnixSeconds } from '../../shared/clock.ts';
+import { AppError } from '../../shared/errors.ts';
 import type { Address, Bytes32 } from '../../shared/hex.ts';
 import { askEachNode } from './askEachNode.ts';
 import { createLogRanges } from './createLogRanges.ts';
-import { equalBlocks } from './createNodeOrder.ts';
 import type { ReadBlock } from './createReadBlock.ts';
 import type { RpcClients, RpcQuestions } from './createRpcClients.ts';
 import { lowerCase, paymentProcessedEvent, readPaymentLogs } from './paymentLogs.ts';
@@ -22,12 +23,11 @@ type FindPayments = Pick<ChainPort, 'findPayers' | 'findPaymentLog'>;
 
 /** Looks for payments without the scanner's logs: in the gateway's storage, and by the indexed id of the event. */
 export function createFindPayments(
-  { gateway, startBlock, maxBlockRange, blockTimeMs }: Pick<ChainConfig, 'gateway' | 'startBlock' | 'maxBlockRange' | 'blockTimeMs'>,
+  { gateway, startBlock, maxBlockRange }: Pick<ChainConfig, 'gateway' | 'startBlock' | 'maxBlockRange'>,
   rpc: RpcClients,
   readBlock: ReadBlock,
 ): FindPayments {
   const ranges = createLogRanges(() => performance.now());
-  const equal = equalBlocks(blockTimeMs);
 
   const findPayersAt = (node: RpcQuestions, paymentIds: readonly Bytes32[]) =>
     node.askOneNode(async (_client, urlIndex, sure) => {
@@ -52,37 +52,56 @@ export function createFindPayments(
       const first = await findPayersAt(rpc, paymentIds);
       const unpaid = paymentIds.filter((id) => !first.payers.has(id));
       if (unpaid.length === 0 || rpc.eachNode.length === 1) return first;
-      // That nobody has paid ends a payment: no URL's word alone, which may be on a branch of its own. One that has fallen behind contradicts nobody.
+      // That nobody has paid ends a payment: no URL's word alone, which may be on a branch of its own. Whoever shows a payment may be behind: it was made.
       const heard = await askEachNode(rpc, (node) => findPayersAt(node, unpaid));
-      const current = heard.filter(({ block }) => block.number + equal >= first.block.number);
-      return { block: first.block, payers: new Map([...first.payers, ...current.flatMap(({ payers }) => [...payers])]) };
+      return { block: first.block, payers: new Map([...first.payers, ...heard.flatMap(({ payers }) => [...payers])]) };
     },
 
-    findPaymentLog: ({ paymentId, since, until }) =>
-      rpc.askOneNode(async (node, urlIndex) => {
-        const head = await node.getBlock({ blockTag: 'latest' });
-        const first = await findFirstBlock(node, { from: BigInt(startBlock), to: head.number, notBefore: toUnixSeconds(since) });
-        // Oldest first: most payments are made soon after they were asked for.
-        const most = BigInt(maxBlockRange);
-        for (let from = first; from <= head.number;) {
-          const limit = ranges.limitOf(urlIndex) ?? most;
-          const size = limit < most ? limit : most;
-          const to = from + size - 1n < head.number ? from + size - 1n : head.number;
-          const blocks = to - from + 1n;
-          try {
-            const log = await readLog(node, { gateway, paymentId, from, to });
-            ranges.noteTaken(urlIndex, blocks);
-            if (log !== undefined) return log;
-          } catch (error) {
-            if (!ranges.noteFailed(urlIndex, blocks, error)) throw error;
-            continue;
-          }
-          if (to < head.number && (await timeOf(node, to)) > toUnixSeconds(until)) return undefined;
-          from = to + 1n;
-        }
-        return undefined;
-      }),
+    async findPaymentLog(wanted) {
+      const found = await rpc.askOneNode((node, urlIndex) => searchLog(node, urlIndex, wanted));
+      if (found !== undefined || rpc.eachNode.length === 1) return found;
+      // That it has none is one URL's fault perhaps. One after the other, since a search is dozens of questions.
+      for (const each of rpc.eachNode) {
+        const log = await each.askOneNode((node, urlIndex) => searchLog(node, urlIndex, wanted)).catch(unlessUnavailable);
+        if (log !== undefined) return log;
+      }
+      return undefined;
+    },
   };
+
+  async function searchLog(
+    node: PublicClient,
+    urlIndex: number,
+    { paymentId, since, until }: Parameters<ChainPort['findPaymentLog']>[0],
+  ): Promise<PaymentProcessedLog | undefined> {
+    const head = await node.getBlock({ blockTag: 'latest' });
+    const first = await findFirstBlock(node, { from: BigInt(startBlock), to: head.number, notBefore: toUnixSeconds(since) });
+    // Oldest first: most payments are made soon after they were asked for.
+    const most = BigInt(maxBlockRange);
+    for (let from = first; from <= head.number;) {
+      const limit = ranges.limitOf(urlIndex) ?? most;
+      const size = limit < most ? limit : most;
+      const to = from + size - 1n < head.number ? from + size - 1n : head.number;
+      const blocks = to - from + 1n;
+      try {
+        const log = await readLog(node, { gateway, paymentId, from, to });
+        ranges.noteTaken(urlIndex, blocks);
+        if (log !== undefined) return log;
+      } catch (error) {
+        if (!ranges.noteFailed(urlIndex, blocks, error)) throw error;
+        continue;
+      }
+      if (to < head.number && (await timeOf(node, to)) > toUnixSeconds(until)) return undefined;
+      from = to + 1n;
+    }
+    return undefined;
+  }
+}
+
+/** For `catch`: the other URLs may answer. */
+function unlessUnavailable(error: unknown): undefined {
+  if (error instanceof AppError && error.code === CHAIN_ERRORS.unavailable.code) return undefined;
+  throw error;
 }
 
 /** One call for all of them, which every node takes that takes a contract's creation as a call; singly from one that does not. */

@@ -134,11 +134,11 @@ export interface ChainPort {
    * `unknown`: nobody, says a URL that lacks one of them, and no other one answers.
    */
   findPayer(paymentId: Bytes32, since?: readonly KnownBlock[]): Promise<Address | 'unknown' | undefined>;
-  /** The same of many, by id, as of the end of `block`, the head of the node that answers. Whom it does not show as paid, no URL does that answers soon and is as far. */
+  /** The same of many, by id, as of the end of `block`, the head of the node that answers. Whom it does not show as paid, no URL does that answers soon, however far it is. */
   findPayers(paymentIds: readonly Bytes32[]): Promise<{ readonly block: Block; readonly payers: ReadonlyMap<Bytes32, Address> }>;
   /**
-   * The event of a payment, found by its id, in the blocks of these times, both included. It stands in a block that the same node has there. undefined: the
-   * node shows none, which may be its fault.
+   * The event of a payment, found by its id, in the blocks of these times, both included. It stands in a block that the same node has there. undefined: none of
+   * the URLs that answer shows it, which may be their fault.
    */
   findPaymentLog(input: {
     readonly paymentId: Bytes32;

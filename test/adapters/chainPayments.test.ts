@@ -6,6 +6,7 @@ import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts';
 import type { PaymentTerms } from '../../domain/payments/model.ts';
 import type { Bytes32, Hex } from '../../shared/hex.ts';
 import { addMs } from '../../shared/clock.ts';
+import { startOddNode } from '../support/startOddNode.ts';
 import { rejection, startChainFixture, type ChainFixture } from './chainFixture.ts';
 
 interface Question {
@@ -13,6 +14,8 @@ interface Question {
   readonly method: string;
   readonly params?: readonly unknown[];
 }
+
+const NOWHERE = 'http://127.0.0.1:9';
 
 type Answer = { readonly result?: unknown; readonly error?: { code: number; message: string } };
 
@@ -126,5 +129,19 @@ describe('the chain adapter, looking for payments without the scanner’s logs',
         : undefined,
     );
     expect(await forked.findPaymentLog(find)).to.equal(undefined);
+  });
+
+  it('finds the event at whichever URL shows it, and none when all say so that answer', async () => {
+    const find = { paymentId: paid.id, since: addMs(paid.terms.expiresAt, -7_200_000), until: paid.terms.expiresAt };
+    const lacking = await startOddNode(on.rpcUrl);
+    lacking.changeResults((method, result) => (method === 'eth_getLogs' ? [] : result));
+    try {
+      const log = await on.port.findPaymentLog(find);
+      expect(await on.createPort([lacking.url, on.rpcUrl]).findPaymentLog(find)).to.deep.equal(log);
+      expect(await on.createPort([lacking.url, NOWHERE, on.rpcUrl]).findPaymentLog(find)).to.deep.equal(log);
+      expect(await on.createPort([lacking.url, NOWHERE]).findPaymentLog(find)).to.equal(undefined);
+    } finally {
+      await lacking.close();
+    }
   });
 });

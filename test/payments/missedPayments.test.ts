@@ -21,8 +21,9 @@ import { AppError } from '../../shared/errors.ts';
 import { createHarness, type Harness, type TestStore } from '../support/harness.ts';
 import { startOwnChain, type OwnChain } from '../support/ownChain.ts';
 import { readHistory } from '../support/paymentHistory.ts';
-import { atTime, withChain } from '../support/varyContext.ts';
+import { atTime, withChain, withRpcUrls } from '../support/varyContext.ts';
 import { programArguments } from '../support/programArguments.ts';
+import { startOddNode } from '../support/startOddNode.ts';
 
 const CONFIRMATIONS = 3;
 const MAX_BLOCK_RANGE = 5;
@@ -120,6 +121,22 @@ describe('a payment whose event the node kept back for longer than the scanner l
     await expirePayment(half, missed.id);
     await scan();
     expect(await readHistory(harness.ctx, await read(missed))).to.deep.equal(COMPLETED);
+  });
+
+  it('is found at the second RPC URL when the first one lacks its event for good', async () => {
+    const [missed] = (await makeMissed()).payments;
+    if (missed === undefined) throw new Error('nothing was paid');
+    const ctx = await passExpiry(missed);
+    const lacking = await startOddNode(chain.rpcUrl);
+    lacking.changeResults((method, result) => (method === 'eth_getLogs' ? [] : result));
+    try {
+      const throughBoth = withRpcUrls(ctx, chainId, [lacking.url, chain.rpcUrl]);
+      expect((await expirePayment(throughBoth, missed.id)).kind).to.equal('later');
+      await scanChain(throughBoth, chainId);
+      expect(await readHistory(harness.ctx, await read(missed))).to.deep.equal(COMPLETED);
+    } finally {
+      await lacking.close();
+    }
   });
 
   it('is found though it is being relayed and no expiry asks', async () => {

@@ -1,10 +1,8 @@
 import { expect } from 'chai';
 
-import { createChain } from '../../adapters/chain/createChain.ts';
 import { findCursor } from '../../domain/chain/store.ts';
 import type { Payment } from '../../domain/payments/model.ts';
 import { scanChain } from '../../domain/payments/scanChain.ts';
-import type { Context } from '../../platform/context.ts';
 import { askFor, createAskNode } from '../chaos/nodes/rpc.ts';
 import { startOrphanFork, type OrphanFork } from '../chaos/nodes/startOrphanFork.ts';
 import { createHarness, type Harness, type TestStore } from '../support/harness.ts';
@@ -12,6 +10,7 @@ import { startOddNode, type OddNode } from '../support/startOddNode.ts';
 import { startOwnChain, type OwnChain } from '../support/ownChain.ts';
 import { readHistory } from '../support/paymentHistory.ts';
 import { readPayment } from '../support/relayFlow.ts';
+import { withRpcUrls } from '../support/varyContext.ts';
 
 const CONFIRMATIONS = 2;
 const PAID = ['payment.created', 'payment.processing', 'payment.completed'];
@@ -76,12 +75,7 @@ describe('a payment that one RPC URL does not have, on a branch that grows faste
   }
 
   /** The first one is asked first. */
-  function through(...rpcUrls: string[]): Context {
-    const [config] = harness.config.chains;
-    if (config === undefined) throw new Error('there is no chain');
-    const port = createChain({ chain: { ...config, rpcUrls }, log: harness.ctx.log, clock: harness.ctx.clock });
-    return { ...harness.ctx, chains: new Map([[chainId, port]]) };
-  }
+  const through = (...rpcUrls: string[]) => withRpcUrls(harness.ctx, chainId, rpcUrls);
 
   it('stays completed while another one has it, which is asked first from then on', async () => {
     const ctx = through(fork.rpcUrl, chain.rpcUrl);

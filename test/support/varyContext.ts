@@ -1,3 +1,4 @@
+import { createChain } from '../../adapters/chain/createChain.ts';
 import type { ChainPort } from '../../domain/chain/ports.ts';
 import type { RelayerPort } from '../../domain/relay/ports.ts';
 import type { Context } from '../../platform/context.ts';
@@ -28,6 +29,14 @@ export function withChain(ctx: Context, chainId: number, change: (chain: ChainPo
   const chain = ctx.chains.get(chainId);
   if (chain === undefined) throw new Error(`there is no chain ${chainId}`);
   return { ...ctx, chains: new Map([...ctx.chains, [chainId, { ...chain, ...change(chain) }]]) };
+}
+
+/** The same context with a chain that is asked through these URLs, the first one first. */
+export function withRpcUrls(ctx: Context, chainId: number, rpcUrls: readonly string[]): Context {
+  const chain = ctx.config.chains.find((one) => one.chainId === chainId);
+  if (chain === undefined) throw new Error(`there is no chain ${chainId}`);
+  const port = createChain({ chain: { ...chain, rpcUrls: [...rpcUrls] }, log: ctx.log, clock: ctx.clock });
+  return { ...ctx, chains: new Map([...ctx.chains, [chainId, port]]) };
 }
 
 /** The same context at another time, on a chain whose head is of that time too. */
