@@ -29,6 +29,8 @@ const GATEWAY_ERRORS: ReadonlySet<string> = new Set(
   paymentGatewayAbi.flatMap((item) => (item.type === 'error' && item.name !== 'SafeERC20FailedOperation' ? [item.name] : [])),
 );
 
+const NO_KEY_SIGNATURE = 'its signature is not one of 65 bytes (r, s, v)';
+
 type FindRefusal = Pick<ChainPort, 'findRefusal' | 'findRefundRefusal'>;
 
 /**
@@ -130,6 +132,10 @@ export function createFindRefusal(
         : await readNumber(node, token, encodeFunctionData({ abi: erc20Abi, functionName: 'allowance', args: [owner, gateway] }));
     if (allowance === undefined || allowance >= amount) return tokenRefuses;
     if (!permit) return { kind: 'insufficientAllowance', allowance };
+    if (splitSignature(permit.signature) === undefined) {
+      // The token's own call has no room for another one: the contracts would hand over zeros.
+      return { kind: 'insufficientAllowance', allowance, permitRefusal: NO_KEY_SIGNATURE, isNoKeySignature: true };
+    }
     const permitRefusal = await findPermitRefusal(node, token, owner, permit);
     if (permitRefusal !== undefined) {
       const { reason, isEarly } = permitRefusal;
@@ -152,10 +158,6 @@ export function createFindRefusal(
     owner: Address,
     permit: Permit,
   ): Promise<PermitExplanation | undefined> {
-    // The token's own call has no room for another one: the contracts would hand over zeros.
-    if (splitSignature(permit.signature) === undefined) {
-      return { reason: 'its signature is not one of 65 bytes (r, s, v)', isEarly: false };
-    }
     const { value, deadline, v, r, s } = encodePermit(permit);
     const data = encodeFunctionData({ abi: PERMIT_ABI, functionName: 'permit', args: [owner, gateway, value, deadline, v, r, s] });
     const answer = await call(node, token, data);

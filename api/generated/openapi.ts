@@ -737,12 +737,16 @@ export interface components {
         /**
          * @description Why whose tokens are taken has to approve the gateway, in a transaction of their own, before the signed request can be handed in; null when the
          *     allowance is there, or when `permit` is to be signed instead. `noPermit`: the token has none. `unusablePermit`: the token does not take the one that
-         *     it is configured with. `contractWallet`: its permit does not accept contract wallets. Some tokens (USDT) want an allowance that is left over set
-         *     to 0 before it is set to another amount.
+         *     it is configured with. `contractWallet`: its permit does not accept contract wallets; as the `reason` of PAY_002 also, that a contract wallet signed
+         *     the permit with anything but 65 bytes (`Permit`). Some tokens (USDT) want an allowance that is left over set to 0 before it is set to another amount.
+         *     A token that is paused for a while can look like `unusablePermit`, and may refuse an approval as well: try again later then.
          * @enum {string|null}
          */
         ApproveFirst: "noPermit" | "unusablePermit" | "contractWallet" | null;
-        /** @description An EIP-2612 permit for the gateway */
+        /**
+         * @description An EIP-2612 permit for the gateway. It has room for one signature of 65 bytes (r, s, v). A contract wallet whose signatures are others (of several
+         *     owners, or told on the chain as `0x`) has to approve the gateway instead: with such a permit the request is refused (PAY_002, `contractWallet`).
+         */
         Permit: {
             value: components["schemas"]["UnsignedInteger"];
             /** @description Unix seconds */

@@ -66,8 +66,15 @@ export type PaymentRefusal =
   | { readonly kind: 'insufficientBalance'; readonly balance: bigint }
   /**
    * `permitRefusal`: with which words the token refuses the permit that came along. `isPermitEarly`: its nonce has not come, as far as the node knows.
+   * `isNoKeySignature`: the permit's signature is not of the form that a key's has, and a permit has room for no other.
    */
-  | { readonly kind: 'insufficientAllowance'; readonly allowance: bigint; readonly permitRefusal?: string; readonly isPermitEarly?: true }
+  | {
+      readonly kind: 'insufficientAllowance';
+      readonly allowance: bigint;
+      readonly permitRefusal?: string;
+      readonly isPermitEarly?: true;
+      readonly isNoKeySignature?: true;
+    }
   | { readonly kind: 'alreadyProcessed' }
   | { readonly kind: 'expired' }
   | { readonly kind: 'other'; readonly reason: string };

@@ -21,5 +21,7 @@ export async function findRefusalOf(
     : chain.findRefusal({ terms, payer: owner, permit, since }));
   if (refusal?.kind !== 'insufficientAllowance') return refusal;
   const approveFirst = await findApproveFirst(chain, terms.token, owner);
-  return approveFirst === null ? refusal : { ...refusal, approveFirst };
+  if (approveFirst !== null) return { ...refusal, approveFirst };
+  // The token would ask a contract, but with nothing that this one takes: its next signature would be no better.
+  return refusal.isNoKeySignature && (await chain.isContract(owner)) ? { ...refusal, approveFirst: 'contractWallet' } : refusal;
 }

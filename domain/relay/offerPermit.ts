@@ -13,7 +13,8 @@ export interface PermitRequest {
  *
  *   noPermit        the token has no EIP-2612 permit
  *   unusablePermit  it is configured with one that it does not take; the operator is told why
- *   contractWallet  its permit is for accounts of a key, and the owner is a contract
+ *   contractWallet  the owner is a contract, and the permit is for accounts of a key, or was signed with
+ *                   what only a contract takes, for which a permit has no room
  */
 export type ApproveFirst = 'noPermit' | 'unusablePermit' | 'contractWallet';
 

@@ -38,8 +38,11 @@ const WHY_APPROVE: Readonly<Record<ApproveFirst, string>> = {
   contractWallet: 'the permit of this token does not accept contract wallets',
 };
 
+/** The token may accept contract wallets; then not with what only they make, for several owners for instance. */
+const NO_ROOM = 'a permit has room for one signature of 65 bytes and no other';
+
 function toAllowanceError(
-  { allowance, permitRefusal }: Extract<PaymentRefusal, { kind: 'insufficientAllowance' }>,
+  { allowance, permitRefusal, isNoKeySignature }: Extract<PaymentRefusal, { kind: 'insufficientAllowance' }>,
   of: { readonly who: string; readonly amount: string; readonly approveFirst: ApproveFirst | undefined },
 ): AppError {
   const { who, amount, approveFirst } = of;
@@ -47,7 +50,10 @@ function toAllowanceError(
   const refused = permitRefusal === undefined ? '' : `, and the token refuses the permit (${permitRefusal})`;
   const [reason, advice] =
     approveFirst !== undefined
-      ? [approveFirst, `${WHY_APPROVE[approveFirst]}: have the ${who} approve the gateway first.`]
+      ? [
+          approveFirst,
+          `${isNoKeySignature && approveFirst === 'contractWallet' ? NO_ROOM : WHY_APPROVE[approveFirst]}: have the ${who} approve the gateway first.`,
+        ]
       : permitRefusal === undefined
         ? [undefined, `have the ${who} approve it or sign the permit.`]
         : [PERMIT_REFUSED, `ask anew for what to sign, or have the ${who} approve the gateway.`];

@@ -144,22 +144,32 @@ describe('permits that cannot work', function () {
     ['none, for what the wallet signed on the chain', '0x'],
     ['those of several owners', `0x${'11'.repeat(130)}`],
   ] as const) {
-    it(`of contract wallets are refused with the reason when their signature is no key’s: ${what}`, async () => {
-      for (const [token, reason] of [
-        [api.tokens.TUSD, 'contractWallet'],
-        [tokens.asksContracts, 'permitRefused'],
-      ] as const) {
+    it(`of contract wallets are refused, and an approval asked for, when their signature is no key’s: ${what}`, async () => {
+      for (const token of [api.tokens.TUSD, tokens.asksContracts]) {
         const { address, owner } = await createContractWallet(token);
         const payment = await api.createPayment({ token });
         const { typedData, deadline } = await ask(payment, address);
         const permit = { value: payment.amount, deadline, signature };
         const signed = { customerAddress: address, signature: await signTypedData(owner, typedData as Typed), permit };
         const refused = await refuse(execute(payment, signed));
-        expect(refused).to.include({ status: 422, code: 'PAY_002', reason });
-        expect(refused.detail).to.match(/accept contract wallets|the token refuses the permit \(/);
+        expect(refused).to.include({ status: 422, code: 'PAY_002', reason: 'contractWallet' });
+        expect(refused.detail).to.match(
+          /not one of 65 bytes \(r, s, v\)\); a permit has room for one .+: have the payer approve the gateway first\.$/,
+        );
       }
     });
   }
+
+  it('of a customer with a key, whose signature is no key’s, are to be signed anew', async () => {
+    const customer = await api.chain.createCustomer({ token: tokens.asksContracts, approve: false });
+    const payment = await api.createPayment({ token: tokens.asksContracts });
+    const { typedData, deadline } = await ask(payment, customer.address);
+    const permit = { value: payment.amount, deadline, signature: `0x${'11'.repeat(130)}` };
+    const signed = { customerAddress: customer.address, signature: await signTypedData(customer, typedData as Typed), permit };
+    const refused = await refuse(execute(payment, signed));
+    expect(refused).to.include({ status: 422, code: 'PAY_002', reason: 'permitRefused' });
+    expect(refused.detail).to.match(/; ask anew for what to sign, or have the payer approve the gateway\.$/);
+  });
 
   it('a refused permit of a token whose permits work is told in the token’s words', async () => {
     const customer = await api.chain.createCustomer({ token: api.tokens.TUSD, approve: false });

@@ -112,8 +112,13 @@ describe('the rules of relaying', () => {
       'contractWallet',
       '; the permit of this token does not accept contract wallets: have the payer approve the gateway first.',
     ],
+    [
+      { approveFirst: 'contractWallet', permitRefusal: 'not of 65 bytes', isNoKeySignature: true },
+      'contractWallet',
+      ', and the token refuses the permit (not of 65 bytes); a permit has room for one signature of 65 bytes and no other: have the payer approve the gateway first.',
+    ],
   ] as const) {
-    it(`too small an allowance is told with the reason ${reason} when a permit does not help`, () => {
+    it(`too small an allowance is told with the reason ${reason} when a permit does not help (${Object.keys(refusal).join(', ')})`, () => {
       const signed = { rail: 'authorization' as const, authorization: { payer: payment.terms.merchant, deadline: 0 } };
       const error = toRefusalError({ kind: 'insufficientAllowance', allowance: 8n, ...refusal }, { signed, terms: payment.terms });
       expect(error).to.include({ code: 'PAY_002', reason, detail: `The gateway may take 8 of the 1500000 that are needed${detail}` });
