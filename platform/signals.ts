@@ -17,6 +17,8 @@ export interface Signals {
   outboxFilled(): void;
   /** After the commit. Once it is over, nobody answers with what was before: tell of the change then. Never fails. */
   paymentsChanged(paymentIds: Iterable<Bytes32>): Promise<void>;
+  /** Makes this process alone forget a payment: it has read that it changed, and nobody may have told of it. */
+  forgetPayment(paymentId: Bytes32): void;
   /** Whether every change that was told before this call is known here. Never fails; asked together by all who ask in one turn of the event loop. */
   isUpToDate(): Promise<boolean>;
   onOutboxFilled(listener: () => void): () => void;
@@ -185,6 +187,7 @@ export function createSignals(options: { redis: RedisConnection; subscribe: () =
       }
       if (!(await flushSoon())) await sleep(REMEMBERED_MS - (performance.now() - changedAt));
     },
+    forgetPayment: (paymentId) => void emitter.emit('payment', paymentId),
     isUpToDate() {
       listen();
       checking ??= new Promise((resolve) => {

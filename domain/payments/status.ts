@@ -21,8 +21,16 @@ const CACHE_ENTRIES = 20_000;
 /** A waiting request looks by itself this often, for confirmations and for hints that were lost. */
 const WAIT_RECHECK_MS = 500;
 
+interface ReadPayment {
+  readonly readAt: number;
+  readonly payment: Promise<Payment | undefined>;
+  /** Once it is there. */
+  found?: Payment | undefined;
+}
+
 interface StatusCache {
-  readonly entries: Map<Bytes32, { readonly readAt: number; readonly payment: Promise<Payment | undefined> }>;
+  /** Kept for as long as the replies that were made of them may be remembered, not only for CACHE_MS. */
+  readonly entries: Map<Bytes32, ReadPayment>;
   readonly waiting: Map<Bytes32, Set<() => void>>;
   /** Requests that wait, by store. */
   readonly waitingOf: Map<string, number>;
@@ -47,14 +55,31 @@ function getCache(ctx: Context): StatusCache {
   return cache;
 }
 
-function findCachedPayment(ctx: Context, cache: StatusCache, paymentId: Bytes32): Promise<Payment | undefined> {
-  const now = performance.now();
+/** @param since when it was read, or later */
+function findCachedPayment(
+  ctx: Context,
+  cache: StatusCache,
+  paymentId: Bytes32,
+  since = performance.now() - CACHE_MS,
+): Promise<Payment | undefined> {
   const entry = cache.entries.get(paymentId);
-  if (entry !== undefined && now - entry.readAt < CACHE_MS) return entry.payment;
+  if (entry !== undefined && entry.readAt >= since) return entry.payment;
   const payment = findPayment(ctx.db, paymentId);
+  const read: ReadPayment = { readAt: performance.now(), payment };
   cache.entries.delete(paymentId);
-  cache.entries.set(paymentId, { readAt: now, payment });
-  payment.catch(() => cache.entries.delete(paymentId));
+  cache.entries.set(paymentId, read);
+  payment.then(
+    (found) => {
+      read.found = found;
+      // What is remembered of the earlier one, a reply for instance, must not be told once this one was.
+      if (entry !== undefined && found !== undefined && isOther(entry, found)) ctx.signals.forgetPayment(paymentId);
+    },
+    () => {
+      if (cache.entries.get(paymentId) !== read) return;
+      if (entry === undefined) cache.entries.delete(paymentId);
+      else cache.entries.set(paymentId, entry);
+    },
+  );
   // Insertion order makes the first key the oldest.
   for (const oldest of cache.entries.keys()) {
     if (cache.entries.size <= CACHE_ENTRIES) break;
@@ -63,8 +88,26 @@ function findCachedPayment(ctx: Context, cache: StatusCache, paymentId: Bytes32)
   return payment;
 }
 
-async function readStatus(ctx: Context, cache: StatusCache, storeId: string, paymentId: Bytes32): Promise<PaymentStatusView> {
-  const payment = await findCachedPayment(ctx, cache, paymentId);
+/** Whether a payment was read as something else than this. As long as it is being read, it may have been. */
+function isOther({ found }: ReadPayment, payment: Payment): boolean {
+  return found?.version !== payment.version || found.status !== payment.status || found.txHash !== payment.txHash;
+}
+
+/**
+ * A payment was read otherwise than for a status request, and that is about to be told: what is remembered of it
+ * must not be older. Whoever changed it may not have told of it yet, or may have died before it could.
+ */
+export function noteReadPayment(ctx: Context, payment: Payment): void {
+  const entry = getCache(ctx).entries.get(payment.id);
+  if (entry !== undefined && isOther(entry, payment)) ctx.signals.forgetPayment(payment.id);
+}
+
+async function readStatus(
+  ctx: Context,
+  cache: StatusCache,
+  { storeId, paymentId, since }: { readonly storeId: string; readonly paymentId: Bytes32; readonly since?: number | undefined },
+): Promise<PaymentStatusView> {
+  const payment = await findCachedPayment(ctx, cache, paymentId, since);
   if (payment?.storeId !== storeId) throw new AppError(COMMON_ERRORS.notFound, { detail: 'There is no such payment.' });
   return { paymentId, status: payment.status, confirmations: await countConfirmations(ctx, payment), txHash: payment.txHash };
 }
@@ -82,8 +125,8 @@ export async function getPaymentStatus(
   const cache = getCache(ctx);
   const askedAt = performance.now();
   // What was read since we asked is new enough, and others may have read it for us.
-  if (!(await ctx.signals.isUpToDate()) && (cache.entries.get(paymentId)?.readAt ?? askedAt) < askedAt) cache.entries.delete(paymentId);
-  const first = await readStatus(ctx, cache, storeId, paymentId);
+  const since = (await ctx.signals.isUpToDate()) ? undefined : askedAt;
+  const first = await readStatus(ctx, cache, { storeId, paymentId, since });
   return waitSeconds === 0
     ? first
     : waitForStatus(ctx, { storeId, paymentId, waitSeconds, signal }, (status) => !isSameStatus(status, first));
@@ -101,7 +144,7 @@ export async function waitForStatus(
   const cache = getCache(ctx);
   const { storeId } = input;
   const waiting = cache.waitingOf.get(storeId) ?? 0;
-  if (waiting >= ctx.config.maxWaitsPerStore) return readStatus(ctx, cache, storeId, input.paymentId);
+  if (waiting >= ctx.config.maxWaitsPerStore) return readStatus(ctx, cache, input);
   cache.waitingOf.set(storeId, waiting + 1);
   try {
     return await waitInCache(ctx, cache, input, isWanted);
@@ -123,7 +166,7 @@ async function waitInCache(
     // Listening before reading: a change in between wakes us.
     const nap = napUntilHint(cache, input.paymentId, Math.min(WAIT_RECHECK_MS, Math.max(0, deadline - performance.now())), input.signal);
     try {
-      const status = await readStatus(ctx, cache, input.storeId, input.paymentId);
+      const status = await readStatus(ctx, cache, input);
       if (isWanted(status) || performance.now() >= deadline || input.signal?.aborted === true) return status;
       await nap.done;
     } finally {

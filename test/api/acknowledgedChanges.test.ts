@@ -4,7 +4,8 @@ import type { PrivateKeyAccount } from 'viem/accounts';
 import type { components } from '../../api/generated/openapi.ts';
 import { startServer, type RunningServer } from '../../api/startServer.ts';
 import { cancelPayment } from '../../domain/payments/service.ts';
-import { getPaymentStatus } from '../../domain/payments/status.ts';
+import { getPaymentStatus, noteReadPayment } from '../../domain/payments/status.ts';
+import { findPayment } from '../../domain/payments/store.ts';
 import { attemptDelivery } from '../../domain/webhooks/attemptDelivery.ts';
 import type { Context } from '../../platform/context.ts';
 import { createContext } from '../../platform/createContext.ts';
@@ -237,6 +238,46 @@ describe('a read that follows an acknowledged change', function () {
       const replay = await execute(api.server);
       expect([replay.status, replay.headers.get('idempotent-replayed')]).to.deep.equal([202, 'true']);
       await expectKnownToOther(paymentId, 'processing');
+    });
+  });
+
+  describe('that another read has shown, before whoever made it told of it', () => {
+    const cancelSilently = async (paymentId: string) => {
+      const silent = { ...api.ctx, signals: { ...api.ctx.signals, paymentsChanged: () => Promise.resolve() } };
+      await cancelPayment(silent, { storeId: api.store.storeId, paymentId: asBytes32(paymentId) });
+    };
+    const readAt = async (path: string) => {
+      const response = await api.call(`${otherServer.url}/api/v1/payments${path}`);
+      expect(response.status).to.equal(200);
+      return (await response.json()) as { status?: string; timeline?: { type: string }[]; data?: { paymentId: string; status: string }[] };
+    };
+    /** By what reads it. */
+    const reads: Record<string, (paymentId: string) => Promise<string | undefined>> = {
+      'its own': async (paymentId) => (await readAt(`/${paymentId}`)).status,
+      'the list': async (paymentId) => (await readAt('')).data?.find((one) => one.paymentId === paymentId)?.status,
+      'a status request that waits': async (paymentId) => (await readAt(`/${paymentId}/status?wait=25`)).status,
+    };
+    for (const [what, read] of Object.entries(reads)) {
+      it(`is not older: ${what}`, async () => {
+        const { paymentId } = await api.createPayment();
+        for (let asked = 0; asked < 3; asked++) expect(await statusAt(otherServer, paymentId)).to.equal('pending');
+        await cancelSilently(paymentId);
+        expect(await read(paymentId)).to.equal('cancelled');
+        expect(await statusAt(otherServer, paymentId)).to.equal('cancelled');
+      });
+    }
+
+    it('is not older than the timeline, which may be newer than the payment beside it', async () => {
+      const { id: paymentId } = await api.createTestPayment(api.store);
+      let forgotten = 0;
+      const end = other.ctx.signals.onPaymentChanged((id) => void (forgotten += id === paymentId ? 1 : 0));
+      await getPaymentStatus(other.ctx, { storeId: api.store.storeId, paymentId, waitSeconds: 0 });
+      const payment = (await findPayment(other.ctx.db, paymentId))!;
+      noteReadPayment(other.ctx, payment);
+      expect(forgotten, 'it is the same').to.equal(0);
+      noteReadPayment(other.ctx, { ...payment, version: payment.version + 1 });
+      expect(forgotten).to.equal(1);
+      end();
     });
   });
 

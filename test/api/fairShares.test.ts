@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 
-import { selectRows } from '../../platform/db.ts';
+import { createDatabase, selectRows } from '../../platform/db.ts';
 import type { TestStore } from '../support/harness.ts';
 import { waitUntil } from '../support/waitUntil.ts';
 import { paymentRequest, startTestApi, type TestApi } from './startTestApi.ts';
@@ -46,6 +46,37 @@ describe('what one store may take of an API process', function () {
     const statuses = await Promise.all(cancelling);
     expect(statuses.filter((status) => status === 200)).to.have.length(1);
     expect(new Set(statuses)).to.deep.equal(new Set([200, 409]));
+  });
+
+  it('is neither the connections that reads take: they take turns, of their own', async () => {
+    const { paymentId } = await api.createPayment();
+    const admin = createDatabase(api.config.databaseUrl, 1);
+    // Whoever reads payments waits with a connection, as for a list that takes long.
+    await admin.raw('LOCK TABLES payments WRITE');
+    let answered = 0;
+    const reading = ['', '?limit=100', `/${paymentId}`, `/${paymentId}/refunds`].flatMap((path) =>
+      Array.from({ length: 20 }, async () => {
+        const { status } = await api.call(`/payments${path}`);
+        answered++;
+        return status;
+      }),
+    );
+    try {
+      const waiting = "SELECT id FROM information_schema.processlist WHERE db = DATABASE() AND state = 'Waiting for table metadata lock'";
+      await waitUntil(async () => (await selectRows(admin, waiting)).length >= 2, { what: 'the reads' });
+      for (let times = 0; times < 5; times++) {
+        expect((await api.call('/webhook-endpoints', { store: other })).status).to.equal(200);
+      }
+      expect(
+        (await api.call('/webhook-endpoints', { json: { url: 'https://shop.example/hooks' } })).status,
+        'a change of the same store',
+      ).to.equal(201);
+      expect(answered, 'the table was locked all the time').to.equal(0);
+    } finally {
+      await admin.raw('UNLOCK TABLES');
+      await admin.destroy();
+    }
+    expect(new Set(await Promise.all(reading))).to.deep.equal(new Set([200]));
   });
 
   it('is not any number of waiting requests: a further one is answered at once', async () => {

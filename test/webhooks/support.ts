@@ -127,6 +127,7 @@ export function createTestContext(options: {
     signals: {
       outboxFilled: () => undefined,
       paymentsChanged: () => Promise.resolve(),
+      forgetPayment: () => undefined,
       isUpToDate: () => Promise.resolve(false),
       onOutboxFilled: () => () => undefined,
       onPaymentChanged: () => () => undefined,

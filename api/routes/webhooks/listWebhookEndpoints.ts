@@ -1,8 +1,10 @@
 import * as webhooks from '../../../domain/webhooks/service.ts';
+import { inStoreReadTurn } from '../../../platform/storeReads.ts';
 import type { Handler } from '../../handler.ts';
 import { toWebhookEndpointResource } from './toWebhookEndpointResource.ts';
 
-export const listWebhookEndpoints: Handler<'listWebhookEndpoints'> = async (ctx, { identity }) => {
-  const endpoints = await webhooks.listWebhookEndpoints(ctx, { storeId: identity.storeId });
-  return { status: 200, body: { data: endpoints.map(toWebhookEndpointResource) } };
-};
+export const listWebhookEndpoints: Handler<'listWebhookEndpoints'> = (ctx, { identity }) =>
+  inStoreReadTurn(ctx.db, identity.storeId, async () => {
+    const endpoints = await webhooks.listWebhookEndpoints(ctx, { storeId: identity.storeId });
+    return { status: 200, body: { data: endpoints.map(toWebhookEndpointResource) } };
+  });
