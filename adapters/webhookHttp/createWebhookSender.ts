@@ -7,7 +7,7 @@ import type { WebhookPostOutcome, WebhookSenderPort } from '../../domain/webhook
 import { isLocalHostName, isPublicAddress } from '../../domain/webhooks/publicAddress.ts';
 import type { Clock } from '../../shared/clock.ts';
 import { createResolveHost, type ResolveHost } from './createResolveHost.ts';
-import { AddressNotAllowedError, describeFailure } from './describeFailure.ts';
+import { AddressNotAllowedError, describeFailure, OtherProtocolError } from './describeFailure.ts';
 
 /**
  * Posts webhooks to URLs that stores have chosen, which is why it trusts nothing: the address is checked when the connection is made (a name may
@@ -81,11 +81,18 @@ export function createWebhookSender(options: WebhookSenderOptions): WebhookSende
     return new Promise<IncomingMessage>((resolve, reject) => {
       const request: ClientRequest = isTls ? requestHttps(target, requestOptions) : requestHttp(target, requestOptions);
       request.once('response', resolve);
+      // `101 Switching Protocols`. With nobody listening, Node drops the request and says nothing but `close`.
+      request.once('upgrade', (_answer, socket) => {
+        socket.destroy();
+        reject(new OtherProtocolError());
+      });
       request.once('error', (error: NodeJS.ErrnoException) => {
         // The receiver closed the connection that was kept, at the moment when we used it. Should it have read it all the same, it knows the id.
         if (request.reusedSocket && CLOSED_BY_RECEIVER.has(error.code ?? '') && !init.signal.aborted) resolve(send(target, init));
         else reject(error);
       });
+      // The last that is heard of a request, whatever else was.
+      request.once('close', () => reject(new Error('the request ended without an answer')));
       request.end(init.body);
     });
   }
@@ -97,13 +104,16 @@ export function createWebhookSender(options: WebhookSenderOptions): WebhookSende
     let response: IncomingMessage | undefined;
     let received = Buffer.alloc(0);
     let error: string | null = null;
-    try {
+    const exchange = async () => {
       response = await send(new URL(url), { headers, body, signal: deadline.signal });
       for await (const chunk of response as AsyncIterable<Buffer>) {
         received = Buffer.concat([received, chunk.subarray(0, MAX_RESPONSE_BYTES - received.length)]);
         // Leaving the loop closes the connection.
         if (received.length >= MAX_RESPONSE_BYTES) break;
       }
+    };
+    try {
+      await Promise.race([exchange(), rejectWhenAborted(deadline.signal)]);
     } catch (cause) {
       error = deadline.signal.aborted ? 'timeout' : describeFailure(cause);
     } finally {
@@ -131,6 +141,13 @@ export function createWebhookSender(options: WebhookSenderOptions): WebhookSende
       agents.https.destroy();
     },
   };
+}
+
+/** Ends a wait at the deadline even if whatever is waited for takes no notice of it. */
+function rejectWhenAborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    signal.addEventListener('abort', () => reject(new Error('the deadline has passed')), { once: true });
+  });
 }
 
 /** net.connect asks for all addresses when it may try several (autoSelectFamily), else for one. */

@@ -4,6 +4,11 @@ export class AddressNotAllowedError extends Error {
   override readonly name = 'AddressNotAllowedError';
 }
 
+/** The receiver goes on in a protocol that nobody asked for. */
+export class OtherProtocolError extends Error {
+  override readonly name = 'OtherProtocolError';
+}
+
 const ERROR_TEXTS: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'connection refused',
   ECONNRESET: 'connection closed',
@@ -26,6 +31,7 @@ export function describeFailure(error: unknown): string {
   if (error instanceof AddressNotAllowedError) return 'address not allowed';
   if (error instanceof HostNotFoundError) return 'host not found';
   if (error instanceof HostNotResolvedError) return 'name server does not answer';
+  if (error instanceof OtherProtocolError) return 'not an HTTP answer';
   const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
   const text = ERROR_TEXTS[code];
   if (text !== undefined) return text;

@@ -178,6 +178,27 @@ describe('webhooks: sender', () => {
     expect(await post('not a url')).to.deep.include({ statusCode: null, error: 'invalid URL' });
   });
 
+  it('hangs up on a receiver that changes the protocol, and can be closed afterwards', async () => {
+    for (const headers of ['', 'Connection: upgrade\r\nUpgrade: websocket\r\n', 'Connection: upgrade\r\nUpgrade: x\r\n']) {
+      let hungUp: Promise<unknown> | undefined;
+      const port = await listen(
+        createTcpServer((socket) => {
+          hungUp = once(socket, 'close');
+          socket.on('error', () => undefined).resume();
+          socket.write(`HTTP/1.1 101 Switching Protocols\r\n${headers}\r\n`);
+        }),
+      );
+      const closing = createWebhookSender({ allowPrivateNetworks: true, clock });
+      const outcome = await post(`http://127.0.0.1:${port}/`, closing);
+      expect(outcome, headers).to.deep.include(
+        headers === '' ? { statusCode: 101, responseBody: '' } : { statusCode: null, error: 'not an HTTP answer' },
+      );
+      expect(outcome.latencyMs).to.be.below(TIMEOUT_MS * 2);
+      await closing.close();
+      await hungUp;
+    }
+  });
+
   it('waits for the answer behind 100 Continue and other interim answers', async () => {
     const url = await serve((_request, response) => {
       response.writeContinue();
