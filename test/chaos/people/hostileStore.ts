@@ -1,4 +1,4 @@
-import { createServer } from 'node:http';
+import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Hash } from 'viem';
@@ -22,7 +22,7 @@ export interface HostilePayment {
 
 /**
  * A store whose customers pay tiny amounts, sign, and have no tokens any more when the relayer comes; which hands the same signatures in again whenever
- * they failed; whose payments carry as much metadata as they may; and whose server never answers a webhook.
+ * they failed; whose payments carry as much metadata as they may; and whose server answers no webhook as a server should.
  */
 export interface HostileStore {
   readonly payments: readonly HostilePayment[];
@@ -52,6 +52,14 @@ const TIMES = 3;
 const AGAIN_MS = 2_500;
 const FAILED_MS = 10_000;
 const TINY = 1n;
+/** What its server does with a webhook, in turn. */
+const NO_ANSWERS: readonly ((response: ServerResponse) => void)[] = [
+  () => undefined,
+  ({ socket }) => socket?.write('HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n'),
+  // A body without an end.
+  (response) => response.writeHead(500).write('.'),
+  ({ socket }) => socket?.end('SSH-2.0-OpenSSH\r\n'),
+];
 /** As much as the API takes. */
 const METADATA = Object.fromEntries(Array.from({ length: 20 }, (_, index) => [`key-${index}`.padEnd(40, 'x'), 'y'.repeat(200)]));
 
@@ -65,9 +73,11 @@ export async function createHostileStore(options: Options): Promise<HostileStore
   }
   const payments: HostilePayment[] = [];
   let isAnswering = false;
+  let posts = 0;
   const server = createServer((request, response) => {
     request.resume();
     if (isAnswering) response.writeHead(204).end();
+    else NO_ANSWERS[posts++ % NO_ANSWERS.length]?.(response);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
