@@ -4,6 +4,7 @@ import {
   http,
   isHex,
   RpcRequestError,
+  TimeoutError,
   type EIP1193RequestFn,
   type HttpTransportConfig,
   type Transport,
@@ -12,7 +13,8 @@ import {
 import { readNodeAnswer } from './nodeAnswers.ts';
 import { NodeAnswerError } from './NodeAnswerError.ts';
 
-type Options = Pick<HttpTransportConfig, 'timeout' | 'batch' | 'maxResponseBodySize'>;
+/** @property timeout milliseconds for the whole answer */
+type Options = Pick<HttpTransportConfig, 'batch' | 'maxResponseBodySize'> & { readonly timeout: number };
 
 /**
  * One RPC URL: the only place where we speak to a node, and where its answers are read. An answer that is none is an error of this URL, like silence: who
@@ -21,7 +23,7 @@ type Options = Pick<HttpTransportConfig, 'timeout' | 'batch' | 'maxResponseBodyS
  * viem's own retries are off: they wait for as long as a provider's Retry-After says, be it an hour.
  */
 export function createNodeTransport(url: string, options: Options): Transport {
-  const node = http(url, { ...options, retryCount: 0 });
+  const node = http(url, { ...options, fetchFn: createTimedFetch(options.timeout), retryCount: 0 });
   return (parameters) => {
     const inner = node(parameters);
     return createTransport({
@@ -43,6 +45,21 @@ export function createNodeTransport(url: string, options: Options): Transport {
         return read.value;
       }) as EIP1193RequestFn,
     });
+  };
+}
+
+/**
+ * viem's own time limit ends when the headers have come. The body of an answer may never come, and
+ * who waits for it waits for ever.
+ */
+function createTimedFetch(timeoutMs: number): typeof fetch {
+  return (target, init) => {
+    const ending = new AbortController();
+    init?.signal?.addEventListener('abort', () => ending.abort(init.signal?.reason), { once: true });
+    // The error that viem throws itself, since wide ranges of logs are judged by it. The URL may be a secret.
+    const timer = setTimeout(() => ending.abort(new TimeoutError({ body: {}, url: '' })), timeoutMs);
+    timer.unref();
+    return fetch(target, { ...init, signal: ending.signal });
   };
 }
 

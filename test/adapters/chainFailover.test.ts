@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { toHex } from 'viem';
 import { generatePrivateKey, privateKeyToAccount, type PrivateKeyAccount } from 'viem/accounts';
 
+import { RPC_TIMEOUT_MS } from '../../adapters/chain/createRpcClients.ts';
 import type { ChainPort } from '../../domain/chain/ports.ts';
 import type { Hex } from '../../shared/hex.ts';
 import { waitUntil } from '../support/waitUntil.ts';
@@ -113,6 +114,24 @@ describe('the chain adapter', () => {
       }
       expect(Date.now() - startedAt).to.be.below(5_000);
     });
+
+    it('asks the next one when the body of an answer has no end', async () => {
+      const urls: string[] = [];
+      for (const isDripping of [false, true]) {
+        const server = createServer((_request, response) => {
+          response.writeHead(200, { 'content-type': 'application/json' }).write('{');
+          if (!isDripping) return;
+          const timer = setInterval(() => response.write(' '), 100);
+          response.on('close', () => clearInterval(timer));
+        });
+        servers.push(server);
+        await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+        urls.push(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+      }
+      const startedAt = performance.now();
+      expect((await over(...urls, on.rpcUrl).getHead()).number).to.satisfy((number: bigint) => number > 0n);
+      expect(performance.now() - startedAt).to.be.below(urls.length * RPC_TIMEOUT_MS * 2);
+    }).timeout(30_000);
 
     it('does not take the silence of a node that is behind for the absence of payments', async () => {
       const terms = on.makeTerms();
