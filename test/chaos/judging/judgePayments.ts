@@ -77,23 +77,6 @@ export function judgeRow({
   return breaches;
 }
 
-/** What the stores were told: each completion names the block in which the chain has it. */
-export async function judgeCompletions({ ctx }: Harness, truth: Truth): Promise<string[]> {
-  const events = await selectRows<{ payment_id: string; refund_id: string; type: string; data: string | object }>(
-    ctx.db,
-    "SELECT payment_id, refund_id, type, data FROM events WHERE type IN ('payment.completed', 'refund.completed')",
-    [],
-  );
-  return events.flatMap(({ payment_id, refund_id, type, data }) => {
-    const parsed = (typeof data === 'string' ? JSON.parse(data) : data) as { chain: { blockHash: string } | null };
-    const places = type === 'payment.completed' ? truth.transfers.get(payment_id) : truth.refunds.get(payment_id);
-    const isTrue = places?.some(({ blockHash }) => blockHash === parsed.chain?.blockHash) ?? false;
-    return isTrue
-      ? []
-      : [`${type} of ${payment_id} ${refund_id} was told of block ${String(parsed.chain?.blockHash)}, which does not hold it`];
-  });
-}
-
 export async function readHistories({ ctx }: Harness, storeId: string): Promise<ReadonlyMap<string, string>> {
   const events = await selectRows<{ payment_id: string; type: string }>(
     ctx.db,

@@ -52,8 +52,12 @@ const SWEEP_SHARE = 0.4;
 const LOST_DEADLINE_SECONDS = 40;
 /** On a chain: each failure makes its merchant wait longer for the next refund there, up to being sent away. */
 const MAX_SWEEPS = 1;
-/** Between two of them: what is in a block counts for MSQPAY_RELAY_REFUSAL_GRACE_MS (startWorld.ts), and some blocks. */
-const PERMIT_MS = 25_000;
+/**
+ * For each payment that waits for the permits of those before it. Of one, at most two parts are given back, one after the
+ * other: each is sent within about a second, completed six blocks of 250 ms later, and looked at every LOOK_MS. That is 6 s,
+ * and two thirds more for a machine that has other work.
+ */
+const PERMIT_MS = 10_000;
 const LOOK_MS = 400;
 /** For what was sent to be in a block, reorganisations included. */
 const MOVE_MS = 15_000;
