@@ -2,6 +2,7 @@ import type { Context } from '../../platform/context.ts';
 import type { UnitOfWork } from '../../platform/unitOfWork.ts';
 import type { RelayFailure } from '../payments/eventData.ts';
 import { updateAttempts } from './attemptStore.ts';
+import { bringFollowersForward } from './bringForward.ts';
 import type { RelayAttempt } from './model.ts';
 import { noteFlight } from './transactionStore.ts';
 import { nextRelayAttemptStatus, type RelayTransitionEvent } from './transitions.ts';
@@ -53,6 +54,11 @@ export async function changeAttempts(ctx: Context, unit: UnitOfWork, changes: re
   });
   const usage = await findUsageMove(unit.trx, changed);
   await updateAttempts(unit.trx, changed);
+  await bringFollowersForward(
+    unit.trx,
+    changes.map(({ attempt }) => attempt),
+    changed,
+  );
   const flights = new Set<string>();
   const unused: RelayAttempt[] = [];
   for (const [index, { attempt, event, error }] of changes.entries()) {

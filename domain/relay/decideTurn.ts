@@ -14,7 +14,7 @@ import type { RelayPriority, RelayShare } from '../stores/model.ts';
  */
 
 /** How far the turns of a store of weight 1 are apart: divisible by the usual weights, and by FEW. */
-export const TURN_STEP = 8_000_000n;
+const TURN_STEP = 8_000_000n;
 
 /** What the operator's priority of a store makes of its weight, in quarters. */
 const QUARTERS: Readonly<Record<RelayPriority, bigint>> = { low: 1n, normal: 4n, high: 16n };

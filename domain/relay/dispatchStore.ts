@@ -1,4 +1,6 @@
 import { execute, placeholders, selectRows, type Database, type Transaction } from '../../platform/db.ts';
+import { lockInOrder } from '../../platform/lockInOrder.ts';
+import type { Address } from '../../shared/hex.ts';
 import { ATTEMPT_COLUMNS, toAttempt, type AttemptRow } from './attemptRow.ts';
 import { MAX_SENDS } from './decide.ts';
 import { RELAY_RAILS, type RelayAttempt, type RelayRail } from './model.ts';
@@ -46,6 +48,12 @@ export async function listHeads(db: Database, choosing: Choosing): Promise<Head[
   return rows.map((row) => ({ rail: row.rail, batchFailures: Number(row.batch_failures) }));
 }
 
+/** As it was when it was claimed. */
+export type ClaimedAttempt = RelayAttempt & {
+  /** Until when it stood aside, however long ago; null: it did not since it was taken on, sent or brought forward. */
+  readonly asideUntil: Date | null;
+};
+
 /**
  * Claims attempts that go with the head, in the order of their turns. Those that another claim, or a change of their own, has locked are passed over:
  * this waits for nobody, and so can be part of no deadlock.
@@ -53,12 +61,12 @@ export async function listHeads(db: Database, choosing: Choosing): Promise<Head[
 export async function claimAttempts(
   db: Transaction,
   input: Choosing & { readonly head: Head; readonly limit: number; readonly claimId: string; readonly lapsesAt: Date },
-): Promise<RelayAttempt[]> {
+): Promise<ClaimedAttempt[]> {
   const may = chooseable(input);
   // The index gives the order. With a sort, every waiting row would be locked.
-  const rows = await selectRows<AttemptRow>(
+  const rows = await selectRows<AttemptRow & { readonly claim_id: string | null; readonly choose_after: Date | null }>(
     db,
-    `SELECT ${ATTEMPT_COLUMNS} FROM relay_attempts a FORCE INDEX (ix_relay_attempts_waiting)
+    `SELECT ${ATTEMPT_COLUMNS}, a.claim_id, a.choose_after FROM relay_attempts a FORCE INDEX (ix_relay_attempts_waiting)
      WHERE a.chain_id = ? AND a.rail = ? AND a.status = 'queued' AND a.batch_failures = ? AND ${may.sql}
      ORDER BY a.turn, a.id LIMIT ? FOR UPDATE SKIP LOCKED`,
     [input.chainId, input.head.rail, input.head.batchFailures, ...may.bindings, input.limit],
@@ -70,7 +78,8 @@ export async function claimAttempts(
     input.lapsesAt,
     ...ids,
   ]);
-  return rows.map(toAttempt);
+  // A claim that has lapsed has written its own date over the one before.
+  return rows.map((row) => ({ ...toAttempt(row), asideUntil: row.claim_id === null ? row.choose_after : null }));
 }
 
 /** Of those that it still holds. The order of the locks is that of the ids, as everywhere. */
@@ -109,21 +118,76 @@ export async function releaseAttempts(
   );
 }
 
-/**
- * One that was refused is chosen by nobody until then, unless somebody has claimed it meanwhile, and goes
- * behind the others by `turns`: before them it would take their places in one batch after the other.
- */
-export async function putBehind(
-  db: Database,
-  { id, chainId }: Pick<RelayAttempt, 'id' | 'chainId'>,
-  { until, turns }: { readonly until: Date; readonly turns: bigint },
-): Promise<void> {
+/** Locks what a claim still holds. @returns the turns by id: one may have been brought forward since it was claimed */
+export async function lockClaimed(db: Transaction, claimId: string, attemptIds: readonly string[]): Promise<ReadonlyMap<string, bigint>> {
+  const rows = await lockInOrder(attemptIds, (ids) =>
+    selectRows<{ id: string; turn: string | number }>(
+      db,
+      `SELECT id, turn FROM relay_attempts FORCE INDEX (PRIMARY) WHERE id IN (${placeholders(ids)}) AND claim_id = ? ORDER BY id FOR UPDATE`,
+      [...ids, claimId],
+    ),
+  );
+  return new Map(rows.map(({ id, turn }) => [id, BigInt(turn)]));
+}
+
+/** Of attempts that are locked: their turns by id. */
+export async function updateTurns(db: Transaction, turns: ReadonlyMap<string, bigint>): Promise<void> {
+  if (turns.size === 0) return;
+  const ids = [...turns.keys()];
   await execute(
     db,
-    `UPDATE relay_attempts SET choose_after = ?,
-       turn = GREATEST(turn, COALESCE((SELECT served_turn FROM relay_turns WHERE chain_id = ?), 0) + CAST(? AS UNSIGNED))
-     WHERE id = ? AND claim_id IS NULL AND status = 'queued'`,
-    [until, chainId, turns.toString(), id],
+    `UPDATE relay_attempts FORCE INDEX (PRIMARY) SET turn = CASE id ${ids.map(() => 'WHEN ? THEN CAST(? AS UNSIGNED)').join(' ')} END
+     WHERE id IN (${placeholders(ids)})`,
+    [...[...turns].flatMap(([id, turn]) => [id, turn.toString()]), ...ids],
+  );
+}
+
+/** One that waits is chosen by nobody until then, unless somebody has claimed it meanwhile. */
+export async function postponeChoice(db: Database, attemptId: string, until: Date): Promise<void> {
+  await execute(db, "UPDATE relay_attempts SET choose_after = ? WHERE id = ? AND claim_id IS NULL AND status = 'queued'", [
+    until,
+    attemptId,
+  ]);
+}
+
+/** Those of these signers that stand aside or have stood aside, or are being chosen; first in, first out. Locks nothing. */
+export async function listAside(
+  db: Database | Transaction,
+  input: { readonly chainId: number; readonly signers: readonly Address[] },
+): Promise<{ readonly id: string; readonly signer: Address; readonly rail: RelayRail }[]> {
+  const { chainId, signers } = input;
+  if (signers.length === 0) return [];
+  const rows = await selectRows<{ id: string; signer: Address; rail: RelayRail }>(
+    db,
+    `SELECT id, payer AS signer, rail FROM relay_attempts FORCE INDEX (ix_relay_attempts_payer_end)
+     WHERE chain_id = ? AND payer IN (${placeholders(signers)}) AND rail IN (${placeholders(RELAY_RAILS)}) AND status = 'queued'
+       AND choose_after IS NOT NULL`,
+    [chainId, ...signers, ...RELAY_RAILS],
+  );
+  return rows.sort((a, b) => (a.id < b.id ? -1 : 1));
+}
+
+/**
+ * They may be chosen at once, and go just before those whose turn it is; one that is being chosen does so when it is not chosen. Those that
+ * somebody has locked at this moment are passed over, so this waits for nobody.
+ */
+export async function moveForward(db: Transaction, attemptIds: readonly string[], served: bigint): Promise<void> {
+  const locked = await lockInOrder(attemptIds, (ids) =>
+    selectRows<{ id: string }>(
+      db,
+      `SELECT id FROM relay_attempts FORCE INDEX (PRIMARY) WHERE id IN (${placeholders(ids)}) AND status = 'queued' ORDER BY id
+       FOR UPDATE SKIP LOCKED`,
+      ids,
+    ),
+  );
+  if (locked.length === 0) return;
+  const ids = locked.map(({ id }) => id);
+  await execute(
+    db,
+    `UPDATE relay_attempts FORCE INDEX (PRIMARY) SET turn = GREATEST(LEAST(turn, CAST(? AS UNSIGNED)), 1) - 1,
+       choose_after = IF(claim_id IS NULL, NULL, choose_after)
+     WHERE id IN (${placeholders(ids)})`,
+    [served.toString(), ...ids],
   );
 }
 

@@ -3,10 +3,10 @@ import { addMs } from '../../shared/clock.ts';
 import { tryAll } from '../../shared/tryAll.ts';
 import { blockTimeMsOf } from '../chain/service.ts';
 import type { WorkResult } from '../outbox/model.ts';
+import { noteFailure } from '../outbox/service.ts';
 import type { RelayFailure } from '../payments/eventData.ts';
 import { decideNextLook } from './decide.ts';
-import { TURN_STEP } from './decideTurn.ts';
-import { putBehind } from './dispatchStore.ts';
+import { postponeChoice } from './dispatchStore.ts';
 import { endRefused } from './endRefused.ts';
 import { endUnsent } from './endUnsent.ts';
 import type { RelayAttempt } from './model.ts';
@@ -29,20 +29,32 @@ export function untilEnded(ctx: Context): Date {
 }
 
 /**
- * Ends those whose refusal counts; the others stand aside until they are looked at again, with a later turn. The batch that
+ * Ends those whose refusal counts; the others stand aside until they are looked at again. The batch that
  * they were claimed with does not wait for this: whoever can be sent pays nothing for those that cannot.
+ *
+ * One that cannot be asked about now is a failure of its own, whoever's job this is: it keeps nobody else from being ended, nor
+ * that job from going on.
  * @param ownId the attempt whose job this is
  * @returns what becomes of that one's work; undefined: it is not among them
+ * @throws what ending that one failed by, when the others were ended
  */
 export async function endAllRefused(ctx: Context, refused: readonly Refused[], ownId: string): Promise<WorkResult | undefined> {
   let ownResult: WorkResult | undefined;
-  // One that cannot be asked about now keeps nobody else from being ended.
   const end = async ({ attempt, error, isSure }: Refused): Promise<void> => {
     const nextLook = decideNextLook(ctx.clock.now(), blockTimeMsOf(ctx, attempt.chainId));
     const result = isSure === true ? await endUnsent(ctx, attempt, error) : await endRefused(ctx, attempt, error, nextLook);
-    if (result.kind === 'later') await putBehind(ctx.db, attempt, { until: result.at, turns: TURN_STEP });
+    if (result.kind === 'later') await postponeChoice(ctx.db, attempt.id, result.at);
     if (attempt.id === ownId) ownResult = result;
   };
-  await tryAll(refused, end, { atOnce: AT_ONCE });
+  const endOther = async (one: Refused): Promise<void> => {
+    const { id: attemptId } = one.attempt;
+    try {
+      await end(one);
+    } catch (failure) {
+      ctx.log.warn({ err: failure, attemptId }, 'a refused request could not be asked about');
+      await noteFailure(ctx, { queue: 'relay', subjectId: attemptId }, failure);
+    }
+  };
+  await tryAll(refused, (one) => (one.attempt.id === ownId ? end(one) : endOther(one)), { atOnce: AT_ONCE });
   return ownResult;
 }

@@ -3,6 +3,7 @@ import { getChain, listKnownBlocks } from '../chain/service.ts';
 import { later, type WorkResult } from '../outbox/model.ts';
 import type { RelayFailure } from '../payments/eventData.ts';
 import { findPaymentsById } from '../payments/service.ts';
+import { bringForward } from './bringForward.ts';
 import { PAID_ELSEWHERE } from './decide.ts';
 import { endUnsent } from './endUnsent.ts';
 import { forgetRefusal, hearRefusal } from './heardRefusals.ts';
@@ -25,6 +26,7 @@ export async function endRefused(ctx: Context, attempt: RelayAttempt, error: Rel
     case false:
       ctx.log.warn({ attemptId: attempt.id, refusal: error }, 'one RPC URL refuses a request that another one would take: it goes on');
       forgetRefusal(ctx, attempt.id);
+      await bringForward(ctx, attempt);
       return later(nextLook);
     case 'unknown':
       return later(decideUnclearLook(ctx));

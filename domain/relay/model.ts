@@ -98,7 +98,10 @@ export interface RelayAttempt {
   readonly runsForeignCode: boolean;
   /** Beside the other requests of its store, as its store said. */
   readonly priority: RelayPriority;
-  /** Its place in the order of sending, see decideTurn.ts. It keeps it when it comes back; it may exchange it with another one of its store. */
+  /**
+   * Its place in the order of sending, see decideTurn.ts. It keeps it when it comes back; it may exchange it with another one of its store, and
+   * takes a later one when it cannot go (goBehind.ts).
+   */
   readonly turn: bigint;
   /** How much of its store's turns it took up: given back when it ends without having been sent. */
   readonly turnStep: bigint;

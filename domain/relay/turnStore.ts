@@ -1,4 +1,4 @@
-import { execute, selectRows, type Transaction } from '../../platform/db.ts';
+import { execute, selectRows, type Database, type Transaction } from '../../platform/db.ts';
 import type { Address } from '../../shared/hex.ts';
 import type { RelayPriority } from '../stores/model.ts';
 import type { WaitingTurn } from './decideGivingWay.ts';
@@ -21,6 +21,32 @@ export async function readTurns(db: Transaction, input: { readonly chainId: numb
   return { served: BigInt(row?.served_turn ?? 0), last: BigInt(row?.last_turn ?? 0) };
 }
 
+/** The turn that the latest batch of the chain began with, or who was looked at last. */
+export async function readServedTurn(db: Database | Transaction, chainId: number): Promise<bigint> {
+  const [row] = await selectRows<{ served_turn: string | number }>(db, 'SELECT served_turn FROM relay_turns WHERE chain_id = ?', [chainId]);
+  return BigInt(row?.served_turn ?? 0);
+}
+
+/**
+ * The store's next turns, for attempts of it that wait already. Whoever takes those of several stores does so in the order of their ids.
+ * @param input.served its next turn comes after this one at least
+ * @param input.span how far the last of them is behind the store's latest
+ * @returns the store's latest turn before them
+ */
+export async function takeTurns(
+  db: Transaction,
+  input: { readonly chainId: number; readonly storeId: string; readonly served: bigint; readonly span: bigint },
+): Promise<bigint> {
+  const { chainId, storeId, served, span } = input;
+  await execute(
+    db,
+    `UPDATE relay_quotas SET last_turn = GREATEST(last_turn, CAST(? AS UNSIGNED)) + CAST(? AS UNSIGNED) WHERE chain_id = ? AND holder = ?`,
+    [served.toString(), span.toString(), chainId, storeId],
+  );
+  const { last } = await readTurns(db, { chainId, storeId });
+  return last > served + span ? last - span : served;
+}
+
 export async function updateLastTurn(
   db: Transaction,
   input: { readonly chainId: number; readonly storeId: string; readonly turn: bigint },
@@ -32,7 +58,10 @@ export async function updateLastTurn(
   ]);
 }
 
-/** A batch that begins with this turn is sent. What came back keeps its turn: the order has been further on already then, and stays there. */
+/**
+ * A batch that begins with this turn is sent, or was looked at again in vain. What came back keeps its turn: the order has been further on
+ * already then, and stays there.
+ */
 export async function noteServedTurn(db: Transaction, chainId: number, turn: bigint): Promise<void> {
   await execute(
     db,

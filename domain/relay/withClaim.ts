@@ -5,7 +5,8 @@ import type { ChainPort } from '../chain/ports.ts';
 import { findChainConfig, getChain } from '../chain/service.ts';
 import { findPaymentsById } from '../payments/service.ts';
 import { decideBatchSize } from './decide.ts';
-import { claimAttempts, listHeads, releaseAttempts, type Choosing, type Head } from './dispatchStore.ts';
+import { claimAttempts, listHeads, releaseAttempts, type Choosing, type ClaimedAttempt, type Head } from './dispatchStore.ts';
+import { goBehind, standsAsideAgain } from './goBehind.ts';
 import { keepClaim } from './keepClaim.ts';
 import { leastMsOf } from './leastMsOf.ts';
 import type { RelayAttempt, RelayItem } from './model.ts';
@@ -23,7 +24,7 @@ export interface Claim {
   readonly id: string;
   /** In the order of their turns; of one kind: either none of them runs foreign code now, or each does. */
   readonly candidates: readonly Candidate[];
-  /** Lets an attempt stand aside until then: what goes before it is on its way, and others need not wait behind it. */
+  /** Lets an attempt stand aside until then, so that others need not wait behind it; when it does so again, with a later turn (goBehind.ts). */
   putAside(attempt: RelayAttempt, until: Date): void;
 }
 
@@ -61,6 +62,7 @@ export async function withClaim<T>(
   };
   const id = ctx.newId('rlc');
   const held = new Set<string>();
+  const claimed: { readonly attempt: ClaimedAttempt; readonly isAgain: boolean }[] = [];
   const aside = new Map<string, Date>();
   const endRenewals = keepClaim(ctx, id, held);
   try {
@@ -89,27 +91,50 @@ export async function withClaim<T>(
     let runsForeignCode: boolean | undefined;
     for (let fills = 0; fills < MAX_FILLS && chosen.length < limit; fills++) {
       const wanted = limit - chosen.length;
-      const claimed = await inTransaction(ctx.db, (trx) =>
-        claimAttempts(trx, { ...choosing(), head, limit: wanted, claimId: id, lapsesAt: addMs(ctx.clock.now(), claimMs) }),
+      const claimedAt = ctx.clock.now();
+      const attempts = await inTransaction(ctx.db, (trx) =>
+        claimAttempts(trx, { ...choosing(), head, limit: wanted, claimId: id, lapsesAt: addMs(claimedAt, claimMs) }),
       );
-      for (const attempt of claimed) held.add(attempt.id);
-      const candidates = await toCandidates(ctx, chain, claimed);
+      for (const attempt of attempts) {
+        held.add(attempt.id);
+        claimed.push({ attempt, isAgain: standsAsideAgain(attempt, claimedAt) });
+      }
+      const candidates = await toCandidates(ctx, chain, attempts);
       runsForeignCode ??= candidates[0]?.runsForeignCode;
       chosen.push(...candidates.filter((candidate) => candidate.runsForeignCode === runsForeignCode));
-      if (claimed.length < wanted) break;
+      if (attempts.length < wanted) break;
     }
     const chosenIds = new Set(chosen.map(({ attempt }) => attempt.id));
-    const others = [...held].filter((attemptId) => !chosenIds.has(attemptId));
-    await withRetries(() => releaseAttempts(ctx.db, id, others, null));
-    for (const attemptId of others) held.delete(attemptId);
+    const others = claimed.filter(({ attempt }) => held.has(attempt.id) && !chosenIds.has(attempt.id)).map(({ attempt }) => attempt);
+    await releaseByDate(others.map((attempt) => [attempt.id, attempt.asideUntil]));
+    for (const attempt of others) held.delete(attempt.id);
     return chosen;
   }
 
   async function release(): Promise<void> {
+    const left = claimed.filter(({ attempt }) => held.has(attempt.id));
+    const first = left.reduce<bigint | undefined>(
+      (least, { attempt: { turn } }) => (least === undefined || turn < least ? turn : least),
+      undefined,
+    );
+    if (first === undefined) return;
+    const again = left.filter(({ attempt, isAgain }) => isAgain && aside.has(attempt.id)).map(({ attempt }) => attempt);
+    const moved = await goBehind(ctx, { chainId: own.chainId, claimId: id, first, attempts: again });
+    await releaseByDate(
+      left.map(({ attempt }) => {
+        if (moved.has(attempt.id)) return [attempt.id, null];
+        // Whom nothing was found about is as it was before.
+        return [attempt.id, aside.get(attempt.id) ?? attempt.asideUntil];
+      }),
+    );
+  }
+
+  /** @param attempts each with the date until which it stands aside; null: it may be chosen at once */
+  async function releaseByDate(attempts: readonly (readonly [attemptId: string, until: Date | null])[]): Promise<void> {
     const byDate = new Map<number | null, string[]>();
-    for (const attemptId of held) {
-      const until = aside.get(attemptId)?.getTime() ?? null;
-      byDate.set(until, [...(byDate.get(until) ?? []), attemptId]);
+    for (const [attemptId, until] of attempts) {
+      const key = until?.getTime() ?? null;
+      byDate.set(key, [...(byDate.get(key) ?? []), attemptId]);
     }
     for (const [until, ids] of byDate) {
       await withRetries(() => releaseAttempts(ctx.db, id, ids, until === null ? null : new Date(until)));

@@ -49,8 +49,8 @@ export interface OwnChain {
   /** Everything the customer holds goes elsewhere. Into the mempool. */
   moveTokensAway(customer: PrivateKeyAccount): Promise<void>;
   mint(to: Address, amount: bigint): Promise<void>;
-  /** Lets the gateway take all of its tokens, in a block of its own. */
-  approve(owner: PrivateKeyAccount): Promise<void>;
+  /** Lets the gateway take all of its tokens, or so many, in a block of its own. */
+  approve(owner: PrivateKeyAccount, amount?: bigint): Promise<void>;
   balanceOf(owner: Address): Promise<bigint>;
   /** @returns takes back every block mined since, and empties the mempool */
   takeSnapshot(): Promise<() => Promise<void>>;
@@ -142,8 +142,8 @@ async function prepare(anvil: Awaited<ReturnType<typeof startChain>>): Promise<O
     return { raw, hash: await wallet.sendRawTransaction({ serializedTransaction: raw }) };
   }
 
-  const signApproval = (owner: PrivateKeyAccount): Promise<SignedTransaction> => {
-    const args = [gateway, 2n ** 256n - 1n] as const;
+  const signApproval = (owner: PrivateKeyAccount, amount = 2n ** 256n - 1n): Promise<SignedTransaction> => {
+    const args = [gateway, amount] as const;
     return sign(owner, { to: token, data: encodeFunctionData({ abi: testTokenAbi, functionName: 'approve', args }) });
   };
 
@@ -211,8 +211,8 @@ async function prepare(anvil: Awaited<ReturnType<typeof startChain>>): Promise<O
       };
     },
     createAccount,
-    async approve(owner) {
-      await signApproval(owner);
+    async approve(owner, amount) {
+      await signApproval(owner, amount);
       await mine();
     },
     balanceOf: (owner) => client.readContract({ address: token, abi: testTokenAbi, functionName: 'balanceOf', args: [owner] }),

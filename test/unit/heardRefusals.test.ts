@@ -28,9 +28,10 @@ describe('a refusal by the chain', () => {
     expect(looks).to.deep.equal([0, 1_000, 2_000, 4_000, 8_000, 15_000, undefined]);
   });
 
-  it('counts after that at whichever look comes next', () => {
+  it('counts at the third look, however far apart they are: what lies between two looks was not heard', () => {
     const { hearAt } = setUp();
     hearAt(0);
+    expect(hearAt(60_000)).to.equal(65_000);
     expect(hearAt(600_000)).to.equal(undefined);
   });
 
@@ -39,6 +40,7 @@ describe('a refusal by the chain', () => {
     hearAt(0);
     forgetRefusal(ctx, 'one');
     expect(hearAt(20_000)).to.equal(21_000);
+    expect(hearAt(28_000)).to.equal(35_000);
     expect(hearAt(35_000)).to.equal(undefined);
   });
 
