@@ -2,7 +2,7 @@ import { TransactionReceiptNotFoundError, type PublicClient } from 'viem';
 
 import type { ChainPort } from '../../domain/chain/ports.ts';
 import type { ChainConfig } from '../../platform/config.ts';
-import type { Bytes32 } from '../../shared/hex.ts';
+import type { Bytes32, Hex } from '../../shared/hex.ts';
 import type { RpcClients } from './createRpcClients.ts';
 import { NodeAnswerError } from './NodeAnswerError.ts';
 import { lowerCase, readPaymentLogs } from './paymentLogs.ts';
@@ -25,6 +25,7 @@ export function createFindReceipt(chain: Pick<ChainConfig, 'gateway' | 'forwarde
         blockHash: lowerCase(receipt.blockHash),
         succeeded: receipt.status === 'success',
         gasUsed: receipt.gasUsed,
+        dataGasUsed: readDataGas(receipt),
         // Some nodes leave it out, though the type says that it is there.
         effectiveGasPrice: receipt.effectiveGasPrice ?? (await findPrice(node, hash)),
         payments: readPaymentLogs(receipt.logs, gateway),
@@ -32,6 +33,22 @@ export function createFindReceipt(chain: Pick<ChainConfig, 'gateway' | 'forwarde
         refusals: readRelayRefusals(receipt.logs, { gateway, forwarder }),
       };
     });
+}
+
+/**
+ * Arbitrum and its kin say how much of the gas was for the transaction's data. Nodes of the OP stack name
+ * the fee that was paid for it apart from gas (`l1GasUsed`, which they tell too, is of the layer below).
+ */
+function readDataGas(receipt: {
+  readonly gasUsed: bigint;
+  readonly gasUsedForL1?: Hex | null;
+  readonly l1Fee?: Hex | null;
+}): bigint | undefined {
+  if (receipt.gasUsedForL1 != null) {
+    const dataGas = BigInt(receipt.gasUsedForL1);
+    return dataGas <= receipt.gasUsed ? dataGas : undefined;
+  }
+  return receipt.l1Fee != null ? 0n : undefined;
 }
 
 /**

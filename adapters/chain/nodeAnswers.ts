@@ -40,6 +40,10 @@ const gas = quantity(MAX_GAS);
 const price = quantity(MAX_PRICE);
 /** Where a price that cannot be read is as good as none: there is another way to learn it, and the rest of the answer is worth having. */
 const priceOrNone = price.nullish().catch(undefined);
+/** As Arbitrum's nodes tell it: a part of `gasUsed`. */
+const gasForDataOrNone = gas.nullish().catch(undefined);
+/** As nodes of the OP stack tell it: wei that were paid beside what the gas cost. */
+const feeApartOrNone = quantity(MAX_WORD).nullish().catch(undefined);
 
 const block = z.object({
   /** null: a block that is not finished. */
@@ -75,6 +79,8 @@ const receipt = z
     status: quantity(1n),
     gasUsed: gas,
     effectiveGasPrice: priceOrNone,
+    gasUsedForL1: gasForDataOrNone,
+    l1Fee: feeApartOrNone,
     logs: z.array(log),
   })
   .refine(

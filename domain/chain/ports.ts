@@ -29,6 +29,8 @@ export interface Receipt {
   /** The transaction itself did not revert. Says nothing about the payments in it: those are in `payments`. */
   readonly succeeded: boolean;
   readonly gasUsed: bigint;
+  /** What of `gasUsed` the chain took for the transaction's data on the layer below; undefined where the receipt does not tell. */
+  readonly dataGasUsed: bigint | undefined;
   /** Wei a gas unit. */
   readonly effectiveGasPrice: bigint;
   readonly payments: readonly PaymentProcessedLog[];

@@ -4,7 +4,7 @@ import { addMs } from '../../shared/clock.ts';
 import { AppError } from '../../shared/errors.ts';
 import { CHAIN_ERRORS } from '../chain/errors.ts';
 import type { Receipt } from '../chain/ports.ts';
-import { askChain, blockTimeMsOf, findSettledTime, getChain, listKnownBlocks } from '../chain/service.ts';
+import { askChain, blockTimeMsOf, dataGasOf, findSettledTime, getChain, listKnownBlocks } from '../chain/service.ts';
 import { DONE, later, laterAfterFailure, type WorkResult } from '../outbox/model.ts';
 import { promiseWork } from '../outbox/service.ts';
 import type { RelayFailure } from '../payments/eventData.ts';
@@ -109,7 +109,7 @@ async function followMined(ctx: Context, transaction: RelayTransaction, { receip
   await noteReceipt(ctx, transaction, receipt);
   const verdicts = depth.kind === 'final' ? await judgeReceipt(ctx, transaction, { receipt, block: depth.block }) : undefined;
   const carried = await listAttemptsOfTransaction(ctx.db, transaction.id);
-  const shares = shareGas(transaction, receipt, carried);
+  const shares = shareGas(transaction, receipt, { attempts: carried, dataGasPerRequest: dataGasOf(ctx, transaction.chainId) });
   const seen = await seeWithSubjects(
     ctx,
     carried.filter((one) => !hasEnded(one)),

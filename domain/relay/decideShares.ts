@@ -33,8 +33,30 @@ export interface SharedItem {
   /** What it typically uses: above 0. */
   readonly typical: bigint;
   readonly suspicion: Suspicion;
-  /** What it may use at most: of no account where the suspicion is `none`. */
+  /** What it may use at most, its data apart: of no account where the suspicion is `none`. */
   readonly most: bigint;
+}
+
+/**
+ * What the chain took for the transaction's data falls to all alike: nobody's code has a part in it. The
+ * rest is split by what each may have used. Where the receipt does not tell how much was for data, what
+ * goes beyond the typical is taken for that, up to what is configured.
+ * @param used see Receipt
+ * @param dataGasPerRequest the chain's, see the configuration
+ * @returns what each item is charged, in their order: adds up to what was used
+ */
+export function splitUsed(
+  used: { readonly gasUsed: bigint; readonly dataGasUsed: bigint | undefined },
+  items: readonly SharedItem[],
+  dataGasPerRequest: bigint,
+): bigint[] {
+  const beyond = most(0n, used.gasUsed - INTRINSIC_GAS - sum(items.map(({ typical }) => typical)));
+  const dataGas = used.dataGasUsed ?? least(beyond, dataGasPerRequest * BigInt(items.length));
+  const alike = inProportion(
+    dataGas,
+    items.map(() => 1n),
+  );
+  return add(alike, splitGas(used.gasUsed - dataGas, items));
 }
 
 /**
@@ -49,7 +71,7 @@ const DEAR_TOKEN = 2n;
  *   to the refused → to those that ran code → to all, as a dear token's → to permits → to all
  *
  * So a plain request never pays for code that is known, and little for code that nobody saw.
- * @param total gas that the transaction used
+ * @param total gas that the transaction used for what it executed
  * @returns what each item is charged, in their order: adds up to the total
  */
 export function splitGas(total: bigint, items: readonly SharedItem[]): bigint[] {
@@ -69,6 +91,10 @@ export function splitGas(total: bigint, items: readonly SharedItem[]): bigint[] 
     shares = add(shares, inProportion(extra, rooms));
   }
   return add(shares, inProportion(common, typicals));
+}
+
+function most(one: bigint, other: bigint): bigint {
+  return one > other ? one : other;
 }
 
 function least(one: bigint, other: bigint): bigint {

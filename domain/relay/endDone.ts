@@ -5,7 +5,7 @@ import { AppError } from '../../shared/errors.ts';
 import type { Bytes32 } from '../../shared/hex.ts';
 import { CHAIN_ERRORS } from '../chain/errors.ts';
 import type { Receipt } from '../chain/ports.ts';
-import { getChain } from '../chain/service.ts';
+import { dataGasOf, getChain } from '../chain/service.ts';
 import type { ChainPosition } from '../payments/model.ts';
 import { findPaymentsById } from '../payments/service.ts';
 import { findRefund } from '../refunds/service.ts';
@@ -83,7 +83,8 @@ export async function endDone(ctx: Context, unit: UnitOfWork, locked: LockedAtte
   if (!isCompleted(locked)) return false;
   const { transaction, receipt } = doer;
   const attempts = await listAttemptsOfTransaction(unit.trx, transaction.id);
-  const gas = shareOfDone(transaction, receipt, { attempts, attemptId: attempt.id });
+  const load = { attempts, dataGasPerRequest: dataGasOf(ctx, attempt.chainId) };
+  const gas = shareOfDone(transaction, receipt, { ...load, attemptId: attempt.id });
   const facts = {
     transactionId: transaction.id,
     gasUsed: attempt.gasUsed + gas,

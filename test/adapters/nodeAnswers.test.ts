@@ -106,6 +106,8 @@ describe('a node’s answer that is none', () => {
       ask: receipt,
     })),
     { method: 'eth_getTransactionReceipt', path: ['effectiveGasPrice'], kind: 'number', ask: receipt, isOptional: true },
+    { method: 'eth_getTransactionReceipt', path: ['gasUsedForL1'], kind: 'number', ask: receipt, isOptional: true },
+    { method: 'eth_getTransactionReceipt', path: ['l1Fee'], kind: 'amount', ask: receipt, isOptional: true },
     { method: 'eth_getTransactionReceipt', path: ['logs'], kind: 'list', ask: receipt },
     ...LOG_FIELDS.map(([name, kind]): Field => ({ method: 'eth_getTransactionReceipt', path: ['logs', 1, name], kind, ask: receipt })),
     { method: 'eth_getLogs', path: [], kind: 'list', ask: logs },
@@ -177,6 +179,28 @@ describe('a node’s answer that is none', () => {
       );
     });
   }
+
+  it('tells what a chain takes for data as its receipts do: as a part of the gas, apart from it, or not at all', async () => {
+    const shown = (fields: Record<string, unknown>) =>
+      receipt(
+        over(
+          urlWith({
+            answer(question, answer) {
+              if (question.method === 'eth_getTransactionReceipt') answer.result = { ...(answer.result as object), ...fields };
+            },
+          }),
+        ),
+      );
+    const told = async (fields: Record<string, unknown>) => (await shown({ gasUsed: '0x2d8fe4', ...fields }))?.dataGasUsed;
+    // Arbitrum and its kin.
+    expect(await told({ gasUsedForL1: '0x2b262a', l1BlockNumber: '0xfbbfe6' })).to.equal(2_827_818n);
+    expect(await told({ gasUsedForL1: '0x0' })).to.equal(0n);
+    expect(await told({ gasUsedForL1: '0x2d8fe5' }), 'more than the whole').to.equal(undefined);
+    // The OP stack: what is called gas here is of the layer below.
+    expect(await told({ l1Fee: '0x5f5e100', l1GasUsed: '0x640', l1GasPrice: '0x3b9aca00' })).to.equal(0n);
+    expect(await told({ l1GasUsed: '0x640' })).to.equal(undefined);
+    expect(await told({})).to.equal(undefined);
+  });
 
   it('says the same in capital letters', async () => {
     const shout = (value: unknown): unknown => {

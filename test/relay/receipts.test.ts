@@ -218,7 +218,7 @@ describe('the receipt of a relay transaction', function () {
       const contradicting = withChain(ctx, chainId, () => ({
         findReceipt: (hash) =>
           Promise.resolve({
-            ...{ hash, blockNumber: 1n, blockHash: FOREIGN, succeeded: false, gasUsed: 1n, effectiveGasPrice: 1n },
+            ...{ hash, blockNumber: 1n, blockHash: FOREIGN, succeeded: false, gasUsed: 1n, dataGasUsed: undefined, effectiveGasPrice: 1n },
             ...{ payments: [], refunds: [], refusals: [] },
           }),
       }));
