@@ -1,11 +1,11 @@
 import { DelayedError, UnrecoverableError, type Job } from 'bullmq';
 import { z } from 'zod';
 
-import { later, OUTBOX_QUEUES, type OutboxQueue, type WorkResult, type WorkSubject } from '../domain/outbox/model.ts';
+import { laterUntried, OUTBOX_QUEUES, type OutboxQueue, type WorkResult, type WorkSubject } from '../domain/outbox/model.ts';
 import { noteFailure, noteSuccess } from '../domain/outbox/service.ts';
-import { deleteOutboxRow, findOutboxRow, postponeOutboxRow } from '../domain/outbox/store.ts';
+import { deleteOutboxRow, findOutboxRow, postponeOutboxRow, type JobOfRow } from '../domain/outbox/store.ts';
 import { forRequest, type Context } from '../platform/context.ts';
-import { withRetries } from '../platform/db.ts';
+import { inTransaction, withRetries } from '../platform/db.ts';
 import { OUTBOX_QUEUE_RULES } from './queues.ts';
 
 const payloadSchema = z.strictObject({
@@ -23,7 +23,8 @@ const EARLY_MS = 250;
  * not due, else works and then
  *   done  → deletes the row
  *   later → moves row and job to the new date; where the queue has a gate, the row alone
- * What fails is counted (workFailures.ts), whether it throws or comes back at a date of its own.
+ * What fails is counted (workFailures.ts), whether it throws or comes back at a date of its own. A look that tried
+ * nothing counts as neither failure nor success.
  * A crash anywhere leaves the row, and with it another try.
  */
 export async function runOutboxJob(ctx: Context, queue: OutboxQueue, job: Job, token: string): Promise<string> {
@@ -49,14 +50,15 @@ export async function runOutboxJob(ctx: Context, queue: OutboxQueue, job: Job, t
   const isEarly = row.runAt.getTime() - ctx.clock.now().getTime() > EARLY_MS;
   // Before the row is put off: from then on it may be let in for another job.
   if (isEarly) await leave();
-  const result = isEarly ? later(row.runAt) : await tryWork(jobCtx, subject, () => work(jobCtx, subjectId)).catch(leaveAndFail);
-  if (result.kind === 'later' && result.failure !== undefined) await noteFailure(jobCtx, subject, result.failure);
-  else if (row.hasFailed && !isEarly) await noteSuccess(jobCtx, subject);
+  const result = isEarly ? laterUntried(row.runAt) : await tryWork(jobCtx, subject, () => work(jobCtx, subjectId)).catch(leaveAndFail);
   switch (result.kind) {
     case 'done':
-      await withRetries(() => deleteOutboxRow(ctx.db, own));
+      if (row.hasFailed) await endFailed(jobCtx, own, subject);
+      else await withRetries(() => deleteOutboxRow(ctx.db, own));
       return 'done';
     case 'later':
+      if (result.failure !== undefined) await noteFailure(jobCtx, subject, result.failure);
+      else if (row.hasFailed && result.isUntried !== true) await noteSuccess(jobCtx, subject);
       // Behind a gate no job waits: the row is put on its queue again when it is let in.
       if (!(await withRetries(() => postponeOutboxRow(ctx.db, own, result.at, gate === undefined ? ctx.config.outboxRedriveMs : 0))))
         return 'superseded';
@@ -65,6 +67,13 @@ export async function runOutboxJob(ctx: Context, queue: OutboxQueue, job: Job, t
       await job.moveToDelayed(Date.now() + Math.max(0, result.at.getTime() - ctx.clock.now().getTime()), token);
       throw new DelayedError();
   }
+}
+
+/** What was promised again meanwhile has not succeeded: a job may have done others' work, and left its own for later. */
+async function endFailed(ctx: Context, own: JobOfRow, subject: WorkSubject): Promise<void> {
+  await inTransaction(ctx.db, async (trx) => {
+    if (await deleteOutboxRow(trx, own)) await noteSuccess(ctx, subject, trx);
+  });
 }
 
 async function tryWork(ctx: Context, subject: WorkSubject, work: () => Promise<WorkResult>): Promise<WorkResult> {

@@ -1,7 +1,7 @@
 import type { Context } from '../../platform/context.ts';
 import { addMs } from '../../shared/clock.ts';
 import { AppError } from '../../shared/errors.ts';
-import { later, laterAfterFailure, type WorkResult } from '../outbox/model.ts';
+import { laterAfterFailure, laterUntried, type WorkResult } from '../outbox/model.ts';
 import { CHAIN_ERRORS } from './errors.ts';
 import type { ChainPort } from './ports.ts';
 
@@ -69,7 +69,7 @@ async function answers(chain: ChainPort): Promise<boolean> {
   }
 }
 
-/** Not all at once. */
+/** Not all at once. An outage is told otherwise, and says nothing about this work. */
 function comeBack(ctx: Context, notBefore: Date): WorkResult {
-  return later(addMs(notBefore, ctx.random() * RETRY_MS));
+  return laterUntried(addMs(notBefore, ctx.random() * RETRY_MS));
 }

@@ -26,14 +26,21 @@ export interface OutboxRow {
  * What came of one try at a piece of work.
  *
  *   done   for good: its effect has committed
- *   later  to be tried again, not before `at`. With `failure`, because this try failed: that counts as if it had been thrown
+ *   later  to be tried again, not before `at`. With `failure`, because this try failed: that counts as if it had been thrown.
+ *          With `isUntried`, because nothing was tried: that is neither a failure nor a success
  */
-export type WorkResult = { readonly kind: 'done' } | { readonly kind: 'later'; readonly at: Date; readonly failure?: unknown };
+export type WorkResult =
+  { readonly kind: 'done' } | { readonly kind: 'later'; readonly at: Date; readonly failure?: unknown; readonly isUntried?: true };
 
 export const DONE: WorkResult = { kind: 'done' };
 
 export function later(at: Date): WorkResult {
   return { kind: 'later', at };
+}
+
+/** For what could not be tried: it is not its turn, or what it needs is known to be away. */
+export function laterUntried(at: Date): WorkResult {
+  return { kind: 'later', at, isUntried: true };
 }
 
 /** For what is tried again at a date of its own though it failed. */

@@ -222,8 +222,9 @@ export async function makeRowsDue(db: Database, queue: OutboxQueue, subjectIds: 
   );
 }
 
-export async function deleteOutboxRow(db: Database | Transaction, job: JobOfRow): Promise<void> {
-  await execute(db, 'DELETE FROM outbox WHERE id = ? AND generation <= ?', [job.outboxId, job.generation]);
+/** @returns false: it is gone already, or there is another promise meanwhile */
+export async function deleteOutboxRow(db: Database | Transaction, job: JobOfRow): Promise<boolean> {
+  return (await execute(db, 'DELETE FROM outbox WHERE id = ? AND generation <= ?', [job.outboxId, job.generation])) > 0;
 }
 
 /** @returns of each queue that has rows: how many, and since when the oldest could have been done. What a gate put off could not, until then. */

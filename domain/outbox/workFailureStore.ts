@@ -1,4 +1,4 @@
-import { execute, selectRows, type Database } from '../../platform/db.ts';
+import { execute, selectRows, type Database, type Transaction } from '../../platform/db.ts';
 import type { WorkFailures, WorkSubject } from './model.ts';
 
 interface Row {
@@ -33,7 +33,7 @@ export async function addFailure(db: Database, { queue, subjectId }: WorkSubject
   );
 }
 
-export async function deleteFailures(db: Database, { queue, subjectId }: WorkSubject): Promise<void> {
+export async function deleteFailures(db: Database | Transaction, { queue, subjectId }: WorkSubject): Promise<void> {
   await execute(db, 'DELETE FROM work_failures WHERE queue = ? AND subject_id = ?', [queue, subjectId]);
 }
 

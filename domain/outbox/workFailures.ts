@@ -1,4 +1,5 @@
 import type { Context } from '../../platform/context.ts';
+import type { Database, Transaction } from '../../platform/db.ts';
 import { errnoOf } from '../../platform/errnoOf.ts';
 import { addMs } from '../../shared/clock.ts';
 import { AppError } from '../../shared/errors.ts';
@@ -41,8 +42,8 @@ export async function noteFailure(ctx: Context, subject: WorkSubject, error: unk
   }
 }
 
-export async function noteSuccess(ctx: Context, subject: WorkSubject): Promise<void> {
-  await deleteFailures(ctx.db, subject);
+export async function noteSuccess(ctx: Context, subject: WorkSubject, db: Database | Transaction = ctx.db): Promise<void> {
+  await deleteFailures(db, subject);
 }
 
 /** Counts what a process does again and again by itself, maybe several times a second. */

@@ -1,6 +1,6 @@
 import type { Context } from '../../platform/context.ts';
 import { getChain, listKnownBlocks } from '../chain/service.ts';
-import { later, type WorkResult } from '../outbox/model.ts';
+import { later, laterUntried, type WorkResult } from '../outbox/model.ts';
 import type { RelayFailure } from '../payments/eventData.ts';
 import { findPaymentsById } from '../payments/service.ts';
 import { bringForward } from './bringForward.ts';
@@ -29,7 +29,7 @@ export async function endRefused(ctx: Context, attempt: RelayAttempt, error: Rel
       await bringForward(ctx, attempt);
       return later(nextLook);
     case 'unknown':
-      return later(decideUnclearLook(ctx));
+      return laterUntried(decideUnclearLook(ctx));
   }
 }
 

@@ -1,7 +1,7 @@
 import type { Context } from '../../platform/context.ts';
 import { inUnitOfWork } from '../../platform/unitOfWork.ts';
 import { blockTimeMsOf, findSettledTime, getChain, listKnownBlocks } from '../chain/service.ts';
-import { DONE, later, type WorkResult } from '../outbox/model.ts';
+import { DONE, later, laterUntried, type WorkResult } from '../outbox/model.ts';
 import type { RelayFailure } from '../payments/eventData.ts';
 import { changeAttempt } from './changeAttempt.ts';
 import { decideNextLook, isSignatureDead, PAID_ELSEWHERE } from './decide.ts';
@@ -19,13 +19,13 @@ import { decideUnclearLook, isUnclear, noteUnclear } from './unclearChains.ts';
 export async function endUnsent(ctx: Context, attempt: RelayAttempt, error: RelayFailure): Promise<WorkResult> {
   const chain = getChain(ctx, attempt.chainId);
   const lookAgain = () => later(decideNextLook(ctx.clock.now(), blockTimeMsOf(ctx, attempt.chainId)));
-  if (isUnclear(ctx, attempt.chainId)) return later(decideUnclearLook(ctx));
+  if (isUnclear(ctx, attempt.chainId)) return laterUntried(decideUnclearLook(ctx));
   const head = await chain.getHead();
   // Whoever says that it is not done has the head by which its time is over, and what the scanner has seen. "Already paid" is told by those who are ahead of others.
   const word = await askIfDone(chain, attempt, [head, ...(await listKnownBlocks(ctx, attempt.chainId))]);
   if (word === 'unknown') {
     noteUnclear(ctx, attempt.chainId);
-    return later(decideUnclearLook(ctx));
+    return laterUntried(decideUnclearLook(ctx));
   }
   const isDone = word === 'done';
   // Over is what is over by the chain's clock: until then, one that stands still or is behind ours could take what we call too late.

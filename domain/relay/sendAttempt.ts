@@ -4,7 +4,7 @@ import { createOneWhileBusy } from '../../shared/oneWhileBusy.ts';
 import { addMs, BLOCK_CLOCK_MARGIN_MS } from '../../shared/clock.ts';
 import { createLanes } from '../../shared/lanes.ts';
 import { askChain, blockTimeMsOf, findSettledTime, getChain } from '../chain/service.ts';
-import { DONE, later, type WorkResult } from '../outbox/model.ts';
+import { DONE, later, laterUntried, type WorkResult } from '../outbox/model.ts';
 import { promiseWork } from '../outbox/service.ts';
 import { decideExpiryLook } from '../payments/decide.ts';
 import type { RelayFailure } from '../payments/eventData.ts';
@@ -64,11 +64,11 @@ export async function sendAttempt(ctx: Context, attemptId: string): Promise<Work
   if (untilDead !== undefined) return untilDead;
   const lane = `${chainId}:${seen.signed.rail}`;
   // Whoever waits there already takes along who is first. More that wait would only keep the workers' places, and be of no use when their time comes.
-  if (lanes.countWaiting(lane) > 0 && mayLeaveToOthers(ctx, seen)) return waitForRelayer(ctx, seen, 0);
+  if (lanes.countWaiting(lane) > 0 && mayLeaveToOthers(ctx, seen)) return laterUntried(await findNextTry(ctx, seen, 0));
   // The workers' places are for all chains: one that does not answer must not take them all.
   return askChain(ctx, chainId, async (hasFailed) => {
     const taken = await lanes.run(lane, () =>
-      preparing.run(async () => (hasFailed() ? nothing(lookAgain(ctx, seen)) : takeBatch(ctx, seen))),
+      preparing.run(async () => (hasFailed() ? nothing(laterUntried(findNextLook(ctx, seen))) : takeBatch(ctx, seen))),
     );
     const result = taken.transaction === undefined ? taken.result : await send(ctx, taken.transaction, attemptId);
     return (await endAllRefused(ctx, taken.refused, attemptId)) ?? result;
@@ -127,18 +127,25 @@ async function takeBatch(ctx: Context, seen: RelayAttempt): Promise<Taken> {
   }
   // Before the chain is asked: under load most looks end here.
   const free = await findFreeRelayer(ctx, own.chainId);
-  if ('waitMs' in free) return nothing(await waitForRelayer(ctx, own, free.waitMs));
+  if ('waitMs' in free) return nothing(laterUntried(await findNextTry(ctx, own, free.waitMs)));
 
   const refused: Refused[] = [];
+  let hasClaimed = false;
   for (let looks = 1; ; looks++) {
-    const look = await withClaim(ctx, { own, isOwnAside: looks === 1 }, (claim) => takeClaimed(ctx, own, claim));
+    const look = await withClaim(ctx, { own, isOwnAside: looks === 1 }, (claim) => {
+      hasClaimed ||= claim.candidates.length > 0;
+      return takeClaimed(ctx, own, claim);
+    });
     refused.push(...look.refused);
     if (look.transaction !== undefined) return { transaction: look.transaction, result: DONE, refused };
-    if (look.waitMs !== undefined) return { result: await waitForRelayer(ctx, own, look.waitMs), refused };
+    if (look.waitMs !== undefined) return { result: later(await findNextTry(ctx, own, look.waitMs)), refused };
     if (look.ownUntil !== undefined) return { result: later(look.ownUntil), refused };
     const isOwnRefused = refused.some(({ attempt }) => attempt.id === own.id);
     // It waits for a request that goes before it, or for the outcome of one that it would collide with; or others have their turns first.
-    if (isOwnRefused || !look.hasMore || looks >= MAX_LOOKS) return { result: lookAgain(ctx, own), refused };
+    if (isOwnRefused || !look.hasMore || looks >= MAX_LOOKS) {
+      const at = findNextLook(ctx, own);
+      return { result: hasClaimed ? later(at) : laterUntried(at), refused };
+    }
   }
 }
 
@@ -185,14 +192,14 @@ async function takeClaimed(ctx: Context, own: RelayAttempt, claim: Claim): Promi
   return { refused, ownUntil, hasMore };
 }
 
-function lookAgain(ctx: Context, attempt: RelayAttempt): WorkResult {
-  return later(decideNextLook(ctx.clock.now(), blockTimeMsOf(ctx, attempt.chainId)));
+function findNextLook(ctx: Context, attempt: RelayAttempt): Date {
+  return decideNextLook(ctx.clock.now(), blockTimeMsOf(ctx, attempt.chainId));
 }
 
-async function waitForRelayer(ctx: Context, own: RelayAttempt, waitMs: number): Promise<WorkResult> {
+/** Of one that waits for a relayer, or leaves it to others to take it along. */
+async function findNextTry(ctx: Context, own: RelayAttempt, waitMs: number): Promise<Date> {
   const now = ctx.clock.now();
-  const delayMs = decideNextTry(ctx, own, { now, waitMs, spreadMs: await spreadMs(ctx, ctx.db, own.chainId) });
-  return later(addMs(now, delayMs));
+  return addMs(now, decideNextTry(ctx, own, { now, waitMs, spreadMs: await spreadMs(ctx, ctx.db, own.chainId) }));
 }
 
 async function send(ctx: Context, transaction: RelayTransaction, leaderId: string): Promise<WorkResult> {

@@ -1,7 +1,7 @@
 import type { Context } from '../../platform/context.ts';
 import { inTransaction, type Transaction } from '../../platform/db.ts';
 import { addMs } from '../../shared/clock.ts';
-import { DONE, later, type WorkResult } from '../outbox/model.ts';
+import { DONE, later, laterUntried, type WorkResult } from '../outbox/model.ts';
 import { bringForward } from './bringForward.ts';
 import { decideDelivery, isScheduleOver, type DeliveryDecision } from './decide.ts';
 import { findSigningTime } from './findSigningTime.ts';
@@ -36,7 +36,7 @@ export async function attemptDelivery(ctx: Context, deliveryId: string): Promise
   const delivery = await findDeliveryToAttempt(ctx.db, deliveryId);
   if (delivery === undefined) return DONE;
   const underWay = underWayOf(ctx.webhookSender);
-  if (underWay.has(deliveryId)) return later(addMs(ctx.clock.now(), UNDER_WAY_MS));
+  if (underWay.has(deliveryId)) return laterUntried(addMs(ctx.clock.now(), UNDER_WAY_MS));
   underWay.add(deliveryId);
   let outcome: WebhookPostOutcome | undefined;
   try {
@@ -48,7 +48,7 @@ export async function attemptDelivery(ctx: Context, deliveryId: string): Promise
       await endDelivery(ctx.db, deliveryId, 'cancelled', startedAt);
       return DONE;
     }
-    if (delivery.nextAttemptAt !== null && delivery.nextAttemptAt > startedAt) return later(delivery.nextAttemptAt);
+    if (delivery.nextAttemptAt !== null && delivery.nextAttemptAt > startedAt) return laterUntried(delivery.nextAttemptAt);
     // Whoever made the change may have died, or found Redis away, before it could say so.
     if (delivery.attempts === 0) await ctx.signals.paymentsChanged([delivery.event.paymentId]);
     outcome = await post(ctx, delivery);
@@ -74,7 +74,7 @@ async function keepPlace(ctx: Context, delivery: DeliveryToAttempt): Promise<Pla
 async function waitOrGiveUp(ctx: Context, delivery: DeliveryToAttempt, none: PlaceAnswer, now: Date): Promise<WorkResult> {
   const { id: deliveryId, endpointId, eventId, createdAt } = delivery;
   const { scheduleSeconds } = ctx.config.webhooks;
-  if (!isScheduleOver({ createdAt, failingMs: none.failingMs, scheduleSeconds, now })) return later(addMs(now, none.delayMs));
+  if (!isScheduleOver({ createdAt, failingMs: none.failingMs, scheduleSeconds, now })) return laterUntried(addMs(now, none.delayMs));
   await endDelivery(ctx.db, deliveryId, 'failed', now);
   ctx.log.info({ deliveryId, endpointId, eventId, status: 'failed' }, 'a webhook was given up: its endpoint did not answer');
   return DONE;

@@ -3,7 +3,7 @@ import { expect } from 'chai';
 import sinon from 'sinon';
 import { Webhook } from 'standardwebhooks';
 
-import { DONE, later } from '../../domain/outbox/model.ts';
+import { DONE, later, laterUntried } from '../../domain/outbox/model.ts';
 import { attemptDelivery } from '../../domain/webhooks/attemptDelivery.ts';
 import { WEBHOOK_ERRORS } from '../../domain/webhooks/errors.ts';
 import { buildEventBody } from '../../domain/webhooks/message.ts';
@@ -341,7 +341,7 @@ describe('webhooks: service', () => {
       expect((await onlyDelivery(endpointId)).next_attempt_at).to.deep.equal(due);
 
       clock.advance(4_999);
-      expect(await attemptDelivery(ctx, delivery.id), 'not due').to.deep.equal(later(due));
+      expect(await attemptDelivery(ctx, delivery.id), 'not due').to.deep.equal(laterUntried(due));
       expect(sender.posts).to.have.lengthOf(1);
 
       clock.advance(1);
@@ -490,7 +490,7 @@ describe('webhooks: service', () => {
       sender.answer = () => new Promise((resolve) => (answer = () => resolve(answerWith(200))));
       const first = attemptDelivery(ctx, delivery.id);
       while (sender.posts.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
-      expect((await attemptDelivery(ctx, delivery.id)).kind).to.equal('later');
+      expect(await attemptDelivery(ctx, delivery.id)).to.include({ kind: 'later', isUntried: true });
       answer();
       expect(await first).to.equal(DONE);
       expect(sender.posts).to.have.lengthOf(1);

@@ -4,6 +4,7 @@ import { pino } from 'pino';
 
 import { CHAIN_ERRORS } from '../../domain/chain/errors.ts';
 import type { ChainPort } from '../../domain/chain/ports.ts';
+import type { OutboxQueue } from '../../domain/outbox/model.ts';
 import { countFailingWork, deleteOldFailures, listFailingWork } from '../../domain/outbox/service.ts';
 import { sendAttempt } from '../../domain/relay/sendAttempt.ts';
 import { createStore } from '../../domain/stores/service.ts';
@@ -13,9 +14,9 @@ import { addMs } from '../../shared/clock.ts';
 import { AppError } from '../../shared/errors.ts';
 import { runOutboxJob } from '../../workers/runOutboxJob.ts';
 import { runScheduled } from '../../workers/runScheduled.ts';
-import { createHarness, type Harness } from '../support/harness.ts';
+import { createHarness, type Harness, type TestStore } from '../support/harness.ts';
 import { startOwnChain, type OwnChain } from '../support/ownChain.ts';
-import { acceptRelay, readAttempt } from '../support/relayFlow.ts';
+import { acceptRelay, endWaitingAttempts, readAttempt } from '../support/relayFlow.ts';
 import { atTime, withChain, withRelayers } from '../support/varyContext.ts';
 
 const HOUR_MS = 3_600_000;
@@ -28,6 +29,7 @@ describe('work that fails again and again', function () {
   let chainId: number;
   let ctx: Context;
   let transactionId: string;
+  let store: TestStore;
   let start: Date;
   let lines: Record<string, unknown>[] = [];
 
@@ -46,7 +48,7 @@ describe('work that fails again and again', function () {
     ctx = { ...withRelayers(harness.ctx, chainId, [await chain.createRelayer()]), log };
     const merchant = await chain.createAccount();
     const { id: storeId } = await createStore(ctx, { name: 'A shop', payoutAddress: merchant.address });
-    const store = { storeId, apiKey: '', payoutAddress: merchant.address };
+    store = { storeId, apiKey: '', payoutAddress: merchant.address };
     const payment = await harness.createTestPayment(store, { token: chain.token });
     const { id } = await acceptRelay(ctx, await chain.createCustomer(), payment);
     await sendAttempt(ctx, id);
@@ -63,14 +65,18 @@ describe('work that fails again and again', function () {
   const failing = async (seconds: number) => (await countFailingWork(at(ctx, seconds))).map(({ queue, count }) => [queue, count]);
   const at = (base: Context, seconds: number) => atTime(base, addMs(start, seconds * 1000));
 
-  /** The next job of the transaction's promise. @returns the error that BullMQ is told of */
-  async function runConfirm(base: Context, seconds: number): Promise<string> {
-    const [row] = await selectRows<{ id: string; generation: number }>(ctx.db, 'SELECT id, generation FROM outbox WHERE subject_id = ?', [
-      transactionId,
-    ]);
-    const data = { outboxId: row?.id, generation: Number(row?.generation) + 1, subjectId: transactionId, requestId: null };
+  const runConfirm = (base: Context, seconds: number) => run(base, 'confirm', transactionId, seconds);
+
+  /** The next job of the subject's promise. @returns the error that BullMQ is told of */
+  async function run(base: Context, queue: OutboxQueue, subjectId: string, seconds: number): Promise<string> {
+    const [row] = await selectRows<{ id: string; generation: number }>(
+      ctx.db,
+      'SELECT id, generation FROM outbox WHERE queue = ? AND subject_id = ?',
+      [queue, subjectId],
+    );
+    const data = { outboxId: row?.id, generation: Number(row?.generation) + 1, subjectId, requestId: null };
     const job = { id: 'job', data, moveToDelayed: () => Promise.resolve() } as unknown as Job;
-    return runOutboxJob(at(base, seconds), 'confirm', job, 'token').catch((error: Error) => error.name);
+    return runOutboxJob(at(base, seconds), queue, job, 'token').catch((error: Error) => error.name);
   }
 
   const withReceipts = (findReceipt: ChainPort['findReceipt']) => withChain(ctx, chainId, () => ({ findReceipt }));
@@ -136,6 +142,76 @@ describe('work that fails again and again', function () {
     await execute(ctx.db, 'UPDATE outbox SET run_at = ? WHERE subject_id = ?', [addMs(start, HOUR_MS), transactionId]);
     expect(await runConfirm(ctx, 1)).to.equal('DelayedError');
     expect(await selectRows(ctx.db, 'SELECT failures FROM work_failures')).to.have.length(1);
+  });
+
+  it('is not forgotten by a look while the chain is known to be away, or that finds it away', async () => {
+    let isAway = false;
+    const flaky = withChain(ctx, chainId, (honest) => ({
+      findReceipt: () => (isAway ? unavailable() : Promise.reject(new TypeError('x'))),
+      getHead: () => (isAway ? unavailable() : honest.getHead()),
+    }));
+    for (let tries = 0; tries < 4; tries++) await runConfirm(flaky, 10 * tries);
+    isAway = true;
+    expect(await runConfirm(flaky, 40)).to.equal('DelayedError');
+    isAway = false;
+    await execute(ctx.db, 'UPDATE outbox SET run_at = ? WHERE subject_id = ?', [start, transactionId]);
+    expect(await runConfirm(flaky, 41), 'known to be away').to.equal('DelayedError');
+    expect(alerts()).to.deep.equal([]);
+    expect(await runConfirm(flaky, 50)).to.equal('TypeError');
+    expect(alerts()).to.deep.equal([[50, 'confirm', transactionId, 5]]);
+  });
+
+  describe('of relaying', () => {
+    let attemptId: string;
+    let broken: Context;
+
+    beforeEach(async () => {
+      await endWaitingAttempts(ctx);
+      const payment = await harness.createTestPayment(store, { token: chain.token });
+      ({ id: attemptId } = await acceptRelay(ctx, await chain.createCustomer(), payment));
+      broken = withChain(ctx, chainId, () => ({ runsForeignCode: () => Promise.reject(new TypeError('x')) }));
+      for (let tries = 0; tries < 4; tries++) expect(await run(broken, 'relay', attemptId, 10 * tries)).to.equal('TypeError');
+      expect(alerts()).to.deep.equal([]);
+    });
+    const expectAlertNow = async () => {
+      await execute(ctx.db, 'UPDATE outbox SET run_at = ? WHERE subject_id = ?', [start, attemptId]);
+      expect(await run(broken, 'relay', attemptId, 50)).to.equal('TypeError');
+      expect(alerts()).to.deep.equal([[50, 'relay', attemptId, 5]]);
+    };
+
+    it('is not forgotten by a look while no relayer is free', async () => {
+      expect(await run(withRelayers(broken, chainId, []), 'relay', attemptId, 40)).to.equal('later');
+      await expectAlertNow();
+    });
+
+    it('is not forgotten by a look that finds the attempt claimed by somebody else', async () => {
+      await execute(ctx.db, 'UPDATE relay_attempts SET claim_id = ?, choose_after = ? WHERE id = ?', [
+        'rlc_of_another',
+        addMs(start, 45_000),
+        attemptId,
+      ]);
+      expect(await run(broken, 'relay', attemptId, 40)).to.equal('later');
+      await expectAlertNow();
+    });
+
+    it('is not forgotten by a job that sends others', async () => {
+      const payment = await harness.createTestPayment(store, { token: chain.token });
+      const other = await acceptRelay(ctx, await chain.createCustomer(), payment);
+      await execute(ctx.db, 'UPDATE relay_attempts SET claim_id = ?, choose_after = ? WHERE id = ?', [
+        'rlc_of_another',
+        addMs(start, 45_000),
+        attemptId,
+      ]);
+      expect(await run(ctx, 'relay', attemptId, 40)).to.equal('done');
+      expect((await readAttempt(ctx, payment)).status).not.to.equal('queued');
+      expect(other.id).not.to.equal(attemptId);
+      await expectAlertNow();
+    });
+
+    it('is over when it is sent', async () => {
+      expect(await run(ctx, 'relay', attemptId, 40)).to.equal('done');
+      expect(await selectRows(ctx.db, 'SELECT * FROM work_failures')).to.deep.equal([]);
+    });
   });
 
   it('is the same of scans and of maintenance', async () => {
