@@ -1,9 +1,10 @@
-import { createWalletClient, encodeFunctionData, getAddress, http, type Abi, type Address, type Hash } from 'viem';
+import { createWalletClient, encodeFunctionData, getAddress, type Abi, type Address, type Hash } from 'viem';
 import type { PrivateKeyAccount } from 'viem/accounts';
 
 import { testTokenAbi } from '../../contracts/generated/TestToken.ts';
 import { testWalletAbi, testWalletBytecode } from '../../contracts/generated/test/TestWallet.ts';
 import { walletMode } from '../../contracts/test/walletMode.ts';
+import { anvilTransport } from './anvilTransport.ts';
 import type { ChainHome } from './harness.ts';
 
 /** A contract account (ERC-1271) that holds tokens and has approved the gateway; its word is what its owner signs. */
@@ -19,7 +20,7 @@ export async function createContractWallet(home: ChainHome, token: Address): Pro
   const owner = await home.chain.createCustomer({});
   const { publicClient } = home.chain;
   const { chain } = publicClient;
-  const client = createWalletClient({ account: owner, transport: http(home.stack.chain.rpcUrl) });
+  const client = createWalletClient({ account: owner, transport: anvilTransport(home.stack.chain.rpcUrl) });
   const mined = async (hash: Hash) => {
     const receipt = await publicClient.waitForTransactionReceipt({ hash });
     if (receipt.status !== 'success') throw new Error(`${hash} was reverted`);

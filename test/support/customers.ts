@@ -1,8 +1,9 @@
-import { createWalletClient, http, maxUint256, parseGwei, type Address, type Hash } from 'viem';
+import { createWalletClient, maxUint256, parseGwei, type Address, type Hash } from 'viem';
 import { generatePrivateKey, privateKeyToAccount, type PrivateKeyAccount } from 'viem/accounts';
 
 import { paymentGatewayAbi } from '../../contracts/generated/PaymentGateway.ts';
 import { testTokenAbi } from '../../contracts/generated/TestToken.ts';
+import { anvilTransport } from './anvilTransport.ts';
 import type { ChainHome } from './harness.ts';
 import type { PaymentResource } from './storeClient.ts';
 
@@ -47,7 +48,7 @@ export async function createCustomers(
 function walletOf(home: ChainHome, account: PrivateKeyAccount) {
   const { chain } = home.chain.publicClient;
   if (chain === undefined) throw new Error('the test chain’s client has no chain');
-  return createWalletClient({ account, chain, transport: http(home.stack.chain.rpcUrl) });
+  return createWalletClient({ account, chain, transport: anvilTransport(home.stack.chain.rpcUrl) });
 }
 
 /** The payment as the API describes it is all that a wallet needs. The customer has paid nothing but its approval before. */

@@ -5,7 +5,6 @@ import {
   defineChain,
   encodeFunctionData,
   getAddress,
-  http,
   keccak256,
   publicActions,
   zeroAddress,
@@ -18,6 +17,7 @@ import { testWalletAbi, testWalletBytecode } from '../../contracts/generated/tes
 import { walletPermitTokenAbi, walletPermitTokenBytecode } from '../../contracts/generated/test/WalletPermitToken.ts';
 import { walletMode } from '../../contracts/test/walletMode.ts';
 import type { Address } from '../../shared/hex.ts';
+import { anvilTransport } from './anvilTransport.ts';
 import type { OwnChain } from './ownChain.ts';
 
 /** Accounts of a key whose code may be set (EIP-7702), and a token that asks such code about permits, as USDC does. */
@@ -35,7 +35,7 @@ export interface DelegatedAccounts {
 export async function createDelegatedAccounts(
   chain: Pick<OwnChain, 'chainId' | 'rpcUrl'> & { readonly isMined?: boolean },
 ): Promise<DelegatedAccounts> {
-  const transport = http(chain.rpcUrl);
+  const transport = anvilTransport(chain.rpcUrl);
   const client = createTestClient({ mode: 'anvil', transport, cacheTime: 0 }).extend(publicActions);
   const sponsor = privateKeyToAccount(generatePrivateKey());
   await client.setBalance({ address: sponsor.address, value: 10n ** 20n });

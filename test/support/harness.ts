@@ -4,7 +4,6 @@ import {
   createTestClient,
   createWalletClient,
   defineChain,
-  http,
   publicActions,
   type Account,
   type Hash,
@@ -25,6 +24,7 @@ import { createQueues, type Queues } from '../../platform/queues.ts';
 import { readRelayerKeys, type RelayerKeys } from '../../platform/relayerKeys.ts';
 import type { Address } from '../../shared/hex.ts';
 import { parseAmountUnits } from '../../shared/money.ts';
+import { anvilTransport } from './anvilTransport.ts';
 import { migrateByCopy } from './migrateByCopy.ts';
 import { getStack } from './stack.ts';
 
@@ -162,7 +162,7 @@ export interface TestChain {
 }
 
 function createAnvilClient(rpcUrl: string) {
-  return createTestClient({ mode: 'anvil', transport: http(rpcUrl) }).extend(publicActions);
+  return createTestClient({ mode: 'anvil', transport: anvilTransport(rpcUrl) }).extend(publicActions);
 }
 
 export function createTestChain(stack: ChainHome['stack']): TestChain {
@@ -173,9 +173,9 @@ export function createTestChain(stack: ChainHome['stack']): TestChain {
     nativeCurrency: { name: 'Ether', symbol: 'ETH', decimals: 18 },
     rpcUrls: { default: { http: [rpcUrl] } },
   });
-  const publicClient = createPublicClient({ chain, transport: http(rpcUrl), pollingInterval: 50 });
+  const publicClient = createPublicClient({ chain, transport: anvilTransport(rpcUrl), pollingInterval: 50 });
   const testClient = createAnvilClient(rpcUrl);
-  const walletOf = (account: Account) => createWalletClient({ account, chain, transport: http(rpcUrl) });
+  const walletOf = (account: Account) => createWalletClient({ account, chain, transport: anvilTransport(rpcUrl) });
   const { gateway } = stack.deployment;
 
   return {

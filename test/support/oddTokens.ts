@@ -4,7 +4,6 @@ import {
   defineChain,
   encodeFunctionData,
   getAddress,
-  http,
   publicActions,
   type Abi,
   type Hash,
@@ -17,6 +16,7 @@ import { usdtTokenAbi, usdtTokenBytecode } from '../../contracts/generated/test/
 import { testTokenAbi, testTokenBytecode } from '../../contracts/generated/TestToken.ts';
 import type { ChainConfig, Config } from '../../platform/config.ts';
 import type { Address } from '../../shared/hex.ts';
+import { anvilTransport } from './anvilTransport.ts';
 import type { OwnChain } from './ownChain.ts';
 
 /** Tokens that are not as the usual one, all on one chain of a test's own. */
@@ -42,7 +42,7 @@ const GOVERNING = regulatedTokenAbi;
 
 export async function createOddTokens(chain: OwnChain): Promise<OddTokens> {
   const { gateway } = chain;
-  const transport = http(chain.rpcUrl);
+  const transport = anvilTransport(chain.rpcUrl);
   const client = createTestClient({ mode: 'anvil', transport, cacheTime: 0 }).extend(publicActions);
   const description = defineChain({
     id: chain.chainId,

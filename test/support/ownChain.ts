@@ -1,4 +1,4 @@
-import { createTestClient, createWalletClient, defineChain, encodeFunctionData, getAddress, http, publicActions, type Hash } from 'viem';
+import { createTestClient, createWalletClient, defineChain, encodeFunctionData, getAddress, publicActions, type Hash } from 'viem';
 import { generatePrivateKey, privateKeyToAccount, type PrivateKeyAccount } from 'viem/accounts';
 
 import { deployContracts } from '../../contracts/deploy.ts';
@@ -14,6 +14,7 @@ import type { RelayerPort } from '../../domain/relay/ports.ts';
 import type { Config } from '../../platform/config.ts';
 import { toUnixSeconds } from '../../shared/clock.ts';
 import type { Address, Hex } from '../../shared/hex.ts';
+import { anvilTransport } from './anvilTransport.ts';
 
 /** A signed transaction; it can be given to the chain again after a reorganisation took it away. */
 export interface SignedTransaction {
@@ -100,7 +101,7 @@ export async function startOwnChain(): Promise<OwnChain> {
 
 async function prepare(anvil: Awaited<ReturnType<typeof startChain>>): Promise<OwnChain> {
   const { rpcUrl, chainId } = anvil;
-  const transport = http(rpcUrl);
+  const transport = anvilTransport(rpcUrl);
   // Without the cache a block number is never older than the question.
   const client = createTestClient({ mode: 'anvil', transport, cacheTime: 0 }).extend(publicActions);
   // Two chains that start within one second have the same blocks, unless their states differ.

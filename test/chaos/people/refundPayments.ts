@@ -1,10 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createWalletClient, http, maxUint256, type Address } from 'viem';
+import { createWalletClient, maxUint256, type Address } from 'viem';
 import { generatePrivateKey, privateKeyToAccount, type PrivateKeyAccount } from 'viem/accounts';
 
 import { testTokenAbi } from '../../../contracts/generated/TestToken.ts';
 import type { components } from '../../../api/generated/openapi.ts';
 import type { TypedData } from '../../../domain/chain/ports.ts';
+import { anvilTransport } from '../../support/anvilTransport.ts';
 import type { Random } from '../../support/createRandom.ts';
 import { signTypedData } from '../../support/gasless.ts';
 import type { StoreClient } from '../../support/storeClient.ts';
@@ -272,7 +273,7 @@ function write(chain: ChaosChain, account: PrivateKeyAccount, functionName: 'app
   const { publicClient } = chain.home.chain;
   const known = publicClient.chain;
   if (known === undefined) throw new Error('the chain’s client has no chain');
-  const wallet = createWalletClient({ account, chain: known, transport: http(chain.home.stack.chain.rpcUrl) });
+  const wallet = createWalletClient({ account, chain: known, transport: anvilTransport(chain.home.stack.chain.rpcUrl) });
   return wallet.writeContract({ address: chain.token, abi: testTokenAbi, functionName, args, gas: 100_000n });
 }
 
