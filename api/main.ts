@@ -6,7 +6,7 @@ import { startServer } from './startServer.ts';
 /** The API's process. Any number of them may run: all state is in the database and in Redis. */
 await runProcess(async (config) => {
   const { ctx, close } = await createContext(config, { name: 'api' });
-  const queues = createQueues(config);
+  const queues = await createQueues(config);
   const server = await startServer(ctx, queues.all);
   ctx.log.info({ url: server.url }, 'the API listens');
   return {

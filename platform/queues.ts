@@ -3,7 +3,7 @@ import { Queue } from 'bullmq';
 import { OUTBOX_QUEUES } from '../domain/outbox/model.ts';
 import type { JobQueuePort } from '../domain/outbox/ports.ts';
 import type { Config } from './config.ts';
-import { createRedis } from './redis.ts';
+import { createRedis, type RedisConnection } from './redis.ts';
 
 /** Queues that outbox rows go to, and those whose jobs come from a schedule. */
 export const SCHEDULED_QUEUES = ['chain-scan', 'maintenance'] as const;
@@ -27,14 +27,32 @@ const DEFAULT_JOB_OPTIONS = {
   removeOnFail: { age: 7 * 24 * 3_600, count: 5_000 },
 };
 
-/** The producers' side of the queues, on a connection that fails at once while Redis is away. */
-export function createQueues(config: Pick<Config, 'redisUrl' | 'queuePrefix'>): Queues {
+/**
+ * What BullMQ would wait for and ask before a queue's first command: without limit while Redis is away, and with one failure it
+ * would never ask again, so that the queue fails until the process ends. A producer goes by Redis's version only to choose between
+ * two ways of looking up a job's state, and what it would write down of itself BullMQ's scripts take as given.
+ */
+const WITHOUT_ASKING_FIRST = { skipWaitingForReady: true, skipVersionCheck: true, skipMetasUpdate: true };
+
+/** Whoever begins is patient for so long, as with a command; Redis may be away. */
+const CONNECT_AT_START_MS = 2_000;
+
+/**
+ * The producers' side of the queues, on a connection that fails at once while Redis is away.
+ * @returns when it is connected, or could not be at the first try: it goes on trying
+ */
+export async function createQueues(config: Pick<Config, 'redisUrl' | 'queuePrefix'>): Promise<Queues> {
   const connection = createRedis(config.redisUrl, 'command');
   // Every operation reports its failure to its caller; this only keeps the emitter from throwing.
   connection.on('error', () => undefined);
   const queues = new Map(
     QUEUE_NAMES.map((name) => {
-      const queue = new Queue(name, { connection, prefix: config.queuePrefix, defaultJobOptions: DEFAULT_JOB_OPTIONS });
+      const queue = new Queue(name, {
+        connection,
+        prefix: config.queuePrefix,
+        defaultJobOptions: DEFAULT_JOB_OPTIONS,
+        ...WITHOUT_ASKING_FIRST,
+      });
       queue.on('error', () => undefined);
       return [name, queue] as const;
     }),
@@ -45,6 +63,7 @@ export function createQueues(config: Pick<Config, 'redisUrl' | 'queuePrefix'>): 
     return queue;
   }
 
+  await waitForFirstTry(connection);
   return {
     all: [...queues.values()],
     get,
@@ -62,4 +81,16 @@ export function createQueues(config: Pick<Config, 'redisUrl' | 'queuePrefix'>): 
       connection.disconnect();
     },
   };
+}
+
+async function waitForFirstTry(connection: RedisConnection): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const done = () => {
+      clearTimeout(timer);
+      connection.off('ready', done).off('close', done);
+      resolve();
+    };
+    const timer = setTimeout(done, CONNECT_AT_START_MS);
+    connection.on('ready', done).on('close', done);
+  });
 }

@@ -36,9 +36,10 @@ function readKeys(config: Config): { readonly relayerKeys?: RelayerKeys } {
 
 await runProcess(async (config) => {
   const { ctx, close } = await createContext(config, { name: 'workers', ...readKeys(config) });
-  const queues = createQueues(config);
-  const workers = await startWorkers(ctx, queues, names);
+  const queues = await createQueues(config);
+  // First: it says what is away for as long as that keeps the workers from working.
   const health = await startHealthServer(ctx, config.host, config.workersPort);
+  const workers = await startWorkers(ctx, queues, names);
   ctx.log.info({ queues: names, health: health.url }, 'workers are running');
   // For whoever started us and waits, whatever the log level.
   process.send?.({ ready: true, url: health.url });

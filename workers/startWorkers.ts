@@ -1,11 +1,12 @@
-import { Worker, type Job } from 'bullmq';
+import type { Job } from 'bullmq';
 
 import { countLoopFailures } from '../domain/outbox/service.ts';
 import { scanChain } from '../domain/payments/scanChain.ts';
 import { announceProcess } from '../domain/webhooks/announceProcess.ts';
 import type { Context } from '../platform/context.ts';
 import { QUEUE_NAMES, type QueueName, type Queues } from '../platform/queues.ts';
-import { createRedis } from '../platform/redis.ts';
+import { createRedis, type RedisConnection } from '../platform/redis.ts';
+import { keepWorker } from './keepWorker.ts';
 import { MAINTENANCE_TASKS } from './maintenance.ts';
 import { OUTBOX_QUEUE_RULES } from './queues.ts';
 import { isOutboxQueue, runOutboxJob } from './runOutboxJob.ts';
@@ -17,8 +18,6 @@ const RESCHEDULE_MS = 5_000;
 /** Jobs renew their lock at half this time; a dead process's jobs are given to others after it. */
 const LOCK_MS = 15_000;
 const STALLED_CHECK_MS = 5_000;
-/** Until a job is looked for again, or what became of one is told again, after a connection was lost. */
-const RETRY_MS = 1_000;
 
 /**
  * Starts the workers of the given queues, their schedules and the outbox publisher.
@@ -51,39 +50,31 @@ export async function startWorkers(
   return {
     async stop(drainMs) {
       clearInterval(rescheduling);
-      await publisher.stop();
-      await presence?.stop();
+      // Before anything is waited for: what a hanging database or Redis keeps from ending must not let further jobs begin, nor take of
+      // the time that those under way have.
       const closed = Promise.all(workers.map((worker) => worker.close()));
-      const timeout = new Promise<'timeout'>((resolve) => setTimeout(resolve, drainMs, 'timeout').unref());
-      if ((await Promise.race([closed, timeout])) === 'timeout') {
-        // Nothing more to do: BullMQ answers a second close(), a forced one too, with the first one's promise, which waits for those jobs.
-        ctx.log.warn({ drainMs }, 'some jobs did not end in time; they will be taken up by another process');
-      }
+      await Promise.all([waitForJobs(ctx, closed, drainMs), publisher.stop(), presence?.stop()]);
       connection.disconnect();
     },
   };
 }
 
-function startWorker(ctx: Context, name: QueueName, connection: ReturnType<typeof createRedis>): Worker {
-  const worker = new Worker(name, (job, token) => runJob(ctx, name, job, token ?? ''), {
+async function waitForJobs(ctx: Context, closed: Promise<unknown>, drainMs: number): Promise<void> {
+  const timeout = new Promise<'timeout'>((resolve) => setTimeout(resolve, drainMs, 'timeout').unref());
+  if ((await Promise.race([closed, timeout])) !== 'timeout') return;
+  // Nothing more to do: BullMQ answers a second close(), a forced one too, with the first one's promise, which waits for those jobs.
+  ctx.log.warn({ drainMs }, 'some jobs did not end in time; they will be taken up by another process');
+}
+
+function startWorker(ctx: Context, name: QueueName, connection: RedisConnection): ReturnType<typeof keepWorker> {
+  return keepWorker(ctx, name, (job, token) => runJob(ctx, name, job, token ?? ''), {
     connection,
     prefix: ctx.config.queuePrefix,
     concurrency: isOutboxQueue(name) ? OUTBOX_QUEUE_RULES[name].concurrency(ctx.config) : Math.max(2, ctx.config.chains.length),
     lockDuration: LOCK_MS,
     stalledInterval: STALLED_CHECK_MS,
     maxStalledCount: 5,
-    runRetryDelay: RETRY_MS,
   });
-  worker.on('failed', (job, error) =>
-    ctx.log.error({ err: error, queue: name, jobId: job?.id, subjectId: subjectOf(job) }, 'a job failed'),
-  );
-  worker.on('error', (error) => ctx.log.debug({ err: error, queue: name }, 'a worker could not talk to Redis'));
-  return worker;
-}
-
-function subjectOf(job: Job | undefined): unknown {
-  const data: unknown = job?.data;
-  return typeof data === 'object' && data !== null && 'subjectId' in data ? data.subjectId : undefined;
 }
 
 async function runJob(ctx: Context, name: QueueName, job: Job, token: string): Promise<unknown> {

@@ -126,7 +126,7 @@ describe('requests repeated under one Idempotency-Key, at once', function () {
     let second: { server: RunningServer; close: () => Promise<void> };
     before(async () => {
       const { ctx, close } = await createContext(api.config, { name: 'test' });
-      const queues = createQueues(api.config);
+      const queues = await createQueues(api.config);
       const server = await startServer(ctx, queues.all);
       second = {
         server,

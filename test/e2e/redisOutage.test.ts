@@ -3,6 +3,7 @@ import { expect } from 'chai';
 
 import { createRedis } from '../../platform/redis.ts';
 import { createStoreClient } from '../support/storeClient.ts';
+import { waitUntil } from '../support/waitUntil.ts';
 import { prepareOutage, requireControl, type Outage } from './prepareOutage.ts';
 
 /** Redis loses its data or goes away while payments are on their way. */
@@ -106,6 +107,8 @@ describe('an outage of Redis', function () {
     try {
       await Promise.all([outage.api.start(), outage.workers.spawn()]);
       paying = outage.startPaying();
+      const health = () => fetch(`${outage.workers.url}/healthz`).then(({ status }) => status, String);
+      await waitUntil(async () => (await health()) === 503, { what: 'the workers to say that they are not well', timeoutMs: 30_000 });
       await sleep(2_000);
     } finally {
       await redis.restart();

@@ -101,7 +101,7 @@ export async function createHarness(options: HarnessOptions = {}): Promise<Harne
     await close();
     throw error;
   });
-  const queues = createQueues(config);
+  const queues = await createQueues(config);
   const tokens = { TUSD: tokenAddress(stack, 'TUSD'), TEUR: tokenAddress(stack, 'TEUR') };
 
   return {

@@ -20,7 +20,7 @@ export async function runWorkers(
   const { change = (ctx) => ctx, ...contextOptions } = options;
   const { ctx: own, close } = await createContext(harness.config, { name: 'workers', relayerKeys: harness.relayerKeys, ...contextOptions });
   const ctx = change(own);
-  const queues = createQueues(harness.config);
+  const queues = await createQueues(harness.config);
   const workers = await startWorkers(ctx, queues, names);
   let stopped: Promise<void> | undefined;
   return {

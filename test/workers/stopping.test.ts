@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 
+import type { QueuedJob } from '../../domain/outbox/ports.ts';
 import { createWebhookEndpoint } from '../../domain/webhooks/service.ts';
 import { createContext } from '../../platform/createContext.ts';
 import { selectRows } from '../../platform/db.ts';
@@ -79,6 +80,41 @@ describe('stopping the workers', function () {
     await start();
     await waitUntil(async () => (await webhookRows()).length === 0, { what: 'the webhook of the other payment' });
     expect(storeServer.ofPayment(later.id)).to.have.length(1);
+  });
+
+  it('begins none either while what fills the queues is held up', async () => {
+    const { ctx, close } = await createContext(harness.config, { name: 'workers' });
+    let goOn: () => void = () => undefined;
+    const isHeld = new Promise<void>((resolve) => {
+      goOn = resolve;
+    });
+    let held: readonly QueuedJob[] = [];
+    const addAll = (jobs: readonly QueuedJob[]) => {
+      held = jobs;
+      return isHeld;
+    };
+    const workers = await startWorkers(ctx, { ...harness.queues, addAll }, ['webhook']);
+    storeServer.answerWith(() => 204);
+    const payment = await harness.createTestPayment(store);
+    await waitUntil(() => held.length > 0, { what: 'the job to be published' });
+    const stopped = workers.stop(10_000);
+    let begunMeanwhile: number;
+    try {
+      // A job that comes while it stops listening may be begun still.
+      const webhookQueue = harness.queues.get('webhook');
+      await waitUntil(async () => (await webhookQueue.getWorkers()).length === 0, { what: 'the worker to stop listening' });
+      await harness.queues.addAll(held);
+      await sleep(1_000);
+      begunMeanwhile = storeServer.ofPayment(payment.id).length;
+    } finally {
+      goOn();
+      await stopped;
+      await close();
+    }
+    expect(begunMeanwhile).to.equal(0);
+    await start();
+    await waitUntil(async () => (await webhookRows()).length === 0, { what: 'the webhook' });
+    expect(storeServer.ofPayment(payment.id)).to.have.length(1);
   });
 
   it('gives up waiting in time, and another process finishes what was left, under the same webhook-id', async () => {

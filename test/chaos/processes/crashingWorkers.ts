@@ -97,7 +97,7 @@ function withCrashingPublisher(queues: Queues): Queues {
 
 await runProcess(async (config) => {
   const { ctx, close } = await createContext(config, { name: 'workers', relayerKeys: readRelayerKeys(config, process.env) });
-  const queues = withCrashingPublisher(createQueues(config));
+  const queues = withCrashingPublisher(await createQueues(config));
   const workers = await startWorkers(withCrashes(ctx), queues, QUEUE_NAMES);
   const health = await startHealthServer(ctx, config.host, config.workersPort);
   return {

@@ -1,0 +1,91 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect } from 'chai';
+import { pino } from 'pino';
+
+import { findFreePort } from '../../dev/freePort.ts';
+import { createRedis, type RedisConnection } from '../../platform/redis.ts';
+import { keepWorker } from '../../workers/keepWorker.ts';
+import { startFakeRedis, type FakeRedis } from '../support/startFakeRedis.ts';
+import { waitUntil } from '../support/waitUntil.ts';
+
+/** What the worker of a queue does while Redis does not let it. */
+describe('a worker', function () {
+  this.timeout(20_000);
+
+  let server: FakeRedis | undefined;
+  let connection: RedisConnection | undefined;
+  let worker: { close(): Promise<void> } | undefined;
+  let warnings: string[];
+
+  beforeEach(() => {
+    warnings = [];
+  });
+  afterEach(async () => {
+    await worker?.close();
+    connection?.disconnect();
+    await server?.close();
+    server = connection = worker = undefined;
+  });
+
+  function start(url: string): { close(): Promise<void> } {
+    const log = pino({ level: 'warn' }, { write: (line: string) => void warnings.push(line) });
+    connection = createRedis(url, 'worker');
+    connection.on('error', () => undefined);
+    worker = keepWorker({ log }, 'any', () => Promise.resolve(), { connection });
+    return worker;
+  }
+
+  it('that is refused a job asks again now and then, and says so once', async () => {
+    let scripts = 0;
+    server = await startFakeRedis(([name = '']) => {
+      if (!/^eval/i.test(name)) return undefined;
+      scripts += 1;
+      return "-OOM command not allowed when used memory > 'maxmemory'.\r\n";
+    });
+    start(server.url);
+    await waitUntil(() => scripts > 0, { what: 'the first script' });
+    await sleep(3_000);
+    // Once a second for a job, each time twice when the script is not known, and once for stalled ones.
+    expect(scripts).to.be.within(3, 15);
+    expect(warnings).to.have.length(1);
+    expect(warnings[0]).to.include('Redis refuses');
+  });
+
+  it('that is refused what it asks first leaves others their time, and works once it is told', async () => {
+    let isRefusing = true;
+    let refused = 0;
+    let fetched = 0;
+    const asked = new Map<number, number>();
+    server = await startFakeRedis(([name = '', , keys], { number }) => {
+      const command = name.toLowerCase();
+      if (command === 'info') {
+        // The client itself asks once for each connection, when it is made.
+        asked.set(number, (asked.get(number) ?? 0) + 1);
+        if (!isRefusing || asked.get(number) === 1) return undefined;
+        refused += 1;
+        return "-NOPERM User msqpay has no permissions to run the 'info' command\r\n";
+      }
+      if (command === 'bzpopmin') return sleep(500, '*-1\r\n');
+      if (!command.startsWith('eval')) return undefined;
+      const HANDS_OUT_JOBS = '11';
+      if (keys !== HANDS_OUT_JOBS) return '*0\r\n';
+      fetched += 1;
+      return '*4\r\n$-1\r\n$1\r\n0\r\n:0\r\n:0\r\n';
+    });
+    start(server.url);
+    await waitUntil(() => refused > 0, { what: 'the first refusal' });
+    await sleep(2_500);
+    // Each of its two connections, once a second.
+    expect(refused).to.be.within(2, 12);
+    expect(fetched).to.equal(0);
+    expect(warnings).to.have.length(1);
+    isRefusing = false;
+    await waitUntil(() => fetched > 0, { what: 'a job to be asked for' });
+  });
+
+  it('that found no Redis when it began is closed at once', async () => {
+    const { close } = start(`redis://127.0.0.1:${await findFreePort()}`);
+    await sleep(300);
+    expect(await Promise.race([close().then(() => 'closed'), sleep(5_000, 'open')])).to.equal('closed');
+  });
+});
