@@ -1,6 +1,7 @@
 import type { Context } from '../../platform/context.ts';
 import { inTransaction, type Transaction } from '../../platform/db.ts';
-import { listAside, moveForward } from './dispatchStore.ts';
+import type { Address } from '../../shared/hex.ts';
+import { endStandingAside, listAside, tryLockTurns, updateTurns } from './dispatchStore.ts';
 import { signerOf, type RelayAttempt } from './model.ts';
 import { readServedTurn } from './turnStore.ts';
 
@@ -27,18 +28,38 @@ export async function bringFollowersForward(db: Transaction, before: readonly Re
       counts.set(signer, count);
       return count <= MOST_WITHOUT_ORDER;
     });
-    if (followers.length === 0) continue;
-    await moveForward(
-      db,
-      followers.map(({ id }) => id),
-      await readServedTurn(db, chainId),
-    );
+    await moveForward(db, chainId, followers);
   }
 }
 
 /** One that only seemed to have to wait. */
-export async function bringForward(ctx: Context, { id, chainId }: RelayAttempt): Promise<void> {
-  await inTransaction(ctx.db, async (trx) => moveForward(trx, [id], await readServedTurn(trx, chainId)));
+export async function bringForward(ctx: Context, { id, chainId, signed }: RelayAttempt): Promise<void> {
+  await inTransaction(ctx.db, (trx) => moveForward(trx, chainId, [{ id, signer: signerOf(signed) }]));
+}
+
+/**
+ * Just before those whose turn it is, each signer's with one turn, so that they are in the order in which they came. One that is being chosen
+ * keeps its claim, and is not put behind when it is not chosen.
+ */
+async function moveForward(
+  db: Transaction,
+  chainId: number,
+  followers: readonly { readonly id: string; readonly signer: Address }[],
+): Promise<void> {
+  const held = await tryLockTurns(
+    db,
+    followers.map(({ id }) => id),
+  );
+  if (held.size === 0) return;
+  const served = await readServedTurn(db, chainId);
+  const turns = new Map<string, bigint>();
+  for (const signer of new Set(followers.map((one) => one.signer))) {
+    const own = followers.filter((one) => one.signer === signer && held.has(one.id));
+    const first = own.reduce((least, { id }) => ((held.get(id) ?? least) < least ? (held.get(id) ?? least) : least), served);
+    for (const { id } of own) turns.set(id, first > 0n ? first - 1n : 0n);
+  }
+  await updateTurns(db, turns);
+  await endStandingAside(db, [...turns.keys()]);
 }
 
 /** It was sent, and what it did or did not shows from now on. */

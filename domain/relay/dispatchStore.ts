@@ -167,27 +167,26 @@ export async function listAside(
   return rows.sort((a, b) => (a.id < b.id ? -1 : 1));
 }
 
-/**
- * They may be chosen at once, and go just before those whose turn it is; one that is being chosen does so when it is not chosen. Those that
- * somebody has locked at this moment are passed over, so this waits for nobody.
- */
-export async function moveForward(db: Transaction, attemptIds: readonly string[], served: bigint): Promise<void> {
-  const locked = await lockInOrder(attemptIds, (ids) =>
-    selectRows<{ id: string }>(
+/** Those of them that wait, and that nobody has locked at this moment: this waits for nobody. @returns their turns by id */
+export async function tryLockTurns(db: Transaction, attemptIds: readonly string[]): Promise<ReadonlyMap<string, bigint>> {
+  const rows = await lockInOrder(attemptIds, (ids) =>
+    selectRows<{ id: string; turn: string | number }>(
       db,
-      `SELECT id FROM relay_attempts FORCE INDEX (PRIMARY) WHERE id IN (${placeholders(ids)}) AND status = 'queued' ORDER BY id
+      `SELECT id, turn FROM relay_attempts FORCE INDEX (PRIMARY) WHERE id IN (${placeholders(ids)}) AND status = 'queued' ORDER BY id
        FOR UPDATE SKIP LOCKED`,
       ids,
     ),
   );
-  if (locked.length === 0) return;
-  const ids = locked.map(({ id }) => id);
+  return new Map(rows.map(({ id, turn }) => [id, BigInt(turn)]));
+}
+
+/** Of attempts that are locked: those that stand aside may be chosen at once. */
+export async function endStandingAside(db: Transaction, attemptIds: readonly string[]): Promise<void> {
+  if (attemptIds.length === 0) return;
   await execute(
     db,
-    `UPDATE relay_attempts FORCE INDEX (PRIMARY) SET turn = GREATEST(LEAST(turn, CAST(? AS UNSIGNED)), 1) - 1,
-       choose_after = IF(claim_id IS NULL, NULL, choose_after)
-     WHERE id IN (${placeholders(ids)})`,
-    [served.toString(), ...ids],
+    `UPDATE relay_attempts FORCE INDEX (PRIMARY) SET choose_after = NULL WHERE id IN (${placeholders(attemptIds)}) AND claim_id IS NULL`,
+    attemptIds,
   );
 }
 

@@ -1,4 +1,4 @@
-import { execute, selectRows, type Database, type Transaction } from '../../platform/db.ts';
+import { execute, placeholders, selectRows, type Database, type Transaction } from '../../platform/db.ts';
 import type { Address } from '../../shared/hex.ts';
 import type { RelayPriority } from '../stores/model.ts';
 import type { WaitingTurn } from './decideGivingWay.ts';
@@ -27,24 +27,18 @@ export async function readServedTurn(db: Database | Transaction, chainId: number
   return BigInt(row?.served_turn ?? 0);
 }
 
-/**
- * The store's next turns, for attempts of it that wait already. Whoever takes those of several stores does so in the order of their ids.
- * @param input.served its next turn comes after this one at least
- * @param input.span how far the last of them is behind the store's latest
- * @returns the store's latest turn before them
- */
-export async function takeTurns(
-  db: Transaction,
-  input: { readonly chainId: number; readonly storeId: string; readonly served: bigint; readonly span: bigint },
-): Promise<bigint> {
-  const { chainId, storeId, served, span } = input;
-  await execute(
+/** How many requests each of these stores has on its way on the chain. Locks nothing. */
+export async function readInFlight(
+  db: Database | Transaction,
+  { chainId, storeIds }: { readonly chainId: number; readonly storeIds: readonly string[] },
+): Promise<ReadonlyMap<string, number>> {
+  if (storeIds.length === 0) return new Map();
+  const rows = await selectRows<{ holder: string; in_flight: string | number }>(
     db,
-    `UPDATE relay_quotas SET last_turn = GREATEST(last_turn, CAST(? AS UNSIGNED)) + CAST(? AS UNSIGNED) WHERE chain_id = ? AND holder = ?`,
-    [served.toString(), span.toString(), chainId, storeId],
+    `SELECT holder, in_flight FROM relay_quotas WHERE chain_id = ? AND holder IN (${placeholders(storeIds)})`,
+    [chainId, ...storeIds],
   );
-  const { last } = await readTurns(db, { chainId, storeId });
-  return last > served + span ? last - span : served;
+  return new Map(rows.map((row) => [row.holder, Number(row.in_flight)]));
 }
 
 export async function updateLastTurn(

@@ -9,13 +9,15 @@ import type { StoreServer } from '../support/storeServer.ts';
 import { createHostileStore } from './people/hostileStore.ts';
 import { payAll } from './people/payAll.ts';
 import { HOSTILE_EXPIRY_SECONDS, mustBePaid, planPayments, type Plan, type PlannedPayment } from './people/planPayments.ts';
+import { startEarlyPermits } from './people/startEarlyPermits.ts';
 import { startFlood } from './people/startFlood.ts';
 import { startWorld } from './startWorld.ts';
 import { waitUntil } from '../support/waitUntil.ts';
 
 /**
  * The same payments twice, with nothing broken, through relayers with the limits that are the default: once by themselves; once beside payers who move their
- * tokens away, wallets that burn gas, a store none of whose requests pays, and stores that have very many requests waiting when the others come.
+ * tokens away, wallets that burn gas, a store none of whose requests pays, one whose requests wait for permits that never come, and stores that have very many
+ * requests waiting when the others come.
  */
 export interface HostilePair {
   readonly seed: number;
@@ -43,6 +45,8 @@ const HOSTILE_SHARE = 1;
 const HOSTILE_LANES = 6;
 const FLOODING_STORES = 10;
 const FLOOD_LANES = 16;
+/** On each chain: with 20 requests of each, more than are looked at while one block goes by. */
+const EARLY_CUSTOMERS = 6;
 /** platform/config.ts: what a relayer may do by default. */
 const RELAYING = { maxBatchSize: 20, transactionsPerMinute: 50, maxInFlight: 10 } as const;
 /** Of the others, before those that are measured. */
@@ -156,6 +160,8 @@ async function runOnce(options: {
       }
       const flood = await startFlood({ clients, chains, requests: Math.ceil(options.flood / FLOODING_STORES), lanes: FLOOD_LANES });
       closers.push(() => flood.close());
+      const early = world.clientOf(await world.openStore('A shop whose permits never come', privateKeyToAddress(generatePrivateKey())));
+      await startEarlyPermits({ client: early, chains, customers: EARLY_CUSTOMERS, count });
       waiting = await countWaiting(harness.ctx.db);
       onProgress(`${waiting} requests of ${FLOODING_STORES} stores are waiting`);
       hostile.push(burner.run(), payAll({ ...paying, clients: [careless], plans: bad, onPaid: () => undefined, count }));

@@ -7,10 +7,11 @@ import type { Payment } from '../../domain/payments/model.ts';
 import type { Permit } from '../../domain/relay/model.ts';
 import { sendAttempt } from '../../domain/relay/sendAttempt.ts';
 import { executePayment, relayPayment } from '../../domain/relay/service.ts';
+import { noteServedTurn } from '../../domain/relay/turnStore.ts';
 import { withClaim } from '../../domain/relay/withClaim.ts';
 import { setRelayWeight } from '../../domain/stores/service.ts';
 import type { Context } from '../../platform/context.ts';
-import { selectRows } from '../../platform/db.ts';
+import { inTransaction, selectRows } from '../../platform/db.ts';
 import { addMs, toUnixSeconds } from '../../shared/clock.ts';
 import { AppError } from '../../shared/errors.ts';
 import { parseAmountUnits } from '../../shared/money.ts';
@@ -59,6 +60,8 @@ describe('requests that stand aside', function () {
 
   const withLimits = (base: Context, maxBatchSize: number, refusalGraceMs = GRACE_MS): Context => ({
     ...base,
+    // They go behind as far as they may.
+    random: () => 0.99,
     config: {
       ...base.config,
       relay: { ...base.config.relay, refusalGraceMs },
@@ -137,32 +140,57 @@ describe('requests that stand aside', function () {
     expect(await readAttempt(ctx, refused.payment)).to.include({ status: 'failed', errorCode: 'PAY_001' });
   });
 
-  it('keep their turns the first time, and before their time; then they go on as if they came now, in the order that they have', async () => {
+  it('keep their turns the first time, and before their time; then they go behind, in the order that they have', async () => {
     const [first, second, third] = await acceptMany(3);
-    const other = await harness.createTestStore();
+    const all = [first!, second!, third!];
     const own = await readAttempt(ctx, first!.payment);
+    const { turnStep: step } = own;
+    const turnsOf = (some: readonly Waiting[]) => Promise.all(some.map(turnOf));
     const standAside = (at: Context) =>
       withClaim(withLimits(at, 2), { own, isOwnAside: true }, ({ candidates, ...claim }) => {
         for (const { attempt } of candidates) claim.putAside(attempt, addMs(at.clock.now(), 2_000));
         return Promise.resolve(candidates.map(({ attempt }) => attempt.id));
       });
-    const turns = await Promise.all([first!, second!, third!].map(turnOf));
+    const turns = await turnsOf(all);
     expect(await standAside(later(0))).to.deep.equal([first!.id, second!.id]);
     // Its own job comes before its time.
     expect(await standAside(later(0))).to.deep.equal([first!.id, third!.id]);
-    expect(await Promise.all([first!, second!, third!].map(turnOf))).to.deep.equal(turns);
+    expect(await turnsOf(all)).to.deep.equal(turns);
     expect(await standAside(later(1))).to.deep.equal([first!.id, second!.id]);
-    const step = own.turnStep;
-    expect(await Promise.all([first!, second!, third!].map(turnOf))).to.deep.equal([turns[2]! + step, turns[2]! + 2n * step, turns[2]]);
+    // By twice as many as the store has on their way at most.
+    expect(await turnsOf(all)).to.deep.equal([turns[0]! + 6n * step, turns[1]! + 6n * step, turns[2]]);
     expect(await standAside(later(2))).to.deep.equal([third!.id, first!.id]);
-    // Whoever comes anew comes behind those of its own store, and where the order is: not before all that was looked at in vain.
-    store = other;
+    // Whoever comes anew, of their own store too, is not behind them, nor before all that was looked at in vain.
     const newcomer = await accept(await chain.createCustomer());
     expect(await turnOf(newcomer)).to.equal(turns[2]! + step);
-    // And no further behind than that: looking on and on at those that wait does not move them away from the others.
-    for (let looks = 3; looks < 8; looks++) await standAside(later(looks));
-    const [least, most] = [await turnOf(newcomer), await Promise.all([first!, second!, third!].map(turnOf))];
-    for (const turn of most) expect(Number(turn - least)).to.be.within(-Number(8n * step), Number(16n * step));
+    for (let looks = 3; looks < 12; looks++) await standAside(later(looks));
+    store = await harness.createTestStore();
+    const stranger = await accept(await chain.createCustomer());
+    const begin = (await turnOf(stranger)) - step;
+    expect(begin > turns[0]! + 6n * step).to.equal(true);
+    // However often they are looked at: no further behind than that.
+    for (const turn of await turnsOf([...all, newcomer])) expect(Number(turn - begin)).to.be.within(0, Number(16n * step));
+  });
+
+  it('come back one by one, though they stood aside together', async () => {
+    const all = await acceptMany(12);
+    const own = await readAttempt(ctx, all[0]!.payment);
+    let drawn = 0;
+    const served = (await turnOf(all.at(-1)!)) + 1n;
+    const random = () => (++drawn * 0.618) % 1;
+    for (const looks of [0, 1]) {
+      const at = later(looks);
+      await withClaim({ ...withLimits(at, 12), random }, { own, isOwnAside: true }, ({ candidates, putAside }) => {
+        for (const { attempt } of candidates) putAside(attempt, addMs(at.clock.now(), 2_000));
+        return Promise.resolve();
+      });
+      // Meanwhile the order has gone on, past all of them.
+      if (looks === 0) await inTransaction(ctx.db, (trx) => noteServedTurn(trx, chainId, served));
+    }
+    const turns = await Promise.all(all.map(turnOf));
+    expect(turns).to.deep.equal(turns.toSorted((a, b) => Number(a - b)));
+    expect(turns[0]! > served).to.equal(true);
+    expect(new Set(turns).size).to.be.above(8);
   });
 
   for (const rail of ['forwarder', 'authorization'] as const) {

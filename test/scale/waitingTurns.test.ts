@@ -1,7 +1,9 @@
 import { expect } from 'chai';
 
+import { bringForward } from '../../domain/relay/bringForward.ts';
 import { claimAttempts, listHeads } from '../../domain/relay/dispatchStore.ts';
 import { giveTurn } from '../../domain/relay/giveTurn.ts';
+import { goBehind } from '../../domain/relay/goBehind.ts';
 import { spreadMs } from '../../domain/relay/nextTry.ts';
 import { listWaitingTurns } from '../../domain/relay/turnStore.ts';
 import { execute, inTransaction, selectRows } from '../../platform/db.ts';
@@ -111,6 +113,30 @@ describe(`turns beside ${PAYMENTS / 2} requests that wait, of several stores`, f
       expect(complaint, what).to.equal(undefined);
       expect(reads, what).to.be.below(400);
       expect(plan.filter((one) => one.startsWith('a:')).join('; '), what).not.to.match(/filesort|temporary/i);
+    }
+  });
+
+  it('are made later by reading and locking those whose they are, and nobody else', async () => {
+    const { db } = harness.ctx;
+    const choosing = { chainId, now, freeAfter: addMs(now, 60_000), deadlineAfter: new Date(0), ownId: null };
+    const [head] = await listHeads(db, choosing);
+    if (head === undefined) throw new Error('nobody waits');
+    const claim = { ...choosing, head, limit: 20, claimId: 'rlc_behind', lapsesAt: claimedUntil };
+    const attempts = await inTransaction(db, (trx) => claimAttempts(trx, claim));
+    const [first] = attempts;
+    if (first === undefined) throw new Error('nobody was claimed');
+    const recorder = recordStatements(db);
+    recorder.begin('go behind');
+    await goBehind(harness.ctx, { chainId, claimId: 'rlc_behind', first: first.turn, attempts });
+    recorder.begin('are brought forward');
+    await bringForward(harness.ctx, first);
+    const findings = await examineStatements(db, recorder.stop(), { payments: PAYMENTS, exceptions: [] });
+    expect(findings.length).to.be.at.least(8);
+    for (const { during, shape, plan, reads, complaint } of findings) {
+      const what = `${during}: ${shape}\n    ${plan.join('; ')}`;
+      expect(complaint, what).to.equal(undefined);
+      expect(reads, what).to.be.below(100);
+      expect(plan.join('; '), what).not.to.match(/filesort|temporary/i);
     }
   });
 
