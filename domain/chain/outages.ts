@@ -7,20 +7,22 @@ import type { ChainPort } from './ports.ts';
 
 /**
  * Chains that do not answer. A question to one takes its full time limit, and workers have a few places for the work of all chains: while one is out, one
- * piece of work at a time asks it again, and the others come back later without waiting.
+ * piece of work at a time puts the cheapest question to it, and the others come back later without waiting. Once that is answered, all go on.
  */
 interface Outage {
-  /** Failures so far. */
-  readonly count: number;
   /** Nobody asks before. */
   nextTryAt: Date;
+  /** While one asks: nobody else does, until it is back, or for so long. */
+  askedUntil: Date | undefined;
 }
 
 const outages = new WeakMap<ChainPort, Outage>();
 
 const RETRY_MS = 3_000;
-/** The next one asks after this though the one that asks has not come back: its questions may take longer, or its process was stopped. */
-const TRY_MS = 15_000;
+/** Before those come back that find somebody asking: about as long as it takes where two URLs keep silent. */
+const ASKED_RETRY_MS = 15_000;
+/** Who has not come back after this never will: every question has a time limit, some 8 seconds for each URL. */
+const LONGEST_TRY_MS = 120_000;
 /** Before a question is put again that the chain does not answer while it answers others. */
 const QUESTION_RETRY_MS = 15_000;
 
@@ -35,28 +37,52 @@ export async function askChain(
   work: (hasFailed: () => boolean) => Promise<WorkResult>,
 ): Promise<WorkResult> {
   const chain = ctx.chains.get(chainId);
-  const outage = chain && outages.get(chain);
-  const now = ctx.clock.now();
-  if (outage !== undefined) {
-    if (now < outage.nextTryAt) return comeBack(ctx, outage.nextTryAt);
-    outage.nextTryAt = addMs(now, TRY_MS);
-  }
+  const leftAloneUntil = chain && (await findOut(ctx, chain));
+  if (leftAloneUntil !== undefined) return comeBack(ctx, leftAloneUntil);
   try {
-    const result = await work(() => chain !== undefined && (outages.get(chain)?.count ?? 0) > (outage?.count ?? 0));
-    if (chain !== undefined && outages.get(chain) === outage) outages.delete(chain);
-    return result;
+    return await work(() => chain !== undefined && outages.has(chain));
   } catch (error) {
-    if (!(error instanceof AppError && error.code === CHAIN_ERRORS.unavailable.code)) throw error;
+    if (!isUnavailable(error)) throw error;
     if (chain !== undefined && (await answers(chain))) {
       ctx.log.warn({ err: error, chainId }, 'the chain answers, but not this question: it is put again later');
-      if (outages.get(chain) === outage) outages.delete(chain);
+      outages.delete(chain);
       return laterAfterFailure(addMs(ctx.clock.now(), QUESTION_RETRY_MS + ctx.random() * QUESTION_RETRY_MS), error);
     }
     ctx.log.warn({ err: error, chainId }, 'the chain does not answer');
     const nextTryAt = addMs(ctx.clock.now(), RETRY_MS);
-    if (chain !== undefined) outages.set(chain, { count: (outages.get(chain)?.count ?? 0) + 1, nextTryAt });
+    if (chain !== undefined) noteOutage(chain, nextTryAt);
     return comeBack(ctx, nextTryAt);
   }
+}
+
+/** Asks a chain that was out, when it is time to and nobody else does. @returns until when it is left alone; undefined: it may be asked anything */
+async function findOut(ctx: Context, chain: ChainPort): Promise<Date | undefined> {
+  const outage = outages.get(chain);
+  if (outage === undefined) return undefined;
+  const now = ctx.clock.now();
+  if (outage.askedUntil !== undefined && now < outage.askedUntil) return addMs(now, ASKED_RETRY_MS);
+  if (now < outage.nextTryAt) return outage.nextTryAt;
+  const askedUntil = addMs(now, LONGEST_TRY_MS);
+  outage.askedUntil = askedUntil;
+  try {
+    if (await answers(chain)) {
+      outages.delete(chain);
+      return undefined;
+    }
+    const nextTryAt = addMs(ctx.clock.now(), RETRY_MS);
+    noteOutage(chain, nextTryAt);
+    return nextTryAt;
+  } finally {
+    // Not when it was away for so long that somebody else asks.
+    if (outage.askedUntil === askedUntil) outage.askedUntil = undefined;
+  }
+}
+
+/** Where it is known to be out, somebody may be asking whether it is back: nobody is let in beside that one. */
+function noteOutage(chain: ChainPort, nextTryAt: Date): void {
+  const outage = outages.get(chain);
+  if (outage === undefined) outages.set(chain, { nextTryAt, askedUntil: undefined });
+  else outage.nextTryAt = nextTryAt;
 }
 
 async function answers(chain: ChainPort): Promise<boolean> {
@@ -64,9 +90,13 @@ async function answers(chain: ChainPort): Promise<boolean> {
     await chain.getHead();
     return true;
   } catch (error) {
-    if (error instanceof AppError && error.code === CHAIN_ERRORS.unavailable.code) return false;
+    if (isUnavailable(error)) return false;
     throw error;
   }
+}
+
+function isUnavailable(error: unknown): boolean {
+  return error instanceof AppError && error.code === CHAIN_ERRORS.unavailable.code;
 }
 
 /** Not all at once. An outage is told otherwise, and says nothing about this work. */
