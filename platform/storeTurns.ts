@@ -1,3 +1,4 @@
+import { AppError, COMMON_ERRORS } from '../shared/errors.ts';
 import type { Database } from './db.ts';
 
 /**
@@ -7,6 +8,13 @@ import type { Database } from './db.ts';
  */
 const AT_ONCE = 2;
 
+/**
+ * How many of a store may wait, in one process: what takes some seconds when nothing holds them up. More would take
+ * memory, and be done long after their callers had left.
+ */
+const MAX_WAITING = 500;
+const RETRY_AFTER_SECONDS = 1;
+
 interface StoreQueue {
   running: number;
   readonly waiting: (() => void)[];
@@ -14,14 +22,18 @@ interface StoreQueue {
 
 const queuesByDatabase = new WeakMap<Database, Map<string, StoreQueue>>();
 
-/** Does `work`, a transaction of the store's, when it is its turn. Not from within such work: it would wait for itself. */
+/**
+ * Does `work`, a transaction of the store's, when it is its turn. Not from within such work: it would wait for itself. Only for
+ * what a caller sends again: nothing that was promised may be refused.
+ * @throws AppError `COMMON_ERRORS.busy` when too many of the store's wait; nothing was done then
+ */
 export async function inStoreTurn<T>(db: Database, storeId: string, work: () => Promise<T>): Promise<T> {
   const queues = queuesByDatabase.get(db) ?? new Map<string, StoreQueue>();
   queuesByDatabase.set(db, queues);
   const queue = queues.get(storeId) ?? { running: 0, waiting: [] };
   queues.set(storeId, queue);
   if (queue.running < AT_ONCE) queue.running++;
-  else await new Promise<void>((resolve) => queue.waiting.push(resolve));
+  else await waitForTurn(queue);
   try {
     return await work();
   } finally {
@@ -30,4 +42,12 @@ export async function inStoreTurn<T>(db: Database, storeId: string, work: () => 
     if (next !== undefined) next();
     else if (--queue.running === 0) queues.delete(storeId);
   }
+}
+
+async function waitForTurn({ waiting }: StoreQueue): Promise<void> {
+  if (waiting.length >= MAX_WAITING) {
+    const detail = `${waiting.length} others of the store's wait already.`;
+    throw new AppError(COMMON_ERRORS.busy, { detail, retryAfterSeconds: RETRY_AFTER_SECONDS });
+  }
+  await new Promise<void>((resolve) => waiting.push(resolve));
 }

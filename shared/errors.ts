@@ -63,5 +63,5 @@ export const COMMON_ERRORS = {
   notFound: { code: 'PAY_009', title: 'There is no such resource' },
   internal: { code: 'PAY_025', title: 'Something went wrong on our side', retryable: true },
   unavailable: { code: 'PAY_026', title: 'A service we depend on does not answer', retryable: true },
-  busy: { code: 'PAY_050', title: 'Too many requests wait to be saved', retryable: true },
+  busy: { code: 'PAY_050', title: 'Too many requests wait already', retryable: true },
 } as const satisfies Record<string, ErrorKind>;

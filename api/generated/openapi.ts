@@ -977,7 +977,7 @@ export interface components {
          *     | PAY_041 | 429 | requests were mined without paying; the next one is taken after `Retry-After`. `reason`: whose they were |
          *     | PAY_042 | 409 | too many requests were mined without paying in 24 hours: pay directly. `reason`: whose they were |
          *     | PAY_043 | 422 | the amount is below the token's `minRelayAmount`: pay directly |
-         *     | PAY_050 | 503 | too many requests wait to be saved; nothing was done, send it again |
+         *     | PAY_050 | 503 | too many requests wait already; nothing was done, send it again |
          *     | PAY_051 | 408 | the request did not arrive in time |
          *     | PAY_052 | 431 | the headers are too large |
          *     | PAY_053 | 503 | our clock is behind the chain's: what is promised now would be over too early |

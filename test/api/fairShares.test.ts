@@ -1,11 +1,18 @@
 import { expect } from 'chai';
 
+import type { components } from '../../api/generated/openapi.ts';
 import { createDatabase, selectRows } from '../../platform/db.ts';
+import { inStoreTurn } from '../../platform/storeTurns.ts';
+import { signTypedData } from '../support/gasless.ts';
 import type { TestStore } from '../support/harness.ts';
 import { waitUntil } from '../support/waitUntil.ts';
-import { paymentRequest, startTestApi, type TestApi } from './startTestApi.ts';
+import { paymentRequest, readProblem, startTestApi, type CallOptions, type TestApi } from './startTestApi.ts';
 
 const WAITS = 3;
+/** Of one store in one process: platform/storeTurns.ts. */
+const MOST_WAITING = 500;
+
+type AuthorizationRequest = components['schemas']['AuthorizationRequest'];
 
 describe('what one store may take of an API process', function () {
   this.timeout(60_000);
@@ -46,6 +53,44 @@ describe('what one store may take of an API process', function () {
     const statuses = await Promise.all(cancelling);
     expect(statuses.filter((status) => status === 200)).to.have.length(1);
     expect(new Set(statuses)).to.deep.equal(new Set([200, 409]));
+  });
+
+  it('is not the memory that its waiting requests take: too many are refused with 503, nothing is done for them, and what waits is', async () => {
+    const customer = await api.chain.createCustomer({ token: api.tokens.TUSD });
+    const endpoint = (await (await api.call('/webhook-endpoints', { json: { url: 'https://shop.example/hooks' } })).json()) as {
+      id: string;
+    };
+    const payment = await api.createPayment();
+    const path = `/payments/${payment.paymentId}`;
+    const { typedData } = (await (
+      await api.call(`${path}/authorization?customerAddress=${customer.address}`)
+    ).json()) as AuthorizationRequest;
+    const signature = await signTypedData(customer, typedData as Parameters<typeof signTypedData>[1]);
+    const changes: readonly (readonly [path: string, init: CallOptions, status: number])[] = [
+      ['/webhook-endpoints', { json: { url: 'https://shop.example/more' } }, 201],
+      [`/webhook-endpoints/${endpoint.id}`, { method: 'DELETE' }, 204],
+      [`${path}/execute`, { json: { customerAddress: customer.address, signature } }, 202],
+      [`/payments/${(await api.createPayment()).paymentId}/cancel`, { method: 'POST' }, 200],
+    ];
+    let release = (): void => undefined;
+    const released = new Promise<void>((resolve) => (release = resolve));
+    // Two are under way, and all others wait for them.
+    const waiting = Array.from({ length: 2 + MOST_WAITING }, () => inStoreTurn(api.ctx.db, api.store.storeId, () => released));
+    try {
+      for (const [to, init] of changes) {
+        const answer = await api.call(to, { ...init, headers: { 'idempotency-key': `crowd ${to}` } });
+        expect(answer.headers.get('retry-after'), to).to.equal('1');
+        expect(await readProblem(answer), to).to.include({ status: 503, code: 'PAY_050' });
+      }
+      expect((await api.call(path)).status, 'what it reads').to.equal(200);
+      expect((await api.call('/webhook-endpoints', { store: other, json: { url: 'https://shop.example/hooks' } })).status).to.equal(201);
+    } finally {
+      release();
+    }
+    await Promise.all(waiting);
+    for (const [to, init, status] of changes) {
+      expect((await api.call(to, { ...init, headers: { 'idempotency-key': `crowd ${to}` } })).status, to).to.equal(status);
+    }
   });
 
   it('is neither the connections that reads take: they take turns, of their own', async () => {
