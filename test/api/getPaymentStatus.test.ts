@@ -33,7 +33,7 @@ describe('getPaymentStatus', () => {
     const { paymentId } = await api.createPayment();
     const startedAt = performance.now();
     expect(await (await api.call(`/payments/${paymentId}/status?wait=1`)).json()).to.include({ status: 'pending' });
-    expect(performance.now() - startedAt).to.be.within(950, 3_000);
+    expect(performance.now() - startedAt).to.be.within(950, 15_000);
   });
 
   it('sees a change at once, without wait', async () => {
@@ -47,7 +47,7 @@ describe('getPaymentStatus', () => {
     const startedAt = performance.now();
     const problem = await readProblem(await api.call(`/payments/0x${'0'.repeat(64)}/status?wait=20`));
     expect([problem.status, problem.code]).to.deep.equal([404, 'PAY_009']);
-    expect(performance.now() - startedAt).to.be.below(3_000);
+    expect(performance.now() - startedAt).to.be.below(15_000);
   });
 
   for (const wait of ['-1', '61', 'x', '1.5', '']) {

@@ -409,7 +409,8 @@ describe('stopping', () => {
       const startedAt = performance.now();
       const [answer] = await Promise.all([waiting, server.stop()]);
       expect([answer.status, ((await answer.json()) as { status: string }).status]).to.deep.equal([200, 'pending']);
-      expect(performance.now() - startedAt).to.be.below(2_000);
+      // Longer than the moment that idle connections have, and shorter than what is not answered.
+      expect(performance.now() - startedAt).to.be.below(8_000);
       const refused = await fetch(`${server.url}/healthz`).catch((error: unknown) => error);
       expect(refused).to.be.instanceOf(Error);
     } finally {
@@ -529,7 +530,7 @@ describe('stopping', () => {
       expect(await gone).to.be.instanceOf(Error);
       const startedAt = performance.now();
       await api.server.stop();
-      expect(performance.now() - startedAt).to.be.below(1_000);
+      expect(performance.now() - startedAt).to.be.below(8_000);
     } finally {
       await api.close();
     }

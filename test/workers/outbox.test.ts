@@ -223,7 +223,7 @@ describe('the outbox and its jobs', function () {
     await waitUntil(async () => (await rows()).length === 0, { what: 'the row’s end' });
     expect(storeServer.ofPayment(paymentId)).to.have.length(2);
     const [first, second] = storeServer.ofPayment(paymentId);
-    expect(second!.receivedAt - first!.receivedAt).to.be.within(700, 2_500);
+    expect(second!.receivedAt - first!.receivedAt).to.be.at.least(700);
     const ended = async () => (await queue.getJob(`${row.id}-2`))?.returnvalue === 'done';
     await waitUntil(ended, { what: 'the end of the second job, which comes after its row’s' });
     expect(await queue.getFailed()).to.deep.equal([]);
