@@ -19,6 +19,7 @@ export function runOperation(ctx: Context, operation: DescribedOperation, stoppi
   if (handler === undefined)
     throw new Error(`openapi.yaml has ${operation.operationId}, which is in no handler's types: run openapi-typescript`);
   return async (req, res) => {
+    if (!operation.isPublic) await ctx.whenClockCompared();
     const reply = await tellingOthers(ctx, req, () =>
       handler(forOneRequest(ctx, req.requestId), toOperationRequest(req, res, { operation, stopping })),
     );

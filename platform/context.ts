@@ -21,6 +21,8 @@ export interface Context {
   readonly clock: Clock;
   /** How far this machine's clock is ahead of that, in ms; negative when it is behind, undefined until they were compared. For those that watch. */
   readonly readClockAheadMs: () => number | undefined;
+  /** See DatabaseClock. Before a process dates the first thing that others will read. */
+  readonly whenClockCompared: () => Promise<void>;
   readonly newId: (prefix: IdPrefix) => string;
   readonly randomBytes: (size: number) => Buffer;
   /** 0 ≤ n < 1, for jitter only. */

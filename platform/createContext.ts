@@ -79,6 +79,7 @@ export async function createContext(config: Config, options: ContextOptions): Pr
     log,
     clock,
     readClockAheadMs: clock.readAheadMs,
+    whenClockCompared: clock.whenCompared,
     newId: (prefix) => newId(prefix, clock.now()),
     randomBytes,
     random: Math.random,
@@ -101,7 +102,7 @@ export async function createContext(config: Config, options: ContextOptions): Pr
   };
 }
 
-/** A process starts without its database too: until that answers there is nothing that its time could be wrong for. */
+/** A process starts without its database too: who dates anything waits for the first comparison (`whenClockCompared`). */
 const COMPARE_AT_START_MS = 2_000;
 
 async function compareAtStart(clock: DatabaseClock, log: Logger): Promise<void> {

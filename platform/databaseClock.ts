@@ -14,17 +14,21 @@ export interface DatabaseClock extends Clock {
   readAheadMs(): number | undefined;
   /** One at a time. Rejects when the database does not answer: the difference stays as it was. */
   compare(): Promise<void>;
+  /** At once when the database has ever said what time it is; else asks it. Rejects when it does not answer. */
+  whenCompared(): Promise<void>;
   /** Compares again and again until `stop`. A failure is logged. */
   start(): void;
   stop(): void;
 }
 
 const COMPARE_EVERY_MS = 5_000;
+/** Until it is known: the database may have been away when the process started. */
+const FIRST_COMPARE_EVERY_MS = 250;
 /** The quickest answer says most. */
 const SAMPLES = 3;
 /** Differences up to this are not followed. */
 const TOLERANCE_MS = 100;
-/** An answer that took longer, since the database or this process had much to do, says too little to go by. */
+/** An answer that took longer, since the database or this process had much to do, says too little to go by, but for what it rules out. */
 const MOST_UNCERTAIN_MS = 1_000;
 /** From here on people are told. */
 const WARN_MS = 2_000;
@@ -42,7 +46,9 @@ export interface MeasuredDifference {
  */
 export function decideDifference(presentMs: number, { low, high }: MeasuredDifference): number {
   const mayBe = (ms: number) => low - TOLERANCE_MS <= ms && ms <= high + TOLERANCE_MS;
-  if (high - low > MOST_UNCERTAIN_MS || mayBe(presentMs)) return presentMs;
+  if (mayBe(presentMs)) return presentMs;
+  // No further than is certain: the middle may be further from the truth than what was.
+  if (high - low > MOST_UNCERTAIN_MS) return Math.round(presentMs < low ? low : high);
   return mayBe(0) ? 0 : Math.round((low + high) / 2);
 }
 
@@ -57,6 +63,7 @@ const OWN_CLOCKS: OwnClocks = { wallMs: () => Date.now(), monotonicMs: () => per
 export function createDatabaseClock(db: Database, log: Logger, { wallMs, monotonicMs }: OwnClocks = OWN_CLOCKS): DatabaseClock {
   let differenceMs = 0;
   let aheadMs: number | undefined;
+  let hasCompared = false;
   /** How far wall time was from monotonic time when the clocks were compared: when that changes, somebody has set the wall clock. */
   let wallOffsetMs = wallMs() - monotonicMs();
   let timer: NodeJS.Timeout | undefined;
@@ -98,6 +105,7 @@ export function createDatabaseClock(db: Database, log: Logger, { wallMs, monoton
     wallOffsetMs = wallMs() - monotonicMs();
     // The present difference belonged to the wall clock as it was; a step of it since then is part of what was measured.
     differenceMs = decideDifference(Math.round(ownMs + differenceMs - wallMs()), best);
+    hasCompared = true;
     if (best.high - best.low > MOST_UNCERTAIN_MS) return;
     aheadMs = -Math.round((best.low + best.high) / 2);
     tellPeople(aheadMs);
@@ -114,17 +122,31 @@ export function createDatabaseClock(db: Database, log: Logger, { wallMs, monoton
     log.warn({ aheadMs: ms }, 'this machine’s clock differs from the database’s: the database’s is gone by; set one of them right');
   }
 
+  function compareLater(): void {
+    const own = setTimeout(
+      () => {
+        void compare()
+          .catch((error: unknown) => log.debug({ err: error }, 'the clocks could not be compared'))
+          .then(() => {
+            // Nobody has stopped it meanwhile.
+            if (timer === own) compareLater();
+          });
+      },
+      aheadMs === undefined ? FIRST_COMPARE_EVERY_MS : COMPARE_EVERY_MS,
+    ).unref();
+    timer = own;
+  }
+
   return {
     now: () => new Date(readOwnMs() + differenceMs),
     readAheadMs: () => aheadMs,
     compare,
+    whenCompared: () => (hasCompared ? Promise.resolve() : compare()),
     start() {
-      timer ??= setInterval(() => {
-        compare().catch((error: unknown) => log.debug({ err: error }, 'the clocks could not be compared'));
-      }, COMPARE_EVERY_MS).unref();
+      if (timer === undefined) compareLater();
     },
     stop() {
-      clearInterval(timer);
+      clearTimeout(timer);
       timer = undefined;
     },
   };

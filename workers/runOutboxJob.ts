@@ -42,6 +42,7 @@ export async function runOutboxJob(ctx: Context, queue: OutboxQueue, job: Job, t
     throw error;
   };
 
+  await ctx.whenClockCompared().catch(leaveAndFail);
   const row = await findOutboxRow(ctx.db, outboxId).catch(leaveAndFail);
   if (row === undefined || row.generation > generation) {
     await leave();

@@ -6,6 +6,7 @@ import type { Context } from '../platform/context.ts';
 export async function runScheduled<T>(ctx: Context, subject: WorkSubject, work: () => Promise<T>): Promise<T> {
   let result: T;
   try {
+    await ctx.whenClockCompared();
     result = await work();
   } catch (error) {
     await noteFailure(ctx, subject, error);

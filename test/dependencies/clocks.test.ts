@@ -5,6 +5,7 @@ import type { components } from '../../api/generated/openapi.ts';
 import { findCursor } from '../../domain/chain/store.ts';
 import { PROJECT_ROOT } from '../../platform/projectRoot.ts';
 import { createHarness, type Harness, type TestStore } from '../support/harness.ts';
+import { createTcpSwitch } from '../support/tcpSwitch.ts';
 import { createServerProcess, type ServerProcess } from '../support/serverProcess.ts';
 import { createStoreClient, type StoreClient } from '../support/storeClient.ts';
 import { startStoreServer, type StoreServer } from '../support/storeServer.ts';
@@ -44,9 +45,14 @@ describe('clocks that are wrong', function () {
     await harness.close();
   });
 
-  async function start(kind: 'api' | 'workers', aheadMs: number): Promise<ServerProcess> {
+  async function start(
+    kind: 'api' | 'workers',
+    aheadMs: number,
+    environment: Readonly<Record<string, string>> = {},
+  ): Promise<ServerProcess> {
     const preload = `--import ${join(PROJECT_ROOT, 'test/support/shiftedClock.mjs')}`;
-    const one = await createServerProcess(harness, kind, { NODE_OPTIONS: preload, TEST_CLOCK_AHEAD_MS: String(aheadMs) });
+    const shifted = { ...environment, NODE_OPTIONS: preload, TEST_CLOCK_AHEAD_MS: String(aheadMs) };
+    const one = await createServerProcess(harness, kind, shifted);
     processes.push(one);
     await one.start();
     return one;
@@ -91,6 +97,33 @@ describe('clocks that are wrong', function () {
       await expectWebhook(payment.paymentId, 'payment.completed', 30_000);
       const { status, dependencies } = await readiness(api);
       expect([status, dependencies.find((one) => one.name === 'clock')?.status]).to.deep.equal(['degraded', 'down']);
+    });
+
+    it(`an API that is ${name}, and starts before its database, dates its first payment right`, async () => {
+      const database = new URL(harness.databaseUrl);
+      // Where nobody listens.
+      const address = await createTcpSwitch(9);
+      try {
+        const direct = Number(database.port);
+        database.port = String(address.port);
+        const api = await start('api', aheadMs, { DATABASE_URL: database.href });
+        expect((await readiness(api)).dependencies.find((one) => one.name === 'clock')?.status, 'never compared').to.equal('down');
+        const headers = { 'x-api-key': testStore.apiKey, 'content-type': 'application/json' };
+        const create = () => fetch(`${api.url}/api/v1/payments`, { method: 'POST', headers, body: JSON.stringify(order()) });
+        expect((await create()).status).to.equal(503);
+        const before = Date.now();
+        address.leadTo(direct);
+        const first = await waitUntil(
+          async () => {
+            const answer = await create();
+            return answer.status === 201 ? ((await answer.json()) as { expiresAt: string }) : undefined;
+          },
+          { timeoutMs: 30_000, everyMs: 10, what: 'the first payment' },
+        );
+        expect(Date.parse(first.expiresAt)).to.be.within(before + 895_000, Date.now() + 905_000);
+      } finally {
+        await address.close();
+      }
     });
 
     it(`workers that are ${name} do in time what others promise, and what they promised themselves is done by others`, async () => {

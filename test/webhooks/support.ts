@@ -119,6 +119,7 @@ export function createTestContext(options: {
     log: createLogger(config, 'test'),
     clock: options.clock,
     readClockAheadMs: () => 0,
+    whenClockCompared: () => Promise.resolve(),
     newId: (prefix) => newId(prefix, options.clock.now()),
     randomBytes,
     // The middle of the jitter: delays are what the schedule says.

@@ -120,7 +120,14 @@ describe('the database’s clock', () => {
         measured: { low: -3_000, high: 1_000 },
         expected: -3_000,
       },
-      { name: 'what it was, for an answer that took seconds', present: 0, measured: { low: 2_000, high: 9_000 }, expected: 0 },
+      {
+        name: 'what is certain and no more, for an answer that took seconds',
+        present: 0,
+        measured: { low: 2_000, high: 9_000 },
+        expected: 2_000,
+      },
+      { name: 'the same, of a clock that is ahead', present: 0, measured: { low: -900_000, high: -890_000 }, expected: -890_000 },
+      { name: 'nothing, where an answer that took seconds leaves it open', present: 0, measured: { low: -9_000, high: 50 }, expected: 0 },
       {
         name: 'what it was, while that may be right as well as own time',
         present: -150,

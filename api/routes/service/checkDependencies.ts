@@ -3,6 +3,7 @@ import { isClockBehindChain, reportScans, type ScanReport } from '../../../domai
 import { judgePermits, reportPermits, type PermitReport } from '../../../domain/relay/checkPermits.ts';
 import { reportRelayers, type RelayerReport } from '../../../domain/relay/reportRelayers.ts';
 import type { Context } from '../../../platform/context.ts';
+import { findClockFault } from '../../../platform/findClockFault.ts';
 import { tryDatabaseWrite, tryRedisWrite } from '../../../platform/tryWrites.ts';
 import { answerWithin } from '../../../shared/answerWithin.ts';
 import { addMs } from '../../../shared/clock.ts';
@@ -80,12 +81,9 @@ async function judgePermitsInTime(ctx: Context): Promise<PermitReport[]> {
   return Promise.race([judgePermits(ctx), known]).finally(() => clearTimeout(timer));
 }
 
-/** From here on a machine's clock is no longer a little wrong. All go by the database's, but for what the queue decides by its own. */
-const MAX_CLOCK_AHEAD_MS = 30_000;
-
 function assertClocksAgree(ctx: Context, scans: readonly ScanReport[]): void {
-  const aheadMs = ctx.readClockAheadMs() ?? 0;
-  if (Math.abs(aheadMs) > MAX_CLOCK_AHEAD_MS) throw new Error(`this machine’s clock is ${aheadMs} ms ahead of the database’s`);
+  const fault = findClockFault(ctx);
+  if (fault !== undefined) throw new Error(fault);
   const chain = scans.find(({ chainId, scannedAt }) => isClockBehindChain(ctx, chainId, scannedAt));
   if (chain !== undefined) throw new Error(`the database’s clock is behind that of chain ${chain.chainId}`);
 }
