@@ -10,8 +10,11 @@ import { createHttpServer, type HttpServerOptions } from './createHttpServer.ts'
  * know comes in this time, and is answered with `Connection: close`; a client that comes later has seen the connection end.
  */
 const IDLE_MS = 1_000;
-/** How long requests that are under way may take to finish once we stop. */
-const FINISH_MS = 10_000;
+/**
+ * How long requests that are under way may take to finish once we stop: as long as the workers' jobs. A request that relays may wait for a
+ * lock twice (8 s each) and for slow RPC URLs. A process is given 25 s (runProcess.ts).
+ */
+const FINISH_MS = 20_000;
 const SWEEP_MS = 50;
 
 export interface ServerOptions extends HttpServerOptions {

@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import type { Context } from '../platform/context.ts';
 import { createJudgeLogin, LOGIN_CHALLENGE } from '../platform/createJudgeLogin.ts';
 import { createProcessMetrics } from '../platform/createProcessMetrics.ts';
+import { findClockFault } from '../platform/findClockFault.ts';
 import { tryDatabaseWrite, tryRedisWrite } from '../platform/tryWrites.ts';
 import { answerWithin } from '../shared/answerWithin.ts';
 import { createRounds } from '../shared/createRounds.ts';
@@ -11,13 +12,15 @@ import { createRounds } from '../shared/createRounds.ts';
 const CHECK_TIMEOUT_MS = 2_000;
 /** It needs no login, so it must not be a lever on what it writes. */
 const KEPT_MS = 1_000;
+/** How long an answer that is under way may take once we stop. */
+const FINISH_MS = 1_000;
 
 type Answer = (request: IncomingMessage, response: ServerResponse) => Promise<void>;
 
 /**
  * What a workers process tells of itself:
  *
- *   GET /healthz  for orchestrators: 200 while the database and Redis take what is written, 503 otherwise
+ *   GET /healthz  for orchestrators: 200 while the database and Redis take what is written, 503 otherwise; and whether this machine's clock is right
  *   GET /metrics  this process's own figures, in Prometheus's text format, behind the operators' login. What the database knows, any API process tells
  */
 export async function startHealthServer(ctx: Context, host: string, port: number): Promise<{ url: string; close: () => Promise<void> }> {
@@ -46,8 +49,12 @@ export async function startHealthServer(ctx: Context, host: string, port: number
     url: `http://${host}:${address.port}`,
     close: () =>
       new Promise((resolve) => {
-        server.close(() => resolve());
-        server.closeAllConnections();
+        const limit = setTimeout(() => server.closeAllConnections(), FINISH_MS);
+        server.close(() => {
+          clearTimeout(limit);
+          resolve();
+        });
+        server.closeIdleConnections();
       }),
   };
 }
@@ -68,7 +75,7 @@ function createTellHealth(ctx: Context): Answer {
       return { database: isWritten, redis: isSet };
     });
     const isUp = database && redis;
-    const body = { status: isUp ? 'ok' : 'unavailable', database, redis };
+    const body = { status: isUp ? 'ok' : 'unavailable', database, redis, clock: findClockFault(ctx) === undefined };
     response.writeHead(isUp ? 200 : 503, { 'content-type': 'application/json' }).end(JSON.stringify(body));
   };
 }

@@ -7,6 +7,7 @@ import { pino } from 'pino';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { startServer } from '../../api/startServer.ts';
+import { inTransaction, selectRows } from '../../platform/db.ts';
 import { nextRequest } from '../support/nextRequest.ts';
 import { waitUntil } from '../support/waitUntil.ts';
 import { startTestApi, paymentRequest, readProblem, type Problem, type TestApi } from './startTestApi.ts';
@@ -489,6 +490,29 @@ describe('stopping', () => {
       await api.close();
     }
   });
+
+  it('lets a request finish that has to wait for a lock', async () => {
+    const api = await startTestApi();
+    try {
+      const server = await startServer(api.ctx, []);
+      const { paymentId } = await api.createPayment();
+      let cancelled: Promise<Response> | undefined;
+      let stopped: Promise<void> | undefined;
+      await inTransaction(api.ctx.db, async (trx) => {
+        await selectRows(trx, 'SELECT id FROM payments WHERE id = ? FOR UPDATE', [paymentId]);
+        const arrived = nextRequest(`/${paymentId}/cancel`);
+        cancelled = api.call(`${server.url}/api/v1/payments/${paymentId}/cancel`, { method: 'POST' });
+        await arrived;
+        stopped = server.stop();
+        // Longer than one lock wait.
+        await sleep(10_500);
+      });
+      expect((await cancelled!).status).to.equal(200);
+      await stopped;
+    } finally {
+      await api.close();
+    }
+  }).timeout(60_000);
 
   it('says Connection: close once it stops, also to requests that came before', async () => {
     const api = await startTestApi();

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 
 import { createHarness, type Harness } from '../support/harness.ts';
@@ -20,6 +21,40 @@ describe('the metrics of a workers process', () => {
   after(async () => {
     await server.close();
     await harness.close();
+  });
+
+  it('tell whether this machine’s clock is right, which is no reason to restart it', async () => {
+    for (const [aheadMs, clock] of [
+      [-1_500, true],
+      [40_000, false],
+      [undefined, false],
+    ] as const) {
+      const one = await startHealthServer({ ...harness.ctx, readClockAheadMs: () => aheadMs }, '127.0.0.1', 0);
+      try {
+        const answer = await fetch(`${one.url}/healthz`);
+        expect([answer.status, await answer.json()]).to.deep.equal([200, { status: 'ok', database: true, redis: true, clock }]);
+      } finally {
+        await one.close();
+      }
+    }
+  });
+
+  it('are not cut off when the process stops', async () => {
+    let arrived: () => void = () => undefined;
+    const hasArrived = new Promise<void>((resolve) => (arrived = resolve));
+    const slowly = async (sql: string, bindings: readonly string[]) => {
+      arrived();
+      await sleep(200);
+      return await harness.ctx.db.raw(sql, bindings);
+    };
+    const db = new Proxy(harness.ctx.db, { get: (target, name) => (name === 'raw' ? slowly : (Reflect.get(target, name) as unknown)) });
+    const one = await startHealthServer({ ...harness.ctx, db }, '127.0.0.1', 0);
+    const asked = fetch(`${one.url}/healthz`);
+    await hasArrived;
+    const startedAt = performance.now();
+    const [response] = await Promise.all([asked, one.close()]);
+    expect(response.status).to.equal(200);
+    expect(performance.now() - startedAt).to.be.below(5_000);
   });
 
   const get = (path: string, login?: string) =>
@@ -47,7 +82,7 @@ describe('the metrics of a workers process', () => {
       expect(refused.headers.get('www-authenticate')).to.contain('Basic');
     }
     const health = await get('/healthz');
-    expect([health.status, await health.json()]).to.deep.equal([200, { status: 'ok', database: true, redis: true }]);
+    expect([health.status, await health.json()]).to.deep.equal([200, { status: 'ok', database: true, redis: true, clock: true }]);
     expect((await get('/nothing')).status).to.equal(404);
   });
 });
