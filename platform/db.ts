@@ -9,8 +9,11 @@ import type { Logger } from './logger.ts';
 export type Database = Knex;
 export type Transaction = Knex.Transaction;
 
-/** Deadlock, and MariaDB's "record has changed since last read": the transaction may simply be tried again. */
-const RETRYABLE_ERRNOS = new Set([1213, 1020]);
+/**
+ * Deadlock; MariaDB's "record has changed since last read"; and what MySQL's group replication says at a commit that another member's
+ * came before: the transaction is rolled back, and may simply be tried again.
+ */
+const RETRYABLE_ERRNOS = new Set([1213, 1020, 3101]);
 const LOCK_WAIT_TIMEOUT_ERRNO = 1205;
 const DUPLICATE_ERRNO = 1062;
 const TRANSACTION_TRIES = 6;

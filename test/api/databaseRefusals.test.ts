@@ -94,6 +94,21 @@ describe('a database that is there and refuses to work', function () {
     });
   }
 
+  it('is unavailable when a proxy in front of it has no server, or a replicated group refuses a commit again and again', async () => {
+    for (const errno of [9001, 3101]) {
+      await expectUnavailable(execute(user, `SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = ${errno}, MESSAGE_TEXT = 'not now'`), errno);
+    }
+  });
+
+  it('is asked once more when a replicated group refused a commit', async () => {
+    let tries = 0;
+    const result = await inTransaction(user, async (trx) => {
+      if (++tries === 1) await execute(trx, "SIGNAL SQLSTATE '40000' SET MYSQL_ERRNO = 3101, MESSAGE_TEXT = 'rolled back'");
+      return execute(trx, "UPDATE things SET name = 'three' WHERE id = 1");
+    });
+    expect([tries, result]).to.deep.equal([2, 1]);
+  });
+
   describe('behind an address that leads to another server now', () => {
     let second: Server;
     let address: TcpSwitch;
