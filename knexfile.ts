@@ -2,6 +2,7 @@ import type { Knex } from 'knex';
 
 import { migrate } from './db/migrate.ts';
 import { migrationSource } from './db/migrationSource.ts';
+import { allowSlowConnections } from './platform/allowSlowConnections.ts';
 import { createDatabase, knexConfig } from './platform/db.ts';
 
 /**
@@ -37,6 +38,7 @@ async function migrateUnderLock(knex: Knex, migrations: unknown[]): Promise<void
 
 /** A function, so that nothing is looked at before knex asks. */
 export default function createKnexConfig(): Knex.Config & { readonly migrations: Knex.MigratorConfigWithLifecycleHooks } {
+  allowSlowConnections();
   return {
     ...knexConfig(databaseUrl(), 2),
     migrations: {

@@ -5,6 +5,7 @@ import { findScannedUntil, rescanBlocks } from '../domain/payments/rescanBlocks.
 import { allowWithdrawals, scanAnew } from '../domain/payments/service.ts';
 import { liftBackOff } from '../domain/relay/wasteMemory.ts';
 import { createStore, issueApiKey, registerMerchant, revokeApiKey, setRelayPriority, setRelayWeight } from '../domain/stores/service.ts';
+import { allowSlowConnections } from '../platform/allowSlowConnections.ts';
 import { loadConfig } from '../platform/config.ts';
 import { ConfigError } from '../platform/ConfigError.ts';
 import type { Context } from '../platform/context.ts';
@@ -148,6 +149,7 @@ const COMMANDS: Readonly<Record<string, (ctx: Context) => Promise<unknown>>> = {
 };
 
 async function main(): Promise<number> {
+  allowSlowConnections();
   const command = COMMANDS[positionals[0] ?? ''];
   if (command === undefined || positionals.length !== 1) {
     console.error(USAGE);

@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util';
 import type { Hex } from 'viem';
 
+import { allowSlowConnections } from '../platform/allowSlowConnections.ts';
 import { deployContracts } from './deploy.ts';
 
 /**
@@ -13,6 +14,7 @@ if (values.rpc === undefined || !/^0x[0-9a-fA-F]{64}$/.test(key)) {
   console.error('Usage: DEPLOYER_PRIVATE_KEY=0x… npm run contracts:deploy -- --rpc URL');
   process.exit(2);
 }
+allowSlowConnections();
 try {
   const { gateway, forwarder, blockNumber } = await deployContracts({ rpcUrl: values.rpc, deployerPrivateKey: key as Hex, tokens: [] });
   console.log(JSON.stringify({ gateway, forwarder, startBlock: Number(blockNumber) }, null, 2));

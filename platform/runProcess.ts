@@ -1,13 +1,6 @@
-import { setDefaultAutoSelectFamilyAttemptTimeout } from 'node:net';
-
+import { allowSlowConnections } from './allowSlowConnections.ts';
 import { loadConfig, type Config } from './config.ts';
 import { ConfigError } from './ConfigError.ts';
-
-/**
- * Of a host with several addresses (an RPC URL, a database, a relayer), how long one is tried before the next. Node's own 250 ms are too few for a handshake
- * around the world: then such a host is never reached.
- */
-const ADDRESS_TIMEOUT_MS = 3_000;
 
 /** Milliseconds that a shutdown may take before the process is ended all the same. */
 const SHUTDOWN_LIMIT_MS = 25_000;
@@ -18,7 +11,7 @@ const SHUTDOWN_LIMIT_MS = 25_000;
  * @param start returns how to stop; may throw a ConfigError of its own before it opens anything
  */
 export async function runProcess(start: (config: Config) => Promise<{ stop: () => Promise<void> }>): Promise<void> {
-  setDefaultAutoSelectFamilyAttemptTimeout(ADDRESS_TIMEOUT_MS);
+  allowSlowConnections();
   let stop: () => Promise<void>;
   try {
     ({ stop } = await start(loadConfig(process.env)));

@@ -2,6 +2,7 @@ import { getDefaultAutoSelectFamilyAttemptTimeout, setDefaultAutoSelectFamilyAtt
 import { expect } from 'chai';
 import sinon from 'sinon';
 
+import createKnexConfig from '../../knexfile.ts';
 import { runProcess } from '../../platform/runProcess.ts';
 
 describe('the life of a process', () => {
@@ -30,5 +31,17 @@ describe('the life of a process', () => {
     expect(told.args.flat()[0])
       .to.include('MSQPAY_NO_SUCH_SETTING')
       .and.not.match(/^\s+at /m);
+  });
+
+  it('gives them as long where knex’s command line connects', () => {
+    const { DATABASE_URL: databaseUrl } = process.env;
+    process.env['DATABASE_URL'] = 'mysql://nobody@127.0.0.1:1/none';
+    try {
+      createKnexConfig();
+    } finally {
+      if (databaseUrl === undefined) delete process.env['DATABASE_URL'];
+      else process.env['DATABASE_URL'] = databaseUrl;
+    }
+    expect(getDefaultAutoSelectFamilyAttemptTimeout()).to.equal(3_000);
   });
 });
