@@ -13,6 +13,7 @@ export class TimedRedis extends Redis {
     super(options);
     endSilenceWithConnection(this);
     goOnConnecting(this);
+    this.on('end', () => failInterrupted(this));
     this.on('connect', () => {
       for (const sentinel of this.#listSentinels()) sentinel.on('error', (error: Error) => this.emit('sentinelError', error));
     });
@@ -66,6 +67,18 @@ function goOnConnecting(redis: Redis): void {
     const isEnding = Reflect.get(redis, 'manuallyClosing') === true;
     if (redis.status === 'connecting' && !isEnding) connector.connecting = true;
   };
+}
+
+/**
+ * What was asked of a connection that was lost is kept to be asked again. When a connection comes to nothing after that, and
+ * it is ended, ioredis 5.11 would never answer it, and whoever stops would wait for it.
+ */
+function failInterrupted(redis: Redis): void {
+  const interrupted = Reflect.get(redis, 'prevCommandQueue') as
+    { shift(): { readonly command: { reject(error: Error): void } } | undefined } | null | undefined;
+  for (let item = interrupted?.shift(); item !== undefined; item = interrupted?.shift()) {
+    item.command.reject(new Error('Connection is closed.'));
+  }
 }
 
 /**
