@@ -8,6 +8,7 @@ import { inStoreTurn } from './storeTurns.ts';
  * since changes wait for locks, and a reader need not wait for those.
  *
  * Not for what waits for something else meanwhile, a chain or a change: that would hold up the others.
+ * @throws AppError `COMMON_ERRORS.busy` when too many of the store's reads wait
  */
 export function inStoreReadTurn<T>(db: Database, storeId: string, work: () => Promise<T>): Promise<T> {
   return inStoreTurn(db, `reads of ${storeId}`, work);
