@@ -4,7 +4,7 @@ import type { RpcClients, RpcQuestions } from './createRpcClients.ts';
 const PATIENCE_MS = 2_000;
 /** Where many ask one after the other, a URL that was too late is waited for this long … */
 const LITTLE_PATIENCE_MS = 250;
-/** … for so long, or until it is in time again. */
+/** … for so long, or until it is in time again. Then it has the full time once more, however often it was too late for the little: it may need more than that. */
 const IMPATIENT_FOR_MS = 15_000;
 
 /** Of URLs that were too late: until when they are waited for less long, by `performance.now()`. */
@@ -32,7 +32,7 @@ async function hear<T>(node: RpcQuestions, ask: (node: RpcQuestions) => Promise<
   );
   const inTime = await Promise.race([answer, patience]);
   clearTimeout(timer);
-  if (inTime === undefined) lateOnes.set(node, performance.now() + IMPATIENT_FOR_MS);
-  else lateOnes.delete(node);
+  if (inTime === undefined && !wasLate) lateOnes.set(node, performance.now() + IMPATIENT_FOR_MS);
+  if (inTime !== undefined) lateOnes.delete(node);
   return inTime ?? [];
 }

@@ -1,9 +1,13 @@
 import { BaseError, RpcRequestError, type PublicClient } from 'viem';
 
 import type { KnownBlock } from '../../domain/chain/ports.ts';
+import type { Clock } from '../../shared/clock.ts';
+import type { ChainConfig } from '../../platform/config.ts';
 import { askEachNode } from './askEachNode.ts';
 import type { ReadBlock } from './createReadBlock.ts';
 import type { RpcClients, RpcQuestions } from './createRpcClients.ts';
+import { findVoters } from './judgeHeads.ts';
+import { leaveBranch, lookAtNode, type NodeLook } from './lookAtNode.ts';
 
 /** An answer of the gateway's or a token's storage. */
 export interface AnswerSince<T> {
@@ -14,40 +18,56 @@ export interface AnswerSince<T> {
 
 type QuestionAt<T> = (client: PublicClient, at: { readonly blockNumber?: bigint }) => Promise<T>;
 
+/** What one URL says, and where it stands. */
+type NodeAnswer<T> = AnswerSince<T> & NodeLook;
+
+interface Question<T> {
+  readonly ask: QuestionAt<T>;
+  /** Whether an answer says that something is not so. Absent: any may be wrong that is not as of these blocks, and none is more than another. */
+  readonly isNo?: (value: T) => boolean;
+  /** The head of whoever says no has to be as late as this. Absent: whatever head there is. */
+  readonly notBefore?: Date | undefined;
+}
+
 /**
  * Asks for what the chain's storage says as of the head of a URL that has certain blocks: that something has not happened says nothing where the block is missing
  * in which it may have happened. The question is put as of the very head that was looked at, since behind one URL there may be several nodes. When the one
  * that is asked then lacks that head, it is put as of the newest block that was asked for, which is enough.
  *
- * That something is not so, every URL has to say that answers soon and has those blocks: one that lies, or is broken, is not enough either.
- * @param since none: whatever head there is
- * @param isNo whether an answer says that something is not so; absent: any may be wrong that is not as of these blocks, and none is more than another
+ * That something is not so, one URL has to say that has those blocks, and no other one may say that it is so that answers soon and is not stuck: whoever has all
+ * the blocks may be alone with them, since it is ahead by a block, or makes them up. Who says that it is so may lag: it has happened.
+ * @param since undefined: nobody else is asked, and whatever head there is counts
  */
-export type AskSince = <T>(since: readonly KnownBlock[], question: QuestionAt<T>, isNo?: (value: T) => boolean) => Promise<AnswerSince<T>>;
+export type AskSince = <T>(since: readonly KnownBlock[] | undefined, question: Question<T>) => Promise<AnswerSince<T>>;
 
-export function createAskSince(rpc: RpcClients, readBlock: ReadBlock): AskSince {
-  return async <T>(since: readonly KnownBlock[], question: QuestionAt<T>, isNo?: (value: T) => boolean): Promise<AnswerSince<T>> => {
+export function createAskSince(chain: Pick<ChainConfig, 'blockTimeMs'>, rpc: RpcClients, readBlock: ReadBlock, clock: Clock): AskSince {
+  return async <T>(since: readonly KnownBlock[] | undefined, { ask, isNo, notBefore }: Question<T>): Promise<AnswerSince<T>> => {
+    if (since === undefined) return { value: await rpc.askOneNode((_client, _urlIndex, sure) => ask(sure, {})), isSince: true };
     const newest = since.reduce((most, { number }) => (number > most ? number : most), -1n);
-    const ask = (node: RpcQuestions) =>
-      node.askOneNode(async (_client, urlIndex, sure) => {
-        if (since.length === 0) return { value: await question(sure, {}), isSince: true };
-        const [head, hasThem] = await Promise.all([readBlock(urlIndex, { blockTag: 'latest' }), hasAll(readBlock, urlIndex, since)]);
-        if (head === undefined) throw new Error('the node has no block at all');
-        const isSince = hasThem && newest <= head.number;
-        const value = await question(sure, { blockNumber: head.number }).catch((error: unknown) => {
-          if (!isSince || !isAnswer(error)) throw error;
-          return question(sure, { blockNumber: newest });
+    const askAsOf = (node: RpcQuestions) =>
+      node.askOneNode(async (_client, urlIndex, sure): Promise<NodeAnswer<T>> => {
+        const look = await lookAtNode(readBlock, urlIndex, since);
+        const value = await ask(sure, { blockNumber: look.head.number }).catch((error: unknown) => {
+          if (!look.hasAll || newest < 0n || !isAnswer(error)) throw error;
+          return ask(sure, { blockNumber: newest });
         });
-        return { value, isSince };
+        return { ...look, value, isSince: look.hasAll && !isEarly(look) };
       });
-    const first = await ask(rpc);
-    if (since.length === 0 || rpc.eachNode.length === 1 || isEnough(first)) return first;
-    const current = (await askEachNode(rpc, ask)).filter(({ isSince }) => isSince);
-    return current.find(isEnough) ?? current[0] ?? first;
+    const first = await askAsOf(rpc);
+    if (rpc.eachNode.length === 1 || (isNo === undefined ? first.isSince : !isNo(first.value))) return first;
+    const heard = await askEachNode(rpc, askAsOf);
+    const voters = findVoters(heard.some(({ urlIndex }) => urlIndex === first.urlIndex) ? heard : [first, ...heard], {
+      now: clock.now(),
+      blockTimeMs: chain.blockTimeMs,
+    });
+    const yes = isNo && voters.find(({ value }) => !isNo(value));
+    if (yes !== undefined) return yes;
+    leaveBranch(rpc, voters);
+    const sure = voters.find(({ isSince }) => isSince);
+    return sure !== undefined && !voters.some(isEarly) ? sure : { value: first.value, isSince: false };
 
-    function isEnough({ value, isSince }: AnswerSince<T>): boolean {
-      // Whoever says that it is so may lag: it has happened.
-      return isNo === undefined ? isSince : !isNo(value);
+    function isEarly({ head }: NodeLook): boolean {
+      return notBefore !== undefined && head.timestamp < notBefore;
     }
   };
 }
@@ -55,15 +75,4 @@ export function createAskSince(rpc: RpcClients, readBlock: ReadBlock): AskSince 
 /** In words of the node's own, as for a block that it does not have; and not that nothing came back. */
 function isAnswer(error: unknown): boolean {
   return error instanceof BaseError && error.walk((cause) => cause instanceof RpcRequestError) !== null;
-}
-
-/** Whether an RPC URL has these blocks. A block without a hash may be any of its height. */
-export async function hasAll(readBlock: ReadBlock, urlIndex: number, blocks: readonly KnownBlock[]): Promise<boolean> {
-  const found = await Promise.all(
-    blocks.map(async ({ number, hash }) => {
-      const block = await readBlock(urlIndex, { blockNumber: number });
-      return block !== undefined && (hash === undefined || block.hash === hash);
-    }),
-  );
-  return found.every(Boolean);
 }

@@ -23,6 +23,7 @@ import { createBadAnswers } from './createBadAnswers.ts';
 import { createFindPayments } from './createFindPayments.ts';
 import { createFindReceipt } from './createFindReceipt.ts';
 import { createFindRefusal } from './createFindRefusal.ts';
+import { createGetHead } from './createGetHead.ts';
 import { createIsContract } from './createIsContract.ts';
 import { createIsPermitNext } from './createIsPermitNext.ts';
 import { createIsSurelyRefused } from './createIsSurelyRefused.ts';
@@ -50,10 +51,10 @@ export function createChain(options: { readonly chain: ChainConfig; readonly clo
   const { chain, clock, log } = options;
   const { chainId, gateway, forwarder, rpcUrls } = chain;
   const badAnswers = createBadAnswers({ count: rpcUrls.length, chainId, log, now: Date.now });
-  const rpc = createRpcClients({ rpcUrls, chainId, blockTimeMs: chain.blockTimeMs, log, badAnswers });
+  const rpc = createRpcClients({ rpcUrls, chainId, blockTimeMs: chain.blockTimeMs, log, clock, badAnswers });
   const gatewayLogs = createReadGatewayLogs({ rpcUrls, chainId, gateway, clock, log });
   const readBlock = createReadBlock({ rpcUrls, chainId, timeoutMs: RPC_TIMEOUT_MS });
-  const askSince = createAskSince(rpc, readBlock);
+  const askSince = createAskSince(chain, rpc, readBlock, clock);
 
   return {
     chainId,
@@ -63,12 +64,7 @@ export function createChain(options: { readonly chain: ChainConfig; readonly clo
     listOtherChainUrls: rpc.listOtherChainUrls,
     countBadAnswers: badAnswers.counts,
 
-    getHead: () =>
-      rpc.askOneNode(async (_node, urlIndex) => {
-        const head = await readBlock(urlIndex, { blockTag: 'latest' });
-        if (head === undefined) throw new Error('the node has no block at all');
-        return head;
-      }),
+    getHead: createGetHead(chain, rpc, readBlock, clock),
 
     getFinalizedNumber: () =>
       rpc.askOneNode(async (_node, urlIndex) => {
@@ -97,19 +93,19 @@ export function createChain(options: { readonly chain: ChainConfig; readonly clo
         return transaction?.to == null ? undefined : { to: getAddress(transaction.to), data: transaction.input, gasLimit: transaction.gas };
       }),
 
-    async findPayer(paymentId, since = []) {
-      const { value, isSince } = await askSince(
-        since,
-        (client, at) =>
+    async findPayer(paymentId, since, notBefore) {
+      const { value, isSince } = await askSince(since, {
+        ask: (client, at) =>
           client.readContract({ address: gateway, abi: paymentGatewayAbi, functionName: 'payerOf', args: [paymentId], ...at }),
-        (payer) => payer === zeroAddress,
-      );
+        isNo: (payer) => payer === zeroAddress,
+        notBefore,
+      });
       if (value !== zeroAddress) return value;
       return isSince ? undefined : 'unknown';
     },
 
-    ...createFindPayments(chain, rpc, readBlock),
-    pollBlocks: createPollBlocks(chain, rpc, readBlock),
+    ...createFindPayments(chain, rpc, readBlock, clock),
+    pollBlocks: createPollBlocks(chain, rpc, readBlock, clock),
 
     // A permit that is signed for want of an approval takes the place of the approval that was there.
     getAllowance: (token, owner) =>
@@ -117,10 +113,11 @@ export function createChain(options: { readonly chain: ChainConfig; readonly clo
         sure.readContract({ address: token, abi: erc20Abi, functionName: 'allowance', args: [owner, gateway] }),
       ),
 
-    async getForwarderNonce(owner, since = []) {
-      const { value, isSince } = await askSince(since, (client, at) =>
-        client.readContract({ address: forwarder, abi: msqPayForwarderAbi, functionName: 'nonces', args: [owner], ...at }),
-      );
+    async getForwarderNonce(owner, since) {
+      const { value, isSince } = await askSince(since, {
+        ask: (client, at) =>
+          client.readContract({ address: forwarder, abi: msqPayForwarderAbi, functionName: 'nonces', args: [owner], ...at }),
+      });
       if (isSince) return value;
       throw new AppError(CHAIN_ERRORS.unavailable, {
         internal: { chainId },
@@ -154,8 +151,8 @@ export function createChain(options: { readonly chain: ChainConfig; readonly clo
     verifySignature: createVerifySignature(chain, rpc),
     runsForeignCode: createRunsForeignCode(chain, rpc),
 
-    ...createFindRefusal(chain, rpc, readBlock),
-    isSurelyRefused: createIsSurelyRefused(chain, rpc, readBlock),
+    ...createFindRefusal(chain, rpc, readBlock, clock),
+    isSurelyRefused: createIsSurelyRefused(chain, rpc, readBlock, clock),
     ...createRelayCalls(chain, rpc),
 
     getRefundedAmount: (paymentId) =>
@@ -163,10 +160,9 @@ export function createChain(options: { readonly chain: ChainConfig; readonly clo
         sure.readContract({ address: gateway, abi: paymentGatewayAbi, functionName: 'refundedAmount', args: [paymentId] }),
       ),
 
-    async isRefunded(paymentId, nonce, since = []) {
-      const { value, isSince } = await askSince(
-        since,
-        (client, at) =>
+    async isRefunded(paymentId, nonce, since, notBefore) {
+      const { value, isSince } = await askSince(since, {
+        ask: (client, at) =>
           client.readContract({
             address: gateway,
             abi: paymentGatewayAbi,
@@ -174,8 +170,9 @@ export function createChain(options: { readonly chain: ChainConfig; readonly clo
             args: [paymentId, nonce],
             ...at,
           }),
-        (isUsed) => !isUsed,
-      );
+        isNo: (isUsed) => !isUsed,
+        notBefore,
+      });
       return value || isSince ? value : 'unknown';
     },
 

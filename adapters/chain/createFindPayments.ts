@@ -5,13 +5,14 @@ import { CHAIN_ERRORS } from '../../domain/chain/errors.ts';
 import type { ChainPort } from '../../domain/chain/ports.ts';
 import type { PaymentProcessedLog } from '../../domain/payments/model.ts';
 import type { ChainConfig } from '../../platform/config.ts';
-import { toUnixSeconds } from '../../shared/clock.ts';
+import { toUnixSeconds, type Clock } from '../../shared/clock.ts';
 import { AppError } from '../../shared/errors.ts';
 import type { Address, Bytes32 } from '../../shared/hex.ts';
 import { askEachNode } from './askEachNode.ts';
 import { createLogRanges } from './createLogRanges.ts';
 import type { ReadBlock } from './createReadBlock.ts';
 import type { RpcClients, RpcQuestions } from './createRpcClients.ts';
+import { findVoters } from './judgeHeads.ts';
 import { lowerCase, paymentProcessedEvent, readPaymentLogs } from './paymentLogs.ts';
 
 /** Ids in one eth_call: 224 bytes each in its init code, which may have 49,152 (EIP-3860), 4,000 of them for the code itself. */
@@ -23,9 +24,10 @@ type FindPayments = Pick<ChainPort, 'findPayers' | 'findPaymentLog'>;
 
 /** Looks for payments without the scanner's logs: in the gateway's storage, and by the indexed id of the event. */
 export function createFindPayments(
-  { gateway, startBlock, maxBlockRange }: Pick<ChainConfig, 'gateway' | 'startBlock' | 'maxBlockRange'>,
+  { gateway, startBlock, maxBlockRange, blockTimeMs }: Pick<ChainConfig, 'gateway' | 'startBlock' | 'maxBlockRange' | 'blockTimeMs'>,
   rpc: RpcClients,
   readBlock: ReadBlock,
+  clock: Clock,
 ): FindPayments {
   const ranges = createLogRanges(() => performance.now());
 
@@ -44,17 +46,23 @@ export function createFindPayments(
           if (id !== undefined && payer !== zeroAddress) payers.set(id, payer);
         });
       }
-      return { block, payers };
+      return { urlIndex, head: block, payers };
     });
 
   return {
     async findPayers(paymentIds) {
       const first = await findPayersAt(rpc, paymentIds);
       const unpaid = paymentIds.filter((id) => !first.payers.has(id));
-      if (unpaid.length === 0 || rpc.eachNode.length === 1) return first;
+      if (unpaid.length === 0 || rpc.eachNode.length === 1) return { block: first.head, payers: first.payers };
       // That nobody has paid ends a payment: no URL's word alone, which may be on a branch of its own. Whoever shows a payment may be behind: it was made.
       const heard = await askEachNode(rpc, (node) => findPayersAt(node, unpaid));
-      return { block: first.block, payers: new Map([...first.payers, ...heard.flatMap(({ payers }) => [...payers])]) };
+      const voters = findVoters(heard.some(({ urlIndex }) => urlIndex === first.urlIndex) ? heard : [first, ...heard], {
+        now: clock.now(),
+        blockTimeMs,
+      });
+      // By the end of that block, all that have a say do so: how late it is, is no URL's word alone either.
+      const block = voters.reduce((least, { head }) => (head.number < least.number ? head : least), voters[0]?.head ?? first.head);
+      return { block, payers: new Map([...first.payers, ...heard.flatMap(({ payers }) => [...payers])]) };
     },
 
     async findPaymentLog(wanted) {

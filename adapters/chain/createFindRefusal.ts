@@ -5,17 +5,19 @@ import { CHAIN_ERRORS } from '../../domain/chain/errors.ts';
 import type { ChainPort, KnownBlock, PaymentRefusal } from '../../domain/chain/ports.ts';
 import type { Permit } from '../../domain/relay/model.ts';
 import type { ChainConfig } from '../../platform/config.ts';
+import type { Clock } from '../../shared/clock.ts';
 import { AppError } from '../../shared/errors.ts';
 import type { Address, Hex } from '../../shared/hex.ts';
 import { askEachNode } from './askEachNode.ts';
 import { callAsForwarder } from './callAsForwarder.ts';
-import { hasAll } from './createAskSince.ts';
 import { createExplainPermit, type PermitExplanation } from './createExplainPermit.ts';
 import type { ReadBlock } from './createReadBlock.ts';
 import type { RpcClients, RpcQuestions } from './createRpcClients.ts';
 import { encodePermit } from './encodePermit.ts';
 import { encodeTerms } from './encodeTerms.ts';
 import { createRelayCalls } from './createRelayCalls.ts';
+import { findVoters } from './judgeHeads.ts';
+import { lookAtNode } from './lookAtNode.ts';
 import { decodeRevert, describeRevert, NO_REASON } from './reverts.ts';
 import { splitSignature } from './signatures.ts';
 import { gasForCall } from './simulationGas.ts';
@@ -45,9 +47,10 @@ type FindRefusal = Pick<ChainPort, 'findRefusal' | 'findRefundRefusal'>;
  * A refund is simulated by itself, since nobody but the merchant's signature could make it.
  */
 export function createFindRefusal(
-  chain: Pick<ChainConfig, 'chainId' | 'gateway' | 'forwarder' | 'dataGasPerRequest' | 'tokens'>,
+  chain: Pick<ChainConfig, 'chainId' | 'gateway' | 'forwarder' | 'dataGasPerRequest' | 'tokens' | 'blockTimeMs'>,
   rpc: RpcClients,
   readBlock: ReadBlock,
+  clock: Clock,
 ): FindRefusal {
   const { gateway, forwarder } = chain;
   const { encodeRelay } = createRelayCalls(chain, rpc);
@@ -90,18 +93,21 @@ export function createFindRefusal(
     // What is done already, or over, is nothing that a URL could lag behind.
     if (since === undefined || first === undefined || first.kind === 'alreadyProcessed' || first.kind === 'expired') return first;
     const heard = await askEachNode(rpc, async (node) => {
-      const isSince = await node.askOneNode((_client, urlIndex) => hasAll(readBlock, urlIndex, since));
-      return { isSince, refusal: await find(node) };
+      const look = await node.askOneNode((_client, urlIndex) => lookAtNode(readBlock, urlIndex, since));
+      return { ...look, refusal: await find(node) };
     });
     // Nobody contradicts, and nobody was found to lag: all are slow.
     if (heard.length === 0) return first;
-    const current = heard.filter(({ isSince }) => isSince);
-    const [sure] = current;
+    const voters = findVoters(heard, { now: clock.now(), blockTimeMs: chain.blockTimeMs });
+    const isTaken = voters.some(({ refusal }) => refusal === undefined);
+    // One that has all these blocks may lie, and the others may lack the newest one: their yes counts as well.
+    if (isTaken) return undefined;
+    const sure = voters.find(({ hasAll }) => hasAll);
     if (sure === undefined) {
       const cause = new Error('no RPC URL that answers is where the chain is: what it refuses may be good');
       throw new AppError(CHAIN_ERRORS.unavailable, { internal: { chainId: chain.chainId }, cause });
     }
-    return current.some(({ refusal }) => refusal === undefined) ? undefined : sure.refusal;
+    return sure.refusal;
   }
 
   async function explain(

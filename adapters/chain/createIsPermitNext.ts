@@ -15,9 +15,9 @@ export function createIsPermitNext(
     const findSigner = createPermitSigner(chain, input);
     if (findSigner === undefined) return false;
     const { token, owner } = input;
-    const { value: next, isSince } = await askSince(since, (client, at) =>
-      client.readContract({ address: token, abi: NONCES_ABI, functionName: 'nonces', args: [owner], ...at }),
-    );
+    const { value: next, isSince } = await askSince(since, {
+      ask: (client, at) => client.readContract({ address: token, abi: NONCES_ABI, functionName: 'nonces', args: [owner], ...at }),
+    });
     return isSince && (await findSigner(next)) === owner;
   };
 }

@@ -14,8 +14,10 @@ import {
 
 import { CHAIN_ERRORS } from '../../domain/chain/errors.ts';
 import type { Logger } from '../../platform/logger.ts';
+import { systemClock, type Clock } from '../../shared/clock.ts';
 import { AppError } from '../../shared/errors.ts';
 import type { Hex } from '../../shared/hex.ts';
+import { askHeader } from './askHeader.ts';
 import { createAskWithId, type AskWithId } from './createAskWithId.ts';
 import { createBadAnswers, type BadAnswers } from './createBadAnswers.ts';
 import { createChainIdGuard, OtherChainError } from './createChainIdGuard.ts';
@@ -62,10 +64,13 @@ export function createRpcClients(options: {
   /** Typical time between blocks: says how many of them a URL may be behind. */
   blockTimeMs: number;
   log: Logger;
+  /** What the times of heads are compared with. Absent: this process's own. */
+  clock?: Clock;
   /** Absent: nobody else counts. */
   badAnswers?: BadAnswers;
 }): RpcClients {
   const { rpcUrls, chainId, blockTimeMs, log } = options;
+  const { clock = systemClock } = options;
   const { badAnswers = createBadAnswers({ count: rpcUrls.length, chainId, log, now: Date.now }) } = options;
   const urls = rpcUrls.map((url) => createNodeTransport(url, { timeout: RPC_TIMEOUT_MS }));
   // No cache: an old head would hide a payment. No CCIP read: a token could make us fetch any URL by reverting with it.
@@ -102,8 +107,13 @@ export function createRpcClients(options: {
           throw error;
         },
       ),
-    askHead: (index) => at(nodes, index).getBlockNumber(),
+    async askHead(index) {
+      const head = await askHeader(at(nodes, index), { blockTag: 'latest' });
+      if (head === undefined) throw new Error('the node has no block at all');
+      return head;
+    },
     now: Date.now,
+    clock,
   });
 
   async function attempt<T>(work: () => Promise<T>): Promise<Attempt<T>> {

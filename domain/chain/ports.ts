@@ -16,10 +16,11 @@ export interface KnownBlock {
   readonly hash?: Bytes32;
 }
 
-/** How many RPC URLs have a block, and how many have another one at its height. Neither counts those that have none there. */
+/** How many RPC URLs have a block, how many have another one at its height, and how many have none there (yet). */
 export interface BlockPoll {
   readonly stands: number;
   readonly replaced: number;
+  readonly missing: number;
 }
 
 export interface Receipt {
@@ -99,7 +100,8 @@ export type GasEstimate = { readonly kind: 'estimated'; readonly gasLimit: bigin
  * The only implementation is adapters/chain; nothing else knows an ABI.
  *
  * Most answers are one RPC URL's word, which may lag, be on a fork, or lie. Where a "no" would end something, it is asked for with `since`: blocks that are
- * known to be the chain's. Only a URL that has all of them can say no. Absent, or none: any can.
+ * known to be the chain's. Only a URL that has all of them can say no, and only while none says yes that answers soon and is not stuck. Absent: any can. A URL's
+ * own head, and what it says of it, gives it no more weight than the others have.
  */
 export interface ChainPort {
   readonly chainId: number;
@@ -113,14 +115,14 @@ export interface ChainPort {
   /** How many answers of each RPC URL could not be read, in this process, by its place in the configuration. */
   countBadAnswers(): readonly number[];
 
+  /** Of several URLs, none whose head is further ahead of the others, or of our time, than it can be. */
   getHead(): Promise<Block>;
   /** The newest block that the chain calls final: as one URL says that has it. Throws like every question, with the reason as the cause, where the chain calls none so. */
   getFinalizedNumber(): Promise<bigint>;
   /** undefined: there is no such block (yet, or any more). */
   findBlock(number: bigint): Promise<Block | undefined>;
   /**
-   * What the RPC URLs say of blocks that answer soon and are about as far as the furthest of them, in the order of the blocks: for what is too much for one URL's
-   * word. Nothing is asked where there is only one URL: nobody is counted then. Not for many blocks at once: each is a question to each URL.
+   * What the RPC URLs say of blocks that answer soon and are not stuck, in the order of the blocks: for what is too much for one URL's word. Nothing is asked where there is only one URL: nobody is counted then. Not for many blocks at once: each is a question to each URL.
    */
   pollBlocks(blocks: readonly Pick<Block, 'number' | 'hash'>[]): Promise<readonly BlockPoll[]>;
   /**
@@ -139,11 +141,15 @@ export interface ChainPort {
   /** What a transaction calls. undefined: the node does not have it. */
   findCall(hash: Bytes32): Promise<(RelayCall & { readonly gasLimit: bigint }) | undefined>;
   /**
-   * Who paid this id, as the gateway's storage says at the head. With `since`, that nobody has is what all URLs say that answer soon and have these blocks.
-   * `unknown`: nobody, says a URL that lacks one of them, and no other one answers.
+   * Who paid this id, as the gateway's storage says at the head. With `since`, that nobody has is what all URLs say that answer soon, one of which has these blocks.
+   * `unknown`: nobody, but none of them has all of these.
+   * @param notBefore with `since`: the head of each of them has to be as late as this, else it is `unknown`
    */
-  findPayer(paymentId: Bytes32, since?: readonly KnownBlock[]): Promise<Address | 'unknown' | undefined>;
-  /** The same of many, by id, as of the end of `block`, the head of the node that answers. Whom it does not show as paid, no URL does that answers soon, however far it is. */
+  findPayer(paymentId: Bytes32, since?: readonly KnownBlock[], notBefore?: Date): Promise<Address | 'unknown' | undefined>;
+  /**
+   * The same of many, by id, as of the end of `block`, the lowest head of those that answer and are not stuck. Whom it does not show as paid, no URL does that answers
+   * soon, however far it is.
+   */
   findPayers(paymentIds: readonly Bytes32[]): Promise<{ readonly block: Block; readonly payers: ReadonlyMap<Bytes32, Address> }>;
   /**
    * The event of a payment, found by its id, in the blocks of these times, both included. It stands in a block that the same node has there. undefined: none of
@@ -196,8 +202,8 @@ export interface ChainPort {
   runsForeignCode(item: RelayItem): Promise<boolean>;
   /**
    * Would the gateway take this payment from this payer now? With a permit, as if the permit had been applied.
-   * @param input.since what is refused for want of tokens, an approval or a nonce is put to every URL then, and counts when all say so that answer soon and have
-   * these blocks. Where none has them, it throws as if none answered
+   * @param input.since what is refused for want of tokens, an approval or a nonce is put to every URL then, and counts when all say so that answer soon and are not
+   * stuck, one of which has these blocks. Where none has them, it throws as if none answered
    */
   findRefusal(input: {
     terms: PaymentTerms;
@@ -208,13 +214,14 @@ export interface ChainPort {
   /** Would the gateway make this refund now? Its item must be of the rail `refund`. @param since see findRefusal */
   findRefundRefusal(item: RelayItem, since?: readonly KnownBlock[]): Promise<PaymentRefusal | undefined>;
   /**
-   * Whether all URLs that answer soon and have the blocks of `since` refuse this item as it would be sent by itself. Those that do, while another one would take
-   * it, are asked last from then on. `unknown`: nobody answers who has these blocks. Nothing is asked where there is only one URL: what it has said is all there is.
+   * Whether all URLs that answer soon and are not stuck refuse this item as it would be sent by itself. Those that do, while another one that has the blocks of
+   * `since` would take it, are asked last from then on. `unknown`: nobody answers who has these blocks, or only one would take it that lacks some. Nothing is
+   * asked where there is only one URL: what it has said is all there is.
    */
   isSurelyRefused(item: RelayItem, since: readonly KnownBlock[]): Promise<boolean | 'unknown'>;
   getRefundedAmount(paymentId: Bytes32): Promise<bigint>;
   /** Whether the gateway has made this refund, as its storage says at the head. `unknown`: see findPayer. */
-  isRefunded(paymentId: Bytes32, nonce: bigint, since?: readonly KnownBlock[]): Promise<boolean | 'unknown'>;
+  isRefunded(paymentId: Bytes32, nonce: bigint, since?: readonly KnownBlock[], notBefore?: Date): Promise<boolean | 'unknown'>;
 
   /** The one transaction for these items, all of one rail, in this order. Pure. */
   encodeRelay(items: readonly RelayItem[]): RelayCall;

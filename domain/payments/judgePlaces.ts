@@ -39,8 +39,8 @@ export async function judgePlaces(chain: ChainPort, places: readonly Place[]): P
 }
 
 /**
- * What takes money back is not decided by one RPC URL, which may be on a branch that grows and is not the chain: none of these blocks may have as many URLs that
- * still have it as such that have another one in its place. Which of them are asked first afterwards, the chain's adapter sees to.
+ * What takes money back is not decided by one RPC URL, which may be on a branch that grows and is not the chain: of each of these blocks more URLs have another
+ * one in its place than still have it, or have none there yet. Which of them are asked first afterwards, the chain's adapter sees to.
  * @param places not on the chain, as somebody says. Only the first blocks are asked about when `isSample`
  * @throws AppError `CHAIN_ERRORS.unavailable`
  */
@@ -48,7 +48,7 @@ export async function areAgreedGone(chain: ChainPort, places: readonly Place[], 
   const blocks = blocksOf(places);
   for (let from = 0; from < (isSample ? 1 : blocks.length); from += AT_ONCE) {
     const polls = await chain.pollBlocks(blocks.slice(from, from + AT_ONCE));
-    if (polls.some(({ stands, replaced }) => stands > 0 && stands >= replaced)) return false;
+    if (polls.some(({ stands, replaced, missing }) => stands + missing > 0 && stands + missing >= replaced)) return false;
   }
   return true;
 }

@@ -21,8 +21,11 @@ export async function endUnsent(ctx: Context, attempt: RelayAttempt, error: Rela
   const lookAgain = () => later(decideNextLook(ctx.clock.now(), blockTimeMsOf(ctx, attempt.chainId)));
   if (isUnclear(ctx, attempt.chainId)) return laterUntried(decideUnclearLook(ctx));
   const head = await chain.getHead();
-  // Whoever says that it is not done has the head by which its time is over, and what the scanner has seen. "Already paid" is told by those who are ahead of others.
-  const word = await askIfDone(chain, attempt, [head, ...(await listKnownBlocks(ctx, attempt.chainId))]);
+  const isOverdue = error.code === RELAY_ERRORS.deadline.code;
+  const isOver = isOverdue && head.timestamp >= attempt.deadline;
+  // Whoever says that it is not done has what the scanner has seen, and a head of its own by which its time is over. That head is not asked of the others:
+  // nodes differ by a block, and the one that is ahead, or says so, would be the only one to be heard.
+  const word = await askIfDone(chain, attempt, await listKnownBlocks(ctx, attempt.chainId), isOver ? attempt.deadline : undefined);
   if (word === 'unknown') {
     noteUnclear(ctx, attempt.chainId);
     return laterUntried(decideUnclearLook(ctx));
@@ -30,8 +33,7 @@ export async function endUnsent(ctx: Context, attempt: RelayAttempt, error: Rela
   const isDone = word === 'done';
   // Over is what is over by the chain's clock: until then, one that stands still or is behind ours could take what we call too late.
   if (!isDone && attempt.mayStillLand && !isSignatureDead(attempt, await findSettledTime(ctx.db, attempt.chainId))) return lookAgain();
-  const isOverdue = error.code === RELAY_ERRORS.deadline.code;
-  if (!isDone && isOverdue && head.timestamp < attempt.deadline) return lookAgain();
+  if (!isDone && isOverdue && !isOver) return lookAgain();
   // Not as far as this answer knows: nodes differ by a block, and "already paid" is no reason to call it unpaid.
   if (!isDone && error.code === PAID_ELSEWHERE.code) return lookAgain();
   const doer = await findDoer(ctx, attempt);

@@ -22,7 +22,7 @@ export async function hasJustEnded(ctx: Context, chainId: number, payer: Address
 
 /** @throws AppError `CHAIN_ERRORS.unavailable` */
 export async function askChainNonce(ctx: Context, chain: ChainPort, payer: Address): Promise<bigint> {
-  const since = (await hasJustEnded(ctx, chain.chainId, payer)) ? await listKnownBlocks(ctx, chain.chainId) : [];
+  const since = (await hasJustEnded(ctx, chain.chainId, payer)) ? await listKnownBlocks(ctx, chain.chainId) : undefined;
   return chain.getForwarderNonce(payer, since);
 }
 

@@ -86,11 +86,11 @@ export async function judgeReceipt(
   return verdicts;
 }
 
-/** Whether more URLs have the receipt's block than have another one in its place. */
+/** Whether all URLs have the receipt's block, or more than have none or another one in its place. */
 async function isAgreedOn(ctx: Context, chain: ChainPort, receipt: Receipt): Promise<boolean> {
   const { blockNumber: number, blockHash: hash, hash: txHash } = receipt;
   const [poll] = await chain.pollBlocks([{ number, hash }]);
-  const isAgreed = poll === undefined || poll.replaced === 0 || poll.stands > poll.replaced;
+  const isAgreed = poll === undefined || poll.replaced + poll.missing === 0 || poll.stands > poll.replaced + poll.missing;
   if (!isAgreed)
     ctx.log.warn({ chainId: chain.chainId, txHash, poll }, 'RPC URLs do not agree on the block of a receipt: no request fails by it');
   return isAgreed;

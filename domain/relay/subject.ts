@@ -99,16 +99,22 @@ export type WordOfChain = 'done' | 'notDone' | 'unknown';
 /**
  * Whether the gateway's storage has it as done, by whatever transaction.
  * @param since blocks that whoever says no has to have: see listKnownBlocks
+ * @param notBefore how late the heads have to be of those who say no
  * @throws AppError `CHAIN_ERRORS.unavailable`
  */
-export async function askIfDone(chain: ChainPort, attempt: RelayAttempt, since: readonly KnownBlock[]): Promise<WordOfChain> {
+export async function askIfDone(
+  chain: ChainPort,
+  attempt: RelayAttempt,
+  since: readonly KnownBlock[],
+  notBefore?: Date,
+): Promise<WordOfChain> {
   const { signed, paymentId } = attempt;
   if (signed.rail === 'refund') {
-    const isRefunded = await chain.isRefunded(paymentId, signed.refund.nonce, since);
+    const isRefunded = await chain.isRefunded(paymentId, signed.refund.nonce, since, notBefore);
     if (isRefunded === 'unknown') return 'unknown';
     return isRefunded ? 'done' : 'notDone';
   }
-  const payer = await chain.findPayer(paymentId, since);
+  const payer = await chain.findPayer(paymentId, since, notBefore);
   if (payer === 'unknown') return 'unknown';
   return payer === undefined ? 'notDone' : 'done';
 }

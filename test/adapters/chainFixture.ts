@@ -14,7 +14,7 @@ import type { ChainConfig } from '../../platform/config.ts';
 import { AppError } from '../../shared/errors.ts';
 import type { Address, Hex } from '../../shared/hex.ts';
 import type { AmountUnits } from '../../shared/money.ts';
-import { systemClock } from '../../shared/clock.ts';
+import { addMs, systemClock } from '../../shared/clock.ts';
 
 /** A real chain with the real contracts, the port under test on it, and what a customer with a wallet does. */
 
@@ -46,8 +46,11 @@ export interface ChainFixture {
   /** Has coins, and nothing to do with any payment. */
   readonly relayer: HDAccount;
   readonly wallet: Wallet;
-  /** @param changes of the chain's configuration */
-  createPort(rpcUrls: readonly string[], changes?: Partial<ChainConfig>): ChainPort;
+  /**
+   * @param changes of the chain's configuration
+   * @param aheadMs by how much our clock is ahead of the machine's
+   */
+  createPort(rpcUrls: readonly string[], changes?: Partial<ChainConfig>, aheadMs?: number): ChainPort;
   makeTerms(changes?: Partial<PaymentTerms>): PaymentTerms;
   makeRequest(payer: PrivateKeyAccount, terms: PaymentTerms, changes?: Partial<ForwardRequest>): Promise<ForwardRequest>;
   mine(hash: Promise<Hex>): Promise<Hex>;
@@ -107,8 +110,10 @@ export async function startChainFixture(): Promise<ChainFixture> {
       gasBudgetPerPayerPerDay: undefined,
     },
   };
-  const createPort = (rpcUrls: readonly string[], changes: Partial<ChainConfig> = {}): ChainPort =>
-    createChain({ chain: { ...config, ...changes, rpcUrls: [...rpcUrls] }, clock: systemClock, log });
+  const createPort = (rpcUrls: readonly string[], changes: Partial<ChainConfig> = {}, aheadMs = 0): ChainPort => {
+    const clock = { now: () => addMs(systemClock.now(), aheadMs) };
+    return createChain({ chain: { ...config, ...changes, rpcUrls: [...rpcUrls] }, clock, log });
+  };
   const port = createPort([anvil.rpcUrl]);
 
   const toItem = ({ request, signature, permit = undefined, terms }: Signed): RelayItem => ({

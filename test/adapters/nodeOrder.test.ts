@@ -11,9 +11,15 @@ interface Line {
   readonly rpcUrl: number;
 }
 
-/** Nodes whose heads the test moves, and a clock that stands still. `undefined`: the node does not answer. */
-function createScene(heads: (number | undefined)[], options: { blockTimeMs?: number; chainIds?: Record<number, number> } = {}) {
-  const { blockTimeMs = 12_000, chainIds = {} } = options;
+/**
+ * Nodes whose heads the test moves, and a clock that stands still. `undefined`: the node does not answer. The chain's newest block is of this moment; blocks are
+ * as old as they are behind that one, or as `ages` says (milliseconds, of each node).
+ */
+function createScene(
+  heads: (number | undefined)[],
+  options: { blockTimeMs?: number; chainIds?: Record<number, number>; ages?: Record<number, number> } = {},
+) {
+  const { blockTimeMs = 12_000, chainIds = {}, ages = {} } = options;
   let now = 1_000_000;
   const lines: Line[] = [];
   const asked: string[] = [];
@@ -30,9 +36,12 @@ function createScene(heads: (number | undefined)[], options: { blockTimeMs?: num
     askHead: (index) => {
       asked.push(`head ${index}`);
       const head = heads[index];
-      return head === undefined ? Promise.reject(new Error('silent')) : Promise.resolve(BigInt(head));
+      if (head === undefined) return Promise.reject(new Error('silent'));
+      const ageMs = ages[index] ?? (Math.max(...heads.map((one) => one ?? 0)) - head) * blockTimeMs;
+      return Promise.resolve({ number: BigInt(head), timestamp: new Date(now - ageMs) });
     },
     now: () => now,
+    clock: { now: () => new Date(now) },
   });
   /** Time passes, somebody asks, and what that set off comes to its end. */
   const look = async (passedMs = 5_000) => {
@@ -41,7 +50,7 @@ function createScene(heads: (number | undefined)[], options: { blockTimeMs?: num
     for (let index = 0; index < 20; index++) await turn();
     return order.current();
   };
-  return { order, heads, lines, asked, chainIds, look };
+  return { order, heads, ages, lines, asked, chainIds, look };
 }
 
 describe('the order in which RPC URLs are asked', () => {
@@ -106,16 +115,52 @@ describe('the order in which RPC URLs are asked', () => {
     expect(await look()).to.deep.equal([0, 1, 2]);
   });
 
-  it('puts one last for a minute that the others contradict, before those that lag', async () => {
+  it('puts one last for a minute that the others contradict, behind those that lag', async () => {
     const { order, look, lines } = createScene([100, 100, 50]);
     await look();
     expect(order.current()).to.deep.equal([0, 1, 2]);
     order.putLast(0);
     order.putLast(0);
-    expect(order.current()).to.deep.equal([1, 0, 2]);
+    expect(order.current()).to.deep.equal([1, 2, 0]);
     expect(lines.filter(({ rpcUrl }) => rpcUrl === 0)).to.deep.equal([{ level: 'warn', rpcUrl: 0 }]);
-    expect(await look(59_999)).to.deep.equal([1, 0, 2]);
+    expect(await look(59_999)).to.deep.equal([1, 2, 0]);
     expect(await look(5_000)).to.deep.equal([0, 1, 2]);
+  });
+
+  it('puts one last whose head is further ahead than blocks can have been made, and measures no other by it', async () => {
+    const { heads, ages, look, lines } = createScene([1_100, 100], { blockTimeMs: 2_000, ages: { 0: 0, 1: 2_000 } });
+    expect(await look()).to.deep.equal([1, 0]);
+    expect(lines).to.deep.equal([{ level: 'warn', rpcUrl: 0 }]);
+    heads.splice(0, 2, 101, 101);
+    expect(await look()).to.deep.equal([0, 1]);
+    // The other one has stood still for half an hour: so many blocks may have come.
+    heads.splice(0, 2, 1_000, 101);
+    ages[1] = 30 * 60_000;
+    expect(await look()).to.deep.equal([0, 1]);
+    expect(await look()).to.deep.equal([0, 1]);
+  });
+
+  it('puts one last whose head is of a time that has not come, unless that is so of all', async () => {
+    const { ages, look } = createScene([100, 100], { ages: { 0: -31_000, 1: 0 } });
+    expect(await look()).to.deep.equal([1, 0]);
+    ages[1] = -60_000;
+    expect(await look()).to.deep.equal([0, 1]);
+  });
+
+  it('asks the freshest of those that are about as far where it is configured, and leaves one contradicted that is ahead', async () => {
+    const { order, look } = createScene([103, 100, 100], { blockTimeMs: 2_000 });
+    expect(await look()).to.deep.equal([0, 1, 2]);
+    order.putLast(0);
+    expect(order.current()).to.deep.equal([1, 2, 0]);
+    expect(await look()).to.deep.equal([1, 2, 0]);
+  });
+
+  it('leaves one contradicted that is so far ahead that the others count as behind', async () => {
+    const { order, ages, look } = createScene([120, 100], { blockTimeMs: 2_000 });
+    ages[1] = 40_000;
+    expect(await look()).to.deep.equal([0, 1]);
+    order.putLast(0);
+    expect(order.current()).to.deep.equal([1, 0]);
   });
 
   it('stays as it is when all are contradicted, or there is only one', async () => {

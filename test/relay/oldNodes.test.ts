@@ -54,6 +54,7 @@ describe('a relay whose chain is asked through a URL that lags', function () {
   });
   beforeEach(async () => {
     node.catchUp();
+    node.ageBy(0);
     relayer = await chain.createRelayer();
     ctx = withRelayers(harness.ctx, chainId, [relayer]);
     const [config] = harness.config.chains;
@@ -160,6 +161,38 @@ describe('a relay whose chain is asked through a URL that lags', function () {
       expect(await readAttempt(ctx, payment)).to.include({ status: 'failed', errorCode: 'PAY_003' });
     });
 
+    it('is not ended on the word of one URL that has one block more than the others, whose word is that it is paid', async () => {
+      const [customer, payment] = [await chain.createCustomer(), await createPayment()];
+      const attempt = await acceptRelay(ctx, customer, payment);
+      await chain.pay(customer, payment);
+      await chain.mine();
+      await scanWithoutLogs();
+      node.runAhead(1);
+      node.changeResults((method, result) => (method === 'eth_call' ? `0x${'00'.repeat(32)}` : result));
+      expect((await endUnsent(through(both), attempt, REFUSED)).kind).to.equal('later');
+      node.changeResults(undefined);
+      node.runAhead(0);
+      expect(await readAttempt(ctx, payment)).to.include({ status: 'queued' });
+      await expectNoWordOfFailure(payment);
+      await expectPaid(payment);
+      await endUnsent(ctx, await readAttempt(ctx, payment), REFUSED);
+    });
+
+    it('is not ended for its deadline on the word of one URL that says that it is later than the others do', async () => {
+      const payment = await createPayment();
+      const attempt = await acceptRelay(ctx, await chain.createCustomer(), payment);
+      await scanChain(ctx, chainId);
+      const { timestamp } = await ctx.chains.get(chainId)!.getHead();
+      const overdue = { ...attempt, deadline: addMs(timestamp, 10_000) };
+      const later = (block: { timestamp: string }) => ({ ...block, timestamp: `0x${(Number(block.timestamp) + 20).toString(16)}` });
+      node.changeResults((method, result) => (method === 'eth_getBlockByNumber' ? later(result as { timestamp: string }) : result));
+      expect((await endUnsent(through(both), overdue, { code: 'PAY_019', detail: 'It is too late.' })).kind).to.equal('later');
+      node.changeResults(undefined);
+      expect(await readAttempt(ctx, payment)).to.include({ status: 'queued' });
+      await expectNoWordOfFailure(payment);
+      await endUnsent(ctx, await readAttempt(ctx, payment), REFUSED);
+    });
+
     it('is not ended for its deadline while the URL lacks the block that is later', async () => {
       const [customer, payment] = [await chain.createCustomer(), await createPayment()];
       const attempt = await acceptRelay(ctx, customer, payment);
@@ -196,6 +229,10 @@ describe('a relay whose chain is asked through a URL that lags', function () {
   });
 
   describe('that one URL refuses', () => {
+    const aged = async (old: OddNode) => {
+      await old.standStill();
+      old.ageBy(3_600_000);
+    };
     const refuses = (method: string, result: unknown) =>
       ['eth_call', 'eth_estimateGas'].includes(method) ? new Error('execution reverted: no') : result;
 
@@ -219,7 +256,7 @@ describe('a relay whose chain is asked through a URL that lags', function () {
     it('is ended by its word when nobody else answers who knows the chain', async () => {
       const [lagging, alone] = [await createPayment(), await createPayment()];
       for (const payment of [lagging, alone]) await acceptRelay(ctx, await chain.createCustomer(), payment);
-      await node.standStill();
+      await aged(node);
       const liar = await startOddNode(chain.rpcUrl);
       liar.changeResults((method, result) => (method === 'eth_estimateGas' ? new Error('execution reverted: no') : result));
       await chain.mine();
@@ -227,7 +264,7 @@ describe('a relay whose chain is asked through a URL that lags', function () {
       const portOf = (...rpcUrls: string[]) =>
         createChain({ chain: { ...harness.config.chains[0]!, rpcUrls }, log: ctx.log, clock: ctx.clock });
       const lag = await readAttempt(ctx, lagging);
-      // The one that would take it lacks what was scanned.
+      // The one that would take it lacks what was scanned, and is stuck.
       await sendAttempt(through(portOf(liar.url, node.url)), lag.id);
       await sendAttempt(through(portOf(liar.url)), (await readAttempt(ctx, alone)).id);
       await liar.close();

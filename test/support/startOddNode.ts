@@ -17,6 +17,10 @@ export interface OddNode {
   catchUp(): void;
   /** Calls another block than the chain's its own at this height and above it; undefined: none. */
   forkAt(height: bigint | undefined): void;
+  /** Says that it is so many blocks further than the chain, all of this moment; what it is asked as of these, it answers as of the chain's head. 0: as it is. */
+  runAhead(blocks: number): void;
+  /** Its blocks are so much older than the chain's. */
+  ageBy(ms: number): void;
   /** Calls are answered by another node behind the same URL, which has come to this height only; undefined: by the same one. */
   answerCallsUpTo(height: bigint | undefined): void;
   /** Answers this instead of what the chain does, an Error as a refusal in its words; undefined: the truth. */
@@ -38,6 +42,8 @@ export async function startOddNode(rpcUrl: string): Promise<OddNode> {
   let head: bigint | undefined;
   let fork: bigint | undefined;
   let callsHead: bigint | undefined;
+  let madeUp = 0n;
+  let ageMs = 0;
   let change: (method: string, result: unknown) => unknown = (_method, result) => result;
 
   async function ask(method: string, params: readonly unknown[]): Promise<Answer> {
@@ -48,6 +54,7 @@ export async function startOddNode(rpcUrl: string): Promise<OddNode> {
   }
 
   async function answer(method: string, params: readonly unknown[]): Promise<Answer> {
+    if (madeUp > 0n) return answerAhead(method, params);
     if (method === 'eth_blockNumber' && head !== undefined) return { result: toHex(head) };
     const place = BLOCK_PARAMETER[method];
     if (place === undefined) return hideNewer(await ask(method, params));
@@ -62,10 +69,31 @@ export async function startOddNode(rpcUrl: string): Promise<OddNode> {
     return method === 'eth_getBlockByNumber' ? onFork(found) : found;
   }
 
+  async function answerAhead(method: string, params: readonly unknown[]): Promise<Answer> {
+    const real = BigInt(String((await ask('eth_blockNumber', [])).result));
+    const own = real + madeUp;
+    if (method === 'eth_blockNumber') return { result: toHex(own) };
+    const place = BLOCK_PARAMETER[method];
+    if (place === undefined) return ask(method, params);
+    const asked = params[place] as string | undefined;
+    const wanted = asked === undefined || asked === 'latest' ? own : BigInt(asked);
+    const asOf = params.map((parameter, index) => (index === place ? toHex(wanted > real ? real : wanted) : parameter));
+    const found = await ask(method, asOf);
+    if (method !== 'eth_getBlockByNumber') return found;
+    if (wanted > own) return { result: null };
+    if (wanted <= real) return onFork(found);
+    const timestamp = toHex(BigInt(Math.floor(Date.now() / 1000)));
+    return {
+      result: { ...(found.result as object), number: toHex(wanted), hash: `0x${wanted.toString(16).padStart(64, 'e')}`, timestamp },
+    };
+  }
+
   function onFork({ result, ...rest }: Answer): Answer {
-    const block = result as { number: string; hash: string } | null;
-    if (fork === undefined || block === null || BigInt(block.number) < fork) return { result, ...rest };
-    return { result: { ...block, hash: `0x${'f0'.repeat(32)}` } };
+    const block = result as { number: string; hash: string; timestamp: string } | null;
+    if (block === null) return { result, ...rest };
+    const timestamp = toHex(BigInt(block.timestamp) - BigInt(Math.round(ageMs / 1000)));
+    const hash = fork === undefined || BigInt(block.number) < fork ? block.hash : `0x${'f0'.repeat(32)}`;
+    return { result: { ...block, timestamp, hash } };
   }
 
   /** Receipts and transactions of blocks that it does not have. */
@@ -109,6 +137,12 @@ export async function startOddNode(rpcUrl: string): Promise<OddNode> {
     },
     forkAt(height) {
       fork = height;
+    },
+    runAhead(blocks) {
+      madeUp = BigInt(blocks);
+    },
+    ageBy(ms) {
+      ageMs = ms;
     },
     answerCallsUpTo(height) {
       callsHead = height;

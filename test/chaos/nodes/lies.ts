@@ -13,6 +13,8 @@ export const LIE_KINDS = [
   'lags',
   /** It follows a branch that everybody else has left, up to one block less deep than the confirmations that are waited for. */
   'orphanFork',
+  /** Its head is one that it makes up, far above the chain's; or it is on a branch of its own that has more blocks than the chain. */
+  'ahead',
   /** It has no logs of some transactions, or none at all, without a word. */
   'forgetsLogs',
   /** Every URL of the chain keeps the logs of some transactions back, for longer than blocks are read again. */
@@ -50,6 +52,8 @@ export interface LieContext {
 }
 
 export const LATE_ANSWER_MS = 6_000;
+/** No chain makes as many blocks as that in the time that a URL may lag. */
+const MADE_UP_BLOCKS = 1_000_000;
 
 /** Fields that a receipt may lack: later forks, and most providers, added them. */
 const OPTIONAL_OF_RECEIPT = [
@@ -97,6 +101,11 @@ export const BEGIN_LIE: Readonly<Record<OwnLieKind, (context: LieContext) => Pro
       }
       return orphan.ask(call);
     });
+  },
+
+  ahead({ honest, orphan }) {
+    if (orphan === undefined) return Promise.resolve(makeUpHead(honest));
+    return BEGIN_LIE.orphanFork({ honest, orphan } as LieContext);
   },
 
   forgetsLogs({ honest, random }) {
@@ -192,6 +201,39 @@ function lagBehind(honest: AskNode, head: number): Lie {
         const answer = await honest(call);
         const number = (answer.result as { number?: unknown } | null | undefined)?.number;
         return isOfLaterBlock(answer.result) || isLater(number) ? { result: null } : answer;
+      }
+      default:
+        return honest(call);
+    }
+  };
+}
+
+/** All that it has is the chain's but for its head, which is of this moment. What it is asked as of later blocks, it answers as of the chain's newest one. */
+function makeUpHead(honest: AskNode): Lie {
+  const isLatest = (block: unknown) => block === undefined || block === 'latest' || block === 'pending';
+  return async (call) => {
+    const { method, params } = call;
+    const real = Number(await askFor<string>(honest, 'eth_blockNumber'));
+    const head = real + MADE_UP_BLOCKS;
+    const isLater = (block: unknown) => typeof block === 'string' && block.startsWith('0x') && Number(block) > real;
+    const asReal = (block: unknown) => (isLater(block) ? toHex(real) : block);
+    const place = STATE_TAG_PLACE[method];
+    if (place !== undefined) return honest({ method, params: params.map((param, index) => (index === place ? asReal(param) : param)) });
+    switch (method) {
+      case 'eth_blockNumber':
+        return { result: toHex(head) };
+      case 'eth_getBlockByNumber': {
+        const wanted = isLatest(params[0]) ? head : Number(params[0]);
+        if (!isLatest(params[0]) && !isLater(params[0])) return honest(call);
+        if (wanted > head) return { result: null };
+        const { result } = await honest({ method, params: [toHex(real), ...params.slice(1)] });
+        const made = { number: toHex(wanted), hash: `0x${wanted.toString(16).padStart(64, 'a')}` };
+        return { result: { ...(result as object), ...made, timestamp: toHex(Math.floor(Date.now() / 1000)) } };
+      }
+      case 'eth_getLogs': {
+        const [filter] = params as [LogFilter];
+        if (isLater(filter.fromBlock)) return { result: [] };
+        return honest({ method, params: [{ ...filter, ...(isLater(filter.toBlock) ? { toBlock: toHex(real) } : {}) }] });
       }
       default:
         return honest(call);

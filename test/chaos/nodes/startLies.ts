@@ -80,9 +80,16 @@ interface Telling {
   readonly otherChain: ChaosChain;
 }
 
+/** Chains of which a URL makes its head up. Not two at once: nobody could tell them from the chain. Nor a single one. */
+const madeUp = new Set<ChaosChain>();
+
 async function tell({ kind, chain, node, random, otherChain }: Telling): Promise<void> {
-  const fork = kind === 'orphanFork' ? await branchOff(chain, random) : undefined;
+  const isMadeUp = kind === 'ahead' && random.next() < 0.5 && chain.nodes.length > 1 && !madeUp.has(chain);
+  if (isMadeUp) madeUp.add(chain);
+  const isBranch = kind === 'orphanFork' || (kind === 'ahead' && !isMadeUp);
+  let fork: Awaited<ReturnType<typeof branchOff>> | undefined;
   try {
+    fork = isBranch ? await branchOff(chain, random, kind === 'ahead') : undefined;
     const lie = await BEGIN_LIE[kind]({
       random,
       honest: chain.ask,
@@ -94,6 +101,7 @@ async function tell({ kind, chain, node, random, otherChain }: Telling): Promise
     await sleep(random.between(LIE_MS.from, LIE_MS.to));
   } finally {
     node.tellTheTruth();
+    if (isMadeUp) madeUp.delete(chain);
     await fork?.close();
   }
 }
@@ -101,10 +109,15 @@ async function tell({ kind, chain, node, random, otherChain }: Telling): Promise
 /**
  * A branch that leaves the chain at its present head, with some of the transactions that the chain mines from then on, in other blocks. It grows until it
  * is one block less deep than what is waited for; and as long as it stands, no reorganisation makes it deeper.
+ * @param isAhead it does so at once
  */
-async function branchOff(chain: ChaosChain, random: Random): Promise<{ readonly orphan: OrphanFork; close(): Promise<void> }> {
+async function branchOff(
+  chain: ChaosChain,
+  random: Random,
+  isAhead: boolean,
+): Promise<{ readonly orphan: OrphanFork; close(): Promise<void> }> {
   const { orphan, hold } = await startAtHead(chain);
-  const depth = random.between(2, CONFIRMATIONS - 1);
+  const depth = isAhead ? CONFIRMATIONS - 1 : random.between(2, CONFIRMATIONS - 1);
   let isOver = false;
   const growing = (async () => {
     let copied = orphan.base;
@@ -113,7 +126,7 @@ async function branchOff(chain: ChaosChain, random: Random): Promise<{ readonly 
       const raw = await chain.mining.listRawTransactions(copied + 1, head);
       copied = Math.max(copied, head);
       await orphan.mine(raw.filter(() => random.next() < 0.7));
-      await sleep(random.between(100, 300));
+      if (!isAhead) await sleep(random.between(100, 300));
     }
   })();
   // Told by `close`.
