@@ -147,7 +147,7 @@ describe('the order in which RPC URLs are asked', () => {
     expect(await look()).to.deep.equal([0, 1]);
   });
 
-  it('asks the freshest of those that are about as far where it is configured, and leaves one contradicted that is ahead', async () => {
+  it('asks those that differ by a few blocks as configured, but for one that is contradicted, be it the furthest', async () => {
     const { order, look } = createScene([103, 100, 100], { blockTimeMs: 2_000 });
     expect(await look()).to.deep.equal([0, 1, 2]);
     order.putLast(0);

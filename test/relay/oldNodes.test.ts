@@ -169,7 +169,8 @@ describe('a relay whose chain is asked through a URL that lags', function () {
       await scanWithoutLogs();
       node.runAhead(1);
       node.changeResults((method, result) => (method === 'eth_call' ? `0x${'00'.repeat(32)}` : result));
-      expect((await endUnsent(through(both), attempt, REFUSED)).kind).to.equal('later');
+      // Later than what an earlier test found unclear is remembered.
+      expect((await endUnsent(atTime(through(both), addMs(ctx.clock.now(), 60_000)), attempt, REFUSED)).kind).to.equal('later');
       node.changeResults(undefined);
       node.runAhead(0);
       expect(await readAttempt(ctx, payment)).to.include({ status: 'queued' });
@@ -186,7 +187,8 @@ describe('a relay whose chain is asked through a URL that lags', function () {
       const overdue = { ...attempt, deadline: addMs(timestamp, 10_000) };
       const later = (block: { timestamp: string }) => ({ ...block, timestamp: `0x${(Number(block.timestamp) + 20).toString(16)}` });
       node.changeResults((method, result) => (method === 'eth_getBlockByNumber' ? later(result as { timestamp: string }) : result));
-      expect((await endUnsent(through(both), overdue, { code: 'PAY_019', detail: 'It is too late.' })).kind).to.equal('later');
+      const then = atTime(through(both), addMs(ctx.clock.now(), 120_000));
+      expect((await endUnsent(then, overdue, { code: 'PAY_019', detail: 'It is too late.' })).kind).to.equal('later');
       node.changeResults(undefined);
       expect(await readAttempt(ctx, payment)).to.include({ status: 'queued' });
       await expectNoWordOfFailure(payment);
