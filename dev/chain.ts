@@ -35,6 +35,8 @@ export interface ChainOptions {
   logPath?: string;
   /** The rules of the chain, as anvil calls them (`shanghai`). Default: anvil's newest. */
   hardfork?: string;
+  /** By how much its clock is behind ours, and stays so. Default 0. */
+  secondsBehind?: number;
   /** Unlocked, funded accounts of the well-known test mnemonic. Default 10. */
   accounts?: number;
 }
@@ -105,6 +107,8 @@ function buildArguments(port: number, chainId: number, options: ChainOptions): s
   const args = ['--host', HOST, '--port', String(port), '--chain-id', String(chainId)];
   args.push('--accounts', String(options.accounts ?? 10), '--prune-history', String(KEPT_STATES), '--color', 'never');
   if (options.blockTimeSeconds !== undefined) args.push('--block-time', String(options.blockTimeSeconds));
+  // The time of the first block: anvil's clock goes on from there.
+  if (options.secondsBehind !== undefined) args.push('--timestamp', String(Math.floor(Date.now() / 1000) - options.secondsBehind));
   if (options.hardfork !== undefined) args.push('--hardfork', options.hardfork);
   if (options.mixedMining === true) args.push('--mixed-mining');
   if (options.statePath !== undefined) args.push('--state', options.statePath, '--state-interval', String(STATE_INTERVAL_SECONDS));

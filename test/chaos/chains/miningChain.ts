@@ -27,7 +27,8 @@ export interface MiningChain {
 /** A cache that is older than this would be noticed by any provider. */
 const REMEMBERED_REORGANISATIONS = 4;
 
-export async function startMining(node: AskNode, blockTimeMs: number): Promise<MiningChain> {
+/** @param secondsBehind by how much the chain's clock is behind ours */
+export async function startMining(node: AskNode, blockTimeMs: number, secondsBehind: number): Promise<MiningChain> {
   const ask = <T>(method: string, params: readonly unknown[] = []) => askFor<T>(node, method, params);
   const kept = new Set<number>();
   const replacements = new Map<string, string>();
@@ -71,7 +72,7 @@ export async function startMining(node: AskNode, blockTimeMs: number): Promise<M
 
   /** A reorganisation sets anvil's clock back by its blocks: after some minutes of them nothing would be over by the chain's clock. */
   async function setClock(): Promise<void> {
-    await ask('evm_setTime', [Math.floor(Date.now() / 1000)]);
+    await ask('evm_setTime', [Math.floor(Date.now() / 1000) - secondsBehind]);
   }
 
   async function replace(wanted: number, random: Random): Promise<number> {

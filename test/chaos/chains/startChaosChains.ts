@@ -13,6 +13,7 @@ import { createRandom, type Random } from '../../support/createRandom.ts';
 import { createDelegatedAccounts, type DelegatedAccounts } from '../../support/delegatedAccounts.ts';
 import { createTestChain, type ChainHome, type Harness } from '../../support/harness.ts';
 import { createAskNode, type AskNode } from '../nodes/rpc.ts';
+import { DATA_GAS_PER_REQUEST, startDataGasNode } from '../nodes/startDataGasNode.ts';
 import { startLyingNode, type LyingNode } from '../nodes/startLyingNode.ts';
 import { startMining, type MiningChain } from './miningChain.ts';
 
@@ -24,6 +25,8 @@ export interface ChaosChain {
   readonly home: ChainHome;
   readonly ask: AskNode;
   readonly token: Address;
+  /** Gas that it takes for the data of a request at most. */
+  readonly dataGasPerRequest: number;
   /** Accounts that may get code (EIP-7702), with a token of their own that asks such code about permits. */
   readonly delegated: DelegatedAccounts;
   readonly nodes: readonly LyingNode[];
@@ -60,6 +63,8 @@ const AUDIT_SECONDS = 5;
 const SECOND_CHAIN_ID = 31_338;
 /** The first chain has URLs to fall back on; the second one has nothing but its only one. */
 const URLS = { first: 3, second: 1 } as const;
+/** Of the second chain's blocks: less than the 30 seconds that the server allows for. */
+const SECONDS_BEHIND = 20;
 
 /**
  * Two chains with our contracts at the same addresses, as equal deployer nonces give them: the stack's, with the Defender simulator and a key of our own
@@ -71,8 +76,10 @@ export async function startChaosChains(harness: Harness, random: Random, relayin
     for (const closeOne of closers.splice(0).reverse()) await closeOne();
   };
   try {
-    const second = await startChain({ chainId: SECOND_CHAIN_ID, blockTimeSeconds: BLOCK_TIME_MS / 1000 });
+    const second = await startChain({ chainId: SECOND_CHAIN_ID, blockTimeSeconds: BLOCK_TIME_MS / 1000, secondsBehind: SECONDS_BEHIND });
     closers.push(() => second.close());
+    const takingDataGas = await startDataGasNode(second.rpcUrl);
+    closers.push(() => takingDataGas.close());
     const deployment = await deployContracts({
       rpcUrl: second.rpcUrl,
       deployerPrivateKey: DEV_KEYS.deployer,
@@ -90,12 +97,14 @@ export async function startChaosChains(harness: Harness, random: Random, relayin
       for (const address of accounts) await home.chain.testClient.setBalance({ address, value: 10n ** 20n });
     }
 
+    const rpcUrls = homes.map(({ stack }, index) => (index === 0 ? stack.chain.rpcUrl : takingDataGas.url));
+    const dataGas = [0, DATA_GAS_PER_REQUEST];
     const nodes: LyingNode[][] = [];
-    for (const [index, home] of homes.entries()) {
+    for (const [index, rpcUrl] of rpcUrls.entries()) {
       const count = index === 0 ? URLS.first : URLS.second;
       const own: LyingNode[] = [];
       for (let url = 0; url < count; url++) {
-        const node = await startLyingNode(home.stack.chain.rpcUrl, createRandom(random.between(0, 2 ** 31)));
+        const node = await startLyingNode(rpcUrl, createRandom(random.between(0, 2 ** 31)));
         closers.push(() => node.close());
         own.push(node);
       }
@@ -106,6 +115,7 @@ export async function startChaosChains(harness: Harness, random: Random, relayin
     const entries = homes.map((home, index) => ({
       ...describeOne(home, delegated[index]?.token),
       auditIntervalSeconds: AUDIT_SECONDS,
+      dataGasPerRequest: dataGas[index] ?? 0,
       rpcUrls: (nodes[index] ?? []).map(({ url }) => url),
       relayLimits: { maxBatchSize: relaying.maxBatchSize },
     }));
@@ -139,16 +149,26 @@ export async function startChaosChains(harness: Harness, random: Random, relayin
 
     const chains: ChaosChain[] = [];
     for (const [index, home] of homes.entries()) {
-      const { rpcUrl, chainId } = home.stack.chain;
-      const ask = createAskNode(rpcUrl);
-      const mining = await startMining(ask, BLOCK_TIME_MS);
+      const { chainId } = home.stack.chain;
+      const ask = createAskNode(rpcUrls[index] ?? '');
+      const mining = await startMining(ask, BLOCK_TIME_MS, index === 0 ? 0 : SECONDS_BEHIND);
       closers.push(() => mining.stop());
       const token = home.stack.deployment.tokens.find(({ symbol }) => symbol === 'TUSD')?.address;
       if (token === undefined) throw new Error('the chain has no TUSD');
       const accounts = delegated[index];
       if (accounts === undefined) throw new Error('the chain has no accounts that may get code');
       const name = index === 0 ? 'first' : 'second';
-      chains.push({ name, chainId, home, ask, token, delegated: accounts, nodes: nodes[index] ?? [], mining });
+      chains.push({
+        name,
+        chainId,
+        home,
+        ask,
+        token,
+        delegated: accounts,
+        nodes: nodes[index] ?? [],
+        mining,
+        dataGasPerRequest: dataGas[index] ?? 0,
+      });
     }
     const { simulator } = harness.stack;
     return {

@@ -12,7 +12,7 @@ interface Input {
 
 /**
  * More than any item of a request that only pays may use by itself: the dearest way (forwarder, permit, the payer's first, by itself in its transaction)
- * takes about 150,000, and a contract wallet's signature check comes on top.
+ * takes about 150,000, and a contract wallet's signature check comes on top; what a chain takes for data is apart from it.
  */
 const DEAREST_HONEST_GAS = 220_000n;
 /** Whose code uses much gas in a block, and pays all the same or may. */
@@ -106,17 +106,19 @@ async function judgeGas(db: Database, chains: readonly ChaosChain[], payments: r
     const all = used.get(chainId) ?? 0n;
     if (charged > all) breaches.push(`on the ${name} chain ${charged} gas is charged, its transactions used ${all}`);
   }
+  const dataGas = new Map(chains.map(({ chainId, dataGasPerRequest }) => [chainId, BigInt(dataGasPerRequest)]));
   const honest = new Set<string>(payments.filter(mustBePaid).map(({ paymentId }) => paymentId));
   // A known limit (ARCHITECTURE.md): the chain does not tell which item of a transaction used its gas.
   // Who burns gas and pays all the same cannot be told from others in it whose accounts may have run code.
   const costly = new Set<string>(payments.filter(({ character }) => COSTLY.has(character)).map(({ paymentId }) => paymentId));
   const shared = new Set(attempts.filter(({ payment_id }) => costly.has(payment_id)).map(({ transaction_id }) => transaction_id));
-  for (const { id, payment_id, refund_id, status, sends, gas_used, transaction_id, may_run_code } of attempts) {
+  for (const { id, chain_id, payment_id, refund_id, status, sends, gas_used, transaction_id, may_run_code } of attempts) {
     const gas = BigInt(gas_used);
     if (status === 'succeeded' && gas === 0n) breaches.push(`attempt ${id} succeeded and is charged no gas`);
     if (!honest.has(payment_id) || refund_id !== null) continue;
     if (Number(may_run_code) === 1 && transaction_id !== null && shared.has(transaction_id)) continue;
-    if (gas > DEAREST_HONEST_GAS * BigInt(Math.max(1, Number(sends))))
+    const dearest = DEAREST_HONEST_GAS + (dataGas.get(Number(chain_id)) ?? 0n);
+    if (gas > dearest * BigInt(Math.max(1, Number(sends))))
       breaches.push(`attempt ${id} of honest payment ${payment_id}, sent ${sends} times, is charged ${gas} gas`);
   }
   return breaches;
