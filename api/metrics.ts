@@ -3,6 +3,7 @@ import { Counter, Gauge } from 'prom-client';
 
 import { HALT_REASONS, listRereads, reportScans } from '../domain/chain/service.ts';
 import { countFailingWork, countOpenWork } from '../domain/outbox/service.ts';
+import { reportOverdueCompletions } from '../domain/payments/checkCompletions.ts';
 import { measureOverdue } from '../domain/payments/sweepOverduePayments.ts';
 import { RELAYER_ALERTS, RELAYER_STANDINGS } from '../domain/relay/model.ts';
 import { judgePermits, reportPermits } from '../domain/relay/checkPermits.ts';
@@ -82,6 +83,12 @@ export function createMetrics(ctx: Context, path: string): Metrics {
   ]);
   const halted = gauge('scan_halted', '1 while the scan waits for an operator', ['chain', 'reason']);
 
+  const completionsOverdue = gauge(
+    'completions_overdue',
+    'Payments and refunds in final blocks that have not been completed for five minutes: the RPC URLs do not agree',
+    ['chain'],
+  );
+
   const permitUnusable = gauge('permit_unusable', '1 while the token does not take the permits that it is configured with', [
     'chain',
     'token',
@@ -112,7 +119,7 @@ export function createMetrics(ctx: Context, path: string): Metrics {
 
   const router = Router();
   router.get(path, requireAdminLogin(ctx, createFailureLimiter(ctx, 'metrics-login', MAX_FAILURES)), async (_req, res) => {
-    const [scans, reports, open, work, failures, overdueMs, waste, reread, deliveries] = await Promise.all([
+    const [scans, reports, open, work, failures, overdueMs, waste, reread, completions, deliveries] = await Promise.all([
       reportScans(ctx),
       reportRelayers(ctx),
       countOpenAttempts(ctx),
@@ -121,6 +128,7 @@ export function createMetrics(ctx: Context, path: string): Metrics {
       measureOverdue(ctx),
       reportStoreWaste(ctx),
       listRereads(ctx.db),
+      reportOverdueCompletions(ctx),
       // Redis away is no reason to show nothing.
       reportPlaces(ctx).catch(() => undefined),
     ]);
@@ -132,6 +140,7 @@ export function createMetrics(ctx: Context, path: string): Metrics {
       if (scan.scannedAt !== null) chainAhead.set({ chain }, Math.max(0, (scan.scannedAt.getTime() - ctx.clock.now().getTime()) / 1000));
       for (const reason of HALT_REASONS) halted.set({ chain, reason }, scan.haltReason === reason ? 1 : 0);
     }
+    for (const { chainId, payments, refunds } of completions) completionsOverdue.set({ chain: String(chainId) }, payments + refunds);
     // Ends show by their absence.
     attempts.reset();
     for (const { chainId, rail, status, count } of open) attempts.set({ chain: String(chainId), rail, status }, count);

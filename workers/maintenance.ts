@@ -2,6 +2,7 @@ import { checkScans } from '../domain/chain/checkScans.ts';
 import { deleteExpiredIdempotencyKeys } from '../domain/idempotency/service.ts';
 import { deleteOldFailures } from '../domain/outbox/service.ts';
 import { auditBlocks } from '../domain/payments/auditBlocks.ts';
+import { checkCompletions } from '../domain/payments/checkCompletions.ts';
 import { findMissedPayments } from '../domain/payments/findMissedPayment.ts';
 import { promiseExpiries } from '../domain/payments/promiseExpiries.ts';
 import { sweepOverduePayments } from '../domain/payments/sweepOverduePayments.ts';
@@ -20,6 +21,7 @@ export const MAINTENANCE_TASKS: Readonly<Record<string, { readonly everyMs: numb
   // Looks whether it is any chain's turn; how often that is, its configuration says.
   'audit-blocks': { everyMs: 15_000, run: auditBlocks },
   'recover-forgotten-attempts': { everyMs: 30_000, run: recoverForgottenAttempts },
+  'check-completions': { everyMs: 3 * 60_000, run: checkCompletions },
   'check-scans': { everyMs: 3 * 60_000, run: checkScans },
   'check-relayers': { everyMs: 10_000, run: checkRelayers },
   'check-permits': { everyMs: 60_000, run: checkPermits },

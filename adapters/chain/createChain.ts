@@ -30,6 +30,7 @@ import { createIsSurelyRefused } from './createIsSurelyRefused.ts';
 import { createJudgePermit } from './createJudgePermit.ts';
 import { createPaymentIdOf } from './createPaymentIdOf.ts';
 import { createPollBlocks } from './createPollBlocks.ts';
+import { createPollEvents } from './createPollEvents.ts';
 import { createReadBlock } from './createReadBlock.ts';
 import { createReadGatewayLogs } from './createReadGatewayLogs.ts';
 import { createRelayCalls } from './createRelayCalls.ts';
@@ -106,6 +107,7 @@ export function createChain(options: { readonly chain: ChainConfig; readonly clo
 
     ...createFindPayments(chain, rpc, readBlock, clock),
     pollBlocks: createPollBlocks(chain, rpc, readBlock, clock),
+    pollEvents: createPollEvents(chain, rpc, readBlock, clock),
 
     // A permit that is signed for want of an approval takes the place of the approval that was there.
     getAllowance: (token, owner) =>

@@ -1,6 +1,5 @@
 import { zeroAddress, type PublicClient } from 'viem';
 
-import { paymentGatewayAbi } from '../../contracts/generated/PaymentGateway.ts';
 import { CHAIN_ERRORS } from '../../domain/chain/errors.ts';
 import type { ChainPort } from '../../domain/chain/ports.ts';
 import type { PaymentProcessedLog } from '../../domain/payments/model.ts';
@@ -12,13 +11,9 @@ import { askEachNode } from './askEachNode.ts';
 import { createLogRanges } from './createLogRanges.ts';
 import type { ReadBlock } from './createReadBlock.ts';
 import type { RpcClients, RpcQuestions } from './createRpcClients.ts';
+import { IDS_PER_CALL, readPayers } from './gatewayState.ts';
 import { findVoters } from './judgeHeads.ts';
 import { lowerCase, paymentProcessedEvent, readPaymentLogs } from './paymentLogs.ts';
-
-/** Ids in one eth_call: 224 bytes each in its init code, which may have 49,152 (EIP-3860), 4,000 of them for the code itself. */
-const IDS_PER_CALL = 100;
-/** Questions at once to a node that does not take the call for many. */
-const SINGLE_QUESTIONS = 10;
 
 type FindPayments = Pick<ChainPort, 'findPayers' | 'findPaymentLog'>;
 
@@ -110,23 +105,6 @@ export function createFindPayments(
 function unlessUnavailable(error: unknown): undefined {
   if (error instanceof AppError && error.code === CHAIN_ERRORS.unavailable.code) return undefined;
   throw error;
-}
-
-/** One call for all of them, which every node takes that takes a contract's creation as a call; singly from one that does not. */
-async function readPayers(node: PublicClient, gateway: Address, ids: readonly Bytes32[], blockNumber: bigint): Promise<Address[]> {
-  const contracts = ids.map((id) => ({ address: gateway, abi: paymentGatewayAbi, functionName: 'payerOf', args: [id] }) as const);
-  const [only] = contracts;
-  if (only !== undefined && contracts.length === 1) return [await node.readContract({ ...only, blockNumber })];
-  try {
-    return await node.multicall({ contracts, deployless: true, allowFailure: false, batchSize: 0, blockNumber });
-  } catch {
-    const payers: Address[] = [];
-    for (let start = 0; start < contracts.length; start += SINGLE_QUESTIONS) {
-      const some = contracts.slice(start, start + SINGLE_QUESTIONS);
-      payers.push(...(await Promise.all(some.map((contract) => node.readContract({ ...contract, blockNumber })))));
-    }
-    return payers;
-  }
 }
 
 /** By bisection: block numbers and times grow together. */

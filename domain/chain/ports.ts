@@ -23,6 +23,21 @@ export interface BlockPoll {
   readonly missing: number;
 }
 
+/** An event of the gateway in the block that it was seen in: a payment's, or, with its nonce, a refund's. */
+export interface SeenEvent {
+  readonly paymentId: Bytes32;
+  readonly nonce?: bigint;
+  readonly blockNumber: bigint;
+  readonly blockHash: Bytes32;
+}
+
+/** How many RPC URLs show an event as final, have no final block yet as late as its own, and are final beyond it without having it. */
+export interface EventPoll {
+  readonly final: number;
+  readonly early: number;
+  readonly absent: number;
+}
+
 export interface Receipt {
   readonly hash: Bytes32;
   readonly blockNumber: bigint;
@@ -125,6 +140,11 @@ export interface ChainPort {
    * What the RPC URLs say of blocks that answer soon and are not stuck, in the order of the blocks: for what is too much for one URL's word. Nothing is asked where there is only one URL: nobody is counted then. Not for many blocks at once: each is a question to each URL.
    */
   pollBlocks(blocks: readonly Pick<Block, 'number' | 'hash'>[]): Promise<readonly BlockPoll[]>;
+  /**
+   * What the RPC URLs say of events, at most 100, that answer soon and are not stuck, in the order of the events: whether they are in the gateway's storage as of
+   * what is final by their own heads. Where there is only one URL nothing is asked: it counts as showing them, since it did.
+   */
+  pollEvents(events: readonly SeenEvent[]): Promise<readonly EventPoll[]>;
   /**
    * The gateway's events of the blocks from..to, both included, in chain order. One node answers all of it, and each event's block
    * is the one that the node shows at that height. Whether the node's chain is the one that the caller means, `last` tells.

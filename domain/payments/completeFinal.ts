@@ -3,20 +3,24 @@ import type { Context } from '../../platform/context.ts';
 import { inUnitOfWork, type UnitOfWork } from '../../platform/unitOfWork.ts';
 import type { Bytes32 } from '../../shared/hex.ts';
 import { sideBySide } from '../../shared/sideBySide.ts';
-import type { Block, ChainPort } from '../chain/ports.ts';
+import type { Block, ChainPort, SeenEvent } from '../chain/ports.ts';
 import { completeRefunds, listRefundsToComplete } from '../refunds/service.ts';
 import { changePayments } from './changePayments.ts';
 import { isFinal, lastFinalBlock, type ChainView } from './decide.ts';
-import { judgePlaces, scanReplacedAgain } from './judgePlaces.ts';
-import { listFinalPayments, lockPayments, type PaymentPlace } from './store.ts';
+import { judgePlaces, scanReplacedAgain, type Verdict } from './judgePlaces.ts';
+import { listAgreed, withoutDisputed } from './listAgreed.ts';
+import { FIRST_IN_BLOCKS, listFinalPayments, lockPayments, type PaymentPlace } from './store.ts';
 
 /** Payments completed by one transaction, and how many of these at once: see applyScan.ts. */
 const COMPLETION_BATCH = 500;
 const COMPLETIONS_AT_ONCE = 3;
 
+/** Before all others. */
+const FIRST_REFUND = { blockNumber: 0n, refundId: '' };
+
 /**
- * The one place where money begins to count as received: payments and refunds whose event is deep enough, and whose block is on the
- * chain when it is looked at once more.
+ * The one place where money begins to count as received: payments and refunds whose event is deep enough, whose block is on the chain when it is looked at once
+ * more, and that more of the RPC URLs show as final than do not.
  * @returns false when an event's block is not on the chain: the scan was moved back to it
  */
 export async function completeFinal(ctx: Context, chain: ChainPort, config: ChainConfig, head: Block): Promise<boolean> {
@@ -33,8 +37,8 @@ async function findFinalized(ctx: Context, chain: ChainPort, config: ChainConfig
   if (config.confirmations !== 'finalized') return undefined;
   const { chainId } = config;
   const isAnyoneWaiting =
-    (await listFinalPayments(ctx.db, chainId, head.number, 1)).length > 0 ||
-    (await listRefundsToComplete(ctx, chainId, head.number, 1)).length > 0;
+    (await listFinalPayments(ctx.db, chainId, { maxBlock: head.number, after: FIRST_IN_BLOCKS, limit: 1 })).length > 0 ||
+    (await listRefundsToComplete(ctx, chainId, { maxBlock: head.number, after: FIRST_REFUND, limit: 1 })).length > 0;
   return isAnyoneWaiting ? chain.getFinalizedNumber() : undefined;
 }
 
@@ -46,25 +50,40 @@ async function completeFinalPayments(
   maxBlock: bigint,
 ): Promise<boolean> {
   const { chainId } = config;
+  const limit = COMPLETIONS_AT_ONCE * COMPLETION_BATCH;
+  let after = FIRST_IN_BLOCKS;
   for (;;) {
-    const candidates = await listFinalPayments(ctx.db, chainId, maxBlock, COMPLETIONS_AT_ONCE * COMPLETION_BATCH);
-    if (candidates.length === 0) return true;
-    const verdicts = await judgePlaces(chain, candidates);
-    const standing = candidates.filter(({ blockHash }) => verdicts.get(blockHash) === 'stands');
+    const candidates = await listFinalPayments(ctx.db, chainId, { maxBlock, after, limit });
+    const { standing, replaced } = await judgeFinal(ctx, chain, candidates);
     const batches = Array.from({ length: Math.ceil(standing.length / COMPLETION_BATCH) }, (_, batch) =>
       standing.slice(batch * COMPLETION_BATCH, (batch + 1) * COMPLETION_BATCH),
     );
     await sideBySide(batches, COMPLETIONS_AT_ONCE, (batch) =>
       inUnitOfWork(ctx, (unit) => completePayments(ctx, unit, { standing: batch, view, config })),
     );
-    const replaced = candidates.filter(({ blockHash }) => verdicts.get(blockHash) === 'replaced');
     if (replaced.length > 0) {
       await scanReplacedAgain(ctx, chainId, replaced, { paymentIds: replaced.map(({ paymentId }) => paymentId) });
       return false;
     }
-    // What could not be judged (a node that lags) waits for the next scan.
-    if (candidates.length < COMPLETIONS_AT_ONCE * COMPLETION_BATCH || standing.length === 0) return true;
+    const last = candidates.at(-1);
+    if (last === undefined || candidates.length < limit) return true;
+    after = last;
   }
+}
+
+/**
+ * Asks for the blocks of events once more, and, where several RPC URLs are configured, all of these for the events. What is neither of the two, since a node
+ * lags or the URLs do not agree, waits for a later scan.
+ */
+async function judgeFinal<Event extends SeenEvent>(
+  ctx: Context,
+  chain: ChainPort,
+  candidates: readonly Event[],
+): Promise<{ readonly standing: Event[]; readonly replaced: Event[] }> {
+  const due = withoutDisputed(ctx, chain.chainId, candidates);
+  const verdicts = await judgePlaces(chain, due);
+  const judgedAs = (verdict: Verdict) => due.filter(({ blockHash }) => verdicts.get(blockHash) === verdict);
+  return { standing: await listAgreed(ctx, chain, judgedAs('stands')), replaced: judgedAs('replaced') };
 }
 
 /** Completes those whose event still is where it was judged. */
@@ -91,19 +110,17 @@ async function completePayments(
 }
 
 async function completeFinalRefunds(ctx: Context, chain: ChainPort, chainId: number, maxBlock: bigint): Promise<boolean> {
+  let after = FIRST_REFUND;
   for (;;) {
-    const refunds = await listRefundsToComplete(ctx, chainId, maxBlock, COMPLETION_BATCH);
-    if (refunds.length === 0) return true;
-    const placed = refunds.flatMap((refund) => (refund.position === null ? [] : [{ refund, ...refund.position }]));
-    const verdicts = await judgePlaces(chain, placed);
-    const judgedAs = (verdict: 'stands' | 'replaced') => placed.filter(({ blockHash }) => verdicts.get(blockHash) === verdict);
-    const standing = judgedAs('stands').map(({ refund }) => refund);
+    const candidates = await listRefundsToComplete(ctx, chainId, { maxBlock, after, limit: COMPLETION_BATCH });
+    const { standing, replaced } = await judgeFinal(ctx, chain, candidates);
     if (standing.length > 0) await inUnitOfWork(ctx, (unit) => completeRefunds(ctx, unit, standing));
-    const replaced = judgedAs('replaced');
     if (replaced.length > 0) {
-      await scanReplacedAgain(ctx, chainId, replaced, { refundIds: replaced.map(({ refund }) => refund.id) });
+      await scanReplacedAgain(ctx, chainId, replaced, { refundIds: replaced.map(({ refundId }) => refundId) });
       return false;
     }
-    if (refunds.length < COMPLETION_BATCH || standing.length === 0) return true;
+    const last = candidates.at(-1);
+    if (last === undefined || candidates.length < COMPLETION_BATCH) return true;
+    after = last;
   }
 }

@@ -1,9 +1,10 @@
 import type { ChainConfig } from '../../platform/config.ts';
 import type { Context } from '../../platform/context.ts';
-import type { Block, ChainPort } from '../chain/ports.ts';
+import type { Block, ChainPort, SeenEvent } from '../chain/ports.ts';
 import { listCompletedRefundsFrom } from '../refunds/service.ts';
 import { REORG_WINDOW_BLOCKS } from './findScanStart.ts';
 import { judgePlaces, scanReplacedAgain, type Place } from './judgePlaces.ts';
+import { listContradicted } from './listAgreed.ts';
 import { listCompletedFrom } from './store.ts';
 
 /** How often a process looks. */
@@ -63,12 +64,31 @@ export async function judgeCompleted(ctx: Context, chain: ChainPort, config: Cha
   const isReplaced = ({ blockHash }: Place) => verdicts.get(blockHash) === 'replaced';
   const replacedPayments = ownPayments.filter(isReplaced);
   const replacedRefunds = ownRefunds.filter(isReplaced);
-  if (replacedPayments.length + replacedRefunds.length === 0) return true;
+  if (replacedPayments.length + replacedRefunds.length === 0) {
+    await tellContradicted(ctx, chain, [...ownPayments, ...ownRefunds]);
+    return true;
+  }
   await scanReplacedAgain(ctx, chainId, [...replacedPayments, ...replacedRefunds], {
     completedPaymentIds: replacedPayments.map(({ paymentId }) => paymentId),
     completedRefundIds: replacedRefunds.map(({ refundId }) => refundId),
   });
   return false;
+}
+
+/**
+ * Their blocks stand, as one RPC URL says. Where more of the others say that they are not there, that one is asked last from then on (createPollEvents.ts): what is on
+ * the chain instead, the next scan finds. What only a made-up event has completed, nobody can take back from whoever has its goods.
+ */
+async function tellContradicted(ctx: Context, chain: ChainPort, completed: readonly SeenEvent[]): Promise<void> {
+  const contradicted = await listContradicted(chain, completed);
+  if (contradicted.length === 0) return;
+  const facts = {
+    alert: 'completed_disputed',
+    chainId: chain.chainId,
+    paymentIds: contradicted.filter(({ nonce }) => nonce === undefined).map(({ paymentId }) => paymentId),
+    refunds: contradicted.flatMap(({ paymentId, nonce }) => (nonce === undefined ? [] : [{ paymentId, nonce: nonce.toString() }])),
+  };
+  ctx.log.error(facts, 'RPC URLs do not have payments or refunds that are completed: no fewer say so than have them');
 }
 
 function roundOf(ctx: Context, chainId: number): Round {

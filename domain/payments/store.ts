@@ -235,19 +235,49 @@ interface PlaceRow {
   readonly block_hash: string;
 }
 
+type OrderedPlaceRow = PlaceRow & Pick<Row, 'seq'>;
+
 function toPlace(row: PlaceRow): PaymentPlace {
   return { paymentId: asBytes32(row.id), blockNumber: BigInt(row.block_number), blockHash: asBytes32(row.block_hash) };
 }
 
-/** Payments whose event is in a block up to `maxBlock` and that are not completed yet. Those of the oldest block first. */
-export async function listFinalPayments(db: Database, chainId: number, maxBlock: bigint, limit: number): Promise<PaymentPlace[]> {
-  const rows = await selectRows<PlaceRow>(
+/** A place in the order of blocks, and in that in which payments were made. */
+export interface BlockOrder {
+  readonly blockNumber: bigint;
+  readonly seq: bigint;
+}
+
+/** Before all others. */
+export const FIRST_IN_BLOCKS: BlockOrder = { blockNumber: 0n, seq: 0n };
+
+/** Payments whose event is in a block up to `maxBlock` and that are not completed yet, in the order of their blocks, from one place on, itself left out. */
+export async function listFinalPayments(
+  db: Database,
+  chainId: number,
+  { maxBlock, after, limit }: { readonly maxBlock: bigint; readonly after: BlockOrder; readonly limit: number },
+): Promise<(PaymentPlace & BlockOrder)[]> {
+  const from = after.blockNumber.toString();
+  const rows = await selectRows<OrderedPlaceRow>(
     db,
-    `SELECT id, block_number, block_hash FROM payments
-     WHERE chain_id = ? AND status = 'processing' AND block_number <= ? ORDER BY block_number, seq LIMIT ?`,
-    [chainId, maxBlock.toString(), limit],
+    `SELECT seq, id, block_number, block_hash FROM payments
+     WHERE chain_id = ? AND status = 'processing' AND block_number >= ? AND block_number <= ? AND (block_number > ? OR seq > ?)
+     ORDER BY block_number, seq LIMIT ?`,
+    [chainId, from, maxBlock.toString(), from, after.seq.toString(), limit],
   );
-  return rows.map(toPlace);
+  return rows.map((row) => ({ ...toPlace(row), seq: BigInt(row.seq) }));
+}
+
+/** Payments in blocks up to `maxBlock` that are not completed, and have not changed since. */
+export async function countOverdueCompletions(
+  db: Database,
+  { chainId, maxBlock, unchangedSince }: { readonly chainId: number; readonly maxBlock: bigint; readonly unchangedSince: Date },
+): Promise<number> {
+  const [row] = await selectRows<{ readonly count: string | number }>(
+    db,
+    `SELECT COUNT(*) AS count FROM payments WHERE chain_id = ? AND status = 'processing' AND block_number <= ? AND updated_at < ?`,
+    [chainId, maxBlock.toString(), unchangedSince],
+  );
+  return Number(row?.count ?? 0);
 }
 
 /** Payments whose event was seen in a block later than `after`, up to `until`. */
@@ -269,11 +299,11 @@ export async function listPlacesInBlocks(
 export async function listCompletedFrom(
   db: Database,
   chainId: number,
-  from: { readonly blockNumber: bigint; readonly seq: bigint },
+  from: BlockOrder,
   limit: number,
-): Promise<(PaymentPlace & { readonly seq: bigint })[]> {
+): Promise<(PaymentPlace & BlockOrder)[]> {
   const number = from.blockNumber.toString();
-  const rows = await selectRows<PlaceRow & { readonly seq: string | number }>(
+  const rows = await selectRows<OrderedPlaceRow>(
     db,
     `SELECT seq, id, block_number, block_hash FROM payments
      WHERE chain_id = ? AND status = 'completed' AND block_number >= ? AND (block_number > ? OR seq > ?) ORDER BY block_number, seq LIMIT ?`,

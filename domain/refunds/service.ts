@@ -20,6 +20,7 @@ import {
 import { REFUND_ERRORS } from './errors.ts';
 import type { Refund, RefundProcessedLog } from './model.ts';
 import {
+  countFinalRefundsSince,
   findRefundRow,
   insertRefund,
   listFinalRefunds,
@@ -29,6 +30,8 @@ import {
   listRefundsOfPayment,
   lockRefundRows,
   updateRefunds,
+  type FinalRefunds,
+  type OverdueRefunds,
   type RefundPlace,
 } from './store.ts';
 import { nextRefundStatus, type RefundTransitionEvent } from './transitions.ts';
@@ -268,23 +271,23 @@ function withdrawalsOf(refunds: readonly Refund[]): RefundChange[] {
     });
 }
 
-/** Refunds whose event is in a block up to `maxBlock` and that are not completed yet. */
-export function listRefundsToComplete(ctx: Context, chainId: number, maxBlock: bigint, limit: number): Promise<Refund[]> {
-  return listFinalRefunds(ctx.db, chainId, maxBlock, limit);
+/** Refunds whose event is in a block up to `maxBlock` and that are not completed yet, in the order of their blocks. */
+export function listRefundsToComplete(ctx: Context, chainId: number, wanted: FinalRefunds): Promise<RefundPlace[]> {
+  return listFinalRefunds(ctx.db, chainId, wanted);
+}
+
+/** How many are in blocks that are final, and have waited to be completed since. */
+export function countOverdueRefunds(ctx: Context, wanted: OverdueRefunds): Promise<number> {
+  return countFinalRefundsSince(ctx.db, wanted);
 }
 
 /** Completes those whose event still is in the block that was judged. */
-export async function completeRefunds(ctx: Context, unit: UnitOfWork, judged: readonly Refund[]): Promise<void> {
-  const refunds = await lockRefundRows(
-    unit.trx,
-    judged.map(({ id }) => id),
-  );
+export async function completeRefunds(ctx: Context, unit: UnitOfWork, judged: readonly RefundPlace[]): Promise<void> {
+  const blockHashOf = new Map(judged.map(({ refundId, blockHash }) => [refundId, blockHash]));
+  const refunds = await lockRefundRows(unit.trx, [...blockHashOf.keys()]);
   const facts = { completedAt: ctx.clock.now(), relayAttemptId: null };
   const changes = refunds
-    .filter(({ id, status, position }) => {
-      const seen = judged.find((other) => other.id === id);
-      return status === 'processing' && position !== null && position.blockHash === seen?.position?.blockHash;
-    })
+    .filter(({ id, status, position }) => status === 'processing' && position !== null && position.blockHash === blockHashOf.get(id))
     .map((refund): RefundChange => ({ refund, transitions: ['eventFinal'], facts }));
   await changeRefunds(ctx, unit, changes);
 }

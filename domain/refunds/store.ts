@@ -212,12 +212,37 @@ export async function listCompletedPlacesFrom(
   return rows.map(toPlace);
 }
 
-/** Refunds whose event is in a block up to `maxBlock` and that are not completed yet. */
-export async function listFinalRefunds(db: Database, chainId: number, maxBlock: bigint, limit: number): Promise<Refund[]> {
-  const rows = await selectRows<Row>(
+/** Refunds whose event is in a block up to `maxBlock` and that are not completed yet, in the order of their blocks, from one place on, itself left out. */
+export async function listFinalRefunds(db: Database, chainId: number, { maxBlock, after, limit }: FinalRefunds): Promise<RefundPlace[]> {
+  const from = after.blockNumber.toString();
+  const rows = await selectRows<PlaceRow>(
     db,
-    `SELECT ${COLUMNS} FROM refunds WHERE chain_id = ? AND status = 'processing' AND block_number <= ? ORDER BY block_number, id LIMIT ?`,
-    [chainId, maxBlock.toString(), limit],
+    `SELECT ${PLACE_COLUMNS} FROM refunds
+     WHERE chain_id = ? AND status = 'processing' AND block_number >= ? AND block_number <= ? AND (block_number > ? OR id > ?)
+     ORDER BY block_number, id LIMIT ?`,
+    [chainId, from, maxBlock.toString(), from, after.refundId, limit],
   );
-  return rows.map(toRefund);
+  return rows.map(toPlace);
+}
+
+export interface FinalRefunds {
+  readonly maxBlock: bigint;
+  readonly after: Pick<RefundPlace, 'blockNumber' | 'refundId'>;
+  readonly limit: number;
+}
+
+/** Refunds in blocks up to `maxBlock` that are not completed, and have not changed since. */
+export interface OverdueRefunds {
+  readonly chainId: number;
+  readonly maxBlock: bigint;
+  readonly unchangedSince: Date;
+}
+
+export async function countFinalRefundsSince(db: Database, { chainId, maxBlock, unchangedSince }: OverdueRefunds): Promise<number> {
+  const [row] = await selectRows<{ readonly count: string | number }>(
+    db,
+    `SELECT COUNT(*) AS count FROM refunds WHERE chain_id = ? AND status = 'processing' AND block_number <= ? AND updated_at < ?`,
+    [chainId, maxBlock.toString(), unchangedSince],
+  );
+  return Number(row?.count ?? 0);
 }

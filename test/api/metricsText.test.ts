@@ -160,6 +160,7 @@ describe('the figures of GET /metrics', function () {
     expect(await read('scan_blocks_behind', { chain })).to.deep.equal([0]);
     expect((await read('scan_seconds_behind', { chain }))[0]).to.be.within(0, 60);
     expect(await read('scan_halted', { chain })).to.deep.equal([0, 0]);
+    expect(await read('completions_overdue', { chain })).to.deep.equal([0]);
     const cursor = { next_block: 1, head_number: 5_000, scanned_timestamp: new Date(Date.now() - 600_000) };
     const halt = { halt_reason: 'withdrawals', halted_at: new Date(), halt_count: 300 };
     await api.ctx

@@ -25,6 +25,8 @@ export interface OddNode {
   answerCallsUpTo(height: bigint | undefined): void;
   /** Answers this instead of what the chain does, an Error as a refusal in its words; undefined: the truth. */
   changeResults(change: ((method: string, result: unknown) => unknown) | undefined): void;
+  /** Is told as of which block each call is asked that names one. */
+  noteCalls(note: (block: bigint) => void): void;
   close(): Promise<void>;
 }
 
@@ -44,6 +46,7 @@ export async function startOddNode(rpcUrl: string): Promise<OddNode> {
   let callsHead: bigint | undefined;
   let madeUp = 0n;
   let ageMs = 0;
+  let noteCall: (block: bigint) => void = () => undefined;
   let change: (method: string, result: unknown) => unknown = (_method, result) => result;
 
   async function ask(method: string, params: readonly unknown[]): Promise<Answer> {
@@ -59,7 +62,10 @@ export async function startOddNode(rpcUrl: string): Promise<OddNode> {
     const place = BLOCK_PARAMETER[method];
     if (place === undefined) return hideNewer(await ask(method, params));
     const asked = params[place] as string | undefined;
+    if (method === 'eth_call' && asked?.startsWith('0x') === true) noteCall(BigInt(asked));
     const own = method === 'eth_getBlockByNumber' ? head : (callsHead ?? head);
+    // What is final where it stands, the chain itself says.
+    if (asked === 'finalized') return ask(method, params);
     const wanted = asked === undefined || asked === 'latest' ? own : BigInt(asked);
     if (own !== undefined && wanted !== undefined && wanted > own) {
       return method === 'eth_getBlockByNumber' ? { result: null } : { error: { code: -32_001, message: 'header not found' } };
@@ -146,6 +152,9 @@ export async function startOddNode(rpcUrl: string): Promise<OddNode> {
     },
     answerCallsUpTo(height) {
       callsHead = height;
+    },
+    noteCalls(note) {
+      noteCall = note;
     },
     changeResults(wanted) {
       change = wanted ?? ((_method, result) => result);

@@ -1,0 +1,89 @@
+import { expect } from 'chai';
+import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts';
+
+import type { ChainPort, SeenEvent } from '../../domain/chain/ports.ts';
+import { asBytes32 } from '../../shared/hex.ts';
+import { askFor, createAskNode } from '../chaos/nodes/rpc.ts';
+import { startOddNode, type OddNode } from '../support/startOddNode.ts';
+import { startChainFixture, type ChainFixture } from './chainFixture.ts';
+
+const FOREIGN = asBytes32(`0x${'ab'.repeat(32)}`);
+/** Deeper than every node has the state of. */
+const DEEP = 40;
+
+describe('the chain adapter, asking several RPC URLs whether events are final', () => {
+  let on: ChainFixture;
+  let node: OddNode;
+  let paid: SeenEvent;
+  let asked: string[] = [];
+
+  before(async () => {
+    on = await startChainFixture();
+    node = await startOddNode(on.rpcUrl);
+    const payer = privateKeyToAccount(generatePrivateKey());
+    const terms = on.makeTerms();
+    await on.mint(payer.address, terms.amount);
+    await on.approve(payer, terms.amount);
+    await on.pay(payer, terms);
+    const { number: toBlock } = await on.port.getHead();
+    const [log] = (await on.port.listGatewayLogs({ fromBlock: 0n, toBlock })).payments;
+    if (log === undefined) throw new Error('nothing was paid');
+    paid = log;
+  });
+  after(async () => {
+    await node.close();
+    await on.close();
+  });
+  beforeEach(() => {
+    node.catchUp();
+    asked = [];
+    node.changeResults((method, result) => {
+      asked.push(method);
+      return result;
+    });
+  });
+
+  const both = (confirmations: number | 'finalized') => on.createPort([node.url, on.rpcUrl], { confirmations });
+  const unpaid = (): SeenEvent => ({ ...paid, paymentId: on.port.paymentIdOf(on.makeTerms()) });
+  const poll = async (port: ChainPort, event: SeenEvent) => (await port.pollEvents([event]))[0];
+  const mine = (blocks: number) => askFor(createAskNode(on.rpcUrl), 'anvil_mine', [`0x${blocks.toString(16)}`]);
+
+  it('hears of each whether it is there as of what is final, or that this comes before it', async () => {
+    const depth = Number((await on.port.getHead()).number - paid.blockNumber) + 1;
+    expect(await poll(both(depth), paid)).to.deep.equal({ final: 2, early: 0, absent: 0 });
+    expect(await poll(both(depth + 1), paid)).to.deep.equal({ final: 0, early: 2, absent: 0 });
+    expect(await poll(both(depth), unpaid())).to.deep.equal({ final: 0, early: 0, absent: 2 });
+    // It was paid after that block.
+    expect(await poll(both(depth + 1), { ...paid, blockNumber: paid.blockNumber - 1n })).to.deep.equal({ final: 0, early: 0, absent: 2 });
+    expect(await poll(both(depth), { ...paid, nonce: 1n }), 'a refund').to.deep.equal({ final: 0, early: 0, absent: 2 });
+    node.changeResults((method, result) => (method === 'eth_call' ? `0x${'00'.repeat(31)}01` : result));
+    expect(await poll(both(depth), { ...paid, nonce: 1n }), 'one that one has made').to.deep.equal({ final: 1, early: 0, absent: 1 });
+  });
+
+  it('asks each once for a hundred, and nobody where there is only one', async () => {
+    const events = Array.from({ length: 99 }, unpaid);
+    const polls = await both(1).pollEvents([...events, paid]);
+    expect(polls.filter(({ absent }) => absent === 2)).to.have.length(99);
+    expect(polls.at(-1)).to.deep.equal({ final: 2, early: 0, absent: 0 });
+    expect(asked.filter((method) => method === 'eth_call')).to.have.length(1);
+    asked = [];
+    expect(await on.createPort([node.url]).pollEvents([unpaid()])).to.deep.equal([{ final: 1, early: 0, absent: 0 }]);
+    expect(asked).to.deep.equal([]);
+  });
+
+  it('asks for no state that nodes do not keep, and then for the block', async () => {
+    await mine(70);
+    const kept = (await on.port.getHead()).number - 30n;
+    const states: bigint[] = [];
+    node.noteCalls((block) => states.push(block));
+    for (const confirmations of [DEEP, 'finalized'] as const) {
+      expect(await poll(both(confirmations), paid)).to.deep.equal({ final: 2, early: 0, absent: 0 });
+      expect(await poll(both(confirmations), { ...paid, blockHash: FOREIGN })).to.deep.equal({ final: 0, early: 0, absent: 2 });
+      expect(await poll(both(confirmations), unpaid())).to.deep.equal({ final: 0, early: 0, absent: 2 });
+      const { number } = await on.port.getHead();
+      expect(await poll(both(confirmations), { ...paid, blockNumber: number - 10n })).to.deep.equal({ final: 0, early: 2, absent: 0 });
+    }
+    expect(states).to.have.length(6);
+    expect(states.every((block) => block >= kept)).to.equal(true);
+  });
+});
