@@ -16,7 +16,11 @@ const CLOCK_MARGIN_MS = 15 * 60_000;
 
 /** A payment that is being relayed is placed within seconds of its block; one that stands still for so long is asked about. */
 const UNPLACED_FOR_MS = 2 * 60_000;
+/** Of each chain, in a round. */
 const BATCH = 100;
+
+/** By process and chain: how far its rounds have come among these payments, by `seq`. At the end they begin again. */
+const places = new WeakMap<Context['db'], Map<number, bigint>>();
 
 /** One search at a time on each chain: what one finds is often what the next one looks for. */
 const lanes = createLanes();
@@ -47,20 +51,34 @@ export async function findMissedPayment(ctx: Context, missed: Pick<Payment, 'id'
 
 /**
  * Work of maintenance, for payments that do not come by the expire queue: those that are being relayed, whose attempt knows from the chain that they are paid
- * and waits for the scanner to tell. A chain that does not answer is asked again by the next round.
+ * and waits for the scanner to tell. A round asks about some, and the next one about those after them: very many may wait that are not paid. A chain that does
+ * not answer is asked again by the next round.
  * @throws the first failure, after every chain and payment had its turn
  */
 export async function findMissedPayments(ctx: Context): Promise<void> {
-  const before = addMs(ctx.clock.now(), -UNPLACED_FOR_MS);
+  const unchangedSince = addMs(ctx.clock.now(), -UNPLACED_FOR_MS);
+  const placeOf = placesOf(ctx);
   await tryAll(ctx.config.chains, async ({ chainId }) => {
-    const payments = await listUnplacedPayments(ctx.db, chainId, before, BATCH);
+    const after = placeOf.get(chainId) ?? 0n;
+    const payments = await listUnplacedPayments(ctx.db, chainId, { after, unchangedSince, limit: BATCH });
+    if (payments.length < BATCH) placeOf.delete(chainId);
     if (payments.length === 0) return;
     const result = await askChain(ctx, chainId, async () => {
       const answers = await Promise.all(payments.map((payment) => askWhoPaid(ctx, payment)));
       const paid = payments.filter((_, index) => answers[index]?.payer !== undefined);
+      const last = payments.at(-1);
+      if (last !== undefined && payments.length === BATCH) placeOf.set(chainId, last.seq);
       await tryAll(paid, (payment) => findMissedPayment(ctx, payment), { atOnce: 1 });
       return DONE;
     });
     throwFailure(result);
   });
+}
+
+function placesOf(ctx: Context): Map<number, bigint> {
+  const known = places.get(ctx.db);
+  if (known !== undefined) return known;
+  const fresh = new Map<number, bigint>();
+  places.set(ctx.db, fresh);
+  return fresh;
 }

@@ -212,14 +212,19 @@ export async function listPaymentRows(
   return rows.map((row) => ({ place: { createdAt: row.created_at, seq: BigInt(row.seq) }, payment: toPayment(row) }));
 }
 
-/** Payments that are being relayed, that the chain has not shown, and that have not changed since. */
-export async function listUnplacedPayments(db: Database, chainId: number, unchangedSince: Date, limit: number): Promise<Payment[]> {
+/** Payments that are being relayed, that the chain has not shown, and that have not changed since; in the order in which they were made, from one on, itself left out. */
+export async function listUnplacedPayments(
+  db: Database,
+  chainId: number,
+  { after, unchangedSince, limit }: { readonly after: bigint; readonly unchangedSince: Date; readonly limit: number },
+): Promise<(Payment & { readonly seq: bigint })[]> {
   const rows = await selectRows<Row>(
     db,
-    `SELECT ${COLUMNS} FROM payments WHERE chain_id = ? AND status = 'processing' AND block_number IS NULL AND updated_at < ? ORDER BY seq LIMIT ?`,
-    [chainId, unchangedSince, limit],
+    `SELECT ${COLUMNS} FROM payments
+     WHERE chain_id = ? AND status = 'processing' AND block_number IS NULL AND seq > ? AND updated_at < ? ORDER BY seq LIMIT ?`,
+    [chainId, after.toString(), unchangedSince, limit],
   );
-  return rows.map(toPayment);
+  return rows.map((row) => ({ ...toPayment(row), seq: BigInt(row.seq) }));
 }
 
 /** Where a payment's event was seen. */

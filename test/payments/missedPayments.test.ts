@@ -150,6 +150,26 @@ describe('a payment whose event the node kept back for longer than the scanner l
     expect((await read(missed)).status).to.equal('completed');
   });
 
+  it('is found behind many others that are being relayed, by the round after', async () => {
+    const waiting: Payment[] = [];
+    for (let count = 0; count < 100; count++) waiting.push(await createPayment());
+    const [missed] = (await makeMissed()).payments;
+    if (missed === undefined) throw new Error('nothing was paid');
+    const ids = [...waiting, missed].map(({ id }) => id);
+    await harness.ctx.db('payments').whereIn('id', ids).update({ status: 'processing', version: 2 });
+    const ctx = atTime(harness.ctx, addMs(missed.updatedAt, 180_000));
+    await findMissedPayments(ctx);
+    await findMissedPayments(ctx);
+    expect((await read(missed)).position).not.to.equal(null);
+    await harness.ctx
+      .db('payments')
+      .whereIn(
+        'id',
+        waiting.map(({ id }) => id),
+      )
+      .update({ status: 'pending', version: 1 });
+  });
+
   it('is not cancelled; one that the chain cannot be asked about is', async () => {
     const [paid, other] = [(await makeMissed()).payments[0], await createPayment()];
     if (paid === undefined) throw new Error('nothing was paid');
