@@ -3,7 +3,7 @@ const PURE =
   '^domain/[^/]+/(model|transitions|decide[A-Za-z]*|errors|ports|eventData|message|publicAddress|placeLibrary|placeScripts)\\.ts$';
 /** What api, workers and programs may call in the domain. Everything else in there is a module's own business. */
 const ENTRY_POINTS =
-  '^domain/[^/]+/(service|status|scanChain|rescanBlocks|auditBlocks|checkCompletions|checkScans|expirePayment|findMissedPayment|promiseExpiries|sweepOverduePayments|sendGate|sendAttempt|confirmTransaction|checkRelayers|reportRelayers|checkPermits|refundPayment|reconcileUsage|wasteMemory|places|announceProcess|deliveryGate|attemptDelivery)\\.ts$';
+  '^domain/[^/]+/(service|status|scanChain|rescanBlocks|auditBlocks|checkCompletions|checkScans|expirePayment|findMissedPayment|findMissedRefunds|promiseExpiries|sweepOverduePayments|sendGate|sendAttempt|confirmTransaction|checkRelayers|reportRelayers|checkPermits|refundPayment|reconcileUsage|wasteMemory|places|announceProcess|deliveryGate|attemptDelivery)\\.ts$';
 const PRODUCT = '^((api|workers|cli|domain|adapters|platform|shared|db)/|knexfile\\.ts$)';
 
 module.exports = {

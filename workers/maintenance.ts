@@ -4,6 +4,7 @@ import { deleteOldFailures } from '../domain/outbox/service.ts';
 import { auditBlocks } from '../domain/payments/auditBlocks.ts';
 import { checkCompletions } from '../domain/payments/checkCompletions.ts';
 import { findMissedPayments } from '../domain/payments/findMissedPayment.ts';
+import { findMissedRefunds } from '../domain/payments/findMissedRefunds.ts';
 import { promiseExpiries } from '../domain/payments/promiseExpiries.ts';
 import { sweepOverduePayments } from '../domain/payments/sweepOverduePayments.ts';
 import { checkPermits } from '../domain/relay/checkPermits.ts';
@@ -18,6 +19,7 @@ export const MAINTENANCE_TASKS: Readonly<Record<string, { readonly everyMs: numb
   'promise-expiries': { everyMs: 20_000, run: promiseExpiries },
   'sweep-overdue-payments': { everyMs: 5_000, run: sweepOverduePayments },
   'find-missed-payments': { everyMs: 30_000, run: findMissedPayments },
+  'find-missed-refunds': { everyMs: 30_000, run: findMissedRefunds },
   // Looks whether it is any chain's turn; how often that is, its configuration says.
   'audit-blocks': { everyMs: 15_000, run: auditBlocks },
   'recover-forgotten-attempts': { everyMs: 30_000, run: recoverForgottenAttempts },

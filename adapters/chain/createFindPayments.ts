@@ -2,7 +2,7 @@ import { zeroAddress, type PublicClient } from 'viem';
 
 import { CHAIN_ERRORS } from '../../domain/chain/errors.ts';
 import type { ChainPort } from '../../domain/chain/ports.ts';
-import type { PaymentProcessedLog } from '../../domain/payments/model.ts';
+import type { ChainPosition } from '../../domain/payments/model.ts';
 import type { ChainConfig } from '../../platform/config.ts';
 import { toUnixSeconds, type Clock } from '../../shared/clock.ts';
 import { AppError } from '../../shared/errors.ts';
@@ -14,10 +14,21 @@ import type { RpcClients, RpcQuestions } from './createRpcClients.ts';
 import { IDS_PER_CALL, readPayers } from './gatewayState.ts';
 import { findVoters } from './judgeHeads.ts';
 import { lowerCase, paymentProcessedEvent, readPaymentLogs } from './paymentLogs.ts';
+import { readRefundLogs, refundProcessedEvent } from './relayLogs.ts';
 
-type FindPayments = Pick<ChainPort, 'findPayers' | 'findPaymentLog'>;
+type FindPayments = Pick<ChainPort, 'findPayers' | 'findPaymentLog' | 'findRefundLog'>;
 
-/** Looks for payments without the scanner's logs: in the gateway's storage, and by the indexed id of the event. */
+/** What of a block range's logs is looked for. */
+type ReadLog<Log> = (node: PublicClient, range: { readonly fromBlock: bigint; readonly toBlock: bigint }) => Promise<Log | undefined>;
+
+interface Search<Log> {
+  readonly since: Date;
+  /** Absent: to the head. */
+  readonly until?: Date;
+  readonly read: ReadLog<Log>;
+}
+
+/** Looks for payments and refunds without the scanner's logs: in the gateway's storage, and by the indexed id of the event. */
 export function createFindPayments(
   { gateway, startBlock, maxBlockRange, blockTimeMs }: Pick<ChainConfig, 'gateway' | 'startBlock' | 'maxBlockRange' | 'blockTimeMs'>,
   rpc: RpcClients,
@@ -60,23 +71,41 @@ export function createFindPayments(
       return { block, payers: new Map([...first.payers, ...heard.flatMap(({ payers }) => [...payers])]) };
     },
 
-    async findPaymentLog(wanted) {
-      const found = await rpc.askOneNode((node, urlIndex) => searchLog(node, urlIndex, wanted));
-      if (found !== undefined || rpc.eachNode.length === 1) return found;
-      // That it has none is one URL's fault perhaps. One after the other, since a search is dozens of questions.
-      for (const each of rpc.eachNode) {
-        const log = await each.askOneNode((node, urlIndex) => searchLog(node, urlIndex, wanted)).catch(unlessUnavailable);
-        if (log !== undefined) return log;
-      }
-      return undefined;
-    },
+    findPaymentLog: ({ paymentId, since, until }) =>
+      searchEach({
+        ...{ since, until },
+        async read(node, range) {
+          const found = await node.getLogs({ address: gateway, event: paymentProcessedEvent, args: { paymentId }, ...range });
+          return readPaymentLogs(found, gateway).find((log) => log.paymentId === paymentId);
+        },
+      }),
+
+    findRefundLog: ({ paymentId, nonce, since }) =>
+      searchEach({
+        since,
+        async read(node, range) {
+          const found = await node.getLogs({ address: gateway, event: refundProcessedEvent, args: { paymentId }, ...range });
+          return readRefundLogs(found, gateway).find((log) => log.paymentId === paymentId && log.nonce === nonce);
+        },
+      }),
   };
 
-  async function searchLog(
+  async function searchEach<Log extends ChainPosition>(wanted: Search<Log>): Promise<Log | undefined> {
+    const found = await rpc.askOneNode((node, urlIndex) => searchLog(node, urlIndex, wanted));
+    if (found !== undefined || rpc.eachNode.length === 1) return found;
+    // That it has none is one URL's fault perhaps. One after the other, since a search is dozens of questions.
+    for (const each of rpc.eachNode) {
+      const log = await each.askOneNode((node, urlIndex) => searchLog(node, urlIndex, wanted)).catch(unlessUnavailable);
+      if (log !== undefined) return log;
+    }
+    return undefined;
+  }
+
+  async function searchLog<Log extends ChainPosition>(
     node: PublicClient,
     urlIndex: number,
-    { paymentId, since, until }: Parameters<ChainPort['findPaymentLog']>[0],
-  ): Promise<PaymentProcessedLog | undefined> {
+    { since, until, read }: Search<Log>,
+  ): Promise<Log | undefined> {
     const head = await node.getBlock({ blockTag: 'latest' });
     const first = await findFirstBlock(node, { from: BigInt(startBlock), to: head.number, notBefore: toUnixSeconds(since) });
     // Oldest first: most payments are made soon after they were asked for.
@@ -87,14 +116,14 @@ export function createFindPayments(
       const to = from + size - 1n < head.number ? from + size - 1n : head.number;
       const blocks = to - from + 1n;
       try {
-        const log = await readLog(node, { gateway, paymentId, from, to });
+        const log = await readStanding(node, read, { fromBlock: from, toBlock: to });
         ranges.noteTaken(urlIndex, blocks);
         if (log !== undefined) return log;
       } catch (error) {
         if (!ranges.noteFailed(urlIndex, blocks, error)) throw error;
         continue;
       }
-      if (to < head.number && (await timeOf(node, to)) > toUnixSeconds(until)) return undefined;
+      if (until !== undefined && to < head.number && (await timeOf(node, to)) > toUnixSeconds(until)) return undefined;
       from = to + 1n;
     }
     return undefined;
@@ -125,18 +154,12 @@ async function timeOf(node: PublicClient, blockNumber: bigint): Promise<number> 
   return Number((await node.getBlock({ blockNumber })).timestamp);
 }
 
-async function readLog(
+async function readStanding<Log extends ChainPosition>(
   node: PublicClient,
-  { gateway, paymentId, from, to }: { readonly gateway: Address; readonly paymentId: Bytes32; readonly from: bigint; readonly to: bigint },
-): Promise<PaymentProcessedLog | undefined> {
-  const found = await node.getLogs({
-    address: gateway,
-    event: paymentProcessedEvent,
-    args: { paymentId },
-    fromBlock: from,
-    toBlock: to,
-  });
-  const [log] = readPaymentLogs(found, gateway).filter((candidate) => candidate.paymentId === paymentId);
+  read: ReadLog<Log>,
+  range: { readonly fromBlock: bigint; readonly toBlock: bigint },
+): Promise<Log | undefined> {
+  const log = await read(node, range);
   if (log === undefined) return undefined;
   // A log of a block that the node itself does not have there (any more) shows nothing.
   const { hash } = await node.getBlock({ blockNumber: log.blockNumber });

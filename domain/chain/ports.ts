@@ -180,6 +180,12 @@ export interface ChainPort {
     readonly since: Date;
     readonly until: Date;
   }): Promise<PaymentProcessedLog | undefined>;
+  /** The same of a refund, by its payment and nonce, in the blocks from this time to the head. */
+  findRefundLog(input: {
+    readonly paymentId: Bytes32;
+    readonly nonce: bigint;
+    readonly since: Date;
+  }): Promise<RefundProcessedLog | undefined>;
 
   getAllowance(token: Address, owner: Address): Promise<bigint>;
   /** Where no URL that answers has the blocks of `since`, it throws as if none answered: the nonce may be one that is used. */

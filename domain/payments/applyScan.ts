@@ -15,12 +15,13 @@ import {
   type ChainCursor,
   type ScanHalt,
 } from '../chain/store.ts';
+import type { RefundProcessedLog } from '../refunds/model.ts';
 import { listRefundPlaces, observeRefunds, withdrawRefunds, type RefundPlace } from '../refunds/service.ts';
 import { REORG_WINDOW_BLOCKS } from './findScanStart.ts';
 import { areAgreedGone, judgePlaces } from './judgePlaces.ts';
 import { isSamePlace } from './moveBack.ts';
 import { observePayments, withdrawPayments } from './observePayments.ts';
-import { seenLogsOf } from './seenLogs.ts';
+import { seenLogsOf, type SeenLogs } from './seenLogs.ts';
 import { listPlacesInBlocks, type PaymentPlace } from './store.ts';
 
 /**
@@ -72,12 +73,9 @@ async function applyLogs(ctx: Context, cursor: ChainCursor, chunk: ScannedChunk)
   let isOvertaken = false;
   async function applySlice(slice: ObservedSlice): Promise<void> {
     if (isOvertaken) return;
-    const applied = await underCursor(ctx, cursor, holdCursor, async (unit) => {
-      await observeSlice(ctx, unit, slice, chunk.head);
-      return true;
-    });
-    if (applied === undefined) isOvertaken = true;
-    else seen.add([...slice.payments, ...slice.refunds]);
+    const unclaimed = await underCursor(ctx, cursor, holdCursor, (unit) => observeSlice(ctx, unit, slice, chunk.head));
+    if (unclaimed === undefined) isOvertaken = true;
+    else remember(ctx, seen, slice, unclaimed);
   }
   // Refunds lock payments too, which may be those of any slice: they go by themselves.
   const earlier = paymentSlices.map((slice): ObservedSlice => ({ payments: slice, refunds: [] }));
@@ -90,18 +88,36 @@ async function applyLogs(ctx: Context, cursor: ChainCursor, chunk: ScannedChunk)
   if (isOvertaken) return undefined;
 
   const moved = await underCursor(ctx, cursor, lockCursor, async (unit, locked) => {
-    await observeSlice(ctx, unit, lastSlice, chunk.head);
-    return moveCursor(ctx, unit, locked, chunk);
+    const unclaimed = await observeSlice(ctx, unit, lastSlice, chunk.head);
+    return { unclaimed, cursor: await moveCursor(ctx, unit, locked, chunk) };
   });
-  if (moved !== undefined) seen.add([...lastSlice.payments, ...lastSlice.refunds]);
-  return moved;
+  if (moved !== undefined) remember(ctx, seen, lastSlice, moved.unclaimed);
+  return moved?.cursor;
 }
 
 type ObservedSlice = GatewayLogs;
 
-async function observeSlice(ctx: Context, unit: UnitOfWork, { payments, refunds }: ObservedSlice, head: Block): Promise<void> {
+/** @returns the refunds that are none of ours */
+async function observeSlice(
+  ctx: Context,
+  unit: UnitOfWork,
+  { payments, refunds }: ObservedSlice,
+  head: Block,
+): Promise<readonly RefundProcessedLog[]> {
   await observePayments(ctx, unit, payments, head.number);
-  await observeRefunds(ctx, unit, refunds);
+  return (await observeRefunds(ctx, unit, refunds)).unclaimed;
+}
+
+/**
+ * What was applied is not looked up again. A refund that is none of ours is: its merchant may have
+ * sent the signature itself while its request to us was under way, which saves the refund only then.
+ */
+function remember(ctx: Context, seen: SeenLogs, slice: ObservedSlice, unclaimed: readonly RefundProcessedLog[]): void {
+  const others = new Set(unclaimed);
+  seen.add([...slice.payments, ...slice.refunds.filter((log) => !others.has(log))]);
+  for (const { paymentId, txHash } of seen.addUnclaimed(unclaimed)) {
+    ctx.log.info({ paymentId, txHash }, 'the chain shows a refund that was made without us');
+  }
 }
 
 function toSlices<T>(items: readonly T[]): T[][] {

@@ -1,51 +1,33 @@
 import type { Context } from '../../platform/context.ts';
 import { addMs } from '../../shared/clock.ts';
-import { AppError } from '../../shared/errors.ts';
-import { createLanes } from '../../shared/lanes.ts';
 import { tryAll } from '../../shared/tryAll.ts';
-import { CHAIN_ERRORS } from '../chain/errors.ts';
-import { askChain, findChainConfig, getChain } from '../chain/service.ts';
+import { askChain, getChain } from '../chain/service.ts';
 import { DONE, throwFailure } from '../outbox/model.ts';
 import { askWhoPaid } from './askWhoPaid.ts';
-import type { Payment } from './model.ts';
-import { findScannedUntil, rescanBlocks } from './rescanBlocks.ts';
+import { createRoundPlaces } from './createRoundPlaces.ts';
+import type { Payment, PaymentProcessedLog } from './model.ts';
+import { searchMissedEvent } from './searchMissedEvent.ts';
 import { findPayment, listUnplacedPayments } from './store.ts';
-
-/** The chain's clock and ours may differ by this: no block with the payment is older. */
-const CLOCK_MARGIN_MS = 15 * 60_000;
 
 /** A payment that is being relayed is placed within seconds of its block; one that stands still for so long is asked about. */
 const UNPLACED_FOR_MS = 2 * 60_000;
 /** Of each chain, in a round. */
 const BATCH = 100;
 
-/** By process and chain: how far its rounds have come among these payments, by `seq`. At the end they begin again. */
-const places = new WeakMap<Context['db'], Map<number, bigint>>();
-
-/** One search at a time on each chain: what one finds is often what the next one looks for. */
-const lanes = createLanes();
+/** By `seq`. */
+const places = createRoundPlaces<bigint>();
 
 /**
- * The gateway's storage shows a payment as made whose event the scanner has passed without seeing it: the event is looked for by its id, and its block and
- * those after it are read again, since it was hardly the only one that was missed.
- * @throws AppError `CHAIN_ERRORS.unavailable`, also when no RPC URL shows the event: it has to be looked for again
+ * The gateway's storage shows a payment as made whose event the scanner has passed without seeing it.
+ * @throws AppError `CHAIN_ERRORS.unavailable`, see searchMissedEvent
  */
-export async function findMissedPayment(ctx: Context, missed: Pick<Payment, 'id' | 'chainId' | 'createdAt' | 'terms'>): Promise<void> {
+export function findMissedPayment(ctx: Context, missed: Pick<Payment, 'id' | 'chainId' | 'createdAt' | 'terms'>): Promise<void> {
   const { id: paymentId, chainId, createdAt, terms } = missed;
-  await lanes.run(String(chainId), async () => {
-    // While this waited for its turn, it may have been found beside another one.
-    if ((await findPayment(ctx.db, paymentId))?.position !== null) return;
-    const since = addMs(createdAt, -CLOCK_MARGIN_MS);
-    const log = await getChain(ctx, chainId).findPaymentLog({ paymentId, since, until: terms.expiresAt });
-    if (log === undefined) {
-      ctx.log.error({ paymentId, chainId }, 'the gateway shows a payment as made, and no RPC URL shows its event: looking again later');
-      throw new AppError(CHAIN_ERRORS.unavailable, { internal: { paymentId, missing: 'PaymentProcessed' } });
-    }
-    const { blockNumber: fromBlock } = log;
-    const scannedUntil = (await findScannedUntil(ctx, chainId)) ?? -1n;
-    const last = fromBlock + BigInt(findChainConfig(ctx, chainId)?.maxBlockRange ?? 1) - 1n;
-    const toBlock = last < scannedUntil ? last : scannedUntil;
-    await rescanBlocks(ctx, { chainId, fromBlock, toBlock, reason: 'missed', known: { payments: [log], refunds: [] } });
+  return searchMissedEvent<PaymentProcessedLog>(ctx, {
+    ...{ chainId, createdAt, about: { paymentId } },
+    isPlaced: async () => (await findPayment(ctx.db, paymentId))?.position !== null,
+    findLog: (since) => getChain(ctx, chainId).findPaymentLog({ paymentId, since, until: terms.expiresAt }),
+    toLogs: (log) => ({ payments: [log], refunds: [] }),
   });
 }
 
@@ -57,7 +39,7 @@ export async function findMissedPayment(ctx: Context, missed: Pick<Payment, 'id'
  */
 export async function findMissedPayments(ctx: Context): Promise<void> {
   const unchangedSince = addMs(ctx.clock.now(), -UNPLACED_FOR_MS);
-  const placeOf = placesOf(ctx);
+  const placeOf = places.of(ctx);
   await tryAll(ctx.config.chains, async ({ chainId }) => {
     const after = placeOf.get(chainId) ?? 0n;
     const payments = await listUnplacedPayments(ctx.db, chainId, { after, unchangedSince, limit: BATCH });
@@ -73,12 +55,4 @@ export async function findMissedPayments(ctx: Context): Promise<void> {
     });
     throwFailure(result);
   });
-}
-
-function placesOf(ctx: Context): Map<number, bigint> {
-  const known = places.get(ctx.db);
-  if (known !== undefined) return known;
-  const fresh = new Map<number, bigint>();
-  places.set(ctx.db, fresh);
-  return fresh;
 }

@@ -122,7 +122,7 @@ async function apply(
       const cursor = await lockCursor(unit.trx, chainId);
       if (cursor === undefined || cursor.nextBlock <= toBlock) return undefined;
       const paymentIds = await observePayments(ctx, unit, payments, cursor.headNumber);
-      return { paymentIds, refundIds: await observeRefunds(ctx, unit, refunds) };
+      return { paymentIds, refundIds: (await observeRefunds(ctx, unit, refunds)).unseenIds };
     });
     if (unseen !== undefined) found.push(unseen);
   }

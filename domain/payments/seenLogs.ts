@@ -12,6 +12,8 @@ export interface SeenLogs {
   has(log: ChainPosition): boolean;
   /** To be called after the commit. */
   add(logs: readonly ChainPosition[]): void;
+  /** These are nobody's, as far as is known: they are to be looked up again. @returns those of which that is news */
+  addUnclaimed<Log extends ChainPosition>(logs: readonly Log[]): Log[];
 }
 
 /** Many times what half a minute holds; an entry is about 200 bytes. */
@@ -20,7 +22,7 @@ const MOST_REMEMBERED = 50_000;
 interface Memory {
   generation: number;
   gateway: string;
-  readonly places: RecentMemory<true>;
+  readonly places: RecentMemory<'applied' | 'unclaimed'>;
 }
 
 const memories = new WeakMap<Context['db'], Map<number, Memory>>();
@@ -39,9 +41,14 @@ export function seenLogsOf(ctx: Context, cursor: ChainCursor): SeenLogs {
   }
   const { places } = memory;
   return {
-    has: (log) => places.get(keyOf(log)) !== undefined,
+    has: (log) => places.get(keyOf(log)) === 'applied',
     add: (logs) => {
-      for (const log of logs) places.set(keyOf(log), true);
+      for (const log of logs) places.set(keyOf(log), 'applied');
+    },
+    addUnclaimed(logs) {
+      const fresh = logs.filter((log) => places.get(keyOf(log)) === undefined);
+      for (const log of fresh) places.set(keyOf(log), 'unclaimed');
+      return fresh;
     },
   };
 }

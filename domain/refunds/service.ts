@@ -28,11 +28,13 @@ import {
   listRefundIdsOfPayments,
   listRefundPlacesInBlocks,
   listRefundsOfPayment,
+  listUnplacedRows,
   lockRefundRows,
   updateRefunds,
   type FinalRefunds,
   type OverdueRefunds,
   type RefundPlace,
+  type UnplacedRefunds,
 } from './store.ts';
 import { nextRefundStatus, type RefundTransitionEvent } from './transitions.ts';
 
@@ -192,18 +194,20 @@ export async function failRefund(
 }
 
 /**
- * What the chain shows of refunds. Those that a merchant made without us are only logged: what can still be refunded is asked of the chain.
- * @returns ids of those that it had not shown before
+ * What the chain shows of refunds. Nothing is saved of those that a merchant made without us: what can still be refunded is asked of the chain.
+ * @returns `unseenIds`: of those that it had not shown before; `unclaimed`: logs of refunds that are not saved, or not yet
  */
-export async function observeRefunds(ctx: Context, unit: UnitOfWork, logs: readonly RefundProcessedLog[]): Promise<string[]> {
-  if (logs.length === 0) return [];
+export async function observeRefunds(
+  ctx: Context,
+  unit: UnitOfWork,
+  logs: readonly RefundProcessedLog[],
+): Promise<{ readonly unseenIds: readonly string[]; readonly unclaimed: readonly RefundProcessedLog[] }> {
+  if (logs.length === 0) return { unseenIds: [], unclaimed: [] };
   const logOf = new Map(logs.map((log) => [refundKey(log.paymentId, log.nonce), log]));
   const ids = await listRefundIdsOfPayments(unit.trx, [...new Set(logs.map(({ paymentId }) => paymentId))]);
   const refunds = await lockRefundRows(unit.trx, ids);
   const ours = new Set(refunds.map((refund) => refundKey(refund.paymentId, refund.nonce)));
-  for (const { paymentId, txHash } of logs.filter((log) => !ours.has(refundKey(log.paymentId, log.nonce)))) {
-    ctx.log.info({ paymentId, txHash }, 'the chain shows a refund that was made without us');
-  }
+  const unclaimed = logs.filter((log) => !ours.has(refundKey(log.paymentId, log.nonce)));
   const changes = refunds.flatMap((refund): RefundChange[] => {
     const log = logOf.get(refundKey(refund.paymentId, refund.nonce));
     if (log === undefined) return [];
@@ -218,7 +222,12 @@ export async function observeRefunds(ctx: Context, unit: UnitOfWork, logs: reado
     return [{ refund, transitions: refund.status === 'failed' ? ['eventSeen'] : [], facts }];
   });
   await changeRefunds(ctx, unit, changes);
-  return changes.filter(({ refund }) => refund.position === null).map(({ refund }) => refund.id);
+  return { unseenIds: changes.filter(({ refund }) => refund.position === null).map(({ refund }) => refund.id), unclaimed };
+}
+
+/** Refunds that are being relayed, that the chain has not shown, and that have not changed since; by id, from one on, itself left out. */
+export function listUnplacedRefunds(ctx: Context, chainId: number, wanted: UnplacedRefunds): Promise<Refund[]> {
+  return listUnplacedRows(ctx.db, chainId, wanted);
 }
 
 /** Refunds whose event was seen in these blocks, but for those that are found again. */

@@ -151,6 +151,27 @@ export async function listRefundsOfPayment(db: Database | Transaction, paymentId
   return rows.map(toRefund);
 }
 
+export interface UnplacedRefunds {
+  readonly after: string;
+  readonly unchangedSince: Date;
+  readonly limit: number;
+}
+
+/** See listUnplacedRefunds. */
+export async function listUnplacedRows(
+  db: Database,
+  chainId: number,
+  { after, unchangedSince, limit }: UnplacedRefunds,
+): Promise<Refund[]> {
+  const rows = await selectRows<Row>(
+    db,
+    `SELECT ${COLUMNS} FROM refunds FORCE INDEX (ix_refunds_block)
+     WHERE chain_id = ? AND status = 'processing' AND block_number IS NULL AND id > ? AND updated_at < ? ORDER BY id LIMIT ?`,
+    [chainId, after, unchangedSince, limit],
+  );
+  return rows.map(toRefund);
+}
+
 /** Where a refund's event was seen. */
 export interface RefundPlace {
   readonly refundId: string;
