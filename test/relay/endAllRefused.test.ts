@@ -45,14 +45,6 @@ describe('requests that the chain refuses, beside others that it would take', fu
     config: { ...base.config, relay: { ...base.config.relay, refusalGraceMs } },
   });
 
-  const withBatchSize = (base: Context, maxBatchSize: number): Context => ({
-    ...base,
-    config: {
-      ...base.config,
-      chains: base.config.chains.map((one) => ({ ...one, relayLimits: { ...one.relayLimits, maxBatchSize } })),
-    },
-  });
-
   async function accept(customer: PrivateKeyAccount): Promise<{ payment: Payment; attempt: ListedAttempt }> {
     const payment = await harness.createTestPayment(store, { token: chain.token });
     return { payment, attempt: await acceptRelay(ctx, customer, payment) };
@@ -108,17 +100,5 @@ describe('requests that the chain refuses, beside others that it would take', fu
       [refused],
     );
     expect(row).to.deep.equal({ choose_after: result.at, claim_id: null });
-  });
-
-  it('are behind those that came meanwhile when they are looked at again', async () => {
-    const { bad } = await acceptAll({ good: 0, bad: 1 });
-    const others = await acceptAll({ good: 3, bad: 0 });
-    const single = withGrace(withBatchSize(ctx, 1), GRACE_MS);
-    // The first one is refused, and two others go before it is looked at again.
-    for (const { attempt } of [...bad, ...others.good.slice(0, 2)]) await sendAttempt(single, attempt.id);
-    expect(await statusesOf([...bad, ...others.good])).to.deep.equal(['queued', 'submitted', 'submitted', 'queued']);
-    const later = { ...single, clock: { now: () => new Date(harness.ctx.clock.now().getTime() + 2_000) } };
-    await sendAttempt(later, bad[0]?.attempt.id ?? '');
-    expect(await statusesOf([...bad, ...others.good])).to.deep.equal(['queued', 'submitted', 'submitted', 'submitted']);
   });
 });

@@ -20,7 +20,7 @@ import { createHarness, type Harness, type TestStore } from '../support/harness.
 import { startOwnChain, type OwnChain, type OwnRelayer } from '../support/ownChain.ts';
 import { confirmOnce, endWaitingAttempts, readAttempt, readPayment } from '../support/relayFlow.ts';
 import { startOddNode } from '../support/startOddNode.ts';
-import { atTime, setSettledTime, withChain, withRelayers } from '../support/varyContext.ts';
+import { atTime, setSettledTime, withChain, withHeadTime, withRelayers } from '../support/varyContext.ts';
 
 const CONFIRMATIONS = 2;
 
@@ -209,9 +209,7 @@ describe('permits of one account that are handed in at once', function () {
     const [first, second] = [await accept(), await accept()];
     await sendAttempt(ctx, first.id);
     const { deadline } = await readAttempt(ctx, second.payment);
-    const late = withChain(atTime(ctx, addMs(deadline, 1_000)), chainId, (port) => ({
-      getHead: async () => ({ ...(await port.getHead()), timestamp: addMs(deadline, 1_000) }),
-    }));
+    const late = withHeadTime(atTime(ctx, addMs(deadline, 1_000)), chainId, addMs(deadline, 1_000));
     await setSettledTime(ctx, chainId, addMs(deadline, -60_000));
     await sendAttempt(late, second.id);
     const attempt = await readAttempt(ctx, second.payment);
@@ -375,9 +373,7 @@ describe('permits of one account that are handed in at once', function () {
       expect((await sendAttempt(ctx, second.id)).kind).to.equal('later');
       expect(await readAttempt(ctx, second.payment)).to.include({ status: 'queued', sends: 0, errorCode: null });
       const { deadline } = await readAttempt(ctx, second.payment);
-      const late = withChain(atTime(ctx, addMs(deadline, 1_000)), chainId, (port) => ({
-        getHead: async () => ({ ...(await port.getHead()), timestamp: addMs(deadline, 1_000) }),
-      }));
+      const late = withHeadTime(atTime(ctx, addMs(deadline, 1_000)), chainId, addMs(deadline, 1_000));
       await sendAttempt(late, second.id);
       const attempt = await readAttempt(ctx, second.payment);
       expect(attempt).to.include({ status: 'failed', errorCode: 'PAY_019' });

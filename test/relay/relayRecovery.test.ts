@@ -26,7 +26,7 @@ import { createHarness, type Harness, type TestStore } from '../support/harness.
 import { startOwnChain, type OwnChain, type OwnRelayer } from '../support/ownChain.ts';
 import { readHistory } from '../support/paymentHistory.ts';
 import { acceptRelay, confirmOnce, endWaitingAttempts, readAttempt, readPayment } from '../support/relayFlow.ts';
-import { atTime, setSettledTime, withChain, withRelayer, withRelayers } from '../support/varyContext.ts';
+import { atTime, setSettledTime, withChain, withHeadTime, withRelayer, withRelayers } from '../support/varyContext.ts';
 
 const CONFIRMATIONS = 2;
 const DONE = { kind: 'done' } as const;
@@ -482,9 +482,7 @@ describe('a relay that is interrupted', () => {
       const later = atTime(ctx, addMs(payment.terms.expiresAt, 1_000));
       expect((await sendAttempt(later, id)).kind, 'the chain stands still').to.equal('later');
       expect((await readPayment(ctx, payment)).status).to.equal('processing');
-      const over = withChain(later, chainId, (port) => ({
-        getHead: async () => ({ ...(await port.getHead()), timestamp: payment.terms.expiresAt }),
-      }));
+      const over = withHeadTime(later, chainId, payment.terms.expiresAt);
       expect(await sendAttempt(over, id)).to.deep.equal(DONE);
       expect(relayer.sent).to.have.length(0);
       expect(await readAttempt(ctx, payment)).to.include({ status: 'failed', errorCode: 'PAY_019' });
@@ -499,9 +497,7 @@ describe('a relay that is interrupted', () => {
       const { id } = await acceptRelay(ctx, await chain.createCustomer(), payment);
       await scan();
       await setSettledTime(ctx, chainId, addMs(payment.terms.expiresAt, 1_000));
-      const over = withChain(atTime(ctx, addMs(payment.terms.expiresAt, 1_000)), chainId, (port) => ({
-        getHead: async () => ({ ...(await port.getHead()), timestamp: payment.terms.expiresAt }),
-      }));
+      const over = withHeadTime(atTime(ctx, addMs(payment.terms.expiresAt, 1_000)), chainId, payment.terms.expiresAt);
       expect(await sendAttempt(over, id)).to.deep.equal(DONE);
       const failed = await readPayment(ctx, payment);
       expect(await readHistory(ctx, failed)).to.deep.equal(['payment.created', 'payment.processing', 'payment.failed']);

@@ -31,6 +31,20 @@ export function withChain(ctx: Context, chainId: number, change: (chain: ChainPo
   return { ...ctx, chains: new Map([...ctx.chains, [chainId, { ...chain, ...change(chain) }]]) };
 }
 
+/** The same context with a chain whose URLs all have a head of this time. */
+export function withHeadTime(ctx: Context, chainId: number, timestamp: Date): Context {
+  return withChain(ctx, chainId, (chain) => ({
+    getHead: async () => ({ ...(await chain.getHead()), timestamp }),
+    findPayer: (paymentId, since, notBefore) => chain.findPayer(paymentId, since, realTime(notBefore)),
+    isRefunded: (paymentId, nonce, since, notBefore) => chain.isRefunded(paymentId, nonce, since, realTime(notBefore)),
+  }));
+
+  /** Of a head that is really there: any is late enough for what comes before the time that is told. */
+  function realTime(notBefore: Date | undefined): Date | undefined {
+    return notBefore !== undefined && notBefore <= timestamp ? undefined : notBefore;
+  }
+}
+
 /** The same context with a chain that is asked through these URLs, the first one first. */
 export function withRpcUrls(ctx: Context, chainId: number, rpcUrls: readonly string[]): Context {
   const chain = ctx.config.chains.find((one) => one.chainId === chainId);
