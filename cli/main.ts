@@ -157,6 +157,7 @@ async function main(): Promise<number> {
   }
   const { ctx, close } = await createContext(loadConfig(process.env), { name: 'cli' });
   try {
+    await ctx.whenClockCompared();
     console.log(JSON.stringify(await command(ctx), null, 2));
     return 0;
   } finally {

@@ -40,6 +40,7 @@ export function startOutboxPublisher(ctx: Context, queues: JobQueuePort): { stop
       hinted = false;
       let pauseMs = POLL_MS;
       try {
+        await ctx.whenClockCompared();
         const published = await publishOutbox(ctx, queues, BATCH, OUTBOX_GATES, turns);
         await failures.succeeded();
         if (published >= BATCH) continue;

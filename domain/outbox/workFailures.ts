@@ -30,6 +30,8 @@ const DELETED_AT_ONCE = 1_000;
 /** Never throws: whoever calls has a failure of its own to tell, and the database may be what it is about. */
 export async function noteFailure(ctx: Context, subject: WorkSubject, error: unknown): Promise<void> {
   try {
+    // Rejects where the failure could not be written down either.
+    await ctx.whenClockCompared();
     const now = ctx.clock.now();
     await addFailure(ctx.db, subject, now, nameOf(error));
     const alert = await takeFailureAlert(ctx.db, subject, { ...failingSince(ctx), notSince: addMs(now, -ALERT_AGAIN_MS), now });

@@ -23,6 +23,7 @@ export function announceProcess(ctx: Context): { stop(): Promise<void> } {
 
   /** @returns whether there may be more to be woken */
   async function announce(): Promise<boolean> {
+    await ctx.whenClockCompared();
     const woken = await notePresence(ctx, processId, ANNOUNCED_MS);
     await wake(ctx, woken);
     return woken.length > 0;
