@@ -637,7 +637,10 @@ export interface components {
             payer: components["schemas"]["Address"] | null;
             txHash: components["schemas"]["Bytes32"] | null;
             chain: components["schemas"]["ChainFacts"] | null;
-            /** @description Blocks since the event, its own included */
+            /**
+             * @description Blocks since the event, its own included. Fewer than required for a completed payment when a
+             *     reorganisation has moved the event to a later block since, which no event tells of.
+             */
             confirmations: number;
             /** @description null: what the chain itself calls final counts, not a number of blocks */
             requiredConfirmations: number | null;
@@ -697,6 +700,7 @@ export interface components {
         PaymentStatusReply: {
             paymentId: components["schemas"]["Bytes32"];
             status: components["schemas"]["PaymentStatus"];
+            /** @description See Payment */
             confirmations: number;
             txHash?: components["schemas"]["Bytes32"];
         };

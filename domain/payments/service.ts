@@ -6,6 +6,7 @@ import { AppError, COMMON_ERRORS } from '../../shared/errors.ts';
 import type { Address, Bytes32 } from '../../shared/hex.ts';
 import type { AmountUnits } from '../../shared/money.ts';
 import { assertClockOfChain, findRecentCursor, findSettledTime, getChain } from '../chain/service.ts';
+import { findCursor, type ChainCursor } from '../chain/store.ts';
 import { getStore, isRegisteredMerchant } from '../stores/service.ts';
 import { isPaidOnChain } from './askWhoPaid.ts';
 import { changePayments, requiredConfirmationsOf } from './changePayments.ts';
@@ -241,11 +242,14 @@ export async function failRelay(ctx: Context, unit: UnitOfWork, payment: Payment
 
 /** Blocks since the payment's event, its own included; 0 while there is none. */
 export async function countConfirmations(ctx: Context, payment: Payment): Promise<number> {
-  if (payment.position === null) return 0;
-  const cursor = await findRecentCursor(ctx, payment.chainId);
-  const confirmations = cursor === undefined ? 1 : Math.max(1, confirmationsAt(cursor.headNumber, payment.position.blockNumber));
-  // The cached head may be older than the completion; a completed payment never shows fewer than it needed.
-  return payment.status === 'completed' ? Math.max(confirmations, requiredConfirmationsOf(ctx, payment) ?? 1) : confirmations;
+  const { position, chainId } = payment;
+  if (position === null) return 0;
+  const countAt = (cursor: ChainCursor | undefined) =>
+    cursor === undefined ? 1 : Math.max(1, confirmationsAt(cursor.headNumber, position.blockNumber));
+  const confirmations = countAt(await findRecentCursor(ctx, chainId));
+  if (payment.status !== 'completed' || confirmations >= (requiredConfirmationsOf(ctx, payment) ?? 1)) return confirmations;
+  // The cached head is older than the completion, or a reorganisation has moved the event since.
+  return countAt(await findCursor(ctx.db, chainId));
 }
 
 export { requiredConfirmationsOf } from './changePayments.ts';

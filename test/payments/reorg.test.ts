@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 
 import { scanChain } from '../../domain/payments/scanChain.ts';
-import { cancelPayment, expirePayment, getPayment } from '../../domain/payments/service.ts';
+import { cancelPayment, countConfirmations, expirePayment, getPayment } from '../../domain/payments/service.ts';
 import { confirmTransaction } from '../../domain/relay/confirmTransaction.ts';
 import { sendAttempt } from '../../domain/relay/sendAttempt.ts';
 import { listRelayAttempts, relayPayment } from '../../domain/relay/service.ts';
@@ -259,6 +259,36 @@ describe('a reorganisation of the chain', () => {
       'payment.processing',
       'payment.completed',
     ]);
+  });
+
+  it('that moves the event of a completed payment to another block is not told either, and its confirmations are those of the new block', async () => {
+    const customer = await chain.createCustomer();
+    const payment = await createPayment();
+    await scan();
+    const confirmations = async () => countConfirmations(harness.ctx, await read(payment));
+    const goBack = await chain.takeSnapshot();
+    const signed = await chain.pay(customer, payment);
+    await chain.mine();
+    await scan();
+    expect(await confirmations()).to.equal(1);
+    await chain.mine(CONFIRMATIONS - 1);
+    await scan();
+    const first = await read(payment);
+    expect(first.status).to.equal('completed');
+    expect(await confirmations(), 'though the head of a moment ago is remembered').to.equal(CONFIRMATIONS);
+    await goBack();
+    await chain.mine(CONFIRMATIONS);
+    await chain.send(signed);
+    await chain.mine();
+    await scan();
+    const moved = await read(payment);
+    expect(moved.position?.blockNumber).to.equal((first.position?.blockNumber ?? 0n) + BigInt(CONFIRMATIONS));
+    expect(moved).to.include({ status: 'completed', version: first.version });
+    expect(await confirmations()).to.equal(1);
+    await chain.mine();
+    await scan();
+    expect(await confirmations()).to.equal(2);
+    expect(await readHistory(harness.ctx, moved)).to.deep.equal(['payment.created', 'payment.processing', 'payment.completed']);
   });
 
   it('deeper than the confirmations takes a completion back, and the payment completes again', async () => {
