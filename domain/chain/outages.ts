@@ -60,8 +60,8 @@ async function findOut(ctx: Context, chain: ChainPort): Promise<Date | undefined
   const outage = outages.get(chain);
   if (outage === undefined) return undefined;
   const now = ctx.clock.now();
-  if (outage.askedUntil !== undefined && now < outage.askedUntil) return addMs(now, ASKED_RETRY_MS);
-  if (now < outage.nextTryAt) return outage.nextTryAt;
+  if (isAhead(outage.askedUntil, now, LONGEST_TRY_MS)) return addMs(now, ASKED_RETRY_MS);
+  if (isAhead(outage.nextTryAt, now, RETRY_MS)) return outage.nextTryAt;
   const askedUntil = addMs(now, LONGEST_TRY_MS);
   outage.askedUntil = askedUntil;
   try {
@@ -76,6 +76,11 @@ async function findOut(ctx: Context, chain: ChainPort): Promise<Date | undefined
     // Not when it was away for so long that somebody else asks.
     if (outage.askedUntil === askedUntil) outage.askedUntil = undefined;
   }
+}
+
+/** What is further ahead than that was left by a clock that had jumped. */
+function isAhead(date: Date | undefined, now: Date, mostMs: number): boolean {
+  return date !== undefined && now < date && date <= addMs(now, mostMs);
 }
 
 /** Where it is known to be out, somebody may be asking whether it is back: nobody is let in beside that one. */

@@ -204,6 +204,20 @@ export async function countWaiting(db: Database | Transaction, chainId: number):
   return Number(row?.count ?? 0);
 }
 
+/** How many of a store wait on the chain: at most `MAX_COUNTED`. */
+export async function countWaitingOfStore(
+  db: Database,
+  { chainId, storeId }: { readonly chainId: number; readonly storeId: string },
+): Promise<number> {
+  const [row] = await selectRows<{ count: string | number }>(
+    db,
+    `SELECT COUNT(*) AS count FROM (
+       SELECT id FROM relay_attempts FORCE INDEX (ix_relay_attempts_store) WHERE store_id = ? AND chain_id = ? AND status = 'queued' LIMIT ?) waiting`,
+    [storeId, chainId, MAX_COUNTED],
+  );
+  return Number(row?.count ?? 0);
+}
+
 /** An attempt that waits to be sent. */
 export interface WaitingAttempt {
   readonly id: string;

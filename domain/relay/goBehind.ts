@@ -1,14 +1,15 @@
 import type { Context } from '../../platform/context.ts';
 import { inTransaction } from '../../platform/db.ts';
 import { lockClaimed, updateTurns, type ClaimedAttempt } from './dispatchStore.ts';
-import { noteServedTurn, readInFlight, readServedTurn } from './turnStore.ts';
+import { noteServedTurn, readServedTurn } from './turnStore.ts';
+import { countWaitingOfStoreLately } from './waitingCounts.ts';
 
 /**
  * What is looked at and cannot go, whatever the reason: it waits for another request or for its outcome, its permit's nonce has not come, the chain refuses it, its
  * signer has to wait, or nobody can say what became of it.
  *
  * A look takes a place in a batch, as sending does. The first time an attempt keeps its turn: mostly it can go a block later. When it stands aside again it goes
- * behind by as many turns of its store's, on average, as its store has requests on their way. So what a store has waiting that cannot go takes about as many looks
+ * behind by as many turns of its store's, on average, as its store has requests that wait. So what a store has waiting that cannot go takes about as many looks
  * as one that can be sent, however much it is. By how many is drawn by lot, or those that stood aside together would come back together, all of them before
  * whoever came meanwhile. Its store's next requests are not behind it: it waits by itself.
  *
@@ -38,7 +39,8 @@ export async function goBehind(
   const { chainId, claimId, first, attempts } = input;
   if (attempts.length === 0) return new Set();
   const storeIds = [...new Set(attempts.map(({ storeId }) => storeId))];
-  const inFlight = await readInFlight(ctx.db, { chainId, storeIds });
+  const waiting = new Map<string, number>();
+  for (const storeId of storeIds) waiting.set(storeId, await countWaitingOfStoreLately(ctx, chainId, storeId));
   return inTransaction(ctx.db, async (trx) => {
     const held = await lockClaimed(
       trx,
@@ -52,7 +54,7 @@ export async function goBehind(
     const turns = new Map<string, bigint>();
     for (const storeId of storeIds) {
       const own = unmoved.filter((one) => one.storeId === storeId);
-      const lots = own.map(() => drawLot(ctx, inFlight.get(storeId) ?? 1)).sort((a, b) => a - b);
+      const lots = own.map(() => drawLot(ctx, waiting.get(storeId) ?? 1)).sort((a, b) => a - b);
       for (const [index, { id, turn, turnStep }] of own.entries()) {
         // What was taken on before there were turns has no step.
         const step = turnStep > 0n ? turnStep : 1n;
@@ -65,7 +67,7 @@ export async function goBehind(
   });
 }
 
-/** How many turns; `inFlight` of them on average. */
-function drawLot(ctx: Context, inFlight: number): number {
-  return 1 + Math.floor(ctx.random() * 2 * Math.max(1, inFlight));
+/** How many turns; `waiting` of them on average. */
+function drawLot(ctx: Context, waiting: number): number {
+  return 1 + Math.floor(ctx.random() * 2 * Math.max(1, waiting));
 }

@@ -1,4 +1,4 @@
-import { execute, placeholders, selectRows, type Database, type Transaction } from '../../platform/db.ts';
+import { execute, selectRows, type Database, type Transaction } from '../../platform/db.ts';
 import type { Address } from '../../shared/hex.ts';
 import type { RelayPriority } from '../stores/model.ts';
 import type { WaitingTurn } from './decideGivingWay.ts';
@@ -25,20 +25,6 @@ export async function readTurns(db: Transaction, input: { readonly chainId: numb
 export async function readServedTurn(db: Database | Transaction, chainId: number): Promise<bigint> {
   const [row] = await selectRows<{ served_turn: string | number }>(db, 'SELECT served_turn FROM relay_turns WHERE chain_id = ?', [chainId]);
   return BigInt(row?.served_turn ?? 0);
-}
-
-/** How many requests each of these stores has on its way on the chain. Locks nothing. */
-export async function readInFlight(
-  db: Database | Transaction,
-  { chainId, storeIds }: { readonly chainId: number; readonly storeIds: readonly string[] },
-): Promise<ReadonlyMap<string, number>> {
-  if (storeIds.length === 0) return new Map();
-  const rows = await selectRows<{ holder: string; in_flight: string | number }>(
-    db,
-    `SELECT holder, in_flight FROM relay_quotas WHERE chain_id = ? AND holder IN (${placeholders(storeIds)})`,
-    [chainId, ...storeIds],
-  );
-  return new Map(rows.map((row) => [row.holder, Number(row.in_flight)]));
 }
 
 export async function updateLastTurn(

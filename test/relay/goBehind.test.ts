@@ -157,7 +157,7 @@ describe('requests that stand aside', function () {
     expect(await standAside(later(0))).to.deep.equal([first!.id, third!.id]);
     expect(await turnsOf(all)).to.deep.equal(turns);
     expect(await standAside(later(1))).to.deep.equal([first!.id, second!.id]);
-    // By twice as many as the store has on their way at most.
+    // By twice as many as the store has waiting at most.
     expect(await turnsOf(all)).to.deep.equal([turns[0]! + 6n * step, turns[1]! + 6n * step, turns[2]]);
     expect(await standAside(later(2))).to.deep.equal([third!.id, first!.id]);
     // Whoever comes anew, of their own store too, is not behind them, nor before all that was looked at in vain.
@@ -170,6 +170,20 @@ describe('requests that stand aside', function () {
     expect(begin > turns[0]! + 6n * step).to.equal(true);
     // However often they are looked at: no further behind than that.
     for (const turn of await turnsOf([...all, newcomer])) expect(Number(turn - begin)).to.be.within(0, Number(16n * step));
+  });
+
+  it('are not further behind for what their store has on its way already', async () => {
+    for (const { id } of await acceptMany(5)) await sendAttempt(later(0), id);
+    expect(relayer.sent).to.have.length(5);
+    const waiting = await accept(await chain.createCustomer());
+    const own = await readAttempt(ctx, waiting.payment);
+    for (const looks of [0, 1]) {
+      await withClaim(later(looks), { own, isOwnAside: true }, ({ candidates, putAside }) => {
+        for (const { attempt } of candidates) putAside(attempt, addMs(later(looks).clock.now(), 2_000));
+        return Promise.resolve();
+      });
+    }
+    expect(await turnOf(waiting)).to.equal(own.turn + 2n * own.turnStep);
   });
 
   it('come back one by one, though they stood aside together', async () => {

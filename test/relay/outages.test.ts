@@ -75,6 +75,20 @@ describe('a chain that does not answer', () => {
     expect(asked).to.deep.equal(['first', 'one that tries', 'afterwards']);
   });
 
+  it('is asked again soon, though a clock that had jumped ahead said when', async () => {
+    const now = clock.now();
+    clock.advance(3_600_000);
+    await ask('first', fail);
+    const held = holdHead();
+    clock.advance(6_000);
+    const trying = ask('one that tries');
+    clock.set(now);
+    head = answering;
+    expect(await ask('afterwards')).to.deep.equal(DONE);
+    held.answer();
+    expect(await trying).to.deep.equal(DONE);
+  });
+
   it('that keeps silent holds up one at a time, however long its silence takes, and nobody beside whom it fails late', async () => {
     const late = hold<WorkResult>();
     const first = ask('first', fail);

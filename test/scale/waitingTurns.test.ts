@@ -11,12 +11,19 @@ import { addMs } from '../../shared/clock.ts';
 import type { Address } from '../../shared/hex.ts';
 import { countReads } from '../support/countReads.ts';
 import { createHarness, type Harness, type TestStore } from '../support/harness.ts';
-import { examineStatements } from './examineStatements.ts';
+import { examineStatements, type Exception } from './examineStatements.ts';
 import { fillDatabase } from './fillDatabase.ts';
 import { recordStatements } from './recordStatements.ts';
 
 const PAYMENTS = 50_000;
 const PAYER: Address = '0x90F79bf6EB2c4f870365E785982E1f101E93b906';
+
+const COUNTING: Exception = {
+  name: 'how many of a store wait: counted in an index up to 10,000, and remembered for as long as it takes that many not to be news',
+  matches: /^SELECT COUNT\(\*\) AS count FROM \( SELECT id FROM relay_attempts FORCE INDEX \(ix_relay_attempts_store\)/,
+  // Each is read in the index, and once more when it is counted.
+  mayReadPerThousandPayments: 21_000_000 / PAYMENTS,
+};
 
 describe(`turns beside ${PAYMENTS / 2} requests that wait, of several stores`, function () {
   this.timeout(300_000);
@@ -130,12 +137,12 @@ describe(`turns beside ${PAYMENTS / 2} requests that wait, of several stores`, f
     await goBehind(harness.ctx, { chainId, claimId: 'rlc_behind', first: first.turn, attempts });
     recorder.begin('are brought forward');
     await bringForward(harness.ctx, first);
-    const findings = await examineStatements(db, recorder.stop(), { payments: PAYMENTS, exceptions: [] });
+    const findings = await examineStatements(db, recorder.stop(), { payments: PAYMENTS, exceptions: [COUNTING] });
     expect(findings.length).to.be.at.least(8);
     for (const { during, shape, plan, reads, complaint } of findings) {
       const what = `${during}: ${shape}\n    ${plan.join('; ')}`;
       expect(complaint, what).to.equal(undefined);
-      expect(reads, what).to.be.below(100);
+      if (!COUNTING.matches.test(shape)) expect(reads, what).to.be.below(100);
       expect(plan.join('; '), what).not.to.match(/filesort|temporary/i);
     }
   });
