@@ -23,8 +23,9 @@ interface StoreQueue {
 const queuesByDatabase = new WeakMap<Database, Map<string, StoreQueue>>();
 
 /**
- * Does `work`, a transaction of the store's, when it is its turn. Not from within such work: it would wait for itself. Only for
- * what a caller sends again: nothing that was promised may be refused.
+ * Does `work`, a transaction of the store's and nothing besides, when it is its turn; a unit of work
+ * asks for that by its `turnOf`. Not from within such work: it would wait for itself. Only for what a
+ * caller sends again: nothing that was promised may be refused.
  * @throws AppError `COMMON_ERRORS.busy` when too many of the store's wait; nothing was done then
  */
 export async function inStoreTurn<T>(db: Database, storeId: string, work: () => Promise<T>): Promise<T> {

@@ -1,6 +1,7 @@
 import type { Bytes32 } from '../shared/hex.ts';
 import type { Context } from './context.ts';
 import { inTransaction, type Transaction } from './db.ts';
+import { inStoreTurn } from './storeTurns.ts';
 
 /** One database transaction and the hints to give once it has committed. */
 export interface UnitOfWork {
@@ -14,16 +15,28 @@ export interface UnitOfWork {
 /** Something of the caller's that must commit or fail together with a change; it runs last, with the change's result. */
 export type AlsoInTransaction<T> = (trx: Transaction, result: T) => Promise<void>;
 
+export interface UnitOfWorkOptions {
+  /**
+   * The transaction takes its turn among those of this store (see inStoreTurn). The hints are given
+   * after the turn: while Redis is away they take seconds, and nobody else need wait for that.
+   */
+  readonly turnOf?: string;
+}
+
 /**
  * Runs `work` in one transaction (see inTransaction: it may run again), then gives its hints. Once it is over no process
  * answers with what was before.
+ * @throws what `work` throws; with `turnOf` also AppError `COMMON_ERRORS.busy`
  */
-export async function inUnitOfWork<T>(ctx: Pick<Context, 'db' | 'signals'>, work: (unit: UnitOfWork) => Promise<T>): Promise<T> {
+export async function inUnitOfWork<T>(
+  ctx: Pick<Context, 'db' | 'signals'>,
+  work: (unit: UnitOfWork) => Promise<T>,
+  { turnOf }: UnitOfWorkOptions = {},
+): Promise<T> {
   const changed = new Set<Bytes32>();
   let filled = false;
-  let result: T;
-  try {
-    result = await inTransaction(ctx.db, (trx) => {
+  const transaction = () =>
+    inTransaction(ctx.db, (trx) => {
       changed.clear();
       filled = false;
       return work({
@@ -34,6 +47,9 @@ export async function inUnitOfWork<T>(ctx: Pick<Context, 'db' | 'signals'>, work
         },
       });
     });
+  let result: T;
+  try {
+    result = await (turnOf === undefined ? transaction() : inStoreTurn(ctx.db, turnOf, transaction));
   } catch (error) {
     // It may have committed all the same, when only the answer to the commit was lost.
     if (changed.size > 0) await ctx.signals.paymentsChanged(changed);

@@ -1,6 +1,5 @@
 import type { ChainConfig } from '../../platform/config.ts';
 import type { Context } from '../../platform/context.ts';
-import { inStoreTurn } from '../../platform/storeTurns.ts';
 import { inUnitOfWork, type AlsoInTransaction, type UnitOfWork } from '../../platform/unitOfWork.ts';
 import { AppError, COMMON_ERRORS } from '../../shared/errors.ts';
 import type { Address, Bytes32 } from '../../shared/hex.ts';
@@ -172,7 +171,7 @@ export async function cancelPayment(
     await also?.(unit.trx, cancelled);
     return cancelled;
   };
-  return inStoreTurn(ctx.db, input.storeId, () => inUnitOfWork(ctx, cancel));
+  return inUnitOfWork(ctx, cancel, { turnOf: input.storeId });
 }
 
 /**

@@ -1,5 +1,4 @@
 import type { Context } from '../../platform/context.ts';
-import { inStoreTurn } from '../../platform/storeTurns.ts';
 import { inUnitOfWork, type AlsoInTransaction, type UnitOfWork } from '../../platform/unitOfWork.ts';
 import { addMs, fromUnixSeconds, toUnixSeconds } from '../../shared/clock.ts';
 import { AppError } from '../../shared/errors.ts';
@@ -134,7 +133,7 @@ export async function refundPayment(ctx: Context, input: RefundPaymentInput, als
     await also?.(unit.trx, refund);
     return refund;
   };
-  return inStoreTurn(ctx.db, storeId, () => inUnitOfWork(ctx, accept));
+  return inUnitOfWork(ctx, accept, { turnOf: storeId });
 }
 
 async function getRefundablePayment(

@@ -1,5 +1,4 @@
 import type { Context } from '../../platform/context.ts';
-import { inStoreTurn } from '../../platform/storeTurns.ts';
 import { inUnitOfWork, type AlsoInTransaction, type UnitOfWork } from '../../platform/unitOfWork.ts';
 import { addMs, toUnixSeconds } from '../../shared/clock.ts';
 import { AppError } from '../../shared/errors.ts';
@@ -217,7 +216,7 @@ async function acceptSigned(
     await also?.(unit.trx, accepted);
     return accepted;
   };
-  return inStoreTurn(ctx.db, storeId, () => inUnitOfWork(ctx, accept));
+  return inUnitOfWork(ctx, accept, { turnOf: storeId });
 }
 
 function deadlineOf(signed: SignedRequest): { readonly deadline: number } {
