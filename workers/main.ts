@@ -46,8 +46,8 @@ await runProcess(async (config) => {
   return {
     async stop() {
       ctx.log.info('workers are stopping');
-      await health.close();
-      await workers.stop(DRAIN_MS);
+      // At once: an answer about health that is under way must not let further jobs begin.
+      await Promise.all([health.close(), workers.stop(DRAIN_MS)]);
       await queues.close();
       await close();
     },

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { connect } from 'node:net';
 import { expect } from 'chai';
 
 import { runCommand } from '../../dev/childProcess.ts';
@@ -76,6 +77,35 @@ describe('the workers’ process', function () {
       await waitUntil(async () => (await readReadiness()).status === 'ready', { what: 'readiness' });
     } finally {
       await api.close();
+    }
+  });
+
+  it('takes no further job once it stops, also while somebody is being told of its health', async () => {
+    const child = spawn(process.execPath, [...programArguments('workers/main.ts'), '--queues', 'webhook'], {
+      env: harness.environment(),
+      stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+    });
+    const ended = once(child, 'exit');
+    try {
+      const [{ url }] = (await once(child, 'message')) as [{ url: string }];
+      const countWorkers = async () => (await harness.queues.get('webhook').getWorkers()).length;
+      await waitUntil(async () => (await countWorkers()) > 0, { what: 'the worker to listen' });
+      // A request whose end does not come: the process gives it a second.
+      const asking = connect(Number(new URL(url).port), '127.0.0.1');
+      asking.on('error', () => undefined);
+      let isAsking = true;
+      asking.once('close', () => (isAsking = false));
+      await new Promise<void>((resolve) => asking.write('GET /healthz HTTP/1.1\r\nHost: any\r\n', () => resolve()));
+      // What it has read of that by then is a request that has begun.
+      await fetch(`${url}/healthz`);
+      child.kill('SIGTERM');
+      let listening: number;
+      do listening = await countWorkers();
+      while (listening > 0 && isAsking);
+      expect([listening, isAsking]).to.deep.equal([0, true]);
+    } finally {
+      child.kill('SIGTERM');
+      await ended;
     }
   });
 });
