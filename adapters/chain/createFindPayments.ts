@@ -7,11 +7,11 @@ import type { ChainConfig } from '../../platform/config.ts';
 import { toUnixSeconds, type Clock } from '../../shared/clock.ts';
 import { AppError } from '../../shared/errors.ts';
 import type { Address, Bytes32 } from '../../shared/hex.ts';
-import { askEachNode } from './askEachNode.ts';
 import { createLogRanges } from './createLogRanges.ts';
 import type { ReadBlock } from './createReadBlock.ts';
 import type { RpcClients, RpcQuestions } from './createRpcClients.ts';
 import { IDS_PER_CALL, readPayers } from './gatewayState.ts';
+import { hearEachNode } from './hearEachNode.ts';
 import { findVoters } from './judgeHeads.ts';
 import { lowerCase, paymentProcessedEvent, readPaymentLogs } from './paymentLogs.ts';
 import { readRefundLogs, refundProcessedEvent } from './relayLogs.ts';
@@ -61,7 +61,7 @@ export function createFindPayments(
       const unpaid = paymentIds.filter((id) => !first.payers.has(id));
       if (unpaid.length === 0 || rpc.eachNode.length === 1) return { block: first.head, payers: first.payers };
       // That nobody has paid ends a payment: no URL's word alone, which may be on a branch of its own. Whoever shows a payment may be behind: it was made.
-      const heard = await askEachNode(rpc, (node) => findPayersAt(node, unpaid));
+      const heard = await hearEachNode(rpc, (node) => findPayersAt(node, unpaid));
       const voters = findVoters(heard.some(({ urlIndex }) => urlIndex === first.urlIndex) ? heard : [first, ...heard], {
         now: clock.now(),
         blockTimeMs,

@@ -3,9 +3,9 @@ import type { ChainPort } from '../../domain/chain/ports.ts';
 import type { ChainConfig } from '../../platform/config.ts';
 import type { Clock } from '../../shared/clock.ts';
 import { AppError } from '../../shared/errors.ts';
-import { askEachNode } from './askEachNode.ts';
 import type { ReadBlock } from './createReadBlock.ts';
 import type { RpcClients } from './createRpcClients.ts';
+import { hearEachNode } from './hearEachNode.ts';
 import { findVoters } from './judgeHeads.ts';
 
 /**
@@ -20,7 +20,7 @@ export function createPollBlocks(
 ): ChainPort['pollBlocks'] {
   return async (blocks) => {
     if (rpc.eachNode.length === 1) return blocks.map(() => ({ stands: 0, replaced: 0, missing: 0 }));
-    const heard = await askEachNode(rpc, (node) =>
+    const heard = await hearEachNode(rpc, (node) =>
       node.askOneNode(async (_client, urlIndex) => {
         const [head, ...found] = await Promise.all([
           readBlock(urlIndex, { blockTag: 'latest' }),

@@ -5,16 +5,19 @@ import type { ChainConfig } from '../../platform/config.ts';
 import type { Clock } from '../../shared/clock.ts';
 import type { Bytes32 } from '../../shared/hex.ts';
 import { sideBySide } from '../../shared/sideBySide.ts';
-import { askEachNode } from './askEachNode.ts';
 import type { ReadBlock } from './createReadBlock.ts';
 import type { RpcClients } from './createRpcClients.ts';
 import { readPayers, readRefunds } from './gatewayState.ts';
+import { hearEachNode } from './hearEachNode.ts';
 import { findVoters } from './judgeHeads.ts';
 
 /** Of so many of its last blocks every node has the state: those that keep least (Avalanche's) have 32, most others 128. */
 const STATE_BLOCKS = 24n;
-/** Headers asked for at the same time. */
-const HEADERS_AT_ONCE = 8;
+/**
+ * Headers asked for at the same time: each comes with the chain's id, and three polls are made at once. So no request has
+ * more than 96 questions. Erigon, for one, takes 100.
+ */
+const HEADERS_AT_ONCE = 16;
 
 /**
  * What one URL says of an event:
@@ -42,7 +45,7 @@ export function createPollEvents(
 
   return async (events) => {
     if (rpc.eachNode.length === 1) return events.map(() => ({ final: 1, early: 0, absent: 0 }));
-    const heard = await askEachNode(rpc, (node) =>
+    const heard = await hearEachNode(rpc, (node) =>
       node.askOneNode(async (_client, urlIndex, sure) => {
         const { head, final } = await findEnds(urlIndex);
         return { urlIndex, head, words: await judge(sure, { urlIndex, events, head, final }) };
@@ -64,12 +67,21 @@ export function createPollEvents(
 
   /** Its head, and its newest block that is final. */
   async function findEnds(urlIndex: number): Promise<{ readonly head: Block; readonly final: bigint }> {
-    const finalized = confirmations === 'finalized' ? await readBlock(urlIndex, { blockTag: 'finalized' }) : undefined;
-    const head = await readBlock(urlIndex, { blockTag: 'latest' });
-    if (head === undefined) throw new Error('the node has no block at all');
-    if (confirmations !== 'finalized') return { head, final: head.number - BigInt(confirmations) + 1n };
+    if (confirmations !== 'finalized') {
+      const head = await readHead(urlIndex);
+      return { head, final: head.number - BigInt(confirmations) + 1n };
+    }
+    const [finalized, asked] = await Promise.all([readBlock(urlIndex, { blockTag: 'finalized' }), readHead(urlIndex)]);
+    // Between the two it may have come to a block that is final at once.
+    const head = finalized === undefined || finalized.number <= asked.number ? asked : await readHead(urlIndex);
     if (finalized === undefined || finalized.number > head.number) throw new Error('the node does not tell which of its blocks are final');
     return { head, final: finalized.number };
+  }
+
+  async function readHead(urlIndex: number): Promise<Block> {
+    const head = await readBlock(urlIndex, { blockTag: 'latest' });
+    if (head === undefined) throw new Error('the node has no block at all');
+    return head;
   }
 
   async function judge(

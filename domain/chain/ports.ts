@@ -137,11 +137,11 @@ export interface ChainPort {
   /** undefined: there is no such block (yet, or any more). */
   findBlock(number: bigint): Promise<Block | undefined>;
   /**
-   * What the RPC URLs say of blocks that answer soon and are not stuck, in the order of the blocks: for what is too much for one URL's word. Nothing is asked where there is only one URL: nobody is counted then. Not for many blocks at once: each is a question to each URL.
+   * What the RPC URLs say of blocks that do not fail and are not stuck, in the order of the blocks: for what is too much for one URL's word. Nothing is asked where there is only one URL: nobody is counted then. Not for many blocks at once: each is a question to each URL.
    */
   pollBlocks(blocks: readonly Pick<Block, 'number' | 'hash'>[]): Promise<readonly BlockPoll[]>;
   /**
-   * What the RPC URLs say of events, at most 100, that answer soon and are not stuck, in the order of the events: whether they are in the gateway's storage as of
+   * What the RPC URLs say of events, at most 100, that do not fail and are not stuck, in the order of the events: whether they are in the gateway's storage as of
    * what is final by their own heads. Where there is only one URL nothing is asked: it counts as showing them, since it did.
    */
   pollEvents(events: readonly SeenEvent[]): Promise<readonly EventPoll[]>;

@@ -80,7 +80,7 @@ export async function judgeCompleted(ctx: Context, chain: ChainPort, config: Cha
  * the chain instead, the next scan finds. What only a made-up event has completed, nobody can take back from whoever has its goods.
  */
 async function tellContradicted(ctx: Context, chain: ChainPort, completed: readonly SeenEvent[]): Promise<void> {
-  const contradicted = await listContradicted(chain, completed);
+  const contradicted = await listContradicted(ctx, chain, completed);
   if (contradicted.length === 0) return;
   const facts = {
     alert: 'completed_disputed',

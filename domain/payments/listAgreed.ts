@@ -2,18 +2,27 @@ import type { Context } from '../../platform/context.ts';
 import { sideBySide } from '../../shared/sideBySide.ts';
 import type { ChainPort, EventPoll, SeenEvent } from '../chain/ports.ts';
 
-/** In one question to each URL, and so many of these at once. */
-const PER_POLL = 100;
+/**
+ * In one question to each URL, and so many of these at once. After one that no URL has answered, the next ones are half as
+ * long, down to one event: perhaps it was too much for them. Then they grow again.
+ */
+const MOST_PER_POLL = 100;
 const POLLS_AT_ONCE = 3;
 /** How soon it is asked again about an event that some URLs show as final and others do not have: URLs take seconds to agree, or an operator. */
 const DISPUTED_MS = 15_000;
 
-/** By process and chain: the disputed events, and when they are asked about again. */
-const disputes = new WeakMap<Context['db'], Map<number, Map<string, number>>>();
+interface Memory {
+  /** The disputed events, and when they are asked about again. */
+  readonly nextLooks: Map<string, number>;
+  perPoll: number;
+}
+
+/** By process and chain. */
+const memories = new WeakMap<Context['db'], Map<number, Memory>>();
 
 /** Without those that are disputed and were asked about a moment ago. */
 export function withoutDisputed<Event extends SeenEvent>(ctx: Context, chainId: number, events: readonly Event[]): Event[] {
-  const nextLooks = disputesOf(ctx, chainId);
+  const { nextLooks } = memoryOf(ctx, chainId);
   const now = ctx.clock.now().getTime();
   return events.filter((event) => {
     const waitMs = (nextLooks.get(keyOf(event)) ?? 0) - now;
@@ -29,7 +38,7 @@ export function withoutDisputed<Event extends SeenEvent>(ctx: Context, chainId: 
  * @returns those that count; what is disputed is said in the log, and waits
  */
 export async function listAgreed<Event extends SeenEvent>(ctx: Context, chain: ChainPort, events: readonly Event[]): Promise<Event[]> {
-  const polls = await pollAll(chain, events);
+  const polls = await pollAll(ctx, chain, events);
   noteDisputes(ctx, chain.chainId, polls);
   return events.filter((event) => {
     const poll = polls.get(event);
@@ -38,7 +47,7 @@ export async function listAgreed<Event extends SeenEvent>(ctx: Context, chain: C
 }
 
 function noteDisputes(ctx: Context, chainId: number, polls: ReadonlyMap<SeenEvent, EventPoll>): void {
-  const nextLooks = disputesOf(ctx, chainId);
+  const { nextLooks } = memoryOf(ctx, chainId);
   const now = ctx.clock.now().getTime();
   for (const [key, at] of nextLooks) if (at <= now) nextLooks.delete(key);
   const disputed = [...polls].filter(([, { final, early, absent }]) => absent > 0 && final <= early + absent);
@@ -51,19 +60,28 @@ function noteDisputes(ctx: Context, chainId: number, polls: ReadonlyMap<SeenEven
 }
 
 /** Those of the events that one URL shows, and that no fewer of the others do not have. */
-export async function listContradicted<Event extends SeenEvent>(chain: ChainPort, events: readonly Event[]): Promise<Event[]> {
-  const polls = await pollAll(chain, events);
+export async function listContradicted<Event extends SeenEvent>(
+  ctx: Context,
+  chain: ChainPort,
+  events: readonly Event[],
+): Promise<Event[]> {
+  const polls = await pollAll(ctx, chain, events);
   return events.filter((event) => {
     const poll = polls.get(event);
     return poll !== undefined && poll.absent > 0 && poll.absent >= poll.final;
   });
 }
 
-async function pollAll<Event extends SeenEvent>(chain: ChainPort, events: readonly Event[]): Promise<ReadonlyMap<Event, EventPoll>> {
+async function pollAll<Event extends SeenEvent>(
+  ctx: Context,
+  chain: ChainPort,
+  events: readonly Event[],
+): Promise<ReadonlyMap<Event, EventPoll>> {
   const polls = new Map<Event, EventPoll>();
-  const parts = Array.from({ length: Math.ceil(events.length / PER_POLL) }, (_, part) =>
-    events.slice(part * PER_POLL, (part + 1) * PER_POLL),
-  );
+  if (events.length === 0) return polls;
+  const memory = memoryOf(ctx, chain.chainId);
+  const { perPoll } = memory;
+  const parts = Array.from({ length: Math.ceil(events.length / perPoll) }, (_, part) => events.slice(part * perPoll, (part + 1) * perPoll));
   await sideBySide(parts, POLLS_AT_ONCE, async (part) => {
     const heard = await chain.pollEvents(part);
     part.forEach((event, index) => {
@@ -71,6 +89,10 @@ async function pollAll<Event extends SeenEvent>(chain: ChainPort, events: readon
       if (poll !== undefined) polls.set(event, poll);
     });
   });
+  const unheard = [...polls.values()].filter(({ final, early, absent }) => final + early + absent === 0).length;
+  memory.perPoll = unheard === 0 ? Math.min(MOST_PER_POLL, perPoll * 2) : Math.ceil(perPoll / 2);
+  const facts = { chainId: chain.chainId, count: unheard, perPoll };
+  if (unheard > 0) ctx.log.warn(facts, 'no RPC URL says whether events are final: what they tell of is not completed for now');
   return polls;
 }
 
@@ -78,16 +100,16 @@ function keyOf({ paymentId, nonce, blockHash }: SeenEvent): string {
   return `${paymentId} ${nonce ?? ''} ${blockHash}`;
 }
 
-function disputesOf(ctx: Context, chainId: number): Map<string, number> {
-  let chains = disputes.get(ctx.db);
+function memoryOf(ctx: Context, chainId: number): Memory {
+  let chains = memories.get(ctx.db);
   if (chains === undefined) {
     chains = new Map();
-    disputes.set(ctx.db, chains);
+    memories.set(ctx.db, chains);
   }
-  let nextLooks = chains.get(chainId);
-  if (nextLooks === undefined) {
-    nextLooks = new Map();
-    chains.set(chainId, nextLooks);
+  let memory = chains.get(chainId);
+  if (memory === undefined) {
+    memory = { nextLooks: new Map(), perPoll: MOST_PER_POLL };
+    chains.set(chainId, memory);
   }
-  return nextLooks;
+  return memory;
 }

@@ -3,7 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { generatePrivateKey, privateKeyToAccount, type PrivateKeyAccount } from 'viem/accounts';
 
 import { askEachNode } from '../../adapters/chain/askEachNode.ts';
-import type { RpcQuestions } from '../../adapters/chain/createRpcClients.ts';
+import { RPC_TIMEOUT_MS, type RpcQuestions } from '../../adapters/chain/createRpcClients.ts';
+import { hearEachNode } from '../../adapters/chain/hearEachNode.ts';
 import type { Block } from '../../domain/chain/ports.ts';
 import type { PaymentTerms } from '../../domain/payments/model.ts';
 import type { RelayItem } from '../../domain/relay/model.ts';
@@ -207,5 +208,32 @@ describe('asking each RPC URL', function () {
     expect(heard.at(-1)).to.deep.equal(['heard']);
     expect(heard[0], 'somebody waits').to.deep.equal([]);
     expect(await ask()).to.deep.equal(['heard']);
+  });
+
+  it('waits for one that is slow where nobody waits, and not twice for one that fails by its silence', async () => {
+    const [slow, silent] = [{} as RpcQuestions, {} as RpcQuestions];
+    let isSilent = true;
+    let askedSilent = 0;
+    let slowMs = 2_500;
+    const ask = () =>
+      hearEachNode({ eachNode: [slow, silent] }, async (node) => {
+        if (node === slow) return sleep(slowMs, 'slow');
+        askedSilent++;
+        if (!isSilent) return 'silent';
+        await sleep(10);
+        passedMs += RPC_TIMEOUT_MS;
+        throw new Error('no answer in time');
+      });
+    expect(await ask()).to.deep.equal(['slow']);
+    slowMs = 50;
+    isSilent = false;
+    expect(await ask(), 'asked beside').to.deep.equal(['slow']);
+    expect(await ask(), 'it has answered').to.deep.equal(['slow', 'silent']);
+    isSilent = true;
+    await ask();
+    isSilent = false;
+    passedMs += 15_000;
+    expect(await ask(), 'long ago').to.deep.equal(['slow', 'silent']);
+    expect(askedSilent).to.equal(5);
   });
 });

@@ -11,7 +11,9 @@ const FOREIGN = asBytes32(`0x${'ab'.repeat(32)}`);
 /** Deeper than every node has the state of. */
 const DEEP = 40;
 
-describe('the chain adapter, asking several RPC URLs whether events are final', () => {
+describe('the chain adapter, asking several RPC URLs whether events are final', function () {
+  this.timeout(30_000);
+
   let on: ChainFixture;
   let node: OddNode;
   let paid: SeenEvent;
@@ -46,6 +48,14 @@ describe('the chain adapter, asking several RPC URLs whether events are final', 
   const both = (confirmations: number | 'finalized') => on.createPort([node.url, on.rpcUrl], { confirmations });
   const unpaid = (): SeenEvent => ({ ...paid, paymentId: on.port.paymentIdOf(on.makeTerms()) });
   const poll = async (port: ChainPort, event: SeenEvent) => (await port.pollEvents([event]))[0];
+  /** Payments in a hundred blocks, as many as one poll may have: of the last ones there are. */
+  async function listDeep(port: ChainPort): Promise<SeenEvent[]> {
+    const { number } = await port.getHead();
+    const numbers = Array.from({ length: 100 }, (_, index) => number - BigInt(DEEP + index));
+    const blocks = await Promise.all(numbers.map((height) => port.findBlock(height)));
+    return blocks.map((block) => ({ ...paid, blockNumber: block?.number ?? 0n, blockHash: block?.hash ?? FOREIGN }));
+  }
+
   const mine = (blocks: number) => askFor(createAskNode(on.rpcUrl), 'anvil_mine', [`0x${blocks.toString(16)}`]);
 
   it('hears of each whether it is there as of what is final, or that this comes before it', async () => {
@@ -85,5 +95,59 @@ describe('the chain adapter, asking several RPC URLs whether events are final', 
     }
     expect(states).to.have.length(6);
     expect(states.every((block) => block >= kept)).to.equal(true);
+  });
+
+  describe('that take their time', () => {
+    let other: OddNode;
+
+    before(async () => {
+      other = await startOddNode(on.rpcUrl);
+      await mine(150);
+    });
+    after(() => other.close());
+    afterEach(() => {
+      for (const one of [node, other]) {
+        one.delayBy(0);
+        one.refuseBatches(false);
+      }
+    });
+
+    it('waits for all that answer each request, for as many events as it may be asked about', async () => {
+      const events = await listDeep(on.port);
+      node.delayBy(300);
+      other.delayBy(300);
+      const polls = await on.createPort([node.url, other.url], { confirmations: DEEP }).pollEvents(events);
+      expect(polls).to.have.length(100);
+      for (const each of polls) expect(each).to.deep.equal({ final: 2, early: 0, absent: 0 });
+    });
+
+    it('waits for those that take one question at a time', async () => {
+      for (const one of [node, other]) {
+        one.delayBy(250);
+        one.refuseBatches(true);
+      }
+      const port = on.createPort([node.url, other.url], { confirmations: 'finalized' });
+      expect(await poll(port, paid)).to.deep.equal({ final: 2, early: 0, absent: 0 });
+    });
+
+    it('hears one that was slow a moment ago, so that another one that lies does not decide by itself', async () => {
+      const wordOfOne = `0x${'00'.repeat(31)}01`;
+      node.changeResults((method, result) => (method === 'eth_call' ? wordOfOne : result));
+      const port = on.createPort([node.url, other.url], { confirmations: 1 });
+      other.delayBy(2_500);
+      // Asks each of them, and waits for none for so long.
+      expect(await port.isContract(on.config.gateway)).to.equal(true);
+      other.delayBy(100);
+      expect(await poll(port, unpaid())).to.deep.equal({ final: 1, early: 0, absent: 1 });
+    });
+
+    it('hears it of who has paid, too, which one that lies does not decide by itself', async () => {
+      node.changeResults((method, result) => (method === 'eth_call' ? `0x${'00'.repeat(32)}` : result));
+      const port = on.createPort([node.url, other.url]);
+      other.delayBy(2_500);
+      expect(await port.isContract(on.config.gateway)).to.equal(true);
+      other.delayBy(200);
+      expect([...(await port.findPayers([paid.paymentId])).payers.keys()]).to.deep.equal([paid.paymentId]);
+    });
   });
 });

@@ -1,5 +1,6 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 interface Question {
   readonly id: number;
@@ -25,6 +26,10 @@ export interface OddNode {
   answerCallsUpTo(height: bigint | undefined): void;
   /** Answers this instead of what the chain does, an Error as a refusal in its words; undefined: the truth. */
   changeResults(change: ((method: string, result: unknown) => unknown) | undefined): void;
+  /** Every HTTP answer takes so much longer. */
+  delayBy(ms: number): void;
+  /** Takes no request with more than one question in it, or does again. */
+  refuseBatches(isRefusing: boolean): void;
   /** Is told as of which block each call is asked that names one. */
   noteCalls(note: (block: bigint) => void): void;
   close(): Promise<void>;
@@ -46,6 +51,8 @@ export async function startOddNode(rpcUrl: string): Promise<OddNode> {
   let callsHead: bigint | undefined;
   let madeUp = 0n;
   let ageMs = 0;
+  let delayMs = 0;
+  let isRefusingBatches = false;
   let noteCall: (block: bigint) => void = () => undefined;
   let change: (method: string, result: unknown) => unknown = (_method, result) => result;
 
@@ -125,7 +132,13 @@ export async function startOddNode(rpcUrl: string): Promise<OddNode> {
         id,
         ...changed(method, await answer(method, params)),
       });
-      void Promise.all([asked].flat().map(answerOne)).then((answers) => {
+      const delayed = sleep(delayMs);
+      if (isRefusingBatches && Array.isArray(asked) && asked.length > 1) {
+        void delayed.then(() => response.writeHead(400).end());
+        return;
+      }
+      void Promise.all([...[asked].flat().map(answerOne), delayed]).then((found) => {
+        const answers = found.slice(0, -1);
         response.writeHead(200, { 'content-type': 'application/json' });
         response.end(JSON.stringify(Array.isArray(asked) ? answers : answers[0]));
       });
@@ -152,6 +165,12 @@ export async function startOddNode(rpcUrl: string): Promise<OddNode> {
     },
     answerCallsUpTo(height) {
       callsHead = height;
+    },
+    delayBy(ms) {
+      delayMs = ms;
+    },
+    refuseBatches(isRefusing) {
+      isRefusingBatches = isRefusing;
     },
     noteCalls(note) {
       noteCall = note;
