@@ -8,6 +8,10 @@ import { keepWorker } from '../../workers/keepWorker.ts';
 import { startFakeRedis, type FakeRedis } from '../support/startFakeRedis.ts';
 import { waitUntil } from '../support/waitUntil.ts';
 
+/** The number of keys tells BullMQ's script that hands out jobs from its others. */
+const HANDS_OUT_JOBS = '11';
+const NO_JOB = '*4\r\n$-1\r\n$1\r\n0\r\n:0\r\n:0\r\n';
+
 /** What the worker of a queue does while Redis does not let it. */
 describe('a worker', function () {
   this.timeout(20_000);
@@ -51,6 +55,32 @@ describe('a worker', function () {
     expect(warnings[0]).to.include('Redis refuses');
   });
 
+  it('that is refused to wait for a job asks again now and then, says so once, and goes on', async () => {
+    let isRefusing = true;
+    let waits = 0;
+    let fetchedAfter = 0;
+    server = await startFakeRedis(([name = '', , keys]) => {
+      const command = name.toLowerCase();
+      if (command === 'bzpopmin') {
+        if (!isRefusing) return sleep(500, '*-1\r\n');
+        waits += 1;
+        return '-NOREPLICAS Not enough good replicas to write.\r\n';
+      }
+      if (!command.startsWith('eval')) return undefined;
+      if (keys !== HANDS_OUT_JOBS) return '*0\r\n';
+      if (!isRefusing) fetchedAfter += 1;
+      return NO_JOB;
+    });
+    start(server.url);
+    await waitUntil(() => waits > 0, { what: 'the first refusal' });
+    await sleep(3_000);
+    expect(waits).to.be.within(2, 5);
+    expect(warnings).to.have.length(1);
+    expect(warnings[0]).to.include('Redis refuses');
+    isRefusing = false;
+    await waitUntil(() => fetchedAfter > 0, { what: 'a job to be asked for' });
+  });
+
   it('that is refused what it asks first leaves others their time, and works once it is told', async () => {
     let isRefusing = true;
     let refused = 0;
@@ -67,10 +97,9 @@ describe('a worker', function () {
       }
       if (command === 'bzpopmin') return sleep(500, '*-1\r\n');
       if (!command.startsWith('eval')) return undefined;
-      const HANDS_OUT_JOBS = '11';
       if (keys !== HANDS_OUT_JOBS) return '*0\r\n';
       fetched += 1;
-      return '*4\r\n$-1\r\n$1\r\n0\r\n:0\r\n:0\r\n';
+      return NO_JOB;
     });
     start(server.url);
     await waitUntil(() => refused > 0, { what: 'the first refusal' });
