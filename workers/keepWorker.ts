@@ -9,7 +9,7 @@ const RETRY_MS = 1_000;
 /**
  * Keeps a worker on a queue. BullMQ's asks Redis for its version when it begins, on each of its two connections: one for which that
  * failed never works, and another takes its place.
- * @returns close: takes no more jobs and waits for those being worked on; one that has not begun, while Redis is away, has none
+ * @returns close: takes no more jobs and waits for those being worked on, however long that takes
  */
 export function keepWorker(
   { log }: Pick<Context, 'log'>,
@@ -20,6 +20,7 @@ export function keepWorker(
   let isClosed = false;
   let isRefused = false;
   let closeCurrent: () => Promise<void>;
+  let replaced: Promise<unknown> = Promise.resolve();
   let beginningAgain: NodeJS.Timeout | undefined;
 
   function noteRefusal(error: unknown): void {
@@ -32,7 +33,17 @@ export function keepWorker(
   }
 
   function begin(): void {
-    const worker = new QueueWorker(queue, work, {
+    const underWay = new Set<Promise<unknown>>();
+    const countedWork: Processor = async (job, token) => {
+      const working = Promise.resolve(work(job, token));
+      underWay.add(working);
+      try {
+        return (await working) as unknown;
+      } finally {
+        underWay.delete(working);
+      }
+    };
+    const worker = new QueueWorker(queue, countedWork, {
       ...options,
       runRetryDelay: RETRY_MS,
       pauseMs: RETRY_MS,
@@ -50,21 +61,37 @@ export function keepWorker(
         if (isClosed) return;
         noteRefusal(error);
         beginningAgain = setTimeout(begin, RETRY_MS);
-        void worker.close(true);
+        replaced = Promise.all([replaced, closeUnbegun(worker, underWay)]);
       },
     );
-    // BullMQ would wait for both connections before it ends them.
-    closeCurrent = () => worker.close(!hasBegun);
+    closeCurrent = () => (hasBegun ? worker.close() : closeUnbegun(worker, underWay));
   }
 
   begin();
   return {
-    close() {
+    async close() {
       isClosed = true;
       clearTimeout(beginningAgain);
-      return closeCurrent();
+      await Promise.all([replaced, closeCurrent()]);
     },
   };
+}
+
+/**
+ * Of a worker that lacks one of its two connections. BullMQ would wait for both before it ends them,
+ * so it is closed by force, which waits for no job. But jobs are handed out over the one alone.
+ */
+async function closeUnbegun(worker: QueueWorker, underWay: ReadonlySet<Promise<unknown>>): Promise<void> {
+  const DO_NOT_WAIT = true;
+  await worker.pause(DO_NOT_WAIT);
+  await waitForAll(underWay);
+  await worker.close(true);
+  // One may have been handed out in between.
+  await waitForAll(underWay);
+}
+
+async function waitForAll(underWay: ReadonlySet<Promise<unknown>>): Promise<void> {
+  while (underWay.size > 0) await Promise.allSettled(underWay);
 }
 
 function subjectOf(data: unknown): unknown {

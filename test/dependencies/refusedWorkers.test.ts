@@ -5,12 +5,14 @@ import { pino } from 'pino';
 import { findFreePort } from '../../dev/freePort.ts';
 import { createRedis, type RedisConnection } from '../../platform/redis.ts';
 import { keepWorker } from '../../workers/keepWorker.ts';
-import { startFakeRedis, type FakeRedis } from '../support/startFakeRedis.ts';
+import { bulk, startFakeRedis, type FakeRedis } from '../support/startFakeRedis.ts';
 import { waitUntil } from '../support/waitUntil.ts';
 
 /** The number of keys tells BullMQ's script that hands out jobs from its others. */
 const HANDS_OUT_JOBS = '11';
 const NO_JOB = '*4\r\n$-1\r\n$1\r\n0\r\n:0\r\n:0\r\n';
+const JOB_FIELDS = { name: 'any', data: '{}', opts: '{}', timestamp: '1', attemptsMade: '0' };
+const ONE_JOB = `*4\r\n*${2 * Object.keys(JOB_FIELDS).length}\r\n${Object.entries(JOB_FIELDS).flat().map(bulk).join('')}${bulk('1-1')}:0\r\n:0\r\n`;
 
 /** What the worker of a queue does while Redis does not let it. */
 describe('a worker', function () {
@@ -31,11 +33,11 @@ describe('a worker', function () {
     server = connection = worker = undefined;
   });
 
-  function start(url: string): { close(): Promise<void> } {
+  function start(url: string, work: () => Promise<void> = () => Promise.resolve()): { close(): Promise<void> } {
     const log = pino({ level: 'warn' }, { write: (line: string) => void warnings.push(line) });
     connection = createRedis(url, 'worker');
     connection.on('error', () => undefined);
-    worker = keepWorker({ log }, 'any', () => Promise.resolve(), { connection });
+    worker = keepWorker({ log }, 'any', work, { connection });
     return worker;
   }
 
@@ -116,5 +118,34 @@ describe('a worker', function () {
     const { close } = start(`redis://127.0.0.1:${await findFreePort()}`);
     await sleep(300);
     expect(await Promise.race([close().then(() => 'closed'), sleep(5_000, 'open')])).to.equal('closed');
+  });
+
+  it('that has one of its two connections only is not closed before the job that it was handed has ended', async () => {
+    let handedOut = 0;
+    server = await startFakeRedis(([name = '', , keys], { number, socket }) => {
+      if (number > 1) {
+        socket.destroy();
+        return undefined;
+      }
+      if (!/^eval/i.test(name)) return undefined;
+      if (keys !== HANDS_OUT_JOBS) return '*0\r\n';
+      handedOut += 1;
+      return handedOut === 1 ? ONE_JOB : NO_JOB;
+    });
+    let hasBegun = false;
+    let end = (): void => undefined;
+    const working = new Promise<void>((resolve) => (end = resolve));
+    const { close } = start(server.url, () => {
+      hasBegun = true;
+      return working;
+    });
+    await waitUntil(() => hasBegun, { what: 'the job' });
+    const closed = close().then(() => 'closed');
+    try {
+      expect(await Promise.race([closed, sleep(1_000, 'open')])).to.equal('open');
+    } finally {
+      end();
+    }
+    expect(await Promise.race([closed, sleep(5_000, 'open')])).to.equal('closed');
   });
 });
