@@ -34,13 +34,13 @@ export function equalBlocks(blockTimeMs: number): bigint {
 }
 
 /**
- * Which of the heads are not believed: those of a time that has not come, unless all are (then the chain's clock is not ours); and of the others one that is
- * further above the second best than blocks can have been made between the two.
+ * Which of the heads are not believed: those of a time that has not come, while another one is recent (else the chain's clock is not ours, and one that is stuck is
+ * no measure of that); and of the others one that is further above the second best than blocks can have been made between the two.
  * @returns indices
  */
 export function findUnbelievable(heads: readonly Head[], measure: Measure): ReadonlySet<number> {
   const early = heads.flatMap((head, index) => (isOfFuture(head, measure) ? [index] : []));
-  const unbelievable = new Set(early.length < heads.length ? early : []);
+  const unbelievable = new Set(heads.some((head) => isOfNow(head, measure)) ? early : []);
   const measured = heads.filter((_head, index) => !unbelievable.has(index));
   const [, second] = [...measured].sort(highestFirst);
   if (second === undefined) return unbelievable;
@@ -56,11 +56,9 @@ export function findUnbelievable(heads: readonly Head[], measure: Measure): Read
  * others have. Of two that are recent both have a say, however far apart they are: which of them is wrong, nobody can tell.
  */
 export function findVoters<Heard extends { readonly head: Head }>(heard: readonly Heard[], measure: Measure): readonly Heard[] {
-  const believed = withoutLonely(
-    heard.filter(({ head }) => !isOfFuture(head, measure)),
-    measure,
-  );
-  const candidates = believed.length === 0 ? heard : believed;
+  const isAnyOfNow = heard.some(({ head }) => isOfNow(head, measure));
+  const believed = isAnyOfNow ? heard.filter(({ head }) => !isOfFuture(head, measure)) : heard;
+  const candidates = withoutLonely(believed, measure);
   const recent = candidates.filter(({ head }) => isRecent(head, measure));
   const isEnough = recent.length > 1 || (recent.length === 1 && candidates.length <= 2);
   const voters = isEnough ? recent : candidates;
@@ -79,6 +77,10 @@ function withoutLonely<Heard extends { readonly head: Head }>(heard: readonly He
 
 export function isOfFuture({ timestamp }: Head, { now }: Measure): boolean {
   return timestamp.getTime() - now.getTime() > BLOCK_CLOCK_MARGIN_MS;
+}
+
+function isOfNow(head: Head, measure: Measure): boolean {
+  return isRecent(head, measure) && !isOfFuture(head, measure);
 }
 
 /** Not of the future is asked apart. */

@@ -40,7 +40,12 @@ describe('whose head counts', () => {
   it('is not that of one that is far above two others, or of a time that has not come', () => {
     expect(voters(head(100, 2), head(1_000_000_000), head(101))).to.deep.equal([0, 2]);
     expect(voters(head(100, 2), head(101, -31))).to.deep.equal([0]);
-    expect(voters(head(100, HOUR), head(101, -31))).to.deep.equal([0]);
+    expect(voters(head(100, 2), head(101), head(101, -31))).to.deep.equal([0, 1]);
+  });
+
+  it('is that of one that goes on where our clock is late, though another one is stuck', () => {
+    expect(unbelievable(head(400, -35), head(100, 600))).to.deep.equal([]);
+    expect(voters(head(400, -35), head(100, 600))).to.deep.equal([0]);
   });
 
   it('is everybody’s when the chain pauses, or its clock is not ours', () => {
