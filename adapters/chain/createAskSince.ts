@@ -3,9 +3,9 @@ import { BaseError, RpcRequestError, type PublicClient } from 'viem';
 import type { KnownBlock } from '../../domain/chain/ports.ts';
 import type { Clock } from '../../shared/clock.ts';
 import type { ChainConfig } from '../../platform/config.ts';
-import { askEachNode } from './askEachNode.ts';
 import type { ReadBlock } from './createReadBlock.ts';
 import type { RpcClients, RpcQuestions } from './createRpcClients.ts';
+import { hearEachNode } from './hearEachNode.ts';
 import { findVoters } from './judgeHeads.ts';
 import { leaveBranch, lookAtNode, type NodeLook } from './lookAtNode.ts';
 
@@ -34,7 +34,7 @@ interface Question<T> {
  * in which it may have happened. The question is put as of the very head that was looked at, since behind one URL there may be several nodes. When the one
  * that is asked then lacks that head, it is put as of the newest block that was asked for, which is enough.
  *
- * That something is not so, one URL has to say that has those blocks, and no other one may say that it is so that answers soon and is not stuck: whoever has all
+ * That something is not so, one URL has to say that has those blocks, and no other one may say that it is so that answers and is not stuck: whoever has all
  * the blocks may be alone with them, since it is ahead by a block, or makes them up. Who says that it is so may lag: it has happened.
  * @param since undefined: nobody else is asked, and whatever head there is counts
  */
@@ -55,7 +55,7 @@ export function createAskSince(chain: Pick<ChainConfig, 'blockTimeMs'>, rpc: Rpc
       });
     const first = await askAsOf(rpc);
     if (rpc.eachNode.length === 1 || (isNo === undefined ? first.isSince : !isNo(first.value))) return first;
-    const heard = await askEachNode(rpc, askAsOf);
+    const heard = await hearEachNode(rpc, askAsOf);
     const voters = findVoters(heard.some(({ urlIndex }) => urlIndex === first.urlIndex) ? heard : [first, ...heard], {
       now: clock.now(),
       blockTimeMs: chain.blockTimeMs,

@@ -1,10 +1,10 @@
 import type { ChainPort } from '../../domain/chain/ports.ts';
 import type { ChainConfig } from '../../platform/config.ts';
 import type { Clock } from '../../shared/clock.ts';
-import { askEachNode } from './askEachNode.ts';
 import type { ReadBlock } from './createReadBlock.ts';
 import { createRelayCalls } from './createRelayCalls.ts';
 import type { RpcClients } from './createRpcClients.ts';
+import { hearEachNode } from './hearEachNode.ts';
 import { findVoters } from './judgeHeads.ts';
 import { leaveBranch, lookAtNode } from './lookAtNode.ts';
 
@@ -17,7 +17,7 @@ export function createIsSurelyRefused(
 ): ChainPort['isSurelyRefused'] {
   return async (item, since) => {
     if (rpc.eachNode.length === 1) return true;
-    const heard = await askEachNode(rpc, async (node) => {
+    const heard = await hearEachNode(rpc, async (node) => {
       const look = await node.askOneNode((_client, urlIndex) => lookAtNode(readBlock, urlIndex, since));
       return { ...look, estimate: await createRelayCalls(chain, node).estimateRelayGas([item]) };
     });

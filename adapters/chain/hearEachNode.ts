@@ -13,8 +13,8 @@ interface Silence {
 const silences = new WeakMap<RpcQuestions, Silence>();
 
 /**
- * Asks each RPC URL by itself, where something is about to end or to count as received. Nobody
- * waits for that who would mind some seconds. One that is slow is waited for: were it left out, the
+ * Asks each RPC URL by itself, where something is about to end or to count as received: that
+ * is worth some seconds. One that is slow is waited for: were it left out, the
  * others would decide without it, and perhaps one that lies by itself. Each of its requests has a
  * time limit, so it ends: with an answer or as a failure. Only one that failed is left out.
  *

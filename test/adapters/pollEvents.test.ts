@@ -148,6 +148,8 @@ describe('the chain adapter, asking several RPC URLs whether events are final', 
       expect(await port.isContract(on.config.gateway)).to.equal(true);
       other.delayBy(200);
       expect([...(await port.findPayers([paid.paymentId])).payers.keys()]).to.deep.equal([paid.paymentId]);
+      const head = await on.port.getHead();
+      expect(await port.findPayer(paid.paymentId, [head])).to.be.a('string');
     });
   });
 });
