@@ -36,6 +36,15 @@ const checks = [
   { name: 'compiled contracts are current', command: process.execPath, args: ['--import', 'tsx', 'contracts/build.ts', '--check'] },
 ];
 
+const running = new Set();
+for (const signal of ['SIGINT', 'SIGTERM']) {
+  process.once(signal, () => {
+    for (const child of running) child.kill();
+    rmSync(scratch, { recursive: true, force: true });
+    process.exit(130);
+  });
+}
+
 const startedAt = Date.now();
 let failed = 0;
 const queue = [...checks];
@@ -65,6 +74,8 @@ function run(command, args) {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, NO_COLOR: '1', REDOCLY_TELEMETRY: 'off', REDOCLY_SUPPRESS_UPDATE_NOTICE: 'true' },
     });
+    running.add(child);
+    child.on('exit', () => running.delete(child));
     let output = '';
     child.stdout.on('data', (text) => (output += text));
     child.stderr.on('data', (text) => (output += text));
