@@ -30,7 +30,7 @@ type Word = keyof EventPoll;
 
 /**
  * Asks every RPC URL whether it shows events as final by its own head, in the gateway's storage: logs and heads are easily made up, and on a branch both are as good
- * as on the chain. A URL that is stuck has no say (judgeHeads.ts). Those that are outvoted are asked last from then on.
+ * as on the chain. A URL that is stuck has no say, unless only one of three and more is not (judgeHeads.ts). Those that are outvoted are asked last from then on.
  *
  * The storage is asked as of the URL's own newest final block. Where few nodes have the state of that one any more, it is as of one that they have, and then the
  * event's block has to be on the URL's chain, too.

@@ -4,7 +4,7 @@ import { findCursor } from '../chain/store.ts';
 import { countOverdueRefunds } from '../refunds/service.ts';
 import { countOverdueCompletions } from './store.ts';
 
-/** RPC URLs of one chain agree within seconds, and one that is stuck has no say after a minute. */
+/** RPC URLs of one chain agree within seconds, and one that is stuck has no say after a minute, of two, or where two others go on. */
 const OVERDUE_MS = 5 * 60_000;
 
 /** Payments and refunds of a chain that should be completed. */

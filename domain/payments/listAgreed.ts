@@ -11,10 +11,15 @@ const POLLS_AT_ONCE = 3;
 /** How soon it is asked again about an event that some URLs show as final and others do not have: URLs take seconds to agree, or an operator. */
 const DISPUTED_MS = 15_000;
 
+/** After so long without their final blocks it is no lag any more, and is said, each time that so much more has passed. */
+const STANDSTILL_MS = 60_000;
+
 interface Memory {
   /** The disputed events, and when they are asked about again. */
   readonly nextLooks: Map<string, number>;
   perPoll: number;
+  /** The events that only wait for URLs to come as far: since when, or since it was said. */
+  readonly waitingSince: Map<string, number>;
 }
 
 /** By process and chain. */
@@ -33,13 +38,15 @@ export function withoutDisputed<Event extends SeenEvent>(ctx: Context, chainId: 
 
 /**
  * Money counts as received when more of the RPC URLs show its event as final than do not: one alone may be on a branch of its own, may say that its head is higher
- * than it is, or may make events up. A URL that does not answer, or is stuck, is not waited for; one that has not come as far yet is.
+ * than it is, or may make events up. A URL that fails has no say. One that has not come as far yet
+ * is waited for. One that is stuck is not, unless all of three and more but one are (judgeHeads.ts).
  * @param events that one URL shows as final
  * @returns those that count; what is disputed is said in the log, and waits
  */
 export async function listAgreed<Event extends SeenEvent>(ctx: Context, chain: ChainPort, events: readonly Event[]): Promise<Event[]> {
   const polls = await pollAll(ctx, chain, events);
   noteDisputes(ctx, chain.chainId, polls);
+  noteStandstill(ctx, chain.chainId, polls);
   return events.filter((event) => {
     const poll = polls.get(event);
     return poll !== undefined && poll.final > poll.early + poll.absent;
@@ -57,6 +64,29 @@ function noteDisputes(ctx: Context, chainId: number, polls: ReadonlyMap<SeenEven
   const [{ paymentId, nonce }, poll] = first;
   const facts = { chainId, count: disputed.length, paymentId, nonce: nonce?.toString(), poll };
   ctx.log.warn(facts, 'RPC URLs do not agree whether events are final: what they tell of is not completed for now');
+}
+
+/** Without a dispute: some URLs show the events as final, and no fewer stand before them. */
+function noteStandstill(ctx: Context, chainId: number, polls: ReadonlyMap<SeenEvent, EventPoll>): void {
+  const { waitingSince } = memoryOf(ctx, chainId);
+  const now = ctx.clock.now().getTime();
+  // Events that are not asked about any more are forgotten.
+  for (const [key, since] of waitingSince) if (Math.abs(now - since) > 2 * STANDSTILL_MS) waitingSince.delete(key);
+  const due: (readonly [SeenEvent, EventPoll])[] = [];
+  for (const [event, poll] of polls) {
+    const key = keyOf(event);
+    const isWaiting = poll.absent === 0 && poll.final > 0 && poll.final <= poll.early;
+    if (!isWaiting) waitingSince.delete(key);
+    else if (now - (waitingSince.get(key) ?? now) < STANDSTILL_MS) waitingSince.set(key, waitingSince.get(key) ?? now);
+    else {
+      due.push([event, poll]);
+      waitingSince.set(key, now);
+    }
+  }
+  const [first] = due;
+  if (first === undefined) return;
+  const facts = { chainId, count: due.length, paymentId: first[0].paymentId, poll: first[1] };
+  ctx.log.warn(facts, 'RPC URLs are stuck before events that others show as final: what they tell of is not completed for now');
 }
 
 /** Those of the events that one URL shows, and that no fewer of the others do not have. */
@@ -108,7 +138,7 @@ function memoryOf(ctx: Context, chainId: number): Memory {
   }
   let memory = chains.get(chainId);
   if (memory === undefined) {
-    memory = { nextLooks: new Map(), perPoll: MOST_PER_POLL };
+    memory = { nextLooks: new Map(), perPoll: MOST_PER_POLL, waitingSince: new Map() };
     chains.set(chainId, memory);
   }
   return memory;

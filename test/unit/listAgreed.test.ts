@@ -4,8 +4,9 @@ import type { ChainPort, EventPoll, SeenEvent } from '../../domain/chain/ports.t
 import { listAgreed } from '../../domain/payments/listAgreed.ts';
 import type { Context } from '../../platform/context.ts';
 import { asBytes32 } from '../../shared/hex.ts';
-import { systemClock } from '../../shared/clock.ts';
+import { addMs } from '../../shared/clock.ts';
 
+const START = new Date('2030-01-01T00:00:00Z');
 const NOBODY: EventPoll = { final: 0, early: 0, absent: 0 };
 const ALL: EventPoll = { final: 2, early: 0, absent: 0 };
 
@@ -14,13 +15,19 @@ describe('events that no RPC URL says anything of', () => {
   let asked: number[] = [];
   /** No URL answers a question about more. */
   let most = 0;
+  let said = ALL;
+  let now = START;
 
-  const ctx = { db: {}, clock: systemClock, log: { warn: (_facts: object, words: string) => logged.push(words) } } as unknown as Context;
+  const ctx = {
+    db: {},
+    clock: { now: () => now },
+    log: { warn: (_facts: object, words: string) => logged.push(words) },
+  } as unknown as Context;
   const chain = {
     chainId: 1,
     pollEvents: (events: readonly SeenEvent[]) => {
       asked.push(events.length);
-      return Promise.resolve(events.map(() => (events.length > most ? NOBODY : ALL)));
+      return Promise.resolve(events.map(() => (events.length > most ? NOBODY : said)));
     },
   } as unknown as ChainPort;
   const events = Array.from({ length: 100 }, (_, index): SeenEvent => {
@@ -45,5 +52,16 @@ describe('events that no RPC URL says anything of', () => {
     most = 100;
     while (asked.length > 1) expect(await look()).to.equal(100);
     expect(asked).to.deep.equal([100]);
+  });
+
+  it('or that some are stuck before, are said when it lasts, and not for a lag', async () => {
+    said = { final: 1, early: 2, absent: 0 };
+    const warned: number[] = [];
+    for (const seconds of [0, 30, 59, 61, 90, 120, 122]) {
+      now = addMs(START, seconds * 1_000);
+      expect(await look()).to.equal(0);
+      if (logged.some((words) => /stuck before events/.test(words))) warned.push(seconds);
+    }
+    expect(warned).to.deep.equal([61, 122]);
   });
 });
