@@ -1,7 +1,10 @@
 import { once } from 'node:events';
 import { createServer, type AddressInfo, type Socket } from 'node:net';
 
-/** @returns what is sent back, in Redis's protocol; undefined: as any server would answer what clients ask when they connect, and OK to others */
+/**
+ * @returns what is sent back, in Redis's protocol; undefined: what every server answers to the questions of a client that
+ * connects, and OK to all others
+ */
 export type AnswerOfRedis = (words: readonly string[], connection: FakeConnection) => string | Promise<string> | undefined;
 
 export interface FakeConnection {

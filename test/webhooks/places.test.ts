@@ -161,7 +161,7 @@ describe('webhooks: places', () => {
   });
 
   for (const { what, quick, slow } of [
-    { what: 'five eighths (20 of 32) while nobody else has any', quick: 0, slow: 20 },
+    { what: 'five eighths (20 of 32) while nobody else needs one', quick: 0, slow: 20 },
     { what: 'half (16 of 32) while others need theirs', quick: 8, slow: 16 },
   ]) {
     it(`of slow endpoints are ${what}: new ones find room`, async () => {
