@@ -271,16 +271,16 @@ export function claimDirectory(directory: string): DirectoryClaim {
 export async function reapRecordedProcess(pidPath: string, marker: string): Promise<number | undefined> {
   const record = readRecord(pidPath);
   if (record === undefined) return undefined;
-  const isOurs = (): boolean => isSameProcess(record) && (readCommandLine(record.pid) ?? '').includes(marker);
+  const isThere = (): boolean => isSameProcess(record);
   let reaped: number | undefined;
-  if (isOurs()) {
+  if (isThere() && (await readSettledCommandLine(record.pid)).includes(marker)) {
     reaped = record.pid;
     sendToGroup(record.pid, 'SIGTERM');
     const deadline = Date.now() + 15_000;
-    while (isOurs() && Date.now() < deadline) await sleep(50);
-    if (isOurs()) {
+    while (isThere() && Date.now() < deadline) await sleep(50);
+    if (isThere()) {
       sendToGroup(record.pid, 'SIGKILL');
-      while (isOurs()) await sleep(20);
+      while (isThere()) await sleep(20);
     }
   }
   rmSync(pidPath, { force: true });
@@ -346,6 +346,18 @@ function readCommandLine(pid: number): string | undefined {
     return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
   } catch {
     return undefined;
+  }
+}
+
+/**
+ * While a process becomes another program its command line is empty: on a busy machine that is seen.
+ * @returns empty when it stays so for a second, as that of a process which is about to end does
+ */
+async function readSettledCommandLine(pid: number): Promise<string> {
+  for (let looks = 0; ; looks++) {
+    const commandLine = readCommandLine(pid) ?? '';
+    if (commandLine !== '' || looks === 50) return commandLine;
+    await sleep(20);
   }
 }
 

@@ -31,6 +31,7 @@ const resultSchema = z.object({
   pending: z.number(),
   failures: z.array(z.object({ title: z.string(), message: z.string() })),
   isOver: z.boolean(),
+  leftOpen: z.string().optional(),
 });
 
 const mocharcSchema = z.object({ timeout: z.number(), require: z.array(z.string()) });
@@ -241,7 +242,7 @@ function readOutcome(suite: Task, resultPath: string, code: number | string): Ou
   if (result.passed + result.failures.length === 0) extra.push({ title: suite.name, message: 'no test was executed' });
   if (!result.isOver) extra.push({ title: suite.name, message: `mocha ended with ${code} before its last test did` });
   else if (code !== 0 && result.failures.length === 0)
-    extra.push({ title: suite.name, message: `all tests passed, but mocha ended with ${code}` });
+    extra.push({ title: suite.name, message: `all tests passed, but mocha ended with ${code}: ${result.leftOpen ?? 'not known what'}` });
   return { passed: result.passed, failures: [...result.failures, ...extra] };
 }
 
