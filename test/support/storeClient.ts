@@ -7,6 +7,11 @@ import type { components, paths } from '../../api/generated/openapi.ts';
 import type { TypedData } from '../../domain/chain/ports.ts';
 import { signTypedData } from './gasless.ts';
 
+/** The first request with this Idempotency-Key is still being worked on. */
+const IN_FLIGHT = 'PAY_014';
+/** Tomorrow, that is: nobody waits for it. */
+export const GAS_BUDGET_SPENT = 'PAY_034';
+
 export type PaymentResource = components['schemas']['Payment'];
 
 export interface NewPayment {
@@ -50,7 +55,10 @@ export function createStoreClient(input: {
       try {
         const response = await fetch(request.clone());
         count(String(response.status));
-        const isPassing = response.status >= 500 || response.status === 429 || (response.status === 409 && (await isInFlight(response)));
+        const isPassing =
+          response.status >= 500 ||
+          (response.status === 429 && !(await hasCode(response, GAS_BUDGET_SPENT))) ||
+          (response.status === 409 && (await hasCode(response, IN_FLIGHT)));
         if (!isPassing || isOver()) return response;
       } catch (error) {
         count('no answer');
@@ -109,16 +117,24 @@ export function createStoreClient(input: {
             : { permit: { value: permit.value, deadline: permit.deadline, signature: await sign(customer, permit.typedData) } }),
         },
       });
-      if (executed.data === undefined) throw new Error(`execution of ${paymentId}: ${JSON.stringify(executed.error)}`);
+      if (executed.data === undefined) throw new RefusedExecution(paymentId, executed.error);
       return executed.data;
     },
   };
 }
 
-/** PAY_014: the first request with this Idempotency-Key is still being worked on. */
-async function isInFlight(response: Response): Promise<boolean> {
+export class RefusedExecution extends Error {
+  readonly code: string | undefined;
+
+  constructor(paymentId: string, problem: { readonly code?: string } | undefined) {
+    super(`execution of ${paymentId}: ${JSON.stringify(problem)}`);
+    this.code = problem?.code;
+  }
+}
+
+async function hasCode(response: Response, code: string): Promise<boolean> {
   const problem = (await response.clone().json()) as { code?: string };
-  return problem.code === 'PAY_014';
+  return problem.code === code;
 }
 
 /** openapi.yaml leaves the content of typed data open. */
