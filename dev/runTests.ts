@@ -9,7 +9,7 @@ import { PROJECT_ROOT } from '../platform/projectRoot.ts';
 import { COMPILED_TESTS, compileTests } from './compileTests.ts';
 import type { DatabaseKind } from './database/engine.ts';
 import { readReapedCpuSeconds } from './readReapedCpuSeconds.ts';
-import { ALONE, chooseTasks, MINUTE_MS, ON_MYSQL, orderTasks, SIDE_BY_SIDE, type Part, type Task } from './testTasks.ts';
+import { ALONE, chooseTasks, limitMsOf, longestFirst, ON_MYSQL, SIDE_BY_SIDE, type Part, type Task } from './testTasks.ts';
 
 /**
  * `npm test`: the checks, and every suite against real services, each in a mocha process of its own. Ends with a line `N passed, N failed`.
@@ -19,7 +19,7 @@ import { ALONE, chooseTasks, MINUTE_MS, ON_MYSQL, orderTasks, SIDE_BY_SIDE, type
  * are named, on MySQL alone.
  *
  * `npm test -- --part 2/3` is the second of three parts, for a machine each: together they are `npm test`. `--lanes 3`: how many suites are run
- * beside each other, one more than there are cores unless it says otherwise.
+ * beside each other, one more than there are cores unless it says otherwise; the checks go beside them.
  *
  * Each mocha process has a stack of its own, so that a suite that kills and restarts services cannot disturb another one's.
  */
@@ -89,16 +89,19 @@ if (chosen.length > 0) {
     console.error('--part is for all suites, and not for files that are named');
     process.exit(2);
   }
-  await perform(onDatabase({ name: chosen.join(' '), files: chosen, usualSeconds: 0, limitMs: 10 * MINUTE_MS }), 'live');
+  await perform(onDatabase({ name: chosen.join(' '), files: chosen, usualSeconds: 0 }), 'live');
 } else {
   const isPartOnMysql = database === undefined && !values['without-mysql'];
   const tasks = chooseTasks([...SIDE_BY_SIDE.map(onDatabase), ...(isPartOnMysql ? [ON_MYSQL] : []), ...ALONE.map(onDatabase)], part);
   const names = new Set(ALONE.map((task) => task.name));
-  const waiting = orderTasks(tasks.filter((task) => !names.has(task.name)));
+  const sideBySide = tasks.filter((task) => !names.has(task.name));
+  const waiting = longestFirst(sideBySide.filter(({ isPatient }) => isPatient !== true));
   const workThrough = async () => {
     for (let task = waiting.shift(); task !== undefined; task = waiting.shift()) await perform(task, 'atItsEnd');
   };
-  await Promise.all(Array.from({ length: lanes }, workThrough));
+  // What is patient takes no lane: it does little in one while the others are busy.
+  const patient = sideBySide.filter(({ isPatient }) => isPatient === true).map((task) => perform(task, 'atItsEnd'));
+  await Promise.all([...patient, ...Array.from({ length: lanes }, workThrough)]);
   for (const task of tasks.filter((candidate) => names.has(candidate.name))) await perform(task, 'live');
 }
 rmSync(scratch, { recursive: true, force: true });
@@ -169,9 +172,10 @@ function runTask(task: Task, show: Show): Promise<Finished> {
   return task.files === undefined ? runChecks(task, show) : runSuite({ ...task, files: task.files }, show);
 }
 
-async function runChecks({ name, limitMs, isPatient }: Task, show: Show): Promise<Finished> {
-  const { code, output, cpuSeconds } = await run(process.execPath, ['dev/runChecks.mjs'], { show, limitMs, isPatient });
-  const failed = [{ title: name, message: `npm run check ended with ${code}; see above` }];
+async function runChecks(task: Task, show: Show): Promise<Finished> {
+  const options = { show, limitMs: limitMsOf(task), isPatient: task.isPatient };
+  const { code, output, cpuSeconds } = await run(process.execPath, ['dev/runChecks.mjs'], options);
+  const failed = [{ title: task.name, message: `npm run check ended with ${code}; see above` }];
   return { outcome: code === 0 ? { passed: 1, failures: [] } : { passed: 0, failures: failed }, output, cpuSeconds };
 }
 
@@ -185,7 +189,7 @@ async function runSuite(suite: Task & { readonly files: readonly string[] }, sho
   const resultPath = join(scratch, `${suite.name.replace(/\W+/g, '-').slice(0, 100)}.json`);
   const { code, output, cpuSeconds } = await run(process.execPath, mochaArguments(suite.files), {
     show,
-    limitMs: suite.limitMs,
+    limitMs: limitMsOf(suite),
     isPatient: suite.isPatient,
     env: { ...describeDatabase(suite.database), TEST_RESULT_PATH: resultPath },
     resultPath,

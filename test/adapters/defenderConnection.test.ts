@@ -4,7 +4,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { waitUntil } from '../support/waitUntil.ts';
-import { TOKEN, useDefender } from './defenderFixture.ts';
+import { SHORT_TIMEOUT_MS, TOKEN, useDefender } from './defenderFixture.ts';
 
 describe('the Defender relayer', () => {
   const defender = useDefender('real');
@@ -39,7 +39,7 @@ describe('the Defender relayer', () => {
 
     it('closes the connection of a send that was given up', async () => {
       onTransaction = () => undefined;
-      expect((await defender.send()).kind).to.equal('ambiguous');
+      expect((await defender.send(defender.createRelayer({ timeoutMs: SHORT_TIMEOUT_MS }))).kind).to.equal('ambiguous');
       // At most the idle one of the login is left.
       await waitUntil(() => sockets.size <= 1, { what: 'the connection’s end' });
       expect(defender.posts).to.equal(1);

@@ -18,7 +18,10 @@ export const TOKEN = 'first-token';
 export const TO: Address = '0x5FbDB2315678afecb367f032d93F642f64180aa3';
 export const DATA: Hex = '0xABcd0123';
 export const HASH = `0x${'Ab'.repeat(32)}`;
-export const TIMEOUT_MS = 300;
+/** Longer than any answer takes here, however busy the machine is. */
+const PATIENCE_MS = 10_000;
+/** Of a relayer whose provider keeps silent: what comes before the silence has to be over by then. */
+export const SHORT_TIMEOUT_MS = 1_000;
 export const INPUT = { to: TO, data: DATA, gasLimit: 250_000n, validUntil: new Date('2030-01-01T00:00:00Z') };
 
 export const transaction = (changes: object = {}): object => ({
@@ -93,7 +96,7 @@ export function useDefender(network: 'nock' | 'real' = 'nock'): DefenderFixture 
     createRelayer: (changes = {}) =>
       createDefenderRelayer({
         relayer: { id: 'main', apiKey: API_KEY, apiSecret: API_SECRET },
-        timeoutMs: TIMEOUT_MS,
+        timeoutMs: PATIENCE_MS,
         clock: systemClock,
         log: pino({ level: 'trace' }, { write: (line: string) => void (logged += line) }),
         ...changes,

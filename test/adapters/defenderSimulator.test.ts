@@ -4,8 +4,9 @@ import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts';
 import { startDefenderSimulator, type DefenderSimulator } from '../../dev/defenderSimulator/startDefenderSimulator.ts';
 import type { RelayerPort } from '../../domain/relay/ports.ts';
 import type { Bytes32 } from '../../shared/hex.ts';
+import { waitUntil } from '../support/waitUntil.ts';
 import { inSeconds, privateKeyOf, sign, startChainFixture, type BuiltCall, type ChainFixture } from './chainFixture.ts';
-import { API_KEY, API_SECRET, useDefender } from './defenderFixture.ts';
+import { API_KEY, API_SECRET, SHORT_TIMEOUT_MS, useDefender } from './defenderFixture.ts';
 
 describe('a gasless payment over the Defender relayer', () => {
   const defender = useDefender('real');
@@ -26,7 +27,7 @@ describe('a gasless payment over the Defender relayer', () => {
   });
   beforeEach(() => {
     process.env['DEFENDER_API_URL'] = simulator.url;
-    relayer = defender.createRelayer({ timeoutMs: 500 });
+    relayer = defender.createRelayer();
   });
   afterEach(() => simulator.clearFaults());
   after(async () => {
@@ -44,8 +45,11 @@ describe('a gasless payment over the Defender relayer', () => {
     return { id: on.port.paymentIdOf(terms), call: await on.buildCall({ request, signature, permit, terms }) };
   }
 
-  const send = ({ to, data, gasLimit }: BuiltCall): ReturnType<RelayerPort['send']> =>
-    relayer.send({ to, data, gasLimit, validUntil: inSeconds(600) });
+  const send = ({ to, data, gasLimit }: BuiltCall, by = relayer): ReturnType<RelayerPort['send']> =>
+    by.send({ to, data, gasLimit, validUntil: inSeconds(600) });
+  /** To a simulator that behaves as `kind` says. */
+  const sendInto = (kind: string, call: BuiltCall): ReturnType<RelayerPort['send']> =>
+    send(call, kind.startsWith('timeout') ? defender.createRelayer({ timeoutMs: SHORT_TIMEOUT_MS }) : relayer);
 
   async function waitUntilMined(providerTransactionId: string): Promise<Bytes32> {
     for (;;) {
@@ -70,7 +74,8 @@ describe('a gasless payment over the Defender relayer', () => {
       const { id, call } = await signPayment();
       simulator.setFault({ kind });
       const before = simulator.transactions().length;
-      expect((await send(call)).kind).to.equal('ambiguous');
+      expect((await sendInto(kind, call)).kind).to.equal('ambiguous');
+      await waitUntil(() => simulator.transactions().length > before, { what: 'the simulator to have taken it' });
       const found = await relayer.findSent({ ...call, since });
       if (found === undefined) throw new Error('not found');
       const hash = await waitUntilMined(found.providerTransactionId);
@@ -85,7 +90,7 @@ describe('a gasless payment over the Defender relayer', () => {
       const { call } = await signPayment();
       simulator.setFault({ kind });
       const before = simulator.requests().sendTransaction;
-      const outcome = await send(call);
+      const outcome = await sendInto(kind, call);
       const found = await relayer.findSent({ ...call, since });
       if (kind === 'unauthorized') {
         expect([outcome.kind, simulator.requests().sendTransaction - before, found?.state !== undefined]).to.deep.equal([

@@ -16,7 +16,10 @@ export const TO: Address = '0x5FbDB2315678afecb367f032d93F642f64180aa3';
 export const FROM: Address = '0x70997970C51812dc3A010C7d01b50e0d17dc79C8';
 export const DATA: Hex = '0xABcd0123';
 export const HASH = `0x${'Ab'.repeat(32)}`;
-export const TIMEOUT_MS = 300;
+/** Longer than any answer takes here, however busy the machine is. */
+export const PATIENCE_MS = 10_000;
+/** Of a relayer whose provider keeps silent: it has to have read the request by then. */
+export const SHORT_TIMEOUT_MS = 500;
 export const INPUT = { to: TO, data: DATA, gasLimit: 250_000n, validUntil: new Date('2030-01-01T00:00:00Z') };
 
 export const transaction = (changes: object = {}): object => ({
@@ -96,7 +99,7 @@ export function useOzServer(): OzFixture {
     createRelayer: ({ url = fixture.url, ...changes } = {}) =>
       createOzRelayer({
         relayer: { id: 'main', url, relayerId: 'anvil-main', apiKey: API_KEY },
-        timeoutMs: TIMEOUT_MS,
+        timeoutMs: PATIENCE_MS,
         clock: systemClock,
         log: pino({ level: 'trace' }, { write: (line: string) => void (logged += line) }),
         ...changes,

@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import sinon from 'sinon';
 import { createTestClient, http, parseEther, publicActions } from 'viem';
 import { generatePrivateKey } from 'viem/accounts';
 
@@ -16,6 +17,7 @@ import {
   type OzRelayerSimulatorOptions,
 } from '../../dev/ozRelayerSimulator/startOzRelayerSimulator.ts';
 import type { Hex } from '../../shared/hex.ts';
+import { advanceClock } from '../support/advanceClock.ts';
 import { waitUntil } from '../support/waitUntil.ts';
 
 const apiKey = 'test-api-key';
@@ -62,6 +64,7 @@ describe('the OpenZeppelin Relayer simulator', function () {
     simulator = await startOzRelayerSimulator(options);
   });
   afterEach(async () => {
+    sinon.restore();
     await simulator.close();
     await client.setAutomine(true);
   });
@@ -87,7 +90,7 @@ describe('the OpenZeppelin Relayer simulator', function () {
         const found = await read(id);
         return statuses.includes(found.status) && found;
       },
-      { timeoutMs: 5_000, everyMs: 15, what: `${id} to be ${statuses.join(' or ')}` },
+      { everyMs: 15, what: `${id} to be ${statuses.join(' or ')}` },
     );
   const sentSoFar = (): Promise<number> => client.getTransactionCount({ address: simulator.address });
 
@@ -118,8 +121,9 @@ describe('the OpenZeppelin Relayer simulator', function () {
 
   it('turns what is not mined by its validUntil into a transfer to itself, which is then confirmed under the same id', async () => {
     await client.setAutomine(false);
-    const sent = await sendTaken(call({ valid_until: inMs(300) }));
+    const sent = await sendTaken(call({ valid_until: inMs(60_000) }));
     const first = await reach(sent.id, 'submitted');
+    advanceClock(61_000);
     const replaced = await waitUntil(async () => {
       const found = await read(sent.id);
       return found.to === simulator.address && found;
@@ -132,8 +136,9 @@ describe('the OpenZeppelin Relayer simulator', function () {
   });
 
   it('lets expire what it had not signed by its validUntil', async () => {
-    simulator.setFault({ kind: 'intent', delayMs: 5_000 });
-    const sent = await sendTaken(call({ valid_until: inMs(200) }));
+    simulator.setFault({ kind: 'intent', delayMs: 90_000 });
+    const sent = await sendTaken(call({ valid_until: inMs(60_000) }));
+    advanceClock(61_000);
     expect(await reach(sent.id, 'expired')).to.include({ hash: null, to: recipient });
     expect(await sentSoFar()).to.equal(0);
   });
@@ -263,9 +268,10 @@ describe('the OpenZeppelin Relayer simulator', function () {
 
     it('neverMine: has a hash that the chain never sees, until a transfer to itself takes its nonce', async () => {
       simulator.setFault({ kind: 'neverMine' });
-      const { id } = await sendTaken(call({ valid_until: inMs(500) }));
+      const { id } = await sendTaken(call({ valid_until: inMs(60_000) }));
       const { hash } = await reach(id, 'sent');
       expect(await client.getTransaction({ hash: hash as Hex }).catch(() => null)).to.equal(null);
+      advanceClock(61_000);
       expect(await reach(id, 'confirmed')).to.include({ to: simulator.address });
     });
 

@@ -25,21 +25,28 @@ describe('child processes', function () {
       import { startProcess } from ${JSON.stringify(moduleUrl)};
       const child = await startProcess({
         name: 'the child', command: process.execPath, logPath: ${JSON.stringify(join(folder, 'child.log'))},
-        pidPath: ${JSON.stringify(pidPath)}, args: ['-e', 'setInterval(() => {}, 1000)', ${JSON.stringify(folder)}],
+        pidPath: ${JSON.stringify(pidPath)}, args: ['-e', 'console.log("up"); setInterval(() => {}, 1000)', ${JSON.stringify(folder)}],
+        // Until it runs it may not have asked yet to be told of its parent's end.
+        isReady: ({ logTail }) => logTail().includes('up'),
       });
       console.log(child.pid);
       setTimeout(() => { ${end} }, 50);
       setInterval(() => {}, 1000);`;
     const parent = spawn(process.execPath, [...LOADER_ARGUMENTS, '--input-type=module', '-e', script], {
-      stdio: ['ignore', 'pipe', 'ignore'],
+      stdio: ['ignore', 'pipe', 'pipe'],
     });
+    let complaints = '';
+    parent.stderr.setEncoding('utf8').on('data', (text: string) => (complaints += text));
     const ended = new Promise((resolve) => parent.once('exit', resolve));
-    const child = await new Promise<number>((resolve) => parent.stdout.once('data', (chunk: Buffer) => resolve(Number(chunk.toString()))));
+    const child = await new Promise<number>((resolve, reject) => {
+      parent.stdout.once('data', (chunk: Buffer) => resolve(Number(chunk.toString())));
+      parent.once('close', () => reject(new Error(`the parent ended before its child was up: ${complaints}`)));
+    });
     return { parent: parent.pid ?? 0, child, ended };
   }
 
   const isGoneSoon = async (pid: number): Promise<boolean> => {
-    for (let waits = 0; waits < 60 && isProcessAlive(pid); waits++) await sleep(50);
+    for (let waits = 0; waits < 200 && isProcessAlive(pid); waits++) await sleep(50);
     return !isProcessAlive(pid);
   };
 

@@ -1,5 +1,6 @@
 import { Defender } from '@openzeppelin/defender-sdk';
 import { expect } from 'chai';
+import sinon from 'sinon';
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -24,7 +25,9 @@ import type { Chain } from '../../dev/chain.ts';
 import type { Fault } from '../../dev/defenderSimulator/faults.ts';
 import { startDefenderSimulator } from '../../dev/defenderSimulator/startDefenderSimulator.ts';
 import type { DefenderSimulator, DefenderSimulatorOptions } from '../../dev/defenderSimulator/startDefenderSimulator.ts';
+import { advanceClock } from '../support/advanceClock.ts';
 import { programArguments } from '../support/programArguments.ts';
+import { waitUntil } from '../support/waitUntil.ts';
 
 type Signer = Defender['relaySigner'];
 type Transaction = Awaited<ReturnType<Signer['getTransaction']>>;
@@ -72,6 +75,7 @@ describe('the Defender simulator, through the Defender SDK', function () {
     signer = connect();
   });
   afterEach(async () => {
+    sinon.restore();
     await simulator.close();
     await client.setAutomine(true);
     delete process.env['DEFENDER_API_URL'];
@@ -80,13 +84,13 @@ describe('the Defender simulator, through the Defender SDK', function () {
   const fault = (what: Fault): void => simulator.setFault(what);
 
   async function reach(id: string, ...wanted: string[]): Promise<Transaction> {
-    let transaction = await signer.getTransaction(id);
-    for (let tries = 0; tries < 200 && !wanted.includes(transaction.status); tries++) {
-      await sleep(15);
-      transaction = await signer.getTransaction(id);
-    }
-    expect(wanted, `${id} is ${transaction.status}`).to.include(transaction.status);
-    return transaction;
+    return waitUntil(
+      async () => {
+        const transaction = await signer.getTransaction(id);
+        return wanted.includes(transaction.status) && transaction;
+      },
+      { timeoutMs: 15_000, everyMs: 15, what: `${id} to be ${wanted.join(' or ')}` },
+    );
   }
   const mined = (id: string): Promise<Transaction> => reach(id, 'mined', 'confirmed');
   const sentSoFar = (): Promise<number> => client.getTransactionCount({ address: simulator.address });
@@ -208,8 +212,9 @@ describe('the Defender simulator, through the Defender SDK', function () {
 
     it('takes the nonce of a transaction that is still not mined at its validUntil, and calls it expired', async () => {
       await client.setAutomine(false);
-      const sent = await signer.sendTransaction({ ...transfer, validUntil: new Date(Date.now() + 150).toISOString() });
+      const sent = await signer.sendTransaction({ ...transfer, validUntil: new Date(Date.now() + 60_000).toISOString() });
       const before = await client.getBalance({ address: recipient });
+      advanceClock(61_000);
       await until(() => simulator.transactions()[0]?.noop !== undefined);
       await client.mine({ blocks: 1 });
       await reach(sent.transactionId, 'expired');
@@ -232,11 +237,11 @@ describe('the Defender simulator, through the Defender SDK', function () {
   describe('credentials', () => {
     it('renews an expired access token by itself, with one refresh', async () => {
       await simulator.close();
-      simulator = await startDefenderSimulator({ ...options, accessTokenTtlMs: 300 });
+      simulator = await startDefenderSimulator({ ...options, accessTokenTtlMs: 60_000 });
       process.env['DEFENDER_API_URL'] = simulator.url;
       signer = connect();
       await signer.getRelayer();
-      await sleep(320);
+      advanceClock(61_000);
       await signer.getRelayer();
       expect(simulator.requests()).to.include({ login: 1, refreshToken: 1, getRelayer: 3 });
     });
@@ -331,12 +336,14 @@ describe('the Defender simulator, through the Defender SDK', function () {
     });
 
     it('intent: one that was cancelled is forgotten and never sent; a signed transaction cannot be cancelled', async () => {
-      fault({ kind: 'intent', delayMs: 150 });
+      fault({ kind: 'intent', delayMs: 60_000, count: 2 });
       const intent = await signer.sendTransaction(transfer);
+      const other = await signer.sendTransaction(transfer);
       expect(await signer.cancelTransactionById(intent.transactionId)).to.have.property('message');
-      await sleep(300);
-      expect(await sentSoFar()).to.equal(0);
       expect(await errorOf(signer.getTransaction(intent.transactionId))).to.nested.include({ 'response.status': 404 });
+      advanceClock(61_000);
+      await mined(other.transactionId);
+      expect(await sentSoFar()).to.equal(1);
       const sent = await signer.sendTransaction(transfer);
       expect(await errorOf(signer.cancelTransactionById(sent.transactionId))).to.nested.include({ 'response.status': 400 });
     });
@@ -365,23 +372,25 @@ describe('the Defender simulator, through the Defender SDK', function () {
 
     it('neverMine: has a hash that the chain never sees, and holds up the next one until it expires', async () => {
       fault({ kind: 'neverMine' });
-      const lost = await signer.sendTransaction({ ...transfer, validUntil: new Date(Date.now() + 500).toISOString() });
+      const lost = await signer.sendTransaction({ ...transfer, validUntil: new Date(Date.now() + 60_000).toISOString() });
       const next = await signer.sendTransaction(transfer);
       expect([lost.nonce, next.nonce]).to.deep.equal([0, 1]);
       await sleep(150);
       expect(await client.getTransaction({ hash: lost.hash as Hex }).catch(() => null)).to.equal(null);
       expect((await signer.getTransaction(lost.transactionId)).status).to.equal('sent');
       expect(await sentSoFar()).to.equal(0);
+      advanceClock(61_000);
       await reach(lost.transactionId, 'expired');
       await mined(next.transactionId);
     });
 
     it('neverMine with releaseNonce: the next one has its nonce and is not held up', async () => {
       fault({ kind: 'neverMine', releaseNonce: true });
-      const lost = await signer.sendTransaction({ ...transfer, validUntil: new Date(Date.now() + 400).toISOString() });
+      const lost = await signer.sendTransaction({ ...transfer, validUntil: new Date(Date.now() + 60_000).toISOString() });
       const next = await signer.sendTransaction(transfer);
       expect(next.nonce).to.equal(lost.nonce);
       await mined(next.transactionId);
+      advanceClock(61_000);
       await reach(lost.transactionId, 'expired');
       expect(await sentSoFar()).to.equal(1);
     });
@@ -511,9 +520,5 @@ async function errorOf(promise: Promise<unknown>): Promise<unknown> {
 }
 
 async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
-  for (let tries = 0; tries < 200; tries++) {
-    if (await condition()) return;
-    await sleep(15);
-  }
-  throw new Error('It did not happen in time');
+  await waitUntil(condition, { everyMs: 15 });
 }

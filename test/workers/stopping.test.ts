@@ -11,8 +11,6 @@ import { runWorkers, type RunningWorkers } from '../support/runWorkers.ts';
 import { startStoreServer, type StoreServer } from '../support/storeServer.ts';
 import { waitUntil } from '../support/waitUntil.ts';
 
-const ANSWER_AFTER_MS = 1_500;
-
 describe('stopping the workers', function () {
   this.timeout(40_000);
 
@@ -44,12 +42,17 @@ describe('stopping the workers', function () {
     running.push(workers);
     return workers;
   }
-  /** A payment whose first webhook is being posted at this moment. */
-  async function beginDelivery(): Promise<string> {
-    storeServer.answerWith(() => sleep(ANSWER_AFTER_MS, 204));
-    const payment = await harness.createTestPayment(store);
-    await waitUntil(() => storeServer.ofPayment(payment.id).length > 0, { what: 'the webhook' });
-    return payment.id;
+  /** A payment whose first webhook is being posted, until `answer` is called. */
+  async function beginDelivery(): Promise<{ readonly paymentId: string; answer(): void }> {
+    let answer: () => void = () => undefined;
+    const isAnswered = new Promise<void>((resolve) => (answer = resolve));
+    storeServer.answerWith(async () => {
+      await isAnswered;
+      return 204;
+    });
+    const { id: paymentId } = await harness.createTestPayment(store);
+    await waitUntil(() => storeServer.ofPayment(paymentId).length > 0, { what: 'the webhook' });
+    return { paymentId, answer };
   }
   const webhookRows = () => selectRows(harness.ctx.db, "SELECT id FROM outbox WHERE queue = 'webhook'");
   const deliveriesOf = (paymentId: string) =>
@@ -61,19 +64,23 @@ describe('stopping the workers', function () {
 
   it('waits for a job that is being worked on', async () => {
     const workers = await start();
-    const paymentId = await beginDelivery();
-    const stoppingAt = Date.now();
-    await workers.stop();
-    expect(Date.now() - stoppingAt).to.be.within(ANSWER_AFTER_MS - 500, ANSWER_AFTER_MS + 2_000);
+    const { paymentId, answer } = await beginDelivery();
+    const stopped = workers.stop().then(() => 'stopped');
+    expect(await Promise.race([stopped, sleep(1_000, 'waiting')])).to.equal('waiting');
+    answer();
+    await stopped;
     expect(await deliveriesOf(paymentId)).to.deep.equal([{ status: 'succeeded', attempts: 1 }]);
     expect(await webhookRows()).to.deep.equal([]);
   });
 
   it('takes no new job meanwhile; the next process does', async () => {
     const workers = await start();
-    await beginDelivery();
+    const { answer } = await beginDelivery();
     const stopped = workers.stop();
     const later = await harness.createTestPayment(store);
+    // As long as a publisher needs that went on.
+    await sleep(500);
+    answer();
     await stopped;
     expect(storeServer.ofPayment(later.id)).to.deep.equal([]);
     expect(await webhookRows()).to.have.length(1);
@@ -120,12 +127,13 @@ describe('stopping the workers', function () {
   it('gives up waiting in time, and another process finishes what was left, under the same webhook-id', async () => {
     const { ctx, close } = await createContext(harness.config, { name: 'workers' });
     const workers = await startWorkers(ctx, harness.queues, ['webhook']);
-    const paymentId = await beginDelivery();
-    const stoppingAt = Date.now();
-    await workers.stop(100);
-    expect(Date.now() - stoppingAt).to.be.below(ANSWER_AFTER_MS - 200);
+    const { paymentId, answer } = await beginDelivery();
+    // The answer does not come before it has given up.
+    const stopped = workers.stop(100).then(() => 'given up');
+    expect(await Promise.race([stopped, sleep(8_000, 'waiting')])).to.equal('given up');
     // As the end of the process would: nothing that it learns from now on is written down.
     await ctx.db.destroy();
+    answer();
     await start();
     await waitUntil(async () => (await webhookRows()).length === 0, { timeoutMs: 30_000, what: 'the second delivery' });
     const webhooks = storeServer.ofPayment(paymentId);
