@@ -3,13 +3,16 @@ import type { Job } from 'bullmq';
 import { countLoopFailures } from '../domain/outbox/service.ts';
 import { scanChain } from '../domain/payments/scanChain.ts';
 import { announceProcess } from '../domain/webhooks/announceProcess.ts';
+import type { Config } from '../platform/config.ts';
 import type { Context } from '../platform/context.ts';
 import { QUEUE_NAMES, type QueueName, type Queues } from '../platform/queues.ts';
 import { createRedis, type RedisConnection } from '../platform/redis.ts';
+import { createUnlessBusy, type UnlessBusy } from '../shared/createUnlessBusy.ts';
 import { keepWorker } from './keepWorker.ts';
 import { MAINTENANCE_TASKS } from './maintenance.ts';
 import { OUTBOX_QUEUE_RULES } from './queues.ts';
 import { isOutboxQueue, runOutboxJob } from './runOutboxJob.ts';
+import { countMaintenanceParts, runMaintenance } from './runMaintenance.ts';
 import { runScheduled } from './runScheduled.ts';
 import { startOutboxPublisher } from './startOutboxPublisher.ts';
 
@@ -67,23 +70,37 @@ async function waitForJobs(ctx: Context, closed: Promise<unknown>, drainMs: numb
 }
 
 function startWorker(ctx: Context, name: QueueName, connection: RedisConnection): ReturnType<typeof keepWorker> {
-  return keepWorker(ctx, name, (job, token) => runJob(ctx, name, job, token ?? ''), {
+  const unlessBusy = createUnlessBusy();
+  return keepWorker(ctx, name, (job, token) => runJob(ctx, name, { job, token: token ?? '', unlessBusy }), {
     connection,
     prefix: ctx.config.queuePrefix,
-    concurrency: isOutboxQueue(name) ? OUTBOX_QUEUE_RULES[name].concurrency(ctx.config) : Math.max(2, ctx.config.chains.length),
+    concurrency: concurrencyOf(ctx.config, name),
     lockDuration: LOCK_MS,
     stalledInterval: STALLED_CHECK_MS,
     maxStalledCount: 5,
   });
 }
 
-async function runJob(ctx: Context, name: QueueName, job: Job, token: string): Promise<unknown> {
+/**
+ * BullMQ makes the next job of a schedule when the present one begins, however long that takes. So what is under way is not begun again (`unlessBusy`), and there
+ * is a place for everything that may be under way: what does not come back has its own place, in each process, and no other.
+ */
+function concurrencyOf(config: Config, name: QueueName): number {
+  if (isOutboxQueue(name)) return OUTBOX_QUEUE_RULES[name].concurrency(config);
+  return 1 + (name === 'maintenance' ? countMaintenanceParts(config) : config.chains.length);
+}
+
+async function runJob(
+  ctx: Context,
+  name: QueueName,
+  { job, token, unlessBusy }: { readonly job: Job; readonly token: string; readonly unlessBusy: UnlessBusy },
+): Promise<unknown> {
   if (isOutboxQueue(name)) return runOutboxJob(ctx, name, job, token);
-  if (name === 'maintenance')
-    return runScheduled(ctx, { queue: name, subjectId: job.name }, async () => MAINTENANCE_TASKS[job.name]?.run(ctx));
+  if (name === 'maintenance') return runMaintenance(ctx, job.name, unlessBusy);
   const chainId: unknown = (job.data as { chainId?: unknown }).chainId;
   if (typeof chainId !== 'number') throw new Error('a chain-scan job names no chain');
-  return runScheduled(ctx, { queue: name, subjectId: String(chainId) }, () => scanChain(ctx, chainId));
+  const subjectId = String(chainId);
+  return unlessBusy(subjectId, () => runScheduled(ctx, { queue: name, subjectId }, () => scanChain(ctx, chainId)));
 }
 
 async function ensureSchedules(ctx: Context, queues: Queues, names: readonly QueueName[]): Promise<void> {

@@ -1,3 +1,4 @@
+import type { ChainConfig } from '../../platform/config.ts';
 import type { Context } from '../../platform/context.ts';
 import { AppError } from '../../shared/errors.ts';
 import { CHAIN_ERRORS } from './errors.ts';
@@ -33,8 +34,9 @@ export async function listScansBehind(ctx: Context, scans: readonly ScanReport[]
 }
 
 /** Work of maintenance: each is an error line with the field `alert`, at every check for as long as it lasts. */
-export async function checkScans(ctx: Context): Promise<void> {
-  for (const scan of await listScansBehind(ctx, await reportScans(ctx))) {
+export async function checkScans(ctx: Context, chains: readonly ChainConfig[] = ctx.config.chains): Promise<void> {
+  const scans = (await reportScans(ctx)).filter((scan) => chains.some(({ chainId }) => chainId === scan.chainId));
+  for (const scan of await listScansBehind(ctx, scans)) {
     ctx.log.error({ alert: 'scan_behind', ...scan }, 'the scan of a chain is behind: what is paid there is neither found nor completed');
   }
 }

@@ -10,8 +10,8 @@ import { findScannedUntil, rescanBlocks } from './rescanBlocks.ts';
  * random. What a node kept back for longer than the scanner's overlap is found by this, and by nothing else where nobody waits for it.
  * @throws the first failure, after every chain had its turn
  */
-export async function auditBlocks(ctx: Context): Promise<void> {
-  await tryAll(ctx.config.chains, (chain) => auditChain(ctx, chain), {
+export async function auditBlocks(ctx: Context, chains: readonly ChainConfig[] = ctx.config.chains): Promise<void> {
+  await tryAll(chains, (chain) => auditChain(ctx, chain), {
     onFailure: (err, { chainId }) => ctx.log.warn({ err, chainId }, 'a chain was not audited, the next run tries again'),
   });
 }

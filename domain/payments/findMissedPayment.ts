@@ -1,3 +1,4 @@
+import type { ChainConfig } from '../../platform/config.ts';
 import type { Context } from '../../platform/context.ts';
 import { addMs } from '../../shared/clock.ts';
 import { tryAll } from '../../shared/tryAll.ts';
@@ -37,10 +38,10 @@ export function findMissedPayment(ctx: Context, missed: Pick<Payment, 'id' | 'ch
  * not answer is asked again by the next round.
  * @throws the first failure, after every chain and payment had its turn
  */
-export async function findMissedPayments(ctx: Context): Promise<void> {
+export async function findMissedPayments(ctx: Context, chains: readonly ChainConfig[] = ctx.config.chains): Promise<void> {
   const unchangedSince = addMs(ctx.clock.now(), -UNPLACED_FOR_MS);
   const placeOf = places.of(ctx);
-  await tryAll(ctx.config.chains, async ({ chainId }) => {
+  await tryAll(chains, async ({ chainId }) => {
     const after = placeOf.get(chainId) ?? 0n;
     const payments = await listUnplacedPayments(ctx.db, chainId, { after, unchangedSince, limit: BATCH });
     if (payments.length < BATCH) placeOf.delete(chainId);

@@ -1,3 +1,4 @@
+import type { ChainConfig } from '../../platform/config.ts';
 import type { Context } from '../../platform/context.ts';
 import { addMs } from '../../shared/clock.ts';
 import { tryAll } from '../../shared/tryAll.ts';
@@ -23,10 +24,10 @@ const places = createRoundPlaces<string>();
  * done, and waits for the scanner to tell by whom.
  * @throws the first failure, after every chain and refund had its turn
  */
-export async function findMissedRefunds(ctx: Context): Promise<void> {
+export async function findMissedRefunds(ctx: Context, chains: readonly ChainConfig[] = ctx.config.chains): Promise<void> {
   const unchangedSince = addMs(ctx.clock.now(), -UNPLACED_FOR_MS);
   const placeOf = places.of(ctx);
-  await tryAll(ctx.config.chains, async ({ chainId }) => {
+  await tryAll(chains, async ({ chainId }) => {
     const after = placeOf.get(chainId) ?? '';
     const refunds = await listUnplacedRefunds(ctx, chainId, { after, unchangedSince, limit: BATCH });
     if (refunds.length < BATCH) placeOf.delete(chainId);

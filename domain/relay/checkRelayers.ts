@@ -1,4 +1,4 @@
-import type { RelayerConfig } from '../../platform/config.ts';
+import type { ChainConfig, RelayerConfig } from '../../platform/config.ts';
 import type { Context } from '../../platform/context.ts';
 import { inUnitOfWork } from '../../platform/unitOfWork.ts';
 import { AppError } from '../../shared/errors.ts';
@@ -14,8 +14,8 @@ import { reportRelayers } from './reportRelayers.ts';
  * again. What an operator has to do something about is logged with the field `alert`, at every check for as long as it lasts.
  * @throws the first failure, after all were checked and told of
  */
-export async function checkRelayers(ctx: Context): Promise<void> {
-  const configured = ctx.config.chains.flatMap(({ chainId, relayers }) => relayers.map((relayer) => ({ chainId, relayer })));
+export async function checkRelayers(ctx: Context, chains: readonly ChainConfig[] = ctx.config.chains): Promise<void> {
+  const configured = chains.flatMap(({ chainId, relayers }) => relayers.map((relayer) => ({ chainId, relayer })));
   try {
     await tryAll(configured, ({ chainId, relayer }) => checkRelayer(ctx, chainId, relayer), {
       onFailure: (err, { relayer }) => ctx.log.error({ err, relayerId: relayer.id }, 'a relayer could not be checked'),
@@ -23,6 +23,7 @@ export async function checkRelayers(ctx: Context): Promise<void> {
   } finally {
     // One that cannot be checked must not keep the others' alerts from being given.
     for (const { relayerId, chainId, alerts, ...report } of await reportRelayers(ctx)) {
+      if (!configured.some(({ relayer }) => relayer.id === relayerId)) continue;
       for (const alert of alerts) ctx.log.error({ alert, relayerId, chainId, ...report }, 'a relayer needs its operator');
     }
   }
@@ -65,8 +66,9 @@ function orUndefined(error: unknown): undefined {
 }
 
 /** Lets the relayers that are our own keys keep what they sent moving. @throws the first failure, after all had their turn */
-export async function tendRelayers(ctx: Context): Promise<void> {
-  await tryAll([...ctx.relayers.values()], async (relayer) => relayer.tend?.(), {
+export async function tendRelayers(ctx: Context, chains: readonly ChainConfig[] = ctx.config.chains): Promise<void> {
+  const relayers = chains.flatMap((chain) => chain.relayers.flatMap(({ id }) => ctx.relayers.get(id) ?? []));
+  await tryAll(relayers, async (relayer) => relayer.tend?.(), {
     onFailure: (err, { id }) => ctx.log.warn({ err, relayerId: id }, 'a relayer could not be tended, it will be at the next turn'),
   });
 }
