@@ -1,6 +1,7 @@
-import { toHex, type PublicClient } from 'viem';
+import { toHex } from 'viem';
 
 import type { Block } from '../../domain/chain/ports.ts';
+import type { Requester } from './inOneRequest.ts';
 import { NodeAnswerError } from './NodeAnswerError.ts';
 import { toBlock } from './toBlock.ts';
 
@@ -11,7 +12,7 @@ export type WhichBlock = { readonly blockNumber: bigint } | { readonly blockTag:
  * answer, from another HTTP request, where it is another node's word perhaps.
  * @returns undefined: the node has no such block
  */
-export async function askHeader(client: PublicClient, which: WhichBlock): Promise<Block | undefined> {
+export async function askHeader(client: Requester, which: WhichBlock): Promise<Block | undefined> {
   const block = 'blockTag' in which ? which.blockTag : toHex(which.blockNumber);
   const found = await client.request({ method: 'eth_getBlockByNumber', params: [block, false] }, { dedupe: false });
   if (found === null) return undefined;

@@ -9,7 +9,6 @@ import {
   TimeoutError,
   toEventSelector,
   toHex,
-  type PublicClient,
   type RpcLog,
 } from 'viem';
 
@@ -19,6 +18,7 @@ import type { Address, Bytes32 } from '../../shared/hex.ts';
 import { askHeader } from './askHeader.ts';
 import { ContradictionError } from './ContradictionError.ts';
 import { createNodeTransport } from './createNodeTransport.ts';
+import { inOneRequest, type Requester } from './inOneRequest.ts';
 import { NodeAnswerError } from './NodeAnswerError.ts';
 import { inChainOrder, lowerCase, paymentProcessedEvent, readPaymentLogs } from './paymentLogs.ts';
 import { readRefundLogs, refundProcessedEvent } from './relayLogs.ts';
@@ -67,7 +67,7 @@ export function createAskForLogs(options: {
   type Url = (typeof urls)[number];
   const decoded = createRecentMemory<GatewayLogs>(REMEMBERED_LOGS);
 
-  async function askLogs(client: PublicClient, fromBlock: bigint, toBlockNumber: bigint): Promise<readonly RpcLog[]> {
+  async function askLogs(client: Requester, fromBlock: bigint, toBlockNumber: bigint): Promise<readonly RpcLog[]> {
     const logs = await client.request<{ Method: 'eth_getLogs'; Parameters: readonly unknown[]; ReturnType: readonly RpcLog[] }>({
       method: 'eth_getLogs',
       params: [{ address: gateway, topics: [topics], fromBlock: toHex(fromBlock), toBlock: toHex(toBlockNumber) }],
@@ -81,10 +81,8 @@ export function createAskForLogs(options: {
   /** @throws what the node answered; a block that it does not have is an error too: it cannot know that block's logs */
   async function askRange(url: Url, fromBlock: bigint, toBlockNumber: bigint): Promise<{ last: Block; logs: readonly RpcLog[] }> {
     if (performance.now() >= url.noBatchUntil) {
-      const [header, logs] = await Promise.allSettled([
-        getHeader(url.together, toBlockNumber),
-        askLogs(url.together, fromBlock, toBlockNumber),
-      ]);
+      const together = inOneRequest(url.together, new AbortController().signal);
+      const [header, logs] = await Promise.allSettled([getHeader(together, toBlockNumber), askLogs(together, fromBlock, toBlockNumber)]);
       if (header.status === 'fulfilled') {
         if (logs.status === 'fulfilled') return { last: header.value, logs: logs.value };
         throw logs.reason;
@@ -163,7 +161,7 @@ export function createAskForLogs(options: {
 }
 
 /** @throws BlockNotFoundError */
-async function getHeader(client: PublicClient, blockNumber: bigint): Promise<Block> {
+async function getHeader(client: Requester, blockNumber: bigint): Promise<Block> {
   const header = await askHeader(client, { blockNumber });
   if (header === undefined) throw new BlockNotFoundError({ blockNumber });
   return header;

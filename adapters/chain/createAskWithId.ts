@@ -1,14 +1,17 @@
-import { createPublicClient, type PublicClient } from 'viem';
+import { createPublicClient } from 'viem';
 
 import { mayRefuseBatches } from './createAskForLogs.ts';
 import { OtherChainError } from './createChainIdGuard.ts';
 import { createNodeTransport } from './createNodeTransport.ts';
+import { inOneRequest, type Requester } from './inOneRequest.ts';
 
 /** A URL that does not take two questions in one request is given them one by one for so long. */
 const NO_BATCH_MS = 10 * 60_000;
+/** In one HTTP request, each with the chain's id beside it: Erigon, for one, takes 100 of them, and answers more with one error. */
+const MOST_TOGETHER = 48;
 
 /** @throws OtherChainError, or what the URL answered */
-export type AskWithId = <T>(urlIndex: number, question: (client: PublicClient) => Promise<T>) => Promise<T>;
+export type AskWithId = <T>(urlIndex: number, question: (client: Requester) => Promise<T>) => Promise<T>;
 
 /**
  * One question to one RPC URL, together with the chain's id in the same HTTP request: a URL may change the chain behind it between two questions, without
@@ -27,11 +30,12 @@ export function createAskWithId(options: {
   const urls = rpcUrls.map((url) => ({
     together: clientOf(url, true),
     oneByOne: clientOf(url, false),
+    joinOthers: createGroups(),
     noBatchUntil: 0,
   }));
 
   // Not viem's getChainId, for the same reason as in askHeader.ts.
-  async function assertOurs(client: PublicClient): Promise<void> {
+  async function assertOurs(client: Requester): Promise<void> {
     const found = Number(await client.request({ method: 'eth_chainId' }, { dedupe: false }));
     if (found !== chainId) throw new OtherChainError(chainId, found);
   }
@@ -40,7 +44,8 @@ export function createAskWithId(options: {
     const url = urls[urlIndex];
     if (url === undefined) throw new Error(`there is no RPC URL ${urlIndex}`);
     if (performance.now() >= url.noBatchUntil) {
-      const [identity, answer] = await Promise.allSettled([assertOurs(url.together), question(url.together)]);
+      const together = inOneRequest(url.together, url.joinOthers());
+      const [identity, answer] = await Promise.allSettled([assertOurs(together), question(together)]);
       if (identity.status === 'fulfilled' && answer.status === 'fulfilled') return answer.value;
       const reason: unknown = identity.status === 'rejected' ? identity.reason : (answer as PromiseRejectedResult).reason;
       if (reason instanceof OtherChainError || !mayRefuseBatches(reason)) throw reason;
@@ -52,5 +57,21 @@ export function createAskWithId(options: {
     if (performance.now() >= url.noBatchUntil) url.noBatchUntil = performance.now() + NO_BATCH_MS;
     if (answer[0].status === 'rejected') throw answer[0].reason;
     return answer[0].value;
+  };
+}
+
+/** @returns by what the questions of one moment go together: as many as one request takes, and none without its id */
+function createGroups(): () => AbortSignal {
+  let group: { readonly signal: AbortSignal; count: number } | undefined;
+  return () => {
+    if (group === undefined || group.count >= MOST_TOGETHER) {
+      const fresh = { signal: new AbortController().signal, count: 0 };
+      group = fresh;
+      setImmediate(() => {
+        if (group === fresh) group = undefined;
+      });
+    }
+    group.count++;
+    return group.signal;
   };
 }

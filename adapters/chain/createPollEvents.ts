@@ -13,10 +13,7 @@ import { findVoters } from './judgeHeads.ts';
 
 /** Of so many of its last blocks every node has the state: those that keep least (Avalanche's) have 32, most others 128. */
 const STATE_BLOCKS = 24n;
-/**
- * Headers asked for at the same time: each comes with the chain's id, and three polls are made at once. So no request has
- * more than 96 questions. Erigon, for one, takes 100.
- */
+/** Headers asked for at the same time. How many questions go in one HTTP request, createAskWithId.ts sees to. */
 const HEADERS_AT_ONCE = 16;
 
 /**

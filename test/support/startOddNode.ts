@@ -28,8 +28,12 @@ export interface OddNode {
   changeResults(change: ((method: string, result: unknown) => unknown) | undefined): void;
   /** Every HTTP answer takes so much longer. */
   delayBy(ms: number): void;
+  /** Answers nothing, until it is let go. */
+  holdBack(isHeld: boolean): void;
   /** Takes no request with more than one question in it, or does again. */
   refuseBatches(isRefusing: boolean): void;
+  /** Is told what each HTTP request asks. */
+  noteRequests(note: (methods: readonly string[]) => void): void;
   /** Is told as of which block each call is asked that names one. */
   noteCalls(note: (block: bigint) => void): void;
   close(): Promise<void>;
@@ -52,8 +56,11 @@ export async function startOddNode(rpcUrl: string): Promise<OddNode> {
   let madeUp = 0n;
   let ageMs = 0;
   let delayMs = 0;
+  let held: Promise<void> | undefined;
+  let letGo = (): void => undefined;
   let isRefusingBatches = false;
   let noteCall: (block: bigint) => void = () => undefined;
+  let noteRequest: (methods: readonly string[]) => void = () => undefined;
   let change: (method: string, result: unknown) => unknown = (_method, result) => result;
 
   async function ask(method: string, params: readonly unknown[]): Promise<Answer> {
@@ -127,12 +134,13 @@ export async function startOddNode(rpcUrl: string): Promise<OddNode> {
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
     request.on('end', () => {
       const asked = JSON.parse(Buffer.concat(chunks).toString()) as Question | Question[];
+      noteRequest([asked].flat().map(({ method }) => method));
       const answerOne = async ({ id, method, params = [] }: Question) => ({
         jsonrpc: '2.0',
         id,
         ...changed(method, await answer(method, params)),
       });
-      const delayed = sleep(delayMs);
+      const delayed = Promise.all([sleep(delayMs), held]);
       if (isRefusingBatches && Array.isArray(asked) && asked.length > 1) {
         void delayed.then(() => response.writeHead(400).end());
         return;
@@ -169,8 +177,15 @@ export async function startOddNode(rpcUrl: string): Promise<OddNode> {
     delayBy(ms) {
       delayMs = ms;
     },
+    holdBack(isHeld) {
+      letGo();
+      held = isHeld ? new Promise((resolve) => (letGo = resolve)) : undefined;
+    },
     refuseBatches(isRefusing) {
       isRefusingBatches = isRefusing;
+    },
+    noteRequests(note) {
+      noteRequest = note;
     },
     noteCalls(note) {
       noteCall = note;
