@@ -3,6 +3,7 @@ import { BaseError, RpcRequestError, type PublicClient } from 'viem';
 import type { KnownBlock } from '../../domain/chain/ports.ts';
 import type { Clock } from '../../shared/clock.ts';
 import type { ChainConfig } from '../../platform/config.ts';
+import { askUntil } from './askUntil.ts';
 import type { ReadBlock } from './createReadBlock.ts';
 import type { RpcClients, RpcQuestions } from './createRpcClients.ts';
 import { hearEachNode } from './hearEachNode.ts';
@@ -23,7 +24,7 @@ type NodeAnswer<T> = AnswerSince<T> & NodeLook;
 
 interface Question<T> {
   readonly ask: QuestionAt<T>;
-  /** Whether an answer says that something is not so. Absent: any may be wrong that is not as of these blocks, and none is more than another. */
+  /** Whether an answer says that something is not so. Absent: any may be wrong that is not as of these blocks, and the first one that is, will do. */
   readonly isNo?: (value: T) => boolean;
   /** The head of whoever says no has to be as late as this. Absent: whatever head there is. */
   readonly notBefore?: Date | undefined;
@@ -55,12 +56,13 @@ export function createAskSince(chain: Pick<ChainConfig, 'blockTimeMs'>, rpc: Rpc
       });
     const first = await askAsOf(rpc);
     if (rpc.eachNode.length === 1 || (isNo === undefined ? first.isSince : !isNo(first.value))) return first;
+    if (isNo === undefined) return (await askUntil(rpc, askAsOf, ({ isSince }) => isSince)) ?? first;
     const heard = await hearEachNode(rpc, askAsOf);
     const voters = findVoters(heard.some(({ urlIndex }) => urlIndex === first.urlIndex) ? heard : [first, ...heard], {
       now: clock.now(),
       blockTimeMs: chain.blockTimeMs,
     });
-    const yes = isNo && voters.find(({ value }) => !isNo(value));
+    const yes = voters.find(({ value }) => !isNo(value));
     if (yes !== undefined) return yes;
     leaveBranch(rpc, voters);
     const sure = voters.find(({ isSince }) => isSince);

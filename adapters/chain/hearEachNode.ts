@@ -18,7 +18,8 @@ const silences = new WeakMap<RpcQuestions, Silence>();
  * others would decide without it, and perhaps one that lies by itself. Each of its requests has a
  * time limit, so it ends: with an answer or as a failure. Only one that failed is left out.
  *
- * Where a customer waits, see askEachNode.ts.
+ * Where a customer waits, see askEachNode.ts and askUntil.ts. Only a merchant waits for it who asks about a refund after one
+ * that failed: both could be made.
  * @returns what those say that have not failed; none of them perhaps
  */
 export async function hearEachNode<T>({ eachNode }: Pick<RpcClients, 'eachNode'>, ask: (node: RpcQuestions) => Promise<T>): Promise<T[]> {

@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { generatePrivateKey, privateKeyToAccount, type PrivateKeyAccount } from 'viem/accounts';
 
+import { RPC_TIMEOUT_MS } from '../../adapters/chain/createRpcClients.ts';
 import { testWalletAbi, testWalletBytecode } from '../../contracts/generated/test/TestWallet.ts';
 import type { ChainPort, KnownBlock } from '../../domain/chain/ports.ts';
 import type { PaymentTerms } from '../../domain/payments/model.ts';
@@ -150,6 +151,21 @@ describe('the chain adapter, asked as of blocks that are known', () => {
     expect((await rejection(old.getForwarderNonce(payer.address, since))).code).to.equal('PAY_020');
     expect(await both.getForwarderNonce(payer.address, since)).to.equal(0n);
     expect(await old.getForwarderNonce(payer.address)).to.equal(0n);
+  });
+
+  it('gives a nonce as soon as one URL that has those blocks does, whoever else is slow or silent', async () => {
+    const slow = await startOddNode(on.rpcUrl);
+    await node.standStill();
+    await on.mint(payer.address, 1n);
+    slow.holdBack(true);
+    const startedAt = performance.now();
+    expect(await on.createPort([node.url, slow.url, on.rpcUrl]).getForwarderNonce(payer.address, await head())).to.equal(0n);
+    expect(performance.now() - startedAt, 'its time limit').to.be.below(RPC_TIMEOUT_MS);
+    // Where no other one has them, it is waited for.
+    const waiting = on.createPort([node.url, slow.url]).getForwarderNonce(payer.address, await head());
+    slow.holdBack(false);
+    expect(await waiting).to.equal(0n);
+    await slow.close();
   });
 
   describe('whether a payment would be refused', () => {
