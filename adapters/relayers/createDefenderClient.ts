@@ -84,9 +84,11 @@ interface SdkInternals {
   refresh(overrides?: object): Promise<unknown>;
 }
 
+/** One for all clients: each storage that was ever used makes every promise of the process dearer, and none of them is inside a call of another. */
+const calls = new AsyncLocalStorage<Call>();
+
 export function createDefenderClient(options: DefenderClientOptions): DefenderClient {
   const { timeoutMs } = options;
-  const calls = new AsyncLocalStorage<Call>();
   const limit = timeout(timeoutMs, TimeoutStrategy.Aggressive);
   const errors = createCallErrors([options.apiKey, options.apiSecret], options.clock);
   let signer: DefenderSigner | undefined;
