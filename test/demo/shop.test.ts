@@ -282,7 +282,7 @@ describe('demo shop', () => {
     const startedAt = Date.now();
     await shop.close();
     expect((await waiting).status).to.equal(503);
-    expect(Date.now() - startedAt).to.be.below(1500);
+    expect(Date.now() - startedAt, 'the browser would have waited for 25 s').to.be.below(10_000);
   });
 
   it('refuses an environment that is not right, naming the variable and not its value', () => {

@@ -24,7 +24,7 @@ const SEND_LATENCY_MS = 600;
 const SEED = Number(process.env['CHAOS_SEED'] ?? randomInt(2 ** 31));
 
 describe(`crashes (CHAOS_SEED=${SEED})`, function () {
-  this.timeout(120_000);
+  this.timeout(300_000);
 
   let harness: Harness;
   let servers: ServerProcess[] = [];
@@ -35,6 +35,8 @@ describe(`crashes (CHAOS_SEED=${SEED})`, function () {
     harness = await createHarness({
       env: {
         MSQPAY_OUTBOX_REDRIVE_MS: '2000',
+        // Whoever was killed while it sent is waited for twice as long.
+        MSQPAY_RELAY_TIMEOUT_MS: '1500',
         MSQPAY_WEBHOOK_SCHEDULE_SECONDS: '0,1,2,3,5,5,5,5,5',
         MSQPAY_WEBHOOK_TIMEOUT_MS: '1000',
       },
@@ -93,7 +95,7 @@ describe(`crashes (CHAOS_SEED=${SEED})`, function () {
     }
     expect(client.answers.get('no answer'), 'the store met crashes').to.be.greaterThan(0);
 
-    await flow.waitForEnd(60_000);
+    await flow.waitForEnd(120_000);
     await flow.expectExactlyOnce();
     for (const server of servers) expect(server.isRunning(), server.logTail()).to.equal(true);
   }

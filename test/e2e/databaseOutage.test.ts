@@ -5,7 +5,7 @@ import { prepareOutage, requireControl, type Outage } from './prepareOutage.ts';
 
 /** The database goes away while payments are on their way. */
 describe('an outage of the database', function () {
-  this.timeout(100_000);
+  this.timeout(300_000);
 
   let outage: Outage;
 

@@ -26,7 +26,10 @@ export interface Outage {
 
 export async function prepareOutage(): Promise<Outage> {
   const random = createRandom(SEED);
-  const harness = await createHarness({ env: { MSQPAY_WEBHOOK_SCHEDULE_SECONDS: '0,1,2,3,5,5,5' } });
+  const harness = await createHarness({
+    // A send whose outcome could not be saved is waited for twice as long.
+    env: { MSQPAY_WEBHOOK_SCHEDULE_SECONDS: '0,1,2,3,5,5,5', MSQPAY_RELAY_TIMEOUT_MS: '1500' },
+  });
   const store = await harness.createTestStore();
   const api = await createServerProcess(harness, 'api');
   const workers = await createServerProcess(harness, 'workers');
@@ -41,7 +44,7 @@ export async function prepareOutage(): Promise<Outage> {
     random,
     startPaying: () => flow.run(client, { atOnce: 6, pauseMs: randomPause(random, 300, 1_500) }),
     async expectAllEndedWell() {
-      await flow.waitForEnd(60_000);
+      await flow.waitForEnd(120_000);
       await flow.expectExactlyOnce();
       for (const server of [api, workers]) expect(server.isRunning(), `${server.name}:\n${server.logTail()}`).to.equal(true);
     },

@@ -83,7 +83,6 @@ export async function createHarness(options: HarnessOptions = {}): Promise<Harne
       MSQPAY_WEBHOOK_TIMEOUT_MS: '2000',
       MSQPAY_OUTBOX_REDRIVE_MS: '3000',
       MSQPAY_RELAY_UNSENT_AFTER_MS: '3000',
-      MSQPAY_RELAY_TIMEOUT_MS: '1500',
       // There is one node, which never lags; tests of the grace ask for it.
       MSQPAY_RELAY_REFUSAL_GRACE_MS: '0',
       ...stack.relayerKeys,

@@ -15,7 +15,10 @@ import { createTestClock } from './support.ts';
 
 const slowReceiver = join(PROJECT_ROOT, 'test', 'support', 'receiverProcess.mjs');
 
-const TIMEOUT_MS = 400;
+/** Longer than any exchange takes here, however busy the machine is. */
+const PATIENCE_MS = 10_000;
+/** For receivers that have no end. */
+const SHORT_TIMEOUT_MS = 400;
 
 /** A certificate for localhost that nobody has signed but itself; used nowhere else. */
 const TLS_KEY = `-----BEGIN PRIVATE KEY-----
@@ -69,9 +72,10 @@ describe('webhooks: sender', () => {
     return `http://127.0.0.1:${await listen(createServer(handler))}/hooks?token=a`;
   }
 
-  function post(url: string, from = sender) {
-    return from.post({ url, headers: { 'webhook-id': 'evt_1' }, body: '{"type":"payment.created"}', timeoutMs: TIMEOUT_MS });
+  function post(url: string, from = sender, timeoutMs = PATIENCE_MS) {
+    return from.post({ url, headers: { 'webhook-id': 'evt_1' }, body: '{"type":"payment.created"}', timeoutMs });
   }
+  const postBriefly = (url: string) => post(url, sender, SHORT_TIMEOUT_MS);
 
   it('posts the body byte for byte, as JSON, under its own name', async () => {
     let headers: IncomingHttpHeaders = {};
@@ -85,7 +89,7 @@ describe('webhooks: sender', () => {
     });
     const outcome = await post(url);
     expect(outcome).to.deep.include({ statusCode: 200, error: null, responseBody: 'thanks', retryAfterSeconds: null });
-    expect(outcome.latencyMs).to.be.within(0, TIMEOUT_MS);
+    expect(outcome.latencyMs).to.be.within(0, PATIENCE_MS);
     expect(target).to.equal('POST /hooks?token=a');
     expect(body).to.equal('{"type":"payment.created"}');
     expect(headers).to.include({ 'webhook-id': 'evt_1', 'content-type': 'application/json', 'user-agent': 'MSQPay-Webhooks/1.0' });
@@ -108,9 +112,9 @@ describe('webhooks: sender', () => {
 
   it('gives up on a receiver that never answers', async () => {
     const url = await serve(() => undefined);
-    const outcome = await post(url);
+    const outcome = await postBriefly(url);
     expect(outcome).to.deep.include({ statusCode: null, error: 'timeout', responseBody: null });
-    expect(outcome.latencyMs).to.be.within(TIMEOUT_MS - 20, TIMEOUT_MS * 2);
+    expect(outcome.latencyMs).to.be.within(SHORT_TIMEOUT_MS - 20, PATIENCE_MS);
   });
 
   it('gives up on an answer that drips, and keeps its status', async () => {
@@ -119,10 +123,10 @@ describe('webhooks: sender', () => {
       const timer = setInterval(() => response.write('.'), 50);
       response.on('close', () => clearInterval(timer));
     });
-    const outcome = await post(url);
+    const outcome = await postBriefly(url);
     expect(outcome).to.deep.include({ statusCode: 200, error: 'timeout' });
     expect(outcome.responseBody).to.match(/^\.+$/);
-    expect(outcome.latencyMs).to.be.within(TIMEOUT_MS - 20, TIMEOUT_MS * 2);
+    expect(outcome.latencyMs).to.be.within(SHORT_TIMEOUT_MS - 20, PATIENCE_MS);
   });
 
   it('gives up on headers that drip', async () => {
@@ -134,7 +138,7 @@ describe('webhooks: sender', () => {
         socket.on('close', () => clearInterval(timer));
       }),
     );
-    expect(await post(`http://127.0.0.1:${port}/`)).to.deep.include({ statusCode: null, error: 'timeout' });
+    expect(await postBriefly(`http://127.0.0.1:${port}/`)).to.deep.include({ statusCode: null, error: 'timeout' });
   });
 
   it('reads 20 kB of a huge answer and hangs up', async () => {
@@ -193,7 +197,6 @@ describe('webhooks: sender', () => {
       expect(outcome, headers).to.deep.include(
         headers === '' ? { statusCode: 101, responseBody: '' } : { statusCode: null, error: 'not an HTTP answer' },
       );
-      expect(outcome.latencyMs).to.be.below(TIMEOUT_MS * 2);
       await closing.close();
       await hungUp;
     }
@@ -256,14 +259,14 @@ describe('webhooks: sender', () => {
 
     it('whose servers keep silent hold up nothing else, and are asked for together', async () => {
       const url = await serve((_request, response) => response.end());
+      let ended = 0;
       const silent = Array.from({ length: 20 }, () =>
-        named.post({ url: 'http://silent.example/', headers: {}, body: '{}', timeoutMs: 20_000 }),
+        named.post({ url: 'http://silent.example/', headers: {}, body: '{}', timeoutMs: 20_000 }).finally(() => (ended += 1)),
       );
-      const askedAt = performance.now();
       expect((await post(url, named)).statusCode).to.equal(200);
       // What every other part of the process resolves names and reads files with.
       await lookup('localhost');
-      expect(performance.now() - askedAt).to.be.below(1_000);
+      expect(ended, 'that were waited for').to.equal(0);
       for (const outcome of await Promise.all(silent)) expect(outcome).to.deep.include({ error: 'name server does not answer' });
       // Two families, two tries.
       expect(server.asked.filter((name) => name === 'silent.example').length).to.be.within(2, 4);
