@@ -4,10 +4,12 @@ import type { ChainPort, EventPoll, SeenEvent } from '../chain/ports.ts';
 
 /**
  * In one question to each URL, and so many of these at once. After one that no URL has answered, the next ones are half as
- * long, down to one event: perhaps it was too much for them. Then they grow again.
+ * long, down to one event: perhaps it was too much for them. After one that was answered they grow again.
  */
 const MOST_PER_POLL = 100;
 const POLLS_AT_ONCE = 3;
+/** Halved once in so long, and not longer again sooner: while the URLs are away, all fail at once, and none of them was too long. */
+const HALVED_FOR_MS = 15_000;
 /** How soon it is asked again about an event that some URLs show as final and others do not have: URLs take seconds to agree, or an operator. */
 const DISPUTED_MS = 15_000;
 
@@ -18,6 +20,7 @@ interface Memory {
   /** The disputed events, and when they are asked about again. */
   readonly nextLooks: Map<string, number>;
   perPoll: number;
+  halvedAt: number;
   /** The events that only wait for URLs to come as far: since when, or since it was said. */
   readonly waitingSince: Map<string, number>;
 }
@@ -110,20 +113,41 @@ async function pollAll<Event extends SeenEvent>(
   const polls = new Map<Event, EventPoll>();
   if (events.length === 0) return polls;
   const memory = memoryOf(ctx, chain.chainId);
-  const { perPoll } = memory;
-  const parts = Array.from({ length: Math.ceil(events.length / perPoll) }, (_, part) => events.slice(part * perPoll, (part + 1) * perPoll));
-  await sideBySide(parts, POLLS_AT_ONCE, async (part) => {
+  await sideBySide(takeParts(events, memory), POLLS_AT_ONCE, async (part) => {
     const heard = await chain.pollEvents(part);
     part.forEach((event, index) => {
       const poll = heard[index];
       if (poll !== undefined) polls.set(event, poll);
     });
+    adaptLength(memory, { length: part.length, isHeard: heard.some(isHeard), now: ctx.clock.now().getTime() });
   });
-  const unheard = [...polls.values()].filter(({ final, early, absent }) => final + early + absent === 0).length;
-  memory.perPoll = unheard === 0 ? Math.min(MOST_PER_POLL, perPoll * 2) : Math.ceil(perPoll / 2);
-  const facts = { chainId: chain.chainId, count: unheard, perPoll };
+  const unheard = [...polls.values()].filter((poll) => !isHeard(poll)).length;
+  const facts = { chainId: chain.chainId, count: unheard, perPoll: memory.perPoll };
   if (unheard > 0) ctx.log.warn(facts, 'no RPC URL says whether events are final: what they tell of is not completed for now');
   return polls;
+}
+
+function isHeard({ final, early, absent }: EventPoll): boolean {
+  return final + early + absent > 0;
+}
+
+function adaptLength(memory: Memory, poll: { readonly length: number; readonly isHeard: boolean; readonly now: number }): void {
+  // That it lies ahead was left by a clock that had jumped.
+  if (Math.abs(poll.now - memory.halvedAt) < HALVED_FOR_MS) return;
+  // A shorter one than may be, at the end of all, says nothing of longer ones.
+  if (poll.isHeard && poll.length >= memory.perPoll) memory.perPoll = Math.min(MOST_PER_POLL, memory.perPoll * 2);
+  if (poll.isHeard || poll.length === 1) return;
+  memory.perPoll = Math.min(memory.perPoll, Math.ceil(poll.length / 2));
+  memory.halvedAt = poll.now;
+}
+
+/** Each as long as it may be when its turn comes. */
+function* takeParts<Event>(events: readonly Event[], memory: Pick<Memory, 'perPoll'>): Generator<readonly Event[]> {
+  for (let from = 0; from < events.length;) {
+    const part = events.slice(from, from + memory.perPoll);
+    from += part.length;
+    yield part;
+  }
 }
 
 function keyOf({ paymentId, nonce, blockHash }: SeenEvent): string {
@@ -138,7 +162,7 @@ function memoryOf(ctx: Context, chainId: number): Memory {
   }
   let memory = chains.get(chainId);
   if (memory === undefined) {
-    memory = { nextLooks: new Map(), perPoll: MOST_PER_POLL, waitingSince: new Map() };
+    memory = { nextLooks: new Map(), perPoll: MOST_PER_POLL, halvedAt: -Infinity, waitingSince: new Map() };
     chains.set(chainId, memory);
   }
   return memory;

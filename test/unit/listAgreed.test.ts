@@ -41,24 +41,52 @@ describe('events that no RPC URL says anything of', () => {
 
   it('are asked about in smaller parts, down to one, and the log tells; then in larger ones again', async () => {
     most = 1;
-    let looks = 0;
-    while ((await look()) === 0 && looks < 10) {
-      looks++;
+    for (let looks = 0; looks < 6; looks++) {
+      now = addMs(now, 15_000);
+      expect(await look()).to.equal(0);
       expect(logged.filter((words) => /no RPC URL says whether/.test(words))).to.have.length(1);
     }
-    expect(looks).to.equal(7);
+    now = addMs(now, 15_000);
+    expect(await look()).to.be.within(90, 99);
+    expect(await look()).to.equal(100);
     expect(asked).to.deep.equal(Array.from({ length: 100 }, () => 1));
     expect(logged).to.deep.equal([]);
+    // Longer ones are tried now and then, which is too much for a few.
+    now = addMs(now, 15_000);
+    expect(await look()).to.be.within(90, 99);
+    expect(await look()).to.equal(100);
     most = 100;
+    now = addMs(now, 15_000);
+    expect(await look()).to.equal(100);
+    expect(asked.length).to.be.below(20);
     while (asked.length > 1) expect(await look()).to.equal(100);
     expect(asked).to.deep.equal([100]);
+  });
+
+  it('are asked about nearly as before after an outage in which all fail at once, and soon after a long one', async () => {
+    const away = async (looks: number, everyMs: number) => {
+      most = 0;
+      for (let count = 0; count < looks; count++) {
+        now = addMs(now, everyMs);
+        expect(await look()).to.equal(0);
+      }
+      most = 100;
+    };
+    now = addMs(now, 15_000);
+    await away(7, 1_000);
+    expect(await look()).to.equal(100);
+    expect(asked).to.deep.equal([50, 50]);
+    await away(300, 1_000);
+    expect(await look()).to.equal(100);
+    expect(asked.length).to.be.below(20);
   });
 
   it('or that some are stuck before, are said when it lasts, and not for a lag', async () => {
     said = { final: 1, early: 2, absent: 0 };
     const warned: number[] = [];
+    const begun = addMs(now, 1_000);
     for (const seconds of [0, 30, 59, 61, 90, 120, 122]) {
-      now = addMs(START, seconds * 1_000);
+      now = addMs(begun, seconds * 1_000);
       expect(await look()).to.equal(0);
       if (logged.some((words) => /stuck before events/.test(words))) warned.push(seconds);
     }
