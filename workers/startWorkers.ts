@@ -1,7 +1,6 @@
 import type { Job } from 'bullmq';
 
 import { countLoopFailures } from '../domain/outbox/service.ts';
-import { scanChain } from '../domain/payments/scanChain.ts';
 import { announceProcess } from '../domain/webhooks/announceProcess.ts';
 import type { Config } from '../platform/config.ts';
 import type { Context } from '../platform/context.ts';
@@ -12,8 +11,8 @@ import { keepWorker } from './keepWorker.ts';
 import { MAINTENANCE_TASKS } from './maintenance.ts';
 import { OUTBOX_QUEUE_RULES } from './queues.ts';
 import { isOutboxQueue, runOutboxJob } from './runOutboxJob.ts';
+import { runChainScan, SCAN_PARTS } from './runChainScan.ts';
 import { countMaintenanceParts, runMaintenance } from './runMaintenance.ts';
-import { runScheduled } from './runScheduled.ts';
 import { startOutboxPublisher } from './startOutboxPublisher.ts';
 
 /** Schedules live in Redis and are gone when it is wiped: they are put there again this often. */
@@ -87,7 +86,7 @@ function startWorker(ctx: Context, name: QueueName, connection: RedisConnection)
  */
 function concurrencyOf(config: Config, name: QueueName): number {
   if (isOutboxQueue(name)) return OUTBOX_QUEUE_RULES[name].concurrency(config);
-  return 1 + (name === 'maintenance' ? countMaintenanceParts(config) : config.chains.length);
+  return 1 + (name === 'maintenance' ? countMaintenanceParts(config) : SCAN_PARTS * config.chains.length);
 }
 
 async function runJob(
@@ -99,8 +98,7 @@ async function runJob(
   if (name === 'maintenance') return runMaintenance(ctx, job.name, unlessBusy);
   const chainId: unknown = (job.data as { chainId?: unknown }).chainId;
   if (typeof chainId !== 'number') throw new Error('a chain-scan job names no chain');
-  const subjectId = String(chainId);
-  return unlessBusy(subjectId, () => runScheduled(ctx, { queue: name, subjectId }, () => scanChain(ctx, chainId)));
+  return runChainScan(ctx, chainId, unlessBusy);
 }
 
 async function ensureSchedules(ctx: Context, queues: Queues, names: readonly QueueName[]): Promise<void> {

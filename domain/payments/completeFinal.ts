@@ -1,14 +1,14 @@
 import type { ChainConfig } from '../../platform/config.ts';
 import type { Context } from '../../platform/context.ts';
 import { inUnitOfWork, type UnitOfWork } from '../../platform/unitOfWork.ts';
+import { createIntake } from '../../shared/createIntake.ts';
 import type { Bytes32 } from '../../shared/hex.ts';
-import { sideBySide } from '../../shared/sideBySide.ts';
 import type { Block, ChainPort, SeenEvent } from '../chain/ports.ts';
 import { completeRefunds, listRefundsToComplete } from '../refunds/service.ts';
 import { changePayments } from './changePayments.ts';
 import { isFinal, lastFinalBlock, type ChainView } from './decide.ts';
 import { judgePlaces, scanReplacedAgain, type Verdict } from './judgePlaces.ts';
-import { listAgreed, withoutDisputed } from './listAgreed.ts';
+import { takeAgreed, withoutDisputed } from './takeAgreed.ts';
 import { FIRST_IN_BLOCKS, listFinalPayments, lockPayments, type PaymentPlace } from './store.ts';
 
 /** Payments completed by one transaction, and how many of these at once: see applyScan.ts. */
@@ -54,13 +54,10 @@ async function completeFinalPayments(
   let after = FIRST_IN_BLOCKS;
   for (;;) {
     const candidates = await listFinalPayments(ctx.db, chainId, { maxBlock, after, limit });
-    const { standing, replaced } = await judgeFinal(ctx, chain, candidates);
-    const batches = Array.from({ length: Math.ceil(standing.length / COMPLETION_BATCH) }, (_, batch) =>
-      standing.slice(batch * COMPLETION_BATCH, (batch + 1) * COMPLETION_BATCH),
-    );
-    await sideBySide(batches, COMPLETIONS_AT_ONCE, (batch) =>
-      inUnitOfWork(ctx, (unit) => completePayments(ctx, unit, { standing: batch, view, config })),
-    );
+    const replaced = await judgeFinal(ctx, chain, candidates, {
+      atOnce: COMPLETIONS_AT_ONCE,
+      complete: (standing) => inUnitOfWork(ctx, (unit) => completePayments(ctx, unit, { standing, view, config })),
+    });
     if (replaced.length > 0) {
       await scanReplacedAgain(ctx, chainId, replaced, { paymentIds: replaced.map(({ paymentId }) => paymentId) });
       return false;
@@ -72,18 +69,26 @@ async function completeFinalPayments(
 }
 
 /**
- * Asks for the blocks of events once more, and, where several RPC URLs are configured, all of these for the events. What is neither of the two, since a node
- * lags or the URLs do not agree, waits for a later scan.
+ * Asks for the blocks of events once more, and, where several RPC URLs are configured, all of these for the events. Some are completed while others are asked
+ * about still: an RPC URL may be slow. What neither stands nor was replaced, since a node lags or the URLs do not agree, waits for a later scan.
+ * @returns those whose block is not on the chain
  */
 async function judgeFinal<Event extends SeenEvent>(
   ctx: Context,
   chain: ChainPort,
   candidates: readonly Event[],
-): Promise<{ readonly standing: Event[]; readonly replaced: Event[] }> {
+  { atOnce, complete }: { readonly atOnce: number; readonly complete: (standing: readonly Event[]) => Promise<void> },
+): Promise<Event[]> {
   const due = withoutDisputed(ctx, chain.chainId, candidates);
   const verdicts = await judgePlaces(chain, due);
   const judgedAs = (verdict: Verdict) => due.filter(({ blockHash }) => verdicts.get(blockHash) === verdict);
-  return { standing: await listAgreed(ctx, chain, judgedAs('stands')), replaced: judgedAs('replaced') };
+  const completions = createIntake({ batchSize: COMPLETION_BATCH, atOnce, work: complete });
+  try {
+    await takeAgreed(ctx, chain, judgedAs('stands'), completions.add);
+  } finally {
+    await completions.end();
+  }
+  return judgedAs('replaced');
 }
 
 /** Completes those whose event still is where it was judged. */
@@ -113,8 +118,10 @@ async function completeFinalRefunds(ctx: Context, chain: ChainPort, chainId: num
   let after = FIRST_REFUND;
   for (;;) {
     const candidates = await listRefundsToComplete(ctx, chainId, { maxBlock, after, limit: COMPLETION_BATCH });
-    const { standing, replaced } = await judgeFinal(ctx, chain, candidates);
-    if (standing.length > 0) await inUnitOfWork(ctx, (unit) => completeRefunds(ctx, unit, standing));
+    const replaced = await judgeFinal(ctx, chain, candidates, {
+      atOnce: 1,
+      complete: (standing) => inUnitOfWork(ctx, (unit) => completeRefunds(ctx, unit, standing)),
+    });
     if (replaced.length > 0) {
       await scanReplacedAgain(ctx, chainId, replaced, { refundIds: replaced.map(({ refundId }) => refundId) });
       return false;

@@ -4,7 +4,7 @@ import type { Block, ChainPort, SeenEvent } from '../chain/ports.ts';
 import { listCompletedRefundsFrom } from '../refunds/service.ts';
 import { REORG_WINDOW_BLOCKS } from './findScanStart.ts';
 import { judgePlaces, scanReplacedAgain, type Place } from './judgePlaces.ts';
-import { listContradicted } from './listAgreed.ts';
+import { listContradicted } from './takeAgreed.ts';
 import { listCompletedFrom } from './store.ts';
 
 /** How often a process looks. */

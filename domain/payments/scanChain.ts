@@ -19,32 +19,49 @@ const MIN_OVERLAP_BLOCKS = 12;
 const MAX_OVERLAP_REQUESTS = 4n;
 
 /**
+ * What every RPC URL is asked about:
+ *
+ *   final      what is deep enough, before it is completed
+ *   completed  what was completed, now and then
+ */
+export type JudgedPart = 'final' | 'completed';
+
+/**
+ * How a scan has that done. Whoever does not wait for it goes on as if nothing had come of it: what is moved back meanwhile, the next scan finds.
+ * @returns false when the scan was moved back
+ */
+export type Judge = (part: JudgedPart, judge: () => Promise<boolean>) => Promise<boolean>;
+
+const inTurn: Judge = (_part, judge) => judge();
+
+/**
  * Brings our view of one chain up to its head: finds payments (direct ones too), follows reorganisations, completes what is final. What was
  * missed while we were down is caught up in chunks, each applied by itself (applyScan.ts).
  *
  * Any number of processes may scan the same chain: the cursor is read, the chain asked, and everything applied in transactions that first
  * lock the cursor and check that nobody moved it meanwhile. Who loses that race has only asked the chain in vain.
+ * @param judge absent: one after the other, so that all of it is done at the end
  */
-export async function scanChain(ctx: Context, chainId: number): Promise<void> {
+export async function scanChain(ctx: Context, chainId: number, judge: Judge = inTurn): Promise<void> {
   const config = ctx.config.chains.find((chain) => chain.chainId === chainId);
   if (config === undefined) return;
   const chain = getChain(ctx, chainId);
-  const stands = await scanOnce(ctx, chain, config);
+  const stands = await scanOnce(ctx, chain, config, judge);
   // An event's block was not on the chain: what there is instead is looked at now, rather than with the next scan.
-  if (!stands) await scanOnce(ctx, chain, config);
+  if (!stands) await scanOnce(ctx, chain, config, judge);
 }
 
 /** @returns false when the scan was moved back at its end */
-async function scanOnce(ctx: Context, chain: ChainPort, config: ChainConfig): Promise<boolean> {
+async function scanOnce(ctx: Context, chain: ChainPort, config: ChainConfig, judge: Judge): Promise<boolean> {
   const { chainId } = config;
   const head = await chain.getHead();
   const cursor = await placeCursor(ctx, chain, config, head);
   if (cursor === undefined) return true;
   // A catch-up may take long, or fail: how far behind it is should be seen all the while.
   if (head.number >= cursor.nextBlock + BigInt(config.maxBlockRange)) await raiseHeadNumber(ctx.db, chainId, head.number);
-  const scanned = await scanTo(ctx, chain, { config, cursor, head });
+  const scanned = await scanTo(ctx, chain, { config, cursor, head, judge });
   if (scanned === 'stopped') return true;
-  if (scanned === 'movedBack' || !(await judgeCompleted(ctx, chain, config, head))) return false;
+  if (scanned === 'movedBack' || !(await judge('completed', () => judgeCompleted(ctx, chain, config, head)))) return false;
   await settle(ctx, chain, config, { cursor: scanned, head });
   return true;
 }
@@ -98,9 +115,11 @@ async function createCursor(ctx: Context, config: ChainConfig): Promise<ChainCur
 async function scanTo(
   ctx: Context,
   chain: ChainPort,
-  { config, cursor: start, head }: { readonly config: ChainConfig; readonly cursor: ChainCursor; readonly head: Block },
+  input: { readonly config: ChainConfig; readonly cursor: ChainCursor; readonly head: Block; readonly judge: Judge },
 ): Promise<ChainCursor | 'stopped' | 'movedBack'> {
+  const { config, cursor: start, head } = input;
   const { chainId } = config;
+  const complete = () => input.judge('final', () => completeFinal(ctx, chain, config, head));
   const maxBlockRange = BigInt(config.maxBlockRange);
   let cursor = start;
   let logsFrom = withOverlap(cursor.nextBlock, config, chain.getLogLimit());
@@ -116,12 +135,12 @@ async function scanTo(
     }
     const moved = await applyScan(ctx, config, cursor, { logs, last, head });
     if (moved === undefined) return 'stopped';
-    if (!(await completeFinal(ctx, chain, config, head))) return 'movedBack';
+    if (!(await complete())) return 'movedBack';
     cursor = moved;
     logsFrom = cursor.nextBlock;
   }
   // Nothing new, but what could not be judged before.
-  if (start.nextBlock > head.number && !(await completeFinal(ctx, chain, config, head))) return 'movedBack';
+  if (start.nextBlock > head.number && !(await complete())) return 'movedBack';
   return cursor;
 }
 

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 
 import type { ChainPort, EventPoll, SeenEvent } from '../../domain/chain/ports.ts';
-import { listAgreed } from '../../domain/payments/listAgreed.ts';
+import { takeAgreed } from '../../domain/payments/takeAgreed.ts';
 import type { Context } from '../../platform/context.ts';
 import { asBytes32 } from '../../shared/hex.ts';
 import { addMs } from '../../shared/clock.ts';
@@ -36,7 +36,9 @@ describe('events that no RPC URL says anything of', () => {
   });
   const look = async () => {
     [asked, logged] = [[], []];
-    return (await listAgreed(ctx, chain, events)).length;
+    let agreed = 0;
+    await takeAgreed(ctx, chain, events, (some) => (agreed += some.length));
+    return agreed;
   };
 
   it('are asked about in smaller parts, down to one, and the log tells; then in larger ones again', async () => {

@@ -44,16 +44,19 @@ export function withoutDisputed<Event extends SeenEvent>(ctx: Context, chainId: 
  * than it is, or may make events up. A URL that fails has no say. One that has not come as far yet
  * is waited for. One that is stuck is not, unless all of three and more but one are (judgeHeads.ts).
  * @param events that one URL shows as final
- * @returns those that count; what is disputed is said in the log, and waits
+ * @param take is given those that count, as soon as some of them were heard of; what is disputed is said in the log, and waits
  */
-export async function listAgreed<Event extends SeenEvent>(ctx: Context, chain: ChainPort, events: readonly Event[]): Promise<Event[]> {
-  const polls = await pollAll(ctx, chain, events);
+export async function takeAgreed<Event extends SeenEvent>(
+  ctx: Context,
+  chain: ChainPort,
+  events: readonly Event[],
+  take: (agreed: readonly Event[]) => void,
+): Promise<void> {
+  const polls = await pollAll(ctx, chain, events, (heard) =>
+    take(heard.filter(([, { final, early, absent }]) => final > early + absent).map(([event]) => event)),
+  );
   noteDisputes(ctx, chain.chainId, polls);
   noteStandstill(ctx, chain.chainId, polls);
-  return events.filter((event) => {
-    const poll = polls.get(event);
-    return poll !== undefined && poll.final > poll.early + poll.absent;
-  });
 }
 
 function noteDisputes(ctx: Context, chainId: number, polls: ReadonlyMap<SeenEvent, EventPoll>): void {
@@ -98,7 +101,7 @@ export async function listContradicted<Event extends SeenEvent>(
   chain: ChainPort,
   events: readonly Event[],
 ): Promise<Event[]> {
-  const polls = await pollAll(ctx, chain, events);
+  const polls = await pollAll(ctx, chain, events, () => undefined);
   return events.filter((event) => {
     const poll = polls.get(event);
     return poll !== undefined && poll.absent > 0 && poll.absent >= poll.final;
@@ -109,17 +112,17 @@ async function pollAll<Event extends SeenEvent>(
   ctx: Context,
   chain: ChainPort,
   events: readonly Event[],
+  hear: (polls: readonly (readonly [Event, EventPoll])[]) => void,
 ): Promise<ReadonlyMap<Event, EventPoll>> {
   const polls = new Map<Event, EventPoll>();
   if (events.length === 0) return polls;
   const memory = memoryOf(ctx, chain.chainId);
   await sideBySide(takeParts(events, memory), POLLS_AT_ONCE, async (part) => {
-    const heard = await chain.pollEvents(part);
-    part.forEach((event, index) => {
-      const poll = heard[index];
-      if (poll !== undefined) polls.set(event, poll);
-    });
-    adaptLength(memory, { length: part.length, isHeard: heard.some(isHeard), now: ctx.clock.now().getTime() });
+    const said = await chain.pollEvents(part);
+    const heard = part.flatMap((event, index): [Event, EventPoll][] => (said[index] === undefined ? [] : [[event, said[index]]]));
+    for (const [event, poll] of heard) polls.set(event, poll);
+    hear(heard);
+    adaptLength(memory, { length: part.length, isHeard: said.some(isHeard), now: ctx.clock.now().getTime() });
   });
   const unheard = [...polls.values()].filter((poll) => !isHeard(poll)).length;
   const facts = { chainId: chain.chainId, count: unheard, perPoll: memory.perPoll };

@@ -1,0 +1,67 @@
+import { expect } from 'chai';
+
+import { findSettledTime } from '../../domain/chain/service.ts';
+import type { Payment } from '../../domain/payments/model.ts';
+import type { Context } from '../../platform/context.ts';
+import { createHarness, type Harness, type TestStore } from '../support/harness.ts';
+import { readPayment } from '../support/relayFlow.ts';
+import { runWorkers, type RunningWorkers } from '../support/runWorkers.ts';
+import { withChain } from '../support/varyContext.ts';
+import { waitUntil } from '../support/waitUntil.ts';
+
+describe('while an RPC URL takes long to say whether payments are final', function () {
+  this.timeout(60_000);
+
+  let harness: Harness;
+  let store: TestStore;
+  let workers: RunningWorkers | undefined;
+
+  before(async function () {
+    this.timeout(120_000);
+    harness = await createHarness();
+    store = await harness.createTestStore();
+  });
+  after(async () => {
+    await workers?.stop();
+    await harness.close();
+  });
+
+  const hasStatus = (payment: Payment, status: Payment['status']) =>
+    waitUntil(async () => (await readPayment(harness.ctx, payment)).status === status, { what: `a payment that is ${status}` });
+
+  it('the next blocks are looked at, and others expire; they are asked about once at a time, and completed in the end', async () => {
+    const chainId = harness.config.chains[0]?.chainId ?? 0;
+    let [asked, atOnce, mostAtOnce] = [0, 0, 0];
+    let answer = (): void => undefined;
+    const answered = new Promise<void>((resolve) => (answer = resolve));
+    const change = (ctx: Context) =>
+      withChain(ctx, chainId, (chain) => ({
+        async pollEvents(events) {
+          asked++;
+          mostAtOnce = Math.max(mostAtOnce, ++atOnce);
+          await answered;
+          atOnce--;
+          return chain.pollEvents(events);
+        },
+      }));
+    workers = await runWorkers(harness, ['chain-scan', 'expire'], { change });
+    const customer = await harness.chain.createCustomer({ token: harness.tokens.TUSD });
+    const first = await harness.createTestPayment(store);
+    await harness.chain.payDirectly(customer, first);
+    await waitUntil(() => asked > 0, { what: 'the question' });
+    const settledBefore = await findSettledTime(harness.ctx.db, chainId);
+
+    const next = await harness.createTestPayment(store);
+    await harness.chain.payDirectly(customer, next);
+    await hasStatus(next, 'processing');
+    const unpaid = await harness.createTestPayment(store, { expiresInSeconds: 1 });
+    await hasStatus(unpaid, 'expired');
+    expect(Number(await findSettledTime(harness.ctx.db, chainId))).to.be.greaterThan(Number(settledBefore ?? 0));
+    expect([asked, mostAtOnce]).to.deep.equal([1, 1]);
+    expect((await readPayment(harness.ctx, first)).status).to.equal('processing');
+
+    answer();
+    await hasStatus(first, 'completed');
+    await hasStatus(next, 'completed');
+  });
+});
