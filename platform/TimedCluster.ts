@@ -1,4 +1,5 @@
-import { Cluster, type ClusterNode, type ClusterOptions, type Redis } from 'ioredis';
+import dns from 'node:dns';
+import { Cluster, type ClusterNode, type ClusterOptions, type DNSLookupFunction, type Redis } from 'ioredis';
 
 import { endSilenceWithConnection, endWaiting, SILENCE_OF_CONSUMER_MS, TimedRedis } from './TimedRedis.ts';
 
@@ -12,6 +13,13 @@ export interface TimedClusterOptions extends ClusterOptions {
 
 /** A node that cannot be connected is tried this often; so is one whose connections end at once. */
 const LOOK_AGAIN_MS = 500;
+/**
+ * What each node holds is asked for this often, of any node: after a failover the connections to
+ * the one that was replaced are left, and so is the one that listens, which no option of ours makes
+ * end by itself. Not by ioredis's own option for it, which goes on for ever when the connections end
+ * while it asks, so that a process would never end.
+ */
+const SLOTS_REFRESH_MS = 3_000;
 
 /** What we use of ioredis's own, by the address of each node. */
 interface ConnectionPool {
@@ -34,6 +42,7 @@ export class TimedCluster extends Cluster {
   readonly #nodes = new Set<Redis>();
   readonly #answerTimeoutMs: number | undefined;
   #lookingAgain: NodeJS.Timeout | undefined;
+  #refreshing: NodeJS.Timeout | undefined;
   #lastFailure: Error | undefined;
 
   constructor(startupNodes: readonly ClusterNode[], { answerTimeoutMs, ...options }: TimedClusterOptions) {
@@ -41,18 +50,27 @@ export class TimedCluster extends Cluster {
     // as long as a replica takes over, BullMQ would wait for ever for a `connect()` that neither
     // succeeds nor fails, and its consumers would stand still from then on. What a node cannot do
     // fails by itself.
-    super([...startupNodes], { ...options, enableReadyCheck: false, enableOfflineQueue: true });
+    let failures = 0;
+    super([...startupNodes], {
+      ...options,
+      dnsLookup: options.redisOptions?.tls === undefined ? createLookupInTurn(() => failures) : keepName,
+      enableReadyCheck: false,
+      enableOfflineQueue: true,
+    });
     this.#startupNodes = startupNodes;
     this.#answerTimeoutMs = answerTimeoutMs;
     // The first is made in a later turn of the event loop.
     this.on('+node', (node: Redis) => this.#takeOn(node));
     // It says only that no node answered.
     this.on('error', (error: Error) => {
+      failures += 1;
       error.cause ??= this.#lastFailure;
     });
     this.on('ready', () => {
       for (const node of this.nodes('master')) this.#connectEarly(node);
+      this.#beginRefreshing();
     });
+    this.on('close', () => clearInterval(this.#refreshing));
   }
 
   override sendCommand(...sent: Parameters<Cluster['sendCommand']>): unknown {
@@ -71,6 +89,7 @@ export class TimedCluster extends Cluster {
     const isWaiting = this.status === 'reconnecting';
     clearTimeout(this.#lookingAgain);
     this.#lookingAgain = undefined;
+    clearInterval(this.#refreshing);
     super.disconnect(reconnect);
     for (const node of this.#nodes) node.disconnect();
     if (isWaiting && !reconnect) endWaiting(this);
@@ -106,6 +125,9 @@ export class TimedCluster extends Cluster {
     node.removeAllListeners('end');
     node.once('end', () => {
       this.#nodes.delete(node);
+      // None is left to forget, and who closes a consumer must not be told again that it was lost: he
+      // would connect anew.
+      if (this.status === 'end') return;
       const current = this.#pool.getInstanceByKey(keyOf(node));
       if (current === undefined || current === node) forget?.();
       if (current === node && this.status === 'ready') this.#replace(node, performance.now() - readyAt);
@@ -128,6 +150,13 @@ export class TimedCluster extends Cluster {
     }, LOOK_AGAIN_MS).unref();
   }
 
+  #beginRefreshing(): void {
+    clearInterval(this.#refreshing);
+    this.#refreshing = setInterval(() => {
+      if (this.status === 'ready') this.refreshSlotsCache();
+    }, SLOTS_REFRESH_MS).unref();
+  }
+
   #connectEarly(node: Redis): void {
     if (this.#answerTimeoutMs === undefined || node.status !== 'wait') return;
     // That it failed is told by its events.
@@ -142,4 +171,24 @@ export class TimedCluster extends Cluster {
 
 function keyOf({ options: { host = '', port = 0 } }: Redis): string {
   return `${host}:${port}`;
+}
+
+/** A certificate is for the name, and an address that was looked up before would be compared with it. */
+const keepName: DNSLookupFunction = (host, done) => done(null, host);
+
+/**
+ * Of a name that has several addresses ioredis takes one. The first may be dead, and would be taken
+ * again and again: after each failure it is the next one's turn.
+ */
+function createLookupInTurn(countFailures: () => number): DNSLookupFunction {
+  return (host, done) => {
+    dns.lookup(host, { all: true }, (error, addresses) => {
+      if (error !== null) {
+        done(error, '');
+        return;
+      }
+      const chosen = addresses[countFailures() % addresses.length];
+      done(null, chosen?.address ?? '', chosen?.family);
+    });
+  };
 }

@@ -1,6 +1,7 @@
 import { connect, isIP, type Socket } from 'node:net';
 import knexModule, { type Knex } from 'knex';
 
+import { createAddressLimits } from './createAddressLimits.ts';
 import { parseDatabaseUrl } from './databaseUrl.ts';
 import { dropReadOnlyConnections, READ_ONLY_ERRNOS, type WatchedConnection } from './dropReadOnlyConnections.ts';
 import { errnoOf } from './errnoOf.ts';
@@ -17,6 +18,7 @@ const RETRYABLE_ERRNOS = new Set([1213, 1020, 3101]);
 const LOCK_WAIT_TIMEOUT_ERRNO = 1205;
 const DUPLICATE_ERRNO = 1062;
 const TRANSACTION_TRIES = 6;
+const CONNECT_TIMEOUT_MS = 5_000;
 
 /**
  * wait_timeout: a process that is stopped or cut off in the middle of a transaction keeps its locks until the server hangs up, by default after hours.
@@ -52,7 +54,7 @@ export function knexConfig(url: string, poolSize: number, log?: Logger): Knex.Co
       // DECIMAL and BIGINT arrive as strings: a JavaScript number would round them.
       bigNumberStrings: true,
       decimalNumbers: false,
-      connectTimeout: 5_000,
+      connectTimeout: CONNECT_TIMEOUT_MS,
     },
     pool: {
       min: 0,
@@ -78,6 +80,7 @@ export function knexConfig(url: string, poolSize: number, log?: Logger): Knex.Co
 /** Where the server is, and who asks it, in mysql2's words. */
 export function connectionOptions(url: string) {
   const { host, port, user, password, database, tls } = parseDatabaseUrl(url);
+  const addressOptions = createAddressLimits(CONNECT_TIMEOUT_MS);
   // What mysql2 compares the certificate with. Of an address it would compare "localhost"; Node takes the dot at the end away, and compares the address.
   const named = tls?.serverName ?? host;
   return {
@@ -87,7 +90,7 @@ export function connectionOptions(url: string) {
     ...(password === undefined ? {} : { password }),
     ...(database === undefined ? {} : { database }),
     // The host that is connected to may have another name than its certificate.
-    stream: (): Socket => connect({ host, port, noDelay: true, keepAlive: true, keepAliveInitialDelay: 10_000 }),
+    stream: (): Socket => connect({ host, port, noDelay: true, keepAlive: true, keepAliveInitialDelay: 10_000, ...addressOptions(host) }),
     ...(tls === undefined
       ? {}
       : {

@@ -2,6 +2,8 @@ import { isIP } from 'node:net';
 import { checkServerIdentity, type ConnectionOptions } from 'node:tls';
 import type { Cluster, Redis, RedisOptions } from 'ioredis';
 
+import { createAddressLimits } from './createAddressLimits.ts';
+import { createRedisConnector } from './createRedisConnector.ts';
 import { parseRedisUrl, type RedisAddress } from './redisUrl.ts';
 import { TimedCluster } from './TimedCluster.ts';
 import { TimedRedis } from './TimedRedis.ts';
@@ -77,7 +79,11 @@ export function createRedis(url: string, kind: RedisConnectionKind): RedisConnec
 }
 
 function singleOptions({ node, tls }: RedisAddress & { kind: 'single' }): RedisOptions {
-  return { ...node, ...(tls === undefined ? {} : { tls: tlsOptions(tls, node.host) }) };
+  return {
+    ...node,
+    Connector: createRedisConnector(createAddressLimits(CONNECT_TIMEOUT_MS)),
+    ...(tls === undefined ? {} : { tls: tlsOptions(tls, node.host) }),
+  };
 }
 
 function sentinelOptions({ sentinels, name, tls, sentinelLogin }: RedisAddress & { kind: 'sentinel' }): RedisOptions {
@@ -98,13 +104,6 @@ function sentinelOptions({ sentinels, name, tls, sentinelLogin }: RedisAddress &
 }
 
 /**
- * What each node holds is asked for this often, of any node: after a failover the connections to
- * the one that was replaced are left, and so is the one that listens, which no option of ours makes
- * end by itself.
- */
-const SLOTS_REFRESH_MS = 3_000;
-
-/**
  * Without the pipelines that ioredis makes by itself: there a command would throw, and not fail,
  * while its slot is on no node. A node that was cut off is tried anew soon: TCP asks ever more
  * seldom, and would find it seconds after it answers.
@@ -113,12 +112,13 @@ function createCluster({ nodes, tls }: RedisAddress & { kind: 'cluster' }, commo
   return new TimedCluster(nodes, {
     clusterRetryStrategy: retryStrategy,
     slotsRefreshTimeout: ANSWER_TIMEOUT_MS,
-    slotsRefreshInterval: SLOTS_REFRESH_MS,
     ...(isCommand ? { answerTimeoutMs: ANSWER_TIMEOUT_MS } : {}),
-    // A certificate is for the name, and an address that was looked up before would be compared
-    // with it.
-    ...(tls === undefined ? {} : { dnsLookup: (host, done) => done(null, host) }),
-    redisOptions: { ...common, connectTimeout: ANSWER_TIMEOUT_MS, ...(tls === undefined ? {} : { tls: tlsOptions(tls) }) },
+    redisOptions: {
+      ...common,
+      connectTimeout: ANSWER_TIMEOUT_MS,
+      Connector: createRedisConnector(createAddressLimits(ANSWER_TIMEOUT_MS)),
+      ...(tls === undefined ? {} : { tls: tlsOptions(tls) }),
+    },
   });
 }
 

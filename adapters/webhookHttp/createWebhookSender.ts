@@ -5,6 +5,7 @@ import { performance } from 'node:perf_hooks';
 
 import type { WebhookPostOutcome, WebhookSenderPort } from '../../domain/webhooks/ports.ts';
 import { isLocalHostName, isPublicAddress } from '../../domain/webhooks/publicAddress.ts';
+import { ADDRESS_TIMEOUT_MS } from '../../shared/addressTimeout.ts';
 import type { Clock } from '../../shared/clock.ts';
 import { createResolveHost, type ResolveHost } from './createResolveHost.ts';
 import { AddressNotAllowedError, describeFailure, OtherProtocolError } from './describeFailure.ts';
@@ -28,12 +29,6 @@ const MAX_RESPONSE_BYTES = 20 * 1024;
 const MAX_HEADER_BYTES = 16 * 1024;
 /** How long a connection is kept for the next webhook. Shorter than what servers keep theirs for, so that it is seldom they who close it. */
 const IDLE_MS = 4_000;
-/**
- * Of a host with several addresses, how long one is tried before the next. Node's 250 ms end the handshake with receivers on the other side of the world,
- * at each of their addresses.
- */
-const ADDRESS_TIMEOUT_MS = 3_000;
-
 /** What writing to a connection comes to that the other side has closed: which one depends on who was first. */
 const CLOSED_BY_RECEIVER = new Set(['ECONNRESET', 'EPIPE']);
 

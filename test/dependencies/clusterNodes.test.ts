@@ -5,6 +5,7 @@ import type { Options } from 'express-rate-limit';
 
 import { createRedisRateLimitStore } from '../../api/middleware/redisRateLimitStore.ts';
 import { createRedis, type RedisConnectionKind } from '../../platform/redis.ts';
+import { letGoOn } from '../support/letGoOn.ts';
 import { startRedisCluster, type RedisCluster } from '../support/startRedisCluster.ts';
 import { waitUntil } from '../support/waitUntil.ts';
 
@@ -12,8 +13,8 @@ import { waitUntil } from '../support/waitUntil.ts';
 const OLD_ENOUGH_MS = 600;
 /** A connection that waits for an answer and hears nothing has ended by then: five seconds, half a second to end, and what a busy machine takes. */
 const DROPPED_WITHIN_MS = 15_000;
-/** Half a second, and what a busy machine takes. Without looking for it, it would not be found at all. */
-const BACK_WITHIN_MS = 5_000;
+/** Half a second, a question to two nodes, and what a busy machine takes. Without looking for it, it would not be found at all. */
+const BACK_WITHIN_MS = 15_000;
 
 /** The connections to the nodes of a cluster, each of which may break or fall silent by itself. */
 describe('nodes of a Redis Cluster', function () {
@@ -31,7 +32,7 @@ describe('nodes of a Redis Cluster', function () {
     for (let number = 0; keys.filter(Boolean).length < 3; number++) keys[await cluster.indexOf(`key${number}`)] ??= `key${number}`;
   });
   afterEach(() => {
-    for (const { pid } of cluster.nodes) process.kill(pid, 'SIGCONT');
+    letGoOn(cluster.nodes);
     for (const redis of open.splice(0)) redis.disconnect();
   });
   after(() => cluster.close());
@@ -130,6 +131,20 @@ describe('nodes of a Redis Cluster', function () {
     expect(await Promise.all(keys.slice(1).map((key) => redis.get(key)))).to.deep.equal(['here', 'here']);
     process.kill(cluster.nodes[0]!.pid, 'SIGCONT');
     expect(await answer).to.equal('here');
+  });
+
+  it('that a consumer waits on are left by it for good when it is ended', async () => {
+    const consumer = (await connect('worker')).duplicate();
+    open.push(consumer);
+    consumer.on('error', () => undefined);
+    await new Promise((resolve) => consumer.once('ready', resolve));
+    await consumer.del(keys[0]!);
+    const waiting = outcomeOf(consumer.bzpopmin(keys[0]!, 10));
+    await waitUntil(async () => / cmd=bzpopmin /.test(String(await cluster.admins[0]!.client('LIST'))), { what: 'it to wait' });
+    consumer.disconnect();
+    expect(await waiting).to.equal('Connection is closed.');
+    // Any other state makes BullMQ connect it anew.
+    expect(consumer.status).to.equal('end');
   });
 
   it('that are idle keep their connections', async () => {

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { createServer, type AddressInfo, type Socket } from 'node:net';
+import { createServer as createTlsServer, type TlsOptions } from 'node:tls';
 
 /**
  * @returns what is sent back, in Redis's protocol; undefined: what every server answers to the questions of a client that
@@ -21,9 +22,10 @@ export interface FakeRedis {
   close(): Promise<void>;
 }
 
-export async function startFakeRedis(answer: AnswerOfRedis): Promise<FakeRedis> {
+/** @param tls with it, it speaks nothing else */
+export async function startFakeRedis(answer: AnswerOfRedis, tls?: TlsOptions): Promise<FakeRedis> {
   const sockets: Socket[] = [];
-  const server = createServer((socket) => {
+  const serve = (socket: Socket) => {
     sockets.push(socket);
     const connection = { number: sockets.length, socket };
     let received = '';
@@ -42,11 +44,12 @@ export async function startFakeRedis(answer: AnswerOfRedis): Promise<FakeRedis> 
         });
       }
     });
-  });
+  };
+  const server = tls === undefined ? createServer(serve) : createTlsServer(tls, serve);
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   return {
-    url: `redis://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    url: `redis${tls === undefined ? '' : 's'}://127.0.0.1:${(server.address() as AddressInfo).port}`,
     connections: () => sockets.length,
     async close() {
       for (const socket of sockets) socket.destroy();

@@ -4,6 +4,7 @@ import sinon from 'sinon';
 
 import createKnexConfig from '../../knexfile.ts';
 import { runProcess } from '../../platform/runProcess.ts';
+import { ADDRESS_TIMEOUT_MS } from '../../shared/addressTimeout.ts';
 
 describe('the life of a process', () => {
   const attemptMs = getDefaultAutoSelectFamilyAttemptTimeout();
@@ -18,14 +19,14 @@ describe('the life of a process', () => {
     process.exitCode = exitCode;
   });
 
-  it('gives each address of a host three seconds, and tells a wrong configuration in words before anything is started', async () => {
+  it('gives each address of a host more than a second, and tells a wrong configuration in words before anything is started', async () => {
     const told = sinon.stub(console, 'error');
     let isStarted = false;
     await runProcess(() => {
       isStarted = true;
       return Promise.resolve({ stop: () => Promise.resolve() });
     });
-    expect(getDefaultAutoSelectFamilyAttemptTimeout()).to.equal(3_000);
+    expect(getDefaultAutoSelectFamilyAttemptTimeout()).to.equal(ADDRESS_TIMEOUT_MS);
     expect([isStarted, process.exitCode]).to.deep.equal([false, 1]);
     expect(told.args.flat()).to.have.length(1);
     expect(told.args.flat()[0])
@@ -42,6 +43,6 @@ describe('the life of a process', () => {
       if (databaseUrl === undefined) delete process.env['DATABASE_URL'];
       else process.env['DATABASE_URL'] = databaseUrl;
     }
-    expect(getDefaultAutoSelectFamilyAttemptTimeout()).to.equal(3_000);
+    expect(getDefaultAutoSelectFamilyAttemptTimeout()).to.equal(ADDRESS_TIMEOUT_MS);
   });
 });

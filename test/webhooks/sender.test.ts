@@ -235,6 +235,7 @@ describe('webhooks: sender', () => {
       server = await startNameServer({
         'shop.example': ['127.0.0.1'],
         'two.example': ['127.0.0.1', '127.0.0.2'],
+        'half-dead.example': ['127.0.0.2', '127.0.0.1'],
         'silent.example': 'silent',
       });
       named = createWebhookSender({ allowPrivateNetworks: true, nameServers: [server.address], clock });
@@ -292,6 +293,26 @@ describe('webhooks: sender', () => {
       const outcome = await posting;
       expect(outcome).to.deep.include({ statusCode: 200, error: null });
       expect(outcome.latencyMs, 'it was slow').to.be.above(600);
+    }).timeout(20_000);
+
+    it('whose first address is dead are reached at the next one', async () => {
+      const url = new URL(await serve((_request, response) => response.end()));
+      const dead = fork(slowReceiver, ['127.0.0.2', url.port], { stdio: 'ignore' });
+      closers.push(async () => {
+        dead.kill('SIGKILL');
+        await once(dead, 'exit');
+      });
+      await once(dead, 'message');
+      dead.kill('SIGSTOP');
+      const waiting = Array.from({ length: 4 }, () => connect(Number(url.port), '127.0.0.2').on('error', () => undefined));
+      closers.push(() => Promise.resolve(waiting.forEach((socket) => socket.destroy())));
+      await sleep(100);
+      url.hostname = 'half-dead.example';
+      // Two and a half seconds: of an address that does not answer, more than one second of it is waited for.
+      expect(await named.post({ url: url.href, headers: {}, body: '{}', timeoutMs: 2_500 })).to.deep.include({
+        statusCode: 200,
+        error: null,
+      });
     }).timeout(20_000);
   });
 
