@@ -24,6 +24,8 @@ export interface Signals {
   onOutboxFilled(listener: () => void): () => void;
   /** @param listener is told `all` when hints were lost: any payment may have changed */
   onPaymentChanged(listener: (paymentId: Bytes32 | 'all') => void): () => void;
+  /** Does what publishing needs without telling anybody anything: for readiness. @throws what Redis says */
+  tryPublishing(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -72,6 +74,7 @@ export function createSignals(options: { redis: RedisConnection; subscribe: () =
   let heard: number | undefined;
   let checking: Promise<boolean> | undefined;
   let leftAloneUntil = 0;
+  let isRefused = false;
 
   /** @returns whether it was told */
   async function flush(): Promise<boolean> {
@@ -82,12 +85,24 @@ export function createSignals(options: { redis: RedisConnection; subscribe: () =
     changed = new Set();
     isOutboxFilled = false;
     try {
-      await within(REMEMBERED_MS, redis.eval(PUBLISH_SCRIPT, 1, counter, channel, count, hints.join(' ')));
+      await within(REMEMBERED_MS, publish(count, hints));
+      if (isRefused) log.info('Redis takes hints again');
+      isRefused = false;
       return true;
     } catch (error) {
-      log.debug({ err: error }, 'a hint was not published');
+      // Redis is there, so nothing else tells of it: each change takes two seconds from now on.
+      const isNews = !isRefused && isRefusal(error);
+      if (isNews) isRefused = true;
+      log[isNews ? 'warn' : 'debug'](
+        { err: error },
+        isNews ? 'Redis refuses hints: every change takes longer' : 'a hint was not published',
+      );
       return false;
     }
+  }
+
+  async function publish(count: number, hints: readonly string[]): Promise<void> {
+    await redis.eval(PUBLISH_SCRIPT, 1, counter, channel, count, hints.join(' '));
   }
 
   /** Those who change something in one turn of the event loop tell it together. */
@@ -201,6 +216,7 @@ export function createSignals(options: { redis: RedisConnection; subscribe: () =
     },
     onOutboxFilled: (listener) => on('outbox', () => listener()),
     onPaymentChanged: (listener) => on('payment', listener),
+    tryPublishing: () => publish(0, []),
     async close() {
       clearTimeout(timer);
       clearInterval(pinging);
@@ -208,6 +224,11 @@ export function createSignals(options: { redis: RedisConnection; subscribe: () =
       await Promise.resolve();
     },
   };
+}
+
+/** An answer of Redis's own, such as that the user has no rights to a channel. */
+function isRefusal(error: unknown): boolean {
+  return error instanceof Error && error.name === 'ReplyError';
 }
 
 async function within<T>(ms: number, work: Promise<T>): Promise<T> {

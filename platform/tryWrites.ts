@@ -19,7 +19,10 @@ export async function tryDatabaseWrite(ctx: Context): Promise<void> {
   );
 }
 
-/** Nor does a replica that answers, or one whose memory is full, take jobs. @throws what Redis says */
+/**
+ * Nor does a replica that answers, or one whose memory is full, take jobs; and a user of Redis may have the rights to all keys and to no
+ * channel. @throws what Redis says
+ */
 export async function tryRedisWrite(ctx: Context): Promise<void> {
-  await ctx.redis.set(`${ctx.config.queuePrefix}:readiness`, '1', 'EX', REDIS_KEPT_SECONDS);
+  await Promise.all([ctx.redis.set(`${ctx.config.queuePrefix}:readiness`, '1', 'EX', REDIS_KEPT_SECONDS), ctx.signals.tryPublishing()]);
 }

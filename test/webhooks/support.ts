@@ -132,6 +132,7 @@ export function createTestContext(options: {
       isUpToDate: () => Promise.resolve(false),
       onOutboxFilled: () => () => undefined,
       onPaymentChanged: () => () => undefined,
+      tryPublishing: () => Promise.resolve(),
       close: () => Promise.resolve(),
     },
     chains: new Map(),
