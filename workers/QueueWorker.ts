@@ -17,6 +17,7 @@ export interface QueueWorkerOptions extends WorkerOptions {
  */
 export class QueueWorker extends Worker {
   readonly #options: QueueWorkerOptions;
+  readonly #asking = new Set<Promise<unknown>>();
 
   constructor(name: string, work: Processor, options: QueueWorkerOptions) {
     super(name, work, options);
@@ -24,12 +25,35 @@ export class QueueWorker extends Worker {
     // Its own method of that name calls this one, and is private.
     const waitForJob = this.backend.waitForJob.bind(this.backend);
     this.backend.waitForJob = (blockSeconds) => this.#pausingAfterRefusal(() => waitForJob(blockSeconds));
+    // Whoever closes a worker ends this connection first. Where that fails, since its host is being looked up in vain at that moment,
+    // BullMQ would not wait for the jobs.
+    const disconnectBlocking = this.backend.disconnectBlocking.bind(this.backend);
+    this.backend.disconnectBlocking = (wait) =>
+      disconnectBlocking(wait).catch((error: unknown) => {
+        this.emit('error', error instanceof Error ? error : new Error(String(error)));
+      });
+  }
+
+  /** Until the questions for a job that are under way have been answered, or have failed. */
+  async whenAnswered(): Promise<void> {
+    await Promise.allSettled(this.#asking);
   }
 
   protected override async moveToActive(token: string, name?: string): Promise<Job> {
-    const job = await this.#pausingAfterRefusal(() => super.moveToActive(token, name));
+    // BullMQ asks after each wait for a job, also when it was stopped meanwhile.
+    if (this.closing !== undefined || this.isPaused()) throw new Error('a worker that stops takes no more jobs');
+    const job = await this.#pausingAfterRefusal(() => this.#noting(super.moveToActive(token, name)));
     this.#options.onAnswer();
     return job;
+  }
+
+  async #noting<T>(asking: Promise<T>): Promise<T> {
+    this.#asking.add(asking);
+    try {
+      return await asking;
+    } finally {
+      this.#asking.delete(asking);
+    }
   }
 
   async #pausingAfterRefusal<T>(ask: () => Promise<T>): Promise<T> {

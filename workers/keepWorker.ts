@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import type { Processor, WorkerOptions } from 'bullmq';
 
 import type { Context } from '../platform/context.ts';
@@ -5,6 +6,8 @@ import { QueueWorker } from './QueueWorker.ts';
 
 /** Until Redis is asked again for a job, or told again what became of one, after it was lost or refused. */
 const RETRY_MS = 1_000;
+/** An answer that is under way when a worker stops may bring a job, which is waited for. While Redis is away there is none. */
+const ANSWER_MS = 1_000;
 
 /**
  * Keeps a worker on a queue. BullMQ's asks Redis for its version when it begins, on each of its two connections: one for which that
@@ -20,7 +23,7 @@ export function keepWorker(
   let isClosed = false;
   let isRefused = false;
   let closeCurrent: () => Promise<void>;
-  let replaced: Promise<unknown> = Promise.resolve();
+  const closing = new Set<Promise<void>>();
   let beginningAgain: NodeJS.Timeout | undefined;
 
   function noteRefusal(error: unknown): void {
@@ -61,10 +64,15 @@ export function keepWorker(
         if (isClosed) return;
         noteRefusal(error);
         beginningAgain = setTimeout(begin, RETRY_MS);
-        replaced = Promise.all([replaced, closeUnbegun(worker, underWay)]);
+        const replaced = closeUnbegun(worker, underWay).finally(() => closing.delete(replaced));
+        closing.add(replaced);
       },
     );
-    closeCurrent = () => (hasBegun ? worker.close() : closeUnbegun(worker, underWay));
+    closeCurrent = async () => {
+      if (!hasBegun) return closeUnbegun(worker, underWay);
+      await worker.close();
+      await waitForAll(underWay);
+    };
   }
 
   begin();
@@ -72,7 +80,7 @@ export function keepWorker(
     async close() {
       isClosed = true;
       clearTimeout(beginningAgain);
-      await Promise.all([replaced, closeCurrent()]);
+      await Promise.all([...closing, closeCurrent()]);
     },
   };
 }
@@ -84,9 +92,14 @@ export function keepWorker(
 async function closeUnbegun(worker: QueueWorker, underWay: ReadonlySet<Promise<unknown>>): Promise<void> {
   const DO_NOT_WAIT = true;
   await worker.pause(DO_NOT_WAIT);
+  const waiting = new AbortController();
+  await Promise.race([worker.whenAnswered(), sleep(ANSWER_MS, undefined, { signal: waiting.signal }).catch(() => undefined)]);
+  waiting.abort();
+  // What was handed out begins before that.
+  await nextTurn();
   await waitForAll(underWay);
   await worker.close(true);
-  // One may have been handed out in between.
+  // One may have been handed out later than that.
   await waitForAll(underWay);
 }
 

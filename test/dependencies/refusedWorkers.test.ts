@@ -1,6 +1,9 @@
+import dns, { type LookupAddress } from 'node:dns';
+import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import { pino } from 'pino';
+import sinon from 'sinon';
 
 import { findFreePort } from '../../dev/freePort.ts';
 import { createRedis, type RedisConnection } from '../../platform/redis.ts';
@@ -16,28 +19,32 @@ const ONE_JOB = `*4\r\n*${2 * Object.keys(JOB_FIELDS).length}\r\n${Object.entrie
 
 /** What the worker of a queue does while Redis does not let it. */
 describe('a worker', function () {
-  this.timeout(20_000);
+  this.timeout(40_000);
 
   let server: FakeRedis | undefined;
   let connection: RedisConnection | undefined;
   let worker: { close(): Promise<void> } | undefined;
   let warnings: string[];
+  /** Lets the job of a test end. */
+  let end: () => void = () => undefined;
 
   beforeEach(() => {
     warnings = [];
   });
   afterEach(async () => {
+    sinon.restore();
+    end();
     await worker?.close();
     connection?.disconnect();
     await server?.close();
     server = connection = worker = undefined;
   });
 
-  function start(url: string, work: () => Promise<void> = () => Promise.resolve()): { close(): Promise<void> } {
+  function start(url: string, work: () => Promise<void> = () => Promise.resolve(), concurrency = 1): { close(): Promise<void> } {
     const log = pino({ level: 'warn' }, { write: (line: string) => void warnings.push(line) });
     connection = createRedis(url, 'worker');
     connection.on('error', () => undefined);
-    worker = keepWorker({ log }, 'any', work, { connection });
+    worker = keepWorker({ log }, 'any', work, { connection, concurrency });
     return worker;
   }
 
@@ -133,7 +140,7 @@ describe('a worker', function () {
       return handedOut === 1 ? ONE_JOB : NO_JOB;
     });
     let hasBegun = false;
-    let end = (): void => undefined;
+
     const working = new Promise<void>((resolve) => (end = resolve));
     const { close } = start(server.url, () => {
       hasBegun = true;
@@ -143,6 +150,117 @@ describe('a worker', function () {
     const closed = close().then(() => 'closed');
     try {
       expect(await Promise.race([closed, sleep(1_000, 'open')])).to.equal('open');
+    } finally {
+      end();
+    }
+    expect(await Promise.race([closed, sleep(5_000, 'open')])).to.equal('closed');
+  });
+
+  it('that has one of its two connections only, and is closed, takes no job when the other one comes', async () => {
+    let isOpen = false;
+    let asked = 0;
+    let waits = 0;
+    server = await startFakeRedis(([name = '', , keys], { number, socket }) => {
+      if (number > 1 && !isOpen) {
+        socket.destroy();
+        return undefined;
+      }
+      if (name.toLowerCase() === 'bzpopmin') {
+        waits += 1;
+        return '*-1\r\n';
+      }
+      if (!/^eval/i.test(name)) return undefined;
+      if (keys !== HANDS_OUT_JOBS) return '*0\r\n';
+      asked += 1;
+      return asked === 1 ? ONE_JOB : NO_JOB;
+    });
+
+    const working = new Promise<void>((resolve) => (end = resolve));
+    const { close } = start(server.url, () => working, 2);
+    let closed: Promise<string> | undefined;
+    try {
+      await waitUntil(() => asked > 1, { what: 'to be asked for a further job, in vain' });
+      closed = close().then(() => 'closed');
+      isOpen = true;
+      await waitUntil(() => waits > 0, { what: 'the other connection' });
+      await sleep(300);
+      expect(asked).to.equal(2);
+    } finally {
+      end();
+    }
+    expect(await Promise.race([closed, sleep(5_000, 'open')])).to.equal('closed');
+  });
+
+  it('that has one of its two connections only is not closed before the answer that is under way, and the job that it brings', async () => {
+    let asked = 0;
+    let answer = (_reply: string): void => undefined;
+    server = await startFakeRedis(([name = '', , keys], { number, socket }) => {
+      if (number > 1) {
+        socket.destroy();
+        return undefined;
+      }
+      if (!/^eval/i.test(name)) return undefined;
+      if (keys !== HANDS_OUT_JOBS) return '*0\r\n';
+      asked += 1;
+      return asked === 1 ? new Promise<string>((resolve) => (answer = resolve)) : NO_JOB;
+    });
+    let hasBegun = false;
+
+    const working = new Promise<void>((resolve) => (end = resolve));
+    const { close } = start(server.url, () => {
+      hasBegun = true;
+      return working;
+    });
+    await waitUntil(() => asked > 0, { what: 'to be asked for a job', everyMs: 10 });
+    const closed = close().then(() => 'closed');
+    await sleep(100);
+    answer(ONE_JOB);
+    try {
+      await waitUntil(() => hasBegun, { what: 'the job', everyMs: 10 });
+      expect(await Promise.race([closed, sleep(1_000, 'open')])).to.equal('open');
+    } finally {
+      end();
+    }
+    expect(await Promise.race([closed, sleep(5_000, 'open')])).to.equal('closed');
+  });
+
+  it('whose host is looked up in vain while it is closed is not closed before its job has ended', async () => {
+    let isKnown = true;
+    let lookups = 0;
+    // As a name server that takes its time to say that there is no such name.
+    const lookUp = (name: string, _options: unknown, done: (error: Error | null, addresses?: LookupAddress[]) => void): void => {
+      lookups += 1;
+      if (isKnown) done(null, [{ address: '127.0.0.1', family: 4 }]);
+      else
+        setTimeout(
+          () => done(Object.assign(new Error(`getaddrinfo ENOTFOUND ${name}`), { syscall: 'getaddrinfo', code: 'ENOTFOUND' })),
+          300,
+        );
+    };
+    let blocking: Socket | undefined;
+    let asked = 0;
+    server = await startFakeRedis(([name = '', , keys], { socket }) => {
+      if (name.toLowerCase() === 'bzpopmin') {
+        blocking = socket;
+        return new Promise<string>(() => undefined);
+      }
+      if (!/^eval/i.test(name)) return undefined;
+      if (keys !== HANDS_OUT_JOBS) return '*0\r\n';
+      asked += 1;
+      return asked === 1 ? ONE_JOB : NO_JOB;
+    });
+
+    const working = new Promise<void>((resolve) => (end = resolve));
+    sinon.stub(dns, 'lookup').callsFake(lookUp as unknown as typeof dns.lookup);
+    const { close } = start(server.url.replace('127.0.0.1', 'redis.example'), () => working, 2);
+    await waitUntil(() => blocking, { what: 'the wait for a further job' });
+    isKnown = false;
+    const before = lookups;
+    blocking?.destroy();
+    await waitUntil(() => lookups > before, { what: 'the look-up', everyMs: 5 });
+    const closed = close().then(() => 'closed');
+    try {
+      expect(await Promise.race([closed, sleep(2_000, 'open')])).to.equal('open');
     } finally {
       end();
     }
