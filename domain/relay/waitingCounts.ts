@@ -18,7 +18,10 @@ interface Count {
 
 const memories = new WeakMap<Context['db'], RecentMemory<Count>>();
 
-/** At most ten thousand entries a second are read for this, however many wait and ask. @param db a transaction's own, where there is one */
+/**
+ * Once it is known, some ten thousand entries a second are read for each chain in each process, however many wait and ask.
+ * @param db a transaction's own, where there is one
+ */
 export function countWaitingLately(ctx: Context, db: Database | Transaction, chainId: number): Promise<number> {
   return countLately(ctx, String(chainId), () => countWaiting(db, chainId));
 }
@@ -35,7 +38,12 @@ async function countLately(ctx: Context, key: string, countNow: () => Promise<nu
     memories.set(ctx.db, memory);
   }
   const known = memory.get(key);
-  if (known !== undefined && performance.now() - known.countedAt < known.count * REMEMBERED_MS_PER_ENTRY) return known.count;
+  if (known !== undefined) {
+    const now = performance.now();
+    if (now - known.countedAt < known.count * REMEMBERED_MS_PER_ENTRY) return known.count;
+    // Whoever asks while this one counts goes by what was known: many may ask at the same moment, some of them with rows locked.
+    memory.set(key, { ...known, countedAt: now });
+  }
   const count = await countNow();
   memory.set(key, { count, countedAt: performance.now() });
   return count;
