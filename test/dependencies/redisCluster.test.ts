@@ -2,8 +2,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 
 import { createRedis } from '../../platform/redis.ts';
+import { closeAll } from '../support/closeAll.ts';
 import { createCustomers } from '../support/customers.ts';
 import { createHarness, type Harness } from '../support/harness.ts';
+import { letGoOn } from '../support/letGoOn.ts';
 import { createServerProcess, type ServerProcess } from '../support/serverProcess.ts';
 import { startRedisCluster, type RedisCluster } from '../support/startRedisCluster.ts';
 import { createStoreClient, type StoreClient } from '../support/storeClient.ts';
@@ -46,11 +48,7 @@ describe('Redis Cluster', function () {
     storeServer.trust(data!.secret);
   });
   after(async () => {
-    await api.close();
-    await workers.close();
-    await storeServer.close();
-    await harness.close();
-    await cluster.close();
+    await closeAll([() => api.close(), () => workers.close(), () => storeServer.close(), () => harness.close(), () => cluster.close()]);
   });
 
   it('carries a gasless payment from its creation to its last webhook', async () => {
@@ -134,7 +132,7 @@ describe('Redis Cluster', function () {
       await waitUntil(() => storeServer.ofPayment(payment.paymentId).length >= 3, { what: 'the webhooks', timeoutMs: 60_000 });
       await waitUntil(() => harness.ctx.signals.isUpToDate(), { what: 'hints', timeoutMs: 30_000 });
     } finally {
-      process.kill(nodes[silent]!.pid, 'SIGCONT');
+      letGoOn([nodes[silent]!]);
       replica.disconnect();
     }
   });

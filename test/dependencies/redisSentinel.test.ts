@@ -6,6 +6,8 @@ import { createContext } from '../../platform/createContext.ts';
 import { createLogger } from '../../platform/logger.ts';
 import { createRedis } from '../../platform/redis.ts';
 import type { TestApi } from '../api/startTestApi.ts';
+import { closeAll } from '../support/closeAll.ts';
+import { letGoOn } from '../support/letGoOn.ts';
 import { startRedisSentinel, type SentinelGroup } from '../support/startRedisSentinel.ts';
 import type { StoreServer } from '../support/storeServer.ts';
 import { waitUntil } from '../support/waitUntil.ts';
@@ -26,10 +28,8 @@ describe('Redis with Sentinel', function () {
     ({ api, store } = services);
   });
   after(async () => {
-    // One that was stopped must go on before it can end.
-    for (const server of [...group.servers, ...group.sentinels.slice(0, 2)]) process.kill(server.pid, 'SIGCONT');
-    await services.close();
-    await group.close();
+    letGoOn([...group.servers, ...group.sentinels]);
+    await closeAll([() => services.close(), () => group.close()]);
   });
 
   /** Payments go on being made and told while `fail` makes the primary useless. */

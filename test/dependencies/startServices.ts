@@ -1,5 +1,6 @@
 import type { Bytes32 } from '../../shared/hex.ts';
 import { startTestApi, type TestApi } from '../api/startTestApi.ts';
+import { closeAll } from '../support/closeAll.ts';
 import { runWorkers, type RunningWorkers } from '../support/runWorkers.ts';
 import { startStoreServer, type StoreServer } from '../support/storeServer.ts';
 import { waitUntil } from '../support/waitUntil.ts';
@@ -59,10 +60,6 @@ export async function startServices(redisUrl: string): Promise<Services> {
         { what: 'limits', timeoutMs: 30_000 },
       );
     },
-    async close() {
-      await workers.stop(1_000);
-      await api.close();
-      await store.close();
-    },
+    close: () => closeAll([() => workers.stop(1_000), () => api.close(), () => store.close()]),
   };
 }

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { findFreePort } from '../../dev/freePort.ts';
 import { startRedis, type RedisServer } from '../../dev/redis.ts';
 import { createRedis, type RedisConnection } from '../../platform/redis.ts';
+import { closeAll } from './closeAll.ts';
 import { tlsConfiguration, type GroupTls } from './tlsConfiguration.ts';
 import { waitUntil } from './waitUntil.ts';
 
@@ -49,21 +50,37 @@ export async function startRedisSentinel({ name, tls }: { readonly name: string;
   };
   const portOf = (server: RedisServer) => ports.get(server)!;
 
-  servers.push(await start('first', [`masterauth ${password}`]));
-  const first = portOf(servers[0]!);
-  servers.push(await start('second', [`masterauth ${password}`, `replicaof ${HOST} ${first}`]));
-  for (const folderName of ['one', 'two', 'three']) {
-    const lines = [
-      `sentinel monitor ${name} ${HOST} ${first} 2`,
-      `sentinel auth-pass ${name} ${password}`,
-      `sentinel sentinel-pass ${password}`,
-      `sentinel down-after-milliseconds ${name} 1000`,
-      `sentinel failover-timeout ${name} 6000`,
-    ];
-    sentinels.push(await start(folderName, lines, true));
+  const connections: RedisConnection[] = [];
+  async function close(): Promise<void> {
+    for (const connection of connections) connection.disconnect();
+    await closeAll([...sentinels, ...servers].map((server) => () => server.close()));
+    rmSync(folder, { recursive: true, force: true });
   }
-  const sentinel = createRedis(sentinels[0]!.url, 'worker');
-  await waitUntil(async () => /slaves=1,sentinels=3/.test(await sentinel.info('sentinel')), { what: 'the sentinels to know each other' });
+
+  try {
+    servers.push(await start('first', [`masterauth ${password}`]));
+    const first = portOf(servers[0]!);
+    servers.push(await start('second', [`masterauth ${password}`, `replicaof ${HOST} ${first}`]));
+    for (const folderName of ['one', 'two', 'three']) {
+      const lines = [
+        `sentinel monitor ${name} ${HOST} ${first} 2`,
+        `sentinel auth-pass ${name} ${password}`,
+        `sentinel sentinel-pass ${password}`,
+        `sentinel down-after-milliseconds ${name} 1000`,
+        `sentinel failover-timeout ${name} 6000`,
+      ];
+      sentinels.push(await start(folderName, lines, true));
+    }
+    connections.push(createRedis(sentinels[0]!.url, 'worker'));
+    await waitUntil(async () => /slaves=1,sentinels=3/.test(await connections[0]!.info('sentinel')), {
+      what: 'the sentinels to know each other',
+      timeoutMs: 60_000,
+    });
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  const sentinel = connections[0]!;
 
   return {
     password,
@@ -78,10 +95,6 @@ export async function startRedisSentinel({ name, tls }: { readonly name: string;
       return primary;
     },
     portOf,
-    async close() {
-      sentinel.disconnect();
-      await Promise.all([...sentinels, ...servers].map((server) => server.close()));
-      rmSync(folder, { recursive: true, force: true });
-    },
+    close,
   };
 }
