@@ -1,21 +1,26 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 
-import { prepareOutage, requireControl, type Outage } from './prepareOutage.ts';
+import { prepareOutage, requireControl, startInstallation, type Installation, type Outage } from './prepareOutage.ts';
 
 /** The database goes away while payments are on their way. */
 describe('an outage of the database', function () {
   this.timeout(300_000);
 
+  let installation: Installation;
   let outage: Outage;
 
+  before(async () => {
+    installation = await startInstallation();
+  });
+  after(() => installation.close());
   beforeEach(async () => {
-    outage = await prepareOutage();
+    outage = await prepareOutage(installation);
   });
   afterEach(() => outage.close());
 
   it('that is the end of its process: everything completes once it is back', async () => {
-    const database = requireControl(outage.harness.stack.databaseControl, 'the database', 'DATABASE_URL');
+    const database = requireControl(installation.harness.stack.databaseControl, 'the database', 'DATABASE_URL');
     const paying = outage.startPaying();
     for (let count = 0; count < 2; count++) {
       await sleep(1_500);
@@ -33,7 +38,7 @@ describe('an outage of the database', function () {
   });
 
   it('during which it only hangs: everything completes once it goes on', async () => {
-    const database = requireControl(outage.harness.stack.databaseControl, 'the database', 'DATABASE_URL');
+    const database = requireControl(installation.harness.stack.databaseControl, 'the database', 'DATABASE_URL');
     const paying = outage.startPaying();
     for (let count = 0; count < 2; count++) {
       await sleep(1_000);

@@ -4,7 +4,7 @@ import { expect } from 'chai';
 import { createRedis } from '../../platform/redis.ts';
 import { createStoreClient } from '../support/storeClient.ts';
 import { waitUntil } from '../support/waitUntil.ts';
-import { prepareOutage, requireControl, type Outage } from './prepareOutage.ts';
+import { prepareOutage, requireControl, startInstallation, type Installation, type Outage } from './prepareOutage.ts';
 
 /** How long the client waits for Redis's answer to a command, and so every request would that waits for one. */
 const COMMAND_TIMEOUT_MS = 2_000;
@@ -22,15 +22,20 @@ function expectNoWaiting(times: readonly number[], what: string): void {
 describe('an outage of Redis', function () {
   this.timeout(300_000);
 
+  let installation: Installation;
   let outage: Outage;
 
+  before(async () => {
+    installation = await startInstallation();
+  });
+  after(() => installation.close());
   beforeEach(async () => {
-    outage = await prepareOutage();
+    outage = await prepareOutage(installation);
   });
   afterEach(() => outage.close());
 
   it('in which it loses everything again and again: nothing is lost and nothing happens twice', async () => {
-    const redis = createRedis(outage.harness.config.redisUrl, 'worker');
+    const redis = createRedis(installation.harness.config.redisUrl, 'worker');
     try {
       let wiped = 0;
       const paying = outage.startPaying();
@@ -54,17 +59,21 @@ describe('an outage of Redis', function () {
   });
 
   it('that is the end of its process: the API goes on, and everything completes once Redis is back', async () => {
-    const redis = requireControl(outage.harness.stack.redisControl, 'Redis', 'REDIS_URL');
+    const redis = requireControl(installation.harness.stack.redisControl, 'Redis', 'REDIS_URL');
     const paying = outage.startPaying();
     await sleep(1_500);
     await redis.kill();
     try {
-      const impatient = createStoreClient({ url: outage.api.url, apiKey: (await outage.harness.createTestStore()).apiKey });
+      const impatient = createStoreClient({ url: installation.api.url, apiKey: (await installation.harness.createTestStore()).apiKey });
       const creations: number[] = [];
       const statusRequests: number[] = [];
       for (let count = 0; count < 10; count++) {
         const startedAt = Date.now();
-        const payment = await impatient.createPayment({ orderId: `while-down-${count}`, amount: '1', token: outage.harness.tokens.TUSD });
+        const payment = await impatient.createPayment({
+          orderId: `while-down-${count}`,
+          amount: '1',
+          token: installation.harness.tokens.TUSD,
+        });
         const createdAt = Date.now();
         const { data } = await impatient.api.GET('/payments/{paymentId}/status', { params: { path: { paymentId: payment.paymentId } } });
         expect(data!.status).to.equal('pending');
@@ -83,13 +92,13 @@ describe('an outage of Redis', function () {
   });
 
   it('during which it only hangs: the API goes on answering, and everything completes once Redis goes on', async () => {
-    const redis = requireControl(outage.harness.stack.redisControl, 'Redis', 'REDIS_URL');
+    const redis = requireControl(installation.harness.stack.redisControl, 'Redis', 'REDIS_URL');
     const paying = outage.startPaying();
     await sleep(1_500);
     // It does not end, so there is no end to wait for.
     void redis.kill('SIGSTOP');
     try {
-      const impatient = createStoreClient({ url: outage.api.url, apiKey: (await outage.harness.createTestStore()).apiKey });
+      const impatient = createStoreClient({ url: installation.api.url, apiKey: (await installation.harness.createTestStore()).apiKey });
       const deadline = Date.now() + 4_000;
       const times: number[] = [];
       for (let count = 0; Date.now() < deadline; count++) {
@@ -97,7 +106,7 @@ describe('an outage of Redis', function () {
         const { paymentId } = await impatient.createPayment({
           orderId: `while-hanging-${count}`,
           amount: '1',
-          token: outage.harness.tokens.TUSD,
+          token: installation.harness.tokens.TUSD,
         });
         await impatient.api.GET('/payments/{paymentId}/status', { params: { path: { paymentId } } });
         times.push(Date.now() - startedAt);
@@ -112,15 +121,15 @@ describe('an outage of Redis', function () {
   });
 
   it('before the server starts: the server starts, serves, and takes up its work when Redis comes', async () => {
-    const redis = requireControl(outage.harness.stack.redisControl, 'Redis', 'REDIS_URL');
-    await outage.api.kill('SIGTERM');
-    await outage.workers.kill('SIGTERM');
+    const redis = requireControl(installation.harness.stack.redisControl, 'Redis', 'REDIS_URL');
+    await installation.api.kill('SIGTERM');
+    await installation.workers.kill('SIGTERM');
     await redis.kill();
     let paying: Promise<void> | undefined;
     try {
-      await Promise.all([outage.api.start(), outage.workers.spawn()]);
+      await Promise.all([installation.api.start(), installation.workers.spawn()]);
       paying = outage.startPaying();
-      const health = () => fetch(`${outage.workers.url}/healthz`).then(({ status }) => status, String);
+      const health = () => fetch(`${installation.workers.url}/healthz`).then(({ status }) => status, String);
       await waitUntil(async () => (await health()) === 503, { what: 'the workers to say that they are not well', timeoutMs: 30_000 });
       await sleep(2_000);
     } finally {

@@ -186,7 +186,9 @@ async function expectRelayedOnce(
   { ctx, stack }: Harness,
   expected: { readonly attempts: number; readonly sentBefore: number; readonly payments: readonly PaymentResource[] },
 ): Promise<void> {
-  const attempts = await selectRows<{ payment_id: string }>(ctx.db, 'SELECT payment_id FROM relay_attempts');
+  const own = new Set<string>(expected.payments.map(({ paymentId }) => paymentId));
+  const all = await selectRows<{ payment_id: string }>(ctx.db, 'SELECT payment_id FROM relay_attempts');
+  const attempts = all.filter(({ payment_id }) => own.has(payment_id));
   expect([attempts.length, new Set(attempts.map(({ payment_id }) => payment_id)).size]).to.deep.equal([
     expected.attempts,
     expected.attempts,
