@@ -1,10 +1,9 @@
 import { BaseError, RpcRequestError, type PublicClient } from 'viem';
 
 import type { KnownBlock } from '../../domain/chain/ports.ts';
-import type { Clock } from '../../shared/clock.ts';
 import type { ChainConfig } from '../../platform/config.ts';
 import { askUntil } from './askUntil.ts';
-import type { ReadBlock } from './createReadBlock.ts';
+import type { NodeReads } from './createReadHead.ts';
 import type { RpcClients, RpcQuestions } from './createRpcClients.ts';
 import { hearEachNode } from './hearEachNode.ts';
 import { findVoters } from './judgeHeads.ts';
@@ -41,13 +40,13 @@ interface Question<T> {
  */
 export type AskSince = <T>(since: readonly KnownBlock[] | undefined, question: Question<T>) => Promise<AnswerSince<T>>;
 
-export function createAskSince(chain: Pick<ChainConfig, 'blockTimeMs'>, rpc: RpcClients, readBlock: ReadBlock, clock: Clock): AskSince {
+export function createAskSince(chain: Pick<ChainConfig, 'blockTimeMs'>, rpc: RpcClients, reads: NodeReads): AskSince {
   return async <T>(since: readonly KnownBlock[] | undefined, { ask, isNo, notBefore }: Question<T>): Promise<AnswerSince<T>> => {
     if (since === undefined) return { value: await rpc.askOneNode((_client, _urlIndex, sure) => ask(sure, {})), isSince: true };
     const newest = since.reduce((most, { number }) => (number > most ? number : most), -1n);
     const askAsOf = (node: RpcQuestions) =>
       node.askOneNode(async (_client, urlIndex, sure): Promise<NodeAnswer<T>> => {
-        const look = await lookAtNode(readBlock, urlIndex, since);
+        const look = await lookAtNode(reads, urlIndex, since);
         const value = await ask(sure, { blockNumber: look.head.number }).catch((error: unknown) => {
           if (!look.hasAll || newest < 0n || !isAnswer(error)) throw error;
           return ask(sure, { blockNumber: newest });
@@ -59,7 +58,7 @@ export function createAskSince(chain: Pick<ChainConfig, 'blockTimeMs'>, rpc: Rpc
     if (isNo === undefined) return (await askUntil(rpc, askAsOf, ({ isSince }) => isSince)) ?? first;
     const heard = await hearEachNode(rpc, askAsOf);
     const voters = findVoters(heard.some(({ urlIndex }) => urlIndex === first.urlIndex) ? heard : [first, ...heard], {
-      now: clock.now(),
+      urls: rpc.eachNode.length,
       blockTimeMs: chain.blockTimeMs,
     });
     const yes = voters.find(({ value }) => !isNo(value));

@@ -33,6 +33,7 @@ import { createPollBlocks } from './createPollBlocks.ts';
 import { createPollEvents } from './createPollEvents.ts';
 import { createReadBlock } from './createReadBlock.ts';
 import { createReadGatewayLogs } from './createReadGatewayLogs.ts';
+import { createReadHead } from './createReadHead.ts';
 import { createRelayCalls } from './createRelayCalls.ts';
 import { createRpcClients, RPC_TIMEOUT_MS, type RpcQuestions } from './createRpcClients.ts';
 import { createRunsForeignCode } from './createRunsForeignCode.ts';
@@ -55,7 +56,8 @@ export function createChain(options: { readonly chain: ChainConfig; readonly clo
   const rpc = createRpcClients({ rpcUrls, chainId, blockTimeMs: chain.blockTimeMs, log, clock, badAnswers });
   const gatewayLogs = createReadGatewayLogs({ rpcUrls, chainId, gateway, clock, log });
   const readBlock = createReadBlock({ rpcUrls, chainId, timeoutMs: RPC_TIMEOUT_MS });
-  const askSince = createAskSince(chain, rpc, readBlock, clock);
+  const reads = { readBlock, readHead: createReadHead(readBlock, clock) };
+  const askSince = createAskSince(chain, rpc, reads);
 
   return {
     chainId,
@@ -105,9 +107,9 @@ export function createChain(options: { readonly chain: ChainConfig; readonly clo
       return isSince ? undefined : 'unknown';
     },
 
-    ...createFindPayments(chain, rpc, readBlock, clock),
-    pollBlocks: createPollBlocks(chain, rpc, readBlock, clock),
-    pollEvents: createPollEvents(chain, rpc, readBlock, clock),
+    ...createFindPayments(chain, rpc, reads.readHead),
+    pollBlocks: createPollBlocks(chain, rpc, reads),
+    pollEvents: createPollEvents(chain, rpc, reads),
 
     // A permit that is signed for want of an approval takes the place of the approval that was there.
     getAllowance: (token, owner) =>
@@ -153,8 +155,8 @@ export function createChain(options: { readonly chain: ChainConfig; readonly clo
     verifySignature: createVerifySignature(chain, rpc),
     runsForeignCode: createRunsForeignCode(chain, rpc),
 
-    ...createFindRefusal(chain, rpc, readBlock, clock),
-    isSurelyRefused: createIsSurelyRefused(chain, rpc, readBlock, clock),
+    ...createFindRefusal(chain, rpc, reads),
+    isSurelyRefused: createIsSurelyRefused(chain, rpc, reads),
     ...createRelayCalls(chain, rpc),
 
     getRefundedAmount: (paymentId) =>

@@ -4,11 +4,11 @@ import { CHAIN_ERRORS } from '../../domain/chain/errors.ts';
 import type { ChainPort } from '../../domain/chain/ports.ts';
 import type { ChainPosition } from '../../domain/payments/model.ts';
 import type { ChainConfig } from '../../platform/config.ts';
-import { toUnixSeconds, type Clock } from '../../shared/clock.ts';
+import { toUnixSeconds } from '../../shared/clock.ts';
 import { AppError } from '../../shared/errors.ts';
 import type { Address, Bytes32 } from '../../shared/hex.ts';
 import { createLogRanges } from './createLogRanges.ts';
-import type { ReadBlock } from './createReadBlock.ts';
+import type { ReadHead } from './createReadHead.ts';
 import type { RpcClients, RpcQuestions } from './createRpcClients.ts';
 import { IDS_PER_CALL, readPayers } from './gatewayState.ts';
 import { hearEachNode } from './hearEachNode.ts';
@@ -32,8 +32,7 @@ interface Search<Log> {
 export function createFindPayments(
   { gateway, startBlock, maxBlockRange, blockTimeMs }: Pick<ChainConfig, 'gateway' | 'startBlock' | 'maxBlockRange' | 'blockTimeMs'>,
   rpc: RpcClients,
-  readBlock: ReadBlock,
-  clock: Clock,
+  readHead: ReadHead,
 ): FindPayments {
   const ranges = createLogRanges(() => performance.now());
 
@@ -41,18 +40,17 @@ export function createFindPayments(
     node.askOneNode(async (_client, urlIndex, sure) => {
       // The answers are those of one block: a node that lacks it fails, where it would say "not paid" of its own latest one. And each comes with the chain's
       // id: on another chain with our contracts at the same addresses, nobody has paid.
-      const block = await readBlock(urlIndex, { blockTag: 'latest' });
-      if (block === undefined) throw new Error('the node has no block at all');
+      const { head, readAt } = await readHead(urlIndex);
       const payers = new Map<Bytes32, Address>();
       for (let start = 0; start < paymentIds.length; start += IDS_PER_CALL) {
         const ids = paymentIds.slice(start, start + IDS_PER_CALL);
-        const found = await readPayers(sure, gateway, ids, block.number);
+        const found = await readPayers(sure, gateway, ids, head.number);
         found.forEach((payer, index) => {
           const id = ids[index];
           if (id !== undefined && payer !== zeroAddress) payers.set(id, payer);
         });
       }
-      return { urlIndex, head: block, payers };
+      return { urlIndex, head, readAt, payers };
     });
 
   return {
@@ -63,7 +61,7 @@ export function createFindPayments(
       // That nobody has paid ends a payment: no URL's word alone, which may be on a branch of its own. Whoever shows a payment may be behind: it was made.
       const heard = await hearEachNode(rpc, (node) => findPayersAt(node, unpaid));
       const voters = findVoters(heard.some(({ urlIndex }) => urlIndex === first.urlIndex) ? heard : [first, ...heard], {
-        now: clock.now(),
+        urls: rpc.eachNode.length,
         blockTimeMs,
       });
       // By the end of that block, all that have a say do so: how late it is, is no URL's word alone either.

@@ -5,13 +5,12 @@ import { CHAIN_ERRORS } from '../../domain/chain/errors.ts';
 import type { ChainPort, KnownBlock, PaymentRefusal } from '../../domain/chain/ports.ts';
 import type { Permit } from '../../domain/relay/model.ts';
 import type { ChainConfig } from '../../platform/config.ts';
-import type { Clock } from '../../shared/clock.ts';
 import { AppError } from '../../shared/errors.ts';
 import type { Address, Hex } from '../../shared/hex.ts';
 import { askEachNode } from './askEachNode.ts';
 import { callAsForwarder } from './callAsForwarder.ts';
 import { createExplainPermit, type PermitExplanation } from './createExplainPermit.ts';
-import type { ReadBlock } from './createReadBlock.ts';
+import type { NodeReads } from './createReadHead.ts';
 import type { RpcClients, RpcQuestions } from './createRpcClients.ts';
 import { encodePermit } from './encodePermit.ts';
 import { encodeTerms } from './encodeTerms.ts';
@@ -49,8 +48,7 @@ type FindRefusal = Pick<ChainPort, 'findRefusal' | 'findRefundRefusal'>;
 export function createFindRefusal(
   chain: Pick<ChainConfig, 'chainId' | 'gateway' | 'forwarder' | 'dataGasPerRequest' | 'tokens' | 'blockTimeMs'>,
   rpc: RpcClients,
-  readBlock: ReadBlock,
-  clock: Clock,
+  reads: NodeReads,
 ): FindRefusal {
   const { gateway, forwarder } = chain;
   const { encodeRelay } = createRelayCalls(chain, rpc);
@@ -93,12 +91,12 @@ export function createFindRefusal(
     // What is done already, or over, is nothing that a URL could lag behind.
     if (since === undefined || first === undefined || first.kind === 'alreadyProcessed' || first.kind === 'expired') return first;
     const heard = await askEachNode(rpc, async (node) => {
-      const look = await node.askOneNode((_client, urlIndex) => lookAtNode(readBlock, urlIndex, since));
+      const look = await node.askOneNode((_client, urlIndex) => lookAtNode(reads, urlIndex, since));
       return { ...look, refusal: await find(node) };
     });
     // Nobody contradicts, and nobody was found to lag: all are slow.
     if (heard.length === 0) return first;
-    const voters = findVoters(heard, { now: clock.now(), blockTimeMs: chain.blockTimeMs });
+    const voters = findVoters(heard, { urls: rpc.eachNode.length, blockTimeMs: chain.blockTimeMs });
     const isTaken = voters.some(({ refusal }) => refusal === undefined);
     // One that has all these blocks may lie, and the others may lack the newest one: their yes counts as well.
     if (isTaken) return undefined;

@@ -1,7 +1,6 @@
 import type { ChainPort } from '../../domain/chain/ports.ts';
 import type { ChainConfig } from '../../platform/config.ts';
-import type { Clock } from '../../shared/clock.ts';
-import type { ReadBlock } from './createReadBlock.ts';
+import type { NodeReads } from './createReadHead.ts';
 import { createRelayCalls } from './createRelayCalls.ts';
 import type { RpcClients } from './createRpcClients.ts';
 import { hearEachNode } from './hearEachNode.ts';
@@ -12,16 +11,15 @@ import { leaveBranch, lookAtNode } from './lookAtNode.ts';
 export function createIsSurelyRefused(
   chain: Pick<ChainConfig, 'chainId' | 'gateway' | 'forwarder' | 'dataGasPerRequest' | 'blockTimeMs'>,
   rpc: RpcClients,
-  readBlock: ReadBlock,
-  clock: Clock,
+  reads: NodeReads,
 ): ChainPort['isSurelyRefused'] {
   return async (item, since) => {
     if (rpc.eachNode.length === 1) return true;
     const heard = await hearEachNode(rpc, async (node) => {
-      const look = await node.askOneNode((_client, urlIndex) => lookAtNode(readBlock, urlIndex, since));
+      const look = await node.askOneNode((_client, urlIndex) => lookAtNode(reads, urlIndex, since));
       return { ...look, estimate: await createRelayCalls(chain, node).estimateRelayGas([item]) };
     });
-    const voters = findVoters(heard, { now: clock.now(), blockTimeMs: chain.blockTimeMs });
+    const voters = findVoters(heard, { urls: rpc.eachNode.length, blockTimeMs: chain.blockTimeMs });
     const isRefusing = ({ estimate }: (typeof voters)[number]) => estimate.kind === 'refused';
     const current = voters.filter(({ hasAll }) => hasAll);
     const refusing = current.filter(isRefusing);

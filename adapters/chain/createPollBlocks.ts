@@ -1,9 +1,8 @@
 import { CHAIN_ERRORS } from '../../domain/chain/errors.ts';
 import type { ChainPort } from '../../domain/chain/ports.ts';
 import type { ChainConfig } from '../../platform/config.ts';
-import type { Clock } from '../../shared/clock.ts';
 import { AppError } from '../../shared/errors.ts';
-import type { ReadBlock } from './createReadBlock.ts';
+import type { NodeReads } from './createReadHead.ts';
 import type { RpcClients } from './createRpcClients.ts';
 import { hearEachNode } from './hearEachNode.ts';
 import { findVoters } from './judgeHeads.ts';
@@ -15,22 +14,20 @@ import { findVoters } from './judgeHeads.ts';
 export function createPollBlocks(
   chain: Pick<ChainConfig, 'chainId' | 'blockTimeMs'>,
   rpc: RpcClients,
-  readBlock: ReadBlock,
-  clock: Clock,
+  { readBlock, readHead }: NodeReads,
 ): ChainPort['pollBlocks'] {
   return async (blocks) => {
     if (rpc.eachNode.length === 1) return blocks.map(() => ({ stands: 0, replaced: 0, missing: 0 }));
     const heard = await hearEachNode(rpc, (node) =>
       node.askOneNode(async (_client, urlIndex) => {
-        const [head, ...found] = await Promise.all([
-          readBlock(urlIndex, { blockTag: 'latest' }),
+        const [{ head, readAt }, ...found] = await Promise.all([
+          readHead(urlIndex),
           ...blocks.map(({ number }) => readBlock(urlIndex, { blockNumber: number })),
         ]);
-        if (head === undefined) throw new Error('the node has no block at all');
-        return { urlIndex, head, found };
+        return { urlIndex, head, readAt, found };
       }),
     );
-    const voters = findVoters(heard, { now: clock.now(), blockTimeMs: chain.blockTimeMs });
+    const voters = findVoters(heard, { urls: rpc.eachNode.length, blockTimeMs: chain.blockTimeMs });
     if (voters.length === 0) {
       const cause = new Error('no RPC URL says what it has at the heights of these blocks');
       throw new AppError(CHAIN_ERRORS.unavailable, { internal: { chainId: chain.chainId }, cause });

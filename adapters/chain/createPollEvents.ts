@@ -2,10 +2,10 @@ import { zeroAddress, type PublicClient } from 'viem';
 
 import type { Block, ChainPort, EventPoll, SeenEvent } from '../../domain/chain/ports.ts';
 import type { ChainConfig } from '../../platform/config.ts';
-import type { Clock } from '../../shared/clock.ts';
 import type { Bytes32 } from '../../shared/hex.ts';
 import { sideBySide } from '../../shared/sideBySide.ts';
-import type { ReadBlock } from './createReadBlock.ts';
+import { createFindEnds } from './createFindEnds.ts';
+import type { NodeReads } from './createReadHead.ts';
 import type { RpcClients } from './createRpcClients.ts';
 import { readPayers, readRefunds } from './gatewayState.ts';
 import { hearEachNode } from './hearEachNode.ts';
@@ -35,20 +35,20 @@ type Word = keyof EventPoll;
 export function createPollEvents(
   chain: Pick<ChainConfig, 'gateway' | 'confirmations' | 'blockTimeMs'>,
   rpc: RpcClients,
-  readBlock: ReadBlock,
-  clock: Clock,
+  reads: NodeReads,
 ): ChainPort['pollEvents'] {
-  const { gateway, confirmations, blockTimeMs } = chain;
+  const { gateway, blockTimeMs } = chain;
+  const findEnds = createFindEnds(chain, reads);
 
   return async (events) => {
     if (rpc.eachNode.length === 1) return events.map(() => ({ final: 1, early: 0, absent: 0 }));
     const heard = await hearEachNode(rpc, (node) =>
       node.askOneNode(async (_client, urlIndex, sure) => {
-        const { head, final } = await findEnds(urlIndex);
-        return { urlIndex, head, words: await judge(sure, { urlIndex, events, head, final }) };
+        const { head, readAt, final } = await findEnds(urlIndex);
+        return { urlIndex, head, readAt, words: await judge(sure, { urlIndex, events, head, final }) };
       }),
     );
-    const voters = findVoters(heard, { now: clock.now(), blockTimeMs });
+    const voters = findVoters(heard, { urls: rpc.eachNode.length, blockTimeMs });
     const outvoted = new Set<number>();
     const polls = events.map((_event, index): EventPoll => {
       const having = (word: Word) => voters.filter(({ words }) => words[index] === word);
@@ -61,25 +61,6 @@ export function createPollEvents(
     for (const urlIndex of outvoted) rpc.putLast(urlIndex);
     return polls;
   };
-
-  /** Its head, and its newest block that is final. */
-  async function findEnds(urlIndex: number): Promise<{ readonly head: Block; readonly final: bigint }> {
-    if (confirmations !== 'finalized') {
-      const head = await readHead(urlIndex);
-      return { head, final: head.number - BigInt(confirmations) + 1n };
-    }
-    const [finalized, asked] = await Promise.all([readBlock(urlIndex, { blockTag: 'finalized' }), readHead(urlIndex)]);
-    // Between the two it may have come to a block that is final at once.
-    const head = finalized === undefined || finalized.number <= asked.number ? asked : await readHead(urlIndex);
-    if (finalized === undefined || finalized.number > head.number) throw new Error('the node does not tell which of its blocks are final');
-    return { head, final: finalized.number };
-  }
-
-  async function readHead(urlIndex: number): Promise<Block> {
-    const head = await readBlock(urlIndex, { blockTag: 'latest' });
-    if (head === undefined) throw new Error('the node has no block at all');
-    return head;
-  }
 
   async function judge(
     sure: PublicClient,
@@ -121,7 +102,7 @@ export function createPollEvents(
   async function keepStanding(urlIndex: number, events: ReadonlySet<SeenEvent>): Promise<ReadonlySet<SeenEvent>> {
     const hashes = new Map<bigint, Bytes32 | undefined>([...events].map(({ blockNumber }) => [blockNumber, undefined]));
     await sideBySide([...hashes.keys()], HEADERS_AT_ONCE, async (blockNumber) => {
-      hashes.set(blockNumber, (await readBlock(urlIndex, { blockNumber }))?.hash);
+      hashes.set(blockNumber, (await reads.readBlock(urlIndex, { blockNumber }))?.hash);
     });
     return new Set([...events].filter(({ blockNumber, blockHash }) => hashes.get(blockNumber) === blockHash));
   }

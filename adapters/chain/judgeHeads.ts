@@ -17,6 +17,13 @@ const MOST_BLOCKS_FACTOR = 4;
 
 export type Head = Pick<Block, 'number' | 'timestamp'>;
 
+/** What one URL has said, and where it stood then. */
+interface Heard {
+  readonly head: Head;
+  /** By our clock, when the head was read. The others may have been waited for since: that makes it no older. */
+  readonly readAt: Date;
+}
+
 export interface Measure {
   /** Ours: the database's. */
   readonly now: Date;
@@ -34,13 +41,14 @@ export function equalBlocks(blockTimeMs: number): bigint {
 }
 
 /**
- * Which of the heads are not believed: those of a time that has not come, while another one is recent (else the chain's clock is not ours, and one that is stuck is
+ * Which of the heads are not believed: those of a time that has not come, while no fewer are of now (else the chain's clock is not ours, and one that is stuck is
  * no measure of that); and of the others one that is further above the second best than blocks can have been made between the two.
  * @returns indices
  */
 export function findUnbelievable(heads: readonly Head[], measure: Measure): ReadonlySet<number> {
   const early = heads.flatMap((head, index) => (isOfFuture(head, measure) ? [index] : []));
-  const unbelievable = new Set(heads.some((head) => isOfNow(head, measure)) ? early : []);
+  const ofNow = heads.filter((head) => isOfNow(head, measure));
+  const unbelievable = new Set(ofNow.length >= early.length ? early : []);
   const measured = heads.filter((_head, index) => !unbelievable.has(index));
   const [, second] = [...measured].sort(highestFirst);
   if (second === undefined) return unbelievable;
@@ -51,28 +59,40 @@ export function findUnbelievable(heads: readonly Head[], measure: Measure): Read
 }
 
 /**
- * Those of the URLs that have a say where something is about to end. They are those whose heads are recent by our clock. Of three and more, one that is recent by
- * itself silences nobody, as when the chain pauses and one URL makes blocks up; and when none is recent, all have a say. Then those go that lack blocks which two
- * others have. Of two that are recent both have a say, however far apart they are: which of them is wrong, nobody can tell.
+ * Those of the URLs that have a say where something is about to end. They are those whose heads were recent by our clock when they were read. Of three and more
+ * that are configured, one that is recent by itself silences nobody, as when the chain pauses and one URL makes blocks up; and when none is recent, all have a say.
+ * Then those go that lack blocks which two others have. Of two that are recent both have a say, however far apart they are: which of them is wrong, nobody can tell.
+ * @param chain.urls so many are configured, whoever was heard
  */
-export function findVoters<Heard extends { readonly head: Head }>(heard: readonly Heard[], measure: Measure): readonly Heard[] {
-  const isAnyOfNow = heard.some(({ head }) => isOfNow(head, measure));
-  const believed = isAnyOfNow ? heard.filter(({ head }) => !isOfFuture(head, measure)) : heard;
-  const candidates = withoutLonely(believed, measure);
-  const recent = candidates.filter(({ head }) => isRecent(head, measure));
-  const isEnough = recent.length > 1 || (recent.length === 1 && candidates.length <= 2);
+export function findVoters<One extends Heard>(
+  heard: readonly One[],
+  chain: { readonly urls: number; readonly blockTimeMs: number },
+): readonly One[] {
+  const { urls, blockTimeMs } = chain;
+  const measureOf = ({ readAt }: Heard): Measure => ({ now: readAt, blockTimeMs });
+  const early = heard.filter((one) => isOfFuture(one.head, measureOf(one)));
+  const ofNow = heard.filter((one) => isOfNow(one.head, measureOf(one)));
+  const believed = ofNow.length >= early.length ? heard.filter((one) => !early.includes(one)) : heard;
+  const isRecentlyRead = (one: Heard) => isRecent(one.head, measureOf(one));
+  const candidates = withoutLonely(believed, isRecentlyRead, blockTimeMs);
+  const recent = candidates.filter(isRecentlyRead);
+  const isEnough = recent.length > 1 || (recent.length === 1 && urls <= 2);
   const voters = isEnough ? recent : candidates;
   const [, second] = voters.map(({ head }) => head).sort(highestFirst);
   if (second === undefined) return voters;
-  return voters.filter(({ head }) => head.number + equalBlocks(measure.blockTimeMs) >= second.number);
+  return voters.filter(({ head }) => head.number + equalBlocks(blockTimeMs) >= second.number);
 }
 
 /** Without one that is far above two others whose heads are recent: one of these by itself would not be enough to silence it. */
-function withoutLonely<Heard extends { readonly head: Head }>(heard: readonly Heard[], measure: Measure): readonly Heard[] {
-  const [, ...others] = heard.map(({ head }) => head).sort(highestFirst);
-  const [second, third] = others.filter((head) => isRecent(head, measure));
+function withoutLonely<One extends Heard>(
+  heard: readonly One[],
+  isRecentlyRead: (one: Heard) => boolean,
+  blockTimeMs: number,
+): readonly One[] {
+  const [, ...others] = [...heard].sort((a, b) => highestFirst(a.head, b.head));
+  const [second, third] = others.filter(isRecentlyRead);
   if (second === undefined || third === undefined) return heard;
-  return heard.filter(({ head }) => !(isFarAbove(head, second, measure) && isFarAbove(head, third, measure)));
+  return heard.filter(({ head }) => !(isFarAbove(head, second.head, { blockTimeMs }) && isFarAbove(head, third.head, { blockTimeMs })));
 }
 
 export function isOfFuture({ timestamp }: Head, { now }: Measure): boolean {
@@ -89,7 +109,7 @@ function isRecent({ timestamp }: Head, { now, blockTimeMs }: Measure): boolean {
 }
 
 /** Further above another head than it can be by the time between the two, and than URLs of one chain differ. */
-export function isFarAbove(head: Head, other: Head, { blockTimeMs }: Measure): boolean {
+export function isFarAbove(head: Head, other: Head, { blockTimeMs }: Pick<Measure, 'blockTimeMs'>): boolean {
   const betweenMs = Math.max(0, head.timestamp.getTime() - other.timestamp.getTime());
   const most = toleratedBlocks(blockTimeMs) + BigInt(Math.ceil((MOST_BLOCKS_FACTOR * betweenMs) / blockTimeMs));
   return head.number - other.number > most;

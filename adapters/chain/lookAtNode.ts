@@ -1,27 +1,25 @@
-import type { Block, KnownBlock } from '../../domain/chain/ports.ts';
-import type { ReadBlock } from './createReadBlock.ts';
+import type { KnownBlock } from '../../domain/chain/ports.ts';
+import type { HeadRead, NodeReads } from './createReadHead.ts';
 import type { RpcClients } from './createRpcClients.ts';
 
 /** Where one RPC URL stands to blocks that are known. */
-export interface NodeLook {
+export interface NodeLook extends HeadRead {
   readonly urlIndex: number;
-  readonly head: Block;
   readonly hasAll: boolean;
   /** It has another block in the place of one of them: it is on another branch, or whoever showed them is. */
   readonly hasOther: boolean;
 }
 
 /** @throws what the URL answered; Error when it has no block at all */
-export async function lookAtNode(readBlock: ReadBlock, urlIndex: number, blocks: readonly KnownBlock[]): Promise<NodeLook> {
-  const [head, ...found] = await Promise.all([
-    readBlock(urlIndex, { blockTag: 'latest' }),
+export async function lookAtNode({ readBlock, readHead }: NodeReads, urlIndex: number, blocks: readonly KnownBlock[]): Promise<NodeLook> {
+  const [{ head, readAt }, ...found] = await Promise.all([
+    readHead(urlIndex),
     ...blocks.map(({ number }) => readBlock(urlIndex, { blockNumber: number })),
   ]);
-  if (head === undefined) throw new Error('the node has no block at all');
   // A block without a hash may be any of its height.
   const isOther = blocks.map(({ hash }, index) => found[index] !== undefined && hash !== undefined && found[index].hash !== hash);
   const isThere = blocks.map(({ number }, index) => found[index] !== undefined && !isOther[index] && number <= head.number);
-  return { urlIndex, head, hasAll: isThere.every(Boolean), hasOther: isOther.some(Boolean) };
+  return { urlIndex, head, readAt, hasAll: isThere.every(Boolean), hasOther: isOther.some(Boolean) };
 }
 
 /** Where more of those that have a say are on another branch than have the blocks, the next look goes there. */

@@ -50,7 +50,7 @@ export interface ChainFixture {
    * @param changes of the chain's configuration
    * @param aheadMs by how much our clock is ahead of the machine's
    */
-  createPort(rpcUrls: readonly string[], changes?: Partial<ChainConfig>, aheadMs?: number): ChainPort;
+  createPort(rpcUrls: readonly string[], changes?: Partial<ChainConfig>, aheadMs?: number | (() => number)): ChainPort;
   makeTerms(changes?: Partial<PaymentTerms>): PaymentTerms;
   makeRequest(payer: PrivateKeyAccount, terms: PaymentTerms, changes?: Partial<ForwardRequest>): Promise<ForwardRequest>;
   mine(hash: Promise<Hex>): Promise<Hex>;
@@ -110,8 +110,8 @@ export async function startChainFixture(): Promise<ChainFixture> {
       gasBudgetPerPayerPerDay: undefined,
     },
   };
-  const createPort = (rpcUrls: readonly string[], changes: Partial<ChainConfig> = {}, aheadMs = 0): ChainPort => {
-    const clock = { now: () => addMs(systemClock.now(), aheadMs) };
+  const createPort = (rpcUrls: readonly string[], changes: Partial<ChainConfig> = {}, aheadMs: number | (() => number) = 0): ChainPort => {
+    const clock = { now: () => addMs(systemClock.now(), typeof aheadMs === 'number' ? aheadMs : aheadMs()) };
     return createChain({ chain: { ...config, ...changes, rpcUrls: [...rpcUrls] }, clock, log });
   };
   const port = createPort([anvil.rpcUrl]);

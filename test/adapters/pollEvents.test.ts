@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { toHex } from 'viem';
 import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts';
 
 import type { ChainPort, SeenEvent } from '../../domain/chain/ports.ts';
@@ -109,6 +110,7 @@ describe('the chain adapter, asking several RPC URLs whether events are final', 
       for (const one of [node, other]) {
         one.delayBy(0);
         one.refuseBatches(false);
+        one.changeResults(undefined);
       }
     });
 
@@ -138,6 +140,23 @@ describe('the chain adapter, asking several RPC URLs whether events are final', 
       // Asks each of them, and waits for none for so long.
       expect(await port.isContract(on.config.gateway)).to.equal(true);
       other.delayBy(100);
+      expect(await poll(port, unpaid())).to.deep.equal({ final: 1, early: 0, absent: 1 });
+    });
+
+    it('hears one that has answered at once, however long another one takes that lies', async () => {
+      const wordOfOne = `0x${'00'.repeat(31)}01`;
+      let passedMs = 0;
+      const ofNow = (result: unknown) => ({ ...(result as object), timestamp: toHex(Math.floor((Date.now() + passedMs) / 1_000)) });
+      const isHeader = (method: string) => method === 'eth_getBlockByNumber';
+      other.changeResults((method, result) => (isHeader(method) ? ofNow(result) : result));
+      node.delayBy(300);
+      node.changeResults((method, result) => {
+        if (method !== 'eth_call') return isHeader(method) ? ofNow(result) : result;
+        const isFirst = passedMs === 0;
+        passedMs = 70_000;
+        return isFirst ? 'none' : wordOfOne;
+      });
+      const port = on.createPort([node.url, other.url], { confirmations: 1 }, () => passedMs);
       expect(await poll(port, unpaid())).to.deep.equal({ final: 1, early: 0, absent: 1 });
     });
 

@@ -11,10 +11,11 @@ const HOUR = 3_600;
 const head = (number: number, age = 0): Head => ({ number: BigInt(number), timestamp: addMs(NOW, -age * 1_000) });
 
 /** By their places. */
-const voters = (...heads: Head[]) =>
+const voters = (...heads: Head[]) => votersOf(heads.length, ...heads);
+const votersOf = (urls: number, ...heads: Head[]) =>
   findVoters(
-    heads.map((one, place) => ({ head: one, place })),
-    MEASURE,
+    heads.map((one, place) => ({ head: one, readAt: NOW, place })),
+    { urls, blockTimeMs: MEASURE.blockTimeMs },
   ).map(({ place }) => place);
 const unbelievable = (...heads: Head[]) => [...findUnbelievable(heads, MEASURE)];
 
@@ -46,6 +47,29 @@ describe('whose head counts', () => {
   it('is that of one that goes on where our clock is late, though another one is stuck', () => {
     expect(unbelievable(head(400, -35), head(100, 600))).to.deep.equal([]);
     expect(voters(head(400, -35), head(100, 600))).to.deep.equal([0]);
+  });
+
+  it('is that of one which was heard at once, however long another one is waited for', () => {
+    const read = (secondsAgo: number) => {
+      const readAt = addMs(NOW, -secondsAgo * 1_000);
+      return { head: { number: 100n, timestamp: addMs(readAt, -2_000) }, readAt };
+    };
+    for (const heard of [
+      [read(80), read(0)],
+      [read(0), read(80), read(0)],
+    ])
+      expect(findVoters(heard, { urls: heard.length, blockTimeMs: 2_000 })).to.deep.equal(heard);
+  });
+
+  it('is not that of one of three alone while the chain pauses, though the third one was not heard', () => {
+    expect(votersOf(3, head(100, HOUR), head(101))).to.deep.equal([0, 1]);
+    expect(votersOf(2, head(100, HOUR), head(101))).to.deep.equal([1]);
+  });
+
+  it('is not that of one that lags, where our clock is late and two others say so', () => {
+    expect(voters(head(100, -35), head(100, -35), head(99))).to.deep.equal([0, 1, 2]);
+    expect(unbelievable(head(100, -35), head(100, -35), head(99))).to.deep.equal([]);
+    expect(unbelievable(head(100, -35), head(99), head(99))).to.deep.equal([0]);
   });
 
   it('is everybody’s when the chain pauses, or its clock is not ours', () => {
