@@ -20,6 +20,7 @@ import { AppError } from '../../shared/errors.ts';
 import { askEachNode } from './askEachNode.ts';
 import { createAskSince } from './createAskSince.ts';
 import { createBadAnswers } from './createBadAnswers.ts';
+import { createFindAgreedFinal } from './createFindAgreedFinal.ts';
 import { createFindPayments } from './createFindPayments.ts';
 import { createFindReceipt } from './createFindReceipt.ts';
 import { createFindRefusal } from './createFindRefusal.ts';
@@ -78,6 +79,8 @@ export function createChain(options: { readonly chain: ChainConfig; readonly clo
         if (head === undefined || finalized.number > head.number) throw new Error('the node calls a block final that is above its head');
         return finalized.number;
       }),
+
+    findAgreedFinal: createFindAgreedFinal(chain, rpc, reads),
 
     findBlock: (number) => rpc.askOneNode((_node, urlIndex) => readBlock(urlIndex, { blockNumber: number })),
 

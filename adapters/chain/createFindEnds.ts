@@ -19,7 +19,8 @@ export function createFindEnds({ confirmations }: Pick<ChainConfig, 'confirmatio
     const [finalized, asked] = await Promise.all([readBlock(urlIndex, { blockTag: 'finalized' }), readHead(urlIndex)]);
     // Between the two it may have come to a block that is final at once.
     const read = finalized === undefined || finalized.number <= asked.head.number ? asked : await readHead(urlIndex);
-    if (finalized === undefined || finalized.number > read.head.number) throw new Error('the node does not tell which of its blocks are final');
+    if (finalized === undefined || finalized.number > read.head.number)
+      throw new Error('the node does not tell which of its blocks are final');
     return { ...read, final: finalized.number };
   };
 }

@@ -134,6 +134,11 @@ export interface ChainPort {
   getHead(): Promise<Block>;
   /** The newest block that the chain calls final: as one URL says that has it. Throws like every question, with the reason as the cause, where the chain calls none so. */
   getFinalizedNumber(): Promise<bigint>;
+  /**
+   * The newest block, up to this one, that is final to all RPC URLs that do not fail and are not stuck, with the earliest time that one of them gives it: for what
+   * ends by the chain's clock. undefined: they have different blocks there, or one gives it a later time than its own head. Of a single URL, the block as it is.
+   */
+  findAgreedFinal(block: Block): Promise<Block | undefined>;
   /** undefined: there is no such block (yet, or any more). */
   findBlock(number: bigint): Promise<Block | undefined>;
   /**

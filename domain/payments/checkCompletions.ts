@@ -6,6 +6,8 @@ import { countOverdueCompletions } from './store.ts';
 
 /** RPC URLs of one chain agree within seconds, and one that is stuck has no say after a minute, of two, or where two others go on. */
 const OVERDUE_MS = 5 * 60_000;
+/** Of a chain that says itself what is final: it takes some 20 minutes at most while all is well. */
+const MOST_FINALITY_MS = 25 * 60_000;
 
 /** Payments and refunds of a chain that should be completed. */
 export interface OverdueCompletions {
@@ -14,14 +16,20 @@ export interface OverdueCompletions {
   readonly refunds: number;
 }
 
-/** One for each configured chain: what is in blocks that are final and scanned, and has waited for five minutes all the same. For those that watch. */
+/**
+ * One for each configured chain: what is in blocks that are scanned and final, by one URL's word, and has waited for five minutes all the same. For those that
+ * watch.
+ */
 export async function reportOverdueCompletions(ctx: Context): Promise<OverdueCompletions[]> {
-  const unchangedSince = addMs(ctx.clock.now(), -OVERDUE_MS);
   return Promise.all(
-    ctx.config.chains.map(async ({ chainId }) => {
-      const maxBlock = (await findCursor(ctx.db, chainId))?.settled?.block;
-      if (maxBlock === undefined) return { chainId, payments: 0, refunds: 0 };
-      const wanted = { chainId, maxBlock, unchangedSince };
+    ctx.config.chains.map(async ({ chainId, confirmations, blockTimeMs }) => {
+      const cursor = await findCursor(ctx.db, chainId);
+      const scanned = cursor === undefined ? -1n : cursor.nextBlock - 1n;
+      // What one URL calls final is written nowhere, and what all do (`settled`) stands still while they do not agree.
+      const maxBlock = confirmations === 'finalized' ? scanned : scanned - BigInt(confirmations) + 1n;
+      const finalAfterMs = confirmations === 'finalized' ? MOST_FINALITY_MS : confirmations * blockTimeMs;
+      if (maxBlock < 0n) return { chainId, payments: 0, refunds: 0 };
+      const wanted = { chainId, maxBlock, unchangedSince: addMs(ctx.clock.now(), -finalAfterMs - OVERDUE_MS) };
       return { chainId, payments: await countOverdueCompletions(ctx.db, wanted), refunds: await countOverdueRefunds(ctx, wanted) };
     }),
   );

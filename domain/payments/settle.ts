@@ -1,17 +1,33 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
 import type { ChainConfig } from '../../platform/config.ts';
 import type { Context } from '../../platform/context.ts';
 import type { Block, ChainPort } from '../chain/ports.ts';
 import { raiseSettled, type ChainCursor } from '../chain/store.ts';
 import { lastFinalBlock } from './decide.ts';
 
-/** A chain calls blocks final many at once, minutes apart: it is not asked at every scan how far that is. */
-const FINALITY_LOOK_MS = 10_000;
+/** A chain calls blocks final many at once, minutes apart, and several RPC URLs are several questions: it is not asked at every scan how far that is. */
+const LOOK_MS = 10_000;
+/** How long the scan waits for what all URLs say: one may be slow, and new payments wait for the scan. It counts whenever it comes. */
+const PATIENCE_MS = 1_000;
+/** URLs differ for a block or two, or one fails now and then: after so long it is said, each time that so much more has passed. */
+const STANDSTILL_MS = 60_000;
 
-/** By process: when each chain's finality is asked for again. */
-const nextLooks = new WeakMap<Context['db'], Map<number, number>>();
+interface Looks {
+  /** When each chain is asked again. */
+  readonly next: Map<number, number>;
+  /** Chains whose URLs are being asked. */
+  readonly underWay: Set<number>;
+  /** Chains whose URLs do not agree: since when, or since it was said. */
+  readonly disagreeingSince: Map<number, number>;
+}
+
+/** By process. */
+const memories = new WeakMap<Context['db'], Looks>();
 
 /**
- * At the end of a scan: remembers in the cursor's row the time of the newest block that is both final and scanned (see findSettledTime).
+ * At the end of a scan: remembers in the cursor's row the time of the newest block that is both final and scanned (see findSettledTime). Signatures and payments end
+ * by it, and nothing takes that back: no header counts that is later than the head, and of several RPC URLs all that are heard have to have the block as final.
  * @param cursor as the scan has left it: everything up to the head is scanned
  */
 export async function settle(
@@ -20,8 +36,10 @@ export async function settle(
   config: ChainConfig,
   { cursor, head }: { cursor: ChainCursor; head: Block },
 ): Promise<void> {
-  const { chainId, confirmations } = config;
-  if (confirmations === 'finalized' && !takeLook(ctx, chainId)) return;
+  const { chainId, confirmations, rpcUrls } = config;
+  const looks = looksOf(ctx);
+  if (looks.underWay.has(chainId)) return;
+  if ((confirmations === 'finalized' || rpcUrls.length > 1) && !takeLook(ctx, looks, chainId)) return;
   const finalized = confirmations === 'finalized' ? await chain.getFinalizedNumber() : undefined;
   const last = lastFinalBlock({ head: head.number, finalized }, confirmations);
   if (last === undefined || last < 0n) return;
@@ -29,19 +47,67 @@ export async function settle(
   if (cursor.settled !== null && cursor.settled.block >= number) return;
   const block = number === head.number ? head : await chain.findBlock(number);
   if (block === undefined) return;
-  await raiseSettled(ctx.db, { chainId, generation: cursor.generation, settled: { block: number, time: block.timestamp } });
+  if (block.timestamp > head.timestamp) {
+    ctx.log.warn({ chainId, block: number.toString() }, 'an RPC URL gives a final block a later time than the head: nothing ends by it');
+    return;
+  }
+  looks.underWay.add(chainId);
+  let isLate = false;
+  const raising = raise(ctx, chain, { cursor, block })
+    .catch((error: unknown) => {
+      if (!isLate) throw error;
+      ctx.log.warn({ err: error, chainId }, 'the time by which signatures end could not be raised');
+    })
+    .finally(() => looks.underWay.delete(chainId));
+  await waitAtMost(PATIENCE_MS, raising);
+  isLate = true;
 }
 
-function takeLook(ctx: Context, chainId: number): boolean {
-  let looks = nextLooks.get(ctx.db);
-  if (looks === undefined) {
-    looks = new Map();
-    nextLooks.set(ctx.db, looks);
-  }
+async function raise(ctx: Context, chain: ChainPort, { cursor, block }: { cursor: ChainCursor; block: Block }): Promise<void> {
+  const { chainId, generation } = cursor;
+  const agreed = await chain.findAgreedFinal(block);
+  noteAgreement(ctx, chainId, agreed !== undefined);
+  if (agreed === undefined) return;
+  await raiseSettled(ctx.db, { chainId, generation, settled: { block: agreed.number, time: agreed.timestamp } });
+}
+
+function noteAgreement(ctx: Context, chainId: number, isAgreed: boolean): void {
+  const { disagreeingSince } = looksOf(ctx);
   const now = ctx.clock.now().getTime();
-  const waitMs = (looks.get(chainId) ?? 0) - now;
+  const since = disagreeingSince.get(chainId);
+  if (isAgreed) disagreeingSince.delete(chainId);
+  // Later than now: a clock that had jumped ahead.
+  else if (since === undefined || since > now) disagreeingSince.set(chainId, now);
+  else if (now - since >= STANDSTILL_MS) {
+    ctx.log.warn({ chainId }, 'RPC URLs do not agree on a final block, or one is not heard: no signature and no payment ends meanwhile');
+    disagreeingSince.set(chainId, now);
+  }
+}
+
+async function waitAtMost(ms: number, work: Promise<void>): Promise<void> {
+  const ended = new AbortController();
+  const patience = sleep(ms, undefined, { signal: ended.signal }).catch(() => undefined);
+  try {
+    await Promise.race([work, patience]);
+  } finally {
+    ended.abort();
+  }
+}
+
+function looksOf(ctx: Context): Looks {
+  let looks = memories.get(ctx.db);
+  if (looks === undefined) {
+    looks = { next: new Map(), underWay: new Set(), disagreeingSince: new Map() };
+    memories.set(ctx.db, looks);
+  }
+  return looks;
+}
+
+function takeLook(ctx: Context, { next }: Looks, chainId: number): boolean {
+  const now = ctx.clock.now().getTime();
+  const waitMs = (next.get(chainId) ?? 0) - now;
   // More than that was left by a clock that had jumped ahead.
-  if (waitMs > 0 && waitMs <= FINALITY_LOOK_MS) return false;
-  looks.set(chainId, now + FINALITY_LOOK_MS);
+  if (waitMs > 0 && waitMs <= LOOK_MS) return false;
+  next.set(chainId, now + LOOK_MS);
   return true;
 }
