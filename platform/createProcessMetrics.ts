@@ -43,6 +43,15 @@ export function createProcessMetrics(ctx: Context): Registry {
     }),
   );
   gauge(
+    'rpc_url_away',
+    '1 while the RPC URL at this place in the configuration has failed for a minute where something was about to end or to count as received: it has no say',
+    url,
+    eachUrl((chainId) => {
+      const away = ctx.chains.get(chainId)?.listAwayUrls() ?? [];
+      return (index) => (away.includes(index) ? 1 : 0);
+    }),
+  );
+  gauge(
     'rpc_bad_answers',
     'Answers of the RPC URL to this process that could not be read, since it began',
     url,

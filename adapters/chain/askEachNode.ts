@@ -12,7 +12,7 @@ const lateOnes = new WeakMap<RpcQuestions, number>();
 
 /**
  * Asks each RPC URL by itself, for a "no" that one of them has said and that must not rest on its word alone: it may lag, lie, or be broken. Where
- * nobody waits for the outcome, those that are late are heard too (hearEachNode.ts).
+ * nobody waits for the outcome, those that are late are heard too (createHearings.ts).
  * @returns what those say that answer soon; none of them perhaps
  */
 export async function askEachNode<T>({ eachNode }: Pick<RpcClients, 'eachNode'>, ask: (node: RpcQuestions) => Promise<T>): Promise<T[]> {

@@ -3,9 +3,9 @@ import { BaseError, RpcRequestError, type PublicClient } from 'viem';
 import type { KnownBlock } from '../../domain/chain/ports.ts';
 import type { ChainConfig } from '../../platform/config.ts';
 import { askUntil } from './askUntil.ts';
+import type { Hear } from './createHearings.ts';
 import type { NodeReads } from './createReadHead.ts';
 import type { RpcClients, RpcQuestions } from './createRpcClients.ts';
-import { hearEachNode } from './hearEachNode.ts';
 import { findVoters } from './judgeHeads.ts';
 import { leaveBranch, lookAtNode, type NodeLook } from './lookAtNode.ts';
 
@@ -35,12 +35,13 @@ interface Question<T> {
  * that is asked then lacks that head, it is put as of the newest block that was asked for, which is enough.
  *
  * That something is not so, one URL has to say that has those blocks, and no other one may say that it is so that answers and is not stuck: whoever has all
- * the blocks may be alone with them, since it is ahead by a block, or makes them up. Who says that it is so may lag: it has happened.
+ * the blocks may be alone with them, since it is ahead by a block, or makes them up. Who says that it is so may lag: it has happened. While one is unheard, nobody has
+ * said that it is not so.
  * @param since undefined: nobody else is asked, and whatever head there is counts
  */
 export type AskSince = <T>(since: readonly KnownBlock[] | undefined, question: Question<T>) => Promise<AnswerSince<T>>;
 
-export function createAskSince(chain: Pick<ChainConfig, 'blockTimeMs'>, rpc: RpcClients, reads: NodeReads): AskSince {
+export function createAskSince(chain: Pick<ChainConfig, 'blockTimeMs'>, rpc: RpcClients, hear: Hear, reads: NodeReads): AskSince {
   return async <T>(since: readonly KnownBlock[] | undefined, { ask, isNo, notBefore }: Question<T>): Promise<AnswerSince<T>> => {
     if (since === undefined) return { value: await rpc.askOneNode((_client, _urlIndex, sure) => ask(sure, {})), isSince: true };
     const newest = since.reduce((most, { number }) => (number > most ? number : most), -1n);
@@ -56,7 +57,8 @@ export function createAskSince(chain: Pick<ChainConfig, 'blockTimeMs'>, rpc: Rpc
     const first = await askAsOf(rpc);
     if (rpc.eachNode.length === 1 || (isNo === undefined ? first.isSince : !isNo(first.value))) return first;
     if (isNo === undefined) return (await askUntil(rpc, askAsOf, ({ isSince }) => isSince)) ?? first;
-    const heard = await hearEachNode(rpc, askAsOf);
+    const { heard, unheard } = await hear(askAsOf);
+    const isSilent = unheard.some((urlIndex) => urlIndex !== first.urlIndex);
     const voters = findVoters(heard.some(({ urlIndex }) => urlIndex === first.urlIndex) ? heard : [first, ...heard], {
       urls: rpc.eachNode.length,
       blockTimeMs: chain.blockTimeMs,
@@ -65,7 +67,7 @@ export function createAskSince(chain: Pick<ChainConfig, 'blockTimeMs'>, rpc: Rpc
     if (yes !== undefined) return yes;
     leaveBranch(rpc, voters);
     const sure = voters.find(({ isSince }) => isSince);
-    return sure !== undefined && !voters.some(isEarly) ? sure : { value: first.value, isSince: false };
+    return sure !== undefined && !isSilent && !voters.some(isEarly) ? sure : { value: first.value, isSince: false };
 
     function isEarly({ head }: NodeLook): boolean {
       return notBefore !== undefined && head.timestamp < notBefore;

@@ -25,6 +25,7 @@ import { createFindPayments } from './createFindPayments.ts';
 import { createFindReceipt } from './createFindReceipt.ts';
 import { createFindRefusal } from './createFindRefusal.ts';
 import { createGetHead } from './createGetHead.ts';
+import { createHearings } from './createHearings.ts';
 import { createIsContract } from './createIsContract.ts';
 import { createIsPermitNext } from './createIsPermitNext.ts';
 import { createIsSurelyRefused } from './createIsSurelyRefused.ts';
@@ -58,7 +59,8 @@ export function createChain(options: { readonly chain: ChainConfig; readonly clo
   const gatewayLogs = createReadGatewayLogs({ rpcUrls, chainId, gateway, clock, log });
   const readBlock = createReadBlock({ rpcUrls, chainId, timeoutMs: RPC_TIMEOUT_MS });
   const reads = { readBlock, readHead: createReadHead(readBlock, clock) };
-  const askSince = createAskSince(chain, rpc, reads);
+  const hearings = createHearings({ eachNode: rpc.eachNode, chainId, log });
+  const askSince = createAskSince(chain, rpc, hearings.of('whether something is done'), reads);
 
   return {
     chainId,
@@ -66,6 +68,7 @@ export function createChain(options: { readonly chain: ChainConfig; readonly clo
     encodePay: (terms) => encodeFunctionData({ abi: paymentGatewayAbi, functionName: 'pay', args: [encodeTerms(terms)] }),
 
     listOtherChainUrls: rpc.listOtherChainUrls,
+    listAwayUrls: hearings.listAway,
     countBadAnswers: badAnswers.counts,
 
     getHead: createGetHead(chain, rpc, readBlock, clock),
@@ -80,7 +83,7 @@ export function createChain(options: { readonly chain: ChainConfig; readonly clo
         return finalized.number;
       }),
 
-    findAgreedFinal: createFindAgreedFinal(chain, rpc, reads),
+    findAgreedFinal: createFindAgreedFinal(chain, rpc, { ends: hearings.of('final blocks'), header: hearings.of('headers') }, reads),
 
     findBlock: (number) => rpc.askOneNode((_node, urlIndex) => readBlock(urlIndex, { blockNumber: number })),
 
@@ -110,9 +113,9 @@ export function createChain(options: { readonly chain: ChainConfig; readonly clo
       return isSince ? undefined : 'unknown';
     },
 
-    ...createFindPayments(chain, rpc, reads.readHead),
-    pollBlocks: createPollBlocks(chain, rpc, reads),
-    pollEvents: createPollEvents(chain, rpc, reads),
+    ...createFindPayments(chain, rpc, hearings.of('who has paid'), reads.readHead),
+    pollBlocks: createPollBlocks(chain, rpc, hearings.of('blocks'), reads),
+    pollEvents: createPollEvents(chain, rpc, hearings.of('final events'), reads),
 
     // A permit that is signed for want of an approval takes the place of the approval that was there.
     getAllowance: (token, owner) =>
@@ -159,7 +162,7 @@ export function createChain(options: { readonly chain: ChainConfig; readonly clo
     runsForeignCode: createRunsForeignCode(chain, rpc),
 
     ...createFindRefusal(chain, rpc, reads),
-    isSurelyRefused: createIsSurelyRefused(chain, rpc, reads),
+    isSurelyRefused: createIsSurelyRefused(chain, rpc, hearings.of('whether a request is refused'), reads),
     ...createRelayCalls(chain, rpc),
 
     getRefundedAmount: (paymentId) =>

@@ -8,10 +8,10 @@ import { toUnixSeconds } from '../../shared/clock.ts';
 import { AppError } from '../../shared/errors.ts';
 import type { Address, Bytes32 } from '../../shared/hex.ts';
 import { createLogRanges } from './createLogRanges.ts';
+import type { Hear } from './createHearings.ts';
 import type { ReadHead } from './createReadHead.ts';
 import type { RpcClients, RpcQuestions } from './createRpcClients.ts';
 import { IDS_PER_CALL, readPayers } from './gatewayState.ts';
-import { hearEachNode } from './hearEachNode.ts';
 import { findVoters } from './judgeHeads.ts';
 import { lowerCase, paymentProcessedEvent, readPaymentLogs } from './paymentLogs.ts';
 import { readRefundLogs, refundProcessedEvent } from './relayLogs.ts';
@@ -32,6 +32,7 @@ interface Search<Log> {
 export function createFindPayments(
   { gateway, startBlock, maxBlockRange, blockTimeMs }: Pick<ChainConfig, 'gateway' | 'startBlock' | 'maxBlockRange' | 'blockTimeMs'>,
   rpc: RpcClients,
+  hear: Hear,
   readHead: ReadHead,
 ): FindPayments {
   const ranges = createLogRanges(() => performance.now());
@@ -59,14 +60,16 @@ export function createFindPayments(
       const unpaid = paymentIds.filter((id) => !first.payers.has(id));
       if (unpaid.length === 0 || rpc.eachNode.length === 1) return { block: first.head, payers: first.payers };
       // That nobody has paid ends a payment: no URL's word alone, which may be on a branch of its own. Whoever shows a payment may be behind: it was made.
-      const heard = await hearEachNode(rpc, (node) => findPayersAt(node, unpaid));
+      const { heard, unheard } = await hear((node) => findPayersAt(node, unpaid));
       const voters = findVoters(heard.some(({ urlIndex }) => urlIndex === first.urlIndex) ? heard : [first, ...heard], {
         urls: rpc.eachNode.length,
         blockTimeMs,
       });
+      const payers = new Map([...first.payers, ...heard.flatMap((one) => [...one.payers])]);
+      if (unheard.some((urlIndex) => urlIndex !== first.urlIndex)) return { block: undefined, payers };
       // By the end of that block, all that have a say do so: how late it is, is no URL's word alone either.
       const block = voters.reduce((least, { head }) => (head.number < least.number ? head : least), voters[0]?.head ?? first.head);
-      return { block, payers: new Map([...first.payers, ...heard.flatMap(({ payers }) => [...payers])]) };
+      return { block, payers };
     },
 
     findPaymentLog: ({ paymentId, since, until }) =>

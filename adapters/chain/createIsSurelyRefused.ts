@@ -1,9 +1,9 @@
 import type { ChainPort } from '../../domain/chain/ports.ts';
 import type { ChainConfig } from '../../platform/config.ts';
+import type { Hear } from './createHearings.ts';
 import type { NodeReads } from './createReadHead.ts';
 import { createRelayCalls } from './createRelayCalls.ts';
 import type { RpcClients } from './createRpcClients.ts';
-import { hearEachNode } from './hearEachNode.ts';
 import { findVoters } from './judgeHeads.ts';
 import { leaveBranch, lookAtNode } from './lookAtNode.ts';
 
@@ -11,11 +11,12 @@ import { leaveBranch, lookAtNode } from './lookAtNode.ts';
 export function createIsSurelyRefused(
   chain: Pick<ChainConfig, 'chainId' | 'gateway' | 'forwarder' | 'dataGasPerRequest' | 'blockTimeMs'>,
   rpc: RpcClients,
+  hear: Hear,
   reads: NodeReads,
 ): ChainPort['isSurelyRefused'] {
   return async (item, since) => {
     if (rpc.eachNode.length === 1) return true;
-    const heard = await hearEachNode(rpc, async (node) => {
+    const { heard, unheard } = await hear(async (node) => {
       const look = await node.askOneNode((_client, urlIndex) => lookAtNode(reads, urlIndex, since));
       return { ...look, estimate: await createRelayCalls(chain, node).estimateRelayGas([item]) };
     });
@@ -30,6 +31,6 @@ export function createIsSurelyRefused(
     leaveBranch(rpc, voters);
     // Who lags would take what is over by now; and what it refuses may be good. But who has all the blocks may be one that is ahead and lies: when the others have
     // them too, they will say.
-    return current.length > 0 && voters.every(isRefusing) ? true : 'unknown';
+    return current.length > 0 && unheard.length === 0 && voters.every(isRefusing) ? true : 'unknown';
   };
 }

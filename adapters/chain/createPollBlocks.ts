@@ -2,9 +2,9 @@ import { CHAIN_ERRORS } from '../../domain/chain/errors.ts';
 import type { ChainPort } from '../../domain/chain/ports.ts';
 import type { ChainConfig } from '../../platform/config.ts';
 import { AppError } from '../../shared/errors.ts';
+import type { Hear } from './createHearings.ts';
 import type { NodeReads } from './createReadHead.ts';
 import type { RpcClients } from './createRpcClients.ts';
-import { hearEachNode } from './hearEachNode.ts';
 import { findVoters } from './judgeHeads.ts';
 
 /**
@@ -14,11 +14,12 @@ import { findVoters } from './judgeHeads.ts';
 export function createPollBlocks(
   chain: Pick<ChainConfig, 'chainId' | 'blockTimeMs'>,
   rpc: RpcClients,
+  hear: Hear,
   { readBlock, readHead }: NodeReads,
 ): ChainPort['pollBlocks'] {
   return async (blocks) => {
     if (rpc.eachNode.length === 1) return blocks.map(() => ({ stands: 0, replaced: 0, missing: 0 }));
-    const heard = await hearEachNode(rpc, (node) =>
+    const { heard, unheard } = await hear((node) =>
       node.askOneNode(async (_client, urlIndex) => {
         const [{ head, readAt }, ...found] = await Promise.all([
           readHead(urlIndex),
@@ -40,7 +41,8 @@ export function createPollBlocks(
         const outvoted = haveIt.length >= haveAnother.length ? haveAnother : haveIt;
         for (const { urlIndex } of outvoted) contradicted.add(urlIndex);
       }
-      return { stands: haveIt.length, replaced: haveAnother.length, missing: voters.length - haveIt.length - haveAnother.length };
+      const missing = voters.length - haveIt.length - haveAnother.length + unheard.length;
+      return { stands: haveIt.length, replaced: haveAnother.length, missing };
     });
     for (const urlIndex of contradicted) rpc.putLast(urlIndex);
     return polls;

@@ -5,10 +5,10 @@ import type { ChainConfig } from '../../platform/config.ts';
 import type { Bytes32 } from '../../shared/hex.ts';
 import { sideBySide } from '../../shared/sideBySide.ts';
 import { createFindEnds } from './createFindEnds.ts';
+import type { Hear } from './createHearings.ts';
 import type { NodeReads } from './createReadHead.ts';
 import type { RpcClients } from './createRpcClients.ts';
 import { readPayers, readRefunds } from './gatewayState.ts';
-import { hearEachNode } from './hearEachNode.ts';
 import { findVoters } from './judgeHeads.ts';
 
 /** Of so many of its last blocks every node has the state: those that keep least (Avalanche's) have 32, most others 128. */
@@ -23,7 +23,7 @@ const HEADERS_AT_ONCE = 16;
  *   early    its newest final block comes before the event's
  *   absent   its chain is final beyond the event's block, and does not have it
  */
-type Word = keyof EventPoll;
+type Word = Exclude<keyof EventPoll, 'unheard'>;
 
 /**
  * Asks every RPC URL whether it shows events as final by its own head, in the gateway's storage: logs and heads are easily made up, and on a branch both are as good
@@ -35,14 +35,15 @@ type Word = keyof EventPoll;
 export function createPollEvents(
   chain: Pick<ChainConfig, 'gateway' | 'confirmations' | 'blockTimeMs'>,
   rpc: RpcClients,
+  hear: Hear,
   reads: NodeReads,
 ): ChainPort['pollEvents'] {
   const { gateway, blockTimeMs } = chain;
   const findEnds = createFindEnds(chain, reads);
 
   return async (events) => {
-    if (rpc.eachNode.length === 1) return events.map(() => ({ final: 1, early: 0, absent: 0 }));
-    const heard = await hearEachNode(rpc, (node) =>
+    if (rpc.eachNode.length === 1) return events.map(() => ({ final: 1, early: 0, absent: 0, unheard: 0 }));
+    const { heard, unheard } = await hear((node) =>
       node.askOneNode(async (_client, urlIndex, sure) => {
         const { head, readAt, final } = await findEnds(urlIndex);
         return { urlIndex, head, readAt, words: await judge(sure, { urlIndex, events, head, final }) };
@@ -56,7 +57,7 @@ export function createPollEvents(
       if (final.length !== absent.length) {
         for (const { urlIndex } of final.length < absent.length ? final : absent) outvoted.add(urlIndex);
       }
-      return { final: final.length, early: having('early').length, absent: absent.length };
+      return { final: final.length, early: having('early').length, absent: absent.length, unheard: unheard.length };
     });
     for (const urlIndex of outvoted) rpc.putLast(urlIndex);
     return polls;

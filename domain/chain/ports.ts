@@ -16,7 +16,7 @@ export interface KnownBlock {
   readonly hash?: Bytes32;
 }
 
-/** How many RPC URLs have a block, how many have another one at its height, and how many have none there (yet). */
+/** How many RPC URLs have a block, how many have another one at its height, and how many have none there (yet), or were not heard and are not away. */
 export interface BlockPoll {
   readonly stands: number;
   readonly replaced: number;
@@ -31,11 +31,15 @@ export interface SeenEvent {
   readonly blockHash: Bytes32;
 }
 
-/** How many RPC URLs show an event as final, have no final block yet as late as its own, and are final beyond it without having it. */
+/**
+ * How many RPC URLs show an event as final, have no final block yet as late as its own, are final beyond it without having it, and were not heard, though they are
+ * not away.
+ */
 export interface EventPoll {
   readonly final: number;
   readonly early: number;
   readonly absent: number;
+  readonly unheard: number;
 }
 
 export interface Receipt {
@@ -115,8 +119,11 @@ export type GasEstimate = { readonly kind: 'estimated'; readonly gasLimit: bigin
  * The only implementation is adapters/chain; nothing else knows an ABI.
  *
  * Most answers are one RPC URL's word, which may lag, be on a fork, or lie. Where a "no" would end something, it is asked for with `since`: blocks that are
- * known to be the chain's. Only a URL that has all of them can say no, and only while none says yes that answers soon and is not stuck. Absent: any can. A URL's
+ * known to be the chain's. Only a URL that has all of them can say no, and only while none says yes that is not stuck. Absent: any can. A URL's
  * own head, and what it says of it, gives it no more weight than the others have.
+ *
+ * A URL that has failed is unheard: it may contradict, so nothing ends and nothing counts as received by what the others say, unless more of them agree than that.
+ * One that has failed for a minute is away, and counts no more until it answers.
  */
 export interface ChainPort {
   readonly chainId: number;
@@ -127,6 +134,8 @@ export interface ChainPort {
 
   /** The RPC URLs that answer for another chain, as this process last saw it, by their place in the configuration: they are asked nothing else. */
   listOtherChainUrls(): readonly number[];
+  /** The RPC URLs that are away, for some kind of question at least that has a say of each, as this process last saw it, by their place in the configuration. */
+  listAwayUrls(): readonly number[];
   /** How many answers of each RPC URL could not be read, in this process, by its place in the configuration. */
   countBadAnswers(): readonly number[];
 
@@ -135,18 +144,18 @@ export interface ChainPort {
   /** The newest block that the chain calls final: as one URL says that has it. Throws like every question, with the reason as the cause, where the chain calls none so. */
   getFinalizedNumber(): Promise<bigint>;
   /**
-   * The newest block, up to this one, that is final to all RPC URLs that do not fail and are not stuck, with the earliest time that one of them gives it: for what
-   * ends by the chain's clock. undefined: they have different blocks there, or one gives it a later time than its own head. Of a single URL, the block as it is.
+   * The newest block, up to this one, that is final to all RPC URLs that are not stuck, with the earliest time that one of them gives it: for what ends by the
+   * chain's clock. undefined: they have different blocks there, or one gives it a later time than its own head, or was not heard. Of a single URL, the block as it is.
    */
   findAgreedFinal(block: Block): Promise<Block | undefined>;
   /** undefined: there is no such block (yet, or any more). */
   findBlock(number: bigint): Promise<Block | undefined>;
   /**
-   * What the RPC URLs say of blocks that do not fail and are not stuck, in the order of the blocks: for what is too much for one URL's word. Nothing is asked where there is only one URL: nobody is counted then. Not for many blocks at once: each is a question to each URL.
+   * What the RPC URLs say of blocks that are not stuck, in the order of the blocks: for what is too much for one URL's word. Nothing is asked where there is only one URL: nobody is counted then. Not for many blocks at once: each is a question to each URL.
    */
   pollBlocks(blocks: readonly Pick<Block, 'number' | 'hash'>[]): Promise<readonly BlockPoll[]>;
   /**
-   * What the RPC URLs say of events, at most 100, that do not fail and are not stuck, in the order of the events: whether they are in the gateway's storage as of
+   * What the RPC URLs say of events, at most 100, that are not stuck, in the order of the events: whether they are in the gateway's storage as of
    * what is final by their own heads. Where there is only one URL nothing is asked: it counts as showing them, since it did.
    */
   pollEvents(events: readonly SeenEvent[]): Promise<readonly EventPoll[]>;
@@ -166,16 +175,18 @@ export interface ChainPort {
   /** What a transaction calls. undefined: the node does not have it. */
   findCall(hash: Bytes32): Promise<(RelayCall & { readonly gasLimit: bigint }) | undefined>;
   /**
-   * Who paid this id, as the gateway's storage says at the head. With `since`, that nobody has is what all URLs say that answer soon, one of which has these blocks.
-   * `unknown`: nobody, but none of them has all of these.
+   * Who paid this id, as the gateway's storage says at the head. With `since`, that nobody has is what all URLs say, one of which has these blocks.
+   * `unknown`: nobody, but none of them has all of these, or one was not heard.
    * @param notBefore with `since`: the head of each of them has to be as late as this, else it is `unknown`
    */
   findPayer(paymentId: Bytes32, since?: readonly KnownBlock[], notBefore?: Date): Promise<Address | 'unknown' | undefined>;
   /**
-   * The same of many, by id, as of the end of `block`, the lowest head of those that answer and are not stuck. Whom it does not show as paid, no URL does that answers
-   * soon, however far it is.
+   * The same of many, by id, as of the end of `block`, the lowest head of those that are not stuck. Whom it does not show as paid, no URL does, however far it is.
+   * undefined: one was not heard, and may show more.
    */
-  findPayers(paymentIds: readonly Bytes32[]): Promise<{ readonly block: Block; readonly payers: ReadonlyMap<Bytes32, Address> }>;
+  findPayers(
+    paymentIds: readonly Bytes32[],
+  ): Promise<{ readonly block: Block | undefined; readonly payers: ReadonlyMap<Bytes32, Address> }>;
   /**
    * The event of a payment, found by its id, in the blocks of these times, both included. It stands in a block that the same node has there. undefined: none of
    * the URLs that answer shows it, which may be their fault.
@@ -245,8 +256,8 @@ export interface ChainPort {
   /** Would the gateway make this refund now? Its item must be of the rail `refund`. @param since see findRefusal */
   findRefundRefusal(item: RelayItem, since?: readonly KnownBlock[]): Promise<PaymentRefusal | undefined>;
   /**
-   * Whether all URLs that answer soon and are not stuck refuse this item as it would be sent by itself. Those that do, while another one that has the blocks of
-   * `since` would take it, are asked last from then on. `unknown`: nobody answers who has these blocks, or only one would take it that lacks some. Nothing is
+   * Whether all URLs that are not stuck refuse this item as it would be sent by itself. Those that do, while another one that has the blocks of
+   * `since` would take it, are asked last from then on. `unknown`: nobody answers who has these blocks, or only one would take it that lacks some, or one was not heard. Nothing is
    * asked where there is only one URL: what it has said is all there is.
    */
   isSurelyRefused(item: RelayItem, since: readonly KnownBlock[]): Promise<boolean | 'unknown'>;

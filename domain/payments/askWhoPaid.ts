@@ -13,7 +13,8 @@ const PATIENCE_MS = 2_000;
 /** Who paid a payment by the end of a block, as the gateway's storage says. */
 export interface PaidBy {
   readonly payer: Address | undefined;
-  readonly block: Block;
+  /** undefined: an RPC URL was not heard. That nobody has paid, is not known then. */
+  readonly block: Block | undefined;
 }
 
 /** Many expire at once where many are made, and each costs the chain's provider a question: those of one moment are asked together. */

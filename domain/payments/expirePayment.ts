@@ -47,9 +47,10 @@ export async function expirePayment(ctx: Context, paymentId: Bytes32): Promise<W
     const { payer, block } = await askWhoPaid(ctx, seen);
     const scannedUntil = cursor === undefined ? -1n : cursor.nextBlock - 1n;
     if (payer !== undefined) {
-      if (isSettled || block.number <= scannedUntil) await findMissedPayment(ctx, seen);
+      if (isSettled || (block !== undefined && block.number <= scannedUntil)) await findMissedPayment(ctx, seen);
       return later(recheck);
     }
+    if (block === undefined) return later(recheck);
     const standsStill = block.number === scannedUntil && now.getTime() - block.timestamp.getTime() >= STANDING_CHAIN_MS;
     // This node may not have the block yet that ended its time.
     const isCertain = isSettled ? !isPayable(seen, block.timestamp) : standsStill;

@@ -23,8 +23,9 @@ const MAX_OVERLAP_REQUESTS = 4n;
  *
  *   final      what is deep enough, before it is completed
  *   completed  what was completed, now and then
+ *   settled    up to where nothing changes any more
  */
-export type JudgedPart = 'final' | 'completed';
+export type JudgedPart = 'final' | 'completed' | 'settled';
 
 /**
  * How a scan has that done. Whoever does not wait for it goes on as if nothing had come of it: what is moved back meanwhile, the next scan finds.
@@ -62,8 +63,10 @@ async function scanOnce(ctx: Context, chain: ChainPort, config: ChainConfig, jud
   const scanned = await scanTo(ctx, chain, { config, cursor, head, judge });
   if (scanned === 'stopped') return true;
   if (scanned === 'movedBack' || !(await judge('completed', () => judgeCompleted(ctx, chain, config, head)))) return false;
-  await settle(ctx, chain, config, { cursor: scanned, head });
-  return true;
+  return judge('settled', async () => {
+    await settle(ctx, chain, config, { cursor: scanned, head });
+    return true;
+  });
 }
 
 /** The cursor, moved back if the chain calls for it. undefined: there is nothing to scan now. */

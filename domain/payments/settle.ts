@@ -1,5 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-
 import type { ChainConfig } from '../../platform/config.ts';
 import type { Context } from '../../platform/context.ts';
 import type { Block, ChainPort } from '../chain/ports.ts';
@@ -8,16 +6,12 @@ import { lastFinalBlock } from './decide.ts';
 
 /** A chain calls blocks final many at once, minutes apart, and several RPC URLs are several questions: it is not asked at every scan how far that is. */
 const LOOK_MS = 10_000;
-/** How long the scan waits for what all URLs say: one may be slow, and new payments wait for the scan. It counts whenever it comes. */
-const PATIENCE_MS = 1_000;
 /** URLs differ for a block or two, or one fails now and then: after so long it is said, each time that so much more has passed. */
 const STANDSTILL_MS = 60_000;
 
 interface Looks {
   /** When each chain is asked again. */
   readonly next: Map<number, number>;
-  /** Chains whose URLs are being asked. */
-  readonly underWay: Set<number>;
   /** Chains whose URLs do not agree: since when, or since it was said. */
   readonly disagreeingSince: Map<number, number>;
 }
@@ -38,7 +32,6 @@ export async function settle(
 ): Promise<void> {
   const { chainId, confirmations, rpcUrls } = config;
   const looks = looksOf(ctx);
-  if (looks.underWay.has(chainId)) return;
   if ((confirmations === 'finalized' || rpcUrls.length > 1) && !takeLook(ctx, looks, chainId)) return;
   const finalized = confirmations === 'finalized' ? await chain.getFinalizedNumber() : undefined;
   const last = lastFinalBlock({ head: head.number, finalized }, confirmations);
@@ -51,16 +44,7 @@ export async function settle(
     ctx.log.warn({ chainId, block: number.toString() }, 'an RPC URL gives a final block a later time than the head: nothing ends by it');
     return;
   }
-  looks.underWay.add(chainId);
-  let isLate = false;
-  const raising = raise(ctx, chain, { cursor, block })
-    .catch((error: unknown) => {
-      if (!isLate) throw error;
-      ctx.log.warn({ err: error, chainId }, 'the time by which signatures end could not be raised');
-    })
-    .finally(() => looks.underWay.delete(chainId));
-  await waitAtMost(PATIENCE_MS, raising);
-  isLate = true;
+  await raise(ctx, chain, { cursor, block });
 }
 
 async function raise(ctx: Context, chain: ChainPort, { cursor, block }: { cursor: ChainCursor; block: Block }): Promise<void> {
@@ -84,20 +68,10 @@ function noteAgreement(ctx: Context, chainId: number, isAgreed: boolean): void {
   }
 }
 
-async function waitAtMost(ms: number, work: Promise<void>): Promise<void> {
-  const ended = new AbortController();
-  const patience = sleep(ms, undefined, { signal: ended.signal }).catch(() => undefined);
-  try {
-    await Promise.race([work, patience]);
-  } finally {
-    ended.abort();
-  }
-}
-
 function looksOf(ctx: Context): Looks {
   let looks = memories.get(ctx.db);
   if (looks === undefined) {
-    looks = { next: new Map(), underWay: new Set(), disagreeingSince: new Map() };
+    looks = { next: new Map(), disagreeingSince: new Map() };
     memories.set(ctx.db, looks);
   }
   return looks;

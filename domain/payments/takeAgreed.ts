@@ -3,8 +3,8 @@ import { sideBySide } from '../../shared/sideBySide.ts';
 import type { ChainPort, EventPoll, SeenEvent } from '../chain/ports.ts';
 
 /**
- * In one question to each URL, and so many of these at once. After one that no URL has answered, the next ones are half as
- * long, down to one event: perhaps it was too much for them. After one that was answered they grow again.
+ * In one question to each URL, and so many of these at once. After one that not all URLs have answered, the next ones are half as
+ * long, down to one event: perhaps it was too much. After one that all have answered, but those that are away, they grow again.
  */
 const MOST_PER_POLL = 100;
 const POLLS_AT_ONCE = 3;
@@ -41,8 +41,8 @@ export function withoutDisputed<Event extends SeenEvent>(ctx: Context, chainId: 
 
 /**
  * Money counts as received when more of the RPC URLs show its event as final than do not: one alone may be on a branch of its own, may say that its head is higher
- * than it is, or may make events up. A URL that fails has no say. One that has not come as far yet
- * is waited for. One that is stuck is not, unless all of three and more but one are (judgeHeads.ts).
+ * than it is, or may make events up. One that has not come as far yet is waited for, as is one that was not heard. One that is stuck, or away, is not, unless all of
+ * three and more but one are stuck (judgeHeads.ts).
  * @param events that one URL shows as final
  * @param take is given those that count, as soon as some of them were heard of; what is disputed is said in the log, and waits
  */
@@ -53,7 +53,7 @@ export async function takeAgreed<Event extends SeenEvent>(
   take: (agreed: readonly Event[]) => void,
 ): Promise<void> {
   const polls = await pollAll(ctx, chain, events, (heard) =>
-    take(heard.filter(([, { final, early, absent }]) => final > early + absent).map(([event]) => event)),
+    take(heard.filter(([, { final, early, absent, unheard }]) => final > early + absent + unheard).map(([event]) => event)),
   );
   noteDisputes(ctx, chain.chainId, polls);
   noteStandstill(ctx, chain.chainId, polls);
@@ -122,7 +122,11 @@ async function pollAll<Event extends SeenEvent>(
     const heard = part.flatMap((event, index): [Event, EventPoll][] => (said[index] === undefined ? [] : [[event, said[index]]]));
     for (const [event, poll] of heard) polls.set(event, poll);
     hear(heard);
-    adaptLength(memory, { length: part.length, isHeard: said.some(isHeard), now: ctx.clock.now().getTime() });
+    adaptLength(memory, {
+      length: part.length,
+      isHeard: said.some((poll) => isHeard(poll) && poll.unheard === 0),
+      now: ctx.clock.now().getTime(),
+    });
   });
   const unheard = [...polls.values()].filter((poll) => !isHeard(poll)).length;
   const facts = { chainId: chain.chainId, count: unheard, perPoll: memory.perPoll };

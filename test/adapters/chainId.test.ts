@@ -59,7 +59,7 @@ describe('the chain adapter, behind a URL of another chain', () => {
     (port: ChainFixture['port']) => port.getHead(),
     (port: ChainFixture['port']) => port.findBlock(0n),
     (port: ChainFixture['port']) => port.listGatewayLogs({ fromBlock: 0n, toBlock: 0n }),
-    (port: ChainFixture['port']) => port.findPayers([`0x${'12'.repeat(32)}`]),
+    async (port: ChainFixture['port']) => (await port.findPayers([`0x${'12'.repeat(32)}`])).payers,
     (port: ChainFixture['port']) => port.findReceipt(`0x${'12'.repeat(32)}`),
   ];
 

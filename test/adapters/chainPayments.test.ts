@@ -77,7 +77,7 @@ describe('the chain adapter, looking for payments without the scanner’s logs',
   it('tells who paid of very many in few questions, as of one block', async () => {
     const port = await startNode(() => undefined);
     const { block, payers } = await port.findPayers([...unpaid(150), paid.id, ...unpaid(99)]);
-    expect(block.number).to.equal((await on.port.getHead()).number);
+    expect(block?.number).to.equal((await on.port.getHead()).number);
     expect([...payers]).to.deep.equal([[paid.id, paid.payer]]);
     expect(countOf('eth_call')).to.equal(3);
     asked.length = 0;

@@ -117,7 +117,7 @@ describe('the chain adapter, asked as of blocks that are known', () => {
     const otherFirst = on.createPort([on.rpcUrl, node.url]);
     const { block: asOf, payers } = await otherFirst.findPayers([unpaid, paymentId]);
     // The other one does not say so as of its own block.
-    expect([asOf.number, [...payers]]).to.deep.equal([block!.number - 1n, [[paymentId, payer.address]]]);
+    expect([asOf?.number, [...payers]]).to.deep.equal([block!.number - 1n, [[paymentId, payer.address]]]);
     node.catchUp();
     await node.standStill();
     for (let blocks = 0; blocks < 20; blocks++) await on.mint(payer.address, 1n);

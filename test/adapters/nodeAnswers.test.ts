@@ -128,7 +128,7 @@ describe('a node’s answer that is none', () => {
       ask: (port) =>
         Promise.all([
           port.findPayer(paymentId),
-          port.findPayers([paymentId, item.paymentId]),
+          port.findPayers([paymentId, item.paymentId]).then(({ payers }) => payers),
           port.getAllowance(on.token, payer.address),
           port.getForwarderNonce(payer.address),
           port.getRefundedAmount(paymentId),

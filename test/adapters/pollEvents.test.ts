@@ -61,24 +61,34 @@ describe('the chain adapter, asking several RPC URLs whether events are final', 
 
   it('hears of each whether it is there as of what is final, or that this comes before it', async () => {
     const depth = Number((await on.port.getHead()).number - paid.blockNumber) + 1;
-    expect(await poll(both(depth), paid)).to.deep.equal({ final: 2, early: 0, absent: 0 });
-    expect(await poll(both(depth + 1), paid)).to.deep.equal({ final: 0, early: 2, absent: 0 });
-    expect(await poll(both(depth), unpaid())).to.deep.equal({ final: 0, early: 0, absent: 2 });
+    expect(await poll(both(depth), paid)).to.deep.equal({ final: 2, early: 0, absent: 0, unheard: 0 });
+    expect(await poll(both(depth + 1), paid)).to.deep.equal({ final: 0, early: 2, absent: 0, unheard: 0 });
+    expect(await poll(both(depth), unpaid())).to.deep.equal({ final: 0, early: 0, absent: 2, unheard: 0 });
     // It was paid after that block.
-    expect(await poll(both(depth + 1), { ...paid, blockNumber: paid.blockNumber - 1n })).to.deep.equal({ final: 0, early: 0, absent: 2 });
-    expect(await poll(both(depth), { ...paid, nonce: 1n }), 'a refund').to.deep.equal({ final: 0, early: 0, absent: 2 });
+    expect(await poll(both(depth + 1), { ...paid, blockNumber: paid.blockNumber - 1n })).to.deep.equal({
+      final: 0,
+      early: 0,
+      absent: 2,
+      unheard: 0,
+    });
+    expect(await poll(both(depth), { ...paid, nonce: 1n }), 'a refund').to.deep.equal({ final: 0, early: 0, absent: 2, unheard: 0 });
     node.changeResults((method, result) => (method === 'eth_call' ? `0x${'00'.repeat(31)}01` : result));
-    expect(await poll(both(depth), { ...paid, nonce: 1n }), 'one that one has made').to.deep.equal({ final: 1, early: 0, absent: 1 });
+    expect(await poll(both(depth), { ...paid, nonce: 1n }), 'one that one has made').to.deep.equal({
+      final: 1,
+      early: 0,
+      absent: 1,
+      unheard: 0,
+    });
   });
 
   it('asks each once for a hundred, and nobody where there is only one', async () => {
     const events = Array.from({ length: 99 }, unpaid);
     const polls = await both(1).pollEvents([...events, paid]);
     expect(polls.filter(({ absent }) => absent === 2)).to.have.length(99);
-    expect(polls.at(-1)).to.deep.equal({ final: 2, early: 0, absent: 0 });
+    expect(polls.at(-1)).to.deep.equal({ final: 2, early: 0, absent: 0, unheard: 0 });
     expect(asked.filter((method) => method === 'eth_call')).to.have.length(1);
     asked = [];
-    expect(await on.createPort([node.url]).pollEvents([unpaid()])).to.deep.equal([{ final: 1, early: 0, absent: 0 }]);
+    expect(await on.createPort([node.url]).pollEvents([unpaid()])).to.deep.equal([{ final: 1, early: 0, absent: 0, unheard: 0 }]);
     expect(asked).to.deep.equal([]);
   });
 
@@ -88,11 +98,16 @@ describe('the chain adapter, asking several RPC URLs whether events are final', 
     const states: bigint[] = [];
     node.noteCalls((block) => states.push(block));
     for (const confirmations of [DEEP, 'finalized'] as const) {
-      expect(await poll(both(confirmations), paid)).to.deep.equal({ final: 2, early: 0, absent: 0 });
-      expect(await poll(both(confirmations), { ...paid, blockHash: FOREIGN })).to.deep.equal({ final: 0, early: 0, absent: 2 });
-      expect(await poll(both(confirmations), unpaid())).to.deep.equal({ final: 0, early: 0, absent: 2 });
+      expect(await poll(both(confirmations), paid)).to.deep.equal({ final: 2, early: 0, absent: 0, unheard: 0 });
+      expect(await poll(both(confirmations), { ...paid, blockHash: FOREIGN })).to.deep.equal({ final: 0, early: 0, absent: 2, unheard: 0 });
+      expect(await poll(both(confirmations), unpaid())).to.deep.equal({ final: 0, early: 0, absent: 2, unheard: 0 });
       const { number } = await on.port.getHead();
-      expect(await poll(both(confirmations), { ...paid, blockNumber: number - 10n })).to.deep.equal({ final: 0, early: 2, absent: 0 });
+      expect(await poll(both(confirmations), { ...paid, blockNumber: number - 10n })).to.deep.equal({
+        final: 0,
+        early: 2,
+        absent: 0,
+        unheard: 0,
+      });
     }
     expect(states).to.have.length(6);
     expect(states.every((block) => block >= kept)).to.equal(true);
@@ -120,7 +135,7 @@ describe('the chain adapter, asking several RPC URLs whether events are final', 
       other.delayBy(300);
       const polls = await on.createPort([node.url, other.url], { confirmations: DEEP }).pollEvents(events);
       expect(polls).to.have.length(100);
-      for (const each of polls) expect(each).to.deep.equal({ final: 2, early: 0, absent: 0 });
+      for (const each of polls) expect(each).to.deep.equal({ final: 2, early: 0, absent: 0, unheard: 0 });
     });
 
     it('waits for those that take one question at a time', async () => {
@@ -129,7 +144,7 @@ describe('the chain adapter, asking several RPC URLs whether events are final', 
         one.refuseBatches(true);
       }
       const port = on.createPort([node.url, other.url], { confirmations: 'finalized' });
-      expect(await poll(port, paid)).to.deep.equal({ final: 2, early: 0, absent: 0 });
+      expect(await poll(port, paid)).to.deep.equal({ final: 2, early: 0, absent: 0, unheard: 0 });
     });
 
     it('hears one that was slow a moment ago, so that another one that lies does not decide by itself', async () => {
@@ -140,7 +155,7 @@ describe('the chain adapter, asking several RPC URLs whether events are final', 
       // Asks each of them, and waits for none for so long.
       expect(await port.isContract(on.config.gateway)).to.equal(true);
       other.delayBy(100);
-      expect(await poll(port, unpaid())).to.deep.equal({ final: 1, early: 0, absent: 1 });
+      expect(await poll(port, unpaid())).to.deep.equal({ final: 1, early: 0, absent: 1, unheard: 0 });
     });
 
     it('hears one that has answered at once, however long another one takes that lies', async () => {
@@ -157,7 +172,7 @@ describe('the chain adapter, asking several RPC URLs whether events are final', 
         return isFirst ? 'none' : wordOfOne;
       });
       const port = on.createPort([node.url, other.url], { confirmations: 1 }, () => passedMs);
-      expect(await poll(port, unpaid())).to.deep.equal({ final: 1, early: 0, absent: 1 });
+      expect(await poll(port, unpaid())).to.deep.equal({ final: 1, early: 0, absent: 1, unheard: 0 });
     });
 
     it('hears it of who has paid, too, which one that lies does not decide by itself', async () => {

@@ -130,7 +130,8 @@ describe('the figures of GET /metrics', function () {
     await add('seldom', 4);
     expect(await read('failing_work', { queue: 'confirm' })).to.deep.equal([2]);
     expect(await read('failing_work', { queue: 'relay' })).to.deep.equal([0]);
-    expect(await read('rpc_bad_answers', { chain: String(chainId), rpc_url: '0' })).to.deep.equal([0]);
+    for (const name of ['rpc_bad_answers', 'rpc_url_away'])
+      expect(await read(name, { chain: String(chainId), rpc_url: '0' }), name).to.deep.equal([0]);
   });
 
   it('follow a request from waiting to its end, with what is outstanding for it', async () => {

@@ -12,6 +12,7 @@ import { startOrphanFork, type OrphanFork } from '../chaos/nodes/startOrphanFork
 import { createHarness, type Harness, type TestStore } from '../support/harness.ts';
 import { startOddNode, type OddNode } from '../support/startOddNode.ts';
 import { startOwnChain, type OwnChain } from '../support/ownChain.ts';
+import { passTime } from '../support/passTime.ts';
 import { readHistory } from '../support/paymentHistory.ts';
 import { readPayment } from '../support/relayFlow.ts';
 import { atTime, withRpcUrls } from '../support/varyContext.ts';
@@ -57,6 +58,7 @@ describe('a payment that not all RPC URLs show as final', function () {
     odd.catchUp();
     odd.changeResults(undefined);
     second.catchUp();
+    second.changeResults(undefined);
     logged = [];
     payment = await harness.createTestPayment(store, { token: chain.token, expiresInSeconds: 3_600 });
   });
@@ -71,6 +73,21 @@ describe('a payment that not all RPC URLs show as final', function () {
 
   /** Scans, with the first URL asked first. */
   const scanThrough = (rpcUrls: readonly string[], afterMs = 0) => scanChain(withRpcUrls(ctxAfter(afterMs), chainId, rpcUrls), chainId);
+  /** One URL at least is not heard: after a minute it counts no more. */
+  async function scanForAMinute(rpcUrls: readonly string[]): Promise<void> {
+    const ctx = withRpcUrls(ctxAfter(0), chainId, rpcUrls);
+    const time = passTime();
+    try {
+      for (let seconds = 0; seconds < 60; seconds += 20) {
+        await scanChain(ctx, chainId);
+        expect(await historyOf(), `after ${seconds} seconds`).to.deep.equal(SEEN);
+        time.pass(20_000);
+      }
+      await scanChain(ctx, chainId);
+    } finally {
+      time.end();
+    }
+  }
   const isDisputed = () => logged.some(({ msg }) => /do not agree whether events are final/.test(String(msg)));
 
   async function alertsAfter(seconds: number): Promise<Record<string, unknown>[]> {
@@ -126,8 +143,11 @@ describe('a payment that not all RPC URLs show as final', function () {
       expect((await alertsAfter(310))[0]).to.include({ alert: 'completions_overdue', chainId, payments: 1, refunds: 0 });
     });
 
-    it('is completed by that one alone while no other answers', async () => {
-      await scanThrough([fork.rpcUrl, NOWHERE]);
+    it('is completed by that one alone when no other has answered for a minute', async () => {
+      await scanForAMinute([fork.rpcUrl, NOWHERE]);
+      const told = logged.find(({ msg, question }) => question === 'final events' && /no such question for a minute/.test(String(msg)));
+      expect(told).to.include({ level: 40, chainId, rpcUrl: 1 });
+      expect(JSON.stringify(told)).not.to.contain(NOWHERE);
       expect(await historyOf()).to.deep.equal(PAID);
     });
 
@@ -163,6 +183,29 @@ describe('a payment that not all RPC URLs show as final', function () {
     expect(await historyOf()).to.deep.equal(PAID);
   });
 
+  it('because one makes it up, is not completed when the other one, which does not have it, is not heard for once', async () => {
+    const other = await harness.createTestPayment(store, { token: chain.token });
+    await chain.pay(await chain.createCustomer(), other);
+    await chain.mine(CONFIRMATIONS);
+    odd.changeResults((method, result) => {
+      if (method === 'eth_call') return `0x${'00'.repeat(31)}01`;
+      return method === 'eth_getLogs' ? [...(result as object[]), ...madeUp(result as { topics: string[] }[], other)] : result;
+    });
+    const urls = [odd.url, second.url];
+    await scanThrough(urls);
+    expect(isDisputed()).to.equal(true);
+    second.changeResults(() => new Error('too many requests'));
+    await scanThrough(urls, NEXT_LOOK_MS);
+    expect(await historyOf()).to.deep.equal(SEEN);
+    second.changeResults(undefined);
+    await scanThrough(urls, NEXT_LOOK_MS);
+    expect(await historyOf()).to.deep.equal(SEEN);
+    odd.changeResults(undefined);
+    await pay();
+    await scanThrough(urls, 2 * NEXT_LOOK_MS);
+    expect(await historyOf()).to.deep.equal(PAID);
+  });
+
   function madeUp(logs: readonly { topics: string[] }[], other: Payment): object[] {
     return logs
       .filter(({ topics }) => topics[1] === other.id)
@@ -188,7 +231,7 @@ describe('a payment that not all RPC URLs show as final', function () {
   it('because a URL lies, or does not answer, is completed on the word of two', async () => {
     odd.changeResults((method, result) => (method === 'eth_call' ? `0x${'00'.repeat(32)}` : result));
     await pay();
-    await scanThrough([odd.url, chain.rpcUrl, second.url, NOWHERE]);
+    await scanForAMinute([odd.url, chain.rpcUrl, second.url, NOWHERE]);
     expect(await historyOf()).to.deep.equal(PAID);
   });
 

@@ -209,7 +209,7 @@ describe('a payment that nobody pays', () => {
           withChain(atTime(base, addMs(expiresAt, ms)), payment.chainId, (chain) => ({
             async findPayers(paymentIds) {
               const { block, payers } = await chain.findPayers(paymentIds);
-              return { block: { ...block, ...head, number }, payers };
+              return { block: block && { ...block, ...head, number }, payers };
             },
           })),
           payment.id,

@@ -11,7 +11,7 @@ import { startOwnChain, type OwnChain } from '../support/ownChain.ts';
 import { withChain } from '../support/varyContext.ts';
 import { waitUntil } from '../support/waitUntil.ts';
 
-const FINAL: EventPoll = { final: 2, early: 0, absent: 0 };
+const FINAL: EventPoll = { final: 2, early: 0, absent: 0, unheard: 0 };
 /** In one question to each RPC URL. */
 const IN_ONE_PART = 100;
 

@@ -1,18 +1,20 @@
 import { expect } from 'chai';
+import { pino } from 'pino';
 
 import { DONE } from '../../domain/outbox/model.ts';
 import { findCursor, type Settled } from '../../domain/chain/store.ts';
 import { scanChain } from '../../domain/payments/scanChain.ts';
 import { sendAttempt } from '../../domain/relay/sendAttempt.ts';
-import { toUnixSeconds } from '../../shared/clock.ts';
+import { addMs, toUnixSeconds } from '../../shared/clock.ts';
 import { createHarness, type Harness } from '../support/harness.ts';
 import { startOddNode, type OddNode } from '../support/startOddNode.ts';
 import { startOwnChain, type OwnChain } from '../support/ownChain.ts';
 import { readHistory } from '../support/paymentHistory.ts';
 import { acceptRelay, confirmOnce, readAttempt, readPayment } from '../support/relayFlow.ts';
-import { withRelayers, withRpcUrls } from '../support/varyContext.ts';
+import { atTime, withRelayers, withRpcUrls } from '../support/varyContext.ts';
 
 const CONFIRMATIONS = 3;
+const NOWHERE = 'http://127.0.0.1:9';
 
 interface Header {
   readonly number: string;
@@ -102,11 +104,23 @@ describe('the time by which signatures and payments end', function () {
     liar.forkAt(known.block + 1n);
     await scanThrough(chain.rpcUrl, liar.url);
     expect(await readSettled(), 'another one at that height').to.deep.equal(known);
+    const told: string[] = [];
+    const log = pino({ level: 'warn' }, { write: (line: string) => void told.push(line) });
+    for (const seconds of [0, 30, 61]) {
+      const ctx = { ...atTime(harness.ctx, addMs(new Date(), seconds * 1_000)), log };
+      await scanChain(withRpcUrls(ctx, chainId, [chain.rpcUrl, liar.url]), chainId);
+      expect(told.filter((line) => line.includes('do not agree on a final block'))).to.have.length(seconds < 60 ? 0 : 1);
+    }
     liar.forkAt(undefined);
     await liar.standStill();
     await chain.mine(2);
     await scanThrough(chain.rpcUrl, liar.url);
     expect((await readSettled()).block, 'to the one that is behind').to.equal(known.block + 1n);
+  });
+
+  it('is not one that another one was not asked about, since it failed', async () => {
+    await scanThrough(chain.rpcUrl, NOWHERE);
+    expect(await readSettled()).to.deep.equal(known);
   });
 
   it('ends no request whose transaction may be mined at any moment', async () => {

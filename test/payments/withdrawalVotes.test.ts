@@ -8,6 +8,7 @@ import { startOrphanFork, type OrphanFork } from '../chaos/nodes/startOrphanFork
 import { createHarness, type Harness, type TestStore } from '../support/harness.ts';
 import { startOddNode, type OddNode } from '../support/startOddNode.ts';
 import { startOwnChain, type OwnChain } from '../support/ownChain.ts';
+import { passTime } from '../support/passTime.ts';
 import { readHistory } from '../support/paymentHistory.ts';
 import { readPayment } from '../support/relayFlow.ts';
 import { withRpcUrls } from '../support/varyContext.ts';
@@ -99,8 +100,19 @@ describe('a payment that one RPC URL does not have, on a branch that grows faste
     expect(await historyOf()).to.deep.equal([...PAID, 'payment.reorged']);
   });
 
-  it('is withdrawn when nobody else answers, or only one that is stuck', async () => {
-    await scanChain(through(fork.rpcUrl, NOWHERE), chainId);
+  it('is withdrawn when nobody else has answered for a minute, or only one that is stuck', async () => {
+    const ctx = through(fork.rpcUrl, NOWHERE);
+    const time = passTime();
+    try {
+      for (let seconds = 0; seconds < 60; seconds += 20) {
+        await scanChain(ctx, chainId);
+        expect(await historyOf(), `after ${seconds} seconds`).to.deep.equal(PAID);
+        time.pass(20_000);
+      }
+      await scanChain(ctx, chainId);
+    } finally {
+      time.end();
+    }
     expect((await historyOf()).at(-1)).to.equal('payment.reorged');
     await goOn();
     await growFork(CONFIRMATIONS + 3);

@@ -58,7 +58,7 @@ export function atTimeOfChain(ctx: Context, chainId: number, now: Date): Context
   return withChain(atTime(ctx, now), chainId, (chain) => ({
     async findPayers(paymentIds) {
       const { block, payers } = await chain.findPayers(paymentIds);
-      return { block: { ...block, timestamp: now }, payers };
+      return { block: block && { ...block, timestamp: now }, payers };
     },
   }));
 }

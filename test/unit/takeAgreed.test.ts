@@ -7,8 +7,8 @@ import { asBytes32 } from '../../shared/hex.ts';
 import { addMs } from '../../shared/clock.ts';
 
 const START = new Date('2030-01-01T00:00:00Z');
-const NOBODY: EventPoll = { final: 0, early: 0, absent: 0 };
-const ALL: EventPoll = { final: 2, early: 0, absent: 0 };
+const NOBODY: EventPoll = { final: 0, early: 0, absent: 0, unheard: 0 };
+const ALL: EventPoll = { final: 2, early: 0, absent: 0, unheard: 0 };
 
 describe('events that no RPC URL says anything of', () => {
   let logged: string[] = [];
@@ -83,8 +83,20 @@ describe('events that no RPC URL says anything of', () => {
     expect(asked.length).to.be.below(20);
   });
 
+  it('so are those that one says nothing of, which wait for it', async () => {
+    said = { final: 1, early: 0, absent: 0, unheard: 1 };
+    now = addMs(now, 15_000);
+    expect(await look()).to.equal(0);
+    const { length } = asked;
+    now = addMs(now, 15_000);
+    expect(await look()).to.equal(0);
+    expect(asked.length, 'shorter ones').to.be.greaterThan(length);
+    said = { ...said, final: 2 };
+    expect(await look(), 'two against it').to.equal(100);
+  });
+
   it('or that some are stuck before, are said when it lasts, and not for a lag', async () => {
-    said = { final: 1, early: 2, absent: 0 };
+    said = { final: 1, early: 2, absent: 0, unheard: 0 };
     const warned: number[] = [];
     const begun = addMs(now, 1_000);
     for (const seconds of [0, 30, 59, 61, 90, 120, 122]) {

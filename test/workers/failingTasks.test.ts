@@ -147,7 +147,7 @@ describe('a task of maintenance that fails again and again', function () {
         async findPayers(paymentIds) {
           const { block } = await port.findPayers(paymentIds);
           const payers = new Map(paid.map(({ id }) => [id, PAYER]));
-          return { block: { ...block, timestamp: base.clock.now() }, payers };
+          return { block: block && { ...block, timestamp: base.clock.now() }, payers };
         },
         findPaymentLog: () => Promise.resolve(undefined),
       }));

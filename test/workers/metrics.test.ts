@@ -15,7 +15,11 @@ describe('the metrics of a workers process', () => {
     this.timeout(120_000);
     harness = await createHarness();
     chainId = harness.config.chains[0]?.chainId ?? 0;
-    const ctx = withChain(harness.ctx, chainId, () => ({ countBadAnswers: () => [badAnswers], listOtherChainUrls: () => [0] }));
+    const ctx = withChain(harness.ctx, chainId, () => ({
+      countBadAnswers: () => [badAnswers],
+      listOtherChainUrls: () => [0],
+      listAwayUrls: () => [0],
+    }));
     server = await startHealthServer({ ...ctx, readClockAheadMs: () => -1_500 }, '127.0.0.1', 0);
   });
   after(async () => {
@@ -69,6 +73,7 @@ describe('the metrics of a workers process', () => {
     const first = await read();
     expect(first).to.contain('\nmsqpay_clock_ahead_seconds -1.5\n').and.to.contain('\nmsqpay_process_cpu_seconds_total ');
     expect(first).to.contain(`\nmsqpay_rpc_url_other_chain{chain="${chainId}",rpc_url="0"} 1\n`);
+    expect(first).to.contain(`\nmsqpay_rpc_url_away{chain="${chainId}",rpc_url="0"} 1\n`);
     expect(first).to.contain(`\nmsqpay_rpc_bad_answers{chain="${chainId}",rpc_url="0"} 0\n`);
     badAnswers = 7;
     expect(await read()).to.contain(`\nmsqpay_rpc_bad_answers{chain="${chainId}",rpc_url="0"} 7\n`);
