@@ -1,8 +1,12 @@
 import { expect } from 'chai';
 
+import type { ChainPort } from '../../domain/chain/ports.ts';
 import { findSettledTime } from '../../domain/chain/service.ts';
 import type { Payment } from '../../domain/payments/model.ts';
 import type { Context } from '../../platform/context.ts';
+import { selectRows } from '../../platform/db.ts';
+import { createUnlessBusy } from '../../shared/createUnlessBusy.ts';
+import { runChainScan } from '../../workers/runChainScan.ts';
 import { createHarness, type Harness, type TestStore } from '../support/harness.ts';
 import { readPayment } from '../support/relayFlow.ts';
 import { runWorkers, type RunningWorkers } from '../support/runWorkers.ts';
@@ -63,5 +67,28 @@ describe('while an RPC URL takes long to say whether payments are final', functi
     answer();
     await hasStatus(first, 'completed');
     await hasStatus(next, 'completed');
+  });
+
+  it('its failures are counted by themselves, and those of the scan too', async () => {
+    await workers?.stop();
+    const chainId = harness.config.chains[0]?.chainId ?? 0;
+    const payment = await harness.createTestPayment(store);
+    await harness.chain.payDirectly(await harness.chain.createCustomer({ token: harness.tokens.TUSD }), payment);
+    const scan = (change: (chain: ChainPort) => Partial<ChainPort>) =>
+      runChainScan(withChain(harness.ctx, chainId, change), chainId, createUnlessBusy()).catch((error: unknown) => error);
+    const failing = async () =>
+      (await selectRows<{ subject_id: string }>(harness.ctx.db, 'SELECT subject_id FROM work_failures')).map((row) => row.subject_id);
+    const fail = () => Promise.reject(new Error('a bug'));
+    const failOfOne = (chain: ChainPort): Partial<ChainPort> => ({
+      pollEvents: (events) => (events.some(({ paymentId }) => paymentId === payment.id) ? fail() : chain.pollEvents(events)),
+    });
+    await waitUntil(async () => (await scan(failOfOne)) instanceof Error, { what: 'a failure' });
+    expect(await failing()).to.deep.equal([`${chainId}-final`]);
+    expect((await readPayment(harness.ctx, payment)).status).to.equal('processing');
+    expect(await scan(() => ({ getHead: fail }))).to.be.an('error');
+    expect((await failing()).sort()).to.deep.equal([String(chainId), `${chainId}-final`]);
+    expect(await scan(() => ({}))).to.equal(undefined);
+    expect(await failing()).to.deep.equal([]);
+    await hasStatus(payment, 'completed');
   });
 });
