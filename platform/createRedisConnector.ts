@@ -31,7 +31,14 @@ export function createRedisConnector(optionsFor: (host: string) => AddressOption
             return;
           }
           const target = { host, port, ...optionsFor(host) };
-          const stream: Socket = tls === undefined ? connect(target) : connectByTls({ ...target, ...tls });
+          let stream: Socket;
+          try {
+            stream = tls === undefined ? connect(target) : connectByTls({ ...target, ...tls });
+          } catch (error) {
+            // A port that cannot be one, as a node of a cluster may name it.
+            reject(error instanceof Error ? error : new Error(String(error)));
+            return;
+          }
           stream.once('error', (error: Error) => {
             this.firstError = error;
           });

@@ -18,6 +18,7 @@ export function createIntake<Item>(options: {
   const waiting: Item[] = [];
   const turns = new Set<Promise<void>>();
   const failures: unknown[] = [];
+  let taken = 0;
 
   async function takeTurns(): Promise<void> {
     await new Promise((resolve) => setImmediate(resolve));
@@ -28,12 +29,15 @@ export function createIntake<Item>(options: {
         failures.push(error);
       }
     }
+    // At the moment at which nothing waits: what comes later has a turn of its own.
+    taken--;
   }
 
   return {
     add(items) {
       waiting.push(...items);
-      if (items.length === 0 || turns.size >= atOnce) return;
+      if (items.length === 0 || taken >= atOnce) return;
+      taken++;
       const turn = takeTurns().finally(() => turns.delete(turn));
       turns.add(turn);
     },

@@ -7,7 +7,9 @@ import { runScheduled } from './runScheduled.ts';
 export const SCAN_PARTS = 4;
 
 /**
- * One scan of a chain by its schedule. What every RPC URL is asked about, and the slowest is waited for, goes on beside it: the next blocks are looked at meanwhile. Of each part this process does one at a time; what is under way still is left to the run that began it.
+ * One scan of a chain by its schedule. What every RPC URL is asked about, and the slowest is waited
+ * for, goes on beside it: the next blocks are looked at meanwhile. Of each part this process does
+ * one at a time; what is under way still is left to the run that began it.
  * @throws the first failure, after all that was begun has ended; those of each part are counted by themselves
  */
 export async function runChainScan(ctx: Context, chainId: number, unlessBusy: UnlessBusy): Promise<void> {

@@ -4,6 +4,7 @@ import { inUnitOfWork, type UnitOfWork } from '../../platform/unitOfWork.ts';
 import { createIntake } from '../../shared/createIntake.ts';
 import type { Bytes32 } from '../../shared/hex.ts';
 import type { Block, ChainPort, SeenEvent } from '../chain/ports.ts';
+import { holdCursor } from '../chain/store.ts';
 import { completeRefunds, listRefundsToComplete } from '../refunds/service.ts';
 import { changePayments } from './changePayments.ts';
 import { isFinal, lastFinalBlock, type ChainView } from './decide.ts';
@@ -18,17 +19,33 @@ const COMPLETIONS_AT_ONCE = 3;
 /** Before all others. */
 const FIRST_REFUND = { blockNumber: 0n, refundId: '' };
 
+/** What is completed by one head. */
+interface Pass {
+  readonly config: ChainConfig;
+  /** Of the cursor. When the scan was moved back since, the head may be one that is not there any more: nothing is completed by it. */
+  readonly generation: number;
+  readonly view: ChainView;
+  /** The newest one that is final. */
+  readonly maxBlock: bigint;
+}
+
 /**
  * The one place where money begins to count as received: payments and refunds whose event is deep enough, whose block is on the chain when it is looked at once
  * more, and that more of the RPC URLs show as final than do not.
  * @returns false when an event's block is not on the chain: the scan was moved back to it
  */
-export async function completeFinal(ctx: Context, chain: ChainPort, config: ChainConfig, head: Block): Promise<boolean> {
+export async function completeFinal(
+  ctx: Context,
+  chain: ChainPort,
+  config: ChainConfig,
+  { head, generation }: { readonly head: Block; readonly generation: number },
+): Promise<boolean> {
   const view = { head: head.number, finalized: await findFinalized(ctx, chain, config, head) };
   const maxBlock = lastFinalBlock(view, config.confirmations);
   if (maxBlock === undefined || maxBlock < 0n) return true;
-  const refundsStand = await completeFinalRefunds(ctx, chain, config.chainId, maxBlock);
-  const paymentsStand = await completeFinalPayments(ctx, chain, config, view, maxBlock);
+  const pass = { config, generation, view, maxBlock };
+  const refundsStand = await completeFinalRefunds(ctx, chain, pass);
+  const paymentsStand = await completeFinalPayments(ctx, chain, pass);
   return refundsStand && paymentsStand;
 }
 
@@ -42,13 +59,8 @@ async function findFinalized(ctx: Context, chain: ChainPort, config: ChainConfig
   return isAnyoneWaiting ? chain.getFinalizedNumber() : undefined;
 }
 
-async function completeFinalPayments(
-  ctx: Context,
-  chain: ChainPort,
-  config: ChainConfig,
-  view: ChainView,
-  maxBlock: bigint,
-): Promise<boolean> {
+async function completeFinalPayments(ctx: Context, chain: ChainPort, pass: Pass): Promise<boolean> {
+  const { config, generation, view, maxBlock } = pass;
   const { chainId } = config;
   const limit = COMPLETIONS_AT_ONCE * COMPLETION_BATCH;
   let after = FIRST_IN_BLOCKS;
@@ -56,10 +68,10 @@ async function completeFinalPayments(
     const candidates = await listFinalPayments(ctx.db, chainId, { maxBlock, after, limit });
     const replaced = await judgeFinal(ctx, chain, candidates, {
       atOnce: COMPLETIONS_AT_ONCE,
-      complete: (standing) => inUnitOfWork(ctx, (unit) => completePayments(ctx, unit, { standing, view, config })),
+      complete: (standing) => whileScanStands(ctx, pass, (unit) => completePayments(ctx, unit, { standing, view, config })),
     });
     if (replaced.length > 0) {
-      await scanReplacedAgain(ctx, chainId, replaced, { paymentIds: replaced.map(({ paymentId }) => paymentId) });
+      await scanReplacedAgain(ctx, { chainId, generation }, replaced, { paymentIds: replaced.map(({ paymentId }) => paymentId) });
       return false;
     }
     const last = candidates.at(-1);
@@ -91,6 +103,13 @@ async function judgeFinal<Event extends SeenEvent>(
   return judgedAs('replaced');
 }
 
+async function whileScanStands(ctx: Context, { config, generation }: Pass, work: (unit: UnitOfWork) => Promise<unknown>): Promise<void> {
+  await inUnitOfWork(ctx, async (unit) => {
+    const cursor = await holdCursor(unit.trx, config.chainId);
+    if (cursor?.generation === generation) await work(unit);
+  });
+}
+
 /** Completes those whose event still is where it was judged. */
 async function completePayments(
   ctx: Context,
@@ -114,16 +133,18 @@ async function completePayments(
   );
 }
 
-async function completeFinalRefunds(ctx: Context, chain: ChainPort, chainId: number, maxBlock: bigint): Promise<boolean> {
+async function completeFinalRefunds(ctx: Context, chain: ChainPort, pass: Pass): Promise<boolean> {
+  const { generation, maxBlock } = pass;
+  const { chainId } = pass.config;
   let after = FIRST_REFUND;
   for (;;) {
     const candidates = await listRefundsToComplete(ctx, chainId, { maxBlock, after, limit: COMPLETION_BATCH });
     const replaced = await judgeFinal(ctx, chain, candidates, {
       atOnce: 1,
-      complete: (standing) => inUnitOfWork(ctx, (unit) => completeRefunds(ctx, unit, standing)),
+      complete: (standing) => whileScanStands(ctx, pass, (unit) => completeRefunds(ctx, unit, standing)),
     });
     if (replaced.length > 0) {
-      await scanReplacedAgain(ctx, chainId, replaced, { refundIds: replaced.map(({ refundId }) => refundId) });
+      await scanReplacedAgain(ctx, { chainId, generation }, replaced, { refundIds: replaced.map(({ refundId }) => refundId) });
       return false;
     }
     const last = candidates.at(-1);

@@ -26,20 +26,30 @@ interface Round {
 /** By process: where its round through the window has come to. Another process makes its own. */
 const rounds = new WeakMap<Context['db'], Map<number, Round>>();
 
+/** Whether it is time for a look, which is taken with that: a look that is not made says nothing of one that failed. */
+export function takeLookAtCompleted(ctx: Context, chainId: number): boolean {
+  const now = ctx.clock.now().getTime();
+  const round = roundOf(ctx, chainId);
+  const waitMs = round.nextLookAt - now;
+  // More than that was left by a clock that had jumped ahead.
+  if (waitMs > 0 && waitMs <= LOOK_INTERVAL_MS) return false;
+  round.nextLookAt = now + LOOK_INTERVAL_MS;
+  return true;
+}
+
 /**
  * Judges completed payments and refunds again for as long as reorganisations are followed: now and then a few blocks, each by one
  * header. What let a wrong block pass once, a node on a fork that it left since, would not be found in any other way.
  * @returns false when one of the blocks is not on the chain: the scan was moved back to it
  */
-export async function judgeCompleted(ctx: Context, chain: ChainPort, config: ChainConfig, head: Block): Promise<boolean> {
+export async function judgeCompleted(
+  ctx: Context,
+  chain: ChainPort,
+  config: ChainConfig,
+  { head, generation }: { readonly head: Block; readonly generation: number },
+): Promise<boolean> {
   const { chainId } = config;
-  const now = ctx.clock.now().getTime();
   const round = roundOf(ctx, chainId);
-  const waitMs = round.nextLookAt - now;
-  // More than that was left by a clock that had jumped ahead.
-  if (waitMs > 0 && waitMs <= LOOK_INTERVAL_MS) return true;
-  round.nextLookAt = now + LOOK_INTERVAL_MS;
-
   const windowStart = head.number - REORG_WINDOW_BLOCKS;
   const start = { blockNumber: windowStart > 0n ? windowStart : 0n, seq: 0n, refundId: '' };
   if (round.payments.blockNumber < start.blockNumber) round.payments = start;
@@ -68,7 +78,7 @@ export async function judgeCompleted(ctx: Context, chain: ChainPort, config: Cha
     await tellContradicted(ctx, chain, [...ownPayments, ...ownRefunds]);
     return true;
   }
-  await scanReplacedAgain(ctx, chainId, [...replacedPayments, ...replacedRefunds], {
+  await scanReplacedAgain(ctx, { chainId, generation }, [...replacedPayments, ...replacedRefunds], {
     completedPaymentIds: replacedPayments.map(({ paymentId }) => paymentId),
     completedRefundIds: replacedRefunds.map(({ refundId }) => refundId),
   });

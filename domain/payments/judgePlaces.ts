@@ -60,18 +60,22 @@ function blocksOf(places: readonly Place[]): { readonly number: bigint; readonly
 
 /**
  * Events stood in blocks that are not on the chain: those blocks are scanned again, and what is not found in them is withdrawn there.
- * Nothing else is: of the blocks around them nothing is known.
+ * Nothing else is: of the blocks around them nothing is known. Nor is anything done when the scan
+ * was moved back since they were judged: they may have been followed then.
+ * @param judged.generation of the cursor, when the events were read
  */
 export async function scanReplacedAgain(
   ctx: Context,
-  chainId: number,
+  judged: { readonly chainId: number; readonly generation: number },
   replaced: readonly Place[],
   ids: Readonly<Record<string, unknown>>,
 ): Promise<void> {
+  const { chainId, generation } = judged;
   const [first, ...others] = replaced.map(({ blockNumber }) => blockNumber);
   if (first === undefined) return;
-  ctx.log.error({ chainId, ...ids }, 'events stood in blocks that are not on the chain: those are scanned again');
   const lowest = others.reduce((least, number) => (number < least ? number : least), first);
   const highest = others.reduce((most, number) => (number > most ? number : most), first);
-  await moveBack(ctx, chainId, { nextBlock: lowest, withdraw: { after: lowest - 1n, until: highest } });
+  const retreat = { nextBlock: lowest, withdraw: { after: lowest - 1n, until: highest } };
+  const moved = await moveBack(ctx, chainId, (cursor) => (cursor.generation === generation ? retreat : undefined));
+  if (moved !== undefined) ctx.log.error({ chainId, ...ids }, 'events stood in blocks that are not on the chain: those are scanned again');
 }

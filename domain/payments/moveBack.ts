@@ -17,19 +17,22 @@ export interface Retreat {
 /**
  * Moves a chain's scan back and remembers in the cursor's row what it has to withdraw, so that a scan that is interrupted goes on with
  * it. What an earlier retreat has to withdraw stays.
+ * @param retreat or what makes it of the cursor as it is; undefined: it stays
  * @param expected as the caller knows the cursor; absent: wherever it is
- * @returns the cursor as it is then; undefined when it is not as expected, or there is none
+ * @returns the cursor as it is then; undefined when it is not as expected, stays, or there is none
  */
 export async function moveBack(
   ctx: Context,
   chainId: number,
-  retreat: Retreat | ((cursor: ChainCursor) => Retreat),
+  retreat: Retreat | ((cursor: ChainCursor) => Retreat | undefined),
   expected?: ChainCursor,
 ): Promise<ChainCursor | undefined> {
   return inUnitOfWork(ctx, async ({ trx }) => {
     const cursor = await lockCursor(trx, chainId);
     if (cursor === undefined || (expected !== undefined && !isSamePlace(cursor, expected))) return undefined;
-    const { nextBlock, withdraw, forgetBlocksAfter, withdrawalsAllowed } = typeof retreat === 'function' ? retreat(cursor) : retreat;
+    const chosen = typeof retreat === 'function' ? retreat(cursor) : retreat;
+    if (chosen === undefined) return undefined;
+    const { nextBlock, withdraw, forgetBlocksAfter, withdrawalsAllowed } = chosen;
     const moved: ChainCursor = {
       ...cursor,
       nextBlock: nextBlock < cursor.nextBlock ? nextBlock : cursor.nextBlock,

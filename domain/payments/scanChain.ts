@@ -8,9 +8,9 @@ import { applyScan, haltScan } from './applyScan.ts';
 import { beginAnew } from './beginAnew.ts';
 import { completeFinal } from './completeFinal.ts';
 import { findScanStart } from './findScanStart.ts';
-import { judgeCompleted } from './judgeCompleted.ts';
+import { judgeCompleted, takeLookAtCompleted } from './judgeCompleted.ts';
 import { moveBack } from './moveBack.ts';
-import { settle } from './settle.ts';
+import { settle, takeLookAtSettled } from './settle.ts';
 
 /** How far back blocks are read again: behind one RPC URL there may be several nodes, and their logs lag behind by seconds, whatever a block takes. */
 const OVERLAP_MS = 30_000;
@@ -62,7 +62,12 @@ async function scanOnce(ctx: Context, chain: ChainPort, config: ChainConfig, jud
   if (head.number >= cursor.nextBlock + BigInt(config.maxBlockRange)) await raiseHeadNumber(ctx.db, chainId, head.number);
   const scanned = await scanTo(ctx, chain, { config, cursor, head, judge });
   if (scanned === 'stopped') return true;
-  if (scanned === 'movedBack' || !(await judge('completed', () => judgeCompleted(ctx, chain, config, head)))) return false;
+  if (scanned === 'movedBack') return false;
+  const { generation } = scanned;
+  if (takeLookAtCompleted(ctx, chainId) && !(await judge('completed', () => judgeCompleted(ctx, chain, config, { head, generation })))) {
+    return false;
+  }
+  if (!takeLookAtSettled(ctx, config)) return true;
   return judge('settled', async () => {
     await settle(ctx, chain, config, { cursor: scanned, head });
     return true;
@@ -122,7 +127,8 @@ async function scanTo(
 ): Promise<ChainCursor | 'stopped' | 'movedBack'> {
   const { config, cursor: start, head } = input;
   const { chainId } = config;
-  const complete = () => input.judge('final', () => completeFinal(ctx, chain, config, head));
+  const { generation } = start;
+  const complete = () => input.judge('final', () => completeFinal(ctx, chain, config, { head, generation }));
   const maxBlockRange = BigInt(config.maxBlockRange);
   let cursor = start;
   let logsFrom = withOverlap(cursor.nextBlock, config, chain.getLogLimit());

@@ -19,6 +19,18 @@ interface Looks {
 /** By process. */
 const memories = new WeakMap<Context['db'], Looks>();
 
+/** Whether it is time to ask, which is taken with that: what is not asked says nothing of a question that failed. */
+export function takeLookAtSettled(ctx: Context, { chainId, confirmations, rpcUrls }: ChainConfig): boolean {
+  if (confirmations !== 'finalized' && rpcUrls.length === 1) return true;
+  const { next } = looksOf(ctx);
+  const now = ctx.clock.now().getTime();
+  const waitMs = (next.get(chainId) ?? 0) - now;
+  // More than that was left by a clock that had jumped ahead.
+  if (waitMs > 0 && waitMs <= LOOK_MS) return false;
+  next.set(chainId, now + LOOK_MS);
+  return true;
+}
+
 /**
  * At the end of a scan: remembers in the cursor's row the time of the newest block that is both final and scanned (see findSettledTime). Signatures and payments end
  * by it, and nothing takes that back: no header counts that is later than the head, and of several RPC URLs all that are heard have to have the block as final.
@@ -30,9 +42,7 @@ export async function settle(
   config: ChainConfig,
   { cursor, head }: { cursor: ChainCursor; head: Block },
 ): Promise<void> {
-  const { chainId, confirmations, rpcUrls } = config;
-  const looks = looksOf(ctx);
-  if ((confirmations === 'finalized' || rpcUrls.length > 1) && !takeLook(ctx, looks, chainId)) return;
+  const { chainId, confirmations } = config;
   const finalized = confirmations === 'finalized' ? await chain.getFinalizedNumber() : undefined;
   const last = lastFinalBlock({ head: head.number, finalized }, confirmations);
   if (last === undefined || last < 0n) return;
@@ -75,13 +85,4 @@ function looksOf(ctx: Context): Looks {
     memories.set(ctx.db, looks);
   }
   return looks;
-}
-
-function takeLook(ctx: Context, { next }: Looks, chainId: number): boolean {
-  const now = ctx.clock.now().getTime();
-  const waitMs = (next.get(chainId) ?? 0) - now;
-  // More than that was left by a clock that had jumped ahead.
-  if (waitMs > 0 && waitMs <= LOOK_MS) return false;
-  next.set(chainId, now + LOOK_MS);
-  return true;
 }

@@ -14,6 +14,7 @@ const MOST_REMEMBERED = 5_000;
 interface Count {
   readonly count: number;
   readonly countedAt: number;
+  readonly isBeingCounted: boolean;
 }
 
 const memories = new WeakMap<Context['db'], RecentMemory<Count>>();
@@ -39,12 +40,17 @@ async function countLately(ctx: Context, key: string, countNow: () => Promise<nu
   }
   const known = memory.get(key);
   if (known !== undefined) {
-    const now = performance.now();
-    if (now - known.countedAt < known.count * REMEMBERED_MS_PER_ENTRY) return known.count;
-    // Whoever asks while this one counts goes by what was known: many may ask at the same moment, some of them with rows locked.
-    memory.set(key, { ...known, countedAt: now });
+    const isFresh = performance.now() - known.countedAt < known.count * REMEMBERED_MS_PER_ENTRY;
+    // Whoever asks while one counts goes by what was known: many may ask at the same moment, some of them with rows locked.
+    if (isFresh || known.isBeingCounted) return known.count;
+    memory.set(key, { ...known, isBeingCounted: true });
   }
-  const count = await countNow();
-  memory.set(key, { count, countedAt: performance.now() });
-  return count;
+  try {
+    const count = await countNow();
+    memory.set(key, { count, countedAt: performance.now(), isBeingCounted: false });
+    return count;
+  } catch (error) {
+    if (known !== undefined) memory.set(key, known);
+    throw error;
+  }
 }

@@ -57,4 +57,27 @@ describe('createIntake', () => {
   it('has nothing to wait for when nothing came', async () => {
     await createIntake({ batchSize: 1, atOnce: 1, work: () => Promise.reject(new Error('never')) }).end();
   });
+
+  it('drops nothing that comes at the moment at which a turn ends', async () => {
+    for (let depth = 0; depth < 10; depth++) {
+      const done: number[] = [];
+      let hasBegun = (): void => undefined;
+      const begun = new Promise<void>((resolve) => (hasBegun = resolve));
+      const intake = createIntake<number>({
+        batchSize: 1,
+        atOnce: 1,
+        work: ([item = 0]) => {
+          done.push(item);
+          hasBegun();
+          return Promise.resolve();
+        },
+      });
+      intake.add([1]);
+      await begun;
+      for (let passed = 0; passed < depth; passed++) await Promise.resolve();
+      intake.add([2]);
+      await intake.end();
+      expect(done, `${depth} turns of the promises later`).to.deep.equal([1, 2]);
+    }
+  });
 });

@@ -23,6 +23,9 @@ describe('how many wait', () => {
     let letAnswer = (): void => undefined;
     answer = new Promise<void>((resolve) => (letAnswer = resolve));
     const asked = Promise.all(Array.from({ length: 10 }, ask));
+    // Also when counting takes longer than a count is remembered.
+    await sleep(60);
+    expect(await ask()).to.equal(COUNTED);
     letAnswer();
     expect(await asked).to.deep.equal(Array.from({ length: 10 }, () => COUNTED));
     expect(statements).to.equal(2);

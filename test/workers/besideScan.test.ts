@@ -2,9 +2,11 @@ import { expect } from 'chai';
 
 import type { ChainPort } from '../../domain/chain/ports.ts';
 import { findSettledTime } from '../../domain/chain/service.ts';
+import { moveBack } from '../../domain/payments/moveBack.ts';
 import type { Payment } from '../../domain/payments/model.ts';
 import type { Context } from '../../platform/context.ts';
 import { selectRows } from '../../platform/db.ts';
+import { addMs } from '../../shared/clock.ts';
 import { createUnlessBusy } from '../../shared/createUnlessBusy.ts';
 import { runChainScan } from '../../workers/runChainScan.ts';
 import { createHarness, type Harness, type TestStore } from '../support/harness.ts';
@@ -90,5 +92,68 @@ describe('while an RPC URL takes long to say whether payments are final', functi
     expect(await scan(() => ({}))).to.equal(undefined);
     expect(await failing()).to.deep.equal([]);
     await hasStatus(payment, 'completed');
+  });
+
+  it('nothing is completed by a head from before the scan was moved back', async () => {
+    const chainId = harness.config.chains[0]?.chainId ?? 0;
+    const payment = await harness.createTestPayment(store);
+    await harness.chain.payDirectly(await harness.chain.createCustomer({ token: harness.tokens.TUSD }), payment);
+    let hasMoved = false;
+    const scan = (change: (chain: ChainPort) => Partial<ChainPort>) =>
+      runChainScan(withChain(harness.ctx, chainId, change), chainId, createUnlessBusy());
+    await waitUntil(
+      async () => {
+        await scan((chain) => ({
+          async pollEvents(events) {
+            const answers = await chain.pollEvents(events);
+            for (const { blockNumber } of events.slice(0, 1)) {
+              await moveBack(harness.ctx, chainId, { nextBlock: blockNumber, withdraw: { after: blockNumber - 1n, until: blockNumber } });
+              hasMoved = true;
+            }
+            return answers;
+          },
+        }));
+        return hasMoved;
+      },
+      { what: 'a judgement' },
+    );
+    expect((await readPayment(harness.ctx, payment)).status).to.equal('processing');
+    await waitUntil(
+      async () => {
+        await scan(() => ({}));
+        return (await readPayment(harness.ctx, payment)).status === 'completed';
+      },
+      { what: 'the completion' },
+    );
+  });
+
+  it('that one of them is not due says nothing of its failures', async () => {
+    const chainId = harness.config.chains[0]?.chainId ?? 0;
+    const customer = await harness.chain.createCustomer({ token: harness.tokens.TUSD });
+    const completed = await harness.createTestPayment(store);
+    await harness.chain.payDirectly(customer, completed);
+    // So that the last final block is another one than that of the payment.
+    await harness.chain.payDirectly(customer, await harness.createTestPayment(store));
+    await waitUntil(
+      async () => {
+        await runChainScan(harness.ctx, chainId, createUnlessBusy());
+        return (await readPayment(harness.ctx, completed)).status === 'completed';
+      },
+      { what: 'the completion' },
+    );
+    const block = (await readPayment(harness.ctx, completed)).position?.blockNumber;
+    let laterMs = 0;
+    const clock = { now: () => addMs(harness.ctx.clock.now(), laterMs) };
+    const ctx = withChain({ ...harness.ctx, clock }, chainId, (chain) => ({
+      findBlock: (number) => (number === block ? Promise.reject(new Error('a bug')) : chain.findBlock(number)),
+    }));
+    const scan = () => runChainScan(ctx, chainId, createUnlessBusy()).catch((error: unknown) => error);
+    for (let looks = 0; looks < 3; looks++) {
+      laterMs += 16_000;
+      expect(await scan()).to.be.an('error');
+      expect(await scan()).to.equal(undefined);
+    }
+    const rows = await selectRows(harness.ctx.db, 'SELECT subject_id, failures FROM work_failures', []);
+    expect(rows).to.deep.equal([{ subject_id: `${chainId}-completed`, failures: 3 }]);
   });
 });
