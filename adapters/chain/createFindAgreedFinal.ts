@@ -6,7 +6,11 @@ import type { NodeReads } from './createReadHead.ts';
 import type { RpcClients } from './createRpcClients.ts';
 import { findVoters } from './judgeHeads.ts';
 
-/** Asks every RPC URL how far its chain is final, then for the lowest of these blocks, which has to be the same at all that have a say (judgeHeads.ts). */
+/**
+ * Asks every RPC URL how far its chain is final, then for the newest of these blocks that most of
+ * those have which have a say (judgeHeads.ts), or which were not heard and may say anything. Most of
+ * them must have the same one there. Its time is one that most of them have reached by it.
+ */
 export function createFindAgreedFinal(
   chain: Pick<ChainConfig, 'confirmations' | 'blockTimeMs'>,
   rpc: RpcClients,
@@ -18,24 +22,28 @@ export function createFindAgreedFinal(
   return async (block) => {
     if (rpc.eachNode.length === 1) return block;
     const ends = await hear.ends((node) => node.askOneNode(async (_client, urlIndex) => ({ urlIndex, ...(await findEnds(urlIndex)) })));
-    if (ends.unheard.length > 0) return undefined;
     const voters = findVoters(ends.heard, { urls: rpc.eachNode.length, blockTimeMs: chain.blockTimeMs });
-    const number = voters.reduce((least, { final }) => (final < least ? final : least), block.number);
-    if (number < 0n) return undefined;
+    const count = voters.length + ends.unheard.length;
+    const final = mostHave(voters, count, (one, other) => (one.final === other.final ? 0 : one.final > other.final ? -1 : 1))?.final;
+    if (final === undefined || final < 0n) return undefined;
+    const number = final < block.number ? final : block.number;
     const headers = await hear.header((node) =>
       node.askOneNode(async (_client, urlIndex) => ({ urlIndex, found: await reads.readBlock(urlIndex, { blockNumber: number }) })),
     );
-    if (headers.unheard.length > 0) return undefined;
-    // A URL that is away, as far as headers go, is not among them.
-    const given = voters.flatMap(({ urlIndex, head }) =>
-      headers.heard.filter((one) => one.urlIndex === urlIndex).map(({ found }) => ({ head, found })),
-    );
-    let agreed = number === block.number ? block : given[0]?.found;
-    if (given.length === 0 || agreed === undefined) return undefined;
-    for (const { head, found } of given) {
-      if (found?.hash !== agreed.hash || found.timestamp > head.timestamp) return undefined;
-      if (found.timestamp < agreed.timestamp) agreed = found;
+    const given = headers.heard.flatMap(({ urlIndex, found }) => {
+      const voter = voters.find((one) => one.urlIndex === urlIndex);
+      const counts = voter !== undefined && found !== undefined && voter.final >= number && found.timestamp <= voter.head.timestamp;
+      return counts ? [found] : [];
+    });
+    for (const { hash } of given) {
+      const same = given.filter((one) => one.hash === hash);
+      if (same.length * 2 > count) return mostHave(same, count, (one, other) => other.timestamp.getTime() - one.timestamp.getTime());
     }
-    return agreed;
+    return undefined;
   };
+}
+
+/** @returns what more than half of so many have at least; undefined when fewer have anything */
+function mostHave<One>(values: readonly One[], count: number, furthestFirst: (one: One, other: One) => number): One | undefined {
+  return [...values].sort(furthestFirst)[Math.floor(count / 2)];
 }

@@ -10,6 +10,10 @@ const SILENT_FOR_MS = 15_000;
 const AWAY_MS = 60_000;
 /** … and so often in a row: two failures an hour apart, of a question that is seldom put, say nothing of the time between them. */
 const AWAY_FAILURES = 4;
+/** Many questions may be under way at one moment: what fails within this time counts once. */
+const COUNTED_EVERY_MS = 10_000;
+/** When nothing was asked for so long, earlier failures say nothing any more. */
+const FORGOTTEN_AFTER_MS = 20 * 60_000;
 /** How often it is said of a URL that it is away. */
 const TOLD_AGAIN_MS = 10 * 60_000;
 
@@ -37,16 +41,23 @@ export interface Hearings {
   listAway(): readonly number[];
 }
 
-/** How one URL answers one kind of question. Times by `performance.now()`. */
-interface Standing {
-  readonly index: number;
-  readonly node: RpcQuestions;
-  readonly question: string;
+/** Times by `performance.now()`. */
+interface Failing {
   /** In a row. */
   failures: number;
   /** When the first of them was asked. */
   failingSince: number;
+  lastCountedAt: number;
   lastFailedAt: number;
+}
+
+/** How one URL answers one kind of question. */
+interface Standing extends Failing {
+  readonly index: number;
+  readonly node: RpcQuestions;
+  readonly question: string;
+  /** The same for all kinds together: who answers nothing at all need not fail in each. */
+  readonly anything: Failing;
   silentUntil: number;
   /** Questions whose answer has not come, be it late. */
   open: number;
@@ -63,6 +74,7 @@ export function createHearings(options: {
 }): Hearings {
   const { eachNode, chainId, log, answerMs = ANSWER_MS } = options;
   const standings: Standing[] = [];
+  const anything = eachNode.map(createFailing);
 
   async function ask<T>(standing: Standing, put: (node: RpcQuestions) => Promise<T>): Promise<readonly T[]> {
     const askedAt = performance.now();
@@ -81,14 +93,13 @@ export function createHearings(options: {
   function noteAnswer(standing: Standing): void {
     const { question, index, toldAt } = standing;
     Object.assign(standing, { failures: 0, silentUntil: 0, toldAt: undefined });
+    standing.anything.failures = 0;
     if (toldAt !== undefined) log.info({ chainId, rpcUrl: index, question }, 'the RPC URL answers such questions again: it has a say');
   }
 
   function noteFailure(standing: Standing, askedAt: number, error: unknown): void {
     const now = performance.now();
-    if (standing.failures === 0) standing.failingSince = askedAt;
-    standing.failures++;
-    standing.lastFailedAt = now;
+    for (const failing of [standing, standing.anything]) countFailure(failing, askedAt);
     // One that fails soon costs nobody time.
     standing.silentUntil = now - askedAt >= RPC_TIMEOUT_MS ? now + SILENT_FOR_MS : 0;
     if (!isAway(standing) || now - (standing.toldAt ?? -Infinity) < TOLD_AGAIN_MS) return;
@@ -102,8 +113,9 @@ export function createHearings(options: {
   return {
     of(question) {
       const own = eachNode.map((node, index): Standing => ({
-        ...{ index, node, question, open: 0, toldAt: undefined },
-        ...{ failures: 0, failingSince: 0, lastFailedAt: 0, silentUntil: 0 },
+        ...{ index, node, question, open: 0, toldAt: undefined, silentUntil: 0 },
+        ...createFailing(),
+        anything: anything[index] ?? createFailing(),
       }));
       standings.push(...own);
       return async (put) => {
@@ -128,6 +140,23 @@ export function createHearings(options: {
   };
 }
 
-function isAway({ failures, failingSince }: Standing): boolean {
-  return failures >= AWAY_FAILURES && performance.now() - failingSince >= AWAY_MS;
+function createFailing(): Failing {
+  return { failures: 0, failingSince: 0, lastCountedAt: 0, lastFailedAt: 0 };
+}
+
+function countFailure(failing: Failing, askedAt: number): void {
+  const now = performance.now();
+  if (failing.failures === 0 || now - failing.lastFailedAt > FORGOTTEN_AFTER_MS) {
+    Object.assign(failing, { failures: 1, failingSince: askedAt, lastCountedAt: now });
+  } else if (now - failing.lastCountedAt >= COUNTED_EVERY_MS) {
+    failing.failures++;
+    failing.lastCountedAt = now;
+  }
+  failing.lastFailedAt = now;
+}
+
+function isAway(standing: Standing): boolean {
+  return [standing, standing.anything].some(
+    ({ failures, failingSince }) => failures >= AWAY_FAILURES && performance.now() - failingSince >= AWAY_MS,
+  );
 }

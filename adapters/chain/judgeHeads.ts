@@ -72,7 +72,8 @@ export function findVoters<One extends Heard>(
   const measureOf = ({ readAt }: Heard): Measure => ({ now: readAt, blockTimeMs });
   const early = heard.filter((one) => isOfFuture(one.head, measureOf(one)));
   const ofNow = heard.filter((one) => isOfNow(one.head, measureOf(one)));
-  const believed = ofNow.length >= early.length ? heard.filter((one) => !early.includes(one)) : heard;
+  // Of two of which one is, our clock may be wrong: neither decides alone.
+  const believed = ofNow.length > early.length ? heard.filter((one) => !early.includes(one)) : heard;
   const isRecentlyRead = (one: Heard) => isRecent(one.head, measureOf(one));
   const candidates = withoutLonely(believed, isRecentlyRead, blockTimeMs);
   const recent = candidates.filter(isRecentlyRead);

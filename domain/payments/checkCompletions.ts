@@ -1,5 +1,7 @@
 import type { Context } from '../../platform/context.ts';
+import { answerWithin } from '../../shared/answerWithin.ts';
 import { addMs } from '../../shared/clock.ts';
+import { getChain } from '../chain/service.ts';
 import { findCursor } from '../chain/store.ts';
 import { countOverdueRefunds } from '../refunds/service.ts';
 import { countOverdueCompletions } from './store.ts';
@@ -8,6 +10,8 @@ import { countOverdueCompletions } from './store.ts';
 const OVERDUE_MS = 5 * 60_000;
 /** Of a chain that says itself what is final: it takes some 20 minutes at most while all is well. */
 const MOST_FINALITY_MS = 25 * 60_000;
+/** When it does not tell by then, the time counts. */
+const ANSWER_MS = 1_000;
 
 /** Payments and refunds of a chain that should be completed. */
 export interface OverdueCompletions {
@@ -29,8 +33,15 @@ export async function reportOverdueCompletions(ctx: Context): Promise<OverdueCom
       const maxBlock = confirmations === 'finalized' ? scanned : scanned - BigInt(confirmations) + 1n;
       const finalAfterMs = confirmations === 'finalized' ? MOST_FINALITY_MS : confirmations * blockTimeMs;
       if (maxBlock < 0n) return { chainId, payments: 0, refunds: 0 };
-      const wanted = { chainId, maxBlock, unchangedSince: addMs(ctx.clock.now(), -finalAfterMs - OVERDUE_MS) };
-      return { chainId, payments: await countOverdueCompletions(ctx.db, wanted), refunds: await countOverdueRefunds(ctx, wanted) };
+      const unchangedSince = addMs(ctx.clock.now(), -finalAfterMs - OVERDUE_MS);
+      const count = async (until: bigint) => {
+        const wanted = { chainId, maxBlock: until, unchangedSince };
+        return { payments: await countOverdueCompletions(ctx.db, wanted), refunds: await countOverdueRefunds(ctx, wanted) };
+      };
+      const counted = await count(maxBlock);
+      if (confirmations !== 'finalized' || counted.payments + counted.refunds === 0) return { chainId, ...counted };
+      const finalized = await answerWithin(ANSWER_MS, getChain(ctx, chainId).getFinalizedNumber()).catch(() => maxBlock);
+      return { chainId, ...(finalized < maxBlock ? await count(finalized) : counted) };
     }),
   );
 }

@@ -33,7 +33,7 @@ export function takeLookAtSettled(ctx: Context, { chainId, confirmations, rpcUrl
 
 /**
  * At the end of a scan: remembers in the cursor's row the time of the newest block that is both final and scanned (see findSettledTime). Signatures and payments end
- * by it, and nothing takes that back: no header counts that is later than the head, and of several RPC URLs all that are heard have to have the block as final.
+ * by it, and nothing takes that back: no header counts that is later than the head, and of several RPC URLs more than half have to have the block as final.
  * @param cursor as the scan has left it: everything up to the head is scanned
  */
 export async function settle(
@@ -60,8 +60,10 @@ export async function settle(
 async function raise(ctx: Context, chain: ChainPort, { cursor, block }: { cursor: ChainCursor; block: Block }): Promise<void> {
   const { chainId, generation } = cursor;
   const agreed = await chain.findAgreedFinal(block);
-  noteAgreement(ctx, chainId, agreed !== undefined);
-  if (agreed === undefined) return;
+  const isHigher = agreed !== undefined && (cursor.settled === null || agreed.number > cursor.settled.block);
+  // One URL has a later block as final. Where half of them stand still, that is no agreement either.
+  noteAgreement(ctx, chainId, isHigher);
+  if (!isHigher) return;
   await raiseSettled(ctx.db, { chainId, generation, settled: { block: agreed.number, time: agreed.timestamp } });
 }
 

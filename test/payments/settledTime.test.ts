@@ -11,7 +11,7 @@ import { startOddNode, type OddNode } from '../support/startOddNode.ts';
 import { startOwnChain, type OwnChain } from '../support/ownChain.ts';
 import { readHistory } from '../support/paymentHistory.ts';
 import { acceptRelay, confirmOnce, readAttempt, readPayment } from '../support/relayFlow.ts';
-import { atTime, withRelayers, withRpcUrls } from '../support/varyContext.ts';
+import { atTime, withChain, withRelayers, withRpcUrls } from '../support/varyContext.ts';
 
 const CONFIRMATIONS = 3;
 const NOWHERE = 'http://127.0.0.1:9';
@@ -116,6 +116,44 @@ describe('the time by which signatures and payments end', function () {
     await chain.mine(2);
     await scanThrough(chain.rpcUrl, liar.url);
     expect((await readSettled()).block, 'to the one that is behind').to.equal(known.block + 1n);
+  });
+
+  it('is that of most of three, whatever one of them says, and also when it fails', async () => {
+    const other = await startOddNode(chain.rpcUrl);
+    const scan = (third: string) => scanThrough(third, chain.rpcUrl, other.url);
+    const expectRaised = async (why: string) => {
+      const number = (await chain.getHeadNumber()) - BigInt(CONFIRMATIONS) + 1n;
+      const honest = await harness.ctx.chains.get(chainId)?.findBlock(number);
+      expect(await readSettled(), why).to.deep.equal({ block: number, time: honest?.timestamp });
+      await chain.mine(1);
+    };
+    try {
+      liar.forkAt(known.block + 1n);
+      await scan(liar.url);
+      await expectRaised('another block there');
+      liar.forkAt(undefined);
+      retime((await chain.getHeadNumber()) - BigInt(CONFIRMATIONS) + 1n, (seconds) => seconds - 36_000);
+      await scan(liar.url);
+      await expectRaised('an earlier time');
+      await scan(NOWHERE);
+      await expectRaised('no answer');
+    } finally {
+      await other.close();
+    }
+  });
+
+  it('is told to stand still, when no later block is final to most', async () => {
+    const told: string[] = [];
+    const log = pino({ level: 'warn' }, { write: (line: string) => void told.push(line) });
+    for (const seconds of [0, 30, 61]) {
+      await chain.mine(1);
+      const ctx = { ...atTime(harness.ctx, addMs(new Date(), seconds * 1_000)), log };
+      const through = withChain(withRpcUrls(ctx, chainId, [chain.rpcUrl, liar.url]), chainId, (port) => ({
+        findAgreedFinal: () => port.findBlock(known.block),
+      }));
+      await scanChain(through, chainId);
+      expect(told.filter((line) => line.includes('do not agree on a final block'))).to.have.length(seconds < 60 ? 0 : 1);
+    }
   });
 
   it('is not one that another one was not asked about, since it failed', async () => {

@@ -84,7 +84,7 @@ describe('hearing the RPC URLs of a chain', () => {
     time.pass(2_000);
     expect(await ask()).to.deep.equal({ heard: ['good'], unheard: [] });
     expect(logged).to.have.length(1);
-    expect(logged[0]).to.include({ level: 40, chainId: 1, rpcUrl: 1, question: 'final events', failures: 5 });
+    expect(logged[0]).to.include({ level: 40, chainId: 1, rpcUrl: 1, question: 'final events', failures: 4 });
     expect(logged[0]?.['err']).to.include({ message: 'too many requests' });
     expect(hearings.listAway()).to.deep.equal([1]);
     time.pass(599_000);
@@ -117,14 +117,46 @@ describe('hearing the RPC URLs of a chain', () => {
     expect(await ask()).to.deep.equal(GOOD);
   });
 
-  it('judges each kind of question by itself', async () => {
-    const { ask, hearings } = begin();
-    const hearBlocks = hearings.of('blocks');
+  it('counts what fails at one moment once, and forgets what failed long ago', async () => {
+    const { ask } = begin();
     answer = refuse;
-    for (let times = 0; times < 5; times++) {
+    await Promise.all(Array.from({ length: 6 }, () => ask()));
+    time.pass(61_000);
+    expect(await ask()).to.deep.equal(GOOD);
+    for (let times = 0; times < 4; times++) {
+      time.pass(20_000);
       await ask();
+    }
+    expect(await ask(), 'away').to.deep.equal({ heard: ['good'], unheard: [] });
+    time.pass(3_600_000);
+    expect(await ask()).to.deep.equal(GOOD);
+  });
+
+  it('takes one that answers nothing for away in every kind of question', async () => {
+    const { ask, hearings } = begin();
+    answer = refuse;
+    for (let times = 0; times < 4; times++) {
+      await ask(hearings.of(`kind ${times}`));
       time.pass(20_000);
     }
+    expect(await ask(hearings.of('another kind'))).to.deep.equal({ heard: ['good'], unheard: [] });
+    answer = () => Promise.resolve('other');
+    await ask();
+    answer = refuse;
+    expect(await ask(hearings.of('one more'))).to.deep.equal(GOOD);
+  });
+
+  it('judges each kind of question by itself, where it answers any', async () => {
+    const { ask, hearings } = begin();
+    const [hearBlocks, hearHeads] = [hearings.of('blocks'), hearings.of('heads')];
+    for (let times = 0; times < 5; times++) {
+      answer = refuse;
+      await ask();
+      answer = () => Promise.resolve('other');
+      await ask(hearHeads);
+      time.pass(20_000);
+    }
+    answer = refuse;
     expect(await ask()).to.deep.equal({ heard: ['good'], unheard: [] });
     expect(await ask(hearBlocks), 'the first one of its kind').to.deep.equal(GOOD);
     answer = () => Promise.resolve('other');

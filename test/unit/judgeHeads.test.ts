@@ -40,7 +40,7 @@ describe('whose head counts', () => {
 
   it('is not that of one that is far above two others, or of a time that has not come', () => {
     expect(voters(head(100, 2), head(1_000_000_000), head(101))).to.deep.equal([0, 2]);
-    expect(voters(head(100, 2), head(101, -31))).to.deep.equal([0]);
+    expect(voters(head(100, 2), head(101, -31)), 'of two, it may be our clock that is wrong').to.deep.equal([0, 1]);
     expect(voters(head(100, 2), head(101), head(101, -31))).to.deep.equal([0, 1]);
   });
 
