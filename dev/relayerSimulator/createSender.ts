@@ -240,7 +240,17 @@ export async function createSender(options: SenderOptions): Promise<Sender> {
     const usedNonces = await client.getTransactionCount({ address: account.address, blockTag: 'latest' });
     const due = [...open].filter((transaction) => transaction.signed.length > 0 && checkedAt.get(transaction) !== latest.hash);
     for (let start = 0; start < due.length; start += 20) {
-      await Promise.all(due.slice(start, start + 20).map((transaction) => observe(transaction, latest, usedNonces)));
+      await Promise.all(
+        due.slice(start, start + 20).map(async (transaction) => {
+          const forms = transaction.signed.length;
+          const isOnItsWay = !transaction.isBroadcast && transaction.twist.broadcast === undefined;
+          const minedIn = await observe(transaction, latest, usedNonces);
+          // The head that we know is no measure of what is in a later block: it may be the head again after a reorganisation.
+          const isLater = minedIn !== undefined && minedIn > latest.number;
+          // Now that all was answered. A form signed while we asked is not among those asked about: next time.
+          if (forms === transaction.signed.length && !isOnItsWay && !isLater) checkedAt.set(transaction, latest.hash);
+        }),
+      );
     }
     const now = Date.now();
     for (const transaction of [...open]) {
@@ -254,17 +264,20 @@ export async function createSender(options: SenderOptions): Promise<Sender> {
     }
   }
 
-  async function observe(transaction: StoredTransaction, latest: { hash: Hex; number: bigint }, usedNonces: number): Promise<void> {
+  /** @returns the block that it is in; undefined: none */
+  async function observe(
+    transaction: StoredTransaction,
+    latest: { hash: Hex; number: bigint },
+    usedNonces: number,
+  ): Promise<bigint | undefined> {
     const { shown } = transaction;
     const forms = transaction.signed.map((form) => form.hash).reverse();
     const receipts = await Promise.all([...forms, ...(transaction.noop === undefined ? [] : [transaction.noop.hash])].map(findReceipt));
     const receipt = receipts.find((found) => found !== null);
-    // A form signed while we asked is not among those asked about: next time.
-    if (forms.length === transaction.signed.length) checkedAt.set(transaction, latest.hash);
     if (receipt !== undefined && receipt !== null) {
       if (receipt.transactionHash === transaction.noop?.hash) {
         setStatus(transaction, 'expired');
-        return;
+        return BigInt(receipt.blockNumber);
       }
       const blockNumber = Number(receipt.blockNumber);
       shown.hash = receipt.transactionHash;
@@ -274,7 +287,7 @@ export async function createSender(options: SenderOptions): Promise<Sender> {
       }
       delete transaction.bumpAt;
       setStatus(transaction, Number(latest.number) - blockNumber + 1 >= confirmations ? 'confirmed' : 'mined');
-      return;
+      return BigInt(receipt.blockNumber);
     }
     if (shown.status === 'mined') {
       log(`${shown.transactionId} is no longer in the chain`);
@@ -285,15 +298,15 @@ export async function createSender(options: SenderOptions): Promise<Sender> {
       transaction.isBroadcast = false;
       shown.status = 'sent';
       save(transaction);
-      return;
+      return undefined;
     }
-    if (transaction.twist.broadcast !== undefined) return;
+    if (transaction.twist.broadcast !== undefined) return undefined;
     // The count was read before the receipts: had one of our forms used the nonce, its receipt would have been there.
     if (shown.nonce !== undefined && shown.nonce < usedNonces) {
       setStatus(transaction, 'failed');
-      return;
+      return undefined;
     }
-    if (!transaction.isBroadcast || shown.hash === null) return;
+    if (!transaction.isBroadcast || shown.hash === null) return undefined;
     const isKnown = (await client.request({ method: 'eth_getTransactionByHash', params: [shown.hash] })) !== null;
     if (isKnown) {
       if (shown.status === 'submitted') setStatus(transaction, 'inmempool');
@@ -301,6 +314,7 @@ export async function createSender(options: SenderOptions): Promise<Sender> {
       // The node lost it (a restart, say).
       transaction.isBroadcast = false;
     }
+    return undefined;
   }
 
   async function findReceipt(hash: Hex): Promise<{ transactionHash: Hex; blockHash: Hex; blockNumber: Hex; status: Hex } | null> {

@@ -27,6 +27,7 @@ import { startDefenderSimulator } from '../../dev/defenderSimulator/startDefende
 import type { DefenderSimulator, DefenderSimulatorOptions } from '../../dev/defenderSimulator/startDefenderSimulator.ts';
 import { advanceClock } from '../support/advanceClock.ts';
 import { programArguments } from '../support/programArguments.ts';
+import { startOddNode } from '../support/startOddNode.ts';
 import { waitUntil } from '../support/waitUntil.ts';
 
 type Signer = Defender['relaySigner'];
@@ -231,6 +232,28 @@ describe('the Defender simulator, through the Defender SDK', function () {
       await reach(sent.transactionId, 'submitted', 'inmempool');
       await client.mine({ blocks: 1 });
       expect((await mined(sent.transactionId)).hash).to.equal(sent.hash);
+    });
+
+    it('asks again whether the chain has a transaction, when it had no answer', async () => {
+      const node = await startOddNode(chain.rpcUrl);
+      const logged: string[] = [];
+      await simulator.close();
+      simulator = await startDefenderSimulator({ ...options, rpcUrl: node.url, log: (line) => void logged.push(line) });
+      process.env['DEFENDER_API_URL'] = simulator.url;
+      signer = connect();
+      try {
+        // So nothing new is on the chain that would be a reason to look at it again.
+        await client.setAutomine(false);
+        node.changeResults((method, result) => (method === 'eth_getTransactionByHash' ? new Error('busy') : result));
+        const sent = await signer.sendTransaction(transfer);
+        await waitUntil(() => logged.some((line) => line.startsWith('following the transactions')), { what: 'a failure' });
+        node.changeResults(undefined);
+        await reach(sent.transactionId, 'inmempool');
+        await client.mine({ blocks: 1 });
+        await mined(sent.transactionId);
+      } finally {
+        await node.close();
+      }
     });
   });
 
