@@ -165,7 +165,7 @@ export function createMetrics(ctx: Context, path: string): Metrics {
     for (const { chainId, token, verdict } of reportPermits(ctx)) {
       if (verdict.kind === 'unusable') permitUnusable.set({ chain: String(chainId), token, flaw: verdict.flaw }, 1);
     }
-    // For the next time: a scrape must not wait for a chain.
+    // For the next time: a scrape must not wait long for a chain.
     judgePermits(ctx).catch((error: unknown) => ctx.log.warn({ err: error }, 'the permits of tokens could not be tried out'));
     for (const { chainId, reason, ranges: read, found } of reread) {
       ranges.set({ chain: String(chainId), reason }, read);

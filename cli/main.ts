@@ -12,6 +12,7 @@ import type { Context } from '../platform/context.ts';
 import { createContext } from '../platform/createContext.ts';
 import { migrate } from '../db/migrate.ts';
 import { errnoOf } from '../platform/errnoOf.ts';
+import { isDatabaseAway } from '../platform/isDatabaseAway.ts';
 import { AppError } from '../shared/errors.ts';
 import { parseAddress, parseChainId, parseCount, parseHolder, parsePriority, parseRole, parseWeight, UsageError } from './parseOptions.ts';
 
@@ -169,8 +170,8 @@ try {
   process.exitCode = await main();
 } catch (error) {
   const isOurs = error instanceof UsageError || error instanceof ConfigError || error instanceof AppError;
-  // Of the database: no such database, no rights. Its message names what is missing, and holds no secret.
-  if (!(error instanceof Error) || !(isOurs || errnoOf(error) !== undefined)) throw error;
-  console.error(error.message);
+  // Of the database: it is not there, no such database, no rights. Its message names what is missing, and holds no secret.
+  if (!(error instanceof Error) || !(isOurs || errnoOf(error) !== undefined || isDatabaseAway(error))) throw error;
+  console.error(errnoOf(error) === undefined && isDatabaseAway(error) ? `The database does not answer: ${error.message}` : error.message);
   process.exitCode = 2;
 }

@@ -42,7 +42,10 @@ export async function createContext(config: Config, options: ContextOptions): Pr
   clock.start();
   const redis = createRedis(config.redisUrl, 'command');
   let redisWasDown = false;
+  let isClosing = false;
   redis.on('error', (error: Error) => {
+    // That we hang up ourselves, before it was connected perhaps, says nothing of Redis.
+    if (isClosing) return;
     if (!redisWasDown) log.warn({ err: error }, 'Redis does not answer');
     redisWasDown = true;
   });
@@ -93,6 +96,7 @@ export async function createContext(config: Config, options: ContextOptions): Pr
   return {
     ctx,
     async close() {
+      isClosing = true;
       clock.stop();
       await signals.close();
       await webhookSender.close();

@@ -26,14 +26,20 @@ const REDACTED_HEADERS = ['x-api-key', 'authorization', 'cookie', 'webhook-signa
   `*.*.headers["${name}"]`,
 ]);
 
+const STDOUT = 1;
+const STDERR = 2;
+
 export function createLogger(config: Pick<Config, 'log'>, name: 'api' | 'workers' | 'cli' | 'test'): Logger {
-  return pino({
+  // What a command prints is its result, for scripts.
+  const destination = name === 'cli' ? STDERR : STDOUT;
+  const options = {
     name,
     level: config.log.level,
     redact: { paths: [...REDACTED_PATHS, ...REDACTED_HEADERS], censor: '[redacted]' },
     serializers: { err: serializeError },
-    ...(config.log.pretty ? { transport: { target: 'pino-pretty', options: { colorize: true, ignore: 'pid,hostname' } } } : {}),
-  });
+  };
+  if (!config.log.pretty) return pino(options, pino.destination(destination));
+  return pino({ ...options, transport: { target: 'pino-pretty', options: { colorize: true, ignore: 'pid,hostname', destination } } });
 }
 
 /**

@@ -83,6 +83,7 @@ export function createChain(options: { readonly chain: ChainConfig; readonly clo
         return finalized.number;
       }),
 
+    urlCount: rpc.eachNode.length,
     findAgreedFinal: createFindAgreedFinal(chain, rpc, { ends: hearings.of('final blocks'), header: hearings.of('headers') }, reads),
 
     findBlock: (number) => rpc.askOneNode((_node, urlIndex) => readBlock(urlIndex, { blockNumber: number })),

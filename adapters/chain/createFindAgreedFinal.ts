@@ -19,14 +19,13 @@ export function createFindAgreedFinal(
 ): ChainPort['findAgreedFinal'] {
   const findEnds = createFindEnds(chain, reads);
 
-  return async (block) => {
-    if (rpc.eachNode.length === 1) return block;
+  return async (upTo) => {
     const ends = await hear.ends((node) => node.askOneNode(async (_client, urlIndex) => ({ urlIndex, ...(await findEnds(urlIndex)) })));
     const voters = findVoters(ends.heard, { urls: rpc.eachNode.length, blockTimeMs: chain.blockTimeMs });
     const count = voters.length + ends.unheard.length;
     const final = mostHave(voters, count, (one, other) => (one.final === other.final ? 0 : one.final > other.final ? -1 : 1))?.final;
     if (final === undefined || final < 0n) return undefined;
-    const number = final < block.number ? final : block.number;
+    const number = final < upTo.number ? final : upTo.number;
     const headers = await hear.header((node) =>
       node.askOneNode(async (_client, urlIndex) => ({ urlIndex, found: await reads.readBlock(urlIndex, { blockNumber: number }) })),
     );

@@ -12,8 +12,6 @@ const AWAY_MS = 60_000;
 const AWAY_FAILURES = 4;
 /** Many questions may be under way at one moment: what fails within this time counts once. */
 const COUNTED_EVERY_MS = 10_000;
-/** When nothing was asked for so long, earlier failures say nothing any more. */
-const FORGOTTEN_AFTER_MS = 20 * 60_000;
 /** How often it is said of a URL that it is away. */
 const TOLD_AGAIN_MS = 10 * 60_000;
 
@@ -146,7 +144,7 @@ function createFailing(): Failing {
 
 function countFailure(failing: Failing, askedAt: number): void {
   const now = performance.now();
-  if (failing.failures === 0 || now - failing.lastFailedAt > FORGOTTEN_AFTER_MS) {
+  if (failing.failures === 0) {
     Object.assign(failing, { failures: 1, failingSince: askedAt, lastCountedAt: now });
   } else if (now - failing.lastCountedAt >= COUNTED_EVERY_MS) {
     failing.failures++;

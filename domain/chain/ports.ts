@@ -143,11 +143,13 @@ export interface ChainPort {
   getHead(): Promise<Block>;
   /** The newest block that the chain calls final: as one URL says that has it. Throws like every question, with the reason as the cause, where the chain calls none so. */
   getFinalizedNumber(): Promise<bigint>;
+  /** How many RPC URLs are asked. */
+  readonly urlCount: number;
   /**
-   * The newest block, up to this one, that is final to all RPC URLs that are not stuck, with the earliest time that one of them gives it: for what ends by the
-   * chain's clock. undefined: they have different blocks there, or one gives it a later time than its own head, or was not heard. Of a single URL, the block as it is.
+   * The newest block, up to this one, that is final to more than half of the RPC URLs that have a say or were not heard, with a time that as many have reached by it:
+   * for what ends by the chain's clock. undefined: so many do not have the same block there. Of a single URL, its own word.
    */
-  findAgreedFinal(block: Block): Promise<Block | undefined>;
+  findAgreedFinal(upTo: Block): Promise<Block | undefined>;
   /** undefined: there is no such block (yet, or any more). */
   findBlock(number: bigint): Promise<Block | undefined>;
   /**

@@ -22,7 +22,7 @@ const FIRST_REFUND = { blockNumber: 0n, refundId: '' };
 /** What is completed by one head. */
 interface Pass {
   readonly config: ChainConfig;
-  /** Of the cursor. When the scan was moved back since, the head may be one that is not there any more: nothing is completed by it. */
+  /** Of the cursor. When the scan was moved back since, the head may be one that is not there any more: see completeUnderCursor. */
   readonly generation: number;
   readonly view: ChainView;
   /** The newest one that is final. */
@@ -60,7 +60,7 @@ async function findFinalized(ctx: Context, chain: ChainPort, config: ChainConfig
 }
 
 async function completeFinalPayments(ctx: Context, chain: ChainPort, pass: Pass): Promise<boolean> {
-  const { config, generation, view, maxBlock } = pass;
+  const { config, generation, maxBlock } = pass;
   const { chainId } = config;
   const limit = COMPLETIONS_AT_ONCE * COMPLETION_BATCH;
   let after = FIRST_IN_BLOCKS;
@@ -68,7 +68,7 @@ async function completeFinalPayments(ctx: Context, chain: ChainPort, pass: Pass)
     const candidates = await listFinalPayments(ctx.db, chainId, { maxBlock, after, limit });
     const replaced = await judgeFinal(ctx, chain, candidates, {
       atOnce: COMPLETIONS_AT_ONCE,
-      complete: (standing) => whileScanStands(ctx, pass, (unit) => completePayments(ctx, unit, { standing, view, config })),
+      complete: (standing) => completeUnderCursor(ctx, pass, standing, (unit, final, head) => completePayments(ctx, unit, { final, head })),
     });
     if (replaced.length > 0) {
       await scanReplacedAgain(ctx, { chainId, generation }, replaced, { paymentIds: replaced.map(({ paymentId }) => paymentId) });
@@ -103,10 +103,23 @@ async function judgeFinal<Event extends SeenEvent>(
   return judgedAs('replaced');
 }
 
-async function whileScanStands(ctx: Context, { config, generation }: Pass, work: (unit: UnitOfWork) => Promise<unknown>): Promise<void> {
+/**
+ * Completes those that are final still, while nobody moves the scan back. When it was moved back
+ * since, only what was scanned again by now is a measure of how deep they are.
+ */
+async function completeUnderCursor<Event extends SeenEvent>(
+  ctx: Context,
+  { config, generation, view }: Pass,
+  standing: readonly Event[],
+  complete: (unit: UnitOfWork, final: readonly Event[], head: bigint) => Promise<unknown>,
+): Promise<void> {
   await inUnitOfWork(ctx, async (unit) => {
     const cursor = await holdCursor(unit.trx, config.chainId);
-    if (cursor?.generation === generation) await work(unit);
+    if (cursor === undefined) return;
+    const scanned = cursor.nextBlock - 1n;
+    const head = cursor.generation === generation || view.head < scanned ? view.head : scanned;
+    const final = standing.filter((event) => event.blockNumber <= head && isFinal(event, { ...view, head }, config.confirmations));
+    if (final.length > 0) await complete(unit, final, head);
   });
 }
 
@@ -114,22 +127,17 @@ async function whileScanStands(ctx: Context, { config, generation }: Pass, work:
 async function completePayments(
   ctx: Context,
   unit: UnitOfWork,
-  { standing, view, config }: { readonly standing: readonly PaymentPlace[]; readonly view: ChainView; readonly config: ChainConfig },
+  { final, head }: { readonly final: readonly PaymentPlace[]; readonly head: bigint },
 ): Promise<void> {
-  const judged = new Map<Bytes32, Bytes32>(standing.map(({ paymentId, blockHash }) => [paymentId, blockHash]));
-  const payments = await lockPayments(unit.trx, [...judged.keys()]);
-  const final = payments.filter(
-    ({ id, status, position }) =>
-      status === 'processing' &&
-      position !== null &&
-      position.blockHash === judged.get(id) &&
-      isFinal(position, view, config.confirmations),
+  const judged = new Map<Bytes32, Bytes32>(final.map(({ paymentId, blockHash }) => [paymentId, blockHash]));
+  const payments = (await lockPayments(unit.trx, [...judged.keys()])).filter(
+    ({ id, status, position }) => status === 'processing' && position !== null && position.blockHash === judged.get(id),
   );
   const facts = { completedAt: ctx.clock.now(), relayAttemptId: null };
   await changePayments(
     ctx,
     unit,
-    final.map((payment) => ({ payment, transitions: ['eventFinal'], facts, head: view.head })),
+    payments.map((payment) => ({ payment, transitions: ['eventFinal'], facts, head })),
   );
 }
 
@@ -141,7 +149,7 @@ async function completeFinalRefunds(ctx: Context, chain: ChainPort, pass: Pass):
     const candidates = await listRefundsToComplete(ctx, chainId, { maxBlock, after, limit: COMPLETION_BATCH });
     const replaced = await judgeFinal(ctx, chain, candidates, {
       atOnce: 1,
-      complete: (standing) => whileScanStands(ctx, pass, (unit) => completeRefunds(ctx, unit, standing)),
+      complete: (standing) => completeUnderCursor(ctx, pass, standing, (unit, final) => completeRefunds(ctx, unit, final)),
     });
     if (replaced.length > 0) {
       await scanReplacedAgain(ctx, { chainId, generation }, replaced, { refundIds: replaced.map(({ refundId }) => refundId) });

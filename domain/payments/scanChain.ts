@@ -127,8 +127,7 @@ async function scanTo(
 ): Promise<ChainCursor | 'stopped' | 'movedBack'> {
   const { config, cursor: start, head } = input;
   const { chainId } = config;
-  const { generation } = start;
-  const complete = () => input.judge('final', () => completeFinal(ctx, chain, config, { head, generation }));
+  const complete = ({ generation }: ChainCursor) => input.judge('final', () => completeFinal(ctx, chain, config, { head, generation }));
   const maxBlockRange = BigInt(config.maxBlockRange);
   let cursor = start;
   let logsFrom = withOverlap(cursor.nextBlock, config, chain.getLogLimit());
@@ -144,12 +143,12 @@ async function scanTo(
     }
     const moved = await applyScan(ctx, config, cursor, { logs, last, head });
     if (moved === undefined) return 'stopped';
-    if (!(await complete())) return 'movedBack';
+    if (!(await complete(moved))) return 'movedBack';
     cursor = moved;
     logsFrom = cursor.nextBlock;
   }
   // Nothing new, but what could not be judged before.
-  if (start.nextBlock > head.number && !(await complete())) return 'movedBack';
+  if (start.nextBlock > head.number && !(await complete(start))) return 'movedBack';
   return cursor;
 }
 

@@ -42,29 +42,53 @@ export async function settle(
   config: ChainConfig,
   { cursor, head }: { cursor: ChainCursor; head: Block },
 ): Promise<void> {
-  const { chainId, confirmations } = config;
-  const finalized = confirmations === 'finalized' ? await chain.getFinalizedNumber() : undefined;
-  const last = lastFinalBlock({ head: head.number, finalized }, confirmations);
-  if (last === undefined || last < 0n) return;
-  const number = last < head.number ? last : head.number;
-  if (cursor.settled !== null && cursor.settled.block >= number) return;
+  if (chain.urlCount > 1) {
+    await settleByMost(ctx, chain, config, { cursor, head });
+    return;
+  }
+  const number = await findFinalNumber(chain, config, head);
+  if (number === undefined || !isLater(number, cursor)) return;
   const block = number === head.number ? head : await chain.findBlock(number);
   if (block === undefined) return;
   if (block.timestamp > head.timestamp) {
-    ctx.log.warn({ chainId, block: number.toString() }, 'an RPC URL gives a final block a later time than the head: nothing ends by it');
+    const facts = { chainId: config.chainId, block: number.toString() };
+    ctx.log.warn(facts, 'the RPC URL gives a final block a later time than the head: nothing ends by it');
     return;
   }
-  await raise(ctx, chain, { cursor, block });
+  await raise(ctx, cursor, block);
 }
 
-async function raise(ctx: Context, chain: ChainPort, { cursor, block }: { cursor: ChainCursor; block: Block }): Promise<void> {
-  const { chainId, generation } = cursor;
-  const agreed = await chain.findAgreedFinal(block);
-  const isHigher = agreed !== undefined && (cursor.settled === null || agreed.number > cursor.settled.block);
-  // One URL has a later block as final. Where half of them stand still, that is no agreement either.
-  noteAgreement(ctx, chainId, isHigher);
-  if (!isHigher) return;
-  await raiseSettled(ctx.db, { chainId, generation, settled: { block: agreed.number, time: agreed.timestamp } });
+async function settleByMost(
+  ctx: Context,
+  chain: ChainPort,
+  config: ChainConfig,
+  { cursor, head }: { cursor: ChainCursor; head: Block },
+): Promise<void> {
+  const agreed = await chain.findAgreedFinal(head);
+  if (agreed !== undefined && isLater(agreed.number, cursor)) {
+    noteAgreement(ctx, config.chainId, true);
+    await raise(ctx, cursor, agreed);
+    return;
+  }
+  // Nothing new is final, unless one says so: then the others do not agree, stand still, or do not answer.
+  const number = await findFinalNumber(chain, config, head);
+  if (number !== undefined && isLater(number, cursor)) noteAgreement(ctx, config.chainId, false);
+}
+
+/** By the word of one URL. undefined: nothing is final yet. */
+async function findFinalNumber(chain: ChainPort, { confirmations }: ChainConfig, head: Block): Promise<bigint | undefined> {
+  const finalized = confirmations === 'finalized' ? await chain.getFinalizedNumber() : undefined;
+  const last = lastFinalBlock({ head: head.number, finalized }, confirmations);
+  if (last === undefined || last < 0n) return undefined;
+  return last < head.number ? last : head.number;
+}
+
+function isLater(number: bigint, { settled }: ChainCursor): boolean {
+  return settled === null || number > settled.block;
+}
+
+async function raise(ctx: Context, { chainId, generation }: ChainCursor, { number, timestamp }: Block): Promise<void> {
+  await raiseSettled(ctx.db, { chainId, generation, settled: { block: number, time: timestamp } });
 }
 
 function noteAgreement(ctx: Context, chainId: number, isAgreed: boolean): void {

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 
 import type { ChainPort } from '../../domain/chain/ports.ts';
-import { findSettledTime } from '../../domain/chain/service.ts';
+import { findSettledTime, getChain } from '../../domain/chain/service.ts';
 import { moveBack } from '../../domain/payments/moveBack.ts';
 import type { Payment } from '../../domain/payments/model.ts';
 import type { Context } from '../../platform/context.ts';
@@ -14,6 +14,8 @@ import { readPayment } from '../support/relayFlow.ts';
 import { runWorkers, type RunningWorkers } from '../support/runWorkers.ts';
 import { withChain } from '../support/varyContext.ts';
 import { waitUntil } from '../support/waitUntil.ts';
+
+const UNHEARD = { final: 0, early: 0, absent: 0, unheard: 1 };
 
 describe('while an RPC URL takes long to say whether payments are final', function () {
   this.timeout(60_000);
@@ -125,6 +127,45 @@ describe('while an RPC URL takes long to say whether payments are final', functi
       },
       { what: 'the completion' },
     );
+  });
+
+  it('what is deep enough all the same is completed, though a later block was replaced meanwhile', async () => {
+    const chainId = harness.config.chains[0]?.chainId ?? 0;
+    const customer = await harness.chain.createCustomer({ token: harness.tokens.TUSD });
+    const payment = await harness.createTestPayment(store);
+    await harness.chain.payDirectly(customer, payment);
+    const headNumber = async () => (await getChain(harness.ctx, chainId).getHead()).number;
+    const block = await headNumber();
+    const isCompleted = async () => (await readPayment(harness.ctx, payment)).status === 'completed';
+    const scan = (change: (chain: ChainPort) => Partial<ChainPort>) =>
+      runChainScan(withChain(harness.ctx, chainId, change), chainId, createUnlessBusy());
+    // Nothing is completed yet, however deep it is.
+    const unheard = () => ({ pollEvents: (events: readonly unknown[]) => Promise.resolve(events.map(() => UNHEARD)) });
+    await waitUntil(
+      async () => {
+        await scan(unheard);
+        return (await headNumber()) > block + 6n;
+      },
+      { what: 'later blocks' },
+    );
+    expect(await isCompleted()).to.equal(false);
+    let hasMoved = false;
+    await waitUntil(
+      async () => {
+        await scan((chain) => ({
+          async pollEvents(events) {
+            const answers = await chain.pollEvents(events);
+            const last = await headNumber();
+            await moveBack(harness.ctx, chainId, { nextBlock: last, withdraw: { after: last - 1n, until: last } });
+            hasMoved = true;
+            return answers;
+          },
+        }));
+        return hasMoved;
+      },
+      { what: 'a judgement' },
+    );
+    expect(await isCompleted()).to.equal(true);
   });
 
   it('that one of them is not due says nothing of its failures', async () => {
