@@ -119,7 +119,10 @@ async function judgeGas(db: Database, chains: readonly ChaosChain[], payments: r
     if (Number(may_run_code) === 1 && transaction_id !== null && shared.has(transaction_id)) continue;
     const dearest = DEAREST_HONEST_GAS + (dataGas.get(Number(chain_id)) ?? 0n);
     if (gas > dearest * BigInt(Math.max(1, Number(sends))))
-      breaches.push(`attempt ${id} of honest payment ${payment_id}, sent ${sends} times, is charged ${gas} gas`);
+      breaches.push(
+        `attempt ${id} of honest payment ${payment_id} on chain ${chain_id}, ${status}, sent ${sends} times, is charged ${gas} gas: ` +
+          `in transaction ${transaction_id ?? 'none'}, ${Number(may_run_code) === 1 ? 'may have run' : 'ran no'} code; of costly ones are ${[...shared].join(', ')}`,
+      );
   }
   return breaches;
 }
