@@ -21,6 +21,7 @@ import * as dueDeliveries from './migrations/0022_due_deliveries.ts';
 import * as workFailures from './migrations/0026_work_failures.ts';
 import * as outboxStores from './migrations/0027_outbox_stores.ts';
 import * as outboxPutOff from './migrations/0028_outbox_put_off.ts';
+import * as relayTransactionItems from './migrations/0029_relay_transaction_items.ts';
 
 interface Migration {
   readonly name: string;
@@ -51,4 +52,5 @@ export const migrationSource: readonly Migration[] = [
   { name: '0026_work_failures', ...workFailures },
   { name: '0027_outbox_stores', ...outboxStores },
   { name: '0028_outbox_put_off', ...outboxPutOff },
+  { name: '0029_relay_transaction_items', ...relayTransactionItems },
 ];

@@ -120,7 +120,7 @@ export async function lockAttempts(db: Transaction, attemptIds: readonly string[
   });
 }
 
-/** In the order in which the transaction carries them. */
+/** Of those that are in it, in the order in which it carries them. */
 export async function listAttemptsOfTransaction(db: Database | Transaction, transactionId: string): Promise<RelayAttempt[]> {
   const rows = await selectRows<AttemptRow>(
     db,
@@ -128,6 +128,24 @@ export async function listAttemptsOfTransaction(db: Database | Transaction, tran
     [transactionId],
   );
   return rows.map(toAttempt);
+}
+
+/** An attempt in its place in a transaction. */
+export interface Item {
+  /** From 0, as the transaction carries them. */
+  readonly index: number;
+  readonly attempt: RelayAttempt;
+}
+
+/** All that the transaction was sent with: those too that have left it since. */
+export async function listItemsOfTransaction(db: Database | Transaction, transactionId: string): Promise<Item[]> {
+  const rows = await selectRows<AttemptRow & { seq: string | number }>(
+    db,
+    `SELECT ${ATTEMPT_COLUMNS}, i.seq FROM relay_transaction_items i JOIN relay_attempts a ON a.id = i.attempt_id
+     WHERE i.transaction_id = ? ORDER BY i.seq`,
+    [transactionId],
+  );
+  return rows.map((row) => ({ index: Number(row.seq), attempt: toAttempt(row) }));
 }
 
 export type ShownAttempt = RelayAttempt & { readonly txHash: Bytes32 | null };

@@ -10,7 +10,7 @@ import { promiseWork } from '../outbox/service.ts';
 import type { RelayFailure } from '../payments/eventData.ts';
 import { placeMissedEvents } from '../payments/service.ts';
 import { askProvider, type ProviderAnswer } from './askProvider.ts';
-import { listAttemptsOfTransaction } from './attemptStore.ts';
+import { listAttemptsOfTransaction, listItemsOfTransaction } from './attemptStore.ts';
 import { changeAttempt, changeAttempts } from './changeAttempt.ts';
 import { changeTransaction } from './changeTransaction.ts';
 import { decideDepthLook, isSignatureDead } from './decide.ts';
@@ -108,11 +108,11 @@ function logged({ chainId }: RelayTransaction, { blockNumber, hash }: Receipt) {
 async function followMined(ctx: Context, transaction: RelayTransaction, { receipt, depth }: Mined): Promise<WorkResult> {
   await noteReceipt(ctx, transaction, receipt);
   const verdicts = depth.kind === 'final' ? await judgeReceipt(ctx, transaction, { receipt, block: depth.block }) : undefined;
-  const carried = await listAttemptsOfTransaction(ctx.db, transaction.id);
-  const shares = shareGas(transaction, receipt, { attempts: carried, dataGasPerRequest: dataGasOf(ctx, transaction.chainId) });
+  const items = await listItemsOfTransaction(ctx.db, transaction.id);
+  const shares = shareGas(transaction, receipt, { items, dataGasPerRequest: dataGasOf(ctx, transaction.chainId) });
   const seen = await seeWithSubjects(
     ctx,
-    carried.filter((one) => !hasEnded(one)),
+    (await listAttemptsOfTransaction(ctx.db, transaction.id)).filter((one) => !hasEnded(one)),
   );
   const verdictOf = ({ attempt }: LockedAttempt) => verdicts?.get(attempt.id);
   // Most looks find nothing new, and then nothing is locked or written: it is not deep enough yet, or the scanner has not completed what it did.

@@ -10,8 +10,8 @@ import type { ChainPosition } from '../payments/model.ts';
 import { findPaymentsById } from '../payments/service.ts';
 import { findRefund } from '../refunds/service.ts';
 import { changeAttempt } from './changeAttempt.ts';
-import { shareOfDone } from './shareGas.ts';
-import { listAttemptsOfTransaction } from './attemptStore.ts';
+import { shareGas } from './shareGas.ts';
+import { listItemsOfTransaction } from './attemptStore.ts';
 import type { RelayAttempt, RelayTransaction } from './model.ts';
 import { doneElsewhere, failSubject, isCompleted, positionOf, type LockedAttempt } from './subject.ts';
 import { findLandedTransaction } from './transactionStore.ts';
@@ -82,9 +82,9 @@ export async function endDone(ctx: Context, unit: UnitOfWork, locked: LockedAtte
   }
   if (!isCompleted(locked)) return false;
   const { transaction, receipt } = doer;
-  const attempts = await listAttemptsOfTransaction(unit.trx, transaction.id);
-  const load = { attempts, dataGasPerRequest: dataGasOf(ctx, attempt.chainId) };
-  const gas = shareOfDone(transaction, receipt, { ...load, attemptId: attempt.id });
+  const items = await listItemsOfTransaction(unit.trx, transaction.id);
+  const shares = shareGas(transaction, receipt, { items, dataGasPerRequest: dataGasOf(ctx, attempt.chainId) });
+  const gas = shares.get(attempt.id) ?? 0n;
   const facts = {
     transactionId: transaction.id,
     gasUsed: attempt.gasUsed + gas,

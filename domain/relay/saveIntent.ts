@@ -14,7 +14,7 @@ import { noteForeignCode } from './noteForeignCode.ts';
 import { findHeldBack } from './permitTurns.ts';
 import { lockRelayersOf, takeFreeRelayer } from './relayers.ts';
 import { isOnChain, isWaitingFor, lockWithSubjects } from './subject.ts';
-import { insertTransaction } from './transactionStore.ts';
+import { insertItems, insertTransaction } from './transactionStore.ts';
 import { noteServedTurn } from './turnStore.ts';
 import type { Candidate } from './withClaim.ts';
 
@@ -106,6 +106,11 @@ export async function saveIntent(
       abandonedAt: null,
     };
     await insertTransaction(unit.trx, transaction);
+    await insertItems(
+      unit.trx,
+      transaction.id,
+      carried.map(({ attempt }) => attempt.id),
+    );
     await noteServedTurn(unit.trx, chainId, earliest(left.map(({ attempt }) => attempt.turn)));
     await changeAttempts(
       ctx,

@@ -86,6 +86,15 @@ export async function insertTransaction(db: Transaction, transaction: RelayTrans
   );
 }
 
+/** What it is sent with: the attempts, in the order in which it carries them. */
+export async function insertItems(db: Transaction, transactionId: string, attemptIds: readonly string[]): Promise<void> {
+  await execute(
+    db,
+    `INSERT INTO relay_transaction_items (transaction_id, seq, attempt_id) VALUES ${attemptIds.map(() => '(?, ?, ?)').join(', ')}`,
+    attemptIds.flatMap((attemptId, seq) => [transactionId, seq, attemptId]),
+  );
+}
+
 export async function findTransaction(db: Database | Transaction, transactionId: string): Promise<RelayTransaction | undefined> {
   const [row] = await selectRows<TransactionRow>(db, `SELECT ${TRANSACTION_COLUMNS} FROM relay_transactions WHERE id = ?`, [transactionId]);
   return withHashes(db, row);
@@ -186,5 +195,6 @@ export async function noteFlight(db: Transaction, transactionId: string): Promis
 
 export async function deleteTransaction(db: Transaction, transactionId: string): Promise<void> {
   await execute(db, 'DELETE FROM relay_transaction_hashes WHERE transaction_id = ?', [transactionId]);
+  await execute(db, 'DELETE FROM relay_transaction_items WHERE transaction_id = ?', [transactionId]);
   await execute(db, 'DELETE FROM relay_transactions WHERE id = ?', [transactionId]);
 }

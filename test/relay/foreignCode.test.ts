@@ -105,6 +105,9 @@ describe('requests that run code of their payer’s account', function () {
       },
     }));
 
+  /** What is in no block is given up at once. */
+  const impatient = (): Context => ({ ...ctx, config: { ...ctx.config, relay: { ...ctx.config.relay, resendAfterMs: 1 } } });
+
   async function countWaste(holder: string): Promise<number> {
     const [row] = await selectRows<{ items: string | null }>(ctx.db, 'SELECT SUM(items) AS items FROM relay_waste WHERE holder = ?', [
       holder,
@@ -179,6 +182,48 @@ describe('requests that run code of their payer’s account', function () {
     expect(paid.gasUsed < 120_000n, `the other's: ${paid.gasUsed}`).to.equal(true);
     expect(await readAttempt(ctx, alone.payment)).to.include({ status: 'failed', errorCode: 'PAY_030' });
     expect([await countWaste(burner.address), await countWaste(loner.address)]).to.deep.equal([1, 1]);
+  });
+
+  it('though they had left their transaction when it was mined: what they burn is nobody else’s to pay', async () => {
+    const [burner, of] = [await chain.createContractWallet(), await harness.createTestStore()];
+    await burner.setMode('turnCostly');
+    const all = [await acceptFromWallet(burner), await acceptFromWallet(await chain.createContractWallet(), of)];
+    await sendAttempt(ctx, all[0]!.id);
+    expect((await transactionOf(all[1]!))?.items).to.equal(2);
+    await confirmOnce(impatient(), all[0]!.payment);
+    for (const { payment } of all) expect(await readAttempt(ctx, payment)).to.include({ status: 'queued', mayStillLand: true });
+    await chain.mine(CONFIRMATIONS);
+    await scanChain(ctx, chainId);
+    await sendAttempt(ctx, all[1]!.id);
+    await expectCompleted([all[1]!]);
+    const paid = await readAttempt(ctx, all[1]!.payment);
+    expect(paid.gasUsed > 50_000n && paid.gasUsed < 120_000n, `the other's: ${paid.gasUsed}`).to.equal(true);
+  });
+
+  it('though they leave their transaction at the first look, and the others are charged at a later one', async () => {
+    const [burner, of] = [await chain.createContractWallet(), await harness.createTestStore()];
+    await burner.setMode('turnCostly');
+    const burning = await acceptFromWallet(burner);
+    const silent = withRelayer(ctx, chainId, () => ({ send: () => Promise.resolve({ kind: 'ambiguous', reason: 'no answer' }) }));
+    await sendAttempt(silent, burning.id);
+    await confirmOnce(impatient(), burning.payment);
+    expect(await readAttempt(ctx, burning.payment)).to.include({ status: 'queued', mayStillLand: true });
+    const other = await acceptFromWallet(await chain.createContractWallet(), of);
+    await sendAttempt(ctx, burning.id);
+    expect((await transactionOf(other))?.items).to.equal(2);
+    await chain.mine(CONFIRMATIONS);
+    await confirmOnce(ctx, other.payment);
+    const burnt = await readAttempt(ctx, burning.payment);
+    expect(burnt).to.include({ status: 'queued', transactionId: null });
+    expect(burnt.gasUsed > 350_000n, `the burner's: ${burnt.gasUsed}`).to.equal(true);
+    expect((await readAttempt(ctx, other.payment)).status).to.equal('mined');
+    await scanChain(ctx, chainId);
+    await confirmOnce(ctx, other.payment);
+    await expectCompleted([other]);
+    const [paid] = [await readAttempt(ctx, other.payment)];
+    expect(paid.gasUsed > 50_000n && paid.gasUsed < 120_000n, `the other's: ${paid.gasUsed}`).to.equal(true);
+    const used = (await transactionOf(other))?.gasUsed;
+    expect(burnt.gasUsed + paid.gasUsed).to.equal(used);
   });
 
   it('though they had it in that one block only: what used up the gas is counted for their payment and their store', async () => {

@@ -11,7 +11,7 @@ import type { RelayTransaction } from '../../domain/relay/model.ts';
 import type { SendOutcome } from '../../domain/relay/ports.ts';
 import { sendAttempt } from '../../domain/relay/sendAttempt.ts';
 import { listRelayAttempts, recoverForgottenAttempts, relayPayment } from '../../domain/relay/service.ts';
-import { insertTransaction } from '../../domain/relay/transactionStore.ts';
+import { insertItems, insertTransaction } from '../../domain/relay/transactionStore.ts';
 import { liftBackOff } from '../../domain/relay/wasteMemory.ts';
 import type { Context } from '../../platform/context.ts';
 import { execute, selectRows } from '../../platform/db.ts';
@@ -258,6 +258,7 @@ describe('a relay that is interrupted', () => {
     };
     await inUnitOfWork(ctx, async (unit) => {
       await insertTransaction(unit.trx, transaction);
+      await insertItems(unit.trx, transaction.id, [attempt.id]);
       await changeAttempt(ctx, unit, attempt, 'take', { facts: { transactionId: transaction.id, batchIndex: 0, sends: 1 } });
     });
   }

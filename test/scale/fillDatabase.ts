@@ -53,6 +53,7 @@ export const FILLED_TABLES = [
   'webhook_attempts',
   'relay_transactions',
   'relay_transaction_hashes',
+  'relay_transaction_items',
   'relay_attempts',
   'relay_quotas',
   'relay_costs',
@@ -112,6 +113,8 @@ function statementsFor({ payments, storeId, payer, chainId, gateway, token, now 
        'forwarder', status, ${payerOf}, ${createdAt}, '{}', '0x', IF(status = 'queued', NULL, ${shortId('rtx', 'n - n MOD 10')}),
        n MOD 10, 1, 50000, 50000, IF(status = 'queued', NULL, ${at}), ${createdAt}, IF(status = 'queued', DATE_SUB(${at}, INTERVAL 1 HOUR), ${createdAt})
      FROM (SELECT n, ${attemptStatus} AS status FROM scale_numbers) AS made WHERE n MOD 2 = 0 OR status = 'queued'`,
+    `INSERT INTO relay_transaction_items (transaction_id, seq, attempt_id)
+     SELECT transaction_id, batch_index, id FROM relay_attempts WHERE transaction_id IS NOT NULL`,
     // As whoever accepts and ends attempts keeps them; of those that were charged today, some payers': others would have spent their budgets.
     ...['payer', 'store_id'].flatMap((holder) => [
       `INSERT INTO relay_quotas (chain_id, holder, in_flight) SELECT chain_id, ${holder}, SUM(status = 'queued') FROM relay_attempts

@@ -1,12 +1,10 @@
 import { expect } from 'chai';
 
 import { splitGas, typicalGas } from '../../domain/relay/decideShares.ts';
-import { shareGas, shareOfDone } from '../../domain/relay/shareGas.ts';
+import { shareGas } from '../../domain/relay/shareGas.ts';
 import { createRandom } from '../support/createRandom.ts';
 
 const rail = 'authorization';
-/** An attempt that is in the transaction no more. */
-const LEFT = 'rla_left';
 const most = 460_000n;
 const plain = { typical: typicalGas({ rail, hasPermit: false, runsForeignCode: false }), most, suspicion: 'none' } as const;
 const permitted = { typical: typicalGas({ rail, hasPermit: true, runsForeignCode: false }), most, suspicion: 'permit' } as const;
@@ -15,11 +13,14 @@ const burner = { ...wallet, suspicion: 'refused' } as const;
 const repeat = <T>(count: number, item: T): T[] => Array.from({ length: count }, () => item);
 const sum = (numbers: readonly bigint[]) => numbers.reduce((total, number) => total + number, 0n);
 
-/** An attempt as it stands in a transaction. */
-const attempt = (index: number, brings: boolean, runsForeignCode = false) => ({
-  ...{ id: `rla_${index}`, batchIndex: index, paymentId: `0x${index.toString(16).padStart(64, '0')}` as const },
-  signed: { rail, authorization: { payer: `0x${'0'.repeat(40)}`, deadline: 0 } } as const,
-  ...{ permit: brings ? ({ value: 1n, deadline: 0n, signature: '0x' } as const) : null, runsForeignCode },
+/** An attempt in its place in a transaction. */
+const itemAt = (index: number, brings: boolean, runsForeignCode = false) => ({
+  index,
+  attempt: {
+    ...{ id: `rla_${index}`, paymentId: `0x${index.toString(16).padStart(64, '0')}` as const },
+    signed: { rail, authorization: { payer: `0x${'0'.repeat(40)}`, deadline: 0 } } as const,
+    ...{ permit: brings ? ({ value: 1n, deadline: 0n, signature: '0x' } as const) : null, runsForeignCode },
+  },
 });
 const receiptOf = (gasUsed: bigint, dataGasUsed?: bigint) => ({ gasUsed, dataGasUsed, refusals: [] });
 
@@ -106,10 +107,10 @@ describe('who pays for the gas of a transaction', () => {
 });
 
 describe('who pays for the gas that a chain takes for the data of a transaction', () => {
-  const carried = Array.from({ length: 10 }, (_, index) => attempt(index, index === 9));
+  const carried = Array.from({ length: 10 }, (_, index) => itemAt(index, index === 9));
   const executed = 21_000n + 9n * plain.typical + permitted.typical;
   const DATA_GAS = 100_000n;
-  const load = (dataGasPerRequest: bigint) => ({ attempts: carried, dataGasPerRequest });
+  const load = (dataGasPerRequest: bigint) => ({ items: carried, dataGasPerRequest });
   const sharesOf = (used: ReturnType<typeof receiptOf>, dataGasPerRequest: bigint) => [
     ...shareGas({ items: 10 }, used, load(dataGasPerRequest)).values(),
   ];
@@ -140,11 +141,11 @@ describe('who pays for the gas that a chain takes for the data of a transaction'
   });
 
   it('in a batch of foreign code too: who was refused pays for what it burned and its own data', () => {
-    const all = Array.from({ length: 5 }, (_, index) => attempt(index, false, true));
-    const refusals = [{ rail, paymentId: all[2]!.paymentId, reason: 'PAY_030' } as const];
+    const all = Array.from({ length: 5 }, (_, index) => itemAt(index, false, true));
+    const refusals = [{ rail, paymentId: all[2]!.attempt.paymentId, reason: 'PAY_030' } as const];
     const [burned, data] = [21_000n + 5n * wallet.typical + 300_000n, 5n * DATA_GAS];
     for (const used of [receiptOf(burned + data, data), receiptOf(burned + data)]) {
-      const shares = [...shareGas({ items: 5 }, { ...used, refusals }, { attempts: all, dataGasPerRequest: DATA_GAS }).values()];
+      const shares = [...shareGas({ items: 5 }, { ...used, refusals }, { items: all, dataGasPerRequest: DATA_GAS }).values()];
       expect(sum(shares)).to.equal(burned + data);
       for (const index of [0, 1, 3, 4]) expect(shares[index]! < wallet.typical + 5_000n + DATA_GAS, `${shares[index]}`).to.equal(true);
       expect(shares[2]! > 300_000n + DATA_GAS).to.equal(true);
@@ -167,49 +168,25 @@ describe('who pays for the gas that a chain takes for the data of a transaction'
     }
   });
 
-  function typicalOf(all: readonly ReturnType<typeof attempt>[]): bigint {
-    return sum(all.map(({ permit, runsForeignCode }) => typicalGas({ rail, hasPermit: permit !== null, runsForeignCode })));
+  function typicalOf(all: readonly ReturnType<typeof itemAt>[]): bigint {
+    return sum(all.map(({ attempt: { permit, runsForeignCode } }) => typicalGas({ rail, hasPermit: permit !== null, runsForeignCode })));
   }
 });
 
-describe('who has left a transaction that paid for it all the same', () => {
-  it('pays what falls to nobody else: with a permit beside it less than an equal part, and together what was used', () => {
-    const receipt = receiptOf(336_341n);
-    const carried = [attempt(1, false), attempt(2, true), attempt(3, false)];
-    const others = sum([...shareGas({ items: 4 }, receipt, { attempts: carried, dataGasPerRequest: 0n }).values()]);
-    const own = shareOfDone({ items: 4 }, receipt, { attempts: carried, dataGasPerRequest: 0n, attemptId: LEFT });
-    expect(own < receipt.gasUsed / 4n).to.equal(true);
-    expect(others + own).to.equal(receipt.gasUsed);
-  });
-
-  it('pays its own share of one that it is in still, whose hash its provider never told', () => {
-    const receipt = receiptOf(336_341n);
-    const carried = [attempt(0, true), attempt(1, false)];
-    const shares = shareGas({ items: 2 }, receipt, { attempts: carried, dataGasPerRequest: 0n });
-    for (const { id } of carried) {
-      const own = shareOfDone({ items: 2 }, receipt, { attempts: carried, dataGasPerRequest: 0n, attemptId: id });
-      expect(own).to.equal(shares.get(id));
-      expect(own > 0n).to.equal(true);
-    }
-  });
-
-  it('pays all of one that carried nothing else', () => {
-    expect(shareOfDone({ items: 1 }, receiptOf(91_877n), { attempts: [], dataGasPerRequest: 0n, attemptId: LEFT })).to.equal(91_877n);
-  });
-
-  it('is never charged with the others more than was used, however many have left', () => {
+describe('an item whose attempt is not known, which had left the transaction before places were kept', () => {
+  it('is taken for a plain one: its share is nobody’s, and the others never pay more than was used', () => {
     const random = createRandom(Number(process.env['TEST_SEED'] ?? 11));
     for (let round = 0; round < 300; round++) {
-      const items = random.between(1, 20);
-      const left = random.between(1, items);
-      const carried = Array.from({ length: items - left }, (_, place) => attempt(place + left, random.between(0, 1) === 1));
+      const count = random.between(1, 20);
+      const all = Array.from({ length: count }, (_, index) => itemAt(index, random.between(0, 1) === 1));
+      const known = all.filter(() => random.between(0, 2) > 0);
       const receipt = receiptOf(BigInt(random.between(21_000, 3_000_000)));
-      const load = { attempts: carried, dataGasPerRequest: BigInt(random.between(0, 1) * random.between(0, 200_000)) };
-      const own = shareOfDone({ items }, receipt, { ...load, attemptId: LEFT });
-      const charged = sum([...shareGas({ items }, receipt, load).values()]) + BigInt(left) * own;
-      expect(charged <= receipt.gasUsed).to.equal(true);
-      // To one unit in each part of what each is charged.
-      expect(receipt.gasUsed - charged < 2n * BigInt(items)).to.equal(true);
+      const dataGasPerRequest = BigInt(random.between(0, 1) * random.between(0, 200_000));
+      const shares = shareGas({ items: count }, receipt, { items: known, dataGasPerRequest });
+      expect([...shares.keys()]).to.have.members(known.map(({ attempt }) => attempt.id));
+      const charged = sum([...shares.values()]);
+      if (known.length === count) expect(charged).to.equal(receipt.gasUsed);
+      else expect(charged < receipt.gasUsed).to.equal(true);
     }
   });
 });

@@ -95,6 +95,48 @@ describe('the migrations', function () {
     }
   });
 
+  it('keep the place of each attempt that is in its transaction still, or was the only one in it', async () => {
+    const stack = await getStack();
+    const db = createDatabase(await stack.createDatabase(`migrations_items_${process.pid}`), 2);
+    try {
+      await migrate(db);
+      await migrateBack(db, '0029_relay_transaction_items');
+      await execute(
+        db,
+        `INSERT INTO relay_transactions (id, chain_id, relayer_id, to_address, data, call_digest, gas_limit, valid_until, items, sent_at, is_flying)
+         VALUES ('rtx_1', 1, 'main', '0x', '0x', '', 1, NOW(3), 3, NOW(3), FALSE), ('rtx_2', 1, 'main', '0x', '0x', '', 1, NOW(3), 1, NOW(3), FALSE)`,
+        [],
+      );
+      for (const [id, transactionId, index] of [
+        ['rla_1', 'rtx_1', 2],
+        ['rla_2', 'rtx_1', 0],
+        // It had left, and came to its end as the one that had done it: in which place is not known.
+        ['rla_3', 'rtx_1', null],
+        ['rla_4', 'rtx_2', null],
+        ['rla_5', null, null],
+      ] as const) {
+        await execute(
+          db,
+          `INSERT INTO relay_attempts (id, payment_id, store_id, chain_id, rail, status, payer, deadline, request, signature, transaction_id, batch_index,
+             created_at, updated_at) VALUES (?, '0x', 'st_1', 1, 'refund', 'succeeded', '0x', NOW(3), '{}', '0x', ?, ?, NOW(3), NOW(3))`,
+          [id, transactionId, index],
+        );
+      }
+      await migrate(db);
+      const items = await selectRows<{ transaction_id: string; seq: number; attempt_id: string }>(
+        db,
+        'SELECT transaction_id, seq, attempt_id FROM relay_transaction_items ORDER BY transaction_id, seq',
+      );
+      expect(items.map(({ transaction_id, seq, attempt_id }) => [transaction_id, Number(seq), attempt_id])).to.deep.equal([
+        ['rtx_1', 0, 'rla_2'],
+        ['rtx_1', 2, 'rla_1'],
+        ['rtx_2', 0, 'rla_4'],
+      ]);
+    } finally {
+      await db.destroy();
+    }
+  });
+
   it('take the hashes of transactions that were handed over along, there and back, and digest their calls', async () => {
     const stack = await getStack();
     const db = createDatabase(await stack.createDatabase(`migrations_hashes_${process.pid}`), 2);

@@ -111,7 +111,13 @@ async function judgeGas(db: Database, chains: readonly ChaosChain[], payments: r
   // A known limit (ARCHITECTURE.md): the chain does not tell which item of a transaction used its gas.
   // Who burns gas and pays all the same cannot be told from others in it whose accounts may have run code.
   const costly = new Set<string>(payments.filter(({ character }) => COSTLY.has(character)).map(({ paymentId }) => paymentId));
-  const shared = new Set(attempts.filter(({ payment_id }) => costly.has(payment_id)).map(({ transaction_id }) => transaction_id));
+  // Also when it has left that transaction since.
+  const items = await selectRows<{ transaction_id: string; payment_id: string }>(
+    db,
+    'SELECT i.transaction_id, a.payment_id FROM relay_transaction_items i JOIN relay_attempts a ON a.id = i.attempt_id',
+    [],
+  );
+  const shared = new Set(items.filter(({ payment_id }) => costly.has(payment_id)).map(({ transaction_id }) => transaction_id));
   for (const { id, chain_id, payment_id, refund_id, status, sends, gas_used, transaction_id, may_run_code } of attempts) {
     const gas = BigInt(gas_used);
     if (status === 'succeeded' && gas === 0n) breaches.push(`attempt ${id} succeeded and is charged no gas`);

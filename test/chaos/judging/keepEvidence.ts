@@ -10,6 +10,7 @@ const TABLES = [
   'relay_attempts',
   'relay_transactions',
   'relay_transaction_hashes',
+  'relay_transaction_items',
   'relayers',
   'relay_quotas',
   'relay_costs',
