@@ -25,7 +25,7 @@ export function createFindAgreedFinal(
     const count = voters.length + ends.unheard.length;
     const final = mostHave(voters, count, (one, other) => (one.final === other.final ? 0 : one.final > other.final ? -1 : 1))?.final;
     if (final === undefined || final < 0n) return undefined;
-    const number = final < upTo.number ? final : upTo.number;
+    const number = final < upTo ? final : upTo;
     const headers = await hear.header((node) =>
       node.askOneNode(async (_client, urlIndex) => ({ urlIndex, found: await reads.readBlock(urlIndex, { blockNumber: number }) })),
     );

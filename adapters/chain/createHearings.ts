@@ -1,3 +1,5 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
 import type { Logger } from '../../platform/logger.ts';
 import { answerWithin } from '../../shared/answerWithin.ts';
 import { RPC_TIMEOUT_MS, type RpcClients, type RpcQuestions } from './createRpcClients.ts';
@@ -12,6 +14,9 @@ const AWAY_MS = 60_000;
 const AWAY_FAILURES = 4;
 /** Many questions may be under way at one moment: what fails within this time counts once. */
 const COUNTED_EVERY_MS = 10_000;
+/** Of one that last failed so long ago nobody knows how it went since: it is asked once more, after a moment. */
+const LONG_AGO_MS = 20 * 60_000;
+const AGAIN_MS = 1_000;
 /** How often it is said of a URL that it is away. */
 const TOLD_AGAIN_MS = 10 * 60_000;
 
@@ -76,6 +81,7 @@ export function createHearings(options: {
 
   async function ask<T>(standing: Standing, put: (node: RpcQuestions) => Promise<T>): Promise<readonly T[]> {
     const askedAt = performance.now();
+    const causes = [standing, standing.anything].map((failing) => ({ failing, failedAt: failing.lastFailedAt }));
     standing.open++;
     const answer = put(standing.node).finally(() => standing.open--);
     try {
@@ -84,7 +90,10 @@ export function createHearings(options: {
       return [value];
     } catch (error) {
       noteFailure(standing, askedAt, error);
-      return [];
+      const away = causes.filter(({ failing }) => isLongFailing(failing));
+      if (away.length === 0 || away.some(({ failedAt }) => performance.now() - failedAt <= LONG_AGO_MS)) return [];
+      await sleep(AGAIN_MS);
+      return ask(standing, put);
     }
   }
 
@@ -154,7 +163,9 @@ function countFailure(failing: Failing, askedAt: number): void {
 }
 
 function isAway(standing: Standing): boolean {
-  return [standing, standing.anything].some(
-    ({ failures, failingSince }) => failures >= AWAY_FAILURES && performance.now() - failingSince >= AWAY_MS,
-  );
+  return [standing, standing.anything].some(isLongFailing);
+}
+
+function isLongFailing({ failures, failingSince }: Failing): boolean {
+  return failures >= AWAY_FAILURES && performance.now() - failingSince >= AWAY_MS;
 }

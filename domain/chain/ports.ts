@@ -149,7 +149,7 @@ export interface ChainPort {
    * The newest block, up to this one, that is final to more than half of the RPC URLs that have a say or were not heard, with a time that as many have reached by it:
    * for what ends by the chain's clock. undefined: so many do not have the same block there. Of a single URL, its own word.
    */
-  findAgreedFinal(upTo: Block): Promise<Block | undefined>;
+  findAgreedFinal(upTo: bigint): Promise<Block | undefined>;
   /** undefined: there is no such block (yet, or any more). */
   findBlock(number: bigint): Promise<Block | undefined>;
   /**

@@ -21,15 +21,13 @@ export interface OverdueCompletions {
 }
 
 /**
- * One for each configured chain: what is in blocks that are scanned and final, by one URL's word, and has waited for five minutes all the same. For those that
- * watch.
+ * One for each configured chain: what is in blocks that are scanned and final, and has waited for five minutes all the same. For those that watch.
  */
 export async function reportOverdueCompletions(ctx: Context): Promise<OverdueCompletions[]> {
   return Promise.all(
     ctx.config.chains.map(async ({ chainId, confirmations, blockTimeMs, rpcUrls }) => {
       const cursor = await findCursor(ctx.db, chainId);
       const scanned = cursor === undefined ? -1n : cursor.nextBlock - 1n;
-      // What one URL calls final is written nowhere, and what all do (`settled`) stands still while they do not agree.
       const maxBlock = confirmations === 'finalized' ? scanned : scanned - BigInt(confirmations) + 1n;
       const finalAfterMs = confirmations === 'finalized' ? MOST_FINALITY_MS : confirmations * blockTimeMs;
       if (maxBlock < 0n) return { chainId, payments: 0, refunds: 0 };
@@ -39,9 +37,9 @@ export async function reportOverdueCompletions(ctx: Context): Promise<OverdueCom
         return { payments: await countOverdueCompletions(ctx.db, wanted), refunds: await countOverdueRefunds(ctx, wanted) };
       };
       const counted = await count(maxBlock);
-      // A chain may take hours. Of several URLs nobody knows whose word that would be: the one that stands still, perhaps.
-      const mayAsk = confirmations === 'finalized' && rpcUrls.length === 1;
-      if (!mayAsk || counted.payments + counted.refunds === 0) return { chainId, ...counted };
+      if (confirmations !== 'finalized' || counted.payments + counted.refunds === 0) return { chainId, ...counted };
+      // A chain may take hours. Of several URLs the first may be the one that stands still: what most call final is known.
+      if (rpcUrls.length > 1) return { chainId, ...(await count(cursor?.settled?.block ?? -1n)) };
       const finalized = await answerWithin(ANSWER_MS, getChain(ctx, chainId).getFinalizedNumber()).catch(() => maxBlock);
       return { chainId, ...(finalized < maxBlock ? await count(finalized) : counted) };
     }),
@@ -53,6 +51,6 @@ export async function checkCompletions(ctx: Context): Promise<void> {
   for (const overdue of await reportOverdueCompletions(ctx)) {
     if (overdue.payments + overdue.refunds === 0) continue;
     const facts = { alert: 'completions_overdue', ...overdue };
-    ctx.log.error(facts, 'payments or refunds are final, as one RPC URL says, and not completed: the others do not agree, or none answers');
+    ctx.log.error(facts, 'payments or refunds are final and not completed: RPC URLs do not agree on that, stand still, or do not answer');
   }
 }

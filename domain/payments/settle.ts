@@ -64,7 +64,12 @@ async function settleByMost(
   config: ChainConfig,
   { cursor, head }: { cursor: ChainCursor; head: Block },
 ): Promise<void> {
-  const agreed = await chain.findAgreedFinal(head);
+  // Not by the others' heads of now, which are later than what was scanned.
+  const { confirmations } = config;
+  const upTo = confirmations === 'finalized' ? head.number : head.number - BigInt(confirmations) + 1n;
+  if (upTo < 0n) return;
+  const agreed = await chain.findAgreedFinal(upTo);
+  if (agreed?.number === head.number && agreed.hash !== head.hash) return;
   if (agreed !== undefined && isLater(agreed.number, cursor)) {
     noteAgreement(ctx, config.chainId, true);
     await raise(ctx, cursor, agreed);

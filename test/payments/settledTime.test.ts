@@ -142,6 +142,20 @@ describe('the time by which signatures and payments end', function () {
     }
   });
 
+  it('is that of a block as deep below what was scanned, though the chain has gone on since', async () => {
+    await chain.mine(CONFIRMATIONS + 3);
+    const scanned = (await chain.getHeadNumber()) - BigInt(CONFIRMATIONS) - 1n;
+    const through = withChain(withRpcUrls(harness.ctx, chainId, [chain.rpcUrl, liar.url]), chainId, (port) => ({
+      async getHead() {
+        const head = await port.findBlock(scanned);
+        if (head === undefined) throw new Error('there is no such block');
+        return head;
+      },
+    }));
+    await scanChain(through, chainId);
+    expect((await readSettled()).block).to.equal(scanned - BigInt(CONFIRMATIONS) + 1n);
+  });
+
   it('is told to stand still, when no later block is final to most', async () => {
     const told: string[] = [];
     const log = pino({ level: 'warn' }, { write: (line: string) => void told.push(line) });

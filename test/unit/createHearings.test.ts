@@ -130,6 +130,25 @@ describe('hearing the RPC URLs of a chain', () => {
     expect(await ask()).to.deep.equal({ heard: ['good'], unheard: [] });
   });
 
+  it('asks once more, before it takes one for away that last failed long ago', async () => {
+    const { ask, hearings } = begin();
+    const hearHeads = hearings.of('heads');
+    answer = refuse;
+    for (let times = 0; times < 5; times++) {
+      await ask();
+      time.pass(20_000);
+    }
+    expect(await ask(), 'away').to.deep.equal({ heard: ['good'], unheard: [] });
+    answer = () => Promise.resolve('other');
+    await ask(hearHeads);
+    time.pass(7 * 86_400_000);
+    let refusals = 0;
+    answer = () => (refusals++ === 0 ? refuse() : Promise.resolve('other'));
+    expect(await ask()).to.deep.equal(BOTH);
+    answer = refuse;
+    expect(await ask(), 'nothing is left of what was').to.deep.equal(GOOD);
+  });
+
   it('takes one that answers nothing for away in every kind of question', async () => {
     const { ask, hearings } = begin();
     answer = refuse;
