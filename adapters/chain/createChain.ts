@@ -15,12 +15,14 @@ import type { ChainPort } from '../../domain/chain/ports.ts';
 import { CHAIN_ERRORS } from '../../domain/chain/errors.ts';
 import type { ChainConfig } from '../../platform/config.ts';
 import type { Logger } from '../../platform/logger.ts';
+import { answerWithin } from '../../shared/answerWithin.ts';
 import type { Clock } from '../../shared/clock.ts';
 import { AppError } from '../../shared/errors.ts';
 import { askEachNode } from './askEachNode.ts';
 import { createAskSince } from './createAskSince.ts';
 import { createBadAnswers } from './createBadAnswers.ts';
 import { createFindAgreedFinal } from './createFindAgreedFinal.ts';
+import { createFindEnds } from './createFindEnds.ts';
 import { createFindPayments } from './createFindPayments.ts';
 import { createFindReceipt } from './createFindReceipt.ts';
 import { createFindRefusal } from './createFindRefusal.ts';
@@ -60,6 +62,7 @@ export function createChain(options: { readonly chain: ChainConfig; readonly clo
   const readBlock = createReadBlock({ rpcUrls, chainId, timeoutMs: RPC_TIMEOUT_MS });
   const reads = { readBlock, readHead: createReadHead(readBlock, clock) };
   const hearings = createHearings({ eachNode: rpc.eachNode, chainId, log });
+  const findEnds = createFindEnds(chain, reads);
   const askSince = createAskSince(chain, rpc, hearings.of('whether something is done'), reads);
 
   return {
@@ -82,6 +85,16 @@ export function createChain(options: { readonly chain: ChainConfig; readonly clo
         if (head === undefined || finalized.number > head.number) throw new Error('the node calls a block final that is above its head');
         return finalized.number;
       }),
+
+    async listFinalNumbers(patienceMs) {
+      const asked = rpc.eachNode.map((node) =>
+        answerWithin(
+          patienceMs,
+          node.askOneNode(async (_client, urlIndex) => (await findEnds(urlIndex)).final),
+        ),
+      );
+      return (await Promise.allSettled(asked)).flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []));
+    },
 
     urlCount: rpc.eachNode.length,
     findAgreedFinal: createFindAgreedFinal(chain, rpc, { ends: hearings.of('final blocks'), header: hearings.of('headers') }, reads),

@@ -52,6 +52,8 @@ interface Failing {
   failingSince: number;
   lastCountedAt: number;
   lastFailedAt: number;
+  /** How many ask once more, since nobody knows how it went since its last failure: it is unheard until they know. */
+  inDoubt: number;
 }
 
 /** How one URL answers one kind of question. */
@@ -81,7 +83,7 @@ export function createHearings(options: {
 
   async function ask<T>(standing: Standing, put: (node: RpcQuestions) => Promise<T>): Promise<readonly T[]> {
     const askedAt = performance.now();
-    const causes = [standing, standing.anything].map((failing) => ({ failing, failedAt: failing.lastFailedAt }));
+    const before = [standing, standing.anything].map((failing) => ({ failing, failedAt: failing.lastFailedAt }));
     standing.open++;
     const answer = put(standing.node).finally(() => standing.open--);
     try {
@@ -89,11 +91,30 @@ export function createHearings(options: {
       noteAnswer(standing);
       return [value];
     } catch (error) {
-      noteFailure(standing, askedAt, error);
-      const away = causes.filter(({ failing }) => isLongFailing(failing));
-      if (away.length === 0 || away.some(({ failedAt }) => performance.now() - failedAt <= LONG_AGO_MS)) return [];
+      noteFailure(standing, askedAt);
+      const now = performance.now();
+      const doubted = before.flatMap(({ failing, failedAt }) => (hasFailedLong(failing) && now - failedAt > LONG_AGO_MS ? [failing] : []));
+      const again = doubted.length === 0 ? [] : await askAgain(standing, put, doubted);
+      if (again.length === 0) tellIfAway(standing, error);
+      return again;
+    }
+  }
+
+  /** Once more, after a moment. Whoever asks it meanwhile has not heard it. */
+  async function askAgain<T>(
+    standing: Standing,
+    put: (node: RpcQuestions) => Promise<T>,
+    doubted: readonly Failing[],
+  ): Promise<readonly T[]> {
+    for (const failing of doubted) failing.inDoubt++;
+    standing.open++;
+    try {
+      if (isAway(standing)) return [];
       await sleep(AGAIN_MS);
-      return ask(standing, put);
+      return await ask(standing, put);
+    } finally {
+      standing.open--;
+      for (const failing of doubted) failing.inDoubt--;
     }
   }
 
@@ -104,11 +125,15 @@ export function createHearings(options: {
     if (toldAt !== undefined) log.info({ chainId, rpcUrl: index, question }, 'the RPC URL answers such questions again: it has a say');
   }
 
-  function noteFailure(standing: Standing, askedAt: number, error: unknown): void {
+  function noteFailure(standing: Standing, askedAt: number): void {
     const now = performance.now();
     for (const failing of [standing, standing.anything]) countFailure(failing, askedAt);
     // One that fails soon costs nobody time.
     standing.silentUntil = now - askedAt >= RPC_TIMEOUT_MS ? now + SILENT_FOR_MS : 0;
+  }
+
+  function tellIfAway(standing: Standing, error: unknown): void {
+    const now = performance.now();
     if (!isAway(standing) || now - (standing.toldAt ?? -Infinity) < TOLD_AGAIN_MS) return;
     standing.toldAt = now;
     const { index, question, failures } = standing;
@@ -148,7 +173,7 @@ export function createHearings(options: {
 }
 
 function createFailing(): Failing {
-  return { failures: 0, failingSince: 0, lastCountedAt: 0, lastFailedAt: 0 };
+  return { failures: 0, failingSince: 0, lastCountedAt: 0, lastFailedAt: 0, inDoubt: 0 };
 }
 
 function countFailure(failing: Failing, askedAt: number): void {
@@ -166,6 +191,10 @@ function isAway(standing: Standing): boolean {
   return [standing, standing.anything].some(isLongFailing);
 }
 
-function isLongFailing({ failures, failingSince }: Failing): boolean {
+function isLongFailing(failing: Failing): boolean {
+  return failing.inDoubt === 0 && hasFailedLong(failing);
+}
+
+function hasFailedLong({ failures, failingSince }: Failing): boolean {
   return failures >= AWAY_FAILURES && performance.now() - failingSince >= AWAY_MS;
 }

@@ -4,7 +4,8 @@ import { runSteps, type Step } from '../runSteps.ts';
 
 /**
  * What each relay transaction was sent with, for as long as it is kept: an attempt may leave one that is mined all the same, and its place there is what tells
- * whose gas is whose. Of those that had left before, the place is not known any more.
+ * whose gas is whose. Of those that had left before, the place is not known any more: one of them that came to its end as the one that had done it names the
+ * place that it had in another transaction, so whoever has not ended keeps its own.
  */
 const UP: readonly Step[] = [
   {
@@ -20,6 +21,7 @@ const UP: readonly Step[] = [
     sql: `INSERT INTO relay_transaction_items (transaction_id, seq, attempt_id)
      SELECT t.id, COALESCE(a.batch_index, 0), a.id FROM relay_transactions t JOIN relay_attempts a ON a.transaction_id = t.id
      WHERE t.id > :after AND t.id <= :upTo AND (a.batch_index IS NOT NULL OR t.items = 1)
+     ORDER BY a.status NOT IN ('succeeded', 'failed')
      ON DUPLICATE KEY UPDATE attempt_id = VALUES(attempt_id)`,
   },
 ];

@@ -1,5 +1,4 @@
 import type { Context } from '../../platform/context.ts';
-import { answerWithin } from '../../shared/answerWithin.ts';
 import { addMs } from '../../shared/clock.ts';
 import { getChain } from '../chain/service.ts';
 import { findCursor } from '../chain/store.ts';
@@ -10,7 +9,7 @@ import { countOverdueCompletions } from './store.ts';
 const OVERDUE_MS = 5 * 60_000;
 /** Of a chain that says itself what is final: it takes some 20 minutes at most while all is well. */
 const MOST_FINALITY_MS = 25 * 60_000;
-/** When it does not tell by then, the time counts. */
+/** When no RPC URL tells by then, the time counts. */
 const ANSWER_MS = 1_000;
 
 /** Payments and refunds of a chain that should be completed. */
@@ -25,7 +24,7 @@ export interface OverdueCompletions {
  */
 export async function reportOverdueCompletions(ctx: Context): Promise<OverdueCompletions[]> {
   return Promise.all(
-    ctx.config.chains.map(async ({ chainId, confirmations, blockTimeMs, rpcUrls }) => {
+    ctx.config.chains.map(async ({ chainId, confirmations, blockTimeMs }) => {
       const cursor = await findCursor(ctx.db, chainId);
       const scanned = cursor === undefined ? -1n : cursor.nextBlock - 1n;
       const maxBlock = confirmations === 'finalized' ? scanned : scanned - BigInt(confirmations) + 1n;
@@ -38,10 +37,10 @@ export async function reportOverdueCompletions(ctx: Context): Promise<OverdueCom
       };
       const counted = await count(maxBlock);
       if (confirmations !== 'finalized' || counted.payments + counted.refunds === 0) return { chainId, ...counted };
-      // A chain may take hours. Of several URLs the first may be the one that stands still: what most call final is known.
-      if (rpcUrls.length > 1) return { chainId, ...(await count(cursor?.settled?.block ?? -1n)) };
-      const finalized = await answerWithin(ANSWER_MS, getChain(ctx, chainId).getFinalizedNumber()).catch(() => maxBlock);
-      return { chainId, ...(finalized < maxBlock ? await count(finalized) : counted) };
+      // A chain may take hours. Of several URLs the furthest counts: one that stands still keeps completions waiting, which is what is to be told.
+      const finals = await getChain(ctx, chainId).listFinalNumbers(ANSWER_MS);
+      const furthest = finals.reduce((most, final) => (final > most ? final : most), finals.length === 0 ? maxBlock : -1n);
+      return { chainId, ...(furthest < maxBlock ? await count(furthest) : counted) };
     }),
   );
 }

@@ -69,10 +69,11 @@ async function settleByMost(
   const upTo = confirmations === 'finalized' ? head.number : head.number - BigInt(confirmations) + 1n;
   if (upTo < 0n) return;
   const agreed = await chain.findAgreedFinal(upTo);
-  if (agreed?.number === head.number && agreed.hash !== head.hash) return;
   if (agreed !== undefined && isLater(agreed.number, cursor)) {
-    noteAgreement(ctx, config.chainId, true);
-    await raise(ctx, cursor, agreed);
+    // Not of a block that most have in place of what was scanned.
+    const isScanned = agreed.number !== head.number || agreed.hash === head.hash;
+    noteAgreement(ctx, config.chainId, isScanned);
+    if (isScanned) await raise(ctx, cursor, agreed);
     return;
   }
   // Nothing new is final, unless one says so: then the others do not agree, stand still, or do not answer.

@@ -87,6 +87,7 @@ export async function endDone(ctx: Context, unit: UnitOfWork, locked: LockedAtte
   const gas = shares.get(attempt.id) ?? 0n;
   const facts = {
     transactionId: transaction.id,
+    batchIndex: items.find((item) => item.attempt.id === attempt.id)?.index ?? null,
     gasUsed: attempt.gasUsed + gas,
     gasCost: attempt.gasCost + gas * receipt.effectiveGasPrice,
     gasChargedAt: ctx.clock.now(),

@@ -1,16 +1,20 @@
 import { expect } from 'chai';
+import { pino } from 'pino';
 
 import { measureDepth } from '../../domain/chain/service.ts';
+import { checkCompletions } from '../../domain/payments/checkCompletions.ts';
 import { isFinal, lastFinalBlock } from '../../domain/payments/decide.ts';
 import { scanChain } from '../../domain/payments/scanChain.ts';
 import { expirePayment, getPayment } from '../../domain/payments/service.ts';
 import type { Context } from '../../platform/context.ts';
 import { addMs } from '../../shared/clock.ts';
 import { asBytes32 } from '../../shared/hex.ts';
+import { askFor, createAskNode } from '../chaos/nodes/rpc.ts';
 import { createHarness, type Harness, type TestStore } from '../support/harness.ts';
 import { startOwnChain, type OwnChain } from '../support/ownChain.ts';
+import { startOddNode } from '../support/startOddNode.ts';
 import { readHistory } from '../support/paymentHistory.ts';
-import { atTime, withChain } from '../support/varyContext.ts';
+import { atTime, withChain, withRpcUrls } from '../support/varyContext.ts';
 
 /** Anvil calls a block final that is two epochs of 32 blocks below the head. */
 const FINALITY_DEPTH = 64;
@@ -52,6 +56,8 @@ describe('a chain whose payments wait for finality', () => {
 
   const createPayment = () => harness.createTestPayment(store, { token: chain.token });
   const read = (paymentId: `0x${string}`) => getPayment(harness.ctx, { storeId: store.storeId, paymentId });
+  const blockAt = (number: bigint) =>
+    askFor<{ number: string }>(createAskNode(chain.rpcUrl), 'eth_getBlockByNumber', [`0x${number.toString(16)}`, false]);
   const scan = () => scanChain(harness.ctx, chainId);
   const depthOf = async (ctx: Context, blockNumber: bigint) => {
     const block = await ctx.chains.get(chainId)?.findBlock(blockNumber);
@@ -159,6 +165,38 @@ describe('a chain whose payments wait for finality', () => {
     expect(await measureDepth(harness.ctx, chainId, place)).to.deep.equal({ kind: 'contradicted' });
     const lagging = withChain(harness.ctx, chainId, () => ({ findBlock: () => Promise.resolve(undefined) }));
     expect(await measureDepth(lagging, chainId, place)).to.deep.equal({ kind: 'contradicted' });
+  });
+
+  it('is an alert half an hour later, when one of its RPC URLs stands still with what is final, and not while all do', async () => {
+    const odd = await startOddNode(chain.rpcUrl);
+    const told: Record<string, unknown>[] = [];
+    const log = pino({ level: 'error' }, { write: (line: string) => void told.push(JSON.parse(line) as Record<string, unknown>) });
+    try {
+      const payment = await createPayment();
+      await chain.pay(await chain.createCustomer(), payment);
+      await chain.mine();
+      const ctxAfter = (minutes: number) =>
+        withRpcUrls({ ...atTime(harness.ctx, addMs(new Date(), minutes * 60_000)), log }, chainId, [chain.rpcUrl, odd.url]);
+      await scanChain(ctxAfter(1), chainId);
+      await checkCompletions(ctxAfter(40));
+      expect(told, 'the chain is slow').to.deep.equal([]);
+      const standing = await blockAt((await chain.getHeadNumber()) - BigInt(FINALITY_DEPTH));
+      await chain.mine(FINALITY_DEPTH);
+      const final = await blockAt((await chain.getHeadNumber()) - BigInt(FINALITY_DEPTH));
+      odd.changeResults((method, result) =>
+        method === 'eth_getBlockByNumber' && (result as { number?: string } | null)?.number === final.number ? standing : result,
+      );
+      await scanChain(ctxAfter(2), chainId);
+      expect((await read(payment.id)).status).to.equal('processing');
+      await checkCompletions(ctxAfter(20));
+      expect(told).to.deep.equal([]);
+      await checkCompletions(ctxAfter(40));
+      expect(told[0]).to.include({ alert: 'completions_overdue', chainId, payments: 1, refunds: 0 });
+    } finally {
+      await odd.close();
+      await chain.mine();
+      await scan();
+    }
   });
 
   it('tells an expiry when a final block is later, however late its head is', async () => {

@@ -5,6 +5,7 @@ import { DONE } from '../../domain/outbox/model.ts';
 import { findCursor, type Settled } from '../../domain/chain/store.ts';
 import { scanChain } from '../../domain/payments/scanChain.ts';
 import { sendAttempt } from '../../domain/relay/sendAttempt.ts';
+import { asBytes32 } from '../../shared/hex.ts';
 import { addMs, toUnixSeconds } from '../../shared/clock.ts';
 import { createHarness, type Harness } from '../support/harness.ts';
 import { startOddNode, type OddNode } from '../support/startOddNode.ts';
@@ -167,6 +168,29 @@ describe('the time by which signatures and payments end', function () {
       }));
       await scanChain(through, chainId);
       expect(told.filter((line) => line.includes('do not agree on a final block'))).to.have.length(seconds < 60 ? 0 : 1);
+    }
+  });
+
+  it('is told to stand still, when most have another block in place of the one that was scanned', async () => {
+    const told: string[] = [];
+    const log = pino({ level: 'warn' }, { write: (line: string) => void told.push(line) });
+    const config = chain.configure({ confirmations: 1 })(harness.config);
+    const agreeing = { ...atTime(harness.ctx, addMs(new Date(), 100_000)), config };
+    await scanChain(withRpcUrls(agreeing, chainId, [chain.rpcUrl, liar.url]), chainId);
+    const agreed = await readSettled();
+    expect(agreed.block).not.to.equal(known.block);
+    for (const seconds of [120, 150, 181]) {
+      await chain.mine(1);
+      const ctx = { ...atTime(harness.ctx, addMs(new Date(), seconds * 1_000)), log, config };
+      const through = withChain(withRpcUrls(ctx, chainId, [chain.rpcUrl, liar.url]), chainId, (port) => ({
+        async findAgreedFinal(upTo) {
+          const block = await port.findBlock(upTo);
+          return block && { ...block, hash: asBytes32(`0x${'ab'.repeat(32)}`) };
+        },
+      }));
+      await scanChain(through, chainId);
+      expect(await readSettled()).to.deep.equal(agreed);
+      expect(told.filter((line) => line.includes('do not agree on a final block'))).to.have.length(seconds < 180 ? 0 : 1);
     }
   });
 

@@ -597,7 +597,7 @@ describe('a relay that is interrupted', () => {
       await scan();
       expect(await sendAttempt(ctx, id)).to.deep.equal(DONE);
       const attempt = await readAttempt(ctx, payment);
-      expect(attempt).to.include({ status: 'succeeded', errorCode: null, txHash: relayer.sent[0]?.hash });
+      expect(attempt).to.include({ status: 'succeeded', errorCode: null, txHash: relayer.sent[0]?.hash, batchIndex: 0 });
       expect(attempt.gasUsed > 0n).to.equal(true);
       expect(relayer.sent).to.have.length(1);
       await expectCompleted(payment, ['payment.created', 'payment.processing', 'payment.completed']);

@@ -5,6 +5,7 @@ import {
   deleteTransaction,
   findLandedTransaction,
   findTransaction,
+  insertItems,
   insertTransaction,
   insertTransactionHash,
 } from '../../domain/relay/transactionStore.ts';
@@ -87,10 +88,13 @@ describe('the transactions that were handed over', function () {
     }
   });
 
-  it('leave no hash behind when they are deleted', async () => {
+  it('leave neither hash nor item behind when they are deleted', async () => {
+    await inTransaction(harness.ctx.db, (trx) => insertItems(trx, 'rtx_9', ['rla_1', 'rla_2']));
+    const countIn = async (table: string) => (await harness.ctx.db(table).where({ transaction_id: 'rtx_9' })).length;
+    const countBoth = async () => [await countIn('relay_transaction_hashes'), await countIn('relay_transaction_items')];
+    expect(await countBoth()).to.deep.equal([2, 2]);
     await inTransaction(harness.ctx.db, (trx) => deleteTransaction(trx, 'rtx_9'));
     expect((await find({ hash: hashOf(18) })).result).to.equal(undefined);
-    const [row] = await harness.ctx.db('relay_transaction_hashes').where({ transaction_id: 'rtx_9' }).count({ count: '*' });
-    expect(Number(row?.['count'])).to.equal(0);
+    expect(await countBoth()).to.deep.equal([0, 0]);
   });
 });

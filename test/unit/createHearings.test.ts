@@ -149,6 +149,30 @@ describe('hearing the RPC URLs of a chain', () => {
     expect(await ask(), 'nothing is left of what was').to.deep.equal(GOOD);
   });
 
+  for (const how of ['refuses', 'is silent'] as const) {
+    it(`has not heard one that is being asked once more, whoever asks it meanwhile (it ${how})`, async () => {
+      const { ask, hearings } = begin();
+      answer = refuse;
+      for (let times = 0; times < 5; times++) {
+        await ask();
+        time.pass(20_000);
+      }
+      answer = () => Promise.resolve('other');
+      await ask(hearings.of('heads'));
+      time.pass(7 * 86_400_000);
+      logged = [];
+      answer = how === 'refuses' ? refuse : beSilent;
+      const first = ask();
+      await sleep(300);
+      expect([await ask(), hearings.listAway(), logged]).to.deep.equal([GOOD, [], []]);
+      answer = refuse;
+      expect(await first, 'away after all').to.deep.equal({ heard: ['good'], unheard: [] });
+      expect(hearings.listAway()).to.deep.equal([1]);
+      expect(logged).to.have.length(1);
+      expect(await ask()).to.deep.equal({ heard: ['good'], unheard: [] });
+    });
+  }
+
   it('takes one that answers nothing for away in every kind of question', async () => {
     const { ask, hearings } = begin();
     answer = refuse;

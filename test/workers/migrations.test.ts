@@ -107,19 +107,21 @@ describe('the migrations', function () {
          VALUES ('rtx_1', 1, 'main', '0x', '0x', '', 1, NOW(3), 3, NOW(3), FALSE), ('rtx_2', 1, 'main', '0x', '0x', '', 1, NOW(3), 1, NOW(3), FALSE)`,
         [],
       );
-      for (const [id, transactionId, index] of [
-        ['rla_1', 'rtx_1', 2],
-        ['rla_2', 'rtx_1', 0],
-        // It had left, and came to its end as the one that had done it: in which place is not known.
-        ['rla_3', 'rtx_1', null],
-        ['rla_4', 'rtx_2', null],
-        ['rla_5', null, null],
+      for (const [id, transactionId, index, status] of [
+        ['rla_1', 'rtx_1', 2, 'succeeded'],
+        ['rla_2', 'rtx_1', 0, 'mined'],
+        // They had left, and came to their end as those that had done it: in which place is not known.
+        ['rla_3', 'rtx_1', null, 'succeeded'],
+        ['rla_0', 'rtx_1', 0, 'succeeded'],
+        ['rla_9', 'rtx_1', 0, 'succeeded'],
+        ['rla_4', 'rtx_2', null, 'succeeded'],
+        ['rla_5', null, null, 'succeeded'],
       ] as const) {
         await execute(
           db,
           `INSERT INTO relay_attempts (id, payment_id, store_id, chain_id, rail, status, payer, deadline, request, signature, transaction_id, batch_index,
-             created_at, updated_at) VALUES (?, '0x', 'st_1', 1, 'refund', 'succeeded', '0x', NOW(3), '{}', '0x', ?, ?, NOW(3), NOW(3))`,
-          [id, transactionId, index],
+             created_at, updated_at) VALUES (?, '0x', 'st_1', 1, 'refund', ?, '0x', NOW(3), '{}', '0x', ?, ?, NOW(3), NOW(3))`,
+          [id, status, transactionId, index],
         );
       }
       await migrate(db);

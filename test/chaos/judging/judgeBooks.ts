@@ -7,7 +7,7 @@ import { mustBePaid, type Character, type PlannedPayment } from '../people/planP
 interface Input {
   readonly db: Database;
   readonly chains: readonly ChaosChain[];
-  readonly payments: readonly PlannedPayment[];
+  readonly payments: readonly Pick<PlannedPayment, 'paymentId' | 'character'>[];
 }
 
 /**
@@ -80,7 +80,7 @@ function compare(what: string, columns: readonly string[], kept: readonly Totals
 }
 
 /** Everything that is charged was used; whoever succeeded was charged; and nobody honest is charged what others burn. */
-async function judgeGas(db: Database, chains: readonly ChaosChain[], payments: readonly PlannedPayment[]): Promise<string[]> {
+async function judgeGas(db: Database, chains: readonly ChaosChain[], payments: Input['payments']): Promise<string[]> {
   const breaches: string[] = [];
   const used = await readGasUsed(db, chains);
   const attempts = await selectRows<{
@@ -111,13 +111,16 @@ async function judgeGas(db: Database, chains: readonly ChaosChain[], payments: r
   // A known limit (ARCHITECTURE.md): the chain does not tell which item of a transaction used its gas.
   // Who burns gas and pays all the same cannot be told from others in it whose accounts may have run code.
   const costly = new Set<string>(payments.filter(({ character }) => COSTLY.has(character)).map(({ paymentId }) => paymentId));
-  // Also when it has left that transaction since.
-  const items = await selectRows<{ transaction_id: string; payment_id: string }>(
+  // One that has left a transaction without paying in it was refused there: what it burned is its own.
+  const paidIn = await selectRows<{ transaction_id: string; payment_id: string }>(
     db,
-    'SELECT i.transaction_id, a.payment_id FROM relay_transaction_items i JOIN relay_attempts a ON a.id = i.attempt_id',
+    `SELECT i.transaction_id, a.payment_id FROM relay_transaction_items i JOIN relay_attempts a ON a.id = i.attempt_id
+     JOIN payments p ON p.id = a.payment_id JOIN relay_transaction_hashes h ON h.transaction_id = i.transaction_id AND h.hash = p.tx_hash`,
     [],
   );
-  const shared = new Set(items.filter(({ payment_id }) => costly.has(payment_id)).map(({ transaction_id }) => transaction_id));
+  const shared = new Set(
+    [...attempts, ...paidIn].filter(({ payment_id }) => costly.has(payment_id)).map(({ transaction_id }) => transaction_id),
+  );
   for (const { id, chain_id, payment_id, refund_id, status, sends, gas_used, transaction_id, may_run_code } of attempts) {
     const gas = BigInt(gas_used);
     if (status === 'succeeded' && gas === 0n) breaches.push(`attempt ${id} succeeded and is charged no gas`);
