@@ -16,12 +16,16 @@ describe('the command line', function () {
   });
   after(() => harness.close());
 
-  const run = (args: readonly string[], env: NodeJS.ProcessEnv) =>
-    spawnSync(process.execPath, [...programArguments('cli/main.ts'), ...args], {
+  /** Without the relayers' keys: who runs a command needs none, and has none where the workers alone are given them. */
+  function run(args: readonly string[], overrides: Readonly<Record<string, string>>) {
+    const keys = Object.keys(harness.stack.relayerKeys);
+    const all = harness.environment({ MSQPAY_LOG_LEVEL: 'info', ...overrides });
+    return spawnSync(process.execPath, [...programArguments('cli/main.ts'), ...args], {
       cwd: PROJECT_ROOT,
-      env: harness.environment({ MSQPAY_LOG_LEVEL: 'info', ...env }),
+      env: Object.fromEntries(Object.entries(all).filter(([name]) => !keys.includes(name))),
       encoding: 'utf8',
     });
+  }
 
   for (const pretty of ['true', 'false'])
     it(`prints the result alone, whatever it logs beside (MSQPAY_LOG_PRETTY=${pretty})`, () => {
