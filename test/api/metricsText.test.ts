@@ -180,6 +180,23 @@ describe('the figures of GET /metrics', function () {
     });
   });
 
+  it('show how far a chain’s clock is ahead of the database’s, and nothing of a chain that was not scanned', async () => {
+    const chain = String(chainId);
+    expect(await read('chain_clock_ahead_seconds', { chain })).to.deep.equal([]);
+    await scanChain(api.ctx, chainId);
+    const scannedAt = (ms: number) =>
+      api.ctx
+        .db('chain_cursors')
+        .where({ chain_id: chainId })
+        .update({ scanned_timestamp: new Date(api.ctx.clock.now().getTime() + ms) });
+    await scannedAt(600_000);
+    // Less what it takes to ask.
+    expect((await read('chain_clock_ahead_seconds', { chain }))[0]).to.be.within(570, 600);
+    expect(await read('scan_seconds_behind', { chain })).to.deep.equal([0]);
+    await scannedAt(-1_000);
+    expect(await read('chain_clock_ahead_seconds', { chain }), 'behind is not ahead').to.deep.equal([0]);
+  });
+
   it('show work that nobody does as overdue', async () => {
     await accept();
     await sleep(300);
