@@ -72,6 +72,38 @@ describe('what a scanner remembers of the logs that it has applied', () => {
     for (let tries = 0; tries < 3; tries++) expect(await scan()).to.equal(0);
   });
 
+  it('holds events of payments that are not ours as well: many of them are looked up once, beside a few that are', async () => {
+    const payments = [
+      await harness.createTestPayment(store),
+      await harness.createTestPayment(store),
+      await harness.createTestPayment(store),
+    ] as const;
+    await scan();
+    const block = head + 1n;
+    const foreign = Array.from({ length: 5_000 }, (_, index) => ({
+      ...fakeLog(payments[0], block, index),
+      paymentId: fakeHash(0xf04e, BigInt(index)),
+    }));
+    const [first, second, third] = payments;
+    // Ours come first, in the middle and last.
+    const middle = foreign.length / 2;
+    logs = [
+      fakeLog(first, block, foreign.length),
+      ...foreign.slice(0, middle),
+      fakeLog(second, block, foreign.length + 1),
+      ...foreign.slice(middle),
+      fakeLog(third, block, foreign.length + 2),
+    ];
+    expect(await scan(), 'slices of 500').to.equal(11);
+    expect(await Promise.all(payments.map(statusOf))).to.deep.equal(['processing', 'processing', 'processing']);
+    for (let tries = 0; tries < 3; tries++) expect(await scan()).to.equal(0);
+    // One more event is looked up by itself.
+    const late = await harness.createTestPayment(store);
+    logs = [...logs, fakeLog(late, head + 1n, 0)];
+    expect(await scan()).to.equal(1);
+    expect(await statusOf(late)).to.equal('processing');
+  });
+
   it('is forgotten when another process has moved the scan back and withdrawn something', async () => {
     const { ctx: other, close } = await createContext(harness.config, { name: 'test' });
     try {
