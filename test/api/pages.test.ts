@@ -139,7 +139,7 @@ describe('pages', () => {
   });
 
   describe('a right login', () => {
-    const GUESSES = 12;
+    const GUESSES = 40;
 
     for (const path of ['/admin/queues', '/metrics']) {
       it(`is let in while ${GUESSES} wrong ones of its address wait, and waits as they do: ${path}`, async () => {
@@ -151,16 +151,15 @@ describe('pages', () => {
           const startedAt = performance.now();
           const guesses = Array.from({ length: GUESSES }, (_, i) => ask(basic('admin', `guess ${i}`)));
           await received;
-          const askedAt = performance.now();
-          expect(await Promise.all(Array.from({ length: 3 }, () => ask(login())))).to.deep.equal([200, 200, 200]);
-          // Behind the wrong ones, but not behind all of them: one after the other they take more than twelve seconds.
-          expect(performance.now() - askedAt).to.be.within(3_500, 11_000);
+          const right = Array.from({ length: 3 }, () => ask(login()));
+          expect(await Promise.all(right)).to.deep.equal([200, 200, 200]);
+          // Behind the wrong ones, each of which takes its second, but not behind all of them.
+          expect(performance.now() - startedAt).to.be.within(4_900, GUESSES * 1_000);
           expect(new Set(await Promise.all(guesses))).to.deep.equal(new Set([429]));
-          expect(performance.now() - startedAt, 'guessing is slow').to.be.above(4_900);
         } finally {
           await guessed.close();
         }
-      });
+      }).timeout(90_000);
     }
 
     it('is not refused either when as many wait as may', async () => {
