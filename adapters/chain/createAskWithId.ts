@@ -7,15 +7,18 @@ import { inOneRequest, type Requester } from './inOneRequest.ts';
 
 /** A URL that does not take two questions in one request is given them one by one for so long. */
 const NO_BATCH_MS = 10 * 60_000;
-/** In one HTTP request, each with the chain's id beside it: Erigon, for one, takes 100 of them, and answers more with one error. */
-const MOST_TOGETHER = 48;
+/** In one HTTP request: Erigon, for one, takes 100 of them, and answers more with one error. */
+const MOST_TOGETHER = 96;
 
-/** @throws OtherChainError, or what the URL answered */
-export type AskWithId = <T>(urlIndex: number, question: (client: Requester) => Promise<T>) => Promise<T>;
+/**
+ * @param requests how many RPC requests the question is, all of them made at once; absent: 1
+ * @throws OtherChainError, or what the URL answered
+ */
+export type AskWithId = <T>(urlIndex: number, question: (client: Requester) => Promise<T>, requests?: number) => Promise<T>;
 
 /**
  * One question to one RPC URL, together with the chain's id in the same HTTP request: a URL may change the chain behind it between two questions, without
- * a failure that shows. The question has to be one RPC request, made at once, that is not shared with others that ask the same.
+ * a failure that shows. What the question requests has to be made at once, and not shared with others that ask the same.
  */
 export function createAskWithId(options: {
   readonly rpcUrls: readonly string[];
@@ -40,11 +43,11 @@ export function createAskWithId(options: {
     if (found !== chainId) throw new OtherChainError(chainId, found);
   }
 
-  return async (urlIndex, question) => {
+  return async (urlIndex, question, requests = 1) => {
     const url = urls[urlIndex];
     if (url === undefined) throw new Error(`there is no RPC URL ${urlIndex}`);
     if (performance.now() >= url.noBatchUntil) {
-      const together = inOneRequest(url.together, url.joinOthers());
+      const together = inOneRequest(url.together, url.joinOthers(1 + requests));
       const [identity, answer] = await Promise.allSettled([assertOurs(together), question(together)]);
       if (identity.status === 'fulfilled' && answer.status === 'fulfilled') return answer.value;
       const reason: unknown = identity.status === 'rejected' ? identity.reason : (answer as PromiseRejectedResult).reason;
@@ -60,18 +63,18 @@ export function createAskWithId(options: {
   };
 }
 
-/** @returns by what the questions of one moment go together: as many as one request takes, and none without its id */
-function createGroups(): () => AbortSignal {
+/** @returns by what the questions of one moment go together: as many as one HTTP request takes, and none without its id */
+function createGroups(): (requests: number) => AbortSignal {
   let group: { readonly signal: AbortSignal; count: number } | undefined;
-  return () => {
-    if (group === undefined || group.count >= MOST_TOGETHER) {
+  return (requests) => {
+    if (group === undefined || group.count + requests > MOST_TOGETHER) {
       const fresh = { signal: new AbortController().signal, count: 0 };
       group = fresh;
       setImmediate(() => {
         if (group === fresh) group = undefined;
       });
     }
-    group.count++;
+    group.count += requests;
     return group.signal;
   };
 }

@@ -59,7 +59,7 @@ export function createChain(options: { readonly chain: ChainConfig; readonly clo
   const badAnswers = createBadAnswers({ count: rpcUrls.length, chainId, log, now: Date.now });
   const rpc = createRpcClients({ rpcUrls, chainId, blockTimeMs: chain.blockTimeMs, log, clock, badAnswers });
   const gatewayLogs = createReadGatewayLogs({ rpcUrls, chainId, gateway, clock, log });
-  const readBlock = createReadBlock({ rpcUrls, chainId, timeoutMs: RPC_TIMEOUT_MS });
+  const { readBlock, readBlockUnder } = createReadBlock({ rpcUrls, chainId, timeoutMs: RPC_TIMEOUT_MS });
   const reads = { readBlock, readHead: createReadHead(readBlock, clock) };
   const hearings = createHearings({ eachNode: rpc.eachNode, chainId, log });
   const findEnds = createFindEnds(chain, reads);
@@ -100,6 +100,7 @@ export function createChain(options: { readonly chain: ChainConfig; readonly clo
     findAgreedFinal: createFindAgreedFinal(chain, rpc, { ends: hearings.of('final blocks'), header: hearings.of('headers') }, reads),
 
     findBlock: (number) => rpc.askOneNode((_node, urlIndex) => readBlock(urlIndex, { blockNumber: number })),
+    findBlockUnder: (head, number) => rpc.askOneNode((_node, urlIndex) => readBlockUnder(urlIndex, head, number)),
 
     listGatewayLogs: ({ fromBlock, toBlock: lastBlock, again = false }) =>
       rpc.askOneNode((_node, urlIndex) => gatewayLogs.read(urlIndex, { fromBlock, toBlock: lastBlock, again })),

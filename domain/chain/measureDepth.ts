@@ -9,7 +9,7 @@ import type { Block, ChainPort } from './ports.ts';
  * How deep something stands that was seen in a block, by the chain's configuration.
  *
  *   final         what is in the block counts, and the chain has this very block at its height
- *   waiting       for so many more blocks; whether the block is still there was not asked
+ *   waiting       for so many more blocks; whether the block is still there was not asked, or only a node that is not on the chain of the head could be
  *   contradicted  deep enough, but the chain has another block there, or none: whoever showed it is on a fork, or whoever was asked now. Nothing
  *                 follows from it
  */
@@ -26,17 +26,18 @@ export async function measureDepth(
 ): Promise<Depth> {
   const chain = ctx.chains.get(chainId);
   if (chain === undefined) throw new AppError(CHAIN_ERRORS.unavailable, { detail: `Chain ${chainId} is not configured any more.` });
-  const last = await findLastFinalBlock(ctx, chain);
+  const head = await chain.getHead();
+  const last = await findLastFinalBlock(ctx, chain, head);
   if (last === undefined) return { kind: 'waiting', missingBlocks: 1 };
   if (place.blockNumber > last) return { kind: 'waiting', missingBlocks: Number(place.blockNumber - last) };
-  const block = await chain.findBlock(place.blockNumber);
+  const block = await chain.findBlockUnder(head, place.blockNumber);
+  if (block === 'otherBranch') return { kind: 'waiting', missingBlocks: 1 };
   return block?.hash === place.blockHash ? { kind: 'final', block } : { kind: 'contradicted' };
 }
 
 /** The newest block whose contents count, by the chain's configuration. Negative on a chain that is shorter than what is required. */
-async function findLastFinalBlock(ctx: Context, chain: ChainPort): Promise<bigint | undefined> {
+async function findLastFinalBlock(ctx: Context, chain: ChainPort, head: Block): Promise<bigint | undefined> {
   const required = ctx.config.chains.find(({ chainId }) => chainId === chain.chainId)?.confirmations ?? 1;
-  const { number: head } = await chain.getHead();
   const finalized = required === 'finalized' ? await chain.getFinalizedNumber() : undefined;
-  return lastFinalBlock({ head, finalized }, required);
+  return lastFinalBlock({ head: head.number, finalized }, required);
 }

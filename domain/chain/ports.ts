@@ -155,6 +155,12 @@ export interface ChainPort {
   /** undefined: there is no such block (yet, or any more). */
   findBlock(number: bigint): Promise<Block | undefined>;
   /**
+   * The block at this height of the chain that has this head. One node shows both, in one answer: behind a URL there may be several, of which one gave the head
+   * and another one is on a branch that was left.
+   * `otherBranch`: the one that answers has another block, or none, at the height of the head; what it has elsewhere says nothing.
+   */
+  findBlockUnder(head: Pick<Block, 'number' | 'hash'>, number: bigint): Promise<Block | 'otherBranch' | undefined>;
+  /**
    * What the RPC URLs say of blocks that are not stuck, in the order of the blocks: for what is too much for one URL's word. Nothing is asked where there is only one URL: nobody is counted then. Not for many blocks at once: each is a question to each URL.
    */
   pollBlocks(blocks: readonly Pick<Block, 'number' | 'hash'>[]): Promise<readonly BlockPoll[]>;

@@ -48,7 +48,8 @@ export interface ScannedChunk {
  * First goes what was seen in blocks that were replaced since and is not found again, unless that is more than may be withdrawn: then the
  * scan waits for an operator, since it may be that not the chain has changed, but who is asked about it. Nor does anything go while as many RPC URLs have such
  * a block as have another in its place.
- * @returns the cursor as it is then; undefined when the scan does not go on: another one was quicker, the RPC URLs do not agree, or it waits for an operator
+ * @returns the cursor as it is then; undefined when the scan does not go on: another one was quicker, the RPC URLs (or the nodes behind one) do not agree, or it
+ *   waits for an operator
  */
 export async function applyScan(
   ctx: Context,
@@ -171,7 +172,7 @@ async function withdrawGone(
   config: ChainConfig,
   start: ChainCursor,
   withdraw: BlockSpan,
-  { logs, last, isLastChunk }: ScannedChunk & { readonly isLastChunk: boolean },
+  { logs, last, head, isLastChunk }: ScannedChunk & { readonly isLastChunk: boolean },
 ): Promise<ChainCursor | undefined> {
   const { chainId } = start;
   // The last chunk takes what the shorter chain has no blocks for any more with it.
@@ -183,7 +184,8 @@ async function withdrawGone(
     refunds: await listRefundPlaces(ctx, { chainId, blocks, notIn: logs.refunds }),
   };
   // A block that stands holds what it held, whatever this one answer shows: a span has such blocks between those that were replaced.
-  const verdicts = await judgePlaces(getChain(ctx, chainId), [...hidden.payments, ...hidden.refunds]);
+  const verdicts = await judgePlaces(getChain(ctx, chainId), head, [...hidden.payments, ...hidden.refunds]);
+  if ([...verdicts.values()].includes('otherBranch')) return undefined;
   const mayBeGone = ({ blockHash }: { readonly blockHash: Bytes32 }) => verdicts.get(blockHash) !== 'stands';
   const payments = hidden.payments.filter(mayBeGone);
   const refunds = hidden.refunds.filter(mayBeGone);

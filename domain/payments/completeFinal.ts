@@ -25,6 +25,7 @@ interface Pass {
   /** Of the cursor. When the scan was moved back since, the head may be one that is not there any more: see completeUnderCursor. */
   readonly generation: number;
   readonly view: ChainView;
+  readonly head: Block;
   /** The newest one that is final. */
   readonly maxBlock: bigint;
 }
@@ -43,7 +44,7 @@ export async function completeFinal(
   const view = { head: head.number, finalized: await findFinalized(ctx, chain, config, head) };
   const maxBlock = lastFinalBlock(view, config.confirmations);
   if (maxBlock === undefined || maxBlock < 0n) return true;
-  const pass = { config, generation, view, maxBlock };
+  const pass = { config, generation, view, head, maxBlock };
   const refundsStand = await completeFinalRefunds(ctx, chain, pass);
   const paymentsStand = await completeFinalPayments(ctx, chain, pass);
   return refundsStand && paymentsStand;
@@ -67,6 +68,7 @@ async function completeFinalPayments(ctx: Context, chain: ChainPort, pass: Pass)
   for (;;) {
     const candidates = await listFinalPayments(ctx.db, chainId, { maxBlock, after, limit });
     const replaced = await judgeFinal(ctx, chain, candidates, {
+      head: pass.head,
       atOnce: COMPLETIONS_AT_ONCE,
       complete: (standing) => completeUnderCursor(ctx, pass, standing, (unit, final, head) => completePayments(ctx, unit, { final, head })),
     });
@@ -89,10 +91,11 @@ async function judgeFinal<Event extends SeenEvent>(
   ctx: Context,
   chain: ChainPort,
   candidates: readonly Event[],
-  { atOnce, complete }: { readonly atOnce: number; readonly complete: (standing: readonly Event[]) => Promise<void> },
+  judging: { readonly head: Block; readonly atOnce: number; readonly complete: (standing: readonly Event[]) => Promise<void> },
 ): Promise<Event[]> {
+  const { head, atOnce, complete } = judging;
   const due = withoutDisputed(ctx, chain.chainId, candidates);
-  const verdicts = await judgePlaces(chain, due);
+  const verdicts = await judgePlaces(chain, head, due);
   const judgedAs = (verdict: Verdict) => due.filter(({ blockHash }) => verdicts.get(blockHash) === verdict);
   const completions = createIntake({ batchSize: COMPLETION_BATCH, atOnce, work: complete });
   try {
@@ -148,6 +151,7 @@ async function completeFinalRefunds(ctx: Context, chain: ChainPort, pass: Pass):
   for (;;) {
     const candidates = await listRefundsToComplete(ctx, chainId, { maxBlock, after, limit: COMPLETION_BATCH });
     const replaced = await judgeFinal(ctx, chain, candidates, {
+      head: pass.head,
       atOnce: 1,
       complete: (standing) => completeUnderCursor(ctx, pass, standing, (unit, final) => completeRefunds(ctx, unit, final)),
     });

@@ -37,8 +37,9 @@ export async function findScanStart(
   const { chainId } = config;
   const look = async (scanned: { readonly number: bigint; readonly hash: Bytes32 }): Promise<'stands' | 'replaced' | 'missing'> => {
     if (scanned.number > head.number) return 'missing';
-    const found = await chain.findBlock(scanned.number);
-    if (found === undefined) return 'missing';
+    // A node on a branch that was left shows what was scanned of it for as long as it is there.
+    const found = await chain.findBlockUnder(head, scanned.number);
+    if (found === undefined || found === 'otherBranch') return 'missing';
     return found.hash === scanned.hash ? 'stands' : 'replaced';
   };
 

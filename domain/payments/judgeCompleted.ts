@@ -70,7 +70,7 @@ export async function judgeCompleted(
   const lastRefund = ownRefunds.at(-1);
   round.refunds = lastRefund === undefined || (refunds.length < MAX_ROWS && ownRefunds.length === refunds.length) ? start : lastRefund;
 
-  const verdicts = await judgePlaces(chain, [...ownPayments, ...ownRefunds]);
+  const verdicts = await judgePlaces(chain, head, [...ownPayments, ...ownRefunds]);
   const isReplaced = ({ blockHash }: Place) => verdicts.get(blockHash) === 'replaced';
   const replacedPayments = ownPayments.filter(isReplaced);
   const replacedRefunds = ownRefunds.filter(isReplaced);

@@ -1,6 +1,6 @@
 import type { Context } from '../../platform/context.ts';
 import type { Bytes32 } from '../../shared/hex.ts';
-import type { ChainPort } from '../chain/ports.ts';
+import type { Block, ChainPort } from '../chain/ports.ts';
 import { moveBack } from './moveBack.ts';
 
 /** A block that an event was seen in. */
@@ -10,11 +10,12 @@ export interface Place {
 }
 
 /**
- *   stands     the block is on the chain
- *   replaced   another block is there
- *   unknown    there is none: a node that lags
+ *   stands       the block is on the chain
+ *   replaced     another block is there
+ *   unknown      there is none: a node that lags
+ *   otherBranch  whoever was asked is not on the chain of the head, or not as far: it says nothing
  */
-export type Verdict = 'stands' | 'replaced' | 'unknown';
+export type Verdict = 'stands' | 'replaced' | 'unknown' | 'otherBranch';
 
 /** Headers asked for at the same time. */
 const AT_ONCE = 8;
@@ -22,20 +23,27 @@ const AT_ONCE = 8;
 /**
  * Are the blocks that events were seen in still on the chain? Following reorganisations should leave no other answer; money does not
  * count on the strength of "should".
+ * @param head of the chain that is meant: how deep the events are was measured from it
  * @returns by block hash; each block is asked for once
  */
-export async function judgePlaces(chain: ChainPort, places: readonly Place[]): Promise<ReadonlyMap<Bytes32, Verdict>> {
+export async function judgePlaces(chain: ChainPort, head: Block, places: readonly Place[]): Promise<ReadonlyMap<Bytes32, Verdict>> {
   const blocks = blocksOf(places);
   const verdicts = new Map<Bytes32, Verdict>();
   for (let from = 0; from < blocks.length; from += AT_ONCE) {
     await Promise.all(
       blocks.slice(from, from + AT_ONCE).map(async ({ number, hash }) => {
-        const block = await chain.findBlock(number);
-        verdicts.set(hash, block === undefined ? 'unknown' : block.hash === hash ? 'stands' : 'replaced');
+        const block = await chain.findBlockUnder(head, number);
+        verdicts.set(hash, toVerdict(block, hash));
       }),
     );
   }
   return verdicts;
+}
+
+function toVerdict(block: Block | 'otherBranch' | undefined, hash: Bytes32): Verdict {
+  if (block === undefined) return 'unknown';
+  if (block === 'otherBranch') return block;
+  return block.hash === hash ? 'stands' : 'replaced';
 }
 
 /**

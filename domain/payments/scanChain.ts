@@ -134,8 +134,8 @@ async function scanTo(
   while (cursor.nextBlock <= head.number) {
     const to = min(head.number, cursor.nextBlock + maxBlockRange - 1n);
     // Asked before the logs: should the chain change in between, the hash stored here is not the next scan's, and that one looks again.
-    const last = to === head.number ? head : await chain.findBlock(to);
-    if (last === undefined) return 'stopped';
+    const last = to === head.number ? head : await chain.findBlockUnder(head, to);
+    if (last === undefined || last === 'otherBranch') return 'stopped';
     const logs = await listLogs(chain, { from: logsFrom, last, maxBlockRange });
     if (logs === undefined) {
       ctx.log.debug({ chainId, until: to.toString() }, 'the logs are of another chain than the head: it is looked at again');
@@ -177,9 +177,10 @@ async function listLogs(
   const refunds = [];
   for (let fromBlock = range.from; fromBlock <= range.last.number; fromBlock += range.maxBlockRange) {
     const toBlock = min(range.last.number, fromBlock + range.maxBlockRange - 1n);
-    const expected = toBlock === range.last.number ? range.last : await chain.findBlock(toBlock);
+    const expected = toBlock === range.last.number ? range.last : await chain.findBlockUnder(range.last, toBlock);
+    if (expected === undefined || expected === 'otherBranch') return undefined;
     const logs = await chain.listGatewayLogs({ fromBlock, toBlock });
-    if (logs.last.hash !== expected?.hash) return undefined;
+    if (logs.last.hash !== expected.hash) return undefined;
     payments.push(...logs.payments);
     refunds.push(...logs.refunds);
   }

@@ -48,8 +48,8 @@ export async function settle(
   }
   const number = await findFinalNumber(chain, config, head);
   if (number === undefined || !isLater(number, cursor)) return;
-  const block = number === head.number ? head : await chain.findBlock(number);
-  if (block === undefined) return;
+  const block = number === head.number ? head : await chain.findBlockUnder(head, number);
+  if (block === undefined || block === 'otherBranch') return;
   if (block.timestamp > head.timestamp) {
     const facts = { chainId: config.chainId, block: number.toString() };
     ctx.log.warn(facts, 'the RPC URL gives a final block a later time than the head: nothing ends by it');

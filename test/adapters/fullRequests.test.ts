@@ -61,6 +61,23 @@ describe('the chain adapter, with many questions at one moment', function () {
     return `0x${word(32)}${word(100)}${offsets.join('')}${each.repeat(100)}`;
   }
 
+  it('asks for a block and the head that it is to be under in one request, with the chain’s id, however many are asked for', async () => {
+    node.changeResults(undefined);
+    const port = on.createPort([node.url]);
+    const head = await port.getHead();
+    requests = [];
+    const found = await Promise.all(Array.from({ length: 150 }, (_, height) => port.findBlockUnder(head, BigInt(height))));
+    expect(found.map((block) => (typeof block === 'object' ? Number(block.number) : block))).to.deep.equal([...found.keys()]);
+    for (const methods of requests) {
+      expect(methods.length).to.be.at.most(MOST);
+      expect(count(methods, 'eth_getBlockByNumber')).to.equal(2 * count(methods, 'eth_chainId'));
+    }
+    const elsewhere = { number: head.number, hash: asBytes32(`0x${'ab'.repeat(32)}`) };
+    expect(await port.findBlockUnder(elsewhere, 1n)).to.equal('otherBranch');
+    expect(await port.findBlockUnder({ ...head, number: head.number + 1n }, 1n)).to.equal('otherBranch');
+    expect(await port.findBlockUnder(head, head.number + 1n)).to.equal(undefined);
+  });
+
   it('asks for logs and the last block of them in a request of their own, however many are asked for', async () => {
     node.changeResults(undefined);
     const port = on.createPort([node.url]);

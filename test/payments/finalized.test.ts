@@ -163,8 +163,13 @@ describe('a chain whose payments wait for finality', () => {
     const final = (await chain.getHeadNumber()) - BigInt(FINALITY_DEPTH);
     const place = { blockNumber: final, blockHash: asBytes32(`0x${'ab'.repeat(32)}`) };
     expect(await measureDepth(harness.ctx, chainId, place)).to.deep.equal({ kind: 'contradicted' });
+    const lacking = withChain(harness.ctx, chainId, (port) => ({
+      findBlock: (number) => (number === final ? Promise.resolve(undefined) : port.findBlock(number)),
+    }));
+    expect(await measureDepth(lacking, chainId, place)).to.deep.equal({ kind: 'contradicted' });
+    // Behind the head that another node gave, or on another branch: its word is none.
     const lagging = withChain(harness.ctx, chainId, () => ({ findBlock: () => Promise.resolve(undefined) }));
-    expect(await measureDepth(lagging, chainId, place)).to.deep.equal({ kind: 'contradicted' });
+    expect(await measureDepth(lagging, chainId, place)).to.deep.equal({ kind: 'waiting', missingBlocks: 1 });
   });
 
   it('is an alert half an hour later, when one of its RPC URLs stands still with what is final, and not while all do', async () => {

@@ -24,11 +24,18 @@ export function atTime(ctx: Context, now: Date): Context {
   return { ...ctx, clock: createFakeClock(now) };
 }
 
-/** The same context with a chain that answers some questions in another way. */
+/** The same context with a chain that answers some questions in another way; about blocks below a head, by what it says of blocks. */
 export function withChain(ctx: Context, chainId: number, change: (chain: ChainPort) => Partial<ChainPort>): Context {
   const chain = ctx.chains.get(chainId);
   if (chain === undefined) throw new Error(`there is no chain ${chainId}`);
-  return { ...ctx, chains: new Map([...ctx.chains, [chainId, { ...chain, ...change(chain) }]]) };
+  const changed = change(chain);
+  const { findBlock } = changed;
+  const under = findBlock === undefined ? {} : { findBlockUnder: findUnder(findBlock) };
+  return { ...ctx, chains: new Map([...ctx.chains, [chainId, { ...chain, ...under, ...changed }]]) };
+}
+
+function findUnder(findBlock: ChainPort['findBlock']): ChainPort['findBlockUnder'] {
+  return async (head, number) => ((await findBlock(head.number))?.hash === head.hash ? findBlock(number) : 'otherBranch');
 }
 
 /** The same context with a chain whose URLs all have a head of this time. */
