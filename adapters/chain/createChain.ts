@@ -22,6 +22,7 @@ import { askEachNode } from './askEachNode.ts';
 import { createAskSince } from './createAskSince.ts';
 import { createBadAnswers } from './createBadAnswers.ts';
 import { createFindAgreedFinal } from './createFindAgreedFinal.ts';
+import { createFindBlockUnder } from './createFindBlockUnder.ts';
 import { createFindEnds } from './createFindEnds.ts';
 import { createFindPayments } from './createFindPayments.ts';
 import { createFindReceipt } from './createFindReceipt.ts';
@@ -100,7 +101,7 @@ export function createChain(options: { readonly chain: ChainConfig; readonly clo
     findAgreedFinal: createFindAgreedFinal(chain, rpc, { ends: hearings.of('final blocks'), header: hearings.of('headers') }, reads),
 
     findBlock: (number) => rpc.askOneNode((_node, urlIndex) => readBlock(urlIndex, { blockNumber: number })),
-    findBlockUnder: (head, number) => rpc.askOneNode((_node, urlIndex) => readBlockUnder(urlIndex, head, number)),
+    findBlockUnder: createFindBlockUnder(rpc, readBlockUnder),
 
     listGatewayLogs: ({ fromBlock, toBlock: lastBlock, again = false }) =>
       rpc.askOneNode((_node, urlIndex) => gatewayLogs.read(urlIndex, { fromBlock, toBlock: lastBlock, again })),

@@ -9,7 +9,8 @@ import { findVoters } from './judgeHeads.ts';
 /**
  * Asks every RPC URL how far its chain is final, then for the newest of these blocks that most of
  * those have which have a say (judgeHeads.ts), or which were not heard and may say anything. Most of
- * them must have the same one there. Its time is one that most of them have reached by it.
+ * them must have the same one there: who has another one is asked last from then on. Its time is
+ * one that most of them have reached by it.
  */
 export function createFindAgreedFinal(
   chain: Pick<ChainConfig, 'confirmations' | 'blockTimeMs'>,
@@ -32,11 +33,15 @@ export function createFindAgreedFinal(
     const given = headers.heard.flatMap(({ urlIndex, found }) => {
       const voter = voters.find((one) => one.urlIndex === urlIndex);
       const counts = voter !== undefined && found !== undefined && voter.final >= number && found.timestamp <= voter.head.timestamp;
-      return counts ? [found] : [];
+      return counts ? [{ urlIndex, block: found }] : [];
     });
-    for (const { hash } of given) {
-      const same = given.filter((one) => one.hash === hash);
-      if (same.length * 2 > count) return mostHave(same, count, (one, other) => other.timestamp.getTime() - one.timestamp.getTime());
+    for (const { block } of given) {
+      const same = given.filter((one) => one.block.hash === block.hash);
+      if (same.length * 2 <= count) continue;
+      // The next scan is not of their branch.
+      for (const { urlIndex, found } of headers.heard) if (found !== undefined && found.hash !== block.hash) rpc.putLast(urlIndex);
+      const blocks = same.map((one) => one.block);
+      return mostHave(blocks, count, (one, other) => other.timestamp.getTime() - one.timestamp.getTime());
     }
     return undefined;
   };

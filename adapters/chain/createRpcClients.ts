@@ -23,6 +23,7 @@ import { createBadAnswers, type BadAnswers } from './createBadAnswers.ts';
 import { createChainIdGuard, OtherChainError } from './createChainIdGuard.ts';
 import { createNodeOrder } from './createNodeOrder.ts';
 import { createNodeTransport } from './createNodeTransport.ts';
+import { OtherBranchError } from './OtherBranchError.ts';
 
 /** One URL's patience. */
 export const RPC_TIMEOUT_MS = 4_000;
@@ -213,6 +214,7 @@ function withGuard(url: Transport, check: () => Promise<void>, doubt: () => void
 
 /** The node itself has said no. Anything else may be the last that is heard of it. */
 function isAnswer(error: unknown): boolean {
+  if (error instanceof OtherBranchError) return true;
   return error instanceof BaseError && error.walk((cause) => cause instanceof RpcRequestError) !== null;
 }
 

@@ -9,9 +9,9 @@ import type { Block, ChainPort } from './ports.ts';
  * How deep something stands that was seen in a block, by the chain's configuration.
  *
  *   final         what is in the block counts, and the chain has this very block at its height
- *   waiting       for so many more blocks; whether the block is still there was not asked, or only a node that is not on the chain of the head could be
- *   contradicted  deep enough, but the chain has another block there, or none: whoever showed it is on a fork, or whoever was asked now. Nothing
- *                 follows from it
+ *   waiting       for so many more blocks; whether the block is still there was not asked
+ *   contradicted  deep enough, but the chain has another block there, or none, or nobody who was asked has the head: whoever showed it is on a fork, or whoever
+ *                 was asked now. Nothing follows from it
  */
 export type Depth =
   | { readonly kind: 'final'; readonly block: Block }
@@ -31,8 +31,8 @@ export async function measureDepth(
   if (last === undefined) return { kind: 'waiting', missingBlocks: 1 };
   if (place.blockNumber > last) return { kind: 'waiting', missingBlocks: Number(place.blockNumber - last) };
   const block = await chain.findBlockUnder(head, place.blockNumber);
-  if (block === 'otherBranch') return { kind: 'waiting', missingBlocks: 1 };
-  return block?.hash === place.blockHash ? { kind: 'final', block } : { kind: 'contradicted' };
+  if (block === undefined || block === 'otherBranch' || block.hash !== place.blockHash) return { kind: 'contradicted' };
+  return { kind: 'final', block };
 }
 
 /** The newest block whose contents count, by the chain's configuration. Negative on a chain that is shorter than what is required. */

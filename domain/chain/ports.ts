@@ -156,8 +156,8 @@ export interface ChainPort {
   findBlock(number: bigint): Promise<Block | undefined>;
   /**
    * The block at this height of the chain that has this head. One node shows both, in one answer: behind a URL there may be several, of which one gave the head
-   * and another one is on a branch that was left.
-   * `otherBranch`: the one that answers has another block, or none, at the height of the head; what it has elsewhere says nothing.
+   * and another one is on a branch that was left. (Of a URL that takes no two questions in one request, both are two nodes' words perhaps.)
+   * `otherBranch`: those that answer have another block, or none, at the height of the head; what they have elsewhere says nothing.
    */
   findBlockUnder(head: Pick<Block, 'number' | 'hash'>, number: bigint): Promise<Block | 'otherBranch' | undefined>;
   /**

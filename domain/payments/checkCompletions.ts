@@ -9,8 +9,8 @@ import { countOverdueCompletions } from './store.ts';
 const OVERDUE_MS = 5 * 60_000;
 /** Of a chain that says itself what is final: it takes some 20 minutes at most while all is well. */
 const MOST_FINALITY_MS = 25 * 60_000;
-/** When no RPC URL tells by then, the time counts. */
-const ANSWER_MS = 1_000;
+/** While an RPC URL that is not away does not tell by then, the time counts. */
+const ANSWER_MS = 5_000;
 
 /** Payments and refunds of a chain that should be completed. */
 export interface OverdueCompletions {
@@ -38,8 +38,10 @@ export async function reportOverdueCompletions(ctx: Context): Promise<OverdueCom
       const counted = await count(maxBlock);
       if (confirmations !== 'finalized' || counted.payments + counted.refunds === 0) return { chainId, ...counted };
       // A chain may take hours. Of several URLs the furthest counts: one that stands still keeps completions waiting, which is what is to be told.
-      const finals = await getChain(ctx, chainId).listFinalNumbers(ANSWER_MS);
-      const furthest = finals.reduce((most, final) => (final > most ? final : most), finals.length === 0 ? maxBlock : -1n);
+      const chain = getChain(ctx, chainId);
+      const finals = await chain.listFinalNumbers(ANSWER_MS);
+      if (finals.length === 0 || finals.length < chain.urlCount - chain.listAwayUrls().length) return { chainId, ...counted };
+      const furthest = finals.reduce((most, final) => (final > most ? final : most));
       return { chainId, ...(furthest < maxBlock ? await count(furthest) : counted) };
     }),
   );

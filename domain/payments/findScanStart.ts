@@ -13,11 +13,14 @@ const NO_PAYMENT = asBytes32(`0x${'00'.repeat(32)}`);
  * Where a scan stands to its chain.
  *
  *   goesOn     every block that was scanned is still there, as far as can be told
- *   behind     the chain has less than what was scanned and shows no other block in its place: nothing is to be learned from it
+ *   behind     the chain has less than what was scanned and shows no other block in its place, or nobody has the head that it gave a moment ago: nothing is to be
+ *              learned from it
  *   replaced   blocks later than `after` were replaced by others
  *   begunAnew  even the oldest block that is remembered was replaced, though it lies below the window
  */
 export type ScanStart = { readonly kind: 'goesOn' | 'behind' | 'begunAnew' } | { readonly kind: 'replaced'; readonly after: bigint };
+
+type Look = 'stands' | 'replaced' | 'missing' | 'otherBranch';
 
 /**
  * Compares the blocks that were scanned with the chain's.
@@ -35,11 +38,12 @@ export async function findScanStart(
   { head, config }: { readonly head: Block; readonly config: ChainConfig },
 ): Promise<ScanStart> {
   const { chainId } = config;
-  const look = async (scanned: { readonly number: bigint; readonly hash: Bytes32 }): Promise<'stands' | 'replaced' | 'missing'> => {
+  const look = async (scanned: { readonly number: bigint; readonly hash: Bytes32 }): Promise<Look> => {
     if (scanned.number > head.number) return 'missing';
     // A node on a branch that was left shows what was scanned of it for as long as it is there.
     const found = await chain.findBlockUnder(head, scanned.number);
-    if (found === undefined || found === 'otherBranch') return 'missing';
+    if (found === undefined) return 'missing';
+    if (found === 'otherBranch') return found;
     return found.hash === scanned.hash ? 'stands' : 'replaced';
   };
 
@@ -52,6 +56,8 @@ export async function findScanStart(
   let oldestReplaced: bigint | undefined;
   for (const scanned of remembered) {
     const standing = await look(scanned);
+    // Nothing is to be learned from the others either: how far back to go, only whoever has the head can tell.
+    if (standing === 'otherBranch') return { kind: 'behind' };
     if (standing === 'stands') {
       shared = scanned.number;
       break;

@@ -60,17 +60,13 @@ export async function judgeCompleted(
 
   const payments = await listCompletedFrom(ctx.db, chainId, round.payments, MAX_ROWS);
   const ownPayments = takeBlocks(payments, most);
-  const lastPayment = ownPayments.at(-1);
-  // At its end the round begins again.
-  round.payments =
-    lastPayment === undefined || (payments.length < MAX_ROWS && ownPayments.length === payments.length) ? start : lastPayment;
-
   const refunds = await listCompletedRefundsFrom(ctx, chainId, round.refunds, MAX_ROWS);
   const ownRefunds = takeBlocks(refunds, most);
-  const lastRefund = ownRefunds.at(-1);
-  round.refunds = lastRefund === undefined || (refunds.length < MAX_ROWS && ownRefunds.length === refunds.length) ? start : lastRefund;
-
   const verdicts = await judgePlaces(chain, head, [...ownPayments, ...ownRefunds]);
+  const isJudged = ({ blockHash }: Place) => verdicts.get(blockHash) === 'stands' || verdicts.get(blockHash) === 'replaced';
+  round.payments = goOn(round.payments, { found: payments, own: ownPayments, isJudged, start });
+  round.refunds = goOn(round.refunds, { found: refunds, own: ownRefunds, isJudged, start });
+
   const isReplaced = ({ blockHash }: Place) => verdicts.get(blockHash) === 'replaced';
   const replacedPayments = ownPayments.filter(isReplaced);
   const replacedRefunds = ownRefunds.filter(isReplaced);
@@ -83,6 +79,22 @@ export async function judgeCompleted(
     completedRefundIds: replacedRefunds.map(({ refundId }) => refundId),
   });
   return false;
+}
+
+/** Up to before the first one of which nobody has said anything. At its end the round begins again. */
+function goOn<From, Found extends From & Place>(
+  from: From,
+  look: {
+    readonly found: readonly Found[];
+    readonly own: readonly Found[];
+    readonly isJudged: (place: Place) => boolean;
+    readonly start: From;
+  },
+): From {
+  const { found, own, isJudged, start } = look;
+  const unjudged = own.findIndex((place) => !isJudged(place));
+  if (unjudged >= 0) return own[unjudged - 1] ?? from;
+  return found.length < MAX_ROWS && own.length === found.length ? start : (own.at(-1) ?? start);
 }
 
 /**

@@ -97,9 +97,13 @@ export async function findScannedUntil(ctx: Context, chainId: number): Promise<b
 /** Without those of blocks that are not on the chain: a node may answer from an old fork, or an old answer may have been kept. */
 async function keepStanding(ctx: Context, chain: ChainPort, logs: GatewayLogs): Promise<GatewayLogs> {
   const placed = [...logs.payments, ...logs.refunds];
+  if (placed.length === 0) return logs;
+  const head = await chain.getHead();
   const standing = new Map<bigint, Bytes32 | undefined>();
   for (const { blockNumber } of placed) {
-    if (!standing.has(blockNumber)) standing.set(blockNumber, (await chain.findBlock(blockNumber))?.hash);
+    if (standing.has(blockNumber)) continue;
+    const block = await chain.findBlockUnder(head, blockNumber);
+    standing.set(blockNumber, block === 'otherBranch' ? undefined : block?.hash);
   }
   const stands = (log: { readonly blockNumber: bigint; readonly blockHash: Bytes32 }) => standing.get(log.blockNumber) === log.blockHash;
   const kept = { payments: logs.payments.filter(stands), refunds: logs.refunds.filter(stands) };

@@ -8,6 +8,7 @@ import type { Block } from '../../domain/chain/ports.ts';
 import type { PaymentTerms } from '../../domain/payments/model.ts';
 import type { RelayItem } from '../../domain/relay/model.ts';
 import type { Bytes32 } from '../../shared/hex.ts';
+import { askFor, createAskNode } from '../chaos/nodes/rpc.ts';
 import { startOddNode, type OddNode } from '../support/startOddNode.ts';
 import { rejection, sign, startChainFixture, type ChainFixture } from './chainFixture.ts';
 
@@ -60,6 +61,17 @@ describe('the chain adapter, of several RPC URLs of which one makes much of itse
         expect((await port.findBlock(block.number))?.hash).to.equal(block.hash);
       });
     }
+
+    it('under a head that one does not have, the next one is asked; and the same once more, behind which there may be others', async () => {
+      await liar.standStill();
+      await askFor(createAskNode(on.rpcUrl), 'evm_mine');
+      const head = await on.createPort([on.rpcUrl]).getHead();
+      expect(await liarFirst().findBlockUnder(head, block.number)).to.deep.equal(block);
+      const alone = on.createPort([liar.url]);
+      expect(await alone.findBlockUnder(head, block.number)).to.equal('otherBranch');
+      setTimeout(() => liar.catchUp(), 50);
+      expect(await alone.findBlockUnder(head, block.number)).to.deep.equal(block);
+    });
 
     it('is what those say that lack nothing else: its own blocks, they do not have', async () => {
       liar.runAhead(3);

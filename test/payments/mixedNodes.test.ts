@@ -1,10 +1,11 @@
 import { expect } from 'chai';
 
 import type { Payment } from '../../domain/payments/model.ts';
+import { rescanBlocks } from '../../domain/payments/rescanBlocks.ts';
 import { scanChain } from '../../domain/payments/scanChain.ts';
 import type { Hex } from '../../shared/hex.ts';
 import { addMs } from '../../shared/clock.ts';
-import { createAskNode } from '../chaos/nodes/rpc.ts';
+import { askFor, createAskNode } from '../chaos/nodes/rpc.ts';
 import { startOrphanFork, type OrphanFork } from '../chaos/nodes/startOrphanFork.ts';
 import { createHarness, type Harness, type TestStore } from '../support/harness.ts';
 import { startOwnChain, type OwnChain } from '../support/ownChain.ts';
@@ -97,6 +98,27 @@ describe('one RPC URL whose nodes do not follow the same branch', function () {
     isOnBranch = () => false;
     await scanThrough(mixed.url, 6 * NEXT_LOOK_MS);
     expect(await historyOf()).to.deep.equal([...SEEN, 'payment.reorged']);
+  });
+
+  it('does not move what is paid on the chain to where it stands on the branch, when blocks are read again there', async () => {
+    await scanThrough(chain.rpcUrl);
+    await chain.mine();
+    await askFor(createAskNode(chain.rpcUrl), 'eth_sendRawTransaction', [raw]);
+    await chain.mine(CONFIRMATIONS);
+    await scanThrough(chain.rpcUrl);
+    const { position } = await readPayment(harness.ctx, payment);
+    expect(position?.blockNumber).to.equal(BigInt(fork.base) + 1n + BigInt(CONFIRMATIONS) + 1n);
+    const branch = await startMixedNode((questions) =>
+      questions.some(({ params }) => params?.[0] === 'latest') ? chain.rpcUrl : fork.rpcUrl,
+    );
+    try {
+      const ctx = withRpcUrls(harness.ctx, chainId, [branch.url]);
+      const fromBlock = BigInt(fork.base);
+      await rescanBlocks(ctx, { chainId, fromBlock, toBlock: fromBlock + 2n, reason: 'rescan' });
+    } finally {
+      await branch.close();
+    }
+    expect((await readPayment(harness.ctx, payment)).position).to.deep.equal(position);
   });
 
   it('completes what is paid on the chain, as soon as a node of the chain is asked, and takes nothing back', async () => {

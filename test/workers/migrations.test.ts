@@ -114,6 +114,8 @@ describe('the migrations', function () {
         ['rla_3', 'rtx_1', null, 'succeeded'],
         ['rla_0', 'rtx_1', 0, 'succeeded'],
         ['rla_9', 'rtx_1', 0, 'succeeded'],
+        ['rla_6', 'rtx_1', 1, 'succeeded'],
+        ['rla_7', 'rtx_1', 1, 'succeeded'],
         ['rla_4', 'rtx_2', null, 'succeeded'],
         ['rla_5', null, null, 'succeeded'],
       ] as const) {
