@@ -15,7 +15,6 @@ import type { ChainPort } from '../../domain/chain/ports.ts';
 import { CHAIN_ERRORS } from '../../domain/chain/errors.ts';
 import type { ChainConfig } from '../../platform/config.ts';
 import type { Logger } from '../../platform/logger.ts';
-import { answerWithin } from '../../shared/answerWithin.ts';
 import type { Clock } from '../../shared/clock.ts';
 import { AppError } from '../../shared/errors.ts';
 import { askEachNode } from './askEachNode.ts';
@@ -33,6 +32,7 @@ import { createIsContract } from './createIsContract.ts';
 import { createIsPermitNext } from './createIsPermitNext.ts';
 import { createIsSurelyRefused } from './createIsSurelyRefused.ts';
 import { createJudgePermit } from './createJudgePermit.ts';
+import { createListFinalNumbers } from './createListFinalNumbers.ts';
 import { createPaymentIdOf } from './createPaymentIdOf.ts';
 import { createPollBlocks } from './createPollBlocks.ts';
 import { createPollEvents } from './createPollEvents.ts';
@@ -87,15 +87,7 @@ export function createChain(options: { readonly chain: ChainConfig; readonly clo
         return finalized.number;
       }),
 
-    async listFinalNumbers(patienceMs) {
-      const asked = rpc.eachNode.map((node) =>
-        answerWithin(
-          patienceMs,
-          node.askOneNode(async (_client, urlIndex) => (await findEnds(urlIndex)).final),
-        ),
-      );
-      return (await Promise.allSettled(asked)).flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []));
-    },
+    listFinalNumbers: createListFinalNumbers(rpc, findEnds),
 
     urlCount: rpc.eachNode.length,
     findAgreedFinal: createFindAgreedFinal(chain, rpc, { ends: hearings.of('final blocks'), header: hearings.of('headers') }, reads),

@@ -39,7 +39,7 @@ export function createFindAgreedFinal(
       const same = given.filter((one) => one.block.hash === block.hash);
       if (same.length * 2 <= count) continue;
       // The next scan is not of their branch.
-      for (const { urlIndex, found } of headers.heard) if (found !== undefined && found.hash !== block.hash) rpc.putLast(urlIndex);
+      for (const other of given) if (other.block.hash !== block.hash) rpc.putLast(other.urlIndex);
       const blocks = same.map((one) => one.block);
       return mostHave(blocks, count, (one, other) => other.timestamp.getTime() - one.timestamp.getTime());
     }

@@ -143,8 +143,8 @@ export interface ChainPort {
   getHead(): Promise<Block>;
   /** The newest block that the chain calls final: as one URL says that has it. Throws like every question, with the reason as the cause, where the chain calls none so. */
   getFinalizedNumber(): Promise<bigint>;
-  /** What each RPC URL that answers within so long calls final: for what is to be noticed, and decides nothing. */
-  listFinalNumbers(patienceMs: number): Promise<readonly bigint[]>;
+  /** What each RPC URL calls final that answers within so long, and which of them are late, by their place in the configuration: for what is noticed and decides nothing. */
+  listFinalNumbers(patienceMs: number): Promise<{ readonly numbers: readonly bigint[]; readonly late: readonly number[] }>;
   /** How many RPC URLs are asked. */
   readonly urlCount: number;
   /**

@@ -186,10 +186,7 @@ async function withdrawGone(
   // A block that stands holds what it held, whatever this one answer shows: a span has such blocks between those that were replaced.
   const verdicts = await judgePlaces(getChain(ctx, chainId), head, [...hidden.payments, ...hidden.refunds]);
   if ([...verdicts.values()].includes('otherBranch')) {
-    ctx.log.warn(
-      { chainId, blocks: verdicts.size },
-      'an RPC URL does not have the head that was given a moment ago: nothing is withdrawn for now',
-    );
+    ctx.log.warn({ chainId }, 'no RPC URL that answers has the head that was given a moment ago: nothing is withdrawn for now');
     return undefined;
   }
   const mayBeGone = ({ blockHash }: { readonly blockHash: Bytes32 }) => verdicts.get(blockHash) !== 'stands';

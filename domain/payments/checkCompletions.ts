@@ -9,7 +9,7 @@ import { countOverdueCompletions } from './store.ts';
 const OVERDUE_MS = 5 * 60_000;
 /** Of a chain that says itself what is final: it takes some 20 minutes at most while all is well. */
 const MOST_FINALITY_MS = 25 * 60_000;
-/** While an RPC URL that is not away does not tell by then, the time counts. */
+/** While one that is not away is not heard by then, or none is, the time counts: it may be what is stuck. */
 const ANSWER_MS = 5_000;
 
 /** Payments and refunds of a chain that should be completed. */
@@ -39,9 +39,11 @@ export async function reportOverdueCompletions(ctx: Context): Promise<OverdueCom
       if (confirmations !== 'finalized' || counted.payments + counted.refunds === 0) return { chainId, ...counted };
       // A chain may take hours. Of several URLs the furthest counts: one that stands still keeps completions waiting, which is what is to be told.
       const chain = getChain(ctx, chainId);
-      const finals = await chain.listFinalNumbers(ANSWER_MS);
-      if (finals.length === 0 || finals.length < chain.urlCount - chain.listAwayUrls().length) return { chainId, ...counted };
-      const furthest = finals.reduce((most, final) => (final > most ? final : most));
+      const { numbers, late } = await chain.listFinalNumbers(ANSWER_MS);
+      const away = new Set(chain.listAwayUrls());
+      const [first, ...others] = numbers;
+      if (first === undefined || late.some((urlIndex) => !away.has(urlIndex))) return { chainId, ...counted };
+      const furthest = others.reduce((most, number) => (number > most ? number : most), first);
       return { chainId, ...(furthest < maxBlock ? await count(furthest) : counted) };
     }),
   );

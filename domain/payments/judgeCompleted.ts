@@ -71,7 +71,8 @@ export async function judgeCompleted(
   const replacedPayments = ownPayments.filter(isReplaced);
   const replacedRefunds = ownRefunds.filter(isReplaced);
   if (replacedPayments.length + replacedRefunds.length === 0) {
-    await tellContradicted(ctx, chain, [...ownPayments, ...ownRefunds]);
+    const stands = ({ blockHash }: Place) => verdicts.get(blockHash) === 'stands';
+    await tellContradicted(ctx, chain, [...ownPayments.filter(stands), ...ownRefunds.filter(stands)]);
     return true;
   }
   await scanReplacedAgain(ctx, { chainId, generation }, [...replacedPayments, ...replacedRefunds], {

@@ -30,6 +30,11 @@ export async function judgePlaces(chain: ChainPort, head: Block, places: readonl
   const blocks = blocksOf(places);
   const verdicts = new Map<Bytes32, Verdict>();
   for (let from = 0; from < blocks.length; from += AT_ONCE) {
+    // All under one head: who does not have it, or hangs, is not waited for again and again.
+    if ([...verdicts.values()].includes('otherBranch')) {
+      for (const { hash } of blocks.slice(from)) verdicts.set(hash, 'otherBranch');
+      break;
+    }
     await Promise.all(
       blocks.slice(from, from + AT_ONCE).map(async ({ number, hash }) => {
         const block = await chain.findBlockUnder(head, number);

@@ -1,6 +1,8 @@
 import type { Context } from '../../platform/context.ts';
 import { inUnitOfWork } from '../../platform/unitOfWork.ts';
+import { AppError } from '../../shared/errors.ts';
 import type { Bytes32 } from '../../shared/hex.ts';
+import { CHAIN_ERRORS } from '../chain/errors.ts';
 import type { RereadReason } from '../chain/model.ts';
 import type { ChainPort, GatewayLogs } from '../chain/ports.ts';
 import { countReread, findChainConfig, getChain } from '../chain/service.ts';
@@ -94,16 +96,23 @@ export async function findScannedUntil(ctx: Context, chainId: number): Promise<b
   return cursor && cursor.nextBlock - 1n;
 }
 
-/** Without those of blocks that are not on the chain: a node may answer from an old fork, or an old answer may have been kept. */
+/**
+ * Without those of blocks that are not on the chain: a node may answer from an old fork, or an old answer may have been kept.
+ * @throws AppError `CHAIN_ERRORS.unavailable` when nobody who has the head says what is there
+ */
 async function keepStanding(ctx: Context, chain: ChainPort, logs: GatewayLogs): Promise<GatewayLogs> {
   const placed = [...logs.payments, ...logs.refunds];
   if (placed.length === 0) return logs;
   const head = await chain.getHead();
-  const standing = new Map<bigint, Bytes32 | undefined>();
+  const standing = new Map<bigint, Bytes32>();
   for (const { blockNumber } of placed) {
     if (standing.has(blockNumber)) continue;
     const block = await chain.findBlockUnder(head, blockNumber);
-    standing.set(blockNumber, block === 'otherBranch' ? undefined : block?.hash);
+    if (block === undefined || block === 'otherBranch') {
+      const cause = new Error(`nobody who has the head ${head.number} says what is in block ${blockNumber}`);
+      throw new AppError(CHAIN_ERRORS.unavailable, { internal: { chainId: chain.chainId }, cause });
+    }
+    standing.set(blockNumber, block.hash);
   }
   const stands = (log: { readonly blockNumber: bigint; readonly blockHash: Bytes32 }) => standing.get(log.blockNumber) === log.blockHash;
   const kept = { payments: logs.payments.filter(stands), refunds: logs.refunds.filter(stands) };

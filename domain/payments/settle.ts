@@ -71,10 +71,10 @@ async function settleByMost(
   const agreed = await chain.findAgreedFinal(upTo);
   if (agreed !== undefined && isLater(agreed.number, cursor)) {
     const scanned = agreed.number === head.number ? head : await chain.findBlockUnder(head, agreed.number);
-    if (scanned === undefined || scanned === 'otherBranch') return;
     // Not of a block that most have in place of what was scanned.
-    noteAgreement(ctx, config.chainId, scanned.hash === agreed.hash);
-    if (scanned.hash === agreed.hash) await raise(ctx, cursor, agreed);
+    const isScanned = typeof scanned === 'object' && scanned.hash === agreed.hash;
+    noteAgreement(ctx, config.chainId, isScanned);
+    if (isScanned) await raise(ctx, cursor, agreed);
     return;
   }
   // Nothing new is final, unless one says so: then the others do not agree, stand still, or do not answer.

@@ -88,7 +88,7 @@ async function follow(ctx: Context, seen: RelayTransaction, attempts: readonly R
   if (isContradicted) {
     ctx.log.warn(
       logged(transaction, minedMeanwhile.receipt),
-      'a receipt names another block than the one on the chain: nothing is decided by it',
+      'a receipt names another block than the one on the chain, or nobody who has the head says which it is: nothing is decided by it',
     );
   }
   // Nothing is decided while a node may have left its fork late. Not so once the signature is dead: all that could have done it has been scanned.
@@ -97,7 +97,9 @@ async function follow(ctx: Context, seen: RelayTransaction, attempts: readonly R
   const decidableIds = new Set(decidable.map(({ id }) => id));
   const result = await followUnmined(ctx, transaction, { provider, settledTime, decidableIds });
   if (!isContradicted || result.kind !== 'later') return result;
-  const failure = new AppError(CHAIN_ERRORS.unavailable, { detail: 'A receipt names another block than the one on the chain.' });
+  const failure = new AppError(CHAIN_ERRORS.unavailable, {
+    detail: 'A receipt names another block than the one on the chain, or nobody who has the head says which it is.',
+  });
   return laterAfterFailure(addMs(ctx.clock.now(), CONTRADICTED_LOOK_MS), failure);
 }
 

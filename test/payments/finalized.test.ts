@@ -187,6 +187,8 @@ describe('a chain whose payments wait for finality', () => {
       await scanChain(ctxAfter(1), chainId);
       await checkCompletions(ctxAfter(40));
       expect(told, 'the chain is slow').to.deep.equal([]);
+      await checkCompletions(withRpcUrls(ctxAfter(40), chainId, [chain.rpcUrl, 'http://127.0.0.1:9']));
+      expect(told, 'and one of the URLs is dead').to.deep.equal([]);
       const standing = await blockAt((await chain.getHeadNumber()) - BigInt(FINALITY_DEPTH));
       await chain.mine(FINALITY_DEPTH);
       const final = await blockAt((await chain.getHeadNumber()) - BigInt(FINALITY_DEPTH));
@@ -197,6 +199,8 @@ describe('a chain whose payments wait for finality', () => {
       expect((await read(payment.id)).status).to.equal('processing');
       await checkCompletions(ctxAfter(20));
       expect(told).to.deep.equal([]);
+      await checkCompletions(ctxAfter(40));
+      expect(told.splice(0)[0]).to.include({ alert: 'completions_overdue', chainId, payments: 1, refunds: 0 });
       slow.delayBy(5_500);
       await checkCompletions(withRpcUrls(ctxAfter(40), chainId, [slow.url, odd.url]));
       expect(told[0]).to.include({ alert: 'completions_overdue', chainId, payments: 1, refunds: 0 });

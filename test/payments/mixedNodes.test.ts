@@ -114,7 +114,10 @@ describe('one RPC URL whose nodes do not follow the same branch', function () {
     try {
       const ctx = withRpcUrls(harness.ctx, chainId, [branch.url]);
       const fromBlock = BigInt(fork.base);
-      await rescanBlocks(ctx, { chainId, fromBlock, toBlock: fromBlock + 2n, reason: 'rescan' });
+      const outcome = await rescanBlocks(ctx, { chainId, fromBlock, toBlock: fromBlock + 2n, reason: 'rescan' }).catch(
+        (error: unknown) => error,
+      );
+      expect(outcome, 'it is to be tried again').to.have.property('code', 'PAY_020');
     } finally {
       await branch.close();
     }

