@@ -142,6 +142,24 @@ describe('while nobody who has the head says what is in a block', function () {
     expect(asked).to.be.at.most(10);
   });
 
+  it('the scan goes back by no window either where all others were replaced', async () => {
+    for (let scans = 0; scans < 12; scans++) {
+      await chain.mine();
+      await scanChain(later(), chainId);
+    }
+    const [before, blocks] = [await cursorOf(), await listScannedBlocks(harness.ctx.db, chainId, 100)];
+    await chain.mine();
+    const untold = new Set(blocks.slice(2, 5).map(({ number }) => number));
+    const top = await chain.getHeadNumber();
+    const ctx = answering(later(), (number) => {
+      if (number === top) return undefined;
+      return untold.has(number) ? 'otherBranch' : { number, hash: FOREIGN, timestamp: new Date() };
+    });
+    await scanChain(ctx, chainId);
+    expect(await cursorOf()).to.deep.equal(before);
+    expect(await listScannedBlocks(harness.ctx.db, chainId, 100)).to.deep.equal(blocks);
+  });
+
   it('of many blocks, those are not asked about that come after the first ones', async () => {
     const places = Array.from({ length: 40 }, (_, index) => ({
       blockNumber: BigInt(index),
