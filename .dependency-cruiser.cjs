@@ -1,14 +1,22 @@
 /** The map of ARCHITECTURE.md, as rules. */
 const PURE =
   '^domain/[^/]+/(model|transitions|decide[A-Za-z]*|errors|ports|eventData|message|publicAddress|placeLibrary|placeScripts)\\.ts$';
-/** What api, workers and programs may call in the domain. Everything else in there is a module's own business. */
+/**
+ * What api, workers and programs may call in the domain. Everything else in there is a module's own
+ * business.
+ */
 const ENTRY_POINTS =
   '^domain/[^/]+/(service|status|scanChain|rescanBlocks|auditBlocks|checkCompletions|checkScans|expirePayment|findMissedPayment|findMissedRefunds|promiseExpiries|sweepOverduePayments|sendGate|sendAttempt|confirmTransaction|checkRelayers|reportRelayers|checkPermits|refundPayment|reconcileUsage|wasteMemory|places|announceProcess|deliveryGate|attemptDelivery)\\.ts$';
 const PRODUCT = '^((api|workers|cli|domain|adapters|platform|shared|db)/|knexfile\\.ts$)';
 
 module.exports = {
   forbidden: [
-    { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } } },
+    {
+      name: 'no-cycles',
+      severity: 'error',
+      from: {},
+      to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
+    },
     {
       name: 'shared-imports-nothing-of-ours',
       severity: 'error',
@@ -39,7 +47,8 @@ module.exports = {
     },
     {
       name: 'modules-meet-at-services',
-      comment: 'a module reaches into another only through its service, its pure files, or the chain cursor that the scanner moves',
+      comment:
+        'a module reaches into another only through its service, its pure files, or the chain cursor that the scanner moves',
       severity: 'error',
       from: { path: '^domain/([^/]+)/' },
       to: {
@@ -81,7 +90,8 @@ module.exports = {
     },
     {
       name: 'platform-is-below',
-      comment: 'the context names the ports, the queues their jobs; nothing in the platform acts for the domain',
+      comment:
+        'the context names the ports, the queues their jobs; nothing in the platform acts for the domain',
       severity: 'error',
       from: { path: '^platform/' },
       to: { path: '^(api|workers|cli|domain)/', pathNot: PURE },
@@ -99,8 +109,18 @@ module.exports = {
       from: { path: PRODUCT, pathNot: '^adapters/chain/' },
       to: { path: '^contracts/' },
     },
-    { name: 'product-needs-no-development', severity: 'error', from: { path: PRODUCT }, to: { path: '^(dev|test|bench|demo)/' } },
-    { name: 'no-development-packages', severity: 'error', from: { path: PRODUCT }, to: { dependencyTypes: ['npm-dev'] } },
+    {
+      name: 'product-needs-no-development',
+      severity: 'error',
+      from: { path: PRODUCT },
+      to: { path: '^(dev|test|bench|demo)/' },
+    },
+    {
+      name: 'no-development-packages',
+      severity: 'error',
+      from: { path: PRODUCT },
+      to: { dependencyTypes: ['npm-dev'] },
+    },
   ],
   options: {
     doNotFollow: { path: 'node_modules' },

@@ -25,7 +25,8 @@ const WAIT_SECONDS = 24 * 3_600;
 async function migrateUnderLock(knex: Knex, migrations: unknown[]): Promise<void> {
   const last = (migrations as Migration[]).at(-1)?.name;
   // Going back, knex uses no transaction; going forward, it does.
-  if (!knex.isTransaction || last === undefined) throw new Error('migrations only go forward, and need no --disable-transactions');
+  if (!knex.isTransaction || last === undefined)
+    throw new Error('migrations only go forward, and need no --disable-transactions');
   await knex.raw(`SET SESSION wait_timeout = ${WAIT_SECONDS}`);
   const db = createDatabase(databaseUrl(), 1);
   try {
@@ -37,7 +38,9 @@ async function migrateUnderLock(knex: Knex, migrations: unknown[]): Promise<void
 }
 
 /** A function, so that nothing is looked at before knex asks. */
-export default function createKnexConfig(): Knex.Config & { readonly migrations: Knex.MigratorConfigWithLifecycleHooks } {
+export default function createKnexConfig(): Knex.Config & {
+  readonly migrations: Knex.MigratorConfigWithLifecycleHooks;
+} {
   allowSlowConnections();
   return {
     ...knexConfig(databaseUrl(), 2),

@@ -15,11 +15,18 @@ export function createApiDocs(document: OpenapiDocument, basePath: string): Rout
   });
   router.use('/docs', setPageSecurityHeaders(), (req, res, next) => {
     // The page names its files relative to its own address.
-    if (req.path === '/' && !req.originalUrl.split('?', 1)[0]?.endsWith('/')) res.redirect(308, `${basePath}/docs/`);
+    if (req.path === '/' && !req.originalUrl.split('?', 1)[0]?.endsWith('/'))
+      res.redirect(308, `${basePath}/docs/`);
     else next();
   });
   router.use('/docs', swaggerUi.serve);
   // Only here: left to itself it answers every unknown address below with this page.
-  router.get('/docs/', swaggerUi.setup(undefined, { swaggerOptions: { url: `${basePath}/openapi.json` }, customSiteTitle: 'MSQPay API' }));
+  router.get(
+    '/docs/',
+    swaggerUi.setup(undefined, {
+      swaggerOptions: { url: `${basePath}/openapi.json` },
+      customSiteTitle: 'MSQPay API',
+    }),
+  );
   return router;
 }

@@ -21,7 +21,12 @@ import { setApiSecurityHeaders } from './middleware/setSecurityHeaders.ts';
 import { createOperationValidators } from './middleware/validateOperation.ts';
 import { warnOfProxy } from './middleware/warnOfProxy.ts';
 import { createMetrics } from './metrics.ts';
-import { BASE_PATH, listOperations, readOpenapiDocument, type DescribedOperation } from './openapiDocument.ts';
+import {
+  BASE_PATH,
+  listOperations,
+  readOpenapiDocument,
+  type DescribedOperation,
+} from './openapiDocument.ts';
 import type { RequestHandler } from './request.ts';
 import { runOperation } from './runOperation.ts';
 import { createStatusReplies } from './statusReplies.ts';
@@ -32,7 +37,10 @@ const MAX_WRONG_KEYS = 100;
 /** Support looks, and changes nothing. */
 const CHANGING_ROLES = API_KEY_ROLES.filter((role) => role !== 'support');
 /** For orchestrators, which look at the root. */
-const ROOT_ALIASES: Readonly<Partial<Record<string, string>>> = { getHealth: '/healthz', getReadiness: '/readyz' };
+const ROOT_ALIASES: Readonly<Partial<Record<string, string>>> = {
+  getHealth: '/healthz',
+  getReadiness: '/readyz',
+};
 
 export interface AppOptions {
   /** Shown on Bull Board. */
@@ -43,11 +51,17 @@ export interface AppOptions {
 
 export interface App {
   readonly express: Express;
-  /** What comes in: a status request that was answered a moment ago is answered at once, everything else goes to Express. */
+  /**
+   * What comes in: a status request that was answered a moment ago is answered at once, everything
+   * else goes to Express.
+   */
   readonly handle: (request: IncomingMessage, response: ServerResponse) => void;
 }
 
-/** The order in which a request is looked at. Serve it with createHttpServer, which makes Express a good deal faster. */
+/**
+ * The order in which a request is looked at. Serve it with createHttpServer, which makes Express a
+ * good deal faster.
+ */
 export function createApp(ctx: Context, options: AppOptions): App {
   const document = readOpenapiDocument();
   const operations = listOperations(document);
@@ -58,11 +72,13 @@ export function createApp(ctx: Context, options: AppOptions): App {
   const metrics = createMetrics(ctx, '/metrics');
   const app = express();
   app.disable('x-powered-by');
-  // Nobody asks again with If-None-Match for what must not be stored, and hashing every answer is not free.
+  // Nobody asks again with If-None-Match for what must not be stored, and hashing every answer is
+  // not free.
   app.set('etag', false);
   app.set('trust proxy', ctx.config.trustedProxies);
   app.set('query parser', 'simple');
-  // One spelling of a path, so that the same request under the same Idempotency-Key is the same to everybody.
+  // One spelling of a path, so that the same request under the same Idempotency-Key is the same to
+  // everybody.
   app.set('case sensitive routing', true);
   app.set('strict routing', true);
 
@@ -100,9 +116,15 @@ export function createApp(ctx: Context, options: AppOptions): App {
     const alias = ROOT_ALIASES[operationId];
     if (alias !== undefined) app[method](alias, isFor, run);
     // Who watches from outside often asks with HEAD, at what needs no key.
-    if (isPublic) app.head([toRoute(path), ...(alias === undefined ? [] : [alias])], nameOperation(operationId), run);
+    if (isPublic)
+      app.head(
+        [toRoute(path), ...(alias === undefined ? [] : [alias])],
+        nameOperation(operationId),
+        run,
+      );
   }
-  for (const path of new Set(operations.map((operation) => operation.path))) app.all(toRoute(path), refuseMethod(operations, path));
+  for (const path of new Set(operations.map((operation) => operation.path)))
+    app.all(toRoute(path), refuseMethod(operations, path));
 
   app.use(BASE_PATH, createApiDocs(document, BASE_PATH));
   app.use(ADMIN_BOARD_PATH, createAdminBoard(ctx, options.queues, ADMIN_BOARD_PATH));
@@ -152,6 +174,8 @@ function refuseMethod(operations: readonly DescribedOperation[], path: string): 
     .flatMap(({ method, isPublic }) => [method.toUpperCase(), ...(isPublic ? ['HEAD'] : [])]);
   return (_req, res) => {
     res.setHeader('Allow', offered.join(', '));
-    throw new AppError(HTTP_ERRORS.methodNotOffered, { detail: `Offered here: ${offered.join(', ')}.` });
+    throw new AppError(HTTP_ERRORS.methodNotOffered, {
+      detail: `Offered here: ${offered.join(', ')}.`,
+    });
   };
 }

@@ -4,8 +4,8 @@ import type { Context } from '../platform/context.ts';
 import type { operations } from './generated/openapi.ts';
 
 /**
- * What a handler gets and gives, as openapi.yaml says it. By the time a handler runs the request has been checked against the document, so these
- * types hold.
+ * What a handler gets and gives, as openapi.yaml says it. By the time a handler runs the request
+ * has been checked against the document, so these types hold.
  */
 
 /** The document's operations; those called `on…` are our outgoing webhooks. */
@@ -14,14 +14,20 @@ export type OperationId = Exclude<keyof operations, `on${Capitalize<string>}`>;
 export type PublicOperationId = 'getHealth' | 'getReadiness';
 
 type Parameters<Id extends OperationId, Place extends 'path' | 'query'> =
-  operations[Id]['parameters'] extends Readonly<Record<Place, infer P>> ? P : OptionalParameters<operations[Id]['parameters'], Place>;
-type OptionalParameters<All, Place extends 'path' | 'query'> = All extends { [P in Place]?: infer P }
+  operations[Id]['parameters'] extends Readonly<Record<Place, infer P>>
+    ? P
+    : OptionalParameters<operations[Id]['parameters'], Place>;
+type OptionalParameters<All, Place extends 'path' | 'query'> = All extends {
+  [P in Place]?: infer P;
+}
   ? [P] extends [undefined]
     ? object
     : NonNullable<P>
   : object;
 
-type BodyOf<Id extends OperationId> = operations[Id] extends { requestBody: { content: { 'application/json': infer Body } } }
+type BodyOf<Id extends OperationId> = operations[Id] extends {
+  requestBody: { content: { 'application/json': infer Body } };
+}
   ? Body
   : undefined;
 
@@ -41,7 +47,11 @@ export interface OperationRequest<Id extends OperationId> {
 
 type Responses<Id extends OperationId> = operations[Id]['responses'];
 type JsonReply<Status, Response> = Response extends { content: { 'application/json': infer Body } }
-  ? { readonly status: Status; readonly body: Body; readonly headers?: Readonly<Record<string, string>> }
+  ? {
+      readonly status: Status;
+      readonly body: Body;
+      readonly headers?: Readonly<Record<string, string>>;
+    }
   : Response extends { content?: never }
     ? { readonly status: Status; readonly headers?: Readonly<Record<string, string>> }
     : never;
@@ -53,4 +63,7 @@ export type ReplyOf<Id extends OperationId> = {
 /** `replayed`: it is the stored reply to an earlier request with the same Idempotency-Key. */
 export type HandlerReply<Id extends OperationId> = ReplyOf<Id> & { readonly replayed?: boolean };
 
-export type Handler<Id extends OperationId> = (ctx: Context, request: OperationRequest<Id>) => Promise<HandlerReply<Id>>;
+export type Handler<Id extends OperationId> = (
+  ctx: Context,
+  request: OperationRequest<Id>,
+) => Promise<HandlerReply<Id>>;

@@ -39,9 +39,17 @@ export function readOpenapiDocument(): OpenapiDocument {
 export function listOperations(document: OpenapiDocument): DescribedOperation[] {
   return Object.entries(document.paths).flatMap(([path, item]) =>
     HTTP_METHODS.flatMap((method) => {
-      const operation = item[method] as { operationId: OperationId; security?: readonly unknown[] } | undefined;
+      const operation = item[method] as
+        { operationId: OperationId; security?: readonly unknown[] } | undefined;
       if (operation === undefined) return [];
-      return [{ operationId: operation.operationId, path, method, isPublic: operation.security?.length === 0 }];
+      return [
+        {
+          operationId: operation.operationId,
+          path,
+          method,
+          isPublic: operation.security?.length === 0,
+        },
+      ];
     }),
   );
 }

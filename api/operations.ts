@@ -18,7 +18,10 @@ import { createWebhookEndpoint } from './routes/webhooks/createWebhookEndpoint.t
 import { deleteWebhookEndpoint } from './routes/webhooks/deleteWebhookEndpoint.ts';
 import { listWebhookEndpoints } from './routes/webhooks/listWebhookEndpoints.ts';
 
-/** operationId → handler. An operation of openapi.yaml without one, or one of no operation, does not compile. */
+/**
+ * operationId → handler. An operation of openapi.yaml without one, or one of no operation, does not
+ * compile.
+ */
 export const OPERATIONS: { readonly [Id in OperationId]: Handler<Id> } = {
   createPayment,
   listPayments,

@@ -6,9 +6,9 @@ const BYTE_ORDER_MARK = '\uFEFF';
 /**
  * What the text of a request's body says, when it says one thing only.
  *
- * JSON.parse takes the last of two members with one name, without a word: then a proxy, a log or a signature check that
- * takes the first has seen another amount than we did. A string with U+0000 or half a surrogate pair cannot be
- * stored and sent on as it is.
+ * JSON.parse takes the last of two members with one name, without a word: then a proxy, a log or a
+ * signature check that takes the first has seen another amount than we did. A string with U+0000 or
+ * half a surrogate pair cannot be stored and sent on as it is.
  *
  * @throws AppError `COMMON_ERRORS.validation`; its detail repeats nothing of the text
  */
@@ -16,7 +16,8 @@ export function parseJsonText(text: string): unknown {
   const value = parse(text.startsWith(BYTE_ORDER_MARK) ? text.slice(1) : text);
   if (typeof value !== 'object' || value === null) throw invalid('The body is not a JSON object.');
   const members = countMembers(value);
-  if (members !== countColons(text)) throw invalid('A name appears twice in an object of the body.');
+  if (members !== countColons(text))
+    throw invalid('A name appears twice in an object of the body.');
   return value;
 }
 
@@ -29,11 +30,16 @@ function parse(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
-    throw new AppError(COMMON_ERRORS.validation, { detail: 'The body is not valid JSON.', cause: error });
+    throw new AppError(COMMON_ERRORS.validation, {
+      detail: 'The body is not valid JSON.',
+      cause: error,
+    });
   }
 }
 
-/** @throws AppError `COMMON_ERRORS.validation` for a name or a string that cannot be stored as it is */
+/**
+ * @throws AppError `COMMON_ERRORS.validation` for a name or a string that cannot be stored as it is
+ */
 function countMembers(value: object): number {
   let count = 0;
   // No recursion: the text may be nested as deeply as it is long.
@@ -52,7 +58,10 @@ function countMembers(value: object): number {
   return count;
 }
 
-/** In valid JSON each member of an object has one colon outside of strings, also those that JSON.parse drops. */
+/**
+ * In valid JSON each member of an object has one colon outside of strings, also those that
+ * JSON.parse drops.
+ */
 function countColons(text: string): number {
   let count = 0;
   let isInString = false;

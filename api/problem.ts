@@ -11,8 +11,8 @@ import { HTTP_ERRORS } from './errors.ts';
 import type { components } from './generated/openapi.ts';
 
 /**
- * From whatever was thrown to an answer (RFC 9457). What we threw on purpose is told; everything else is an opaque 500, or a 503 when it is the
- * database that does not answer.
+ * From whatever was thrown to an answer (RFC 9457). What we threw on purpose is told; everything
+ * else is an opaque 500, or a 503 when it is the database that does not answer.
  */
 export type Problem = components['schemas']['Problem'];
 export type ErrorCode = components['schemas']['ErrorCode'];
@@ -30,7 +30,10 @@ export const ERROR_KINDS: readonly ErrorKind[] = [
   IDEMPOTENCY_ERRORS,
 ].flatMap((kinds) => Object.values<ErrorKind>(kinds));
 
-/** The one place that knows which HTTP status a code has; openapi.yaml documents the same (ErrorCode), which a test checks. */
+/**
+ * The one place that knows which HTTP status a code has; openapi.yaml documents the same
+ * (ErrorCode), which a test checks.
+ */
 export const STATUS_OF_CODE: Readonly<Record<ErrorCode, number>> = {
   PAY_001: 422,
   PAY_002: 422,
@@ -107,7 +110,9 @@ export function toProblemReply(error: unknown, requestId: string): ProblemReply 
       ...(known.detail === undefined ? {} : { detail: known.detail }),
       ...(known.reason === undefined ? {} : { reason: known.reason }),
       requestId,
-      ...(known.fields === undefined ? {} : { errors: known.fields.map(({ path, message }) => ({ path, message })) }),
+      ...(known.fields === undefined
+        ? {}
+        : { errors: known.fields.map(({ path, message }) => ({ path, message })) }),
     },
   };
 }
@@ -124,13 +129,17 @@ function isErrorCode(code: string): code is ErrorCode {
 function toAppError(error: unknown): AppError {
   if (error instanceof AppError) return error;
   return (
-    fromHttpLibrary(error) ?? new AppError(isDatabaseAway(error) ? COMMON_ERRORS.unavailable : COMMON_ERRORS.internal, { cause: error })
+    fromHttpLibrary(error) ??
+    new AppError(isDatabaseAway(error) ? COMMON_ERRORS.unavailable : COMMON_ERRORS.internal, {
+      cause: error,
+    })
   );
 }
 
 /**
- * Errors of the libraries at the HTTP edge: the router, the body parser and the OpenAPI validator mark theirs with a status. Only their shape is
- * looked at, and their text is shown only where it is about the description and not about values.
+ * Errors of the libraries at the HTTP edge: the router, the body parser and the OpenAPI validator
+ * mark theirs with a status. Only their shape is looked at, and their text is shown only where it
+ * is about the description and not about values.
  */
 function fromHttpLibrary(error: unknown): AppError | undefined {
   if (!(error instanceof Error) || !('status' in error)) return undefined;
@@ -156,7 +165,9 @@ function describeBadRequest(error: Error & { type?: unknown; errors?: unknown; p
 } {
   if (error.type === 'entity.parse.failed') return { detail: 'The body is not valid JSON.' };
   if (Array.isArray(error.errors)) {
-    const fields = error.errors.filter(isFieldError).map(({ path, message }) => ({ path, message }));
+    const fields = error.errors
+      .filter(isFieldError)
+      .map(({ path, message }) => ({ path, message }));
     if (fields.length > 0) return { fields: withoutRepeats(fields) };
   }
   return {};
@@ -179,6 +190,14 @@ function withoutRepeats(fields: readonly FieldError[]): FieldError[] {
 
 /** `Allow` of a 405 that the OpenAPI validator found. */
 function extraHeadersOf(error: unknown): Readonly<Record<string, string>> {
-  if (!(error instanceof Error) || !('headers' in error) || typeof error.headers !== 'object' || error.headers === null) return {};
-  return 'Allow' in error.headers && typeof error.headers.Allow === 'string' ? { Allow: error.headers.Allow } : {};
+  if (
+    !(error instanceof Error) ||
+    !('headers' in error) ||
+    typeof error.headers !== 'object' ||
+    error.headers === null
+  )
+    return {};
+  return 'Allow' in error.headers && typeof error.headers.Allow === 'string'
+    ? { Allow: error.headers.Allow }
+    : {};
 }

@@ -10,18 +10,34 @@ import { BASE_PATH, type DescribedOperation } from './openapiDocument.ts';
 import { isConflict } from './problem.ts';
 import type { Request, RequestHandler, Response } from './request.ts';
 
-type AnyHandler = (ctx: Context, request: OperationRequest<OperationId>) => Promise<Reply & { readonly replayed?: boolean }>;
+type AnyHandler = (
+  ctx: Context,
+  request: OperationRequest<OperationId>,
+) => Promise<Reply & { readonly replayed?: boolean }>;
 
-/** The last link of an operation's chain: hands the checked request to its handler and sends what that returns. */
-export function runOperation(ctx: Context, operation: DescribedOperation, stopping: AbortSignal): RequestHandler {
-  // The table has the right handler for each id, and the request was checked against the same id's description.
+/**
+ * The last link of an operation's chain: hands the checked request to its handler and sends what
+ * that returns.
+ */
+export function runOperation(
+  ctx: Context,
+  operation: DescribedOperation,
+  stopping: AbortSignal,
+): RequestHandler {
+  // The table has the right handler for each id, and the request was checked against the same id's
+  // description.
   const handler = OPERATIONS[operation.operationId] as AnyHandler | undefined;
   if (handler === undefined)
-    throw new Error(`openapi.yaml has ${operation.operationId}, which is in no handler's types: run openapi-typescript`);
+    throw new Error(
+      `openapi.yaml has ${operation.operationId}, which is in no handler's types: run openapi-typescript`,
+    );
   return async (req, res) => {
     if (!operation.isPublic) await ctx.whenClockCompared();
     const reply = await tellingOthers(ctx, req, () =>
-      handler(forOneRequest(ctx, req.requestId), toOperationRequest(req, res, { operation, stopping })),
+      handler(
+        forOneRequest(ctx, req.requestId),
+        toOperationRequest(req, res, { operation, stopping }),
+      ),
     );
     res.statusCode = reply.status;
     // An answer about one store, and one that is out of date at once.
@@ -34,10 +50,15 @@ export function runOperation(ctx: Context, operation: DescribedOperation, stoppi
 }
 
 /**
- * A replay tells of a change, and so does a refusal for what the payment has become. Whoever made that change may have died between its
- * commit and telling other processes (see Signals), so it is told once more: nobody may read what was before, once this is answered.
+ * A replay tells of a change, and so does a refusal for what the payment has become. Whoever made
+ * that change may have died between its commit and telling other processes (see Signals), so it is
+ * told once more: nobody may read what was before, once this is answered.
  */
-async function tellingOthers(ctx: Context, req: Request, handle: () => ReturnType<AnyHandler>): ReturnType<AnyHandler> {
+async function tellingOthers(
+  ctx: Context,
+  req: Request,
+  handle: () => ReturnType<AnyHandler>,
+): ReturnType<AnyHandler> {
   const { paymentId } = req.params;
   if (typeof paymentId !== 'string') return handle();
   const tell = () => ctx.signals.paymentsChanged([asBytes32(paymentId)]);
@@ -52,7 +73,10 @@ async function tellingOthers(ctx: Context, req: Request, handle: () => ReturnTyp
   return reply;
 }
 
-/** The context with the request's id in it. Its logger is made when first used: most requests never log, and a child logger costs more than they do. */
+/**
+ * The context with the request's id in it. Its logger is made when first used: most requests never
+ * log, and a child logger costs more than they do.
+ */
 export function forOneRequest(ctx: Context, requestId: string): Context {
   let log: Context['log'] | undefined;
   return {
@@ -67,7 +91,10 @@ export function forOneRequest(ctx: Context, requestId: string): Context {
 function toOperationRequest(
   req: Request,
   res: Response,
-  { operation, stopping }: { readonly operation: DescribedOperation; readonly stopping: AbortSignal },
+  {
+    operation,
+    stopping,
+  }: { readonly operation: DescribedOperation; readonly stopping: AbortSignal },
 ): OperationRequest<OperationId> {
   let signal: AbortSignal | undefined;
   const request: OperationRequest<'createPayment' | 'getHealth'> = {
@@ -98,7 +125,9 @@ function toClaim(req: Request, operation: DescribedOperation): IdempotencyClaim 
 
 /** The path in its one spelling: clients may escape what they like, and it is the same route. */
 function fillIn(path: string, params: Request['params']): string {
-  return path.replace(/\{(\w+)\}/g, (_placeholder, name: string) => encodeURIComponent(String(params[name])));
+  return path.replace(/\{(\w+)\}/g, (_placeholder, name: string) =>
+    encodeURIComponent(String(params[name])),
+  );
 }
 
 /** JSON with sorted keys: the same body whatever order a client's library writes it in. */

@@ -11,13 +11,16 @@ import { soonCeiling, type RedisRateLimitStore } from './middleware/redisRateLim
 import { takeRequestId } from './middleware/assignRequestId.ts';
 
 /**
- * Status requests are the ones that stores repeat all the time. A reply that went through everything (validation of request and reply included) is
- * remembered for a moment, and the very same question of the same store is answered with it before Express is asked at all. Whatever is in the least
- * different (another header of meaning, a query, an unknown key, a used-up limit) takes the ordinary way.
+ * Status requests are the ones that stores repeat all the time. A reply that went through
+ * everything (validation of request and reply included) is remembered for a moment, and the very
+ * same question of the same store is answered with it before Express is asked at all. Whatever is
+ * in the least different (another header of meaning, a query, an unknown key, a used-up limit)
+ * takes the ordinary way.
  *
- * A change of the payment forgets its reply, and a reply is given only when this process has heard of every change that somebody was told of (see Signals).
- * It is forgotten in any case when what it says was read a while ago; shortly before that one request takes the ordinary way and renews it: otherwise all
- * who ask at that moment would.
+ * A change of the payment forgets its reply, and a reply is given only when this process has heard
+ * of every change that somebody was told of (see Signals). It is forgotten in any case when what it
+ * says was read a while ago; shortly before that one request takes the ordinary way and renews it:
+ * otherwise all who ask at that moment would.
  */
 const REPLY_MS = REMEMBERED_MS - CACHE_MS;
 /** While confirmations are counted, a reply is out of date with the next block. */
@@ -65,7 +68,10 @@ export function createStatusReplies(ctx: Context, options: StatusRepliesOptions)
   const isLogged = ctx.log.isLevelEnabled('debug');
   const ceiling = soonCeiling(ctx.config.rateLimitPerMinute);
   let isListening = false;
-  /** Any payment's: a reply that was being made while something changed may be the old one, and is not worth remembering. */
+  /**
+   * Any payment's: a reply that was being made while something changed may be the old one, and is
+   * not worth remembering.
+   */
   let changes = 0;
 
   function urlOf(paymentId: string): string {
@@ -94,7 +100,11 @@ export function createStatusReplies(ctx: Context, options: StatusRepliesOptions)
     }
     const apiKey = headers['x-api-key'];
     // A request with a body, or one that is to be continued, is for the ordinary way to judge.
-    if (typeof apiKey !== 'string' || headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined)
+    if (
+      typeof apiKey !== 'string' ||
+      headers['content-length'] !== undefined ||
+      headers['transfer-encoding'] !== undefined
+    )
       return undefined;
     if (recallIdentity(ctx, apiKey)?.apiKeyId !== reply.apiKeyId) return undefined;
     if (reply.isRenewing || now < reply.renewAt) return reply;
@@ -114,13 +124,16 @@ export function createStatusReplies(ctx: Context, options: StatusRepliesOptions)
           // By now the reply was checked; it is remembered once it has been sent as it is.
           res.once('finish', () => {
             const apiKeyId = req.identity?.apiKeyId;
-            if (res.statusCode !== 200 || apiKeyId === undefined || changes !== changesBefore) return;
+            if (res.statusCode !== 200 || apiKeyId === undefined || changes !== changesBefore)
+              return;
             const isMoving = (body as { readonly status?: unknown }).status === 'processing';
             const rememberedMs = isMoving ? REMEMBERED_PROCESSING_MS : REPLY_MS;
             remember(req.originalUrl, {
               apiKeyId,
               body: JSON.stringify(body),
-              headers: Object.entries(res.getHeaders()).flatMap(([name, value]) => (OWN_HEADERS.has(name) ? [] : [name, String(value)])),
+              headers: Object.entries(res.getHeaders()).flatMap(([name, value]) =>
+                OWN_HEADERS.has(name) ? [] : [name, String(value)],
+              ),
               renewAt: askedAt + rememberedMs * RENEWED_AFTER,
               staleAt: askedAt + rememberedMs,
               isRenewing: false,
@@ -137,14 +150,19 @@ export function createStatusReplies(ctx: Context, options: StatusRepliesOptions)
       if (reply === undefined) return false;
       void ctx.signals.isUpToDate().then((isUpToDate) => {
         // Forgotten or renewed meanwhile: the ordinary way knows.
-        if (isUpToDate && replies.get(request.url ?? '') === reply) countAndAnswer(reply, request, response);
+        if (isUpToDate && replies.get(request.url ?? '') === reply)
+          countAndAnswer(reply, request, response);
         else options.passOn(request, response);
       });
       return true;
     },
   };
 
-  function countAndAnswer(reply: RememberedReply, request: IncomingMessage, response: ServerResponse): void {
+  function countAndAnswer(
+    reply: RememberedReply,
+    request: IncomingMessage,
+    response: ServerResponse,
+  ): void {
     const soon = options.countSoon(reply.apiKeyId, ceiling);
     if (soon !== undefined) {
       answer(reply, request, response, soon);
@@ -154,7 +172,11 @@ export function createStatusReplies(ctx: Context, options: StatusRepliesOptions)
       ({ totalHits, resetTime }) => {
         // It will be counted once more, which is what a refused request is worth.
         if (totalHits > ctx.config.rateLimitPerMinute) options.passOn(request, response);
-        else answer(reply, request, response, { totalHits, leftMs: (resetTime?.getTime() ?? 0) - Date.now() });
+        else
+          answer(reply, request, response, {
+            totalHits,
+            leftMs: (resetTime?.getTime() ?? 0) - Date.now(),
+          });
       },
       () => options.passOn(request, response),
     );

@@ -12,11 +12,16 @@ const KIND_OF_CODE = {
   ERR_HTTP_REQUEST_TIMEOUT: HTTP_ERRORS.requestTimeout,
 } as const;
 
-/** What is said to a request that Node could not read, so that no part of the application ever saw it. */
+/**
+ * What is said to a request that Node could not read, so that no part of the application ever saw
+ * it.
+ */
 export function toUnreadableReply(error: NodeJS.ErrnoException, requestId: string): ProblemReply {
   const known = Object.entries(KIND_OF_CODE).find(([code]) => code === error.code)?.[1];
   const told =
-    known === undefined ? new AppError(COMMON_ERRORS.validation, { detail: 'This is not an HTTP request.' }) : new AppError(known);
+    known === undefined
+      ? new AppError(COMMON_ERRORS.validation, { detail: 'This is not an HTTP request.' })
+      : new AppError(known);
   return toProblemReply(told, requestId);
 }
 
@@ -30,11 +35,18 @@ export function sendUnreadableReply(response: ServerResponse, reply: ProblemRepl
   response.writeHead(reply.status, headersOf(reply, text)).end(text);
 }
 
-/** Writes it where there is no response to write to, and closes the connection, whether or not the client does. */
+/**
+ * Writes it where there is no response to write to, and closes the connection, whether or not the
+ * client does.
+ */
 export function writeRawReply(socket: Socket, reply: ProblemReply): void {
   const text = JSON.stringify(reply.body);
-  const lines = Object.entries({ ...headersOf(reply, text), Connection: 'close' }).map(([name, value]) => `${name}: ${value}\r\n`);
-  socket.end(`HTTP/1.1 ${reply.status} ${STATUS_CODES[reply.status] ?? ''}\r\n${lines.join('')}\r\n${text}`);
+  const lines = Object.entries({ ...headersOf(reply, text), Connection: 'close' }).map(
+    ([name, value]) => `${name}: ${value}\r\n`,
+  );
+  socket.end(
+    `HTTP/1.1 ${reply.status} ${STATUS_CODES[reply.status] ?? ''}\r\n${lines.join('')}\r\n${text}`,
+  );
   setTimeout(() => socket.destroy(), LINGER_MS).unref();
 }
 

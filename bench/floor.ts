@@ -4,7 +4,8 @@ import { Redis } from 'ioredis';
 import { createPool, type ResultSetHeader } from 'mysql2/promise';
 
 /**
- * The floors that the API is measured beside: a bare node:http server that does the one thing that cannot be avoided.
+ * The floors that the API is measured beside: a bare node:http server that does the one thing that
+ * cannot be avoided.
  *   POST /  one durable insert of a row as wide as a payment's
  *   GET  /  one Redis GET of an answer as long as a status
  * Run as a process of its own, as the API is.
@@ -20,17 +21,22 @@ const ROW_BYTES = 620;
 await pool.query(
   'CREATE TABLE IF NOT EXISTS bench_floor (id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY, body VARCHAR(1000) NOT NULL) ENGINE=InnoDB',
 );
-await redis.set(KEY, JSON.stringify({ paymentId: `0x${'ab'.repeat(32)}`, status: 'pending', confirmations: 0 }));
+await redis.set(
+  KEY,
+  JSON.stringify({ paymentId: `0x${'ab'.repeat(32)}`, status: 'pending', confirmations: 0 }),
+);
 
 const server = createServer((request, response) => {
   if (request.method === 'POST') {
     const chunks: Buffer[] = [];
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
     request.on('end', () => {
-      pool.execute<ResultSetHeader>(INSERT, [Buffer.concat(chunks).toString().padEnd(ROW_BYTES)]).then(
-        ([{ insertId }]) => send(201, JSON.stringify({ id: insertId })),
-        () => send(500, '{}'),
-      );
+      pool
+        .execute<ResultSetHeader>(INSERT, [Buffer.concat(chunks).toString().padEnd(ROW_BYTES)])
+        .then(
+          ([{ insertId }]) => send(201, JSON.stringify({ id: insertId })),
+          () => send(500, '{}'),
+        );
     });
   } else {
     redis.get(KEY).then(
@@ -39,7 +45,12 @@ const server = createServer((request, response) => {
     );
   }
   function send(status: number, body: string): void {
-    response.writeHead(status, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }).end(body);
+    response
+      .writeHead(status, {
+        'content-type': 'application/json',
+        'content-length': Buffer.byteLength(body),
+      })
+      .end(body);
   }
 });
 

@@ -15,8 +15,9 @@ import { measureCompletions } from './measureCompletions.ts';
 import { measureRequests, type RequestMeasurement } from './measureRequests.ts';
 
 /**
- * `npm run bench`: what one API process does at 32 connections, each figure beside its floor from the same run, and how many payments a second go from
- * creation to completion. Absolute figures are the machine's; the ratios are what to compare.
+ * `npm run bench`: what one API process does at 32 connections, each figure beside its floor from
+ * the same run, and how many payments a second go from creation to completion. Absolute figures are
+ * the machine's; the ratios are what to compare.
  */
 const { values } = parseArgs({
   options: {
@@ -72,10 +73,18 @@ async function run(): Promise<void> {
   const { ctx, close } = await createContext(loadConfig(environment), { name: 'cli' });
   await migrate(ctx.db);
   const store = await createStore(ctx, { name: 'Bench', payoutAddress: stack.simulator.address });
-  const { key: apiKey } = await issueApiKey(ctx, { storeId: store.id, role: 'store', environment: 'test' });
+  const { key: apiKey } = await issueApiKey(ctx, {
+    storeId: store.id,
+    role: 'store',
+    environment: 'test',
+  });
   await close();
 
-  const floorUrl = await startFloor({ DATABASE_URL: databaseUrl, REDIS_URL: stack.redisUrl, FLOOR_POOL: String(POOL) });
+  const floorUrl = await startFloor({
+    DATABASE_URL: databaseUrl,
+    REDIS_URL: stack.redisUrl,
+    FLOOR_POOL: String(POOL),
+  });
   startNode('api/main.ts', environment);
   const apiUrl = `http://127.0.0.1:${apiPort}/api/v1`;
   await waitForHealth(`${apiUrl}/healthz`);
@@ -86,7 +95,9 @@ async function run(): Promise<void> {
   // Not one payment asked for over and over: as many as a checkout page or two would wait for.
   const statusPaths: string[] = [];
   for (let index = 0; index < STATUS_PAYMENTS; index++) {
-    const created = (await (await fetch(`${apiUrl}/payments`, { method: 'POST', headers, body })).json()) as { paymentId: string };
+    const created = (await (
+      await fetch(`${apiUrl}/payments`, { method: 'POST', headers, body })
+    ).json()) as { paymentId: string };
     statusPaths.push(`/api/v1/payments/${created.paymentId}/status`);
   }
 
@@ -94,7 +105,12 @@ async function run(): Promise<void> {
     {
       name: 'POST /payments',
       floorName: 'bare node:http + one durable insert',
-      floor: { url: floorUrl, method: 'POST' as const, headers: { 'content-type': 'application/json' }, body },
+      floor: {
+        url: floorUrl,
+        method: 'POST' as const,
+        headers: { 'content-type': 'application/json' },
+        body,
+      },
       api: { url: `${apiUrl}/payments`, method: 'POST' as const, headers, body },
     },
     {
@@ -118,10 +134,14 @@ async function run(): Promise<void> {
       floors.push(await measureRequests(pair.floor, CONNECTIONS, seconds));
       apis.push(await measureRequests(pair.api, CONNECTIONS, seconds));
     }
-    const ratios = apis.map((api, index) => api.perSecond / (floors[index]?.perSecond ?? Number.NaN));
+    const ratios = apis.map(
+      (api, index) => api.perSecond / (floors[index]?.perSecond ?? Number.NaN),
+    );
     printRow(pair.floorName, floors);
     printRow(pair.name, apis);
-    console.log(`  ${'ratio'.padEnd(38)} ${median(ratios).toFixed(2)}  (${ratios.map((ratio) => ratio.toFixed(2)).join(', ')})\n`);
+    console.log(
+      `  ${'ratio'.padEnd(38)} ${median(ratios).toFixed(2)}  (${ratios.map((ratio) => ratio.toFixed(2)).join(', ')})\n`,
+    );
   }
 
   startNode('workers/main.ts', { ...environment, ...stack.relayerKeys });
@@ -147,8 +167,12 @@ async function runApplying(): Promise<void> {
   }
   const of = (pick: (one: Applying) => number) => median(measured.map(pick)).toFixed(0).padStart(6);
   const ratios = measured.map(({ applied, inserted }) => applied / inserted);
-  console.log(`\n${count} payments whose logs come at once, an endpoint that is told; medians over ${rounds} rounds\n`);
-  console.log(`  ${'the same rows by bare inserts'.padEnd(38)} ${of(({ inserted }) => inserted)}/s`);
+  console.log(
+    `\n${count} payments whose logs come at once, an endpoint that is told; medians over ${rounds} rounds\n`,
+  );
+  console.log(
+    `  ${'the same rows by bare inserts'.padEnd(38)} ${of(({ inserted }) => inserted)}/s`,
+  );
   console.log(`  ${'payments found and applied'.padEnd(38)} ${of(({ applied }) => applied)}/s`);
   console.log(`  ${'payments completed'.padEnd(38)} ${of(({ completed }) => completed)}/s`);
   console.log(

@@ -22,22 +22,33 @@ const PART = 500;
 
 /** All per second. */
 export interface Applying {
-  /** Payments found: from decoded logs to the payment, its event and the promised delivery to one endpoint. */
+  /**
+   * Payments found: from decoded logs to the payment, its event and the promised delivery to one
+   * endpoint.
+   */
   readonly applied: number;
   /** The floor: the same rows of the same tables inserted by bare statements of 500 rows. */
   readonly inserted: number;
-  /** The same payments completed: each block looked at once more, then payment, event and promised delivery. */
+  /**
+   * The same payments completed: each block looked at once more, then payment, event and promised
+   * delivery.
+   */
   readonly completed: number;
 }
 
 /** What the scanner gets done when many payments come at once, in a database of its own. */
-export async function measureApplying(config: Config, payout: Address, count: number): Promise<Applying> {
+export async function measureApplying(
+  config: Config,
+  payout: Address,
+  count: number,
+): Promise<Applying> {
   const { ctx, close } = await createContext(config, { name: 'cli' });
   try {
     await migrate(ctx.db);
     const [chain] = config.chains;
     const token = chain?.tokens[0]?.address;
-    if (chain === undefined || token === undefined) throw new Error('the configuration has no chain with a token');
+    if (chain === undefined || token === undefined)
+      throw new Error('the configuration has no chain with a token');
     const store = await createStore(ctx, { name: 'Applying', payoutAddress: payout });
     const like = await createPayment(ctx, {
       storeId: store.id,
@@ -67,7 +78,9 @@ export async function measureApplying(config: Config, payout: Address, count: nu
       ...scanning,
       config: { ...config, chains: [{ ...chain, confirmations, maxBlockRange: 1_000_000 }] },
     });
-    logs = payments.map((payment, index) => fakeLog(payment, first + BigInt(Math.floor(index / PER_BLOCK)), index % PER_BLOCK));
+    logs = payments.map((payment, index) =>
+      fakeLog(payment, first + BigInt(Math.floor(index / PER_BLOCK)), index % PER_BLOCK),
+    );
     const appliedMs = await timed(() => scanChain(withConfirmations(1_000_000), chain.chainId));
     const insertedMs = await insertAgain(ctx.db);
     head += 1n;
@@ -76,9 +89,14 @@ export async function measureApplying(config: Config, payout: Address, count: nu
       ctx.db,
       "SELECT COUNT(*) AS count FROM payments p JOIN events e ON e.payment_id = p.id AND e.version = 3 WHERE p.status = 'completed'",
     );
-    if (Number(row?.count) !== count) throw new Error(`only ${Number(row?.count)} of ${count} payments were completed`);
+    if (Number(row?.count) !== count)
+      throw new Error(`only ${Number(row?.count)} of ${count} payments were completed`);
     const perSecond = (ms: number) => (count / ms) * 1_000;
-    return { applied: perSecond(appliedMs), inserted: perSecond(insertedMs), completed: perSecond(completedMs) };
+    return {
+      applied: perSecond(appliedMs),
+      inserted: perSecond(insertedMs),
+      completed: perSecond(completedMs),
+    };
   } finally {
     await close();
   }
@@ -86,7 +104,11 @@ export async function measureApplying(config: Config, payout: Address, count: nu
 
 /** Copies what the scan has written into empty tables of the same make. */
 async function insertAgain(db: Database): Promise<number> {
-  const copies: { readonly into: string; readonly values: string; readonly rows: readonly RowBindings[] }[] = [];
+  const copies: {
+    readonly into: string;
+    readonly values: string;
+    readonly rows: readonly RowBindings[];
+  }[] = [];
   for (const table of TABLES) {
     await db.raw(`CREATE TABLE floor_${table} LIKE ${table}`);
     const rows = await selectRows<Record<string, unknown>>(db, `SELECT * FROM ${table}`);

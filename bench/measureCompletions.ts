@@ -25,8 +25,9 @@ const PARALLEL = 32;
 const TIMEOUT_MS = 180_000;
 
 /**
- * `count` payments through the whole of it: created over HTTP, each paid by a customer of its own, found on the chain, confirmed, and told to a store
- * that receives webhooks. The clock runs from the first creation to the last `payment.completed`; customers are funded before.
+ * `count` payments through the whole of it: created over HTTP, each paid by a customer of its own,
+ * found on the chain, confirmed, and told to a store that receives webhooks. The clock runs from
+ * the first creation to the last `payment.completed`; customers are funded before.
  */
 export async function measureCompletions(input: {
   apiUrl: string;
@@ -44,7 +45,9 @@ export async function measureCompletions(input: {
     nativeCurrency: { name: 'Ether', symbol: 'ETH', decimals: 18 },
     rpcUrls: { default: { http: [rpcUrl] } },
   });
-  const anvil = createTestClient({ mode: 'anvil', chain, transport: http(rpcUrl) }).extend(publicActions);
+  const anvil = createTestClient({ mode: 'anvil', chain, transport: http(rpcUrl) }).extend(
+    publicActions,
+  );
   const headers = { 'x-api-key': apiKey, 'content-type': 'application/json' };
 
   const completed = new Set<string>();
@@ -53,7 +56,10 @@ export async function measureCompletions(input: {
     const chunks: Buffer[] = [];
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
     request.on('end', () => {
-      const event = JSON.parse(Buffer.concat(chunks).toString()) as { type: string; data: { paymentId: string } };
+      const event = JSON.parse(Buffer.concat(chunks).toString()) as {
+        type: string;
+        data: { paymentId: string };
+      };
       webhooks++;
       if (event.type === 'payment.completed') completed.add(event.data.paymentId);
       response.writeHead(204).end();
@@ -61,11 +67,17 @@ export async function measureCompletions(input: {
   });
   await new Promise<void>((resolve) => receiver.listen(0, '127.0.0.1', resolve));
   const url = `http://127.0.0.1:${(receiver.address() as AddressInfo).port}/`;
-  const registered = await fetch(`${apiUrl}/webhook-endpoints`, { method: 'POST', headers, body: JSON.stringify({ url }) });
-  if (registered.status !== 201) throw new Error(`the webhook endpoint was not taken: ${await registered.text()}`);
+  const registered = await fetch(`${apiUrl}/webhook-endpoints`, {
+    method: 'POST',
+    headers,
+    body: JSON.stringify({ url }),
+  });
+  if (registered.status !== 201)
+    throw new Error(`the webhook endpoint was not taken: ${await registered.text()}`);
 
   const customers = Array.from({ length: count }, () => privateKeyToAccount(generatePrivateKey()));
-  const walletOf = (account: (typeof customers)[number]) => createWalletClient({ account, chain, transport: http(rpcUrl) });
+  const walletOf = (account: (typeof customers)[number]) =>
+    createWalletClient({ account, chain, transport: http(rpcUrl) });
   const fees = { gas: 200_000n, maxFeePerGas: 10n ** 10n, maxPriorityFeePerGas: 10n ** 9n };
   await inParallel(customers, async (account) => {
     await anvil.setBalance({ address: account.address, value: 10n ** 20n });
@@ -79,7 +91,14 @@ export async function measureCompletions(input: {
       ...fees,
     });
     const args = [stack.deployment.gateway, 10n ** 18n] as const;
-    await wallet.writeContract({ address: token, abi: testTokenAbi, functionName: 'approve', args, nonce: 1, ...fees });
+    await wallet.writeContract({
+      address: token,
+      abi: testTokenAbi,
+      functionName: 'approve',
+      args,
+      nonce: 1,
+      ...fees,
+    });
   });
   await sleep(3_000);
 
@@ -100,7 +119,8 @@ export async function measureCompletions(input: {
   });
   const deadline = performance.now() + TIMEOUT_MS;
   while (completed.size < count) {
-    if (performance.now() > deadline) throw new Error(`only ${completed.size} of ${count} payments were completed`);
+    if (performance.now() > deadline)
+      throw new Error(`only ${completed.size} of ${count} payments were completed`);
     await sleep(20);
   }
   const seconds = (performance.now() - startedAt) / 1000;
@@ -109,7 +129,10 @@ export async function measureCompletions(input: {
   return { perSecond: count / seconds, seconds, webhooks };
 }
 
-async function inParallel<T>(items: readonly T[], work: (item: T, index: number) => Promise<void>): Promise<void> {
+async function inParallel<T>(
+  items: readonly T[],
+  work: (item: T, index: number) => Promise<void>,
+): Promise<void> {
   const entries = items.entries();
   await Promise.all(
     Array.from({ length: PARALLEL }, async () => {

@@ -16,7 +16,11 @@ export interface MeasuredRequest {
 }
 
 /** @throws Error when any answer was not 2xx: a figure for errors would be worthless */
-export async function measureRequests(request: MeasuredRequest, connections: number, seconds: number): Promise<RequestMeasurement> {
+export async function measureRequests(
+  request: MeasuredRequest,
+  connections: number,
+  seconds: number,
+): Promise<RequestMeasurement> {
   const result = await autocannon({
     url: request.url,
     method: request.method,
@@ -27,7 +31,13 @@ export async function measureRequests(request: MeasuredRequest, connections: num
     duration: seconds,
   });
   if (result.non2xx > 0 || result.errors > 0) {
-    throw new Error(`${request.method} ${request.url}: ${result.non2xx} answers were not 2xx, ${result.errors} connections failed`);
+    throw new Error(
+      `${request.method} ${request.url}: ${result.non2xx} answers were not 2xx, ${result.errors} connections failed`,
+    );
   }
-  return { perSecond: result['2xx'] / result.duration, p50Ms: result.latency.p50, p99Ms: result.latency.p99 };
+  return {
+    perSecond: result['2xx'] / result.duration,
+    p50Ms: result.latency.p50,
+    p99Ms: result.latency.p99,
+  };
 }

@@ -20,8 +20,9 @@ import type { Address } from '../shared/hex.ts';
 import { parseAmountUnits } from '../shared/money.ts';
 
 /**
- * The second part of `npm run bench`: what a relayer that takes 50 transactions a minute gets done. 1, 100 and 1,000 signed payments wait when the workers
- * start; counted is what is completed in the minute after that, and how many transactions it took. One transaction a payment would make 50.
+ * The second part of `npm run bench`: what a relayer that takes 50 transactions a minute gets done.
+ * 1, 100 and 1,000 signed payments wait when the workers start; counted is what is completed in the
+ * minute after that, and how many transactions it took. One transaction a payment would make 50.
  */
 const WAITING = [1, 100, 1_000] as const;
 const TRANSACTIONS_PER_MINUTE = 50;
@@ -64,15 +65,23 @@ async function measure(waiting: number): Promise<void> {
     await migrate(ctx.db);
     await handOver(ctx, waiting);
     const startedAt = Date.now();
-    workers = fork(join(PROJECT_ROOT, 'workers/main.ts'), { env: { ...environment, ...stack.relayerKeys }, execArgv: ['--import', 'tsx'] });
+    workers = fork(join(PROJECT_ROOT, 'workers/main.ts'), {
+      env: { ...environment, ...stack.relayerKeys },
+      execArgv: ['--import', 'tsx'],
+    });
     const done = await waitUntilDone(ctx, waiting, startedAt);
-    const [sent] = await selectRows<{ count: string }>(ctx.db, 'SELECT COUNT(*) AS count FROM relay_transactions');
+    const [sent] = await selectRows<{ count: string }>(
+      ctx.db,
+      'SELECT COUNT(*) AS count FROM relay_transactions',
+    );
     const transactions = Number(sent?.count ?? 0);
     const inMinute = done.completedInMinute;
     console.log(
       `  ${String(waiting).padStart(5)} waiting   ${String(inMinute).padStart(5)} completed in the first minute   ${String(transactions).padStart(3)} transactions` +
         `   ${(inMinute / Math.max(1, transactions)).toFixed(1)} payments each   ` +
-        (done.seconds === undefined ? 'not all in that minute' : `all after ${done.seconds.toFixed(1)} s`),
+        (done.seconds === undefined
+          ? 'not all in that minute'
+          : `all after ${done.seconds.toFixed(1)} s`),
     );
   } finally {
     if (workers !== undefined) await stop(workers);
@@ -84,7 +93,10 @@ async function measure(waiting: number): Promise<void> {
 async function handOver(ctx: Context, count: number): Promise<void> {
   const token = stack.deployment.tokens[0]?.address;
   if (token === undefined) throw new Error('the stack has no token');
-  const store = await createStore(ctx, { name: 'Bench', payoutAddress: privateKeyToAccount(generatePrivateKey()).address });
+  const store = await createStore(ctx, {
+    name: 'Bench',
+    payoutAddress: privateKeyToAccount(generatePrivateKey()).address,
+  });
   const payers = await fundPayers(stack, token, count);
   await inParallel(payers, async (payer, index) => {
     const payment = await createPayment(ctx, {
@@ -106,14 +118,20 @@ async function handOver(ctx: Context, count: number): Promise<void> {
   });
 }
 
-async function fundPayers({ chain: { rpcUrl, chainId }, deployment }: Stack, token: Address, count: number): Promise<PrivateKeyAccount[]> {
+async function fundPayers(
+  { chain: { rpcUrl, chainId }, deployment }: Stack,
+  token: Address,
+  count: number,
+): Promise<PrivateKeyAccount[]> {
   const chain = defineChain({
     id: chainId,
     name: 'bench',
     nativeCurrency: { name: 'Ether', symbol: 'ETH', decimals: 18 },
     rpcUrls: { default: { http: [rpcUrl] } },
   });
-  const anvil = createTestClient({ mode: 'anvil', chain, transport: http(rpcUrl) }).extend(publicActions);
+  const anvil = createTestClient({ mode: 'anvil', chain, transport: http(rpcUrl) }).extend(
+    publicActions,
+  );
   const payers = Array.from({ length: count }, () => privateKeyToAccount(generatePrivateKey()));
   const fees = { gas: 200_000n, maxFeePerGas: 10n ** 11n, maxPriorityFeePerGas: 10n ** 9n };
   await inParallel(payers, async (account) => {
@@ -121,7 +139,14 @@ async function fundPayers({ chain: { rpcUrl, chainId }, deployment }: Stack, tok
     const wallet = createWalletClient({ account, chain, transport: http(rpcUrl) });
     const mint = [account.address, 10n ** 18n] as const;
     const approve = [deployment.gateway, 10n ** 18n] as const;
-    await wallet.writeContract({ address: token, abi: testTokenAbi, functionName: 'mint', args: mint, nonce: 0, ...fees });
+    await wallet.writeContract({
+      address: token,
+      abi: testTokenAbi,
+      functionName: 'mint',
+      args: mint,
+      nonce: 0,
+      ...fees,
+    });
     const hash = await wallet.writeContract({
       address: token,
       abi: testTokenAbi,
@@ -150,7 +175,10 @@ async function waitUntilDone(
 }
 
 async function countCompleted(ctx: Context): Promise<number> {
-  const [row] = await selectRows<{ count: string }>(ctx.db, "SELECT COUNT(*) AS count FROM payments WHERE status = 'completed'");
+  const [row] = await selectRows<{ count: string }>(
+    ctx.db,
+    "SELECT COUNT(*) AS count FROM payments WHERE status = 'completed'",
+  );
   return Number(row?.count ?? 0);
 }
 
@@ -160,7 +188,10 @@ async function stop(child: ChildProcess): Promise<void> {
   await exited;
 }
 
-async function inParallel<T>(items: readonly T[], work: (item: T, index: number) => Promise<void>): Promise<void> {
+async function inParallel<T>(
+  items: readonly T[],
+  work: (item: T, index: number) => Promise<void>,
+): Promise<void> {
   const entries = items.entries();
   await Promise.all(
     Array.from({ length: PARALLEL }, async () => {

@@ -4,7 +4,14 @@ import { listFailingWork } from '../domain/outbox/service.ts';
 import { findScannedUntil, rescanBlocks } from '../domain/payments/rescanBlocks.ts';
 import { allowWithdrawals, scanAnew } from '../domain/payments/service.ts';
 import { liftBackOff } from '../domain/relay/wasteMemory.ts';
-import { createStore, issueApiKey, registerMerchant, revokeApiKey, setRelayPriority, setRelayWeight } from '../domain/stores/service.ts';
+import {
+  createStore,
+  issueApiKey,
+  registerMerchant,
+  revokeApiKey,
+  setRelayPriority,
+  setRelayWeight,
+} from '../domain/stores/service.ts';
 import { allowSlowConnections } from '../platform/allowSlowConnections.ts';
 import { loadConfig } from '../platform/config.ts';
 import { ConfigError } from '../platform/ConfigError.ts';
@@ -14,7 +21,16 @@ import { migrate } from '../db/migrate.ts';
 import { errnoOf } from '../platform/errnoOf.ts';
 import { isDatabaseAway } from '../platform/isDatabaseAway.ts';
 import { AppError } from '../shared/errors.ts';
-import { parseAddress, parseChainId, parseCount, parseHolder, parsePriority, parseRole, parseWeight, UsageError } from './parseOptions.ts';
+import {
+  parseAddress,
+  parseChainId,
+  parseCount,
+  parseHolder,
+  parsePriority,
+  parseRole,
+  parseWeight,
+  UsageError,
+} from './parseOptions.ts';
 
 /** The rest is like these. */
 const FAILING_WORK_SHOWN = 200;
@@ -74,7 +90,19 @@ function readArguments() {
 }
 
 function need(
-  name: 'name' | 'payout' | 'store' | 'address' | 'key' | 'chain' | 'holder' | 'from' | 'to' | 'count' | 'weight' | 'priority',
+  name:
+    | 'name'
+    | 'payout'
+    | 'store'
+    | 'address'
+    | 'key'
+    | 'chain'
+    | 'holder'
+    | 'from'
+    | 'to'
+    | 'count'
+    | 'weight'
+    | 'priority',
 ): string {
   const value = values[name];
   if (value === undefined) throw new UsageError(`--${name} is missing`);
@@ -89,16 +117,29 @@ function needBlock(name: 'from' | 'to'): bigint {
 
 /** Progress goes to standard error, for people. */
 async function rescan(ctx: Context): Promise<unknown> {
-  const [chainId, fromBlock, toBlock] = [parseChainId(need('chain')), needBlock('from'), needBlock('to')];
-  if (!ctx.chains.has(chainId)) throw new UsageError(`--chain ${chainId} is not in the chains file`);
+  const [chainId, fromBlock, toBlock] = [
+    parseChainId(need('chain')),
+    needBlock('from'),
+    needBlock('to'),
+  ];
+  if (!ctx.chains.has(chainId))
+    throw new UsageError(`--chain ${chainId} is not in the chains file`);
   const scannedUntil = await findScannedUntil(ctx, chainId);
   if (fromBlock > toBlock || scannedUntil === undefined || toBlock > scannedUntil) {
-    throw new UsageError(`--from and --to must be a range of blocks that were scanned: up to ${scannedUntil ?? 'none yet'}`);
+    throw new UsageError(
+      `--from and --to must be a range of blocks that were scanned: up to ${scannedUntil ?? 'none yet'}`,
+    );
   }
-  const found = await rescanBlocks(ctx, { chainId, fromBlock, toBlock, reason: 'rescan' }, (part) => {
-    const { paymentIds, refundIds } = part.found;
-    console.error(`blocks ${part.fromBlock} to ${part.toBlock}: ${paymentIds.length + refundIds.length} found`);
-  });
+  const found = await rescanBlocks(
+    ctx,
+    { chainId, fromBlock, toBlock, reason: 'rescan' },
+    (part) => {
+      const { paymentIds, refundIds } = part.found;
+      console.error(
+        `blocks ${part.fromBlock} to ${part.toBlock}: ${paymentIds.length + refundIds.length} found`,
+      );
+    },
+  );
   return {
     chainId,
     fromBlock: Number(fromBlock),
@@ -125,8 +166,16 @@ const COMMANDS: Readonly<Record<string, (ctx: Context) => Promise<unknown>>> = {
     return { registered: true };
   },
   'issue-key': (ctx) =>
-    issueApiKey(ctx, { storeId: need('store'), role: parseRole(values.role), environment: values.live ? 'live' : 'test' }),
-  'allow-withdrawals': (ctx) => allowWithdrawals(ctx, { chainId: parseChainId(need('chain')), count: parseCount(need('count')) }),
+    issueApiKey(ctx, {
+      storeId: need('store'),
+      role: parseRole(values.role),
+      environment: values.live ? 'live' : 'test',
+    }),
+  'allow-withdrawals': (ctx) =>
+    allowWithdrawals(ctx, {
+      chainId: parseChainId(need('chain')),
+      count: parseCount(need('count')),
+    }),
   'scan-anew': (ctx) => scanAnew(ctx, { chainId: parseChainId(need('chain')) }),
   'failing-work': async (ctx) => ({ work: await listFailingWork(ctx, FAILING_WORK_SHOWN) }),
   'set-store-weight': async (ctx) => {
@@ -144,7 +193,10 @@ const COMMANDS: Readonly<Record<string, (ctx: Context) => Promise<unknown>>> = {
     return { revoked: true };
   },
   'lift-back-off': async (ctx) => ({
-    forgotten: await liftBackOff(ctx, { chainId: parseChainId(need('chain')), holder: parseHolder(need('holder')) }),
+    forgotten: await liftBackOff(ctx, {
+      chainId: parseChainId(need('chain')),
+      holder: parseHolder(need('holder')),
+    }),
   }),
   rescan,
 };
@@ -169,9 +221,19 @@ async function main(): Promise<number> {
 try {
   process.exitCode = await main();
 } catch (error) {
-  const isOurs = error instanceof UsageError || error instanceof ConfigError || error instanceof AppError;
-  // Of the database: it is not there, no such database, no rights. Its message names what is missing, and holds no secret.
-  if (!(error instanceof Error) || !(isOurs || errnoOf(error) !== undefined || isDatabaseAway(error))) throw error;
-  console.error(errnoOf(error) === undefined && isDatabaseAway(error) ? `The database does not answer: ${error.message}` : error.message);
+  const isOurs =
+    error instanceof UsageError || error instanceof ConfigError || error instanceof AppError;
+  // Of the database: it is not there, no such database, no rights. Its message names what is
+  // missing, and holds no secret.
+  if (
+    !(error instanceof Error) ||
+    !(isOurs || errnoOf(error) !== undefined || isDatabaseAway(error))
+  )
+    throw error;
+  console.error(
+    errnoOf(error) === undefined && isDatabaseAway(error)
+      ? `The database does not answer: ${error.message}`
+      : error.message,
+  );
   process.exitCode = 2;
 }

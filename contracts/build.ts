@@ -1,15 +1,26 @@
 /**
- * Compiles the contracts to `contracts/generated/`: one TypeScript file a contract, with its ABI and creation bytecode.
+ * Compiles the contracts to `contracts/generated/`: one TypeScript file a contract, with its ABI
+ * and creation bytecode.
  *
  *   node --import tsx contracts/build.ts            compiles when something changed
  *   node --import tsx contracts/build.ts --force    compiles in any case
- *   node --import tsx contracts/build.ts --check    compiles nothing; exits 1 when the generated files are out of date
+ *   node --import tsx contracts/build.ts --check    compiles nothing; exits 1 when the generated
+ *                                                   files are out of date
  *
- * The generated files are committed. `.sources-hash` beside them holds two hashes: of all that goes in (sources, settings,
- * versions) and of all that came out, so that an edited source and an edited result are both noticed.
+ * The generated files are committed. `.sources-hash` beside them holds two hashes: of all that goes
+ * in (sources, settings, versions) and of all that came out, so that an edited source and an edited
+ * result are both noticed.
  */
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join, relative, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -33,13 +44,15 @@ const SETTINGS = {
   evmVersion: 'cancun',
   viaIR: true,
   optimizer: { enabled: true, runs: 1_000_000 },
-  // Without the hash of the metadata the bytecode depends on the code only, not on comments or file names.
+  // Without the hash of the metadata the bytecode depends on the code only, not on comments or file
+  // names.
   metadata: { bytecodeHash: 'none', appendCBOR: false },
 };
 
 /** Warnings that are known and answered. */
 const ACCEPTED_WARNINGS = [
-  // Transient storage outlives the call: OpenZeppelin's reentrancy guard clears it at the end, which the warning itself calls safe.
+  // Transient storage outlives the call: OpenZeppelin's reentrancy guard clears it at the end,
+  // which the warning itself calls safe.
   { errorCode: '2394', file: '@openzeppelin/contracts/utils/TransientSlot.sol' },
 ];
 
@@ -63,7 +76,10 @@ interface CompilerOutput {
   contracts?: Record<string, Record<string, CompiledContract>>;
 }
 
-/** Compiles if needed. Rejects with the compiler's words on any error or warning; nothing is written then. */
+/**
+ * Compiles if needed. Rejects with the compiler's words on any error or warning; nothing is written
+ * then.
+ */
 export async function buildContracts(options: BuildOptions = {}): Promise<BuildResult> {
   const sources = readSources();
   const sourcesHash = hashOf({
@@ -96,7 +112,10 @@ interface Compiler {
   compile(input: string, callbacks: { import: typeof readImport }): string;
 }
 
-/** Loaded only when needed (9 MB). It makes the whole process listen for unhandled rejections, which is taken back. */
+/**
+ * Loaded only when needed (9 MB). It makes the whole process listen for unhandled rejections, which
+ * is taken back.
+ */
 async function loadCompiler(): Promise<Compiler> {
   const before = process.listeners('unhandledRejection');
   const solc = (await import('solc')).default as Compiler;
@@ -110,17 +129,27 @@ async function compile(sources: Record<string, string>): Promise<Map<string, str
   const solc = await loadCompiler();
   const input = {
     language: 'Solidity',
-    sources: Object.fromEntries(Object.entries(sources).map(([path, content]) => [path, { content }])),
+    sources: Object.fromEntries(
+      Object.entries(sources).map(([path, content]) => [path, { content }]),
+    ),
     settings: { ...SETTINGS, outputSelection: { '*': { '*': ['abi', 'evm.bytecode.object'] } } },
   };
-  const output = JSON.parse(solc.compile(JSON.stringify(input), { import: readImport })) as CompilerOutput;
-  const problems = (output.errors ?? []).filter((problem) => problem.severity !== 'info' && !isAccepted(problem));
-  if (problems.length > 0) throw new Error(`The contracts do not compile:\n${problems.map((p) => p.formattedMessage).join('\n')}`);
+  const output = JSON.parse(
+    solc.compile(JSON.stringify(input), { import: readImport }),
+  ) as CompilerOutput;
+  const problems = (output.errors ?? []).filter(
+    (problem) => problem.severity !== 'info' && !isAccepted(problem),
+  );
+  if (problems.length > 0)
+    throw new Error(
+      `The contracts do not compile:\n${problems.map((p) => p.formattedMessage).join('\n')}`,
+    );
 
   const files = new Map<string, string>();
   for (const path of Object.keys(sources)) {
     for (const [name, contract] of Object.entries(output.contracts?.[path] ?? {})) {
-      // Interfaces and abstract contracts have no bytecode; libraries of internal functions have nothing to call.
+      // Interfaces and abstract contracts have no bytecode; libraries of internal functions have
+      // nothing to call.
       if (contract.evm.bytecode.object === '' || contract.abi.length === 0) continue;
       const file = `${path.startsWith('contracts/src/test/') ? 'test/' : ''}${name}.ts`;
       if (files.has(file)) throw new Error(`Two contracts are called ${name}`);
@@ -132,7 +161,10 @@ async function compile(sources: Record<string, string>): Promise<Map<string, str
 
 function isAccepted(problem: Diagnostic): boolean {
   if (problem.severity !== 'warning') return false;
-  return ACCEPTED_WARNINGS.some(({ errorCode, file }) => problem.errorCode === errorCode && problem.sourceLocation?.file === file);
+  return ACCEPTED_WARNINGS.some(
+    ({ errorCode, file }) =>
+      problem.errorCode === errorCode && problem.sourceLocation?.file === file,
+  );
 }
 
 function render(name: string, path: string, contract: CompiledContract): string {
@@ -147,10 +179,16 @@ function render(name: string, path: string, contract: CompiledContract): string 
   ].join('\n');
 }
 
-/** Sources by their path from the root of the repository, in a fixed order and with `/` on every system. */
+/**
+ * Sources by their path from the root of the repository, in a fixed order and with `/` on every
+ * system.
+ */
 function readSources(): Record<string, string> {
   return Object.fromEntries(
-    listFiles(sourceFolder, '.sol').map((path) => [`contracts/src/${path}`, readFileSync(join(sourceFolder, path), 'utf8')]),
+    listFiles(sourceFolder, '.sol').map((path) => [
+      `contracts/src/${path}`,
+      readFileSync(join(sourceFolder, path), 'utf8'),
+    ]),
   );
 }
 
@@ -176,11 +214,15 @@ function hashOfFiles(folder: string, paths: string[]): string {
 
 /** Line ends are made alike first: a checkout may have changed them. */
 function hashOf(value: unknown): string {
-  return createHash('sha256').update(JSON.stringify(value).replaceAll('\\r\\n', '\\n')).digest('hex');
+  return createHash('sha256')
+    .update(JSON.stringify(value).replaceAll('\\r\\n', '\\n'))
+    .digest('hex');
 }
 
 function packageVersion(name: string): string {
-  const manifest = JSON.parse(readFileSync(join(root, 'node_modules', name, 'package.json'), 'utf8')) as { version: string };
+  const manifest = JSON.parse(
+    readFileSync(join(root, 'node_modules', name, 'package.json'), 'utf8'),
+  ) as { version: string };
   return manifest.version;
 }
 
@@ -195,17 +237,28 @@ function findRoot(folder: string): string {
 async function main(): Promise<void> {
   const known = ['--force', '--check'];
   const unknown = process.argv.slice(2).filter((flag) => !known.includes(flag));
-  if (unknown.length > 0) throw new Error(`Unknown: ${unknown.join(' ')}. Known: ${known.join(' ')}`);
-  const result = await buildContracts({ force: process.argv.includes('--force'), check: process.argv.includes('--check') });
+  if (unknown.length > 0)
+    throw new Error(`Unknown: ${unknown.join(' ')}. Known: ${known.join(' ')}`);
+  const result = await buildContracts({
+    force: process.argv.includes('--force'),
+    check: process.argv.includes('--check'),
+  });
   if (result.status === 'outdated') {
-    process.stderr.write('contracts/generated is out of date: run the contracts build and commit the result\n');
+    process.stderr.write(
+      'contracts/generated is out of date: run the contracts build and commit the result\n',
+    );
     process.exitCode = 1;
     return;
   }
-  process.stdout.write(`contracts/generated: ${result.status} (${String(result.files.length)} files)\n`);
+  process.stdout.write(
+    `contracts/generated: ${result.status} (${String(result.files.length)} files)\n`,
+  );
 }
 
-if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
+if (
+  process.argv[1] !== undefined &&
+  realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)
+) {
   try {
     await main();
   } catch (error) {

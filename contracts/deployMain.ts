@@ -5,8 +5,9 @@ import { allowSlowConnections } from '../platform/allowSlowConnections.ts';
 import { deployContracts } from './deploy.ts';
 
 /**
- * `npm run contracts:deploy -- --rpc URL`: puts gateway and forwarder on a chain, paid for by the account of `DEPLOYER_PRIVATE_KEY`, which has no rights to
- * either afterwards. Prints what the chain's entry in the chains file needs.
+ * `npm run contracts:deploy -- --rpc URL`: puts gateway and forwarder on a chain, paid for by the
+ * account of `DEPLOYER_PRIVATE_KEY`, which has no rights to either afterwards. Prints what the
+ * chain's entry in the chains file needs.
  */
 const { values } = parseArgs({ options: { rpc: { type: 'string' } } });
 const { DEPLOYER_PRIVATE_KEY: key = '' } = process.env;
@@ -16,7 +17,11 @@ if (values.rpc === undefined || !/^0x[0-9a-fA-F]{64}$/.test(key)) {
 }
 allowSlowConnections();
 try {
-  const { gateway, forwarder, blockNumber } = await deployContracts({ rpcUrl: values.rpc, deployerPrivateKey: key as Hex, tokens: [] });
+  const { gateway, forwarder, blockNumber } = await deployContracts({
+    rpcUrl: values.rpc,
+    deployerPrivateKey: key as Hex,
+    tokens: [],
+  });
   console.log(JSON.stringify({ gateway, forwarder, startBlock: Number(blockNumber) }, null, 2));
 } catch (error) {
   console.error(error instanceof Error ? error.message : error);

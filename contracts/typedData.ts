@@ -1,7 +1,13 @@
-/** The EIP-712 messages of the contracts, as wallets are asked to sign them. They must match the type hashes in `src/`. */
+/**
+ * The EIP-712 messages of the contracts, as wallets are asked to sign them. They must match the
+ * type hashes in `src/`.
+ */
 import { hashTypedData, type Address, type Hex, type TypedDataDomain } from 'viem';
 
-/** `PaymentTerms` of the gateway. `expiresAt` is in unix seconds, `amount` in the token's smallest unit. */
+/**
+ * `PaymentTerms` of the gateway. `expiresAt` is in unix seconds, `amount` in the token's smallest
+ * unit.
+ */
 export interface PaymentTerms {
   salt: Hex;
   token: Address;
@@ -65,11 +71,21 @@ export const permitTypes = {
 } as const;
 
 export function gatewayDomain(chainId: number, gateway: Address) {
-  return { name: 'MSQPay', version: '1', chainId, verifyingContract: gateway } as const satisfies TypedDataDomain;
+  return {
+    name: 'MSQPay',
+    version: '1',
+    chainId,
+    verifyingContract: gateway,
+  } as const satisfies TypedDataDomain;
 }
 
 export function forwarderDomain(chainId: number, forwarder: Address) {
-  return { name: 'MSQPayForwarder', version: '1', chainId, verifyingContract: forwarder } as const satisfies TypedDataDomain;
+  return {
+    name: 'MSQPayForwarder',
+    version: '1',
+    chainId,
+    verifyingContract: forwarder,
+  } as const satisfies TypedDataDomain;
 }
 
 /** The payment id, computed like the gateway's `paymentIdOf`. */

@@ -1,4 +1,7 @@
-/** A private chain with the contracts deployed and people who act on them, for the contract tests and the gas table. */
+/**
+ * A private chain with the contracts deployed and people who act on them, for the contract tests
+ * and the gas table.
+ */
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
   createClient,
@@ -93,7 +96,10 @@ export interface PermitInput {
 
 const MNEMONIC = 'test test test test test test test test test test test junk';
 export const ACCOUNTS = 80;
-/** What payers start with, and what those with an allowance have allowed the gateway: finite, as tokens treat the greatest number apart. */
+/**
+ * What payers start with, and what those with an allowance have allowed the gateway: finite, as
+ * tokens treat the greatest number apart.
+ */
 export const FUNDS = 10n ** 30n;
 
 const ZERO_WORD: Hex = `0x${'0'.repeat(64)}`;
@@ -134,11 +140,16 @@ async function setUp(chain: Chain) {
 
   const now = async (): Promise<number> => Number((await client.getBlock()).timestamp);
 
-  /** Sends from an account of the chain and waits for the receipt, successful or not. Without `gas` a call that fails rejects at once. */
+  /**
+   * Sends from an account of the chain and waits for the receipt, successful or not. Without `gas`
+   * a call that fails rejects at once.
+   */
   async function send({ from, to, data, value = 0n, gas }: Call): Promise<TransactionReceipt> {
     const hash = await client.request({
       method: 'eth_sendTransaction',
-      params: [{ from, to, data, value: toHex(value), ...(gas === undefined ? {} : { gas: toHex(gas) }) }],
+      params: [
+        { from, to, data, value: toHex(value), ...(gas === undefined ? {} : { gas: toHex(gas) }) },
+      ],
     });
     return receiptOf(hash);
   }
@@ -148,7 +159,8 @@ async function setUp(chain: Chain) {
       try {
         return await client.getTransactionReceipt({ hash });
       } catch (error) {
-        if (!(error instanceof Error) || error.name !== 'TransactionReceiptNotFoundError') throw error;
+        if (!(error instanceof Error) || error.name !== 'TransactionReceiptNotFoundError')
+          throw error;
         await sleep(2);
       }
     }
@@ -157,16 +169,27 @@ async function setUp(chain: Chain) {
 
   async function deploy(abi: Abi, bytecode: Hex, args: unknown[] = []): Promise<Address> {
     const data = encodeDeployData({ abi, bytecode, args });
-    const hash = await client.request({ method: 'eth_sendTransaction', params: [{ from: deployer.address, data }] });
+    const hash = await client.request({
+      method: 'eth_sendTransaction',
+      params: [{ from: deployer.address, data }],
+    });
     const { status, contractAddress } = await receiptOf(hash);
-    if (status !== 'success' || contractAddress === null || contractAddress === undefined) throw new Error('Not deployed');
+    if (status !== 'success' || contractAddress === null || contractAddress === undefined)
+      throw new Error('Not deployed');
     return getAddress(contractAddress);
   }
 
   /** New terms of a payment in the test token to the merchant, an hour long. */
   async function makeTerms(changes: Partial<PaymentTerms> = {}): Promise<PaymentTerms> {
     const expiresAt = changes.expiresAt ?? (await now()) + 3600;
-    return { salt: generatePrivateKey(), token: tokenAddress, amount: 1_000_000n, merchant, ...changes, expiresAt };
+    return {
+      salt: generatePrivateKey(),
+      token: tokenAddress,
+      amount: 1_000_000n,
+      merchant,
+      ...changes,
+      expiresAt,
+    };
   }
   const tokenAddress = token;
 
@@ -176,21 +199,39 @@ async function setUp(chain: Chain) {
   async function authorize(
     signer: HDAccount,
     terms: PaymentTerms,
-    changes: { payer?: Address; deadline?: number; permit?: Permit; domain?: { chainId?: number; gateway?: Address } } = {},
+    changes: {
+      payer?: Address;
+      deadline?: number;
+      permit?: Permit;
+      domain?: { chainId?: number; gateway?: Address };
+    } = {},
   ): Promise<PaymentExecution> {
     const payer = changes.payer ?? signer.address;
     const deadline = changes.deadline ?? terms.expiresAt;
-    const domain = gatewayDomain(changes.domain?.chainId ?? chainId, changes.domain?.gateway ?? gateway);
+    const domain = gatewayDomain(
+      changes.domain?.chainId ?? chainId,
+      changes.domain?.gateway ?? gateway,
+    );
     const signature = await signer.signTypedData({
       domain,
       types: paymentAuthorizationTypes,
       primaryType: 'PaymentAuthorization',
-      message: { paymentId: paymentIdOf(terms), merchant: terms.merchant, token: terms.token, amount: terms.amount, payer, deadline },
+      message: {
+        paymentId: paymentIdOf(terms),
+        merchant: terms.merchant,
+        token: terms.token,
+        amount: terms.amount,
+        payer,
+        deadline,
+      },
     });
     return { terms, payer, deadline, permit: changes.permit ?? noPermit, signature };
   }
 
-  /** A refund signed by `signer`, who should be the merchant: of the whole payment and an hour long, unless told otherwise. */
+  /**
+   * A refund signed by `signer`, who should be the merchant: of the whole payment and an hour long,
+   * unless told otherwise.
+   */
   async function authorizeRefund(
     signer: HDAccount,
     terms: PaymentTerms,
@@ -214,10 +255,21 @@ async function setUp(chain: Chain) {
     return { terms, amount, nonce, deadline, permit: changes.permit ?? noPermit, signature };
   }
 
-  async function signPermit({ owner, spender, value = maxUint256, deadline = maxUint256, ...given }: PermitInput): Promise<Permit> {
+  async function signPermit({
+    owner,
+    spender,
+    value = maxUint256,
+    deadline = maxUint256,
+    ...given
+  }: PermitInput): Promise<Permit> {
     const nonce =
       given.nonce ??
-      (await client.readContract({ address: tokenAddress, abi: testTokenAbi, functionName: 'nonces', args: [owner.address] }));
+      (await client.readContract({
+        address: tokenAddress,
+        abi: testTokenAbi,
+        functionName: 'nonces',
+        args: [owner.address],
+      }));
     const signature = await owner.signTypedData({
       domain: { name: 'Test Dollar', version: '1', chainId, verifyingContract: tokenAddress },
       types: permitTypes,
@@ -234,17 +286,39 @@ async function setUp(chain: Chain) {
     return {
       from: relayer,
       to: tokenAddress,
-      data: encodeFunctionData({ abi: testTokenAbi, functionName: 'permit', args: [owner, spender, value, deadline, v, r, s] }),
+      data: encodeFunctionData({
+        abi: testTokenAbi,
+        functionName: 'permit',
+        args: [owner, spender, value, deadline, v, r, s],
+      }),
     };
   }
 
   async function signForwardRequest(
     signer: HDAccount,
     data: Hex,
-    { nonce: given, ...changes }: { from?: Address; to?: Address; deadline?: number; gas?: bigint; value?: bigint; nonce?: bigint } = {},
+    {
+      nonce: given,
+      ...changes
+    }: {
+      from?: Address;
+      to?: Address;
+      deadline?: number;
+      gas?: bigint;
+      value?: bigint;
+      nonce?: bigint;
+    } = {},
   ): Promise<ForwardRequest> {
     const nonce = given ?? (await forwarderNonceOf(changes.from ?? signer.address));
-    const request = { from: signer.address, to: gateway, value: 0n, gas: 300_000n, deadline: (await now()) + 3600, data, ...changes };
+    const request = {
+      from: signer.address,
+      to: gateway,
+      value: 0n,
+      gas: 300_000n,
+      deadline: (await now()) + 3600,
+      data,
+      ...changes,
+    };
     const signature = await signer.signTypedData({
       domain: forwarderDomain(chainId, forwarder),
       types: forwardRequestTypes,
@@ -254,10 +328,19 @@ async function setUp(chain: Chain) {
     return { ...request, signature };
   }
 
-  const payData = (terms: PaymentTerms): Hex => encodeFunctionData({ abi: paymentGatewayAbi, functionName: 'pay', args: [terms] });
-  const payCall = (from: Address, terms: PaymentTerms): Call => ({ from, to: gateway, data: payData(terms) });
+  const payData = (terms: PaymentTerms): Hex =>
+    encodeFunctionData({ abi: paymentGatewayAbi, functionName: 'pay', args: [terms] });
+  const payCall = (from: Address, terms: PaymentTerms): Call => ({
+    from,
+    to: gateway,
+    data: payData(terms),
+  });
   const payWithPermitData = (terms: PaymentTerms, permit: Permit): Hex =>
-    encodeFunctionData({ abi: paymentGatewayAbi, functionName: 'payWithPermit', args: [terms, permit] });
+    encodeFunctionData({
+      abi: paymentGatewayAbi,
+      functionName: 'payWithPermit',
+      args: [terms, permit],
+    });
   const payWithPermitCall = (from: Address, terms: PaymentTerms, permit: Permit): Call => ({
     from,
     to: gateway,
@@ -266,22 +349,38 @@ async function setUp(chain: Chain) {
   const executePaymentCall = (execution: PaymentExecution): Call => ({
     from: relayer,
     to: gateway,
-    data: encodeFunctionData({ abi: paymentGatewayAbi, functionName: 'executePayment', args: [execution] }),
+    data: encodeFunctionData({
+      abi: paymentGatewayAbi,
+      functionName: 'executePayment',
+      args: [execution],
+    }),
   });
   const executePaymentsCall = (executions: PaymentExecution[]): Call => ({
     from: relayer,
     to: gateway,
-    data: encodeFunctionData({ abi: paymentGatewayAbi, functionName: 'executePayments', args: [executions] }),
+    data: encodeFunctionData({
+      abi: paymentGatewayAbi,
+      functionName: 'executePayments',
+      args: [executions],
+    }),
   });
   const executeRefundCall = (execution: RefundExecution): Call => ({
     from: relayer,
     to: gateway,
-    data: encodeFunctionData({ abi: paymentGatewayAbi, functionName: 'executeRefund', args: [execution] }),
+    data: encodeFunctionData({
+      abi: paymentGatewayAbi,
+      functionName: 'executeRefund',
+      args: [execution],
+    }),
   });
   const executeRefundsCall = (executions: RefundExecution[]): Call => ({
     from: relayer,
     to: gateway,
-    data: encodeFunctionData({ abi: paymentGatewayAbi, functionName: 'executeRefunds', args: [executions] }),
+    data: encodeFunctionData({
+      abi: paymentGatewayAbi,
+      functionName: 'executeRefunds',
+      args: [executions],
+    }),
   });
   const forwardCall = (request: ForwardRequest): Call => ({
     from: relayer,
@@ -289,16 +388,28 @@ async function setUp(chain: Chain) {
     value: request.value,
     data: encodeFunctionData({ abi: msqPayForwarderAbi, functionName: 'execute', args: [request] }),
   });
-  const forwardWithPermitCall = (request: ForwardRequest, permitToken: Address, permit: Permit): Call => ({
+  const forwardWithPermitCall = (
+    request: ForwardRequest,
+    permitToken: Address,
+    permit: Permit,
+  ): Call => ({
     from: relayer,
     to: forwarder,
     value: request.value,
-    data: encodeFunctionData({ abi: msqPayForwarderAbi, functionName: 'executeWithPermit', args: [request, permitToken, permit] }),
+    data: encodeFunctionData({
+      abi: msqPayForwarderAbi,
+      functionName: 'executeWithPermit',
+      args: [request, permitToken, permit],
+    }),
   });
   const forwardBatchCall = (requests: ForwardRequest[], permits: BatchPermit[] = []): Call => ({
     from: relayer,
     to: forwarder,
-    data: encodeFunctionData({ abi: msqPayForwarderAbi, functionName: 'executeBatchWithPermits', args: [requests, permits] }),
+    data: encodeFunctionData({
+      abi: msqPayForwarderAbi,
+      functionName: 'executeBatchWithPermits',
+      args: [requests, permits],
+    }),
   });
 
   const mint = (to: Address, amount = FUNDS, tokenToMint = tokenAddress) =>
@@ -311,22 +422,61 @@ async function setUp(chain: Chain) {
     send({
       from: owner,
       to: tokenToSpend,
-      data: encodeFunctionData({ abi: testTokenAbi, functionName: 'approve', args: [gateway, amount] }),
+      data: encodeFunctionData({
+        abi: testTokenAbi,
+        functionName: 'approve',
+        args: [gateway, amount],
+      }),
     });
   const balanceOf = (owner: Address, tokenToRead = tokenAddress) =>
-    client.readContract({ address: tokenToRead, abi: testTokenAbi, functionName: 'balanceOf', args: [owner] });
+    client.readContract({
+      address: tokenToRead,
+      abi: testTokenAbi,
+      functionName: 'balanceOf',
+      args: [owner],
+    });
   const allowanceOf = (owner: Address, spender: Address = gateway) =>
-    client.readContract({ address: tokenAddress, abi: testTokenAbi, functionName: 'allowance', args: [owner, spender] });
+    client.readContract({
+      address: tokenAddress,
+      abi: testTokenAbi,
+      functionName: 'allowance',
+      args: [owner, spender],
+    });
   const isProcessed = (terms: PaymentTerms) =>
-    client.readContract({ address: gateway, abi: paymentGatewayAbi, functionName: 'processedPayments', args: [paymentIdOf(terms)] });
+    client.readContract({
+      address: gateway,
+      abi: paymentGatewayAbi,
+      functionName: 'processedPayments',
+      args: [paymentIdOf(terms)],
+    });
   const payerOf = (terms: PaymentTerms) =>
-    client.readContract({ address: gateway, abi: paymentGatewayAbi, functionName: 'payerOf', args: [paymentIdOf(terms)] });
+    client.readContract({
+      address: gateway,
+      abi: paymentGatewayAbi,
+      functionName: 'payerOf',
+      args: [paymentIdOf(terms)],
+    });
   const refundedAmount = (terms: PaymentTerms) =>
-    client.readContract({ address: gateway, abi: paymentGatewayAbi, functionName: 'refundedAmount', args: [paymentIdOf(terms)] });
+    client.readContract({
+      address: gateway,
+      abi: paymentGatewayAbi,
+      functionName: 'refundedAmount',
+      args: [paymentIdOf(terms)],
+    });
   const isRefundNonceUsed = (terms: PaymentTerms, nonce: bigint) =>
-    client.readContract({ address: gateway, abi: paymentGatewayAbi, functionName: 'isRefundNonceUsed', args: [paymentIdOf(terms), nonce] });
+    client.readContract({
+      address: gateway,
+      abi: paymentGatewayAbi,
+      functionName: 'isRefundNonceUsed',
+      args: [paymentIdOf(terms), nonce],
+    });
   const forwarderNonceOf = (owner: Address) =>
-    client.readContract({ address: forwarder, abi: msqPayForwarderAbi, functionName: 'nonces', args: [owner] });
+    client.readContract({
+      address: forwarder,
+      abi: msqPayForwarderAbi,
+      functionName: 'nonces',
+      args: [owner],
+    });
 
   return {
     chain,
@@ -371,7 +521,10 @@ async function setUp(chain: Chain) {
   };
 }
 
-/** The chain's own accounts, all with ether: 0 deploys, 1 relays, 2 is the merchant, the others are free. */
+/**
+ * The chain's own accounts, all with ether: 0 deploys, 1 relays, 2 is the merchant, the others are
+ * free.
+ */
 export function accountAt(index: number): HDAccount {
   if (index >= ACCOUNTS) throw new Error(`The chain has ${String(ACCOUNTS)} accounts`);
   return mnemonicToAccount(MNEMONIC, { addressIndex: index });

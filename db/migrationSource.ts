@@ -29,7 +29,9 @@ interface Migration {
   readonly down: (knex: Knex) => Promise<void>;
 }
 
-/** In the order they run. Listed by hand, so that source and compiled runs record the same names. */
+/**
+ * In the order they run. Listed by hand, so that source and compiled runs record the same names.
+ */
 export const migrationSource: readonly Migration[] = [
   { name: '0001_spine', ...spine },
   { name: '0002_relay_engine', ...relayEngine },

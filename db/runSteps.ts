@@ -4,11 +4,13 @@ import { errnoOf } from '../platform/errnoOf.ts';
 import type { Check } from './checks.ts';
 
 /**
- * What a migration consists of: statements that may each be the last one before the process is killed.
+ * What a migration consists of: statements that may each be the last one before the process is
+ * killed.
  *
- * MySQL and MariaDB commit each ALTER and CREATE by itself, and do each as a whole or not at all, also when the server crashes. So a
- * migration that was interrupted is run again from its first step, and every step must come to the same end when it is run again: a
- * statement that would fail the second time names in `unless` what is there once it was done.
+ * MySQL and MariaDB commit each ALTER and CREATE by itself, and do each as a whole or not at all,
+ * also when the server crashes. So a migration that was interrupted is run again from its first
+ * step, and every step must come to the same end when it is run again: a statement that would fail
+ * the second time names in `unless` what is there once it was done.
  */
 export interface Step {
   /** The step is left out when this is true. */
@@ -20,8 +22,9 @@ export interface Step {
 }
 
 /**
- * Ranges of the values of a column, which holds ids or addresses. Rows of a range: `column > :after AND column <= :upTo`, and
- * `within = :within` where that is given. An index must begin with the column, or with both.
+ * Ranges of the values of a column, which holds ids or addresses. Rows of a range: `column > :after
+ * AND column <= :upTo`, and `within = :within` where that is given. An index must begin with the
+ * column, or with both.
  */
 export interface Chunks {
   readonly table: string;
@@ -30,12 +33,16 @@ export interface Chunks {
   readonly within?: string;
 }
 
-/** Of different values of the column. Few enough that a chunk of transactions, some kilobytes each, is no large transaction. */
+/**
+ * Of different values of the column. Few enough that a chunk of transactions, some kilobytes each,
+ * is no large transaction.
+ */
 const CHUNK_SIZE = 500;
 
 /**
- * A statement that waits for somebody's lock keeps those behind it waiting too (LOCK_WAIT_SECONDS in migrate.ts). So it gives up soon, lets
- * them go first, and tries again, for about five minutes in all.
+ * A statement that waits for somebody's lock keeps those behind it waiting too (LOCK_WAIT_SECONDS
+ * in migrate.ts). So it gives up soon, lets them go first, and tries again, for about five minutes
+ * in all.
  */
 const TRIES = 50;
 const PAUSE_MS = 1_000;
@@ -52,7 +59,10 @@ export async function runSteps(knex: Knex, steps: readonly Step[]): Promise<void
 
 async function runInChunks(knex: Knex, sql: string, chunks: Chunks): Promise<void> {
   const { table, column, within } = chunks;
-  const groups = within === undefined ? [''] : await readValues(knex, `SELECT DISTINCT ${within} AS value FROM ${table}`, {});
+  const groups =
+    within === undefined
+      ? ['']
+      : await readValues(knex, `SELECT DISTINCT ${within} AS value FROM ${table}`, {});
   const condition = within === undefined ? '' : `${within} = :within AND `;
   for (const group of groups) {
     let after = '';

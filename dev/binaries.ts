@@ -1,4 +1,7 @@
-/** Where the programs of the embedded stack come from: the machine, the Docker engine, or the system's package manager. */
+/**
+ * Where the programs of the embedded stack come from: the machine, the Docker engine, or the
+ * system's package manager.
+ */
 import { spawnSync } from 'node:child_process';
 import { accessSync, appendFileSync, constants, mkdirSync, statSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
@@ -28,7 +31,9 @@ export function findBinary(...names: string[]): string | undefined {
 
 /** All of them: those of the first name first, each name's in the order of PATH. */
 export function findBinaries(...names: string[]): string[] {
-  const directories = [...(process.env['PATH'] ?? '').split(delimiter), ...usualDirectories].filter((directory) => directory !== '');
+  const directories = [...(process.env['PATH'] ?? '').split(delimiter), ...usualDirectories].filter(
+    (directory) => directory !== '',
+  );
   const paths = names.flatMap((name) => directories.map((directory) => join(directory, name)));
   return [...new Set(paths)].filter(isExecutable);
 }
@@ -58,13 +63,20 @@ export async function isDockerAvailable(): Promise<boolean> {
 
 /** Fetches an image unless it is there, telling the progress. */
 export async function ensureDockerImage(image: string, onProgress: OnProgress): Promise<void> {
-  if ((await runCommand('docker', ['image', 'inspect', image], { timeoutMs: 20_000 })).code === 0) return;
+  if ((await runCommand('docker', ['image', 'inspect', image], { timeoutMs: 20_000 })).code === 0)
+    return;
   onProgress(`Downloading the Docker image ${image}`);
-  const { code, output } = await runCommand('docker', ['pull', image], { timeoutMs: 600_000, onLine: onProgress });
+  const { code, output } = await runCommand('docker', ['pull', image], {
+    timeoutMs: 600_000,
+    onLine: onProgress,
+  });
   if (code !== 0) throw new Error(`docker pull ${image} failed:\n${output.trim()}`);
 }
 
-/** Synchronous, so that it can still be done while our process ends. The engine, not the client we started, runs the container. */
+/**
+ * Synchronous, so that it can still be done while our process ends. The engine, not the client we
+ * started, runs the container.
+ */
 export function removeDockerContainer(name: string): void {
   spawnSync('docker', ['rm', '--force', name], { stdio: 'ignore', timeout: 30_000 });
 }
@@ -81,53 +93,80 @@ export interface AptInstallOptions {
 }
 
 const aptTimeoutMs = 600_000;
-/** How long to wait while another installation (a second checkout, unattended upgrades) holds apt's locks. */
+/**
+ * How long to wait while another installation (a second checkout, unattended upgrades) holds apt's
+ * locks.
+ */
 const aptLockWaitSeconds = 300;
 
 let aptQueue: Promise<void> = Promise.resolve();
 let isPackageListFresh = false;
 
 /**
- * Installs packages with apt-get. Only give it packages without a system service (the `-core` and `-tools` ones): nothing may be left
- * running on the machine. One installation at a time; a lock held by another process is waited for.
+ * Installs packages with apt-get. Only give it packages without a system service (the `-core` and
+ * `-tools` ones): nothing may be left running on the machine. One installation at a time; a lock
+ * held by another process is waited for.
  */
 export function aptInstall(options: AptInstallOptions): Promise<void> {
   const result = aptQueue.then(() => installFirstPossible(options));
-  // The next in the queue goes ahead whether this one succeeded or not; this one's error goes to its own caller.
+  // The next in the queue goes ahead whether this one succeeded or not; this one's error goes to
+  // its own caller.
   aptQueue = result.catch(() => undefined);
   return result;
 }
 
-async function installFirstPossible({ alternatives, logPath, onProgress }: AptInstallOptions): Promise<void> {
+async function installFirstPossible({
+  alternatives,
+  logPath,
+  onProgress,
+}: AptInstallOptions): Promise<void> {
   if (!isPackageListFresh) {
     onProgress('Updating the package lists (apt-get update)');
     const { code, output } = await runApt(['update'], logPath, onProgress);
     // Lists from an earlier update may be good enough, so a failure here is told and not fatal.
     if (code === 0) isPackageListFresh = true;
-    else onProgress(`apt-get update failed, trying with the lists that are there: ${lastLine(output)}`);
+    else
+      onProgress(
+        `apt-get update failed, trying with the lists that are there: ${lastLine(output)}`,
+      );
   }
   const failures: string[] = [];
   for (const packages of alternatives) {
     onProgress(`Installing ${packages.join(' ')} (apt-get)`);
-    const { code, output } = await runApt(['install', '-y', '--no-install-recommends', ...packages], logPath, onProgress);
+    const { code, output } = await runApt(
+      ['install', '-y', '--no-install-recommends', ...packages],
+      logPath,
+      onProgress,
+    );
     if (code === 0) return;
     failures.push(`${packages.join(' ')}: ${lastLine(output)}`);
   }
-  throw new Error(`apt-get could not install any of:\n  ${failures.join('\n  ')}\nThe whole output is in ${logPath}`);
+  throw new Error(
+    `apt-get could not install any of:\n  ${failures.join('\n  ')}\nThe whole output is in ${logPath}`,
+  );
 }
 
-async function runApt(args: readonly string[], logPath: string, onProgress: OnProgress): Promise<{ code: number; output: string }> {
+async function runApt(
+  args: readonly string[],
+  logPath: string,
+  onProgress: OnProgress,
+): Promise<{ code: number; output: string }> {
   mkdirSync(dirname(logPath), { recursive: true });
   const deadline = Date.now() + aptLockWaitSeconds * 1000;
   for (;;) {
-    const result = await runCommand('apt-get', ['-q', '-o', `DPkg::Lock::Timeout=${aptLockWaitSeconds}`, ...args], {
-      timeoutMs: aptTimeoutMs,
-      // C: the message about the lock is recognised by its text.
-      env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive', LC_ALL: 'C' },
-    });
+    const result = await runCommand(
+      'apt-get',
+      ['-q', '-o', `DPkg::Lock::Timeout=${aptLockWaitSeconds}`, ...args],
+      {
+        timeoutMs: aptTimeoutMs,
+        // C: the message about the lock is recognised by its text.
+        env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive', LC_ALL: 'C' },
+      },
+    );
     appendFileSync(logPath, `$ apt-get ${args.join(' ')}\n${result.output}`);
     // The option above covers dpkg's lock only, not that of the package lists.
-    const isLocked = result.code !== 0 && /Could not get lock|Unable to (?:acquire|lock)/.test(result.output);
+    const isLocked =
+      result.code !== 0 && /Could not get lock|Unable to (?:acquire|lock)/.test(result.output);
     if (!isLocked || Date.now() > deadline) return result;
     onProgress('Another installation is running; waiting for it');
     await sleep(3000);

@@ -1,5 +1,6 @@
-// The first thing `npm start` and `npm test` run: plain Node without any package, because there may be none yet. It checks the Node
-// version, installs the packages when they are missing or are not those of package-lock.json, and then runs the real program.
+// The first thing `npm start` and `npm test` run: plain Node without any package, because there may
+// be none yet. It checks the Node version, installs the packages when they are missing or are not
+// those of package-lock.json, and then runs the real program.
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -15,14 +16,19 @@ const forwardedSignals = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
 /**
- * Runs `node --import tsx <program>` with the terminal, the signals and the exit code passed through.
+ * Runs `node --import tsx <program>` with the terminal, the signals and the exit code passed
+ * through.
  * @param {string} program path from the root of the checkout
  * @param {readonly string[]} args
  */
 export async function bootstrap(program, args) {
   if (!isNodeNewEnough(process.versions.node)) {
-    console.error(`MSQPay needs Node ${oldestNode.join('.')} or newer; this is ${process.versions.node} (${process.execPath}).`);
-    console.error('Get a current one from https://nodejs.org or with your version manager (nvm install 22), and run the command again.');
+    console.error(
+      `MSQPay needs Node ${oldestNode.join('.')} or newer; this is ${process.versions.node} (${process.execPath}).`,
+    );
+    console.error(
+      'Get a current one from https://nodejs.org or with your version manager (nvm install 22), and run the command again.',
+    );
     process.exit(1);
   }
   await ensurePackages();
@@ -38,23 +44,26 @@ export function isNodeNewEnough(version) {
 /**
  * What to do about node_modules:
  * - `current`: it is what our last installation left for this very lock file;
- * - `adopt`: somebody else ran npm, and what npm noted down is what the lock file asks for: only our note is missing;
+ * - `adopt`: somebody else ran npm, and what npm noted down is what the lock file asks for: only
+ *   our note is missing;
  * - `install`: anything else.
  *
  * Pure. The texts are those of the files, or undefined where there is none.
- * @param {{ lockText: string, noteText: string | undefined, installedLockText: string | undefined, platform: string }} state
- *   `noteText`: node_modules/.msqpay-lock-hash; `installedLockText`: node_modules/.package-lock.json, where npm lists what it installed
+ * @param {{ lockText: string, noteText: string | undefined, installedLockText: string | undefined,
+ *   platform: string }} state `noteText`: node_modules/.msqpay-lock-hash; `installedLockText`:
+ *   node_modules/.package-lock.json, where npm lists what it installed
  * @returns {'current' | 'adopt' | 'install'}
  */
 export function decideInstallation({ lockText, noteText, installedLockText, platform }) {
   if (installedLockText === undefined) return 'install';
-  if (noteText !== undefined) return noteText.trim() === describeLock(lockText, platform) ? 'current' : 'install';
+  if (noteText !== undefined)
+    return noteText.trim() === describeLock(lockText, platform) ? 'current' : 'install';
   return isInstalled(lockText, installedLockText, platform) ? 'adopt' : 'install';
 }
 
 /**
- * The text of our note. With the platform: packages with native code that were installed for another one (a checkout that is shared with
- * a container, say) are of no use here.
+ * The text of our note. With the platform: packages with native code that were installed for
+ * another one (a checkout that is shared with a container, say) are of no use here.
  * @param {string} lockText
  * @param {string} platform such as "linux-x64"
  */
@@ -76,9 +85,11 @@ function isInstalled(lockText, installedLockText, platform) {
       // The project itself is listed under the empty path.
       if (path === '') return true;
       const found = installed[path];
-      // Packages for other platforms are in the lock file too, and rightly not installed; those for this one must be.
+      // Packages for other platforms are in the lock file too, and rightly not installed; those for
+      // this one must be.
       if (found === undefined) {
-        const isForThisPlatform = entry.os?.includes(os) && entry.cpu?.includes(cpu) && entry.libc === undefined;
+        const isForThisPlatform =
+          entry.os?.includes(os) && entry.cpu?.includes(cpu) && entry.libc === undefined;
         return entry.optional === true && !isForThisPlatform;
       }
       return found.version === entry.version && found.integrity === entry.integrity;
@@ -101,7 +112,8 @@ export async function ensurePackages() {
       platform,
     });
   if (decide() === 'current') return;
-  // npm ci begins by deleting node_modules: `npm start` and `npm test` side by side in one checkout must not do that to each other.
+  // npm ci begins by deleting node_modules: `npm start` and `npm test` side by side in one checkout
+  // must not do that to each other.
   const unlock = await lockInstallation();
   try {
     const decision = decide();
@@ -128,43 +140,57 @@ async function lockInstallation() {
       if (error.code !== 'EEXIST') throw error;
     }
     const holder = Number(readIfThere(lock));
-    // Empty for the instant between the file's creation and its content; so only a number that is nobody's means a stale lock.
+    // Empty for the instant between the file's creation and its content; so only a number that is
+    // nobody's means a stale lock.
     if (holder > 0 && !isAlive(holder)) rmSync(lock, { force: true });
-    else if (waits === 0) console.log(`Waiting for process ${holder || '?'}, which installs the packages`);
+    else if (waits === 0)
+      console.log(`Waiting for process ${holder || '?'}, which installs the packages`);
     await new Promise((resolve) => setTimeout(resolve, 300));
   }
 }
 
 async function installPackages() {
   console.log('Installing the packages (npm ci). This takes a minute the first time.');
-  // --include=dev: with NODE_ENV=production npm would leave out the tools that the two commands need.
+  // --include=dev: with NODE_ENV=production npm would leave out the tools that the two commands
+  // need.
   const options = ['--include=dev', '--include=optional', '--no-audit', '--no-fund'];
   if ((await runNpm(['ci', ...options])) === 0) return;
-  // npm ci insists on every package that the lock file speaks of; a registry that lacks an optional one (for another platform, in a
-  // company's mirror) makes it fail. npm install takes the same versions, checks the same checksums, and leaves the lock file alone.
+  // npm ci insists on every package that the lock file speaks of; a registry that lacks an optional
+  // one (for another platform, in a company's mirror) makes it fail. npm install takes the same
+  // versions, checks the same checksums, and leaves the lock file alone.
   console.error('npm ci failed; trying npm install');
   const code = await runNpm(['install', '--no-save', ...options]);
   if (code === 0) return;
-  console.error(`The packages could not be installed (npm ended with code ${code}). The reason is above; then run the command again.`);
+  console.error(
+    `The packages could not be installed (npm ended with code ${code}). The reason is above; then run the command again.`,
+  );
   process.exit(code);
 }
 
 /** @param {readonly string[]} npmArgs */
 function runNpm(npmArgs) {
-  // The npm that runs us, if it is one (pnpm and yarn set this variable too), else the one that came with this Node, else any.
+  // The npm that runs us, if it is one (pnpm and yarn set this variable too), else the one that
+  // came with this Node, else any.
   const candidates = [
     process.env['npm_execpath'],
     join(dirname(process.execPath), '..', 'lib', 'node_modules', 'npm', 'bin', 'npm-cli.js'),
   ];
-  const script = candidates.find((path) => path !== undefined && path.endsWith('npm-cli.js') && existsSync(path));
-  const [command, args] = script === undefined ? ['npm', npmArgs] : [process.execPath, [script, ...npmArgs]];
+  const script = candidates.find(
+    (path) => path !== undefined && path.endsWith('npm-cli.js') && existsSync(path),
+  );
+  const [command, args] =
+    script === undefined ? ['npm', npmArgs] : [process.execPath, [script, ...npmArgs]];
   const started = Date.now();
   // npm shows a progress bar on a terminal and nothing at all elsewhere, such as in a build log.
-  const ticker = setInterval(() => console.log(`  still installing, ${Math.round((Date.now() - started) / 1000)} s`), 10_000);
+  const ticker = setInterval(
+    () => console.log(`  still installing, ${Math.round((Date.now() - started) / 1000)} s`),
+    10_000,
+  );
   return new Promise((resolve) => {
     const child = spawn(command, args, { cwd: root, stdio: 'inherit' });
     let isInterrupted = false;
-    // The terminal sends Ctrl-C to npm as well, other senders do not; npm does not mind to be told twice.
+    // The terminal sends Ctrl-C to npm as well, other senders do not; npm does not mind to be told
+    // twice.
     const forward = (signal) => {
       isInterrupted = true;
       child.kill(signal);
@@ -176,12 +202,15 @@ function runNpm(npmArgs) {
       resolve(code);
     };
     child.once('error', (error) => {
-      console.error(`Could not run npm: ${error.message}. Install npm (it comes with Node) and run the command again.`);
+      console.error(
+        `Could not run npm: ${error.message}. Install npm (it comes with Node) and run the command again.`,
+      );
       finish(127);
     });
     child.once('exit', (code, signal) => {
       // Asked to stop: no second attempt.
-      if (isInterrupted || signal !== null) process.exit(code || 128 + constants.signals[signal ?? 'SIGINT']);
+      if (isInterrupted || signal !== null)
+        process.exit(code || 128 + constants.signals[signal ?? 'SIGINT']);
       finish(code);
     });
   });
@@ -193,15 +222,18 @@ function runNpm(npmArgs) {
  */
 function runProgram(program, args) {
   const nodeArgs = ['--import', 'tsx', join(root, program), ...args];
-  // On Linux the kernel tells the program when we are killed outright, so that it ends with us even then.
+  // On Linux the kernel tells the program when we are killed outright, so that it ends with us even
+  // then.
   const canTellDeath =
-    process.platform === 'linux' && spawnSync('setpriv', ['--pdeathsig', 'TERM', '--', 'true'], { stdio: 'ignore' }).status === 0;
+    process.platform === 'linux' &&
+    spawnSync('setpriv', ['--pdeathsig', 'TERM', '--', 'true'], { stdio: 'ignore' }).status === 0;
   const [command, commandArgs] = canTellDeath
     ? ['setpriv', ['--pdeathsig', 'TERM', '--', process.execPath, ...nodeArgs]]
     : [process.execPath, nodeArgs];
   return new Promise(() => {
-    // A session of its own: a terminal sends Ctrl-C to everybody in the foreground, and npm forwards it once more. The program should
-    // see one signal for one key press, and gets it from us.
+    // A session of its own: a terminal sends Ctrl-C to everybody in the foreground, and npm
+    // forwards it once more. The program should see one signal for one key press, and gets it from
+    // us.
     const child = spawn(command, commandArgs, { cwd: root, stdio: 'inherit', detached: true });
     const lastSent = new Map();
     for (const signal of forwardedSignals) {

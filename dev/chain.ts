@@ -1,16 +1,21 @@
 /**
- * A private Ethereum chain for development and tests: anvil from npm, as a child process that listens on 127.0.0.1 only.
+ * A private Ethereum chain for development and tests: anvil from npm, as a child process that
+ * listens on 127.0.0.1 only.
  *
  * What anvil 1.7 does, measured:
- * - Block times may be fractions (0.25). Block timestamps are whole seconds of the wall clock in every mining mode: blocks
- *   of the same second share it, and it never runs ahead, so `expiresAt` means what the clock says.
- * - SIGTERM and SIGINT write the state file. SIGKILL loses what came after the last write of `--state-interval`; and since
- *   the file is rewritten in place it may be cut short, so the last one that was whole at a start is kept beside it.
- * - After a restart from a state file blocks, receipts and logs are all there, but no state before the last block: no
- *   `eth_call` into the past, and no reorganisation that goes back to before the restart.
- * - By default states of old blocks go to the home folder, without end (1.4 GB for 4,000 empty blocks). `--prune-history N`
- *   keeps the last N in memory and writes none; logs, receipts and snapshots stay complete, reorganisations go N deep.
- *   A kept state takes some 200 bytes for each block of the chain, so N is small. (`--transaction-block-keeper` drops logs.)
+ * - Block times may be fractions (0.25). Block timestamps are whole seconds of the wall clock in
+ *   every mining mode: blocks of the same second share it, and it never runs ahead, so `expiresAt`
+ *   means what the clock says.
+ * - SIGTERM and SIGINT write the state file. SIGKILL loses what came after the last write of
+ *   `--state-interval`; and since the file is rewritten in place it may be cut short, so the last
+ *   one that was whole at a start is kept beside it.
+ * - After a restart from a state file blocks, receipts and logs are all there, but no state before
+ *   the last block: no `eth_call` into the past, and no reorganisation that goes back to before the
+ *   restart.
+ * - By default states of old blocks go to the home folder, without end (1.4 GB for 4,000 empty
+ *   blocks). `--prune-history N` keeps the last N in memory and writes none; logs, receipts and
+ *   snapshots stay complete, reorganisations go N deep. A kept state takes some 200 bytes for each
+ *   block of the chain, so N is small. (`--transaction-block-keeper` drops logs.)
  */
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -25,11 +30,17 @@ export interface ChainOptions {
   port?: number;
   /** Default 31337. */
   chainId?: number;
-  /** Mine a block every so many seconds (fractions allowed). Absent: a block for each transaction, at once. */
+  /**
+   * Mine a block every so many seconds (fractions allowed). Absent: a block for each transaction,
+   * at once.
+   */
   blockTimeSeconds?: number;
   /** With a block time: mine each transaction at once, and empty blocks in time. */
   mixedMining?: boolean;
-  /** Keep the chain in this file across restarts, and the file as it was at the last good start in `<file>.previous`. */
+  /**
+   * Keep the chain in this file across restarts, and the file as it was at the last good start in
+   * `<file>.previous`.
+   */
   statePath?: string;
   /** Append anvil's output to this file. Without it anvil is quiet. */
   logPath?: string;
@@ -46,7 +57,10 @@ export interface Chain {
   chainId: number;
   port: number;
   pid: number;
-  /** Stops the chain and waits until it is gone; the state, if kept, is written first. May be called again. */
+  /**
+   * Stops the chain and waits until it is gone; the state, if kept, is written first. May be called
+   * again.
+   */
   close(): Promise<void>;
 }
 
@@ -72,11 +86,13 @@ export async function startChain(options: ChainOptions = {}): Promise<Chain> {
 
 async function startOnPort(port: number, options: ChainOptions): Promise<Chain> {
   // Whoever holds the port may be a chain with the same id: its answers must not pass for ours.
-  if ((await findFreePort(port)) !== port) throw new Error(`anvil cannot listen on ${HOST}:${String(port)}: Address already in use`);
+  if ((await findFreePort(port)) !== port)
+    throw new Error(`anvil cannot listen on ${HOST}:${String(port)}: Address already in use`);
   const chainId = options.chainId ?? 31337;
   const rpcUrl = `http://${HOST}:${String(port)}`;
   if (options.statePath !== undefined) prepareState(options.statePath);
-  const temporaryFolder = options.logPath === undefined ? mkdtempSync(join(tmpdir(), 'msqpay-chain-')) : undefined;
+  const temporaryFolder =
+    options.logPath === undefined ? mkdtempSync(join(tmpdir(), 'msqpay-chain-')) : undefined;
   const removeTemporaryFolder = (): void => {
     if (temporaryFolder !== undefined) rmSync(temporaryFolder, { recursive: true, force: true });
   };
@@ -89,7 +105,10 @@ async function startOnPort(port: number, options: ChainOptions): Promise<Chain> 
       onAbandoned: removeTemporaryFolder,
       isReady: async (child) => {
         const answer = await askChainId(rpcUrl);
-        if (answer !== chainId) throw new Error(`${rpcUrl} answers with chain id ${String(answer)} instead of ${String(chainId)}`);
+        if (answer !== chainId)
+          throw new Error(
+            `${rpcUrl} answers with chain id ${String(answer)} instead of ${String(chainId)}`,
+          );
         // One that did not get the port ends at once.
         await sleep(20);
         return child.isRunning();
@@ -105,13 +124,23 @@ async function startOnPort(port: number, options: ChainOptions): Promise<Chain> 
 
 function buildArguments(port: number, chainId: number, options: ChainOptions): string[] {
   const args = ['--host', HOST, '--port', String(port), '--chain-id', String(chainId)];
-  args.push('--accounts', String(options.accounts ?? 10), '--prune-history', String(KEPT_STATES), '--color', 'never');
-  if (options.blockTimeSeconds !== undefined) args.push('--block-time', String(options.blockTimeSeconds));
+  args.push(
+    '--accounts',
+    String(options.accounts ?? 10),
+    '--prune-history',
+    String(KEPT_STATES),
+    '--color',
+    'never',
+  );
+  if (options.blockTimeSeconds !== undefined)
+    args.push('--block-time', String(options.blockTimeSeconds));
   // The time of the first block: anvil's clock goes on from there.
-  if (options.secondsBehind !== undefined) args.push('--timestamp', String(Math.floor(Date.now() / 1000) - options.secondsBehind));
+  if (options.secondsBehind !== undefined)
+    args.push('--timestamp', String(Math.floor(Date.now() / 1000) - options.secondsBehind));
   if (options.hardfork !== undefined) args.push('--hardfork', options.hardfork);
   if (options.mixedMining === true) args.push('--mixed-mining');
-  if (options.statePath !== undefined) args.push('--state', options.statePath, '--state-interval', String(STATE_INTERVAL_SECONDS));
+  if (options.statePath !== undefined)
+    args.push('--state', options.statePath, '--state-interval', String(STATE_INTERVAL_SECONDS));
   if (options.logPath === undefined) args.push('--quiet');
   return args;
 }
@@ -125,14 +154,23 @@ function prepareState(statePath: string): void {
     JSON.parse(readFileSync(statePath, 'utf8'));
     copyFileSync(statePath, previousPath);
   } catch (error) {
-    if (!existsSync(previousPath)) throw new Error(`The chain state in ${statePath} is damaged; remove it to start anew`, { cause: error });
+    if (!existsSync(previousPath))
+      throw new Error(`The chain state in ${statePath} is damaged; remove it to start anew`, {
+        cause: error,
+      });
     copyFileSync(previousPath, statePath);
   }
 }
 
-/** The native program itself, not its npm wrapper: a signal has to reach the process that runs the chain. */
+/**
+ * The native program itself, not its npm wrapper: a signal has to reach the process that runs the
+ * chain.
+ */
 function findAnvil(): string {
-  const architectures: Partial<Record<NodeJS.Architecture, string>> = { x64: 'amd64', arm64: 'arm64' };
+  const architectures: Partial<Record<NodeJS.Architecture, string>> = {
+    x64: 'amd64',
+    arm64: 'arm64',
+  };
   const name = `@foundry-rs/anvil-${process.platform}-${architectures[process.arch] ?? process.arch}`;
   const program = process.platform === 'win32' ? 'anvil.exe' : 'anvil';
   try {
@@ -140,7 +178,10 @@ function findAnvil(): string {
     const wrapper = createRequire(import.meta.url).resolve('@foundry-rs/anvil/package.json');
     return createRequire(wrapper).resolve(`${name}/bin/${program}`);
   } catch (error) {
-    throw new Error(`anvil has no program for ${process.platform} ${process.arch}: the package ${name} is not installed`, { cause: error });
+    throw new Error(
+      `anvil has no program for ${process.platform} ${process.arch}: the package ${name} is not installed`,
+      { cause: error },
+    );
   }
 }
 

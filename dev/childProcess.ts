@@ -3,11 +3,14 @@
  *
  * A child must never outlive us, however we end:
  * - orderly: the owner calls `stop()` (SIGTERM, then SIGKILL after a while);
- * - an uncaught error, `process.exit`, or a signal nobody handles: the hooks below kill what is left;
- * - SIGKILL of ourselves: on Linux the kernel sends the child SIGTERM (`setpriv --pdeathsig`); elsewhere the pid that was recorded
- *   in the folder is found and ended at the next start, after checking that it still is the process we started.
+ * - an uncaught error, `process.exit`, or a signal nobody handles: the hooks below kill what is
+ *   left;
+ * - SIGKILL of ourselves: on Linux the kernel sends the child SIGTERM (`setpriv --pdeathsig`);
+ *   elsewhere the pid that was recorded in the folder is found and ended at the next start, after
+ *   checking that it still is the process we started.
  *
- * Children get their own session: a Ctrl-C in the terminal reaches only us, and we end them in the right order.
+ * Children get their own session: a Ctrl-C in the terminal reaches only us, and we end them in the
+ * right order.
  */
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import {
@@ -43,7 +46,10 @@ export interface StartProcessOptions {
   logPath: string;
   /** The pid is recorded here so that a later start can end it, should we die without doing so. */
   pidPath?: string;
-  /** Asked again and again until true. An exception counts as "not yet" and is shown if the time runs out. */
+  /**
+   * Asked again and again until true. An exception counts as "not yet" and is shown if the time
+   * runs out.
+   */
   isReady?: (process: ManagedProcess) => Promise<boolean> | boolean;
   readyTimeoutMs?: number;
   /** How long `stop()` waits between SIGTERM and SIGKILL. */
@@ -65,14 +71,18 @@ export interface ManagedProcess {
 
 const logTailBytes = 64 * 1024;
 
-/** Starts a program and resolves when it is ready; rejects, with the end of its log, when it ends first or takes too long. */
+/**
+ * Starts a program and resolves when it is ready; rejects, with the end of its log, when it ends
+ * first or takes too long.
+ */
 export async function startProcess(options: StartProcessOptions): Promise<ManagedProcess> {
   const { name, logPath, pidPath, readyTimeoutMs = 30_000, stopTimeoutMs = 15_000 } = options;
   mkdirSync(dirname(logPath), { recursive: true });
   const log = openSync(logPath, 'a');
   const logStart = fstatSync(log).size;
   const [command, args] = withParentDeathSignal(options.command, options.args);
-  // File descriptors, not pipes: the child can write on, and its last words are kept, whatever happens to us.
+  // File descriptors, not pipes: the child can write on, and its last words are kept, whatever
+  // happens to us.
   const child = spawn(command, args, {
     stdio: ['ignore', log, log],
     detached: true,
@@ -84,7 +94,9 @@ export async function startProcess(options: StartProcessOptions): Promise<Manage
   const pid = child.pid;
   if (pid === undefined) {
     const error = await new Promise<Error>((resolve) => child.once('error', resolve));
-    throw new Error(`Could not start ${name} (${options.command}): ${error.message}`, { cause: error });
+    throw new Error(`Could not start ${name} (${options.command}): ${error.message}`, {
+      cause: error,
+    });
   }
   let exit: ProcessExit | undefined;
   const entry: LiveProcess = { pid, onAbandoned: options.onAbandoned };
@@ -127,7 +139,9 @@ export async function startProcess(options: StartProcessOptions): Promise<Manage
   for (;;) {
     if (exit !== undefined) {
       const how = exit.signal === null ? `with code ${String(exit.code)}` : `by ${exit.signal}`;
-      throw new Error(`${name} ended ${how} before it was ready. The end of ${logPath}:\n${lastLines(managed.logTail())}`);
+      throw new Error(
+        `${name} ended ${how} before it was ready. The end of ${logPath}:\n${lastLines(managed.logTail())}`,
+      );
     }
     try {
       if (options.isReady === undefined || (await options.isReady(managed))) return managed;
@@ -136,9 +150,12 @@ export async function startProcess(options: StartProcessOptions): Promise<Manage
     }
     if (Date.now() > deadline) {
       await managed.kill();
-      throw new Error(`${name} was not ready after ${readyTimeoutMs / 1000} s. The end of ${logPath}:\n${lastLines(managed.logTail())}`, {
-        cause: lastError,
-      });
+      throw new Error(
+        `${name} was not ready after ${readyTimeoutMs / 1000} s. The end of ${logPath}:\n${lastLines(managed.logTail())}`,
+        {
+          cause: lastError,
+        },
+      );
     }
     // A child that just ended must not cost another round of waiting.
     await Promise.race([exited, sleep(50)]);
@@ -158,8 +175,15 @@ export interface RunCommandOptions {
   onLine?: (line: string) => void;
 }
 
-/** Runs a program to its end. Rejects only when it could not be started or took too long; a failure is in `code`. */
-export function runCommand(command: string, args: readonly string[], options: RunCommandOptions = {}): Promise<CommandResult> {
+/**
+ * Runs a program to its end. Rejects only when it could not be started or took too long; a failure
+ * is in `code`.
+ */
+export function runCommand(
+  command: string,
+  args: readonly string[],
+  options: RunCommandOptions = {},
+): Promise<CommandResult> {
   return new Promise((resolve, reject) => {
     const [wrapped, wrappedArgs] = withParentDeathSignal(command, args);
     const child = spawn(wrapped, wrappedArgs, {
@@ -167,7 +191,8 @@ export function runCommand(command: string, args: readonly string[], options: Ru
       detached: true,
       ...(options.env === undefined ? {} : { env: options.env }),
     });
-    const entry: LiveProcess | undefined = child.pid === undefined ? undefined : { pid: child.pid, onAbandoned: undefined };
+    const entry: LiveProcess | undefined =
+      child.pid === undefined ? undefined : { pid: child.pid, onAbandoned: undefined };
     if (entry !== undefined) {
       liveProcesses.add(entry);
       installExitHooks();
@@ -191,7 +216,8 @@ export function runCommand(command: string, args: readonly string[], options: Ru
     };
     child.stdout?.on('data', take);
     child.stderr?.on('data', take);
-    // A program may end without reading its input (EPIPE); its exit code tells more than that error.
+    // A program may end without reading its input (EPIPE); its exit code tells more than that
+    // error.
     child.stdin?.on('error', () => undefined);
     if (options.input !== undefined) child.stdin?.end(options.input);
     const finish = (): void => {
@@ -204,21 +230,31 @@ export function runCommand(command: string, args: readonly string[], options: Ru
     });
     child.once('close', (code, signal) => {
       finish();
-      if (isLate) reject(new Error(`${command} took more than ${(options.timeoutMs ?? 0) / 1000} s and was ended`));
-      else resolve({ code: code ?? 128 + (signal === null ? 0 : constants.signals[signal]), output });
+      if (isLate)
+        reject(
+          new Error(`${command} took more than ${(options.timeoutMs ?? 0) / 1000} s and was ended`),
+        );
+      else
+        resolve({ code: code ?? 128 + (signal === null ? 0 : constants.signals[signal]), output });
     });
   });
 }
 
-// ---- Folders with an owner --------------------------------------------------------------------------------------------------------
+// ---- Folders with an owner
+// -------------------------------------------------------------------------------------------------
 
 export class DirectoryInUseError extends Error {
   readonly directory: string;
   readonly ownerPid: number;
 
   constructor(directory: string, ownerPid: number) {
-    const owner = ownerPid === process.pid ? 'this very process' : `process ${ownerPid} (is it running in another terminal?)`;
-    super(`The data folder ${directory} is in use by ${owner}. Stop that one first, or use another folder.`);
+    const owner =
+      ownerPid === process.pid
+        ? 'this very process'
+        : `process ${ownerPid} (is it running in another terminal?)`;
+    super(
+      `The data folder ${directory} is in use by ${owner}. Stop that one first, or use another folder.`,
+    );
     this.name = 'DirectoryInUseError';
     this.directory = directory;
     this.ownerPid = ownerPid;
@@ -229,7 +265,10 @@ export interface DirectoryClaim {
   release(): void;
 }
 
-/** Makes this process the only owner of a data folder. The claim of a process that is gone does not count. */
+/**
+ * Makes this process the only owner of a data folder. The claim of a process that is gone does not
+ * count.
+ */
 export function claimDirectory(directory: string): DirectoryClaim {
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const path = join(directory, 'owner.json');
@@ -250,8 +289,10 @@ export function claimDirectory(directory: string): DirectoryClaim {
       rmSync(draft, { force: true });
     }
     const owner = readRecord(path);
-    if (owner !== undefined && isSameProcess(owner)) throw new DirectoryInUseError(directory, owner.pid);
-    // The owner is gone. rename() rather than remove: of two processes that find the same stale claim only one moves it away.
+    if (owner !== undefined && isSameProcess(owner))
+      throw new DirectoryInUseError(directory, owner.pid);
+    // The owner is gone. rename() rather than remove: of two processes that find the same stale
+    // claim only one moves it away.
     const stale = join(directory, `owner.${process.pid}.stale`);
     try {
       renameSync(path, stale);
@@ -260,15 +301,21 @@ export function claimDirectory(directory: string): DirectoryClaim {
     }
     rmSync(stale, { force: true });
   }
-  throw new Error(`Could not claim the data folder ${directory}: others keep claiming it at the same time`);
+  throw new Error(
+    `Could not claim the data folder ${directory}: others keep claiming it at the same time`,
+  );
 }
 
 /**
- * Ends the process recorded at `pidPath` if it still runs and still is the one that was recorded: same pid, same start time, and
- * `marker` (something only our child has, such as its data folder) on its command line.
+ * Ends the process recorded at `pidPath` if it still runs and still is the one that was recorded:
+ * same pid, same start time, and `marker` (something only our child has, such as its data folder)
+ * on its command line.
  * @returns the pid that was ended, if any
  */
-export async function reapRecordedProcess(pidPath: string, marker: string): Promise<number | undefined> {
+export async function reapRecordedProcess(
+  pidPath: string,
+  marker: string,
+): Promise<number | undefined> {
   const record = readRecord(pidPath);
   if (record === undefined) return undefined;
   const isThere = (): boolean => isSameProcess(record);
@@ -287,7 +334,10 @@ export async function reapRecordedProcess(pidPath: string, marker: string): Prom
   return reaped;
 }
 
-/** True while the process lives; a zombie, which only waits for its parent to notice, does not count. */
+/**
+ * True while the process lives; a zombie, which only waits for its parent to notice, does not
+ * count.
+ */
 export function isProcessAlive(pid: number): boolean {
   return readStartTime(pid) !== undefined;
 }
@@ -313,7 +363,8 @@ function readRecord(path: string): ProcessRecord | undefined {
     const value: unknown = JSON.parse(readFileSync(path, 'utf8'));
     if (typeof value !== 'object' || value === null) return undefined;
     const { pid, startTime, command } = value as Partial<Record<keyof ProcessRecord, unknown>>;
-    if (typeof pid !== 'number' || typeof startTime !== 'string' || typeof command !== 'string') return undefined;
+    if (typeof pid !== 'number' || typeof startTime !== 'string' || typeof command !== 'string')
+      return undefined;
     return { pid, startTime, command };
   } catch {
     // Absent, or cut short by a power failure: either way it names no process.
@@ -331,7 +382,8 @@ function readStartTime(pid: number): string | undefined {
   if (!existsSync('/proc/self/stat')) return runPs(pid, 'lstart');
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    // The second field is the program's name in brackets and may itself hold spaces and brackets: count from the last bracket.
+    // The second field is the program's name in brackets and may itself hold spaces and brackets:
+    // count from the last bracket.
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
     return fields[0] === 'Z' || fields[0] === 'X' ? undefined : fields[19];
   } catch {
@@ -350,7 +402,8 @@ function readCommandLine(pid: number): string | undefined {
 }
 
 /**
- * While a process becomes another program its command line is empty: on a busy machine that is seen.
+ * While a process becomes another program its command line is empty: on a busy machine that is
+ * seen.
  * @returns empty when it stays so for a second, as that of a process which is about to end does
  */
 async function readSettledCommandLine(pid: number): Promise<string> {
@@ -364,8 +417,10 @@ async function readSettledCommandLine(pid: number): Promise<string> {
 function runPs(pid: number, column: 'lstart' | 'command'): string | undefined {
   try {
     return (
-      execFileSync('ps', ['-p', String(pid), '-o', `${column}=`], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim() ||
-      undefined
+      execFileSync('ps', ['-p', String(pid), '-o', `${column}=`], {
+        encoding: 'utf8',
+        stdio: ['ignore', 'pipe', 'ignore'],
+      }).trim() || undefined
     );
   } catch {
     // ps answers "no such process" with a failure.
@@ -373,7 +428,8 @@ function runPs(pid: number, column: 'lstart' | 'command'): string | undefined {
   }
 }
 
-// ---- Ending with our own process --------------------------------------------------------------------------------------------------
+// ---- Ending with our own process
+// -------------------------------------------------------------------------------------------------
 
 interface LiveProcess {
   pid: number;
@@ -386,7 +442,8 @@ let hasExitHooks = false;
 function installExitHooks(): void {
   if (hasExitHooks) return;
   hasExitHooks = true;
-  // Runs after an uncaught exception too. Killing is safe: both engines recover from it, and nothing asynchronous can run here.
+  // Runs after an uncaught exception too. Killing is safe: both engines recover from it, and
+  // nothing asynchronous can run here.
   process.on('exit', abandonAll);
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     const handler = (): void => {
@@ -408,7 +465,10 @@ function abandonAll(): void {
   liveProcesses.clear();
 }
 
-/** To the whole group: a program started through a wrapper script would otherwise live on without it. */
+/**
+ * To the whole group: a program started through a wrapper script would otherwise live on without
+ * it.
+ */
 function sendToGroup(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(-pid, signal);
@@ -419,14 +479,22 @@ function sendToGroup(pid: number, signal: NodeJS.Signals): void {
 
 let canSetParentDeathSignal: boolean | undefined;
 
-function withParentDeathSignal(command: string, args: readonly string[]): [string, readonly string[]] {
+function withParentDeathSignal(
+  command: string,
+  args: readonly string[],
+): [string, readonly string[]] {
   canSetParentDeathSignal ??=
-    process.platform === 'linux' && spawnSync('setpriv', ['--pdeathsig', 'TERM', '--', 'true'], { stdio: 'ignore' }).status === 0;
-  // setpriv replaces itself by the program, so the pid is the program's. If it is missing, reaping at the next start remains.
-  return canSetParentDeathSignal ? ['setpriv', ['--pdeathsig', 'TERM', '--', command, ...args]] : [command, args];
+    process.platform === 'linux' &&
+    spawnSync('setpriv', ['--pdeathsig', 'TERM', '--', 'true'], { stdio: 'ignore' }).status === 0;
+  // setpriv replaces itself by the program, so the pid is the program's. If it is missing, reaping
+  // at the next start remains.
+  return canSetParentDeathSignal
+    ? ['setpriv', ['--pdeathsig', 'TERM', '--', command, ...args]]
+    : [command, args];
 }
 
-// ---- Small helpers ----------------------------------------------------------------------------------------------------------------
+// ---- Small helpers
+// -------------------------------------------------------------------------------------------------
 
 function readTail(path: string, from: number): string {
   const file = openSync(path, 'r');

@@ -1,5 +1,13 @@
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join, relative } from 'node:path';
 import { setImmediate as letOthersWork } from 'node:timers/promises';
@@ -10,10 +18,12 @@ const FOREIGN = new Set(['node_modules', 'dist', '.dev', '.git', 'coverage']);
 const HASH_LINE = /\n\/\/# sourceHash=([0-9a-f]+)\n$/;
 
 /**
- * Compiles the tests, and what they test, file by file, for mocha and the programs that tests start: from source, the loader sees every
- * module that a process imports, those of the packages too, which takes two and a half times as much of a core.
+ * Compiles the tests, and what they test, file by file, for mocha and the programs that tests
+ * start: from source, the loader sees every module that a process imports, those of the packages
+ * too, which takes two and a half times as much of a core.
  *
- * What was compiled is kept, and only what changed since is compiled anew; several processes may do it at once. Types are for `npm run check`.
+ * What was compiled is kept, and only what changed since is compiled anew; several processes may do
+ * it at once. Types are for `npm run check`.
  * @param root with its tsconfig.json
  * @param folder somewhere below, so that the packages are found from there
  * @returns which files were compiled, from the root
@@ -39,28 +49,54 @@ export async function compileSources(root: string, folder: string): Promise<stri
     await letOthersWork();
   }
   const outputs = new Set(sources.map(toOutput));
-  for (const output of listFiles(folder, '.js')) if (!outputs.has(output)) rmSync(join(folder, output), { force: true });
+  for (const output of listFiles(folder, '.js'))
+    if (!outputs.has(output)) rmSync(join(folder, output), { force: true });
   return compiled;
 }
 
-type Compile = (text: string, path: { readonly from: string; readonly to: string }) => { readonly code: string; readonly map: string };
+type Compile = (
+  text: string,
+  path: { readonly from: string; readonly to: string },
+) => { readonly code: string; readonly map: string };
 
 /** Loaded only when something is to be compiled: it is large. */
 async function loadCompiler(root: string): Promise<Compile> {
   const typescript = createRequire(import.meta.url)('typescript') as typeof Typescript;
   const path = join(root, 'tsconfig.json');
-  const { config } = typescript.readConfigFile(path, (name) => readFileSync(name, 'utf8')) as { config: { compilerOptions: object } };
-  const { options, errors } = typescript.convertCompilerOptionsFromJson(config.compilerOptions, root);
-  if (errors.length > 0) throw new Error(`${path}: ${errors.map(({ messageText }) => JSON.stringify(messageText)).join(', ')}`);
-  // One file by itself: the compiler does not look at package.json, which says that all are ES modules.
-  const format = { module: typescript.ModuleKind.ESNext, moduleResolution: typescript.ModuleResolutionKind.Bundler };
+  const { config } = typescript.readConfigFile(path, (name) => readFileSync(name, 'utf8')) as {
+    config: { compilerOptions: object };
+  };
+  const { options, errors } = typescript.convertCompilerOptionsFromJson(
+    config.compilerOptions,
+    root,
+  );
+  if (errors.length > 0)
+    throw new Error(
+      `${path}: ${errors.map(({ messageText }) => JSON.stringify(messageText)).join(', ')}`,
+    );
+  // One file by itself: the compiler does not look at package.json, which says that all are ES
+  // modules.
+  const format = {
+    module: typescript.ModuleKind.ESNext,
+    moduleResolution: typescript.ModuleResolutionKind.Bundler,
+  };
   const compilerOptions = { ...options, ...format, noEmit: false, sourceMap: true };
   return (text, { from, to }) => {
-    const result = typescript.transpileModule(text, { compilerOptions, fileName: from, reportDiagnostics: true });
+    const result = typescript.transpileModule(text, {
+      compilerOptions,
+      fileName: from,
+      reportDiagnostics: true,
+    });
     const [mistake] = result.diagnostics ?? [];
-    if (mistake !== undefined) throw new Error(`${from}: ${typescript.flattenDiagnosticMessageText(mistake.messageText, '\n')}`);
+    if (mistake !== undefined)
+      throw new Error(
+        `${from}: ${typescript.flattenDiagnosticMessageText(mistake.messageText, '\n')}`,
+      );
     const map = JSON.parse(result.sourceMapText ?? '{}') as object;
-    return { code: result.outputText.trimEnd(), map: JSON.stringify({ ...map, sourceRoot: '', sources: [relative(dirname(to), from)] }) };
+    return {
+      code: result.outputText.trimEnd(),
+      map: JSON.stringify({ ...map, sourceRoot: '', sources: [relative(dirname(to), from)] }),
+    };
   };
 }
 

@@ -11,19 +11,38 @@ const TOKENS = [
 ];
 
 /** A chain that lost its state (its file was deleted) gets the contracts again. */
-export async function deployOnce(rpcUrl: string, deploymentFile: string, onProgress: (message: string) => void): Promise<Deployment> {
+export async function deployOnce(
+  rpcUrl: string,
+  deploymentFile: string,
+  onProgress: (message: string) => void,
+): Promise<Deployment> {
   const existing = readDeployment(deploymentFile);
-  if (existing !== undefined && (await isDeployed(rpcUrl, existing.gateway)) && (await isDeployed(rpcUrl, existing.forwarder)))
+  if (
+    existing !== undefined &&
+    (await isDeployed(rpcUrl, existing.gateway)) &&
+    (await isDeployed(rpcUrl, existing.forwarder))
+  )
     return existing;
-  const deployment = await deployContracts({ rpcUrl, deployerPrivateKey: DEV_KEYS.deployer, tokens: TOKENS });
-  writeAtomically(deploymentFile, JSON.stringify({ ...deployment, blockNumber: deployment.blockNumber.toString() }, null, 2));
-  onProgress(`contracts deployed: gateway ${deployment.gateway}, forwarder ${deployment.forwarder}`);
+  const deployment = await deployContracts({
+    rpcUrl,
+    deployerPrivateKey: DEV_KEYS.deployer,
+    tokens: TOKENS,
+  });
+  writeAtomically(
+    deploymentFile,
+    JSON.stringify({ ...deployment, blockNumber: deployment.blockNumber.toString() }, null, 2),
+  );
+  onProgress(
+    `contracts deployed: gateway ${deployment.gateway}, forwarder ${deployment.forwarder}`,
+  );
   return deployment;
 }
 
 function readDeployment(path: string): Deployment | undefined {
   if (!existsSync(path)) return undefined;
-  const stored = JSON.parse(readFileSync(path, 'utf8')) as Omit<Deployment, 'blockNumber'> & { readonly blockNumber: string };
+  const stored = JSON.parse(readFileSync(path, 'utf8')) as Omit<Deployment, 'blockNumber'> & {
+    readonly blockNumber: string;
+  };
   return { ...stored, blockNumber: BigInt(stored.blockNumber) };
 }
 

@@ -1,6 +1,9 @@
 import type { Hex } from '../shared/hex.ts';
 
-/** The public keys of the well-known test mnemonic that anvil funds at its start. Worth nothing outside of a development chain. */
+/**
+ * The public keys of the well-known test mnemonic that anvil funds at its start. Worth nothing
+ * outside of a development chain.
+ */
 export const DEV_KEYS = {
   deployer: '0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80',
   relayer: '0x59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d',

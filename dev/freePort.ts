@@ -3,19 +3,24 @@ import { readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 
 /**
- * Ports from here on up to where the system's own choice begins are looked at. What listens on any port, and each end of a connection that is opened, gets one
- * of the system's choice: between our look and the moment at which a program binds the port, which may be a second, one of those would be taken.
+ * Ports from here on up to where the system's own choice begins are looked at. What listens on any
+ * port, and each end of a connection that is opened, gets one of the system's choice: between our
+ * look and the moment at which a program binds the port, which may be a second, one of those would
+ * be taken.
  */
 const LOWEST_PORT = 10_000;
 const LOOKS = 1_000;
 
-/** By this process: who asked for them may not have bound them yet, or may be about to bind them again. */
+/**
+ * By this process: who asked for them may not have bound them yet, or may be about to bind them
+ * again.
+ */
 const given = new Set<number>();
 
 /**
- * A TCP port on the loopback that nothing listens on at this moment.
- * `preferred` is tried first, so that printed addresses stay the same from run to run when they can.
- * Another program may still take the port before it is bound: whoever starts a server on it retries with a new one.
+ * A TCP port on the loopback that nothing listens on at this moment. `preferred` is tried first, so
+ * that printed addresses stay the same from run to run when they can. Another program may still
+ * take the port before it is bound: whoever starts a server on it retries with a new one.
  */
 export async function findFreePort(preferred?: number): Promise<number> {
   if (preferred !== undefined) {
@@ -39,7 +44,9 @@ export async function findFreePort(preferred?: number): Promise<number> {
 function readFirstOfSystem(): number {
   let first: number | undefined;
   try {
-    first = Number(/^\d+/.exec(readFileSync('/proc/sys/net/ipv4/ip_local_port_range', 'utf8'))?.[0]);
+    first = Number(
+      /^\d+/.exec(readFileSync('/proc/sys/net/ipv4/ip_local_port_range', 'utf8'))?.[0],
+    );
   } catch {
     // Not Linux: 49152 there.
   }

@@ -11,9 +11,10 @@ import { provisionDatabase } from './provisionDatabase.ts';
 import { DEV_ADMIN_USER, startStack, type Stack } from './startStack.ts';
 
 /**
- * `npm start`: everything on this machine. Brings up the stack, migrates, seeds a demo store, starts api, workers and the demo shop as processes of
- * their own, makes one direct and one gasless payment, and stays up. `--once` ends after the payments: 0 when both were completed and their webhooks
- * verified, 1 otherwise.
+ * `npm start`: everything on this machine. Brings up the stack, migrates, seeds a demo store,
+ * starts api, workers and the demo shop as processes of their own, makes one direct and one gasless
+ * payment, and stays up. `--once` ends after the payments: 0 when both were completed and their
+ * webhooks verified, 1 otherwise.
  */
 const { values } = parseArgs({ options: { once: { type: 'boolean', default: false } } });
 
@@ -84,11 +85,16 @@ async function run(): Promise<void> {
     MSQPAY_WEBHOOK_SCHEDULE_SECONDS: '0,1,5,30,300,1800,7200,18000,36000,86400',
   });
 
-  const { apiKey } = await provisionDatabase({ ...environment, MSQPAY_LOG_LEVEL: 'warn' }, join(DIRECTORY, 'store.json'));
+  const { apiKey } = await provisionDatabase(
+    { ...environment, MSQPAY_LOG_LEVEL: 'warn' },
+    join(DIRECTORY, 'store.json'),
+  );
   step('database migrated, demo store ready');
 
   await Promise.all([
-    startOwnProcess('api', ['api/main.ts'], environment, `${apiUrl}/healthz`).then(() => step(`api at ${apiUrl}`)),
+    startOwnProcess('api', ['api/main.ts'], environment, `${apiUrl}/healthz`).then(() =>
+      step(`api at ${apiUrl}`),
+    ),
     startOwnProcess(
       'workers',
       ['workers/main.ts'],
@@ -112,7 +118,13 @@ async function run(): Promise<void> {
   );
   step(`demo shop at ${shopUrl}, its webhook endpoint is registered`);
 
-  await makeDemoPayments({ apiUrl: `${apiUrl}/api/v1`, apiKey, shopUrl, rpcUrl: stack.chain.rpcUrl, onStep: step });
+  await makeDemoPayments({
+    apiUrl: `${apiUrl}/api/v1`,
+    apiKey,
+    shopUrl,
+    rpcUrl: stack.chain.rpcUrl,
+    onStep: step,
+  });
   step('both payments completed, their webhooks verified by the shop');
 
   if (values.once) {
@@ -133,7 +145,12 @@ async function run(): Promise<void> {
   await watchProcesses();
 }
 
-async function startOwnProcess(name: string, args: readonly string[], env: NodeJS.ProcessEnv, healthUrl: string): Promise<void> {
+async function startOwnProcess(
+  name: string,
+  args: readonly string[],
+  env: NodeJS.ProcessEnv,
+  healthUrl: string,
+): Promise<void> {
   const started = await startProcess({
     name: `the ${name}`,
     command: process.execPath,
@@ -150,9 +167,13 @@ async function startOwnProcess(name: string, args: readonly string[], env: NodeJ
 
 /** A process that ends by itself is a failure to be told, not to be hidden by a restart. */
 async function watchProcesses(): Promise<void> {
-  const { name, exit } = await Promise.race(processes.map(async (process) => ({ name: process.name, exit: await process.exited })));
+  const { name, exit } = await Promise.race(
+    processes.map(async (process) => ({ name: process.name, exit: await process.exited })),
+  );
   // Ctrl-C reaches the children too; then they end because we do.
   await sleep(200);
   if (isStopping) return;
-  throw new Error(`${name} ended by itself (${exit.signal ?? `code ${String(exit.code)}`}); see ${join('.dev', 'start', 'logs')}`);
+  throw new Error(
+    `${name} ended by itself (${exit.signal ?? `code ${String(exit.code)}`}); see ${join('.dev', 'start', 'logs')}`,
+  );
 }

@@ -19,16 +19,26 @@ export interface DemoPaymentsOptions {
 const TIMEOUT_MS = 60_000;
 
 /**
- * Two orders at the demo shop, one paid directly and one gasless by a customer who holds no ether, each followed until the shop has verified the webhook
- * that tells it to ship.
+ * Two orders at the demo shop, one paid directly and one gasless by a customer who holds no ether,
+ * each followed until the shop has verified the webhook that tells it to ship.
  * @throws Error saying which payment did not come through, and how far it came
  */
 export async function makeDemoPayments(options: DemoPaymentsOptions): Promise<void> {
   const client = createClient(options);
   await Promise.all([
-    demonstrate(options, client, { kind: 'direct', customerKey: DEV_KEYS.customer, minterKey: DEV_KEYS.customer, pay: payDirectly }),
+    demonstrate(options, client, {
+      kind: 'direct',
+      customerKey: DEV_KEYS.customer,
+      minterKey: DEV_KEYS.customer,
+      pay: payDirectly,
+    }),
     // A minter of its own: two at once must not compete for one account's nonces.
-    demonstrate(options, client, { kind: 'gasless', customerKey: generatePrivateKey(), minterKey: DEV_KEYS.deployer, pay: payGasless }),
+    demonstrate(options, client, {
+      kind: 'gasless',
+      customerKey: generatePrivateKey(),
+      minterKey: DEV_KEYS.deployer,
+      pay: payGasless,
+    }),
   ]);
 }
 
@@ -40,11 +50,17 @@ interface Demo {
   readonly pay: (input: DemoCustomerInput) => Promise<unknown>;
 }
 
-async function demonstrate(options: DemoPaymentsOptions, client: ApiClient, demo: Demo): Promise<void> {
+async function demonstrate(
+  options: DemoPaymentsOptions,
+  client: ApiClient,
+  demo: Demo,
+): Promise<void> {
   const { kind, customerKey, minterKey, pay } = demo;
   const onStep = (message: string) => options.onStep(`  ${kind}: ${message}`);
   const paymentId = await placeOrder(options.shopUrl);
-  const payment = expectData(await client.GET('/payments/{paymentId}', { params: { path: { paymentId } } }));
+  const payment = expectData(
+    await client.GET('/payments/{paymentId}', { params: { path: { paymentId } } }),
+  );
   onStep(`payment ${paymentId.slice(0, 10)}… created for ${payment.orderId}`);
   await pay({ rpcUrl: options.rpcUrl, customerKey, client, payment, minterKey, onStep });
 
@@ -74,9 +90,13 @@ async function placeOrder(shopUrl: string): Promise<string> {
     body: new URLSearchParams({ product: product?.id ?? '' }),
     redirect: 'manual',
   });
-  const paymentId = /\/checkout\/(0x[0-9a-f]{64})$/.exec(response.headers.get('location') ?? '')?.[1];
+  const paymentId = /\/checkout\/(0x[0-9a-f]{64})$/.exec(
+    response.headers.get('location') ?? '',
+  )?.[1];
   if (paymentId === undefined)
-    throw new Error(`the demo shop did not take an order (HTTP ${response.status}): ${(await response.text()).slice(0, 200)}`);
+    throw new Error(
+      `the demo shop did not take an order (HTTP ${response.status}): ${(await response.text()).slice(0, 200)}`,
+    );
   return paymentId;
 }
 
@@ -88,6 +108,9 @@ interface ShopOrder {
 
 async function readOrder(shopUrl: string, paymentId: string): Promise<ShopOrder> {
   const response = await fetch(`${shopUrl}/orders/${paymentId}.json`);
-  if (!response.ok) throw new Error(`the demo shop does not know the order of ${paymentId} (HTTP ${response.status})`);
+  if (!response.ok)
+    throw new Error(
+      `the demo shop does not know the order of ${paymentId} (HTTP ${response.status})`,
+    );
   return (await response.json()) as ShopOrder;
 }

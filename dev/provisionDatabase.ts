@@ -16,7 +16,10 @@ const storeSchema = z.object({ storeId: z.string(), apiKey: z.string() });
  * @param environment of the server
  * @param storeFile keeps the key: the database only has its hash
  */
-export async function provisionDatabase(environment: NodeJS.ProcessEnv, storeFile: string): Promise<{ apiKey: string }> {
+export async function provisionDatabase(
+  environment: NodeJS.ProcessEnv,
+  storeFile: string,
+): Promise<{ apiKey: string }> {
   const { ctx, close } = await createContext(loadConfig(environment), { name: 'cli' });
   try {
     await migrate(ctx.db);
@@ -25,8 +28,15 @@ export async function provisionDatabase(environment: NodeJS.ProcessEnv, storeFil
       // The database may be another one than last time.
       if ((await findIdentity(ctx, stored.apiKey)) !== undefined) return stored;
     }
-    const store = await createStore(ctx, { name: 'Demo shop', payoutAddress: privateKeyToAccount(DEV_KEYS.merchant).address });
-    const { key } = await issueApiKey(ctx, { storeId: store.id, role: 'store', environment: 'test' });
+    const store = await createStore(ctx, {
+      name: 'Demo shop',
+      payoutAddress: privateKeyToAccount(DEV_KEYS.merchant).address,
+    });
+    const { key } = await issueApiKey(ctx, {
+      storeId: store.id,
+      role: 'store',
+      environment: 'test',
+    });
     writeAtomically(storeFile, JSON.stringify({ storeId: store.id, apiKey: key }, null, 2));
     return { apiKey: key };
   } finally {

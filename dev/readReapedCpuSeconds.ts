@@ -4,7 +4,8 @@ import { readFileSync } from 'node:fs';
 const TICKS_PER_SECOND = 100;
 
 /**
- * How long the cores have worked for children of this process that have ended, and for theirs that they waited for.
+ * How long the cores have worked for children of this process that have ended, and for theirs that
+ * they waited for.
  * @returns undefined where the system does not tell, which only Linux does
  */
 export function readReapedCpuSeconds(): number | undefined {
@@ -14,7 +15,8 @@ export function readReapedCpuSeconds(): number | undefined {
   } catch {
     return undefined;
   }
-  // The second field is the program's name in brackets, which may hold anything. `cutime` and `cstime` are the 16th and 17th.
+  // The second field is the program's name in brackets, which may hold anything. `cutime` and
+  // `cstime` are the 16th and 17th.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   return (Number(fields[13]) + Number(fields[14])) / TICKS_PER_SECOND;
 }

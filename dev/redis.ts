@@ -1,13 +1,21 @@
 /**
- * A private Redis for development and tests: redis-server or valkey-server from the machine, else Docker, else apt.
- * Append-only file on and nothing evicted, as the queues need it; on the loopback, with a password of its own.
- * Under `dataDir`: `redis.conf` (with the password), `data/` (the append-only file), `bin/` (a link, see below) and the pid file.
+ * A private Redis for development and tests: redis-server or valkey-server from the machine, else
+ * Docker, else apt. Append-only file on and nothing evicted, as the queues need it; on the
+ * loopback, with a password of its own. Under `dataDir`: `redis.conf` (with the password), `data/`
+ * (the append-only file), `bin/` (a link, see below) and the pid file.
  */
 import { createHash, randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createConnection } from 'node:net';
 import { join, resolve } from 'node:path';
-import { aptInstall, ensureDockerImage, findBinary, isAptAvailable, isDockerAvailable, removeDockerContainer } from './binaries.ts';
+import {
+  aptInstall,
+  ensureDockerImage,
+  findBinary,
+  isAptAvailable,
+  isDockerAvailable,
+  removeDockerContainer,
+} from './binaries.ts';
 import type { OnProgress } from './binaries.ts';
 import { claimDirectory, reapRecordedProcess, runCommand, startProcess } from './childProcess.ts';
 import type { ManagedProcess } from './childProcess.ts';
@@ -19,11 +27,16 @@ export interface StartRedisOptions {
   onProgress?: OnProgress;
   /** Used when it is free. */
   preferredPort?: number;
-  /** Instead of one of its own: servers that replicate each other share it. 32 hexadecimal digits. */
+  /**
+   * Instead of one of its own: servers that replicate each other share it. 32 hexadecimal digits.
+   */
   password?: string;
   /** Makes a Sentinel of it. */
   isSentinel?: boolean;
-  /** Further lines of its configuration. With them, and for a Sentinel, it is a program of this machine: servers in containers do not find each other. */
+  /**
+   * Further lines of its configuration. With them, and for a Sentinel, it is a program of this
+   * machine: servers in containers do not find each other.
+   */
   configuration?: readonly string[];
 }
 
@@ -31,7 +44,10 @@ export interface RedisServer {
   /** redis://:<password>@127.0.0.1:<port>. The same after a restart. */
   readonly url: string;
   readonly port: number;
-  /** Of the server that runs now; another one after a restart. With Docker, that of the client that is attached to it. */
+  /**
+   * Of the server that runs now; another one after a restart. With Docker, that of the client that
+   * is attached to it.
+   */
   readonly pid: number;
   /** Ends the server at once, as a crash would. `restart()` brings it back. */
   kill(signal?: NodeJS.Signals): Promise<void>;
@@ -91,12 +107,16 @@ interface RunningEngine {
   server: ManagedProcess;
 }
 
-async function startFirstPossible(context: EngineContext, preferredPort: number | undefined): Promise<RunningEngine> {
+async function startFirstPossible(
+  context: EngineContext,
+  preferredPort: number | undefined,
+): Promise<RunningEngine> {
   const failures: string[] = [];
   const isSpecial = context.isSentinel || context.configuration.length > 0;
   const sources: (() => Promise<RedisEngine | undefined>)[] = [
     () => findNativeEngine(context),
-    async () => (!isSpecial && (await isDockerAvailable()) ? createDockerEngine(context) : undefined),
+    async () =>
+      !isSpecial && (await isDockerAvailable()) ? createDockerEngine(context) : undefined,
     async () => {
       if (!isAptAvailable()) return undefined;
       await aptInstall({
@@ -121,26 +141,36 @@ async function startFirstPossible(context: EngineContext, preferredPort: number 
   throw new Error([howToInstall, ...failures].join('\n'));
 }
 
-async function launchOnFreePort(engine: RedisEngine, preferredPort: number | undefined): Promise<{ port: number; server: ManagedProcess }> {
+async function launchOnFreePort(
+  engine: RedisEngine,
+  preferredPort: number | undefined,
+): Promise<{ port: number; server: ManagedProcess }> {
   for (let attempt = 1; ; attempt++) {
     const port = await findFreePort(attempt === 1 ? preferredPort : undefined);
     try {
       return { port, server: await engine.launch(port) };
     } catch (error) {
       // Somebody took the port between our look and the server's bind.
-      const isPortTaken = error instanceof Error && /address already in use|port is already allocated/i.test(error.message);
+      const isPortTaken =
+        error instanceof Error &&
+        /address already in use|port is already allocated/i.test(error.message);
       if (!isPortTaken || attempt === 3) throw error;
     }
   }
 }
 
-function createHandle(parts: RunningEngine & { password: string; onProgress: OnProgress; release: () => void }): RedisServer {
+function createHandle(
+  parts: RunningEngine & { password: string; onProgress: OnProgress; release: () => void },
+): RedisServer {
   const { engine, port, password, onProgress, release } = parts;
   let server = parts.server;
   let isEndExpected = false;
   const watch = (watched: ManagedProcess): void => {
     void watched.exited.then(() => {
-      if (!isEndExpected) onProgress(`Redis ended unexpectedly. The end of its log:\n${watched.logTail().slice(-2000)}`);
+      if (!isEndExpected)
+        onProgress(
+          `Redis ended unexpectedly. The end of its log:\n${watched.logTail().slice(-2000)}`,
+        );
     });
   };
   watch(server);
@@ -169,14 +199,19 @@ function createHandle(parts: RunningEngine & { password: string; onProgress: OnP
   };
 }
 
-// ---- A server from the machine ----------------------------------------------------------------------------------------------------
+// ---- A server from the machine
+// -------------------------------------------------------------------------------------------------
 
 async function findNativeEngine(context: EngineContext): Promise<RedisEngine | undefined> {
   const binary = findBinary('redis-server', 'valkey-server') ?? linkServer(context.dataDir);
   if (binary === undefined) return undefined;
   const { output } = await runCommand(binary, ['--version'], { timeoutMs: 10_000 });
   const [, major, minor] = / v=(\d+)\.(\d+)/.exec(output) ?? [];
-  if (major === undefined || Number(major) < oldestVersion[0] || (Number(major) === oldestVersion[0] && Number(minor) < oldestVersion[1])) {
+  if (
+    major === undefined ||
+    Number(major) < oldestVersion[0] ||
+    (Number(major) === oldestVersion[0] && Number(minor) < oldestVersion[1])
+  ) {
     context.onProgress(`${binary} is too old or no Redis (${output.trim()})`);
     return undefined;
   }
@@ -184,14 +219,18 @@ async function findNativeEngine(context: EngineContext): Promise<RedisEngine | u
 }
 
 /**
- * Redis's server and its file checkers are one program, which looks at the name it was called by. Debian's redis-tools, which brings no
- * system service, has it as redis-check-rdb: called redis-server it is the server.
+ * Redis's server and its file checkers are one program, which looks at the name it was called by.
+ * Debian's redis-tools, which brings no system service, has it as redis-check-rdb: called
+ * redis-server it is the server.
  */
 function linkServer(dataDir: string): string | undefined {
   const program = findBinary('redis-check-rdb', 'valkey-check-rdb');
   if (program === undefined) return undefined;
   const folder = makeDirectory(join(dataDir, 'bin'));
-  const link = join(folder, program.endsWith('valkey-check-rdb') ? 'valkey-server' : 'redis-server');
+  const link = join(
+    folder,
+    program.endsWith('valkey-check-rdb') ? 'valkey-server' : 'redis-server',
+  );
   rmSync(link, { force: true });
   symlinkSync(program, link);
   return link;
@@ -205,15 +244,23 @@ function createNativeEngine(context: EngineContext, binary: string): RedisEngine
     description: `Redis (${binary})`,
     async prepare() {
       const reaped = await reapRecordedProcess(pidPath, dataDir);
-      if (reaped !== undefined) onProgress(`Ended the Redis that an earlier run left behind (process ${reaped})`);
+      if (reaped !== undefined)
+        onProgress(`Ended the Redis that an earlier run left behind (process ${reaped})`);
     },
     launch(port) {
       const dir = makeDirectory(join(dataDir, 'data'));
-      writeConfiguration(configuration, { port, bind: '127.0.0.1', dir, password, further: context.configuration });
+      writeConfiguration(configuration, {
+        port,
+        bind: '127.0.0.1',
+        dir,
+        password,
+        further: context.configuration,
+      });
       return startProcess({
         name: 'Redis',
         command: binary,
-        // Redis shows its address in the process list instead of its arguments, unless told otherwise: we look for our folder there.
+        // Redis shows its address in the process list instead of its arguments, unless told
+        // otherwise: we look for our folder there.
         args: [configuration, ...(isSentinel ? ['--sentinel'] : []), '--set-proc-title', 'no'],
         logPath,
         pidPath,
@@ -232,14 +279,18 @@ interface Configuration {
 }
 
 /** A file, not arguments: those can be read by every user of the machine. */
-function writeConfiguration(path: string, { port, bind, dir, password, further = [] }: Configuration): void {
+function writeConfiguration(
+  path: string,
+  { port, bind, dir, password, further = [] }: Configuration,
+): void {
   const lines = [
     `port ${port}`,
     `bind ${bind}`,
     `dir ${JSON.stringify(dir)}`,
     `requirepass ${password}`,
     'appendonly yes',
-    // What a client was told is in the file by then, so it survives the death of the server, though not that of the machine.
+    // What a client was told is in the file by then, so it survives the death of the server, though
+    // not that of the machine.
     'appendfsync everysec',
     'save ""',
     // The queues must never lose a key silently.
@@ -250,7 +301,8 @@ function writeConfiguration(path: string, { port, bind, dir, password, further =
   writeFileSync(path, lines.join('\n') + '\n', { mode: 0o600 });
 }
 
-// ---- Docker -----------------------------------------------------------------------------------------------------------------------
+// ---- Docker
+// -------------------------------------------------------------------------------------------------
 
 function createDockerEngine(context: EngineContext): RedisEngine {
   const { dataDir, logPath, password, onProgress } = context;
@@ -263,14 +315,33 @@ function createDockerEngine(context: EngineContext): RedisEngine {
       await ensureDockerImage(dockerImage, onProgress);
     },
     async launch(port) {
-      // Inside the container any address may connect; only the loopback of the machine is published.
+      // Inside the container any address may connect; only the loopback of the machine is
+      // published.
       writeConfiguration(configuration, { port: 6379, bind: '0.0.0.0', dir: '/data', password });
       const client = await startProcess({
         name: 'Redis',
         command: 'docker',
         args: [
-          ...['run', '--rm', '--interactive', '--name', name, '--publish', `127.0.0.1:${port}:6379`, '--volume', `${name}:/data`],
-          ...['--user', 'root', '--volume', `${configuration}:/redis.conf:ro`, dockerImage, 'redis-server', '/redis.conf'],
+          ...[
+            'run',
+            '--rm',
+            '--interactive',
+            '--name',
+            name,
+            '--publish',
+            `127.0.0.1:${port}:6379`,
+            '--volume',
+            `${name}:/data`,
+          ],
+          ...[
+            '--user',
+            'root',
+            '--volume',
+            `${configuration}:/redis.conf:ro`,
+            dockerImage,
+            'redis-server',
+            '/redis.conf',
+          ],
         ],
         logPath,
         isReady: () => canPing(port, password),
@@ -288,7 +359,8 @@ function createDockerEngine(context: EngineContext): RedisEngine {
   };
 }
 
-// ---- Password and probe -----------------------------------------------------------------------------------------------------------
+// ---- Password and probe
+// -------------------------------------------------------------------------------------------------
 
 function readPassword(dataDir: string): string {
   const path = join(dataDir, 'password');
@@ -302,7 +374,10 @@ function readPassword(dataDir: string): string {
   return password;
 }
 
-/** PING over a plain socket. While the append-only file is read the server answers LOADING, which is not ready. */
+/**
+ * PING over a plain socket. While the append-only file is read the server answers LOADING, which is
+ * not ready.
+ */
 function canPing(port: number, password: string): Promise<boolean> {
   return new Promise((resolvePing, reject) => {
     const socket = createConnection({ host: '127.0.0.1', port });

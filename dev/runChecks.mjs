@@ -1,4 +1,5 @@
-// `npm run check`: everything that can be said about the code without running it. All checks run, even when one fails.
+// `npm run check`: everything that can be said about the code without running it. All checks run,
+// even when one fails.
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -21,7 +22,20 @@ const checks = [
   {
     name: 'boundaries',
     command: bin('depcruise'),
-    args: ['--config', '.dependency-cruiser.cjs', 'api', 'workers', 'cli', 'domain', 'adapters', 'platform', 'shared', 'db', 'dev', 'demo'],
+    args: [
+      '--config',
+      '.dependency-cruiser.cjs',
+      'api',
+      'workers',
+      'cli',
+      'domain',
+      'adapters',
+      'platform',
+      'shared',
+      'db',
+      'dev',
+      'demo',
+    ],
   },
   { name: 'unused code', command: bin('knip'), args: ['--no-progress'] },
   { name: 'format', command: bin('prettier'), args: ['--check', '--log-level', 'warn', '.'] },
@@ -31,9 +45,14 @@ const checks = [
     command: bin('openapi-typescript'),
     args: ['openapi.yaml', '--default-non-nullable', 'false', '-o', generated],
     then: () =>
-      readFileSync(generated, 'utf8') === readFileSync(join(root, 'api/generated/openapi.ts'), 'utf8') || 'run npm run openapi:types',
+      readFileSync(generated, 'utf8') ===
+        readFileSync(join(root, 'api/generated/openapi.ts'), 'utf8') || 'run npm run openapi:types',
   },
-  { name: 'compiled contracts are current', command: process.execPath, args: ['--import', 'tsx', 'contracts/build.ts', '--check'] },
+  {
+    name: 'compiled contracts are current',
+    command: process.execPath,
+    args: ['--import', 'tsx', 'contracts/build.ts', '--check'],
+  },
 ];
 
 const running = new Set();
@@ -51,7 +70,9 @@ const queue = [...checks];
 // Two at a time: more would only wait for each other on a small machine.
 await Promise.all([work(), work()]);
 rmSync(scratch, { recursive: true, force: true });
-console.log(`${checks.length - failed} of ${checks.length} checks passed in ${((Date.now() - startedAt) / 1000).toFixed(0)} s`);
+console.log(
+  `${checks.length - failed} of ${checks.length} checks passed in ${((Date.now() - startedAt) / 1000).toFixed(0)} s`,
+);
 process.exit(failed === 0 ? 0 : 1);
 
 async function work() {
@@ -72,7 +93,12 @@ function run(command, args) {
     const child = spawn(command, args, {
       cwd: root,
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, NO_COLOR: '1', REDOCLY_TELEMETRY: 'off', REDOCLY_SUPPRESS_UPDATE_NOTICE: 'true' },
+      env: {
+        ...process.env,
+        NO_COLOR: '1',
+        REDOCLY_TELEMETRY: 'off',
+        REDOCLY_SUPPRESS_UPDATE_NOTICE: 'true',
+      },
     });
     running.add(child);
     child.on('exit', () => running.delete(child));

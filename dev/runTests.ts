@@ -9,21 +9,36 @@ import { PROJECT_ROOT } from '../platform/projectRoot.ts';
 import { COMPILED_TESTS, compileTests } from './compileTests.ts';
 import type { DatabaseKind } from './database/engine.ts';
 import { readReapedCpuSeconds } from './readReapedCpuSeconds.ts';
-import { ALONE, chooseTasks, limitMsOf, longestFirst, ON_MYSQL, SIDE_BY_SIDE, type Part, type Task } from './testTasks.ts';
+import {
+  ALONE,
+  chooseTasks,
+  limitMsOf,
+  longestFirst,
+  ON_MYSQL,
+  SIDE_BY_SIDE,
+  type Part,
+  type Task,
+} from './testTasks.ts';
 
 /**
- * `npm test`: the checks, and every suite against real services, each in a mocha process of its own. Ends with a line `N passed, N failed`.
- * `npm test -- 'test/relay/*.test.ts' …` runs only those files.
+ * `npm test`: the checks, and every suite against real services, each in a mocha process of its
+ * own. Ends with a line `N passed, N failed`. `npm test -- 'test/relay/*.test.ts' …` runs only
+ * those files.
  *
- * Part of it is run once more on a real MySQL server. `npm run test:mysql` is `npm test -- --database mysql`: every suite, or only the files that
- * are named, on MySQL alone.
+ * Part of it is run once more on a real MySQL server. `npm run test:mysql` is `npm test --
+ * --database mysql`: every suite, or only the files that are named, on MySQL alone.
  *
- * `npm test -- --part 2/3` is the second of three parts, for a machine each: together they are `npm test`. `--lanes 3`: how many suites are run
- * beside each other, one more than there are cores unless it says otherwise; the checks go beside them.
+ * `npm test -- --part 2/3` is the second of three parts, for a machine each: together they are `npm
+ * test`. `--lanes 3`: how many suites are run beside each other, one more than there are cores
+ * unless it says otherwise; the checks go beside them.
  *
- * Each mocha process has a stack of its own, so that a suite that kills and restarts services cannot disturb another one's.
+ * Each mocha process has a stack of its own, so that a suite that kills and restarts services
+ * cannot disturb another one's.
  */
-/** After its last test a mocha process that does not end by itself has left something open: a defect. */
+/**
+ * After its last test a mocha process that does not end by itself has left something open: a
+ * defect.
+ */
 const LEFTOVER_LIMIT_MS = 20_000;
 
 const resultSchema = z.object({
@@ -78,8 +93,12 @@ const startedAt = Date.now();
 const compiling = compileTests();
 // Whoever needs it is told; with nobody there it would end the process.
 compiling.catch(() => undefined);
-const durations: { readonly name: string; readonly seconds: string; readonly cpuSeconds: number | undefined; readonly passed: number }[] =
-  [];
+const durations: {
+  readonly name: string;
+  readonly seconds: string;
+  readonly cpuSeconds: number | undefined;
+  readonly passed: number;
+}[] = [];
 let reapedCpuSeconds = 0;
 let passed = 0;
 const failures: { title: string; message: string }[] = [];
@@ -92,17 +111,28 @@ if (chosen.length > 0) {
   await perform(onDatabase({ name: chosen.join(' '), files: chosen, usualSeconds: 0 }), 'live');
 } else {
   const isPartOnMysql = database === undefined && !values['without-mysql'];
-  const tasks = chooseTasks([...SIDE_BY_SIDE.map(onDatabase), ...(isPartOnMysql ? [ON_MYSQL] : []), ...ALONE.map(onDatabase)], part);
+  const tasks = chooseTasks(
+    [
+      ...SIDE_BY_SIDE.map(onDatabase),
+      ...(isPartOnMysql ? [ON_MYSQL] : []),
+      ...ALONE.map(onDatabase),
+    ],
+    part,
+  );
   const names = new Set(ALONE.map((task) => task.name));
   const sideBySide = tasks.filter((task) => !names.has(task.name));
   const waiting = longestFirst(sideBySide.filter(({ isPatient }) => isPatient !== true));
   const workThrough = async () => {
-    for (let task = waiting.shift(); task !== undefined; task = waiting.shift()) await perform(task, 'atItsEnd');
+    for (let task = waiting.shift(); task !== undefined; task = waiting.shift())
+      await perform(task, 'atItsEnd');
   };
   // What is patient takes no lane: it does little in one while the others are busy.
-  const patient = sideBySide.filter(({ isPatient }) => isPatient === true).map((task) => perform(task, 'atItsEnd'));
+  const patient = sideBySide
+    .filter(({ isPatient }) => isPatient === true)
+    .map((task) => perform(task, 'atItsEnd'));
   await Promise.all([...patient, ...Array.from({ length: lanes }, workThrough)]);
-  for (const task of tasks.filter((candidate) => names.has(candidate.name))) await perform(task, 'live');
+  for (const task of tasks.filter((candidate) => names.has(candidate.name)))
+    await perform(task, 'live');
 }
 rmSync(scratch, { recursive: true, force: true });
 if (isStopping) process.exit(130);
@@ -135,7 +165,8 @@ function parseLanes(text: string): number {
 
 function parsePart(text: string): Part {
   const [, number, of] = /^([1-9]\d?)\/([1-9]\d?)$/.exec(text) ?? [];
-  if (number !== undefined && of !== undefined && Number(number) <= Number(of)) return { number: Number(number), of: Number(of) };
+  if (number !== undefined && of !== undefined && Number(number) <= Number(of))
+    return { number: Number(number), of: Number(of) };
   console.error(`--part is a number of a part and how many there are, such as 1/3, not ${text}`);
   process.exit(2);
 }
@@ -149,15 +180,27 @@ type Show = 'live' | 'atItsEnd';
 
 async function perform(task: Task, show: Show): Promise<void> {
   if (isStopping) return;
-  console.log(show === 'live' ? `\n=== ${task.name}` : `${secondsSince(startedAt)} s: ${task.name} …`);
+  console.log(
+    show === 'live' ? `\n=== ${task.name}` : `${secondsSince(startedAt)} s: ${task.name} …`,
+  );
   const taskStartedAt = Date.now();
   const { outcome, output, cpuSeconds } = await runTask(task, show).catch((error: unknown) => {
     // The suite beside it must not be left running without anybody who waits for it.
     const message = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    return { outcome: { passed: 0, failures: [{ title: task.name, message }] }, output: '', cpuSeconds: undefined };
+    return {
+      outcome: { passed: 0, failures: [{ title: task.name, message }] },
+      output: '',
+      cpuSeconds: undefined,
+    };
   });
-  if (show === 'atItsEnd') console.log(`\n=== ${task.name} (${secondsSince(taskStartedAt)} s)\n${output}`);
-  durations.push({ name: task.name, seconds: secondsSince(taskStartedAt), cpuSeconds, passed: outcome.passed });
+  if (show === 'atItsEnd')
+    console.log(`\n=== ${task.name} (${secondsSince(taskStartedAt)} s)\n${output}`);
+  durations.push({
+    name: task.name,
+    seconds: secondsSince(taskStartedAt),
+    cpuSeconds,
+    passed: outcome.passed,
+  });
   passed += outcome.passed;
   failures.push(...outcome.failures);
 }
@@ -169,19 +212,30 @@ interface Finished {
 }
 
 function runTask(task: Task, show: Show): Promise<Finished> {
-  return task.files === undefined ? runChecks(task, show) : runSuite({ ...task, files: task.files }, show);
+  return task.files === undefined
+    ? runChecks(task, show)
+    : runSuite({ ...task, files: task.files }, show);
 }
 
 async function runChecks(task: Task, show: Show): Promise<Finished> {
   const options = { show, limitMs: limitMsOf(task), isPatient: task.isPatient };
   const { code, output, cpuSeconds } = await run(process.execPath, ['dev/runChecks.mjs'], options);
   const failed = [{ title: task.name, message: `npm run check ended with ${code}; see above` }];
-  return { outcome: code === 0 ? { passed: 1, failures: [] } : { passed: 0, failures: failed }, output, cpuSeconds };
+  return {
+    outcome: code === 0 ? { passed: 1, failures: [] } : { passed: 0, failures: failed },
+    output,
+    cpuSeconds,
+  };
 }
 
-async function runSuite(suite: Task & { readonly files: readonly string[] }, show: Show): Promise<Finished> {
+async function runSuite(
+  suite: Task & { readonly files: readonly string[] },
+  show: Show,
+): Promise<Finished> {
   // Mocha passes over a name without a file as long as another one has one.
-  const absent = suite.files.filter((file) => !file.includes('*') && !existsSync(join(PROJECT_ROOT, file)));
+  const absent = suite.files.filter(
+    (file) => !file.includes('*') && !existsSync(join(PROJECT_ROOT, file)),
+  );
   if (absent.length > 0) return failedBefore(suite, `there is no file ${absent.join(', nor ')}`);
   const missing = suite.database === 'mysql' ? await obtainMysql() : undefined;
   if (missing !== undefined) return failedBefore(suite, missing);
@@ -199,9 +253,16 @@ async function runSuite(suite: Task & { readonly files: readonly string[] }, sho
 
 /** What .mocharc.json says for the sources, for what was compiled of them. */
 function mochaArguments(files: readonly string[]): string[] {
-  // Not bin/mocha.js: for the node-option in .mocharc.json that one starts a process of its own, which no signal to its parent would reach.
-  const mocha = ['node_modules/mocha/lib/cli/cli.js', '--reporter', join(PROJECT_ROOT, 'test', 'support', 'countingReporter.mjs')];
-  const { timeout, require } = mocharcSchema.parse(JSON.parse(readFileSync(join(PROJECT_ROOT, '.mocharc.json'), 'utf8')));
+  // Not bin/mocha.js: for the node-option in .mocharc.json that one starts a process of its own,
+  // which no signal to its parent would reach.
+  const mocha = [
+    'node_modules/mocha/lib/cli/cli.js',
+    '--reporter',
+    join(PROJECT_ROOT, 'test', 'support', 'countingReporter.mjs'),
+  ];
+  const { timeout, require } = mocharcSchema.parse(
+    JSON.parse(readFileSync(join(PROJECT_ROOT, '.mocharc.json'), 'utf8')),
+  );
   const inCompiled = (file: string) => join(COMPILED_TESTS, file.replace(/\.ts$/, '.js'));
   const settings = [
     '--no-config',
@@ -215,38 +276,65 @@ function mochaArguments(files: readonly string[]): string[] {
 }
 
 function failedBefore({ name }: Task, message: string): Finished {
-  return { outcome: { passed: 0, failures: [{ title: name, message }] }, output: '', cpuSeconds: undefined };
+  return {
+    outcome: { passed: 0, failures: [{ title: name, message }] },
+    output: '',
+    cpuSeconds: undefined,
+  };
 }
 
-/** Before a suite's clock runs: it may have to be downloaded. @returns why there is none, or undefined when there is one */
+/**
+ * Before a suite's clock runs: it may have to be downloaded. @returns why there is none, or
+ * undefined when there is one
+ */
 function obtainMysql(): Promise<string | undefined> {
   const tell = (message: string) => console.log(`${secondsSince(startedAt)} s: ${message}`);
   const start = async () => {
     const { startDatabase } = await import('./database/startDatabase.ts');
-    return startDatabase({ dataDir: join(scratch, 'mysql'), logPath: join(scratch, 'mysql.log'), kind: 'mysql', onProgress: tell });
+    return startDatabase({
+      dataDir: join(scratch, 'mysql'),
+      logPath: join(scratch, 'mysql.log'),
+      kind: 'mysql',
+      onProgress: tell,
+    });
   };
   mysqlMissing ??= start().then(
     (server) => server.close().then(() => undefined),
-    (error: unknown) => `${error instanceof Error ? error.message : String(error)}\nTo leave it out knowingly: npm test -- --without-mysql`,
+    (error: unknown) =>
+      `${error instanceof Error ? error.message : String(error)}\nTo leave it out knowingly: npm test -- --without-mysql`,
   );
   return mysqlMissing;
 }
 
-/** Where a kind is asked for, the stack starts a server of its own rather than use the one of DATABASE_URL. */
+/**
+ * Where a kind is asked for, the stack starts a server of its own rather than use the one of
+ * DATABASE_URL.
+ */
 function describeDatabase(kind: DatabaseKind | undefined): NodeJS.ProcessEnv {
   return kind === undefined ? {} : { DEV_DATABASE: kind, DATABASE_URL: '' };
 }
 
 function readOutcome(suite: Task, resultPath: string, code: number | string): Outcome {
-  const result = existsSync(resultPath) ? resultSchema.parse(JSON.parse(readFileSync(resultPath, 'utf8'))) : undefined;
+  const result = existsSync(resultPath)
+    ? resultSchema.parse(JSON.parse(readFileSync(resultPath, 'utf8')))
+    : undefined;
   if (result === undefined)
-    return { passed: 0, failures: [{ title: suite.name, message: `no test was executed (mocha ended with ${code})` }] };
+    return {
+      passed: 0,
+      failures: [{ title: suite.name, message: `no test was executed (mocha ended with ${code})` }],
+    };
   const extra: { title: string; message: string }[] = [];
-  if (result.pending > 0) extra.push({ title: suite.name, message: `${result.pending} tests were skipped` });
-  if (result.passed + result.failures.length === 0) extra.push({ title: suite.name, message: 'no test was executed' });
-  if (!result.isOver) extra.push({ title: suite.name, message: `mocha ended with ${code} before its last test did` });
+  if (result.pending > 0)
+    extra.push({ title: suite.name, message: `${result.pending} tests were skipped` });
+  if (result.passed + result.failures.length === 0)
+    extra.push({ title: suite.name, message: 'no test was executed' });
+  if (!result.isOver)
+    extra.push({ title: suite.name, message: `mocha ended with ${code} before its last test did` });
   else if (code !== 0 && result.failures.length === 0)
-    extra.push({ title: suite.name, message: `all tests passed, but mocha ended with ${code}: ${result.leftOpen ?? 'not known what'}` });
+    extra.push({
+      title: suite.name,
+      message: `all tests passed, but mocha ended with ${code}: ${result.leftOpen ?? 'not known what'}`,
+    });
   return { passed: result.passed, failures: [...result.failures, ...extra] };
 }
 
@@ -278,19 +366,29 @@ function run(command: string, args: readonly string[], options: RunOptions): Pro
     });
     running.add(child);
     // What it starts is as patient.
-    if (options.isPatient === true && child.pid !== undefined) setPriority(child.pid, constants.priority.PRIORITY_BELOW_NORMAL);
+    if (options.isPatient === true && child.pid !== undefined)
+      setPriority(child.pid, constants.priority.PRIORITY_BELOW_NORMAL);
     let output = '';
-    for (const source of [child.stdout, child.stderr]) source?.setEncoding('utf8').on('data', (text: string) => (output += text));
+    for (const source of [child.stdout, child.stderr])
+      source?.setEncoding('utf8').on('data', (text: string) => (output += text));
     let reason: string | undefined;
     const end = (why: string) => {
       reason ??= why;
       child.kill('SIGTERM');
       setTimeout(() => child.kill('SIGKILL'), 5_000).unref();
     };
-    const limit = setTimeout(() => end(`a time limit of ${options.limitMs / 1000} s`), options.limitMs);
+    const limit = setTimeout(
+      () => end(`a time limit of ${options.limitMs / 1000} s`),
+      options.limitMs,
+    );
     let overSince: number | undefined;
     const watch = setInterval(() => {
-      if (options.resultPath === undefined || !existsSync(options.resultPath) || !isOver(options.resultPath)) return;
+      if (
+        options.resultPath === undefined ||
+        !existsSync(options.resultPath) ||
+        !isOver(options.resultPath)
+      )
+        return;
       overSince ??= Date.now();
       if (Date.now() - overSince > LEFTOVER_LIMIT_MS) end('something that it had left open');
     }, 1_000);
@@ -300,7 +398,8 @@ function run(command: string, args: readonly string[], options: RunOptions): Pro
       clearTimeout(limit);
       clearInterval(watch);
       running.delete(child);
-      const finish = () => resolve({ code: reason ?? code ?? signal ?? 'nothing', output, cpuSeconds });
+      const finish = () =>
+        resolve({ code: reason ?? code ?? signal ?? 'nothing', output, cpuSeconds });
       child.once('close', finish);
       // A process that it left behind may hold its output open for ever.
       setTimeout(finish, 2_000).unref();

@@ -10,12 +10,18 @@ import { parseRedisUrl } from '../platform/redisUrl.ts';
 import { startChain, type Chain } from './chain.ts';
 import { startDatabase } from './database/startDatabase.ts';
 import { DEV_CHAIN_ID, deployOnce, describeChains } from './deployOnce.ts';
-import { startDefenderSimulator, type DefenderSimulator } from './defenderSimulator/startDefenderSimulator.ts';
+import {
+  startDefenderSimulator,
+  type DefenderSimulator,
+} from './defenderSimulator/startDefenderSimulator.ts';
 import { DEV_KEYS } from './devKeys.ts';
 import { startRedis } from './redis.ts';
 import { writeAtomically } from './writeAtomically.ts';
 
-/** A server that we started ourselves can be killed and brought back; one that was given to us cannot. */
+/**
+ * A server that we started ourselves can be killed and brought back; one that was given to us
+ * cannot.
+ */
 export interface EngineControl {
   kill(signal?: NodeJS.Signals): Promise<void>;
   restart(): Promise<void>;
@@ -32,7 +38,8 @@ export interface Stack {
   readonly databaseControl: EngineControl | undefined;
   readonly redisControl: EngineControl | undefined;
   /**
-   * What the server's processes read from their environment, but for what is to be different for each of them.
+   * What the server's processes read from their environment, but for what is to be different for
+   * each of them.
    * @param databaseUrl of createDatabase
    */
   environment(databaseUrl: string, overrides?: Readonly<Record<string, string>>): NodeJS.ProcessEnv;
@@ -65,8 +72,9 @@ export interface StackOptions {
 export const DEV_ADMIN_USER = 'admin';
 
 /**
- * Brings up everything that the server needs and cannot bring itself: a database, Redis, a chain with the contracts on it, and a relayer that speaks
- * Defender's protocol. DATABASE_URL and REDIS_URL are used when given; the database's user must then be allowed to create databases.
+ * Brings up everything that the server needs and cannot bring itself: a database, Redis, a chain
+ * with the contracts on it, and a relayer that speaks Defender's protocol. DATABASE_URL and
+ * REDIS_URL are used when given; the database's user must then be allowed to create databases.
  */
 export async function startStack(options: StackOptions): Promise<Stack> {
   const { directory, onProgress } = options;
@@ -81,8 +89,12 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   };
   try {
     const [database, redis, chain] = await Promise.all([
-      openDatabase(path('database'), path('logs', 'database.log'), options).then((opened) => keepCloser(opened, closers)),
-      openRedis(path('redis'), path('logs', 'redis.log'), onProgress).then((opened) => keepCloser(opened, closers)),
+      openDatabase(path('database'), path('logs', 'database.log'), options).then((opened) =>
+        keepCloser(opened, closers),
+      ),
+      openRedis(path('redis'), path('logs', 'redis.log'), onProgress).then((opened) =>
+        keepCloser(opened, closers),
+      ),
       startChain({
         chainId: DEV_CHAIN_ID,
         blockTimeSeconds: options.blockTimeSeconds,
@@ -90,7 +102,8 @@ export async function startStack(options: StackOptions): Promise<Stack> {
         logPath: path('logs', 'chain.log'),
       }).then((opened) => keepCloser(opened, closers)),
       buildContracts().then((build) => {
-        if (build.status === 'compiled') onProgress(`contracts compiled (${build.files.length} files)`);
+        if (build.status === 'compiled')
+          onProgress(`contracts compiled (${build.files.length} files)`);
       }),
     ]);
     onProgress(`chain ${DEV_CHAIN_ID} at ${chain.rpcUrl}`);
@@ -110,7 +123,10 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     onProgress(`Defender-compatible relayer at ${simulator.url}, its account ${simulator.address}`);
 
     const chainsFile = path('chains.json');
-    writeFileSync(chainsFile, JSON.stringify(describeChains({ rpcUrl: chain.rpcUrl, deployment, ...options }), null, 2));
+    writeFileSync(
+      chainsFile,
+      JSON.stringify(describeChains({ rpcUrl: chain.rpcUrl, deployment, ...options }), null, 2),
+    );
 
     return {
       createDatabase: database.createDatabase,
@@ -145,14 +161,22 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   }
 }
 
-function keepCloser<T extends { close(): Promise<void> }>(opened: T, closers: (() => Promise<void>)[]): T {
+function keepCloser<T extends { close(): Promise<void> }>(
+  opened: T,
+  closers: (() => Promise<void>)[],
+): T {
   closers.push(() => opened.close());
   return opened;
 }
 
-/** Our own variables are set here; a stray one of the shell's would make the configuration refuse to start. */
+/**
+ * Our own variables are set here; a stray one of the shell's would make the configuration refuse to
+ * start.
+ */
 function inheritedEnvironment(): NodeJS.ProcessEnv {
-  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('MSQPAY_')));
+  return Object.fromEntries(
+    Object.entries(process.env).filter(([name]) => !name.startsWith('MSQPAY_')),
+  );
 }
 
 function makeSecrets(): StackSecrets {
@@ -170,16 +194,28 @@ interface OpenedDatabase {
   close(): Promise<void>;
 }
 
-async function openDatabase(dataDir: string, logPath: string, options: StackOptions): Promise<OpenedDatabase> {
+async function openDatabase(
+  dataDir: string,
+  logPath: string,
+  options: StackOptions,
+): Promise<OpenedDatabase> {
   const { onProgress, isDisposable = false } = options;
   const given = process.env['DATABASE_URL'];
   if (given === undefined || given === '') {
     const server = await startDatabase({ dataDir, logPath, onProgress, isDisposable });
     onProgress(`database (${server.description}) on port ${server.port}`);
-    return { createDatabase: (name) => server.createDatabase(name), control: server, close: () => server.close() };
+    return {
+      createDatabase: (name) => server.createDatabase(name),
+      control: server,
+      close: () => server.close(),
+    };
   }
   onProgress(`database: the one given in DATABASE_URL (${parseDatabaseUrl(given).host})`);
-  return { createDatabase: (name) => createDatabaseOn(given, name), control: undefined, close: () => Promise.resolve() };
+  return {
+    createDatabase: (name) => createDatabaseOn(given, name),
+    control: undefined,
+    close: () => Promise.resolve(),
+  };
 }
 
 async function createDatabaseOn(serverUrl: string, name: string): Promise<string> {
@@ -200,7 +236,11 @@ async function openRedis(dataDir: string, logPath: string, onProgress: (message:
   if (given === undefined || given === '') {
     const server = await startRedis({ dataDir, logPath, onProgress });
     onProgress(`Redis on port ${server.port}`);
-    return { url: server.url, control: server as EngineControl | undefined, close: () => server.close() };
+    return {
+      url: server.url,
+      control: server as EngineControl | undefined,
+      close: () => server.close(),
+    };
   }
   onProgress(`Redis: the one given in REDIS_URL (${hostsOf(given)})`);
   return { url: given, control: undefined, close: () => Promise.resolve() };
@@ -208,7 +248,12 @@ async function openRedis(dataDir: string, logPath: string, onProgress: (message:
 
 function hostsOf(redisUrl: string): string {
   const address = parseRedisUrl(redisUrl);
-  const nodes = address.kind === 'single' ? [address.node] : address.kind === 'sentinel' ? address.sentinels : address.nodes;
+  const nodes =
+    address.kind === 'single'
+      ? [address.node]
+      : address.kind === 'sentinel'
+        ? address.sentinels
+        : address.nodes;
   return nodes.map(({ host }) => host).join(', ');
 }
 

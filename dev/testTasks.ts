@@ -3,7 +3,10 @@ import type { DatabaseKind } from './database/engine.ts';
 /** What `npm test` consists of. */
 export interface Task {
   readonly name: string;
-  /** On two cores, beside the others, roughly: the longest begin first, and machines that share the suites get about as much each. */
+  /**
+   * On two cores, beside the others, roughly: the longest begin first, and machines that share the
+   * suites get about as much each.
+   */
   readonly usualSeconds: number;
   /** The test files; absent: it is the checks. */
   readonly files?: readonly string[];
@@ -13,7 +16,10 @@ export interface Task {
   readonly isPatient?: boolean;
 }
 
-/** It is against hanging: on a machine that is several times slower than usual a suite still comes to its end. */
+/**
+ * It is against hanging: on a machine that is several times slower than usual a suite still comes
+ * to its end.
+ */
 const LIMIT_FACTOR = 6;
 const SHORTEST_LIMIT_MS = 10 * 60_000;
 
@@ -27,22 +33,31 @@ export const SIDE_BY_SIDE: readonly Task[] = [
   { name: 'checks', usualSeconds: 200, isPatient: true },
   { name: 'contracts', usualSeconds: 30, files: ['contracts/test/**/*.test.ts'] },
   { name: 'unit', usualSeconds: 55, files: ['test/unit/**/*.test.ts', 'test/dev/**/*.test.ts'] },
-  { name: 'adapters', usualSeconds: 330, files: ['test/adapters/**/*.test.ts', 'test/webhooks/**/*.test.ts'] },
+  {
+    name: 'adapters',
+    usualSeconds: 330,
+    files: ['test/adapters/**/*.test.ts', 'test/webhooks/**/*.test.ts'],
+  },
   { name: 'api', usualSeconds: 210, files: ['test/api/**/*.test.ts'] },
-  { name: 'workers and demo', usualSeconds: 210, files: ['test/workers/**/*.test.ts', 'test/demo/**/*.test.ts'] },
+  {
+    name: 'workers and demo',
+    usualSeconds: 210,
+    files: ['test/workers/**/*.test.ts', 'test/demo/**/*.test.ts'],
+  },
   {
     name: 'domain',
     usualSeconds: 380,
     files: ['test/payments/**/*.test.ts', 'test/relay/**/*.test.ts', 'test/refunds/**/*.test.ts'],
   },
-  // Redis that changes without dying, by TLS, with Sentinel and Cluster; machines with wrong clocks.
+  // Redis that changes without dying, by TLS, with Sentinel and Cluster; machines with wrong
+  // clocks.
   { name: 'dependencies', usualSeconds: 270, files: ['test/dependencies/**/*.test.ts'] },
   { name: 'scale', usualSeconds: 60, files: ['test/scale/**/*.test.ts'] },
 ];
 
 /**
- * Where the servers differ most: data definition, locks and duplicate keys, JSON, lost connections, the database killed. All the rest is for
- * `npm run test:mysql`, or it would take twice the time.
+ * Where the servers differ most: data definition, locks and duplicate keys, JSON, lost connections,
+ * the database killed. All the rest is for `npm run test:mysql`, or it would take twice the time.
  */
 export const ON_MYSQL: Task = {
   name: 'on MySQL',
@@ -70,7 +85,9 @@ export const ON_MYSQL: Task = {
   ],
 };
 
-/** Several processes of the server each, killed and cut off again and again: they take both cores. */
+/**
+ * Several processes of the server each, killed and cut off again and again: they take both cores.
+ */
 export const ALONE: readonly Task[] = [
   { name: 'end to end', usualSeconds: 165, files: ['test/e2e/**/*.test.ts'] },
   { name: 'chaos', usualSeconds: 115, files: ['test/chaos/**/*.test.ts'] },
@@ -82,11 +99,16 @@ export interface Part {
   readonly of: number;
 }
 
-/** @returns those that this part has to do: every task is in one part and one only, and the parts take about as long */
+/**
+ * @returns those that this part has to do: every task is in one part and one only, and the parts
+ *   take about as long
+ */
 export function chooseTasks(tasks: readonly Task[], part: Part): Task[] {
   const parts = Array.from({ length: part.of }, () => ({ seconds: 0, tasks: [] as Task[] }));
   for (const task of longestFirst(tasks)) {
-    const least = parts.reduce((found, candidate) => (candidate.seconds < found.seconds ? candidate : found));
+    const least = parts.reduce((found, candidate) =>
+      candidate.seconds < found.seconds ? candidate : found,
+    );
     least.tasks.push(task);
     least.seconds += task.usualSeconds;
   }

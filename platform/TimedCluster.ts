@@ -1,7 +1,18 @@
 import dns from 'node:dns';
-import { Cluster, type ClusterNode, type ClusterOptions, type DNSLookupFunction, type Redis } from 'ioredis';
+import {
+  Cluster,
+  type ClusterNode,
+  type ClusterOptions,
+  type DNSLookupFunction,
+  type Redis,
+} from 'ioredis';
 
-import { endSilenceWithConnection, endWaiting, SILENCE_OF_CONSUMER_MS, TimedRedis } from './TimedRedis.ts';
+import {
+  endSilenceWithConnection,
+  endWaiting,
+  SILENCE_OF_CONSUMER_MS,
+  TimedRedis,
+} from './TimedRedis.ts';
 
 export interface TimedClusterOptions extends ClusterOptions {
   /**
@@ -16,8 +27,8 @@ const LOOK_AGAIN_MS = 500;
 /**
  * What each node holds is asked for this often, of any node: after a failover the connections to
  * the one that was replaced are left, and so is the one that listens, which no option of ours makes
- * end by itself. Not by ioredis's own option for it, which goes on for ever when the connections end
- * while it asks, so that a process would never end.
+ * end by itself. Not by ioredis's own option for it, which goes on for ever when the connections
+ * end while it asks, so that a process would never end.
  */
 const SLOTS_REFRESH_MS = 3_000;
 
@@ -28,14 +39,14 @@ interface ConnectionPool {
 }
 
 /**
- * Connections to the nodes of a cluster, which ioredis 5.11 makes by itself. Their times for silence
- * are put right as in TimedRedis, and all of them end with the cluster.
+ * Connections to the nodes of a cluster, which ioredis 5.11 makes by itself. Their times for
+ * silence are put right as in TimedRedis, and all of them end with the cluster.
  *
  * ioredis connects to a node with the first command for it, and forgets a node whose connection
- * ended until a command is sent elsewhere by mistake. Where commands must not wait for the cluster it
- * refuses all others for that node meanwhile, and tries each of them again a tenth of a second later.
- * Here they wait for the node; who has a time for answers is connected before anybody asks; and a
- * connection that ended is made anew.
+ * ended until a command is sent elsewhere by mistake. Where commands must not wait for the cluster
+ * it refuses all others for that node meanwhile, and tries each of them again a tenth of a second
+ * later. Here they wait for the node; who has a time for answers is connected before anybody asks;
+ * and a connection that ended is made anew.
  */
 export class TimedCluster extends Cluster {
   readonly #startupNodes: readonly ClusterNode[];
@@ -45,15 +56,19 @@ export class TimedCluster extends Cluster {
   #refreshing: NodeJS.Timeout | undefined;
   #lastFailure: Error | undefined;
 
-  constructor(startupNodes: readonly ClusterNode[], { answerTimeoutMs, ...options }: TimedClusterOptions) {
-    // Without asking whether the cluster is whole before it counts as connected: while it is not, for
-    // as long as a replica takes over, BullMQ would wait for ever for a `connect()` that neither
-    // succeeds nor fails, and its consumers would stand still from then on. What a node cannot do
-    // fails by itself.
+  constructor(
+    startupNodes: readonly ClusterNode[],
+    { answerTimeoutMs, ...options }: TimedClusterOptions,
+  ) {
+    // Without asking whether the cluster is whole before it counts as connected: while it is not,
+    // for as long as a replica takes over, BullMQ would wait for ever for a `connect()` that
+    // neither succeeds nor fails, and its consumers would stand still from then on. What a node
+    // cannot do fails by itself.
     let failures = 0;
     super([...startupNodes], {
       ...options,
-      dnsLookup: options.redisOptions?.tls === undefined ? createLookupInTurn(() => failures) : keepName,
+      dnsLookup:
+        options.redisOptions?.tls === undefined ? createLookupInTurn(() => failures) : keepName,
       enableReadyCheck: false,
       enableOfflineQueue: true,
     });
@@ -96,11 +111,18 @@ export class TimedCluster extends Cluster {
   }
 
   /** How BullMQ makes the connections of its consumers out of ours. */
-  override duplicate(startupNodes: readonly ClusterNode[] = [], options: ClusterOptions = {}): TimedCluster {
+  override duplicate(
+    startupNodes: readonly ClusterNode[] = [],
+    options: ClusterOptions = {},
+  ): TimedCluster {
     return new TimedCluster(startupNodes.length > 0 ? startupNodes : this.#startupNodes, {
       ...this.options,
       ...options,
-      redisOptions: { ...this.options.redisOptions, ...options.redisOptions, socketTimeout: SILENCE_OF_CONSUMER_MS },
+      redisOptions: {
+        ...this.options.redisOptions,
+        ...options.redisOptions,
+        socketTimeout: SILENCE_OF_CONSUMER_MS,
+      },
     });
   }
 
@@ -119,18 +141,19 @@ export class TimedCluster extends Cluster {
     node.once('ready', () => {
       readyAt = performance.now();
     });
-    // ioredis's own, the only one so far. It goes by the address, and would forget the connection to
-    // a node that was left and came back before the one before had ended.
+    // ioredis's own, the only one so far. It goes by the address, and would forget the connection
+    // to a node that was left and came back before the one before had ended.
     const [forget] = node.listeners('end') as (() => void)[];
     node.removeAllListeners('end');
     node.once('end', () => {
       this.#nodes.delete(node);
-      // None is left to forget, and who closes a consumer must not be told again that it was lost: he
-      // would connect anew.
+      // None is left to forget, and who closes a consumer must not be told again that it was lost:
+      // he would connect anew.
       if (this.status === 'end') return;
       const current = this.#pool.getInstanceByKey(keyOf(node));
       if (current === undefined || current === node) forget?.();
-      if (current === node && this.status === 'ready') this.#replace(node, performance.now() - readyAt);
+      if (current === node && this.status === 'ready')
+        this.#replace(node, performance.now() - readyAt);
     });
     if (this.status === 'ready' && node.options.readOnly !== true) this.#connectEarly(node);
   }
@@ -173,7 +196,10 @@ function keyOf({ options: { host = '', port = 0 } }: Redis): string {
   return `${host}:${port}`;
 }
 
-/** A certificate is for the name, and an address that was looked up before would be compared with it. */
+/**
+ * A certificate is for the name, and an address that was looked up before would be compared with
+ * it.
+ */
 const keepName: DNSLookupFunction = (host, done) => done(null, host);
 
 /**

@@ -15,7 +15,8 @@ export class TimedRedis extends Redis {
     goOnConnecting(this);
     this.on('end', () => failInterrupted(this));
     this.on('connect', () => {
-      for (const sentinel of this.#listSentinels()) sentinel.on('error', (error: Error) => this.emit('sentinelError', error));
+      for (const sentinel of this.#listSentinels())
+        sentinel.on('error', (error: Error) => this.emit('sentinelError', error));
     });
     this.on('end', () => {
       for (const sentinel of this.#listSentinels()) sentinel.disconnect();
@@ -23,13 +24,15 @@ export class TimedRedis extends Redis {
   }
 
   /**
-   * Connections on which ioredis hears of failovers. What fails on them it would write to the console;
-   * here it is an event of ours (`sentinelError`), as when a sentinel is asked. They end with ours, even
-   * when that was ended before it was made.
+   * Connections on which ioredis hears of failovers. What fails on them it would write to the
+   * console; here it is an event of ours (`sentinelError`), as when a sentinel is asked. They end
+   * with ours, even when that was ended before it was made.
    */
   #listSentinels(): readonly Redis[] {
     const { failoverDetector } = Reflect.get(this, 'connector') as {
-      readonly failoverDetector?: { readonly sentinels: readonly { readonly client: Redis }[] } | null;
+      readonly failoverDetector?: {
+        readonly sentinels: readonly { readonly client: Redis }[];
+      } | null;
     };
     return (failoverDetector?.sentinels ?? []).map(({ client }) => client);
   }
@@ -55,9 +58,10 @@ export function endSilenceWithConnection(redis: Redis): void {
 }
 
 /**
- * A failover that ioredis 5.11 hears of ends the stream, so that another is made. While one is being made
- * already, that was the end of the connection for good: it looks for a word of the sentinels, sees that
- * it is not connecting any more, and gives up. Only whoever ends the connection ends its connecting.
+ * A failover that ioredis 5.11 hears of ends the stream, so that another is made. While one is
+ * being made already, that was the end of the connection for good: it looks for a word of the
+ * sentinels, sees that it is not connecting any more, and gives up. Only whoever ends the
+ * connection ends its connecting.
  */
 function goOnConnecting(redis: Redis): void {
   const connector = Reflect.get(redis, 'connector') as { connecting: boolean; disconnect(): void };
@@ -70,24 +74,30 @@ function goOnConnecting(redis: Redis): void {
 }
 
 /**
- * What was asked of a connection that was lost is kept to be asked again. When a connection comes to nothing after that, and
- * it is ended, ioredis 5.11 would never answer it, and whoever stops would wait for it.
+ * What was asked of a connection that was lost is kept to be asked again. When a connection comes
+ * to nothing after that, and it is ended, ioredis 5.11 would never answer it, and whoever stops
+ * would wait for it.
  */
 function failInterrupted(redis: Redis): void {
   const interrupted = Reflect.get(redis, 'prevCommandQueue') as
-    { shift(): { readonly command: { reject(error: Error): void } } | undefined } | null | undefined;
+    | { shift(): { readonly command: { reject(error: Error): void } } | undefined }
+    | null
+    | undefined;
   for (let item = interrupted?.shift(); item !== undefined; item = interrupted?.shift()) {
     item.command.reject(new Error('Connection is closed.'));
   }
 }
 
 /**
- * One that is ended while it waits to connect again has ended: ioredis 5.11 would neither say so nor
- * answer its commands, and BullMQ's consumers, which wait for both, would never close.
+ * One that is ended while it waits to connect again has ended: ioredis 5.11 would neither say so
+ * nor answer its commands, and BullMQ's consumers, which wait for both, would never close.
  */
 export function endWaiting(connection: Redis | Cluster): void {
   const call = (name: 'flushQueue' | 'setStatus', argument: unknown) =>
-    (Reflect.get(connection, name) as (this: Redis | Cluster, argument: unknown) => void).call(connection, argument);
+    (Reflect.get(connection, name) as (this: Redis | Cluster, argument: unknown) => void).call(
+      connection,
+      argument,
+    );
   Reflect.set(connection, 'manuallyClosing', false);
   call('flushQueue', new Error('Connection is closed.'));
   call('setStatus', 'end');

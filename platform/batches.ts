@@ -3,7 +3,10 @@ import DataLoader from 'dataloader';
 /** Small enough for one statement's placeholders, larger than what arrives in a turn. */
 const MAX_BATCH = 100;
 
-/** Does together what is asked of the same owner (a database, a transaction) in one turn of the event loop. */
+/**
+ * Does together what is asked of the same owner (a database, a transaction) in one turn of the
+ * event loop.
+ */
 export interface Batches<Owner extends object, Item, Result> {
   /** Fails when its batch does, or with the error that is its own result. */
   add(owner: Owner, item: Item): Promise<Result>;
@@ -11,9 +14,11 @@ export interface Batches<Owner extends object, Item, Result> {
 
 /**
  * @param work returns a result for each item, in their order; an Error where only that item failed
- * @param options.inTurn an owner's batches run one after the other, and none after one that failed. For transactions: a deadlock ends the whole
- *   transaction, and a statement that is already on its way to the server would then be executed, and committed, by itself
- * @param options.atOnce the most batches of one owner that are on their way at once; what comes meanwhile waits, and goes together. Not with `inTurn`
+ * @param options.inTurn an owner's batches run one after the other, and none after one that failed.
+ *   For transactions: a deadlock ends the whole transaction, and a statement that is already on its
+ *   way to the server would then be executed, and committed, by itself
+ * @param options.atOnce the most batches of one owner that are on their way at once; what comes
+ *   meanwhile waits, and goes together. Not with `inTurn`
  */
 export function createBatches<Owner extends object, Item, Result>(
   work: (owner: Owner, items: readonly Item[]) => Promise<(Result | Error)[]>,

@@ -30,8 +30,14 @@ const HOST = /^(?:\[([0-9a-fA-F:.]+)\]|([A-Za-z0-9._-]+))(?::([0-9]{1,5}))?$/;
  * @param known the parameters that mean something
  * @throws ConfigError
  */
-export function parseConnectionUrl(text: string, form: string, known: readonly string[]): ConnectionUrl {
-  const wrong = new ConfigError(`is no URL of the form ${form} (in user and password, percent-encode what is neither letter nor digit)`);
+export function parseConnectionUrl(
+  text: string,
+  form: string,
+  known: readonly string[],
+): ConnectionUrl {
+  const wrong = new ConfigError(
+    `is no URL of the form ${form} (in user and password, percent-encode what is neither letter nor digit)`,
+  );
   const [matched, scheme = '', authority = '', path, search = ''] = SHAPE.exec(text) ?? [];
   // An @ after the authority is the end of a password that had a /, ? or # in it.
   if (matched === undefined || [path, search].some((part) => part?.includes('@'))) throw wrong;
@@ -44,13 +50,20 @@ export function parseConnectionUrl(text: string, form: string, known: readonly s
     }
   };
   const end = authority.lastIndexOf('@');
-  const [, user = '', password = ''] = /^([^:]*):?(.*)$/.exec(authority.slice(0, Math.max(end, 0))) ?? [];
+  const [, user = '', password = ''] =
+    /^([^:]*):?(.*)$/.exec(authority.slice(0, Math.max(end, 0))) ?? [];
   const hosts = authority
     .slice(end + 1)
     .split(',')
     .map((part) => {
       const [found, ipv6, name = '', port] = HOST.exec(part) ?? [];
-      if (found === undefined || (ipv6 !== undefined && !isIPv6(ipv6)) || Number(port ?? 1) < 1 || Number(port ?? 1) > 65_535) throw wrong;
+      if (
+        found === undefined ||
+        (ipv6 !== undefined && !isIPv6(ipv6)) ||
+        Number(port ?? 1) < 1 ||
+        Number(port ?? 1) > 65_535
+      )
+        throw wrong;
       return { host: ipv6 ?? name, port: port === undefined ? undefined : Number(port) };
     });
 
@@ -75,7 +88,9 @@ export function parseConnectionUrl(text: string, form: string, known: readonly s
 function unknownParameter(name: string, known: readonly string[]): string {
   // What other programs call it. Any other name may be part of a password.
   const isTls =
-    /^(ssl|sslmode|ssl_mode|tls|sslaccept|sslca|sslcert|sslkey|sslrootcert|rejectUnauthorized|useSSL|verifyServerCertificate)$/i.test(name);
+    /^(ssl|sslmode|ssl_mode|tls|sslaccept|sslca|sslcert|sslkey|sslrootcert|rejectUnauthorized|useSSL|verifyServerCertificate)$/i.test(
+      name,
+    );
   const hint = isTls ? `: what is meant by "${name}" is said with ssl-mode` : '';
   return `has a parameter that means nothing here${hint}. There ${known.length === 0 ? 'are none' : `are ${known.join(', ')}`}`;
 }

@@ -10,7 +10,10 @@ import type { RedisConnection } from './redis.ts';
 import type { SecretBox } from './secretBox.ts';
 import type { Signals } from './signals.ts';
 
-/** Everything a service may use, handed to it as its first argument. Built once a process by createContext, varied a request or job by `forRequest`. */
+/**
+ * Everything a service may use, handed to it as its first argument. Built once a process by
+ * createContext, varied a request or job by `forRequest`.
+ */
 export interface Context {
   readonly config: Config;
   readonly db: Database;
@@ -19,7 +22,10 @@ export interface Context {
   readonly log: Logger;
   /** The database's time, which all processes share. */
   readonly clock: Clock;
-  /** How far this machine's clock is ahead of that, in ms; negative when it is behind, undefined until they were compared. For those that watch. */
+  /**
+   * How far this machine's clock is ahead of that, in ms; negative when it is behind, undefined
+   * until they were compared. For those that watch.
+   */
   readonly readClockAheadMs: () => number | undefined;
   /** See DatabaseClock. Before a process dates the first thing that others will read. */
   readonly whenClockCompared: () => Promise<void>;
@@ -30,7 +36,10 @@ export interface Context {
   readonly secretBox: SecretBox;
   readonly signals: Signals;
   readonly chains: ReadonlyMap<number, ChainPort>;
-  /** By relayer id, see ChainConfig.relayers. Workers only: no other process has the keys, and there is none in here then. */
+  /**
+   * By relayer id, see ChainConfig.relayers. Workers only: no other process has the keys, and there
+   * is none in here then.
+   */
   readonly relayers: ReadonlyMap<string, RelayerPort>;
   readonly webhookSender: WebhookSenderPort;
   /** Follows a request into the events and jobs it causes; null outside of any. */

@@ -12,8 +12,8 @@ export interface AddressOptions {
 
 /**
  * The addresses of a host are tried one after the other, always in the same order. Where the first
- * ones are dead, a connection with a limit of its own must come to the last one within it: each gets
- * an equal part of it, of as many as there were at the last connection, and no more than
+ * ones are dead, a connection with a limit of its own must come to the last one within it: each
+ * gets an equal part of it, of as many as there were at the last connection, and no more than
  * ADDRESS_TIMEOUT_MS.
  * @param limitMs of the whole connection
  * @returns what each connection to that host is made with
@@ -22,7 +22,10 @@ export function createAddressLimits(limitMs: number): (host: string) => AddressO
   const counts = new Map<string, number>();
   return (host) => ({
     autoSelectFamily: true,
-    autoSelectFamilyAttemptTimeout: Math.min(ADDRESS_TIMEOUT_MS, Math.floor(limitMs / (counts.get(host) ?? 1))),
+    autoSelectFamilyAttemptTimeout: Math.min(
+      ADDRESS_TIMEOUT_MS,
+      Math.floor(limitMs / (counts.get(host) ?? 1)),
+    ),
     lookup: (name, options, done) => {
       dns.lookup(name, options, (error, found, family) => {
         if (error === null && Array.isArray(found)) counts.set(host, found.length);

@@ -19,7 +19,9 @@ import { createSignals } from './signals.ts';
 
 export interface ContextOptions {
   readonly name: 'api' | 'workers' | 'cli' | 'test';
-  /** Without them there are no relayers in the context: only workers have something to ask of one. */
+  /**
+   * Without them there are no relayers in the context: only workers have something to ask of one.
+   */
   readonly relayerKeys?: RelayerKeys;
   readonly log?: Logger;
 }
@@ -28,7 +30,10 @@ export interface ContextOptions {
 const TELL_OF_SENTINEL_MS = 60_000;
 
 /** The one place that knows which adapter stands behind which port. */
-export async function createContext(config: Config, options: ContextOptions): Promise<{ ctx: Context; close: () => Promise<void> }> {
+export async function createContext(
+  config: Config,
+  options: ContextOptions,
+): Promise<{ ctx: Context; close: () => Promise<void> }> {
   const log = options.log ?? createLogger(config, options.name);
   // Nothing is opened yet that would have to be closed again.
   const db = createDatabase(config.databaseUrl, config.databasePool, log);
@@ -69,11 +74,15 @@ export async function createContext(config: Config, options: ContextOptions): Pr
   for (const chain of config.chains) {
     for (const { id } of chain.relayers) {
       const relayer = options.relayerKeys?.get(id);
-      if (relayer !== undefined) relayers.set(id, await createRelayer({ chain, relayer, config, db, clock, log }));
+      if (relayer !== undefined)
+        relayers.set(id, await createRelayer({ chain, relayer, config, db, clock, log }));
     }
   }
 
-  const webhookSender = createWebhookSender({ allowPrivateNetworks: config.webhooks.allowPrivateNetworks, clock });
+  const webhookSender = createWebhookSender({
+    allowPrivateNetworks: config.webhooks.allowPrivateNetworks,
+    clock,
+  });
 
   const ctx: Context = {
     config,
@@ -106,7 +115,10 @@ export async function createContext(config: Config, options: ContextOptions): Pr
   };
 }
 
-/** A process starts without its database too: who dates anything waits for the first comparison (`whenClockCompared`). */
+/**
+ * A process starts without its database too: who dates anything waits for the first comparison
+ * (`whenClockCompared`).
+ */
 const COMPARE_AT_START_MS = 2_000;
 
 async function compareAtStart(clock: DatabaseClock, log: Logger): Promise<void> {
@@ -117,7 +129,10 @@ async function compareAtStart(clock: DatabaseClock, log: Logger): Promise<void> 
   const compared = clock
     .compare()
     .catch((error: unknown) =>
-      log.warn({ err: error }, 'the database does not answer: this machine’s clock could not be compared with its'),
+      log.warn(
+        { err: error },
+        'the database does not answer: this machine’s clock could not be compared with its',
+      ),
     );
   await Promise.race([compared, patience]);
   clearTimeout(timer);
@@ -135,8 +150,10 @@ async function createRelayer(options: {
   const { timeoutMs } = config.relay;
   switch (relayer.provider) {
     case 'defender': {
-      // Its SDK takes as long to load as half of all other packages together: by who has such a relayer, and nobody else.
-      const { createDefenderRelayer } = await import('../adapters/relayers/createDefenderRelayer.ts');
+      // Its SDK takes as long to load as half of all other packages together: by who has such a
+      // relayer, and nobody else.
+      const { createDefenderRelayer } =
+        await import('../adapters/relayers/createDefenderRelayer.ts');
       return createDefenderRelayer({ relayer, timeoutMs, clock, log });
     }
     case 'ozRelayer':

@@ -3,15 +3,21 @@ import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import type { Context } from './context.ts';
 
 /**
- * What a process knows of itself and nobody else does, for whoever collects metrics of it: Node's own figures, its machine's clock, and what the RPC URLs have
- * answered to it. Every process that has a port has them at `/metrics`, under the same names.
+ * What a process knows of itself and nobody else does, for whoever collects metrics of it: Node's
+ * own figures, its machine's clock, and what the RPC URLs have answered to it. Every process that
+ * has a port has them at `/metrics`, under the same names.
  */
 export function createProcessMetrics(ctx: Context): Registry {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry, prefix: 'msqpay_' });
 
   /** @param show sets the gauge, each time that somebody reads it */
-  const gauge = (name: string, help: string, labelNames: readonly string[], show: (own: Gauge) => void) =>
+  const gauge = (
+    name: string,
+    help: string,
+    labelNames: readonly string[],
+    show: (own: Gauge) => void,
+  ) =>
     new Gauge({
       name: `msqpay_${name}`,
       help,
@@ -24,15 +30,21 @@ export function createProcessMetrics(ctx: Context): Registry {
   const eachUrl = (valuesOf: (chainId: number) => (index: number) => number) => (own: Gauge) => {
     for (const { chainId, rpcUrls } of ctx.config.chains) {
       const valueOf = valuesOf(chainId);
-      for (const index of rpcUrls.keys()) own.set({ chain: String(chainId), rpc_url: String(index) }, valueOf(index));
+      for (const index of rpcUrls.keys())
+        own.set({ chain: String(chainId), rpc_url: String(index) }, valueOf(index));
     }
   };
   const url = ['chain', 'rpc_url'];
 
-  gauge('clock_ahead_seconds', 'How far this process’s clock is ahead of the database’s; negative when it is behind', [], (own) => {
-    const aheadMs = ctx.readClockAheadMs();
-    if (aheadMs !== undefined) own.set(aheadMs / 1000);
-  });
+  gauge(
+    'clock_ahead_seconds',
+    'How far this process’s clock is ahead of the database’s; negative when it is behind',
+    [],
+    (own) => {
+      const aheadMs = ctx.readClockAheadMs();
+      if (aheadMs !== undefined) own.set(aheadMs / 1000);
+    },
+  );
   gauge(
     'rpc_url_other_chain',
     '1 while the RPC URL at this place in the configuration answers for another chain',

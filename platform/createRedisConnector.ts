@@ -9,7 +9,9 @@ import type { AddressOptions } from './createAddressLimits.ts';
  * on how long each address of a host is tried.
  * @param optionsFor see createAddressLimits
  */
-export function createRedisConnector(optionsFor: (host: string) => AddressOptions): NonNullable<RedisOptions['Connector']> {
+export function createRedisConnector(
+  optionsFor: (host: string) => AddressOptions,
+): NonNullable<RedisOptions['Connector']> {
   return class extends AbstractConnector {
     readonly #options: RedisOptions;
 

@@ -3,18 +3,26 @@ import { selectRows, type Database } from './db.ts';
 import type { Logger } from './logger.ts';
 
 /**
- * The time that every process goes by: the database's. Dates are written by one process and compared by another (when work is due, when a claim ends, when a payment
- * expires), so a machine whose clock is wrong must not have its own opinion of them.
+ * The time that every process goes by: the database's. Dates are written by one process and
+ * compared by another (when work is due, when a claim ends, when a payment expires), so a machine
+ * whose clock is wrong must not have its own opinion of them.
  *
- * Read as own time plus a difference, which is measured every few seconds. While own time may be right, it counts as it is: two clocks can only be compared within the
- * time that the question takes, and a difference of milliseconds matters to nobody.
+ * Read as own time plus a difference, which is measured every few seconds. While own time may be
+ * right, it counts as it is: two clocks can only be compared within the time that the question
+ * takes, and a difference of milliseconds matters to nobody.
  */
 export interface DatabaseClock extends Clock {
-  /** How far this process's own clock is ahead of the database's, in ms; negative when it is behind, undefined until they were compared. */
+  /**
+   * How far this process's own clock is ahead of the database's, in ms; negative when it is behind,
+   * undefined until they were compared.
+   */
   readAheadMs(): number | undefined;
   /** One at a time. Rejects when the database does not answer: the difference stays as it was. */
   compare(): Promise<void>;
-  /** At once when the database has ever said what time it is; else asks it. Rejects when it does not answer. */
+  /**
+   * At once when the database has ever said what time it is; else asks it. Rejects when it does not
+   * answer.
+   */
   whenCompared(): Promise<void>;
   /** Compares again and again until `stop`. A failure is logged. */
   start(): void;
@@ -28,7 +36,10 @@ const FIRST_COMPARE_EVERY_MS = 250;
 const SAMPLES = 3;
 /** Differences up to this are not followed. */
 const TOLERANCE_MS = 100;
-/** An answer that took longer, since the database or this process had much to do, says too little to go by, but for what it rules out. */
+/**
+ * An answer that took longer, since the database or this process had much to do, says too little to
+ * go by, but for what it rules out.
+ */
 const MOST_UNCERTAIN_MS = 1_000;
 /** From here on people are told. */
 const WARN_MS = 2_000;
@@ -41,7 +52,8 @@ export interface MeasuredDifference {
 }
 
 /**
- * @param presentMs what was added until now: it stays for as long as it may be right, so that time does not go back and forth
+ * @param presentMs what was added until now: it stays for as long as it may be right, so that time
+ *   does not go back and forth
  * @returns what to add to own time from now on, in ms: nothing when own time may be right
  */
 export function decideDifference(presentMs: number, { low, high }: MeasuredDifference): number {
@@ -60,11 +72,18 @@ export interface OwnClocks {
 
 const OWN_CLOCKS: OwnClocks = { wallMs: () => Date.now(), monotonicMs: () => performance.now() };
 
-export function createDatabaseClock(db: Database, log: Logger, { wallMs, monotonicMs }: OwnClocks = OWN_CLOCKS): DatabaseClock {
+export function createDatabaseClock(
+  db: Database,
+  log: Logger,
+  { wallMs, monotonicMs }: OwnClocks = OWN_CLOCKS,
+): DatabaseClock {
   let differenceMs = 0;
   let aheadMs: number | undefined;
   let hasCompared = false;
-  /** How far wall time was from monotonic time when the clocks were compared: when that changes, somebody has set the wall clock. */
+  /**
+   * How far wall time was from monotonic time when the clocks were compared: when that changes,
+   * somebody has set the wall clock.
+   */
   let wallOffsetMs = wallMs() - monotonicMs();
   let timer: NodeJS.Timeout | undefined;
   let warnedAt = -Infinity;
@@ -98,12 +117,14 @@ export function createDatabaseClock(db: Database, log: Logger, { wallMs, monoton
     let best: MeasuredDifference | undefined;
     for (let sample = 0; sample < SAMPLES; sample++) {
       const measured = await measure();
-      if (best === undefined || measured.high - measured.low < best.high - best.low) best = measured;
+      if (best === undefined || measured.high - measured.low < best.high - best.low)
+        best = measured;
     }
     if (best === undefined) return;
     const ownMs = readOwnMs();
     wallOffsetMs = wallMs() - monotonicMs();
-    // The present difference belonged to the wall clock as it was; a step of it since then is part of what was measured.
+    // The present difference belonged to the wall clock as it was; a step of it since then is part
+    // of what was measured.
     differenceMs = decideDifference(Math.round(ownMs + differenceMs - wallMs()), best);
     hasCompared = true;
     if (best.high - best.low > MOST_UNCERTAIN_MS) return;
@@ -119,7 +140,10 @@ export function createDatabaseClock(db: Database, log: Logger, { wallMs, monoton
     }
     if (!isWrong || monotonicMs() - warnedAt < WARN_AGAIN_MS) return;
     warnedAt = monotonicMs();
-    log.warn({ aheadMs: ms }, 'this machine’s clock differs from the database’s: the database’s is gone by; set one of them right');
+    log.warn(
+      { aheadMs: ms },
+      'this machine’s clock differs from the database’s: the database’s is gone by; set one of them right',
+    );
   }
 
   function compareLater(): void {

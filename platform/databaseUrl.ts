@@ -19,9 +19,14 @@ const FORM = 'mysql://user:password@host:3306/database';
  * @throws ConfigError that says what is wrong, never a part of the URL
  */
 export function parseDatabaseUrl(url: string): DatabaseAddress {
-  const { scheme, user, password, hosts, path, parameters } = parseConnectionUrl(url, FORM, TLS_PARAMETERS);
+  const { scheme, user, password, hosts, path, parameters } = parseConnectionUrl(
+    url,
+    FORM,
+    TLS_PARAMETERS,
+  );
   const [only, ...others] = hosts;
-  if (scheme !== 'mysql' || only === undefined || others.length > 0) throw new ConfigError(`is no URL of the form ${FORM}`);
+  if (scheme !== 'mysql' || only === undefined || others.length > 0)
+    throw new ConfigError(`is no URL of the form ${FORM}`);
   return {
     host: only.host,
     port: only.port ?? 3306,

@@ -3,7 +3,11 @@ import knexModule, { type Knex } from 'knex';
 
 import { createAddressLimits } from './createAddressLimits.ts';
 import { parseDatabaseUrl } from './databaseUrl.ts';
-import { dropReadOnlyConnections, READ_ONLY_ERRNOS, type WatchedConnection } from './dropReadOnlyConnections.ts';
+import {
+  dropReadOnlyConnections,
+  READ_ONLY_ERRNOS,
+  type WatchedConnection,
+} from './dropReadOnlyConnections.ts';
 import { errnoOf } from './errnoOf.ts';
 import type { Logger } from './logger.ts';
 
@@ -11,8 +15,9 @@ export type Database = Knex;
 export type Transaction = Knex.Transaction;
 
 /**
- * Deadlock; MariaDB's "record has changed since last read"; and what MySQL's group replication says at a commit that another member's
- * came before: the transaction is rolled back, and may simply be tried again.
+ * Deadlock; MariaDB's "record has changed since last read"; and what MySQL's group replication says
+ * at a commit that another member's came before: the transaction is rolled back, and may simply be
+ * tried again.
  */
 const RETRYABLE_ERRNOS = new Set([1213, 1020, 3101]);
 const LOCK_WAIT_TIMEOUT_ERRNO = 1205;
@@ -21,8 +26,9 @@ const TRANSACTION_TRIES = 6;
 const CONNECT_TIMEOUT_MS = 5_000;
 
 /**
- * wait_timeout: a process that is stopped or cut off in the middle of a transaction keeps its locks until the server hangs up, by default after hours.
- * Longer than the pool keeps a connection that nobody uses.
+ * wait_timeout: a process that is stopped or cut off in the middle of a transaction keeps its locks
+ * until the server hangs up, by default after hours. Longer than the pool keeps a connection that
+ * nobody uses.
  */
 const SESSION_SETTINGS = `SET SESSION time_zone = '+00:00', innodb_lock_wait_timeout = 8, wait_timeout = 60,
   sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO'`;
@@ -41,7 +47,10 @@ export function createDatabase(url: string, poolSize: number, log?: Logger): Dat
   return knexModule(knexConfig(url, poolSize, log));
 }
 
-/** How this project connects, and what it sets on every connection: for createDatabase, and for knex's own command line (knexfile.ts). */
+/**
+ * How this project connects, and what it sets on every connection: for createDatabase, and for
+ * knex's own command line (knexfile.ts).
+ */
 export function knexConfig(url: string, poolSize: number, log?: Logger): Knex.Config {
   const watch = dropReadOnlyConnections();
   return {
@@ -63,16 +72,19 @@ export function knexConfig(url: string, poolSize: number, log?: Logger): Knex.Co
       idleTimeoutMillis: 30_000,
       afterCreate: (connection: RawConnection, done: (error: Error | null) => void) => {
         watch(connection);
-        // Two statements: the isolation level's variable has another name in either database, and cannot be set beside others by this syntax.
+        // Two statements: the isolation level's variable has another name in either database, and
+        // cannot be set beside others by this syntax.
         connection.query('SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED', (error) => {
           if (error) done(error);
           else connection.query(SESSION_SETTINGS, done);
         });
       },
     },
-    // An error's message would hold the statement with its values: customers' addresses, signatures, sealed secrets.
+    // An error's message would hold the statement with its values: customers' addresses,
+    // signatures, sealed secrets.
     compileSqlOnError: false,
-    // Knex would write to the console by itself, past redaction. Every failure reaches its caller too.
+    // Knex would write to the console by itself, past redaction. Every failure reaches its caller
+    // too.
     ...(log === undefined ? {} : { log: toKnexLogger(log) }),
   };
 }
@@ -81,7 +93,8 @@ export function knexConfig(url: string, poolSize: number, log?: Logger): Knex.Co
 export function connectionOptions(url: string) {
   const { host, port, user, password, database, tls } = parseDatabaseUrl(url);
   const addressOptions = createAddressLimits(CONNECT_TIMEOUT_MS);
-  // What mysql2 compares the certificate with. Of an address it would compare "localhost"; Node takes the dot at the end away, and compares the address.
+  // What mysql2 compares the certificate with. Of an address it would compare "localhost"; Node
+  // takes the dot at the end away, and compares the address.
   const named = tls?.serverName ?? host;
   return {
     host: isIP(named) === 0 || tls === undefined ? named : `${named}.`,
@@ -90,7 +103,15 @@ export function connectionOptions(url: string) {
     ...(password === undefined ? {} : { password }),
     ...(database === undefined ? {} : { database }),
     // The host that is connected to may have another name than its certificate.
-    stream: (): Socket => connect({ host, port, noDelay: true, keepAlive: true, keepAliveInitialDelay: 10_000, ...addressOptions(host) }),
+    stream: (): Socket =>
+      connect({
+        host,
+        port,
+        noDelay: true,
+        keepAlive: true,
+        keepAliveInitialDelay: 10_000,
+        ...addressOptions(host),
+      }),
     ...(tls === undefined
       ? {}
       : {
@@ -106,19 +127,28 @@ export function connectionOptions(url: string) {
 }
 
 function toKnexLogger(log: Logger): Knex.Logger {
-  const write = (level: 'debug' | 'warn') => (message: unknown) => log[level]({ knex: String(message) }, 'database');
-  return { debug: write('debug'), warn: write('warn'), error: write('warn'), deprecate: write('debug') };
+  const write = (level: 'debug' | 'warn') => (message: unknown) =>
+    log[level]({ knex: String(message) }, 'database');
+  return {
+    debug: write('debug'),
+    warn: write('warn'),
+    error: write('warn'),
+    deprecate: write('debug'),
+  };
 }
 
 /**
- * Runs `work` in one READ COMMITTED transaction, and again when the database asks for it. `work` may therefore run several times: everything it
- * does must be in the transaction.
+ * Runs `work` in one READ COMMITTED transaction, and again when the database asks for it. `work`
+ * may therefore run several times: everything it does must be in the transaction.
  */
 export function inTransaction<T>(db: Database, work: (trx: Transaction) => Promise<T>): Promise<T> {
   return withRetries(() => db.transaction(work));
 }
 
-/** For a single statement outside of any transaction, or a whole transaction: runs it again after a deadlock and the like. */
+/**
+ * For a single statement outside of any transaction, or a whole transaction: runs it again after a
+ * deadlock and the like.
+ */
 export async function withRetries<T>(work: () => Promise<T>): Promise<T> {
   for (let tried = 1; ; tried++) {
     try {
@@ -132,8 +162,9 @@ export async function withRetries<T>(work: () => Promise<T>): Promise<T> {
 }
 
 /**
- * A lock wait has already taken its full time: once more is enough, or a caller would wait for a minute. What a read-only server refused is tried once more on
- * another connection, which may lead to another server.
+ * A lock wait has already taken its full time: once more is enough, or a caller would wait for a
+ * minute. What a read-only server refused is tried once more on another connection, which may lead
+ * to another server.
  */
 function triesFor(error: unknown): number {
   const errno = errnoOf(error);
@@ -147,13 +178,21 @@ export function isDuplicateKey(error: unknown): boolean {
 }
 
 /** SELECT through knex.raw, with the rows typed by the caller, who parses them. */
-export async function selectRows<Row>(db: Database | Transaction, sql: string, bindings: readonly Knex.RawBinding[] = []): Promise<Row[]> {
+export async function selectRows<Row>(
+  db: Database | Transaction,
+  sql: string,
+  bindings: readonly Knex.RawBinding[] = [],
+): Promise<Row[]> {
   const [rows] = (await db.raw(sql, bindings)) as [Row[], unknown];
   return rows;
 }
 
 /** INSERT, UPDATE or DELETE through knex.raw. @returns how many rows it matched */
-export async function execute(db: Database | Transaction, sql: string, bindings: readonly Knex.RawBinding[] = []): Promise<number> {
+export async function execute(
+  db: Database | Transaction,
+  sql: string,
+  bindings: readonly Knex.RawBinding[] = [],
+): Promise<number> {
   const [result] = (await db.raw(sql, bindings)) as [{ affectedRows: number }, unknown];
   return result.affectedRows;
 }

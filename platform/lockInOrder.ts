@@ -2,9 +2,10 @@
 const MAX_ROWS = 500;
 
 /**
- * Locks the rows of one table in ascending order of their ids, whatever order the ids come in: the one order in which everybody
- * locks several rows of a table, so that two transactions that want the same rows wait and never meet in a deadlock. The database's
- * own order within a statement is that of the index it walks, so `lock` has to name the index of the id.
+ * Locks the rows of one table in ascending order of their ids, whatever order the ids come in: the
+ * one order in which everybody locks several rows of a table, so that two transactions that want
+ * the same rows wait and never meet in a deadlock. The database's own order within a statement is
+ * that of the index it walks, so `lock` has to name the index of the id.
  * @param lock locks and reads the rows of at most 500 ids, in the order given
  * @returns what it read, in the order of the ids
  */
@@ -14,6 +15,7 @@ export async function lockInOrder<Id extends string, Row>(
 ): Promise<Row[]> {
   const sorted = [...new Set(ids)].sort();
   const rows: Row[] = [];
-  for (let from = 0; from < sorted.length; from += MAX_ROWS) rows.push(...(await lock(sorted.slice(from, from + MAX_ROWS))));
+  for (let from = 0; from < sorted.length; from += MAX_ROWS)
+    rows.push(...(await lock(sorted.slice(from, from + MAX_ROWS))));
   return rows;
 }

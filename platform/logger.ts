@@ -4,7 +4,9 @@ import type { Config } from './config.ts';
 
 export type Logger = PinoLogger;
 
-/** Where a secret or a customer's e-mail address might turn up in something that is logged whole. */
+/**
+ * Where a secret or a customer's e-mail address might turn up in something that is logged whole.
+ */
 const REDACTED_PATHS = [
   'apiKey',
   'apiSecret',
@@ -20,16 +22,17 @@ const REDACTED_PATHS = [
   'databaseUrl',
   'redisUrl',
 ].flatMap((name) => [name, `*.${name}`, `*.*.${name}`, `*.*.*.${name}`]);
-const REDACTED_HEADERS = ['x-api-key', 'authorization', 'cookie', 'webhook-signature'].flatMap((name) => [
-  `headers["${name}"]`,
-  `*.headers["${name}"]`,
-  `*.*.headers["${name}"]`,
-]);
+const REDACTED_HEADERS = ['x-api-key', 'authorization', 'cookie', 'webhook-signature'].flatMap(
+  (name) => [`headers["${name}"]`, `*.headers["${name}"]`, `*.*.headers["${name}"]`],
+);
 
 const STDOUT = 1;
 const STDERR = 2;
 
-export function createLogger(config: Pick<Config, 'log'>, name: 'api' | 'workers' | 'cli' | 'test'): Logger {
+export function createLogger(
+  config: Pick<Config, 'log'>,
+  name: 'api' | 'workers' | 'cli' | 'test',
+): Logger {
   // What a command prints is its result, for scripts.
   const destination = name === 'cli' ? STDERR : STDOUT;
   const options = {
@@ -39,11 +42,18 @@ export function createLogger(config: Pick<Config, 'log'>, name: 'api' | 'workers
     serializers: { err: serializeError },
   };
   if (!config.log.pretty) return pino(options, pino.destination(destination));
-  return pino({ ...options, transport: { target: 'pino-pretty', options: { colorize: true, ignore: 'pid,hostname', destination } } });
+  return pino({
+    ...options,
+    transport: {
+      target: 'pino-pretty',
+      options: { colorize: true, ignore: 'pid,hostname', destination },
+    },
+  });
 }
 
 /**
- * Only what helps: libraries hang requests, headers and credentials on their errors, and a failed relayer login even puts the API key into them.
+ * Only what helps: libraries hang requests, headers and credentials on their errors, and a failed
+ * relayer login even puts the API key into them.
  */
 function serializeError(error: unknown): unknown {
   if (!(error instanceof Error)) return { message: 'a value that is not an Error was thrown' };
@@ -64,7 +74,9 @@ function redactValues(value: unknown): unknown {
   if (typeof value === 'string') return redactSecrets(value);
   if (Array.isArray(value)) return value.map(redactValues);
   if (typeof value !== 'object' || value === null || value instanceof Date) return value;
-  return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, redactValues(inner)]));
+  return Object.fromEntries(
+    Object.entries(value).map(([name, inner]) => [name, redactValues(inner)]),
+  );
 }
 
 /** API keys, webhook secrets, credentials in URLs, bearer tokens. */
@@ -77,6 +89,9 @@ export function redactSecrets(text: string): string {
       .replace(/(:\/\/[^:/\s]*:)[^/\s"']+@/g, '$1[redacted]@')
       .replace(/(sentinel-password=)[^&\s"']+/g, '$1[redacted]')
       .replace(/(Bearer\s+)[A-Za-z0-9._~+/=-]+/gi, '$1[redacted]')
-      .replace(/("?(?:x-api-key|apiKey|secretKey|apiSecret|accessToken|refreshToken)"?\s*[:=]\s*"?)[^",}\s]+/gi, '$1[redacted]')
+      .replace(
+        /("?(?:x-api-key|apiKey|secretKey|apiSecret|accessToken|refreshToken)"?\s*[:=]\s*"?)[^",}\s]+/gi,
+        '$1[redacted]',
+      )
   );
 }

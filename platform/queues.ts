@@ -17,8 +17,9 @@ export interface Queues extends JobQueuePort {
 }
 
 /**
- * An unexpected error (not a "later") is tried again by BullMQ a few times; after that the job stays among the failed ones for people to see, and the
- * outbox row behind it brings the next generation.
+ * An unexpected error (not a "later") is tried again by BullMQ a few times; after that the job
+ * stays among the failed ones for people to see, and the outbox row behind it brings the next
+ * generation.
  */
 const DEFAULT_JOB_OPTIONS = {
   attempts: 3,
@@ -28,11 +29,16 @@ const DEFAULT_JOB_OPTIONS = {
 };
 
 /**
- * What BullMQ would wait for and ask before a queue's first command: without limit while Redis is away, and with one failure it
- * would never ask again, so that the queue fails until the process ends. A producer goes by Redis's version only to choose between
- * two ways of looking up a job's state, and what it would write down of itself BullMQ's scripts take as given.
+ * What BullMQ would wait for and ask before a queue's first command: without limit while Redis is
+ * away, and with one failure it would never ask again, so that the queue fails until the process
+ * ends. A producer goes by Redis's version only to choose between two ways of looking up a job's
+ * state, and what it would write down of itself BullMQ's scripts take as given.
  */
-const WITHOUT_ASKING_FIRST = { skipWaitingForReady: true, skipVersionCheck: true, skipMetasUpdate: true };
+const WITHOUT_ASKING_FIRST = {
+  skipWaitingForReady: true,
+  skipVersionCheck: true,
+  skipMetasUpdate: true,
+};
 
 /** Whoever begins is patient for so long, as with a command; Redis may be away. */
 const CONNECT_AT_START_MS = 2_000;
@@ -41,7 +47,9 @@ const CONNECT_AT_START_MS = 2_000;
  * The producers' side of the queues, on a connection that fails at once while Redis is away.
  * @returns when it is connected, or could not be at the first try: it goes on trying
  */
-export async function createQueues(config: Pick<Config, 'redisUrl' | 'queuePrefix'>): Promise<Queues> {
+export async function createQueues(
+  config: Pick<Config, 'redisUrl' | 'queuePrefix'>,
+): Promise<Queues> {
   const connection = createRedis(config.redisUrl, 'command');
   // Every operation reports its failure to its caller; this only keeps the emitter from throwing.
   connection.on('error', () => undefined);
@@ -72,7 +80,13 @@ export async function createQueues(config: Pick<Config, 'redisUrl' | 'queuePrefi
         OUTBOX_QUEUES.map(async (name) => {
           const own = jobs.filter((job) => job.queue === name);
           if (own.length === 0) return;
-          await get(name).addBulk(own.map((job) => ({ name, data: job.payload, opts: { jobId: job.jobId, delay: job.delayMs } })));
+          await get(name).addBulk(
+            own.map((job) => ({
+              name,
+              data: job.payload,
+              opts: { jobId: job.jobId, delay: job.delayMs },
+            })),
+          );
         }),
       );
     },

@@ -86,7 +86,12 @@ function singleOptions({ node, tls }: RedisAddress & { kind: 'single' }): RedisO
   };
 }
 
-function sentinelOptions({ sentinels, name, tls, sentinelLogin }: RedisAddress & { kind: 'sentinel' }): RedisOptions {
+function sentinelOptions({
+  sentinels,
+  name,
+  tls,
+  sentinelLogin,
+}: RedisAddress & { kind: 'sentinel' }): RedisOptions {
   return {
     sentinels: [...sentinels],
     name,
@@ -108,7 +113,11 @@ function sentinelOptions({ sentinels, name, tls, sentinelLogin }: RedisAddress &
  * while its slot is on no node. A node that was cut off is tried anew soon: TCP asks ever more
  * seldom, and would find it seconds after it answers.
  */
-function createCluster({ nodes, tls }: RedisAddress & { kind: 'cluster' }, common: RedisOptions, isCommand: boolean): TimedCluster {
+function createCluster(
+  { nodes, tls }: RedisAddress & { kind: 'cluster' },
+  common: RedisOptions,
+  isCommand: boolean,
+): TimedCluster {
   return new TimedCluster(nodes, {
     clusterRetryStrategy: retryStrategy,
     slotsRefreshTimeout: ANSWER_TIMEOUT_MS,
@@ -123,14 +132,20 @@ function createCluster({ nodes, tls }: RedisAddress & { kind: 'cluster' }, commo
 }
 
 function loginOf({ user, password }: RedisAddress): RedisOptions {
-  return { ...(user === undefined ? {} : { username: user }), ...(password === undefined ? {} : { password }) };
+  return {
+    ...(user === undefined ? {} : { username: user }),
+    ...(password === undefined ? {} : { password }),
+  };
 }
 
 /**
  * @param host the one that is connected to, when there is only one: servers may choose their
  * certificate by its name
  */
-function tlsOptions({ ca, cert, key, verify, serverName }: TlsSettings, host?: string): ConnectionOptions {
+function tlsOptions(
+  { ca, cert, key, verify, serverName }: TlsSettings,
+  host?: string,
+): ConnectionOptions {
   const name = serverName ?? host;
   return {
     ...(ca === undefined ? {} : { ca }),

@@ -29,16 +29,31 @@ export type RedisAddress = Login &
     | { readonly kind: 'cluster'; readonly nodes: readonly RedisNode[] }
   );
 
-const SENTINEL_PARAMETERS = ['name', 'sentinel-user', 'sentinel-password', 'sentinel-ssl-mode'] as const;
+const SENTINEL_PARAMETERS = [
+  'name',
+  'sentinel-user',
+  'sentinel-password',
+  'sentinel-ssl-mode',
+] as const;
 const KINDS = {
-  redis: { kind: 'single', form: 'redis://user:password@host:6379/0', known: TLS_PARAMETERS, defaultPort: 6379 },
+  redis: {
+    kind: 'single',
+    form: 'redis://user:password@host:6379/0',
+    known: TLS_PARAMETERS,
+    defaultPort: 6379,
+  },
   'redis+sentinel': {
     kind: 'sentinel',
     form: 'redis+sentinel://user:password@host:26379,host:26379/0?name=mymaster',
     known: [...TLS_PARAMETERS, ...SENTINEL_PARAMETERS],
     defaultPort: 26_379,
   },
-  'redis+cluster': { kind: 'cluster', form: 'redis+cluster://user:password@host:6379,host:6379', known: TLS_PARAMETERS, defaultPort: 6379 },
+  'redis+cluster': {
+    kind: 'cluster',
+    form: 'redis+cluster://user:password@host:6379,host:6379',
+    known: TLS_PARAMETERS,
+    defaultPort: 6379,
+  },
 } as const;
 const SCHEME = /^redis(s?)(\+[a-z]+)?:\/\//;
 
@@ -60,29 +75,49 @@ export function parseRedisUrl(url: string): RedisAddress {
         .join(', ')} (with TLS: rediss)`,
     );
   }
-  const { user, password, hosts, path, parameters } = parseConnectionUrl(url, form.form, form.known);
-  if (user !== undefined && password === undefined) throw new ConfigError('names a user and no password');
+  const { user, password, hosts, path, parameters } = parseConnectionUrl(
+    url,
+    form.form,
+    form.known,
+  );
+  if (user !== undefined && password === undefined)
+    throw new ConfigError('names a user and no password');
   const nodes = hosts.map(({ host, port }) => ({ host, port: port ?? form.defaultPort }));
   const login = { user, password, tls: readTlsSettings(parameters, secure === 's' ? 'yes' : 'no') };
   if (form.kind === 'cluster') {
-    if (path !== undefined && path !== '0') throw new ConfigError('names a database: a cluster has only 0');
+    if (path !== undefined && path !== '0')
+      throw new ConfigError('names a database: a cluster has only 0');
     return { ...login, kind: 'cluster', nodes };
   }
-  if (path !== undefined && !/^[0-9]{1,4}$/.test(path)) throw new ConfigError(`is no URL of the form ${form.form}: databases have numbers`);
+  if (path !== undefined && !/^[0-9]{1,4}$/.test(path))
+    throw new ConfigError(`is no URL of the form ${form.form}: databases have numbers`);
   const database = Number(path ?? 0);
   if (form.kind === 'sentinel') {
     const name = parameters.get('name');
-    if (name === undefined) throw new ConfigError('needs the parameter name: what Sentinel calls the primary');
-    return { ...login, kind: 'sentinel', sentinels: nodes, name, database, sentinelLogin: readSentinelLogin(parameters, login.tls) };
+    if (name === undefined)
+      throw new ConfigError('needs the parameter name: what Sentinel calls the primary');
+    return {
+      ...login,
+      kind: 'sentinel',
+      sentinels: nodes,
+      name,
+      database,
+      sentinelLogin: readSentinelLogin(parameters, login.tls),
+    };
   }
   const [node, ...others] = nodes;
   if (node === undefined || others.length > 0) {
-    throw new ConfigError('names several hosts: say redis+sentinel:// or redis+cluster:// when that is what they are');
+    throw new ConfigError(
+      'names several hosts: say redis+sentinel:// or redis+cluster:// when that is what they are',
+    );
   }
   return { ...login, kind: 'single', node, database };
 }
 
-function readSentinelLogin(parameters: ReadonlyMap<string, string>, tls: TlsSettings | undefined): Login {
+function readSentinelLogin(
+  parameters: ReadonlyMap<string, string>,
+  tls: TlsSettings | undefined,
+): Login {
   const mode = parameters.get('sentinel-ssl-mode');
   if (mode !== undefined && (mode.toUpperCase() !== 'DISABLED' || tls === undefined)) {
     throw new ConfigError(
@@ -91,6 +126,7 @@ function readSentinelLogin(parameters: ReadonlyMap<string, string>, tls: TlsSett
   }
   const user = parameters.get('sentinel-user');
   const password = parameters.get('sentinel-password');
-  if (user !== undefined && password === undefined) throw new ConfigError('has a sentinel-user and no sentinel-password');
+  if (user !== undefined && password === undefined)
+    throw new ConfigError('has a sentinel-user and no sentinel-password');
   return { user, password, tls: mode === undefined ? tls : undefined };
 }

@@ -6,11 +6,14 @@ import { ConfigError } from './ConfigError.ts';
 const SHUTDOWN_LIMIT_MS = 25_000;
 
 /**
- * The life of one of our processes: configuration, start, and an orderly end on SIGTERM or SIGINT. A wrong configuration is told in words, without
- * a stack. An error that nobody caught ends the process: its state cannot be trusted, and everything it had promised is in the database.
+ * The life of one of our processes: configuration, start, and an orderly end on SIGTERM or SIGINT.
+ * A wrong configuration is told in words, without a stack. An error that nobody caught ends the
+ * process: its state cannot be trusted, and everything it had promised is in the database.
  * @param start returns how to stop; may throw a ConfigError of its own before it opens anything
  */
-export async function runProcess(start: (config: Config) => Promise<{ stop: () => Promise<void> }>): Promise<void> {
+export async function runProcess(
+  start: (config: Config) => Promise<{ stop: () => Promise<void> }>,
+): Promise<void> {
   allowSlowConnections();
   let stop: () => Promise<void>;
   try {

@@ -6,25 +6,39 @@ import type { Logger } from './logger.ts';
 import type { RedisConnection } from './redis.ts';
 
 /**
- * Hints between processes over Redis pub/sub: "there is outbox work", "these payments changed". They make things quicker, and whoever listens also
- * looks at the database from time to time.
+ * Hints between processes over Redis pub/sub: "there is outbox work", "these payments changed".
+ * They make things quicker, and whoever listens also looks at the database from time to time.
  *
- * What a process remembers of payments must not outlive a change that somebody was told of. So changes are counted in Redis, by the script that publishes
- * them: who wants to answer from memory asks whether it has heard of all that were counted (`isUpToDate`). Where Redis does not answer, the one side does
- * not answer from memory, and the other waits for as long as anything may be remembered (`REMEMBERED_MS`) before it tells of the change.
+ * What a process remembers of payments must not outlive a change that somebody was told of. So
+ * changes are counted in Redis, by the script that publishes them: who wants to answer from memory
+ * asks whether it has heard of all that were counted (`isUpToDate`). Where Redis does not answer,
+ * the one side does not answer from memory, and the other waits for as long as anything may be
+ * remembered (`REMEMBERED_MS`) before it tells of the change.
  */
 export interface Signals {
   outboxFilled(): void;
-  /** After the commit. Once it is over, nobody answers with what was before: tell of the change then. Never fails. */
+  /**
+   * After the commit. Once it is over, nobody answers with what was before: tell of the change
+   * then. Never fails.
+   */
   paymentsChanged(paymentIds: Iterable<Bytes32>): Promise<void>;
-  /** Makes this process alone forget a payment: it has read that it changed, and nobody may have told of it. */
+  /**
+   * Makes this process alone forget a payment: it has read that it changed, and nobody may have
+   * told of it.
+   */
   forgetPayment(paymentId: Bytes32): void;
-  /** Whether every change that was told before this call is known here. Never fails; asked together by all who ask in one turn of the event loop. */
+  /**
+   * Whether every change that was told before this call is known here. Never fails; asked together
+   * by all who ask in one turn of the event loop.
+   */
   isUpToDate(): Promise<boolean>;
   onOutboxFilled(listener: () => void): () => void;
   /** @param listener is told `all` when hints were lost: any payment may have changed */
   onPaymentChanged(listener: (paymentId: Bytes32 | 'all') => void): () => void;
-  /** Does what publishing needs without telling anybody anything: for readiness. @throws what Redis says */
+  /**
+   * Does what publishing needs without telling anybody anything: for readiness. @throws what Redis
+   * says
+   */
   tryPublishing(): Promise<void>;
   close(): Promise<void>;
 }
@@ -35,17 +49,24 @@ export const REMEMBERED_MS = 2_000;
 /** Outbox hints of this span travel together. */
 const COALESCE_MS = 5;
 const OUTBOX_HINT = 'outbox';
-/** A change that was counted a moment ago arrives within this time, on another connection; otherwise it was lost. */
+/**
+ * A change that was counted a moment ago arrives within this time, on another connection; otherwise
+ * it was lost.
+ */
 const ARRIVES_WITHIN_MS = 20;
 /** Redis is waited for so long, and then left alone for a moment. */
 const ANSWER_TIMEOUT_MS = 250;
 const LEFT_ALONE_MS = 1_000;
-/** A listener says nothing by itself: asked this often, it finds out that the other side does not answer any more. */
+/**
+ * A listener says nothing by itself: asked this often, it finds out that the other side does not
+ * answer any more.
+ */
 const PING_MS = 5_000;
 
 /**
- * KEYS[1] how many changes there were; ARGV[1] the channel, ARGV[2] how many come now, ARGV[3] the hints. The count begins with the time in microseconds, so
- * that one that was lost with Redis's data does not come to the same number again.
+ * KEYS[1] how many changes there were; ARGV[1] the channel, ARGV[2] how many come now, ARGV[3] the
+ * hints. The count begins with the time in microseconds, so that one that was lost with Redis's
+ * data does not come to the same number again.
  */
 const PUBLISH_SCRIPT = `
 if redis.call('EXISTS', KEYS[1]) == 0 then
@@ -58,7 +79,12 @@ redis.call('PUBLISH', ARGV[1], redis.call('GET', KEYS[1]) .. ' ' .. ARGV[2] .. '
 /**
  * @param subscribe opens the listening connection, on the first listener only
  */
-export function createSignals(options: { redis: RedisConnection; subscribe: () => RedisConnection; prefix: string; log: Logger }): Signals {
+export function createSignals(options: {
+  redis: RedisConnection;
+  subscribe: () => RedisConnection;
+  prefix: string;
+  log: Logger;
+}): Signals {
   const { redis, log } = options;
   const channel = `${options.prefix}:signals`;
   const counter = `${options.prefix}:changes`;
@@ -70,7 +96,9 @@ export function createSignals(options: { redis: RedisConnection; subscribe: () =
   let flushing: Promise<boolean> | undefined;
   let subscriber: RedisConnection | undefined;
   let pinging: NodeJS.Timeout | undefined;
-  /** Of the changes that were counted, so many are known here; undefined before the first that is. */
+  /**
+   * Of the changes that were counted, so many are known here; undefined before the first that is.
+   */
   let heard: number | undefined;
   let checking: Promise<boolean> | undefined;
   let leftAloneUntil = 0;
@@ -119,10 +147,16 @@ export function createSignals(options: { redis: RedisConnection; subscribe: () =
   function listen(): void {
     if (subscriber !== undefined) return;
     subscriber = options.subscribe();
-    subscriber.on('error', (error: Error) => log.debug({ err: error }, 'the connection for hints failed'));
-    // Redis may be another one afterwards, whose count comes to the same number without the changes that were heard of before.
+    subscriber.on('error', (error: Error) =>
+      log.debug({ err: error }, 'the connection for hints failed'),
+    );
+    // Redis may be another one afterwards, whose count comes to the same number without the changes
+    // that were heard of before.
     subscriber.on('close', forget);
-    const ping = () => subscriber?.ping().catch((error: unknown) => log.debug({ err: error }, 'the connection for hints is silent'));
+    const ping = () =>
+      subscriber
+        ?.ping()
+        .catch((error: unknown) => log.debug({ err: error }, 'the connection for hints is silent'));
     pinging = setInterval(() => void ping(), PING_MS).unref();
     subscriber.on('message', (_channel: string, message: string) => {
       const [last, count, ...hints] = message.split(' ');
@@ -133,7 +167,9 @@ export function createSignals(options: { redis: RedisConnection; subscribe: () =
       }
       emitter.emit('heard');
     });
-    subscriber.subscribe(channel).catch((error: unknown) => log.warn({ err: error }, 'could not subscribe to hints'));
+    subscriber
+      .subscribe(channel)
+      .catch((error: unknown) => log.warn({ err: error }, 'could not subscribe to hints'));
   }
 
   function forget(): void {
@@ -183,7 +219,10 @@ export function createSignals(options: { redis: RedisConnection; subscribe: () =
     return isHeard();
   }
 
-  function on(name: 'outbox' | 'payment', listener: (paymentId: Bytes32 | 'all') => void): () => void {
+  function on(
+    name: 'outbox' | 'payment',
+    listener: (paymentId: Bytes32 | 'all') => void,
+  ): () => void {
     listen();
     emitter.on(name, listener);
     return () => emitter.off(name, listener);
@@ -238,7 +277,10 @@ async function within<T>(ms: number, work: Promise<T>): Promise<T> {
       work,
       new Promise<never>((_resolve, reject) => {
         // After a stall of this process timers come before what has arrived: read that first.
-        timer = setTimeout(() => setImmediate(() => reject(new Error(`no answer within ${ms} ms`))), ms);
+        timer = setTimeout(
+          () => setImmediate(() => reject(new Error(`no answer within ${ms} ms`))),
+          ms,
+        );
       }),
     ]);
   } finally {

@@ -23,8 +23,18 @@ export interface TlsSettings {
  * MySQL's names and words, for Redis too: one word has one meaning. PREFERRED, which goes on
  * unencrypted when it has to, is not among them.
  */
-export const TLS_PARAMETERS = ['ssl-mode', 'ssl-ca', 'ssl-cert', 'ssl-key', 'ssl-server-name'] as const;
-const VERIFY_BY_MODE = { REQUIRED: 'nothing', VERIFY_CA: 'ca', VERIFY_IDENTITY: 'identity' } as const;
+export const TLS_PARAMETERS = [
+  'ssl-mode',
+  'ssl-ca',
+  'ssl-cert',
+  'ssl-key',
+  'ssl-server-name',
+] as const;
+const VERIFY_BY_MODE = {
+  REQUIRED: 'nothing',
+  VERIFY_CA: 'ca',
+  VERIFY_IDENTITY: 'identity',
+} as const;
 
 /**
  * Reads the files that the parameters name, once: after a certificate was renewed, the process is
@@ -34,24 +44,38 @@ const VERIFY_BY_MODE = { REQUIRED: 'nothing', VERIFY_CA: 'ca', VERIFY_IDENTITY: 
  * @returns undefined: without TLS
  * @throws ConfigError never with what a file holds
  */
-export function readTlsSettings(parameters: ReadonlyMap<string, string>, isTls: 'yes' | 'no' | 'if asked'): TlsSettings | undefined {
+export function readTlsSettings(
+  parameters: ReadonlyMap<string, string>,
+  isTls: 'yes' | 'no' | 'if asked',
+): TlsSettings | undefined {
   const given = TLS_PARAMETERS.filter((name) => parameters.has(name));
-  if (isTls === 'no' && given.length > 0) throw new ConfigError(`has ${given.join(', ')}, and a scheme without TLS`);
+  if (isTls === 'no' && given.length > 0)
+    throw new ConfigError(`has ${given.join(', ')}, and a scheme without TLS`);
   const mode = parameters.get('ssl-mode')?.toUpperCase();
   if (mode === 'DISABLED' && isTls === 'if asked') {
-    if (given.length > 1) throw new ConfigError('has other ssl parameters beside ssl-mode=DISABLED');
+    if (given.length > 1)
+      throw new ConfigError('has other ssl parameters beside ssl-mode=DISABLED');
     return undefined;
   }
   if (given.length === 0 && isTls !== 'yes') return undefined;
 
-  const verify = mode === undefined ? 'identity' : new Map<string, TlsSettings['verify']>(Object.entries(VERIFY_BY_MODE)).get(mode);
+  const verify =
+    mode === undefined
+      ? 'identity'
+      : new Map<string, TlsSettings['verify']>(Object.entries(VERIFY_BY_MODE)).get(mode);
   if (verify === undefined) {
     const modes = [...(isTls === 'if asked' ? ['DISABLED'] : []), ...Object.keys(VERIFY_BY_MODE)];
     throw new ConfigError(`has an ssl-mode that is none of ${modes.join(', ')}`);
   }
-  if (verify === 'nothing' && parameters.has('ssl-ca')) throw new ConfigError('has an ssl-ca, which ssl-mode=REQUIRED does not look at');
-  if (parameters.has('ssl-cert') !== parameters.has('ssl-key')) throw new ConfigError('needs both of ssl-cert and ssl-key, or none');
-  const files = { ca: readPem(parameters, 'ssl-ca'), cert: readPem(parameters, 'ssl-cert'), key: readPem(parameters, 'ssl-key') };
+  if (verify === 'nothing' && parameters.has('ssl-ca'))
+    throw new ConfigError('has an ssl-ca, which ssl-mode=REQUIRED does not look at');
+  if (parameters.has('ssl-cert') !== parameters.has('ssl-key'))
+    throw new ConfigError('needs both of ssl-cert and ssl-key, or none');
+  const files = {
+    ca: readPem(parameters, 'ssl-ca'),
+    cert: readPem(parameters, 'ssl-cert'),
+    key: readPem(parameters, 'ssl-key'),
+  };
   try {
     createSecureContext(files);
   } catch {
@@ -62,7 +86,10 @@ export function readTlsSettings(parameters: ReadonlyMap<string, string>, isTls: 
   return { ...files, verify, serverName: parameters.get('ssl-server-name') };
 }
 
-function readPem(parameters: ReadonlyMap<string, string>, name: (typeof TLS_PARAMETERS)[number]): string | undefined {
+function readPem(
+  parameters: ReadonlyMap<string, string>,
+  name: (typeof TLS_PARAMETERS)[number],
+): string | undefined {
   const path = parameters.get(name);
   if (path === undefined) return undefined;
   let text: string;

@@ -1,7 +1,10 @@
 import type { Context } from './context.ts';
 import { execute, withRetries } from './db.ts';
 
-/** What has to work of the database and of Redis is writing: for the readiness of every kind of process. */
+/**
+ * What has to work of the database and of Redis is writing: for the readiness of every kind of
+ * process.
+ */
 
 /** Of these one is written, so that processes that try at once do not wait for each other. */
 const READINESS_ROWS = 16;
@@ -20,9 +23,12 @@ export async function tryDatabaseWrite(ctx: Context): Promise<void> {
 }
 
 /**
- * Nor does a replica that answers, or one whose memory is full, take jobs; and a user of Redis may have the rights to all keys and to no
- * channel. @throws what Redis says
+ * Nor does a replica that answers, or one whose memory is full, take jobs; and a user of Redis may
+ * have the rights to all keys and to no channel. @throws what Redis says
  */
 export async function tryRedisWrite(ctx: Context): Promise<void> {
-  await Promise.all([ctx.redis.set(`${ctx.config.queuePrefix}:readiness`, '1', 'EX', REDIS_KEPT_SECONDS), ctx.signals.tryPublishing()]);
+  await Promise.all([
+    ctx.redis.set(`${ctx.config.queuePrefix}:readiness`, '1', 'EX', REDIS_KEPT_SECONDS),
+    ctx.signals.tryPublishing(),
+  ]);
 }

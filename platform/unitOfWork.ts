@@ -12,7 +12,10 @@ export interface UnitOfWork {
   outboxFilled(): void;
 }
 
-/** Something of the caller's that must commit or fail together with a change; it runs last, with the change's result. */
+/**
+ * Something of the caller's that must commit or fail together with a change; it runs last, with the
+ * change's result.
+ */
 export type AlsoInTransaction<T> = (trx: Transaction, result: T) => Promise<void>;
 
 export interface UnitOfWorkOptions {
@@ -24,8 +27,8 @@ export interface UnitOfWorkOptions {
 }
 
 /**
- * Runs `work` in one transaction (see inTransaction: it may run again), then gives its hints. Once it is over no process
- * answers with what was before.
+ * Runs `work` in one transaction (see inTransaction: it may run again), then gives its hints. Once
+ * it is over no process answers with what was before.
  * @throws what `work` throws; with `turnOf` also AppError `COMMON_ERRORS.busy`
  */
 export async function inUnitOfWork<T>(
@@ -49,7 +52,9 @@ export async function inUnitOfWork<T>(
     });
   let result: T;
   try {
-    result = await (turnOf === undefined ? transaction() : inStoreTurn(ctx.db, turnOf, transaction));
+    result = await (turnOf === undefined
+      ? transaction()
+      : inStoreTurn(ctx.db, turnOf, transaction));
   } catch (error) {
     // It may have committed all the same, when only the answer to the commit was lost.
     if (changed.size > 0) await ctx.signals.paymentsChanged(changed);

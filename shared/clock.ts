@@ -18,5 +18,8 @@ export function fromUnixSeconds(seconds: number): Date {
   return new Date(seconds * 1000);
 }
 
-/** Blocks' clocks run ahead of or behind ours by seconds; a signature counts as dead only this long after its deadline. */
+/**
+ * Blocks' clocks run ahead of or behind ours by seconds; a signature counts as dead only this long
+ * after its deadline.
+ */
 export const BLOCK_CLOCK_MARGIN_MS = 30_000;

@@ -6,7 +6,8 @@ export interface Intake<Item> {
 }
 
 /**
- * Works in batches on what comes in, while more is on its way: what comes at one moment goes together.
+ * Works in batches on what comes in, while more is on its way: what comes at one moment goes
+ * together.
  * @param options.atOnce batches
  */
 export function createIntake<Item>(options: {

@@ -6,9 +6,10 @@ export interface RecentMemory<Value> {
 }
 
 /**
- * Two generations of entries: when the younger one is full it becomes the older one, and that one is forgotten. So nothing is
- * sorted by age, and what is asked for again and again stays.
- * @param limit entries of one generation; at least so many of the last ones are remembered, at most twice as many
+ * Two generations of entries: when the younger one is full it becomes the older one, and that one
+ * is forgotten. So nothing is sorted by age, and what is asked for again and again stays.
+ * @param limit entries of one generation; at least so many of the last ones are remembered, at most
+ *   twice as many
  */
 export function createRecentMemory<Value>(limit: number): RecentMemory<Value> {
   let young = new Map<string, Value>();

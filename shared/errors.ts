@@ -1,24 +1,36 @@
 /**
- * The one error type that may cross a module boundary on purpose. Everything else that is thrown is a defect or a broken dependency and is
- * answered as an opaque 500/503.
+ * The one error type that may cross a module boundary on purpose. Everything else that is thrown is
+ * a defect or a broken dependency and is answered as an opaque 500/503.
  */
 
-/** What kind of error it is: a stable public code and the title that stands for every occurrence. The HTTP status lives in api/problem.ts. */
+/**
+ * What kind of error it is: a stable public code and the title that stands for every occurrence.
+ * The HTTP status lives in api/problem.ts.
+ */
 export interface ErrorKind {
   /** Stable, documented in openapi.yaml, e.g. `PAY_001`. */
   readonly code: string;
-  /** One short sentence, the same for every occurrence (RFC 9457 `title`). Never contains a value from the request. */
+  /**
+   * One short sentence, the same for every occurrence (RFC 9457 `title`). Never contains a value
+   * from the request.
+   */
   readonly title: string;
   /** Whether the very same request may succeed later without anybody changing it. */
   readonly retryable?: boolean;
 }
 
 export interface AppErrorOptions {
-  /** Shown to the caller: what is wrong in this occurrence. Must not contain secrets or personal data. */
+  /**
+   * Shown to the caller: what is wrong in this occurrence. Must not contain secrets or personal
+   * data.
+   */
   readonly detail?: string;
   /** Never shown to the caller; goes to the log. */
   readonly internal?: Readonly<Record<string, unknown>>;
-  /** Machine-readable: which of the code's cases this is. Stable, described with the code in openapi.yaml, e.g. `payer`. */
+  /**
+   * Machine-readable: which of the code's cases this is. Stable, described with the code in
+   * openapi.yaml, e.g. `payer`.
+   */
   readonly reason?: string;
   /** Per-field findings for a refused request body or parameter. */
   readonly fields?: readonly FieldError[];
@@ -43,7 +55,10 @@ export class AppError extends Error {
   readonly retryAfterSeconds: number | undefined;
 
   constructor(kind: ErrorKind, options: AppErrorOptions = {}) {
-    super(options.detail ?? kind.title, options.cause === undefined ? undefined : { cause: options.cause });
+    super(
+      options.detail ?? kind.title,
+      options.cause === undefined ? undefined : { cause: options.cause },
+    );
     this.kind = kind;
     this.detail = options.detail;
     this.internal = options.internal;
@@ -62,6 +77,10 @@ export const COMMON_ERRORS = {
   validation: { code: 'PAY_005', title: 'The request does not match the API description' },
   notFound: { code: 'PAY_009', title: 'There is no such resource' },
   internal: { code: 'PAY_025', title: 'Something went wrong on our side', retryable: true },
-  unavailable: { code: 'PAY_026', title: 'A service we depend on does not answer', retryable: true },
+  unavailable: {
+    code: 'PAY_026',
+    title: 'A service we depend on does not answer',
+    retryable: true,
+  },
   busy: { code: 'PAY_050', title: 'Too many requests wait already', retryable: true },
 } as const satisfies Record<string, ErrorKind>;

@@ -1,4 +1,7 @@
-/** Lets one piece of work at a time through for each key; the others wait in the order in which they came. */
+/**
+ * Lets one piece of work at a time through for each key; the others wait in the order in which they
+ * came.
+ */
 export interface Lanes {
   run<T>(key: string, work: () => Promise<T>): Promise<T>;
   /** How many wait behind the one that is let through. */

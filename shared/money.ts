@@ -1,17 +1,30 @@
 /**
- * Token amounts: whole numbers of the token's smallest unit, as branded bigints inside and decimal strings outside. This file is the only place
- * where one becomes the other; no float ever touches an amount.
+ * Token amounts: whole numbers of the token's smallest unit, as branded bigints inside and decimal
+ * strings outside. This file is the only place where one becomes the other; no float ever touches
+ * an amount.
  */
 
-/** An amount in the token's smallest unit, > 0 and at most 65 digits (the widest DECIMAL that MySQL and MariaDB have). */
+/**
+ * An amount in the token's smallest unit, > 0 and at most 65 digits (the widest DECIMAL that MySQL
+ * and MariaDB have).
+ */
 export type AmountUnits = bigint & { readonly __brand: 'AmountUnits' };
 
-/** The wire form: no sign, no leading zero, no exponent, at most 65 digits. Mirrors the pattern in openapi.yaml. */
+/**
+ * The wire form: no sign, no leading zero, no exponent, at most 65 digits. Mirrors the pattern in
+ * openapi.yaml.
+ */
 const AMOUNT_PATTERN = /^[1-9][0-9]{0,64}$/;
 
-/** The contract holds amounts as uint256; 65 digits stay far below its 78, so every amount that parses fits. */
+/**
+ * The contract holds amounts as uint256; 65 digits stay far below its 78, so every amount that
+ * parses fits.
+ */
 export function parseAmountUnits(text: string): AmountUnits {
-  if (!AMOUNT_PATTERN.test(text)) throw new RangeError('an amount is a positive whole number of at most 65 digits, without leading zeros');
+  if (!AMOUNT_PATTERN.test(text))
+    throw new RangeError(
+      'an amount is a positive whole number of at most 65 digits, without leading zeros',
+    );
   return BigInt(text) as AmountUnits;
 }
 

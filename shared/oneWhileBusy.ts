@@ -2,12 +2,12 @@ import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /**
- * Lets pieces of work begin in the order in which they come: while this process is busy one after the
- * other, otherwise all at once.
+ * Lets pieces of work begin in the order in which they come: while this process is busy one after
+ * the other, otherwise all at once.
  *
- * On a processor that is busy, ten pieces of work at once are all done at the end. One after the other,
- * the first is done after a tenth of that time; and work of other kinds, which is not asked to wait,
- * has less beside it.
+ * On a processor that is busy, ten pieces of work at once are all done at the end. One after the
+ * other, the first is done after a tenth of that time; and work of other kinds, which is not asked
+ * to wait, has less beside it.
  */
 export interface OneWhileBusy {
   run<T>(work: () => Promise<T>): Promise<T>;
@@ -21,10 +21,12 @@ const LONGEST_WAIT_MS = 1_000;
 const BUSY = 0.6;
 
 /**
- * @param beginToMeasure begins to measure; what it returns tells which part of the time since then, from
- *   0 to 1, the process has been doing something
+ * @param beginToMeasure begins to measure; what it returns tells which part of the time since then,
+ *   from 0 to 1, the process has been doing something
  */
-export function createOneWhileBusy(beginToMeasure: () => () => number = measureEventLoop): OneWhileBusy {
+export function createOneWhileBusy(
+  beginToMeasure: () => () => number = measureEventLoop,
+): OneWhileBusy {
   let nextMayBegin: Promise<void> = Promise.resolve();
 
   async function waitFor(work: Promise<unknown>): Promise<void> {

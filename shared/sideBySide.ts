@@ -1,8 +1,13 @@
 /**
- * Works on the items, a few at once and in their order. After a failure none is begun any more; those that were begun are waited for, then the first failure is
- * thrown: nobody goes on while some of the work is still under way.
+ * Works on the items, a few at once and in their order. After a failure none is begun any more;
+ * those that were begun are waited for, then the first failure is thrown: nobody goes on while some
+ * of the work is still under way.
  */
-export async function sideBySide<T>(items: Iterable<T>, atOnce: number, work: (item: T) => Promise<void>): Promise<void> {
+export async function sideBySide<T>(
+  items: Iterable<T>,
+  atOnce: number,
+  work: (item: T) => Promise<void>,
+): Promise<void> {
   const queue = items[Symbol.iterator]();
   const failures: unknown[] = [];
   async function takeTurns(): Promise<void> {

@@ -1,13 +1,17 @@
 /**
- * Works on all items, a few at once and in their order. What fails for one keeps nobody else's work from being done; the first failure is thrown when all have
- * ended, so that whoever counts failures hears of it.
+ * Works on all items, a few at once and in their order. What fails for one keeps nobody else's work
+ * from being done; the first failure is thrown when all have ended, so that whoever counts failures
+ * hears of it.
  * @param options.atOnce absent: all of them
  * @param options.onFailure told of each failure, with what it was about
  */
 export async function tryAll<T>(
   items: readonly T[],
   work: (item: T) => Promise<unknown>,
-  options: { readonly atOnce?: number; readonly onFailure?: (error: unknown, item: T) => void } = {},
+  options: {
+    readonly atOnce?: number;
+    readonly onFailure?: (error: unknown, item: T) => void;
+  } = {},
 ): Promise<void> {
   const queue = items.values();
   const failures: unknown[] = [];
@@ -21,6 +25,8 @@ export async function tryAll<T>(
       }
     }
   }
-  await Promise.all(Array.from({ length: Math.min(options.atOnce ?? items.length, items.length) }, takeTurns));
+  await Promise.all(
+    Array.from({ length: Math.min(options.atOnce ?? items.length, items.length) }, takeTurns),
+  );
   if (failures.length > 0) throw failures[0];
 }

@@ -11,9 +11,10 @@ export interface QueueWorkerOptions extends WorkerOptions {
 }
 
 /**
- * BullMQ's worker, which asks again at once where Redis is there and refuses to hand out a job: out of memory, no rights, too few
- * replicas. Each worker of each process would keep it and the event loop busy with that. Here every refusal is followed by a pause,
- * also of the wait for a job (BZPOPMIN) while there is none. A wait that succeeds is no answer yet: a fetch follows it.
+ * BullMQ's worker, which asks again at once where Redis is there and refuses to hand out a job: out
+ * of memory, no rights, too few replicas. Each worker of each process would keep it and the event
+ * loop busy with that. Here every refusal is followed by a pause, also of the wait for a job
+ * (BZPOPMIN) while there is none. A wait that succeeds is no answer yet: a fetch follows it.
  */
 export class QueueWorker extends Worker {
   readonly #options: QueueWorkerOptions;
@@ -24,9 +25,10 @@ export class QueueWorker extends Worker {
     this.#options = options;
     // Its own method of that name calls this one, and is private.
     const waitForJob = this.backend.waitForJob.bind(this.backend);
-    this.backend.waitForJob = (blockSeconds) => this.#pausingAfterRefusal(() => waitForJob(blockSeconds));
-    // Whoever closes a worker ends this connection first. Where that fails, since its host is being looked up in vain at that moment,
-    // BullMQ would not wait for the jobs.
+    this.backend.waitForJob = (blockSeconds) =>
+      this.#pausingAfterRefusal(() => waitForJob(blockSeconds));
+    // Whoever closes a worker ends this connection first. Where that fails, since its host is being
+    // looked up in vain at that moment, BullMQ would not wait for the jobs.
     const disconnectBlocking = this.backend.disconnectBlocking.bind(this.backend);
     this.backend.disconnectBlocking = (wait) =>
       disconnectBlocking(wait).catch((error: unknown) => {
@@ -41,8 +43,11 @@ export class QueueWorker extends Worker {
 
   protected override async moveToActive(token: string, name?: string): Promise<Job> {
     // BullMQ asks after each wait for a job, also when it was stopped meanwhile.
-    if (this.closing !== undefined || this.isPaused()) throw new Error('a worker that stops takes no more jobs');
-    const job = await this.#pausingAfterRefusal(() => this.#noting(super.moveToActive(token, name)));
+    if (this.closing !== undefined || this.isPaused())
+      throw new Error('a worker that stops takes no more jobs');
+    const job = await this.#pausingAfterRefusal(() =>
+      this.#noting(super.moveToActive(token, name)),
+    );
     this.#options.onAnswer();
     return job;
   }

@@ -4,14 +4,20 @@ import type { Processor, WorkerOptions } from 'bullmq';
 import type { Context } from '../platform/context.ts';
 import { QueueWorker } from './QueueWorker.ts';
 
-/** Until Redis is asked again for a job, or told again what became of one, after it was lost or refused. */
+/**
+ * Until Redis is asked again for a job, or told again what became of one, after it was lost or
+ * refused.
+ */
 const RETRY_MS = 1_000;
-/** An answer that is under way when a worker stops may bring a job, which is waited for. While Redis is away there is none. */
+/**
+ * An answer that is under way when a worker stops may bring a job, which is waited for. While Redis
+ * is away there is none.
+ */
 const ANSWER_MS = 1_000;
 
 /**
- * Keeps a worker on a queue. BullMQ's asks Redis for its version when it begins, on each of its two connections: one for which that
- * failed never works, and another takes its place.
+ * Keeps a worker on a queue. BullMQ's asks Redis for its version when it begins, on each of its two
+ * connections: one for which that failed never works, and another takes its place.
  * @returns close: takes no more jobs and waits for those being worked on, however long that takes
  */
 export function keepWorker(
@@ -27,7 +33,11 @@ export function keepWorker(
   let beginningAgain: NodeJS.Timeout | undefined;
 
   function noteRefusal(error: unknown): void {
-    if (!isRefused) log.warn({ err: error, queue }, 'Redis refuses to hand out jobs; it is asked again and again');
+    if (!isRefused)
+      log.warn(
+        { err: error, queue },
+        'Redis refuses to hand out jobs; it is asked again and again',
+      );
     isRefused = true;
   }
   function noteAnswer(): void {
@@ -53,8 +63,15 @@ export function keepWorker(
       onRefusal: noteRefusal,
       onAnswer: noteAnswer,
     });
-    worker.on('failed', (job, error) => log.error({ err: error, queue, jobId: job?.id, subjectId: subjectOf(job?.data) }, 'a job failed'));
-    worker.on('error', (error) => log.debug({ err: error, queue }, 'a worker could not talk to Redis'));
+    worker.on('failed', (job, error) =>
+      log.error(
+        { err: error, queue, jobId: job?.id, subjectId: subjectOf(job?.data) },
+        'a job failed',
+      ),
+    );
+    worker.on('error', (error) =>
+      log.debug({ err: error, queue }, 'a worker could not talk to Redis'),
+    );
     let hasBegun = false;
     worker.waitUntilReady().then(
       () => {
@@ -86,14 +103,21 @@ export function keepWorker(
 }
 
 /**
- * Of a worker that lacks one of its two connections. BullMQ would wait for both before it ends them,
- * so it is closed by force, which waits for no job. But jobs are handed out over the one alone.
+ * Of a worker that lacks one of its two connections. BullMQ would wait for both before it ends
+ * them, so it is closed by force, which waits for no job. But jobs are handed out over the one
+ * alone.
  */
-async function closeUnbegun(worker: QueueWorker, underWay: ReadonlySet<Promise<unknown>>): Promise<void> {
+async function closeUnbegun(
+  worker: QueueWorker,
+  underWay: ReadonlySet<Promise<unknown>>,
+): Promise<void> {
   const DO_NOT_WAIT = true;
   await worker.pause(DO_NOT_WAIT);
   const waiting = new AbortController();
-  await Promise.race([worker.whenAnswered(), sleep(ANSWER_MS, undefined, { signal: waiting.signal }).catch(() => undefined)]);
+  await Promise.race([
+    worker.whenAnswered(),
+    sleep(ANSWER_MS, undefined, { signal: waiting.signal }).catch(() => undefined),
+  ]);
   waiting.abort();
   // What was handed out begins before that.
   await nextTurn();
@@ -108,5 +132,7 @@ async function waitForAll(underWay: ReadonlySet<Promise<unknown>>): Promise<void
 }
 
 function subjectOf(data: unknown): unknown {
-  return typeof data === 'object' && data !== null && 'subjectId' in data ? data.subjectId : undefined;
+  return typeof data === 'object' && data !== null && 'subjectId' in data
+    ? data.subjectId
+    : undefined;
 }

@@ -31,7 +31,9 @@ const names = chooseQueues(values.queues);
 const QUEUES_WITH_RELAYERS: readonly QueueName[] = ['relay', 'confirm', 'maintenance'];
 
 function readKeys(config: Config): { readonly relayerKeys?: RelayerKeys } {
-  return names.some((name) => QUEUES_WITH_RELAYERS.includes(name)) ? { relayerKeys: readRelayerKeys(config, process.env) } : {};
+  return names.some((name) => QUEUES_WITH_RELAYERS.includes(name))
+    ? { relayerKeys: readRelayerKeys(config, process.env) }
+    : {};
 }
 
 await runProcess(async (config) => {

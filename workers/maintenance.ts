@@ -17,7 +17,10 @@ import type { Context } from '../platform/context.ts';
 
 export interface MaintenanceTask {
   readonly everyMs: number;
-  /** It is done for each chain by itself: one that does not answer keeps those of the others from nothing. */
+  /**
+   * It is done for each chain by itself: one that does not answer keeps those of the others from
+   * nothing.
+   */
   readonly isByChain?: true;
   /** @param chains absent: all that are configured */
   readonly run: (ctx: Context, chains?: readonly ChainConfig[]) => Promise<unknown>;

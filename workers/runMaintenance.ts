@@ -13,16 +13,23 @@ interface Part {
 }
 
 /**
- * One run of a task by its schedule. What is under way still, since an earlier run of this process, is left to that, and the rest is done: a chain that does not
- * answer takes one place for each task, and the other chains' turns come as ever.
+ * One run of a task by its schedule. What is under way still, since an earlier run of this process,
+ * is left to that, and the rest is done: a chain that does not answer takes one place for each
+ * task, and the other chains' turns come as ever.
  * @throws the first failure, after all was tried
  */
-export async function runMaintenance(ctx: Context, task: string, unlessBusy: UnlessBusy): Promise<void> {
+export async function runMaintenance(
+  ctx: Context,
+  task: string,
+  unlessBusy: UnlessBusy,
+): Promise<void> {
   const work = MAINTENANCE_TASKS[task];
   // Scheduled by another version of this program.
   if (work === undefined) return;
   await tryAll(listParts(ctx.config, task), ({ subjectId, chains }) =>
-    unlessBusy(subjectId, () => runScheduled(ctx, { queue: 'maintenance', subjectId }, () => work.run(ctx, chains))),
+    unlessBusy(subjectId, () =>
+      runScheduled(ctx, { queue: 'maintenance', subjectId }, () => work.run(ctx, chains)),
+    ),
   );
 }
 

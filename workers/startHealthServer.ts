@@ -20,10 +20,16 @@ type Answer = (request: IncomingMessage, response: ServerResponse) => Promise<vo
 /**
  * What a workers process tells of itself:
  *
- *   GET /healthz  for orchestrators: 200 while the database and Redis take what is written, 503 otherwise; and whether this machine's clock is right
- *   GET /metrics  this process's own figures, in Prometheus's text format, behind the operators' login. What the database knows, any API process tells
+ *   GET /healthz  for orchestrators: 200 while the database and Redis take what is written, 503
+ *                 otherwise; and whether this machine's clock is right
+ *   GET /metrics  this process's own figures, in Prometheus's text format, behind the operators'
+ *                 login. What the database knows, any API process tells
  */
-export async function startHealthServer(ctx: Context, host: string, port: number): Promise<{ url: string; close: () => Promise<void> }> {
+export async function startHealthServer(
+  ctx: Context,
+  host: string,
+  port: number,
+): Promise<{ url: string; close: () => Promise<void> }> {
   const answers = new Map<string | undefined, Answer>([
     ['/healthz', createTellHealth(ctx)],
     ['/metrics', createTellMetrics(ctx)],
@@ -35,7 +41,10 @@ export async function startHealthServer(ctx: Context, host: string, port: number
       return;
     }
     answer(request, response).catch((error: unknown) => {
-      ctx.log.error({ err: error, path: request.url }, 'a question to the workers was not answered');
+      ctx.log.error(
+        { err: error, path: request.url },
+        'a question to the workers was not answered',
+      );
       if (!response.headersSent) response.writeHead(500);
       response.end();
     });
@@ -71,12 +80,22 @@ function createTellHealth(ctx: Context): Answer {
     );
   return async (_request, response) => {
     const { database, redis } = await inRounds(async () => {
-      const [isWritten, isSet] = await Promise.all([works('database', tryDatabaseWrite(ctx)), works('redis', tryRedisWrite(ctx))]);
+      const [isWritten, isSet] = await Promise.all([
+        works('database', tryDatabaseWrite(ctx)),
+        works('redis', tryRedisWrite(ctx)),
+      ]);
       return { database: isWritten, redis: isSet };
     });
     const isUp = database && redis;
-    const body = { status: isUp ? 'ok' : 'unavailable', database, redis, clock: findClockFault(ctx) === undefined };
-    response.writeHead(isUp ? 200 : 503, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+    const body = {
+      status: isUp ? 'ok' : 'unavailable',
+      database,
+      redis,
+      clock: findClockFault(ctx) === undefined,
+    };
+    response
+      .writeHead(isUp ? 200 : 503, { 'content-type': 'application/json' })
+      .end(JSON.stringify(body));
   };
 }
 
@@ -86,7 +105,11 @@ function createTellMetrics(ctx: Context): Answer {
   return async (request, response) => {
     const verdict = judgeLogin(request.headers.authorization);
     if (verdict !== 'right') {
-      if (verdict === 'wrong') ctx.log.warn({ address: request.socket.remoteAddress }, 'a wrong login to the workers’ metrics');
+      if (verdict === 'wrong')
+        ctx.log.warn(
+          { address: request.socket.remoteAddress },
+          'a wrong login to the workers’ metrics',
+        );
       response.writeHead(401, { 'www-authenticate': LOGIN_CHALLENGE }).end();
       return;
     }

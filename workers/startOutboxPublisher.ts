@@ -3,18 +3,25 @@ import type { JobQueuePort } from '../domain/outbox/ports.ts';
 import type { Context } from '../platform/context.ts';
 import { OUTBOX_GATES } from './queues.ts';
 
-/** Of a queue's oldest rows, for one transaction: enough to keep up, few enough to leave some for others. */
+/**
+ * Of a queue's oldest rows, for one transaction: enough to keep up, few enough to leave some for
+ * others.
+ */
 const BATCH = 200;
 /** Without a hint, how long a row may lie. */
 const POLL_MS = 250;
 const FAILURE_PAUSE_MS = 1_000;
 
 /**
- * Moves outbox rows to their queues: at every hint, and a few times a second in any case. A loop of its own and not a queue, since it is what fills
- * the queues again after Redis lost them. Any number of processes may run one. What fails in a row is counted like any work (workFailures.ts).
+ * Moves outbox rows to their queues: at every hint, and a few times a second in any case. A loop of
+ * its own and not a queue, since it is what fills the queues again after Redis lost them. Any
+ * number of processes may run one. What fails in a row is counted like any work (workFailures.ts).
  * @returns stop: resolves when the last batch is done
  */
-export function startOutboxPublisher(ctx: Context, queues: JobQueuePort): { stop: () => Promise<void> } {
+export function startOutboxPublisher(
+  ctx: Context,
+  queues: JobQueuePort,
+): { stop: () => Promise<void> } {
   const turns: StoreTurns = new Map();
   const failures = countLoopFailures(ctx, { queue: 'maintenance', subjectId: 'publish-outbox' });
   let stopping = false;

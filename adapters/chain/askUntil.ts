@@ -1,8 +1,9 @@
 import type { RpcClients, RpcQuestions } from './createRpcClients.ts';
 
 /**
- * Asks each RPC URL by itself, where one good answer is enough, whoever gives it: nobody is waited for after it, and so a customer may wait for it. Until there is one
- * they all are, since the one that is slow may be the one that has it.
+ * Asks each RPC URL by itself, where one good answer is enough, whoever gives it: nobody is waited
+ * for after it, and so a customer may wait for it. Until there is one they all are, since the one
+ * that is slow may be the one that has it.
  * @returns undefined: none of those that have not failed says anything of the kind
  */
 export async function askUntil<T>(

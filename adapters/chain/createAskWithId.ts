@@ -14,11 +14,16 @@ const MOST_TOGETHER = 96;
  * @param requests how many RPC requests the question is, all of them made at once; absent: 1
  * @throws OtherChainError, or what the URL answered
  */
-export type AskWithId = <T>(urlIndex: number, question: (client: Requester) => Promise<T>, requests?: number) => Promise<T>;
+export type AskWithId = <T>(
+  urlIndex: number,
+  question: (client: Requester) => Promise<T>,
+  requests?: number,
+) => Promise<T>;
 
 /**
- * One question to one RPC URL, together with the chain's id in the same HTTP request: a URL may change the chain behind it between two questions, without
- * a failure that shows. What the question requests has to be made at once, and not shared with others that ask the same.
+ * One question to one RPC URL, together with the chain's id in the same HTTP request: a URL may
+ * change the chain behind it between two questions, without a failure that shows. What the question
+ * requests has to be made at once, and not shared with others that ask the same.
  */
 export function createAskWithId(options: {
   readonly rpcUrls: readonly string[];
@@ -48,9 +53,13 @@ export function createAskWithId(options: {
     if (url === undefined) throw new Error(`there is no RPC URL ${urlIndex}`);
     if (performance.now() >= url.noBatchUntil) {
       const together = inOneRequest(url.together, url.joinOthers(1 + requests));
-      const [identity, answer] = await Promise.allSettled([assertOurs(together), question(together)]);
+      const [identity, answer] = await Promise.allSettled([
+        assertOurs(together),
+        question(together),
+      ]);
       if (identity.status === 'fulfilled' && answer.status === 'fulfilled') return answer.value;
-      const reason: unknown = identity.status === 'rejected' ? identity.reason : (answer as PromiseRejectedResult).reason;
+      const reason: unknown =
+        identity.status === 'rejected' ? identity.reason : (answer as PromiseRejectedResult).reason;
       if (reason instanceof OtherChainError || !mayRefuseBatches(reason)) throw reason;
     }
     // The id before and after: were it another chain in between, it would have changed twice.
@@ -63,7 +72,10 @@ export function createAskWithId(options: {
   };
 }
 
-/** @returns by what the questions of one moment go together: as many as one HTTP request takes, and none without its id */
+/**
+ * @returns by what the questions of one moment go together: as many as one HTTP request takes, and
+ *   none without its id
+ */
 function createGroups(): (requests: number) => AbortSignal {
   let group: { readonly signal: AbortSignal; count: number } | undefined;
   return (requests) => {

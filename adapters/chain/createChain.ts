@@ -46,21 +46,44 @@ import { createVerifySignature } from './createVerifySignature.ts';
 import { encodeTerms } from './encodeTerms.ts';
 import { NodeAnswerError } from './NodeAnswerError.ts';
 import { lowerCase } from './paymentLogs.ts';
-import { authorizationTypedData, forwardRequestTypedData, permitTypedData, refundTypedData } from './typedData.ts';
+import {
+  authorizationTypedData,
+  forwardRequestTypedData,
+  permitTypedData,
+  refundTypedData,
+} from './typedData.ts';
 
-/** The widest amount that the database keeps. Development chains give accounts more coins than there are. */
+/**
+ * The widest amount that the database keeps. Development chains give accounts more coins than there
+ * are.
+ */
 const MOST_COINS = 10n ** 65n - 1n;
 
 const NONCES_ABI = parseAbi(['function nonces(address owner) view returns (uint256)']);
 
 /** @param options.clock what the times of blocks are compared with */
-export function createChain(options: { readonly chain: ChainConfig; readonly clock: Clock; readonly log: Logger }): ChainPort {
+export function createChain(options: {
+  readonly chain: ChainConfig;
+  readonly clock: Clock;
+  readonly log: Logger;
+}): ChainPort {
   const { chain, clock, log } = options;
   const { chainId, gateway, forwarder, rpcUrls } = chain;
   const badAnswers = createBadAnswers({ count: rpcUrls.length, chainId, log, now: Date.now });
-  const rpc = createRpcClients({ rpcUrls, chainId, blockTimeMs: chain.blockTimeMs, log, clock, badAnswers });
+  const rpc = createRpcClients({
+    rpcUrls,
+    chainId,
+    blockTimeMs: chain.blockTimeMs,
+    log,
+    clock,
+    badAnswers,
+  });
   const gatewayLogs = createReadGatewayLogs({ rpcUrls, chainId, gateway, clock, log });
-  const { readBlock, readBlockUnder } = createReadBlock({ rpcUrls, chainId, timeoutMs: RPC_TIMEOUT_MS });
+  const { readBlock, readBlockUnder } = createReadBlock({
+    rpcUrls,
+    chainId,
+    timeoutMs: RPC_TIMEOUT_MS,
+  });
   const reads = { readBlock, readHead: createReadHead(readBlock, clock) };
   const hearings = createHearings({ eachNode: rpc.eachNode, chainId, log });
   const findEnds = createFindEnds(chain, reads);
@@ -69,7 +92,12 @@ export function createChain(options: { readonly chain: ChainConfig; readonly clo
   return {
     chainId,
     paymentIdOf: createPaymentIdOf(chainId, gateway),
-    encodePay: (terms) => encodeFunctionData({ abi: paymentGatewayAbi, functionName: 'pay', args: [encodeTerms(terms)] }),
+    encodePay: (terms) =>
+      encodeFunctionData({
+        abi: paymentGatewayAbi,
+        functionName: 'pay',
+        args: [encodeTerms(terms)],
+      }),
 
     listOtherChainUrls: rpc.listOtherChainUrls,
     listAwayUrls: hearings.listAway,
@@ -79,41 +107,62 @@ export function createChain(options: { readonly chain: ChainConfig; readonly clo
 
     getFinalizedNumber: () =>
       rpc.askOneNode(async (_node, urlIndex) => {
-        const finalized = await readBlock(urlIndex, { blockTag: 'finalized' }).catch(explainNoFinality);
+        const finalized = await readBlock(urlIndex, { blockTag: 'finalized' }).catch(
+          explainNoFinality,
+        );
         if (finalized === undefined) throw noFinality();
         // What the same URL does not have yet cannot be final there.
         const head = await readBlock(urlIndex, { blockTag: 'latest' });
-        if (head === undefined || finalized.number > head.number) throw new Error('the node calls a block final that is above its head');
+        if (head === undefined || finalized.number > head.number)
+          throw new Error('the node calls a block final that is above its head');
         return finalized.number;
       }),
 
     listFinalNumbers: createListFinalNumbers(rpc, findEnds),
 
     urlCount: rpc.eachNode.length,
-    findAgreedFinal: createFindAgreedFinal(chain, rpc, { ends: hearings.of('final blocks'), header: hearings.of('headers') }, reads),
+    findAgreedFinal: createFindAgreedFinal(
+      chain,
+      rpc,
+      { ends: hearings.of('final blocks'), header: hearings.of('headers') },
+      reads,
+    ),
 
-    findBlock: (number) => rpc.askOneNode((_node, urlIndex) => readBlock(urlIndex, { blockNumber: number })),
+    findBlock: (number) =>
+      rpc.askOneNode((_node, urlIndex) => readBlock(urlIndex, { blockNumber: number })),
     findBlockUnder: createFindBlockUnder(rpc, readBlockUnder),
 
     listGatewayLogs: ({ fromBlock, toBlock: lastBlock, again = false }) =>
-      rpc.askOneNode((_node, urlIndex) => gatewayLogs.read(urlIndex, { fromBlock, toBlock: lastBlock, again })),
+      rpc.askOneNode((_node, urlIndex) =>
+        gatewayLogs.read(urlIndex, { fromBlock, toBlock: lastBlock, again }),
+      ),
     getLogLimit: gatewayLogs.getLimit,
 
     findReceipt: createFindReceipt(chain, rpc),
 
     findCall: (hash) =>
       rpc.askOneNode(async (client) => {
-        const transaction = await client.getTransaction({ hash }).catch(orUndefined(TransactionNotFoundError));
+        const transaction = await client
+          .getTransaction({ hash })
+          .catch(orUndefined(TransactionNotFoundError));
         if (transaction !== undefined && lowerCase(transaction.hash) !== hash)
           throw new NodeAnswerError('eth_getTransactionByHash', 'another transaction');
         // Without `to` it deploys a contract, which is no call.
-        return transaction?.to == null ? undefined : { to: getAddress(transaction.to), data: transaction.input, gasLimit: transaction.gas };
+        return transaction?.to == null
+          ? undefined
+          : { to: getAddress(transaction.to), data: transaction.input, gasLimit: transaction.gas };
       }),
 
     async findPayer(paymentId, since, notBefore) {
       const { value, isSince } = await askSince(since, {
         ask: (client, at) =>
-          client.readContract({ address: gateway, abi: paymentGatewayAbi, functionName: 'payerOf', args: [paymentId], ...at }),
+          client.readContract({
+            address: gateway,
+            abi: paymentGatewayAbi,
+            functionName: 'payerOf',
+            args: [paymentId],
+            ...at,
+          }),
         isNo: (payer) => payer === zeroAddress,
         notBefore,
       });
@@ -125,16 +174,28 @@ export function createChain(options: { readonly chain: ChainConfig; readonly clo
     pollBlocks: createPollBlocks(chain, rpc, hearings.of('blocks'), reads),
     pollEvents: createPollEvents(chain, rpc, hearings.of('final events'), reads),
 
-    // A permit that is signed for want of an approval takes the place of the approval that was there.
+    // A permit that is signed for want of an approval takes the place of the approval that was
+    // there.
     getAllowance: (token, owner) =>
       rpc.askOneNode((_client, _urlIndex, sure) =>
-        sure.readContract({ address: token, abi: erc20Abi, functionName: 'allowance', args: [owner, gateway] }),
+        sure.readContract({
+          address: token,
+          abi: erc20Abi,
+          functionName: 'allowance',
+          args: [owner, gateway],
+        }),
       ),
 
     async getForwarderNonce(owner, since) {
       const { value, isSince } = await askSince(since, {
         ask: (client, at) =>
-          client.readContract({ address: forwarder, abi: msqPayForwarderAbi, functionName: 'nonces', args: [owner], ...at }),
+          client.readContract({
+            address: forwarder,
+            abi: msqPayForwarderAbi,
+            functionName: 'nonces',
+            args: [owner],
+            ...at,
+          }),
       });
       if (isSince) return value;
       throw new AppError(CHAIN_ERRORS.unavailable, {
@@ -147,7 +208,12 @@ export function createChain(options: { readonly chain: ChainConfig; readonly clo
       const domain = chain.tokens.find(({ address }) => address === token)?.permit;
       if (domain === undefined) return undefined;
       const answer = await rpc.attemptOneNode((_client, _urlIndex, sure) =>
-        sure.readContract({ address: token, abi: NONCES_ABI, functionName: 'nonces', args: [owner] }),
+        sure.readContract({
+          address: token,
+          abi: NONCES_ABI,
+          functionName: 'nonces',
+          args: [owner],
+        }),
       );
       // The configuration promises a permit that the token does not have. An approval still does.
       if ('revertData' in answer) return undefined;
@@ -170,12 +236,22 @@ export function createChain(options: { readonly chain: ChainConfig; readonly clo
     runsForeignCode: createRunsForeignCode(chain, rpc),
 
     ...createFindRefusal(chain, rpc, reads),
-    isSurelyRefused: createIsSurelyRefused(chain, rpc, hearings.of('whether a request is refused'), reads),
+    isSurelyRefused: createIsSurelyRefused(
+      chain,
+      rpc,
+      hearings.of('whether a request is refused'),
+      reads,
+    ),
     ...createRelayCalls(chain, rpc),
 
     getRefundedAmount: (paymentId) =>
       rpc.askOneNode((_client, _urlIndex, sure) =>
-        sure.readContract({ address: gateway, abi: paymentGatewayAbi, functionName: 'refundedAmount', args: [paymentId] }),
+        sure.readContract({
+          address: gateway,
+          abi: paymentGatewayAbi,
+          functionName: 'refundedAmount',
+          args: [paymentId],
+        }),
       ),
 
     async isRefunded(paymentId, nonce, since, notBefore) {
@@ -195,7 +271,8 @@ export function createChain(options: { readonly chain: ChainConfig; readonly clo
     },
 
     async getBalance(owner, enough = 0n) {
-      const ask = (node: RpcQuestions) => node.askOneNode((_client, _urlIndex, sure) => sure.getBalance({ address: owner }));
+      const ask = (node: RpcQuestions) =>
+        node.askOneNode((_client, _urlIndex, sure) => sure.getBalance({ address: owner }));
       const first = await ask(rpc);
       const heard = first >= enough || rpc.eachNode.length === 1 ? [] : await askEachNode(rpc, ask);
       const most = heard.reduce((best, one) => (one > best ? one : best), first);
@@ -206,15 +283,23 @@ export function createChain(options: { readonly chain: ChainConfig; readonly clo
 }
 
 function noFinality(cause?: unknown): Error {
-  return new Error('the node knows no finalized block: the confirmations of this chain have to be a number', { cause });
+  return new Error(
+    'the node knows no finalized block: the confirmations of this chain have to be a number',
+    { cause },
+  );
 }
 
-/** For `catch`: a node's own words for a tag that its chain does not know ("unknown block", "invalid params") do not say what to do. */
+/**
+ * For `catch`: a node's own words for a tag that its chain does not know ("unknown block", "invalid
+ * params") do not say what to do.
+ */
 function explainNoFinality(error: unknown): never {
-  const answer = error instanceof BaseError ? error.walk((cause) => cause instanceof RpcRequestError) : null;
+  const answer =
+    error instanceof BaseError ? error.walk((cause) => cause instanceof RpcRequestError) : null;
   const isUnknown =
     answer instanceof RpcRequestError &&
-    ([-32601, -32602, -39001].includes(answer.code) || /finali[sz]ed|unknown block|block not found|block tag/i.test(answer.details));
+    ([-32601, -32602, -39001].includes(answer.code) ||
+      /finali[sz]ed|unknown block|block not found|block tag/i.test(answer.details));
   throw isUnknown ? noFinality(error) : error;
 }
 

@@ -9,16 +9,20 @@ import type { RpcClients } from './createRpcClients.ts';
 
 const NONCES_ABI = parseAbi(['function nonces(address owner) view returns (uint256)']);
 /**
- * So many nonces before and after the present one are tried. Each takes its time, and what comes from outside decides how often: so they are few, and others get
- * their turn in between.
+ * So many nonces before and after the present one are tried. Each takes its time, and what comes
+ * from outside decides how often: so they are few, and others get their turn in between.
  */
 const NEIGHBOURS = 3;
 
 /**
- * Why the token refuses a permit that its owner's key has signed; undefined: it is for another reason. The tokens' own words are of no use there: they recover
- * some account that nobody has.
+ * Why the token refuses a permit that its owner's key has signed; undefined: it is for another
+ * reason. The tokens' own words are of no use there: they recover some account that nobody has.
  */
-export type ExplainPermit = (token: Address, owner: Address, permit: Permit) => Promise<PermitExplanation | undefined>;
+export type ExplainPermit = (
+  token: Address,
+  owner: Address,
+  permit: Permit,
+) => Promise<PermitExplanation | undefined>;
 
 export interface PermitExplanation {
   readonly reason: string;
@@ -45,8 +49,14 @@ export function createExplainPermit(
       if ((await findSigner(nonce)) !== owner) continue;
       if (nonce === next) return undefined;
       return nonce < next
-        ? { reason: `its nonce ${nonce} is used: another permit of the same account was taken before`, isEarly: false }
-        : { reason: `its nonce is ${nonce}, and the next one of the account is ${next}`, isEarly: true };
+        ? {
+            reason: `its nonce ${nonce} is used: another permit of the same account was taken before`,
+            isEarly: false,
+          }
+        : {
+            reason: `its nonce is ${nonce}, and the next one of the account is ${next}`,
+            isEarly: true,
+          };
     }
     return undefined;
   };

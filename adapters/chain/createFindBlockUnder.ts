@@ -6,10 +6,13 @@ import type { RpcClients } from './createRpcClients.ts';
 import { OtherBranchError } from './OtherBranchError.ts';
 
 /**
- * Whoever is not on the chain of the head has not answered: the next URL is asked, and then all of them once more, since behind
- * a URL there may be several nodes.
+ * Whoever is not on the chain of the head has not answered: the next URL is asked, and then all of
+ * them once more, since behind a URL there may be several nodes.
  */
-export function createFindBlockUnder(rpc: RpcClients, readBlockUnder: ReadBlockUnder): ChainPort['findBlockUnder'] {
+export function createFindBlockUnder(
+  rpc: RpcClients,
+  readBlockUnder: ReadBlockUnder,
+): ChainPort['findBlockUnder'] {
   return async (head, number) => {
     let wasElsewhere = false;
     try {
@@ -20,7 +23,8 @@ export function createFindBlockUnder(rpc: RpcClients, readBlockUnder: ReadBlockU
         throw new OtherBranchError();
       });
     } catch (error) {
-      if (wasElsewhere && error instanceof AppError && error.code === CHAIN_ERRORS.unavailable.code) return 'otherBranch';
+      if (wasElsewhere && error instanceof AppError && error.code === CHAIN_ERRORS.unavailable.code)
+        return 'otherBranch';
       throw error;
     }
   };

@@ -19,7 +19,10 @@ import { readRefundLogs, refundProcessedEvent } from './relayLogs.ts';
 type FindPayments = Pick<ChainPort, 'findPayers' | 'findPaymentLog' | 'findRefundLog'>;
 
 /** What of a block range's logs is looked for. */
-type ReadLog<Log> = (node: PublicClient, range: { readonly fromBlock: bigint; readonly toBlock: bigint }) => Promise<Log | undefined>;
+type ReadLog<Log> = (
+  node: PublicClient,
+  range: { readonly fromBlock: bigint; readonly toBlock: bigint },
+) => Promise<Log | undefined>;
 
 interface Search<Log> {
   readonly since: Date;
@@ -28,9 +31,17 @@ interface Search<Log> {
   readonly read: ReadLog<Log>;
 }
 
-/** Looks for payments and refunds without the scanner's logs: in the gateway's storage, and by the indexed id of the event. */
+/**
+ * Looks for payments and refunds without the scanner's logs: in the gateway's storage, and by the
+ * indexed id of the event.
+ */
 export function createFindPayments(
-  { gateway, startBlock, maxBlockRange, blockTimeMs }: Pick<ChainConfig, 'gateway' | 'startBlock' | 'maxBlockRange' | 'blockTimeMs'>,
+  {
+    gateway,
+    startBlock,
+    maxBlockRange,
+    blockTimeMs,
+  }: Pick<ChainConfig, 'gateway' | 'startBlock' | 'maxBlockRange' | 'blockTimeMs'>,
   rpc: RpcClients,
   hear: Hear,
   readHead: ReadHead,
@@ -39,8 +50,9 @@ export function createFindPayments(
 
   const findPayersAt = (node: RpcQuestions, paymentIds: readonly Bytes32[]) =>
     node.askOneNode(async (_client, urlIndex, sure) => {
-      // The answers are those of one block: a node that lacks it fails, where it would say "not paid" of its own latest one. And each comes with the chain's
-      // id: on another chain with our contracts at the same addresses, nobody has paid.
+      // The answers are those of one block: a node that lacks it fails, where it would say "not
+      // paid" of its own latest one. And each comes with the chain's id: on another chain with our
+      // contracts at the same addresses, nobody has paid.
       const { head, readAt } = await readHead(urlIndex);
       const payers = new Map<Bytes32, Address>();
       for (let start = 0; start < paymentIds.length; start += IDS_PER_CALL) {
@@ -58,17 +70,27 @@ export function createFindPayments(
     async findPayers(paymentIds) {
       const first = await findPayersAt(rpc, paymentIds);
       const unpaid = paymentIds.filter((id) => !first.payers.has(id));
-      if (unpaid.length === 0 || rpc.eachNode.length === 1) return { block: first.head, payers: first.payers };
-      // That nobody has paid ends a payment: no URL's word alone, which may be on a branch of its own. Whoever shows a payment may be behind: it was made.
+      if (unpaid.length === 0 || rpc.eachNode.length === 1)
+        return { block: first.head, payers: first.payers };
+      // That nobody has paid ends a payment: no URL's word alone, which may be on a branch of its
+      // own. Whoever shows a payment may be behind: it was made.
       const { heard, unheard } = await hear((node) => findPayersAt(node, unpaid));
-      const voters = findVoters(heard.some(({ urlIndex }) => urlIndex === first.urlIndex) ? heard : [first, ...heard], {
-        urls: rpc.eachNode.length,
-        blockTimeMs,
-      });
+      const voters = findVoters(
+        heard.some(({ urlIndex }) => urlIndex === first.urlIndex) ? heard : [first, ...heard],
+        {
+          urls: rpc.eachNode.length,
+          blockTimeMs,
+        },
+      );
       const payers = new Map([...first.payers, ...heard.flatMap((one) => [...one.payers])]);
-      if (unheard.some((urlIndex) => urlIndex !== first.urlIndex)) return { block: undefined, payers };
-      // By the end of that block, all that have a say do so: how late it is, is no URL's word alone either.
-      const block = voters.reduce((least, { head }) => (head.number < least.number ? head : least), voters[0]?.head ?? first.head);
+      if (unheard.some((urlIndex) => urlIndex !== first.urlIndex))
+        return { block: undefined, payers };
+      // By the end of that block, all that have a say do so: how late it is, is no URL's word alone
+      // either.
+      const block = voters.reduce(
+        (least, { head }) => (head.number < least.number ? head : least),
+        voters[0]?.head ?? first.head,
+      );
       return { block, payers };
     },
 
@@ -76,7 +98,12 @@ export function createFindPayments(
       searchEach({
         ...{ since, until },
         async read(node, range) {
-          const found = await node.getLogs({ address: gateway, event: paymentProcessedEvent, args: { paymentId }, ...range });
+          const found = await node.getLogs({
+            address: gateway,
+            event: paymentProcessedEvent,
+            args: { paymentId },
+            ...range,
+          });
           return readPaymentLogs(found, gateway).find((log) => log.paymentId === paymentId);
         },
       }),
@@ -85,18 +112,30 @@ export function createFindPayments(
       searchEach({
         since,
         async read(node, range) {
-          const found = await node.getLogs({ address: gateway, event: refundProcessedEvent, args: { paymentId }, ...range });
-          return readRefundLogs(found, gateway).find((log) => log.paymentId === paymentId && log.nonce === nonce);
+          const found = await node.getLogs({
+            address: gateway,
+            event: refundProcessedEvent,
+            args: { paymentId },
+            ...range,
+          });
+          return readRefundLogs(found, gateway).find(
+            (log) => log.paymentId === paymentId && log.nonce === nonce,
+          );
         },
       }),
   };
 
-  async function searchEach<Log extends ChainPosition>(wanted: Search<Log>): Promise<Log | undefined> {
+  async function searchEach<Log extends ChainPosition>(
+    wanted: Search<Log>,
+  ): Promise<Log | undefined> {
     const found = await rpc.askOneNode((node, urlIndex) => searchLog(node, urlIndex, wanted));
     if (found !== undefined || rpc.eachNode.length === 1) return found;
-    // That it has none is one URL's fault perhaps. One after the other, since a search is dozens of questions.
+    // That it has none is one URL's fault perhaps. One after the other, since a search is dozens of
+    // questions.
     for (const each of rpc.eachNode) {
-      const log = await each.askOneNode((node, urlIndex) => searchLog(node, urlIndex, wanted)).catch(unlessUnavailable);
+      const log = await each
+        .askOneNode((node, urlIndex) => searchLog(node, urlIndex, wanted))
+        .catch(unlessUnavailable);
       if (log !== undefined) return log;
     }
     return undefined;
@@ -108,7 +147,11 @@ export function createFindPayments(
     { since, until, read }: Search<Log>,
   ): Promise<Log | undefined> {
     const head = await node.getBlock({ blockTag: 'latest' });
-    const first = await findFirstBlock(node, { from: BigInt(startBlock), to: head.number, notBefore: toUnixSeconds(since) });
+    const first = await findFirstBlock(node, {
+      from: BigInt(startBlock),
+      to: head.number,
+      notBefore: toUnixSeconds(since),
+    });
     // Oldest first: most payments are made soon after they were asked for.
     const most = BigInt(maxBlockRange);
     for (let from = first; from <= head.number;) {
@@ -124,7 +167,12 @@ export function createFindPayments(
         if (!ranges.noteFailed(urlIndex, blocks, error)) throw error;
         continue;
       }
-      if (until !== undefined && to < head.number && (await timeOf(node, to)) > toUnixSeconds(until)) return undefined;
+      if (
+        until !== undefined &&
+        to < head.number &&
+        (await timeOf(node, to)) > toUnixSeconds(until)
+      )
+        return undefined;
       from = to + 1n;
     }
     return undefined;

@@ -9,7 +9,10 @@ import { lowerCase, readPaymentLogs } from './paymentLogs.ts';
 import { readRefundLogs, readRelayRefusals } from './relayLogs.ts';
 
 /** Reads what became of a transaction; all of it is one node's word. */
-export function createFindReceipt(chain: Pick<ChainConfig, 'gateway' | 'forwarder'>, rpc: RpcClients): ChainPort['findReceipt'] {
+export function createFindReceipt(
+  chain: Pick<ChainConfig, 'gateway' | 'forwarder'>,
+  rpc: RpcClients,
+): ChainPort['findReceipt'] {
   const { gateway, forwarder } = chain;
   return (hash) =>
     rpc.askOneNode(async (node) => {
@@ -18,7 +21,8 @@ export function createFindReceipt(chain: Pick<ChainConfig, 'gateway' | 'forwarde
         throw error;
       });
       if (receipt === undefined) return undefined;
-      if (lowerCase(receipt.transactionHash) !== hash) throw new NodeAnswerError('eth_getTransactionReceipt', 'another transaction');
+      if (lowerCase(receipt.transactionHash) !== hash)
+        throw new NodeAnswerError('eth_getTransactionReceipt', 'another transaction');
       return {
         hash,
         blockNumber: receipt.blockNumber,
@@ -36,8 +40,9 @@ export function createFindReceipt(chain: Pick<ChainConfig, 'gateway' | 'forwarde
 }
 
 /**
- * Arbitrum and its kin say how much of the gas was for the transaction's data. Nodes of the OP stack name
- * the fee that was paid for it apart from gas (`l1GasUsed`, which they tell too, is of the layer below).
+ * Arbitrum and its kin say how much of the gas was for the transaction's data. Nodes of the OP
+ * stack name the fee that was paid for it apart from gas (`l1GasUsed`, which they tell too, is of
+ * the layer below).
  */
 function readDataGas(receipt: {
   readonly gasUsed: bigint;
@@ -52,11 +57,16 @@ function readDataGas(receipt: {
 }
 
 /**
- * What a mined transaction paid for a unit of gas, where its receipt does not tell: never less than it was, since budgets are kept by it. The transaction itself
- * shows its price, or the most that it offered. A node that has forgotten the transaction knows what gas costs now, the best guess that is left.
+ * What a mined transaction paid for a unit of gas, where its receipt does not tell: never less than
+ * it was, since budgets are kept by it. The transaction itself shows its price, or the most that it
+ * offered. A node that has forgotten the transaction knows what gas costs now, the best guess that
+ * is left.
  */
 async function findPrice(node: PublicClient, hash: Bytes32): Promise<bigint> {
   const transaction = await node.getTransaction({ hash }).catch(() => undefined);
-  const offered: readonly (bigint | null | undefined)[] = [transaction?.gasPrice, transaction?.maxFeePerGas];
+  const offered: readonly (bigint | null | undefined)[] = [
+    transaction?.gasPrice,
+    transaction?.maxFeePerGas,
+  ];
   return offered.find((price) => price != null) ?? node.getGasPrice();
 }

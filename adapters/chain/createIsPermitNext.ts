@@ -16,7 +16,14 @@ export function createIsPermitNext(
     if (findSigner === undefined) return false;
     const { token, owner } = input;
     const { value: next, isSince } = await askSince(since, {
-      ask: (client, at) => client.readContract({ address: token, abi: NONCES_ABI, functionName: 'nonces', args: [owner], ...at }),
+      ask: (client, at) =>
+        client.readContract({
+          address: token,
+          abi: NONCES_ABI,
+          functionName: 'nonces',
+          args: [owner],
+          ...at,
+        }),
     });
     return isSince && (await findSigner(next)) === owner;
   };

@@ -7,9 +7,15 @@ import type { RpcClients } from './createRpcClients.ts';
 import { findVoters } from './judgeHeads.ts';
 import { leaveBranch, lookAtNode } from './lookAtNode.ts';
 
-/** Puts a request that one RPC URL has refused to all of them, each with the very call that it would be sent in by itself. */
+/**
+ * Puts a request that one RPC URL has refused to all of them, each with the very call that it would
+ * be sent in by itself.
+ */
 export function createIsSurelyRefused(
-  chain: Pick<ChainConfig, 'chainId' | 'gateway' | 'forwarder' | 'dataGasPerRequest' | 'blockTimeMs'>,
+  chain: Pick<
+    ChainConfig,
+    'chainId' | 'gateway' | 'forwarder' | 'dataGasPerRequest' | 'blockTimeMs'
+  >,
   rpc: RpcClients,
   hear: Hear,
   reads: NodeReads,
@@ -29,8 +35,10 @@ export function createIsSurelyRefused(
       return false;
     }
     leaveBranch(rpc, voters);
-    // Who lags would take what is over by now; and what it refuses may be good. But who has all the blocks may be one that is ahead and lies: when the others have
-    // them too, they will say.
-    return current.length > 0 && unheard.length === 0 && voters.every(isRefusing) ? true : 'unknown';
+    // Who lags would take what is over by now; and what it refuses may be good. But who has all the
+    // blocks may be one that is ahead and lies: when the others have them too, they will say.
+    return current.length > 0 && unheard.length === 0 && voters.every(isRefusing)
+      ? true
+      : 'unknown';
   };
 }

@@ -1,18 +1,28 @@
 import { judgeLogRefusal } from './judgeLogRefusal.ts';
 
 /**
- * A URL that refused so many blocks is not asked for as many before this: refusals cost calls. Plans
- * and busy blocks change. What it did not say in clear words is a guess, and is tried again sooner.
+ * A URL that refused so many blocks is not asked for as many before this: refusals cost calls.
+ * Plans and busy blocks change. What it did not say in clear words is a guess, and is tried again
+ * sooner.
  */
 const REMEMBERED_MS = { refusal: 10 * 60_000, guess: 60_000 } as const;
-/** A limit that was found grows in this time, as long as the URL takes what it is asked for: by a quarter, or a guess by as much again. */
+/**
+ * A limit that was found grows in this time, as long as the URL takes what it is asked for: by a
+ * quarter, or a guess by as much again.
+ */
 const GROWTH_MS = 60_000;
 const GROWTH_DIVISOR = { refusal: 4n, guess: 1n } as const;
 /** What a URL took so recently, and fewer, it does not refuse for their number. */
 const TAKEN_LATELY_MS = 2 * 60_000;
-/** A node that does not answer for the logs of fewer blocks has another cause: that many take no seconds. */
+/**
+ * A node that does not answer for the logs of fewer blocks has another cause: that many take no
+ * seconds.
+ */
 const FEWEST_SLOW = 16n;
-/** Words that we do not know may be about something else, and then the next URL is what helps. So many in a row speak against the number of blocks. */
+/**
+ * Words that we do not know may be about something else, and then the next URL is what helps. So
+ * many in a row speak against the number of blocks.
+ */
 const UNCLEAR_IN_A_ROW = 3;
 /**
  * A URL that refuses a single block, too, has another cause for it. For so long no refusal of it is
@@ -49,7 +59,10 @@ export interface LogRanges {
   /** The most to ask for. undefined: no limit is known. */
   limitOf(urlIndex: number): bigint | undefined;
   noteTaken(urlIndex: number, blocks: bigint): void;
-  /** @returns whether fewer blocks should be asked for at once; otherwise the error stands, and another URL is to be asked */
+  /**
+   * @returns whether fewer blocks should be asked for at once; otherwise the error stands, and
+   *   another URL is to be asked
+   */
   noteFailed(urlIndex: number, blocks: bigint, error: unknown): boolean;
 }
 
@@ -64,14 +77,22 @@ export function createLogRanges(now: () => number): LogRanges {
   function stateOf(urlIndex: number): UrlState {
     const known = states.get(urlIndex);
     if (known !== undefined) return known;
-    const range: UrlRange = { limit: undefined, taken: 0n, refused: 0n, how: 'guess', refusedAt: -Infinity, changedAt: -Infinity };
+    const range: UrlRange = {
+      limit: undefined,
+      taken: 0n,
+      refused: 0n,
+      how: 'guess',
+      refusedAt: -Infinity,
+      changedAt: -Infinity,
+    };
     const lately = { blocks: 0n, at: -Infinity };
     const fresh = { range, unconfirmed: undefined, lately, unclear: 0, otherCauseUntil: -Infinity };
     states.set(urlIndex, fresh);
     return fresh;
   }
 
-  const tookLately = ({ lately }: UrlState, blocks: bigint) => blocks <= lately.blocks && now() - lately.at < TAKEN_LATELY_MS;
+  const tookLately = ({ lately }: UrlState, blocks: bigint) =>
+    blocks <= lately.blocks && now() - lately.at < TAKEN_LATELY_MS;
 
   /** @returns whether fewer blocks are left to ask for */
   function shrink(state: UrlState, blocks: bigint, how: UrlRange['how']): boolean {

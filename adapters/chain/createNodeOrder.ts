@@ -4,13 +4,19 @@ import { equalBlocks, findUnbelievable, toleratedBlocks, type Head } from './jud
 
 /** How often the heads of all URLs are compared while the chain is in use. */
 const LOOK_INTERVAL_MS = 5_000;
-/** For how long one is asked last that others contradicted: long enough for a node that lags, or is on a branch that the others left, to be as they are. */
+/**
+ * For how long one is asked last that others contradicted: long enough for a node that lags, or is
+ * on a branch that the others left, to be as they are.
+ */
 const CONTRADICTED_MS = 60_000;
 
 export interface NodeOrder {
   /** Indices of the RPC URLs, the preferred one first; another array whenever it changed. */
   current(): readonly number[];
-  /** Others contradict what this one says, and more of them or more surely: it is asked after all that answer, for a minute. */
+  /**
+   * Others contradict what this one says, and more of them or more surely: it is asked after all
+   * that answer, for a minute.
+   */
   putLast(index: number): void;
 }
 
@@ -28,13 +34,16 @@ interface Node {
 }
 
 /**
- * In which order the RPC URLs are asked: as configured, but one whose head stands still or lags comes after all the others, until it has caught up. One whose
- * head is not believed is no measure for them, and comes last, with those that others contradict (`putLast`): who lags says less, and nothing wrong.
- * A URL that does not answer keeps its place: who asks goes on to the next one. When the best one falls silent, the others are measured by each other.
+ * In which order the RPC URLs are asked: as configured, but one whose head stands still or lags
+ * comes after all the others, until it has caught up. One whose head is not believed is no measure
+ * for them, and comes last, with those that others contradict (`putLast`): who lags says less, and
+ * nothing wrong. A URL that does not answer keeps its place: who asks goes on to the next one. When
+ * the best one falls silent, the others are measured by each other.
  *
  * A URL of another chain is not among them: its head is no measure. There may be none left.
  *
- * The looks are taken beside the calls that cause them and delay none of them; an idle process takes none. A single URL is never looked at.
+ * The looks are taken beside the calls that cause them and delay none of them; an idle process
+ * takes none. A single URL is never looked at.
  */
 export function createNodeOrder(options: {
   readonly count: number;
@@ -51,7 +60,12 @@ export function createNodeOrder(options: {
   const { count, chainId, blockTimeMs, log, isOurChain, askHead, now, clock } = options;
   const tolerated = toleratedBlocks(blockTimeMs);
   const caughtUp = equalBlocks(blockTimeMs);
-  const nodes = Array.from({ length: count }, (_, index): Node => ({ index, state: 'good', head: NO_HEAD, contradictedUntil: 0 }));
+  const nodes = Array.from({ length: count }, (_, index): Node => ({
+    index,
+    state: 'good',
+    head: NO_HEAD,
+    contradictedUntil: 0,
+  }));
   let order: readonly number[] = nodes.map(({ index }) => index);
   let nextLookAt = 0;
   let isLooking = false;
@@ -75,9 +89,13 @@ export function createNodeOrder(options: {
     // Its place in the configuration, counted from 0: the URL itself often holds a key.
     const facts = { chainId, rpcUrl: node.index, behind: behind?.toString() };
     if (state === 'good') log.info(facts, 'the head of the RPC URL is where the others are');
-    if (state === 'behind') log.warn(facts, 'the head of the RPC URL is behind that of another one: it is asked last');
+    if (state === 'behind')
+      log.warn(facts, 'the head of the RPC URL is behind that of another one: it is asked last');
     if (state === 'ahead')
-      log.warn(facts, 'the head of the RPC URL is further ahead of the others, or of our time, than it can be: it is asked last');
+      log.warn(
+        facts,
+        'the head of the RPC URL is further ahead of the others, or of our time, than it can be: it is asked last',
+      );
   }
 
   async function look(): Promise<void> {
@@ -88,7 +106,10 @@ export function createNodeOrder(options: {
       { now: clock.now(), blockTimeMs },
     );
     const believed = measured.filter((_node, place) => !unbelievable.has(place));
-    const best = believed.reduce((most, { head }) => (head.number > most ? head.number : most), -1n);
+    const best = believed.reduce(
+      (most, { head }) => (head.number > most ? head.number : most),
+      -1n,
+    );
     measured.forEach((node, place) => {
       const behind = best - node.head.number;
       if (unbelievable.has(place)) change(node, 'ahead', behind);
@@ -104,8 +125,12 @@ export function createNodeOrder(options: {
     const late = trusted.filter(({ state }) => state === 'behind');
     const next = [
       ...trusted.filter(({ state }) => state === 'good'),
-      ...late.sort((a, b) => (a.head.number === b.head.number ? 0 : a.head.number > b.head.number ? -1 : 1)),
-      ...nodes.filter((node) => isContradicted(node) && node.state !== 'ahead' && node.state !== 'otherChain'),
+      ...late.sort((a, b) =>
+        a.head.number === b.head.number ? 0 : a.head.number > b.head.number ? -1 : 1,
+      ),
+      ...nodes.filter(
+        (node) => isContradicted(node) && node.state !== 'ahead' && node.state !== 'otherChain',
+      ),
       ...nodes.filter(({ state }) => state === 'ahead'),
     ].map(({ index }) => index);
     if (next.join() !== order.join()) order = next;
@@ -126,7 +151,10 @@ export function createNodeOrder(options: {
       const node = nodes[index];
       if (node === undefined || count === 1) return;
       if (node.contradictedUntil <= now())
-        log.warn({ chainId, rpcUrl: index }, 'other RPC URLs contradict what the RPC URL says of the chain: it is asked last for a while');
+        log.warn(
+          { chainId, rpcUrl: index },
+          'other RPC URLs contradict what the RPC URL says of the chain: it is asked last for a while',
+        );
       node.contradictedUntil = now() + CONTRADICTED_MS;
       arrange();
     },

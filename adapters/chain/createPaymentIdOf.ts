@@ -5,14 +5,21 @@ import { toUnixSeconds } from '../../shared/clock.ts';
 import type { Address, Bytes32 } from '../../shared/hex.ts';
 import { keccak256 } from '../../shared/keccak256.ts';
 
-const TERMS_TYPE = 'PaymentTerms(bytes32 salt,address token,uint256 amount,address merchant,uint48 expiresAt)';
+const TERMS_TYPE =
+  'PaymentTerms(bytes32 salt,address token,uint256 amount,address merchant,uint48 expiresAt)';
 
 /**
- * The payment id as contracts/src/PaymentGateway.sol computes it. Written out by hand because every new payment needs one: viem's hashTypedData
- * takes some 240 µs, most of it for hashing the types and the domain again, and a test compares both.
+ * The payment id as contracts/src/PaymentGateway.sol computes it. Written out by hand because every
+ * new payment needs one: viem's hashTypedData takes some 240 µs, most of it for hashing the types
+ * and the domain again, and a test compares both.
  */
-export function createPaymentIdOf(chainId: number, gateway: Address): (terms: PaymentTerms) => Bytes32 {
-  const domain = domainSeparator({ domain: { name: 'MSQPay', version: '1', chainId, verifyingContract: gateway } });
+export function createPaymentIdOf(
+  chainId: number,
+  gateway: Address,
+): (terms: PaymentTerms) => Bytes32 {
+  const domain = domainSeparator({
+    domain: { name: 'MSQPay', version: '1', chainId, verifyingContract: gateway },
+  });
   const typeHash = keccak256(Buffer.from(TERMS_TYPE)).slice(2);
   const prefix = `1901${domain.slice(2)}`;
   return (terms) => {

@@ -8,8 +8,10 @@ import type { RpcClients } from './createRpcClients.ts';
 import { findVoters } from './judgeHeads.ts';
 
 /**
- * Asks every RPC URL for some blocks. One that is stuck has no say, nor one that is ahead of two others by itself (judgeHeads.ts). Those that are outvoted are asked
- * last from then on; where the votes are equal, those that do not have the block: what stood in it stays until more say otherwise.
+ * Asks every RPC URL for some blocks. One that is stuck has no say, nor one that is ahead of two
+ * others by itself (judgeHeads.ts). Those that are outvoted are asked last from then on; where the
+ * votes are equal, those that do not have the block: what stood in it stays until more say
+ * otherwise.
  */
 export function createPollBlocks(
   chain: Pick<ChainConfig, 'chainId' | 'blockTimeMs'>,
@@ -18,7 +20,8 @@ export function createPollBlocks(
   { readBlock, readHead }: NodeReads,
 ): ChainPort['pollBlocks'] {
   return async (blocks) => {
-    if (rpc.eachNode.length === 1) return blocks.map(() => ({ stands: 0, replaced: 0, missing: 0 }));
+    if (rpc.eachNode.length === 1)
+      return blocks.map(() => ({ stands: 0, replaced: 0, missing: 0 }));
     const { heard, unheard } = await hear((node) =>
       node.askOneNode(async (_client, urlIndex) => {
         const [{ head, readAt }, ...found] = await Promise.all([
@@ -36,7 +39,9 @@ export function createPollBlocks(
     const contradicted = new Set<number>();
     const polls = blocks.map(({ hash }, index) => {
       const haveIt = voters.filter(({ found }) => found[index]?.hash === hash);
-      const haveAnother = voters.filter(({ found }) => found[index] !== undefined && found[index].hash !== hash);
+      const haveAnother = voters.filter(
+        ({ found }) => found[index] !== undefined && found[index].hash !== hash,
+      );
       if (haveIt.length > 0 && haveAnother.length > 0) {
         const outvoted = haveIt.length >= haveAnother.length ? haveAnother : haveIt;
         for (const { urlIndex } of outvoted) contradicted.add(urlIndex);

@@ -12,10 +12,14 @@ export type ReadBlockUnder = (
 ) => Promise<Block | 'otherBranch' | undefined>;
 
 /**
- * A block's header from one RPC URL, together with the chain's id: what is believed of headers takes money away, since a foreign one looks like a
- * reorganisation of all that was ever paid.
+ * A block's header from one RPC URL, together with the chain's id: what is believed of headers
+ * takes money away, since a foreign one looks like a reorganisation of all that was ever paid.
  */
-export function createReadBlock(options: { readonly rpcUrls: readonly string[]; readonly chainId: number; readonly timeoutMs: number }): {
+export function createReadBlock(options: {
+  readonly rpcUrls: readonly string[];
+  readonly chainId: number;
+  readonly timeoutMs: number;
+}): {
   readonly readBlock: ReadBlock;
   readonly readBlockUnder: ReadBlockUnder;
 } {
@@ -26,7 +30,9 @@ export function createReadBlock(options: { readonly rpcUrls: readonly string[]; 
       ask(
         urlIndex,
         async (client) => {
-          const [top, found] = await Promise.all([head.number, number].map((height) => askHeader(client, { blockNumber: height })));
+          const [top, found] = await Promise.all(
+            [head.number, number].map((height) => askHeader(client, { blockNumber: height })),
+          );
           return top?.hash === head.hash ? found : 'otherBranch';
         },
         2,

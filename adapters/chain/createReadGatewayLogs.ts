@@ -7,12 +7,16 @@ import { createKeptLogs } from './createKeptLogs.ts';
 import { createLogRanges } from './createLogRanges.ts';
 import { judgeLogRefusal } from './judgeLogRefusal.ts';
 
-/** One request's. Many logs take longer than a single value; a URL that takes longer is asked for less the next time. */
+/**
+ * One request's. Many logs take longer than a single value; a URL that takes longer is asked for
+ * less the next time.
+ */
 const TIMEOUT_MS = 5_000;
 
 /**
- * The gateway's events of a range from one RPC URL. One that refuses the range is asked for half of it, and for half of that, down to single blocks; how much
- * it takes is remembered, for each URL by itself. What a URL gave before it failed is not asked for again at once (createKeptLogs.ts).
+ * The gateway's events of a range from one RPC URL. One that refuses the range is asked for half of
+ * it, and for half of that, down to single blocks; how much it takes is remembered, for each URL by
+ * itself. What a URL gave before it failed is not asked for again at once (createKeptLogs.ts).
  */
 export function createReadGatewayLogs(options: {
   readonly rpcUrls: readonly string[];
@@ -23,18 +27,27 @@ export function createReadGatewayLogs(options: {
 }) {
   const { rpcUrls, chainId, gateway, clock, log } = options;
   const { askForLogs, hasBlock } = createAskForLogs({ rpcUrls, gateway, timeoutMs: TIMEOUT_MS });
-  // Nodes take longer for old blocks, or refuse them however few they are: that says nothing of new ones.
-  const [ofNew, ofOld] = [createLogRanges(() => performance.now()), createLogRanges(() => performance.now())];
+  // Nodes take longer for old blocks, or refuse them however few they are: that says nothing of new
+  // ones.
+  const [ofNew, ofOld] = [
+    createLogRanges(() => performance.now()),
+    createLogRanges(() => performance.now()),
+  ];
   const kept = createKeptLogs({ clock, monotonicMs: () => performance.now() });
   let lastUsed = 0;
 
   /** @throws what the node answered, when that is no refusal or the range is a single block */
   async function read(
     urlIndex: number,
-    { fromBlock, toBlock, again }: { readonly fromBlock: bigint; readonly toBlock: bigint; readonly again: boolean },
+    {
+      fromBlock,
+      toBlock,
+      again,
+    }: { readonly fromBlock: bigint; readonly toBlock: bigint; readonly again: boolean },
   ): Promise<RangeLogs> {
     const ranges = again ? ofOld : ofNew;
-    const limitNow = () => (again ? lesser(ofOld.limitOf(urlIndex), ofNew.limitOf(urlIndex)) : ofNew.limitOf(urlIndex));
+    const limitNow = () =>
+      again ? lesser(ofOld.limitOf(urlIndex), ofNew.limitOf(urlIndex)) : ofNew.limitOf(urlIndex);
     const parts = kept.listOf(urlIndex, fromBlock, toBlock);
     const resumed = parts.at(-1)?.last;
     // Its blocks before are those that it had.
@@ -65,11 +78,18 @@ export function createReadGatewayLogs(options: {
     kept.forget(urlIndex, fromBlock);
     if (wasRefused) {
       const blocks = limitNow()?.toString();
-      log.warn({ chainId, rpcUrl: urlIndex, blocks }, 'the RPC URL refuses logs of so many blocks at once: asking for fewer');
+      log.warn(
+        { chainId, rpcUrl: urlIndex, blocks },
+        'the RPC URL refuses logs of so many blocks at once: asking for fewer',
+      );
     }
     const last = parts.at(-1)?.last;
     if (last === undefined) throw new Error('no block was asked for');
-    return { last, payments: parts.flatMap(({ payments }) => payments), refunds: parts.flatMap(({ refunds }) => refunds) };
+    return {
+      last,
+      payments: parts.flatMap(({ payments }) => payments),
+      refunds: parts.flatMap(({ refunds }) => refunds),
+    };
   }
 
   return {

@@ -5,7 +5,10 @@ import type { ReadBlock } from './createReadBlock.ts';
 /** Where one RPC URL stands. */
 export interface HeadRead {
   readonly head: Block;
-  /** By our clock, when that was said: what its head is worth must not depend on how long others are waited for. */
+  /**
+   * By our clock, when that was said: what its head is worth must not depend on how long others are
+   * waited for.
+   */
   readonly readAt: Date;
 }
 

@@ -34,15 +34,22 @@ export type Attempt<T> = { readonly value: T } | { readonly revertData: Hex };
 
 /**
  * @param urlIndex the URL's place in the configuration
- * @param sure asks the same URL, and each answer comes with the chain's id in the same request (createAskWithId.ts). For whatever may end what a customer has
- * signed: on another chain with our contracts at the same addresses, everybody is without tokens
+ * @param sure asks the same URL, and each answer comes with the chain's id in the same request
+ *   (createAskWithId.ts). For whatever may end what a customer has signed: on another chain with
+ *   our contracts at the same addresses, everybody is without tokens
  */
 type NodeWork<T> = (client: PublicClient, urlIndex: number, sure: PublicClient) => Promise<T>;
 
 export interface RpcClients extends RpcQuestions {
-  /** Each URL by itself, in the order of the configuration: for what one URL's word is too little for. */
+  /**
+   * Each URL by itself, in the order of the configuration: for what one URL's word is too little
+   * for.
+   */
   readonly eachNode: readonly RpcQuestions[];
-  /** The URLs that answer for another chain, as last seen, by their place in the configuration. They are asked nothing but that. */
+  /**
+   * The URLs that answer for another chain, as last seen, by their place in the configuration. They
+   * are asked nothing but that.
+   */
   listOtherChainUrls(): readonly number[];
   /** See NodeOrder.putLast. */
   putLast(urlIndex: number): void;
@@ -50,12 +57,16 @@ export interface RpcClients extends RpcQuestions {
 
 export interface RpcQuestions {
   /**
-   * Runs what asks the chain. One URL answers all of it, the preferred one first (see createNodeOrder); the next one is given all of it anew when that fails. So
-   * what reads an answer belongs into `work`: one that says nothing of the kind is that URL's failure.
+   * Runs what asks the chain. One URL answers all of it, the preferred one first (see
+   * createNodeOrder); the next one is given all of it anew when that fails. So what reads an answer
+   * belongs into `work`: one that says nothing of the kind is that URL's failure.
    * @throws AppError `CHAIN_ERRORS.unavailable` when all fail, for whatever reason
    */
   askOneNode<T>(work: NodeWork<T>): Promise<T>;
-  /** Like `askOneNode`, with a revert as an answer: its data, `0x` when there is none or the node does not tell. */
+  /**
+   * Like `askOneNode`, with a revert as an answer: its data, `0x` when there is none or the node
+   * does not tell.
+   */
   attemptOneNode<T>(work: NodeWork<T>): Promise<Attempt<T>>;
 }
 
@@ -72,12 +83,21 @@ export function createRpcClients(options: {
 }): RpcClients {
   const { rpcUrls, chainId, blockTimeMs, log } = options;
   const { clock = systemClock } = options;
-  const { badAnswers = createBadAnswers({ count: rpcUrls.length, chainId, log, now: Date.now }) } = options;
+  const { badAnswers = createBadAnswers({ count: rpcUrls.length, chainId, log, now: Date.now }) } =
+    options;
   const urls = rpcUrls.map((url) => createNodeTransport(url, { timeout: RPC_TIMEOUT_MS }));
-  // No cache: an old head would hide a payment. No CCIP read: a token could make us fetch any URL by reverting with it.
+  // No cache: an old head would hide a payment. No CCIP read: a token could make us fetch any URL
+  // by reverting with it.
   const common = { cacheTime: 0, ccipRead: false } as const;
-  const unchecked = urls.map((transport): PublicClient => createPublicClient({ ...common, transport }));
-  const guard = createChainIdGuard({ chainId, log, now: Date.now, askChainId: (index) => at(unchecked, index).getChainId() });
+  const unchecked = urls.map((transport): PublicClient =>
+    createPublicClient({ ...common, transport }),
+  );
+  const guard = createChainIdGuard({
+    chainId,
+    log,
+    now: Date.now,
+    askChainId: (index) => at(unchecked, index).getChainId(),
+  });
   const transports = urls.map((url, index) =>
     withGuard(
       url,
@@ -93,8 +113,12 @@ export function createRpcClients(options: {
       () => guard.doubt(index),
     ),
   );
-  const nodes = transports.map((transport): PublicClient => createPublicClient({ ...common, transport }));
-  const sureNodes = sureTransports.map((transport): PublicClient => createPublicClient({ ...common, transport }));
+  const nodes = transports.map((transport): PublicClient =>
+    createPublicClient({ ...common, transport }),
+  );
+  const sureNodes = sureTransports.map((transport): PublicClient =>
+    createPublicClient({ ...common, transport }),
+  );
   const order = createNodeOrder({
     count: rpcUrls.length,
     chainId,
@@ -125,7 +149,8 @@ export function createRpcClients(options: {
         const revertData = findRevertData(error);
         if (revertData !== undefined) return { revertData };
         const cause = withoutRequest(error);
-        if (tries > 1) throw new AppError(CHAIN_ERRORS.unavailable, { internal: { chainId }, cause });
+        if (tries > 1)
+          throw new AppError(CHAIN_ERRORS.unavailable, { internal: { chainId }, cause });
         log.debug({ chainId, err: cause }, 'no RPC URL answered, asking again');
         await sleep(RETRY_DELAY_MS);
       }
@@ -135,14 +160,19 @@ export function createRpcClients(options: {
   async function ask<T>(work: () => Promise<T>): Promise<T> {
     const answer = await attempt(work);
     if ('value' in answer) return answer.value;
-    // The views that we ask do not revert: what is at the address is not what the configuration says.
+    // The views that we ask do not revert: what is at the address is not what the configuration
+    // says.
     throw new AppError(CHAIN_ERRORS.unavailable, {
       internal: { chainId, revertData: answer.revertData },
       cause: new Error('a view reverted'),
     });
   }
 
-  async function overNodes<T>(indexes: readonly number[], work: NodeWork<T>, isLastWord: (error: unknown) => boolean): Promise<T> {
+  async function overNodes<T>(
+    indexes: readonly number[],
+    work: NodeWork<T>,
+    isLastWord: (error: unknown) => boolean,
+  ): Promise<T> {
     let lastError: unknown = new OtherChainError(chainId);
     for (const index of indexes) {
       try {
@@ -160,14 +190,16 @@ export function createRpcClients(options: {
 
   const questionsTo = (indexes: () => readonly number[]): RpcQuestions => ({
     askOneNode: (work) => ask(() => overNodes(indexes(), work, () => false)),
-    attemptOneNode: (work) => attempt(() => overNodes(indexes(), work, (error) => findRevertData(error) !== undefined)),
+    attemptOneNode: (work) =>
+      attempt(() => overNodes(indexes(), work, (error) => findRevertData(error) !== undefined)),
   });
 
   return {
     ...questionsTo(order.current),
     eachNode: urls.map((_url, index) => questionsTo(() => [index])),
     putLast: (urlIndex) => order.putLast(urlIndex),
-    listOtherChainUrls: () => rpcUrls.flatMap((_url, index) => (guard.isOfOtherChain(index) === true ? [index] : [])),
+    listOtherChainUrls: () =>
+      rpcUrls.flatMap((_url, index) => (guard.isOfOtherChain(index) === true ? [index] : [])),
   };
 }
 
@@ -186,7 +218,9 @@ function withId(ask: AskWithId, urlIndex: number): Transport {
       type: 'withId',
       retryCount: 0,
       request: ((args: Parameters<PublicClient['request']>[0]) =>
-        ask<unknown>(urlIndex, (client) => client.request(args, { dedupe: false }))) as EIP1193RequestFn,
+        ask<unknown>(urlIndex, (client) =>
+          client.request(args, { dedupe: false }),
+        )) as EIP1193RequestFn,
     });
 }
 
@@ -215,7 +249,9 @@ function withGuard(url: Transport, check: () => Promise<void>, doubt: () => void
 /** The node itself has said no. Anything else may be the last that is heard of it. */
 function isAnswer(error: unknown): boolean {
   if (error instanceof OtherBranchError) return true;
-  return error instanceof BaseError && error.walk((cause) => cause instanceof RpcRequestError) !== null;
+  return (
+    error instanceof BaseError && error.walk((cause) => cause instanceof RpcRequestError) !== null
+  );
 }
 
 function findRevertData(error: unknown): Hex | undefined {
@@ -225,10 +261,12 @@ function findRevertData(error: unknown): Hex | undefined {
     const { data } = answer;
     if (isFilledHex(data)) return data;
     // Some providers wrap it once more.
-    const inner: unknown = typeof data === 'object' && data !== null && 'data' in data ? data.data : undefined;
+    const inner: unknown =
+      typeof data === 'object' && data !== null && 'data' in data ? data.data : undefined;
     if (isFilledHex(inner)) return inner;
     // A contract can end in other ways, and every node has its own words for them.
-    if (/revert|out ?of ?gas|gas required exceeds|invalid ?(fe ?)?opcode/i.test(answer.details)) return '0x';
+    if (/revert|out ?of ?gas|gas required exceeds|invalid ?(fe ?)?opcode/i.test(answer.details))
+      return '0x';
   }
   return error.walk((cause) => cause instanceof ExecutionRevertedError) === null ? undefined : '0x';
 }
@@ -237,13 +275,25 @@ function isFilledHex(value: unknown): value is Hex {
   return isHex(value) && value !== '0x';
 }
 
-/** What went wrong without the URL, which often holds the key to the provider, and without the request. The log shows causes. */
+/**
+ * What went wrong without the URL, which often holds the key to the provider, and without the
+ * request. The log shows causes.
+ */
 function withoutRequest(error: unknown): Error {
   if (!(error instanceof Error)) return new Error('something that is not an Error was thrown');
-  if (!(error instanceof BaseError)) return new Error(withoutUrls(`${error.name}: ${error.message}`));
+  if (!(error instanceof BaseError))
+    return new Error(withoutUrls(`${error.name}: ${error.message}`));
   const http = error.walk((cause) => cause instanceof HttpRequestError);
-  const status = http instanceof HttpRequestError && http.status !== undefined ? `status ${http.status}` : '';
-  return new Error(withoutUrls([`${error.name}: ${error.shortMessage}`, error.details, status].filter(Boolean).join(' | ').slice(0, 500)));
+  const status =
+    http instanceof HttpRequestError && http.status !== undefined ? `status ${http.status}` : '';
+  return new Error(
+    withoutUrls(
+      [`${error.name}: ${error.shortMessage}`, error.details, status]
+        .filter(Boolean)
+        .join(' | ')
+        .slice(0, 500),
+    ),
+  );
 }
 
 function withoutUrls(text: string): string {

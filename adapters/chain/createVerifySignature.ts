@@ -1,4 +1,12 @@
-import { encodeFunctionData, getAddress, hashTypedData, pad, parseAbi, recoverAddress, type TypedDataDefinition } from 'viem';
+import {
+  encodeFunctionData,
+  getAddress,
+  hashTypedData,
+  pad,
+  parseAbi,
+  recoverAddress,
+  type TypedDataDefinition,
+} from 'viem';
 
 import type { ChainPort, TypedData } from '../../domain/chain/ports.ts';
 import type { ChainConfig } from '../../platform/config.ts';
@@ -11,11 +19,16 @@ import { joinSignature, splitSignature } from './signatures.ts';
 import { gasForCall } from './simulationGas.ts';
 import { authorizationTypedData, forwardRequestTypedData, refundTypedData } from './typedData.ts';
 
-const ERC1271_ABI = parseAbi(['function isValidSignature(bytes32 hash, bytes signature) view returns (bytes4)']);
+const ERC1271_ABI = parseAbi([
+  'function isValidSignature(bytes32 hash, bytes signature) view returns (bytes4)',
+]);
 /** The selector of that function, as one word. */
 const ERC1271_ACCEPTED = pad('0x1626ba7e', { size: 32, dir: 'right' });
 
-/** Judges signatures as the contracts do: recovers first, and asks the signer's contract (ERC-1271) where the contracts would. */
+/**
+ * Judges signatures as the contracts do: recovers first, and asks the signer's contract (ERC-1271)
+ * where the contracts would.
+ */
 export function createVerifySignature(
   chain: Pick<ChainConfig, 'chainId' | 'gateway' | 'forwarder' | 'dataGasPerRequest'>,
   rpc: RpcClients,
@@ -24,16 +37,28 @@ export function createVerifySignature(
     const signer = signerOf(signed);
     const digest = digestOf(chain, { signed, paymentId, terms });
     // The forwarder recovers; it knows no contract accounts.
-    return signed.rail === 'forwarder' ? recovered(digest, signer, signature) : accepted(digest, signer, signature);
+    return signed.rail === 'forwarder'
+      ? recovered(digest, signer, signature)
+      : accepted(digest, signer, signature);
   };
 
-  async function accepted(digest: Bytes32, signer: Address, signature: Hex): Promise<Hex | undefined> {
+  async function accepted(
+    digest: Bytes32,
+    signer: Address,
+    signature: Hex,
+  ): Promise<Hex | undefined> {
     const own = await recovered(digest, signer, signature);
     if (own !== undefined) return own;
-    const data = encodeFunctionData({ abi: ERC1271_ABI, functionName: 'isValidSignature', args: [digest, signature] });
+    const data = encodeFunctionData({
+      abi: ERC1271_ABI,
+      functionName: 'isValidSignature',
+      args: [digest, signature],
+    });
     const isAccepted = async (node: RpcQuestions): Promise<boolean> => {
       // A plain call: an account without code answers with nothing, which is an answer.
-      const answer = await node.attemptOneNode((_client, _urlIndex, sure) => sure.call({ to: signer, data, gas: gasForCall(data, chain) }));
+      const answer = await node.attemptOneNode((_client, _urlIndex, sure) =>
+        sure.call({ to: signer, data, gas: gasForCall(data, chain) }),
+      );
       return 'value' in answer && answer.value.data === ERC1271_ACCEPTED;
     };
     if (await isAccepted(rpc)) return signature;
@@ -42,11 +67,15 @@ export function createVerifySignature(
   }
 }
 
-/** Whether a key made a signature that was verified; otherwise it is the signer's contract that answers for it. */
+/**
+ * Whether a key made a signature that was verified; otherwise it is the signer's contract that
+ * answers for it.
+ */
 export function createIsSignedByKey(
   chain: Pick<ChainConfig, 'chainId' | 'gateway' | 'forwarder'>,
 ): (item: Pick<RelayItem, 'signed' | 'paymentId' | 'terms' | 'signature'>) => Promise<boolean> {
-  return async (item) => (await recovered(digestOf(chain, item), signerOf(item.signed), item.signature)) !== undefined;
+  return async (item) =>
+    (await recovered(digestOf(chain, item), signerOf(item.signed), item.signature)) !== undefined;
 }
 
 /** What was signed. */
@@ -58,21 +87,36 @@ function digestOf(
     case 'forwarder':
       return hashOf(forwardRequestTypedData(chainId, forwarder, signed.request));
     case 'authorization':
-      return hashOf(authorizationTypedData(chainId, gateway, { paymentId, terms, authorization: signed.authorization }));
+      return hashOf(
+        authorizationTypedData(chainId, gateway, {
+          paymentId,
+          terms,
+          authorization: signed.authorization,
+        }),
+      );
     case 'refund':
       return hashOf(refundTypedData(chainId, gateway, { paymentId, refund: signed.refund }));
   }
 }
 
-/** A request is asked about at every look, and recovering takes some milliseconds of the processor. What was found never changes. */
+/**
+ * A request is asked about at every look, and recovering takes some milliseconds of the processor.
+ * What was found never changes.
+ */
 const recoveries = createRecentMemory<Address | 'nobody'>(5_000);
 
-async function recovered(digest: Bytes32, signer: Address, signature: Hex): Promise<Hex | undefined> {
+async function recovered(
+  digest: Bytes32,
+  signer: Address,
+  signature: Hex,
+): Promise<Hex | undefined> {
   const parts = splitSignature(signature);
   if (parts === undefined) return undefined;
   const joined = joinSignature(parts);
   const key = `${digest}${joined}`;
-  const found = recoveries.get(key) ?? (await recoverAddress({ hash: digest, signature: joined }).catch(() => 'nobody' as const));
+  const found =
+    recoveries.get(key) ??
+    (await recoverAddress({ hash: digest, signature: joined }).catch(() => 'nobody' as const));
   recoveries.set(key, found);
   return found === getAddress(signer) ? joined : undefined;
 }

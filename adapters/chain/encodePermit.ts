@@ -9,7 +9,10 @@ export interface EncodedPermit extends SignatureParts {
   readonly deadline: bigint;
 }
 
-/** Nobody's signature. The contracts go on without a permit that fails, so one that cannot be read need not be an error of its own. */
+/**
+ * Nobody's signature. The contracts go on without a permit that fails, so one that cannot be read
+ * need not be an error of its own.
+ */
 const NO_SIGNATURE: SignatureParts = { v: 0, r: zeroHash, s: zeroHash };
 
 export function encodePermit({ value, deadline, signature }: Permit): EncodedPermit {

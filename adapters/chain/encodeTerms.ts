@@ -11,6 +11,12 @@ export interface EncodedTerms {
   readonly expiresAt: number;
 }
 
-export function encodeTerms({ salt, token, amount, merchant, expiresAt }: PaymentTerms): EncodedTerms {
+export function encodeTerms({
+  salt,
+  token,
+  amount,
+  merchant,
+  expiresAt,
+}: PaymentTerms): EncodedTerms {
   return { salt, token, amount, merchant, expiresAt: toUnixSeconds(expiresAt) };
 }

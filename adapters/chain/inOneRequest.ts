@@ -4,8 +4,9 @@ import type { EIP1193RequestFn, PublicClient } from 'viem';
 export type Requester = Pick<PublicClient, 'request'>;
 
 /**
- * viem puts the questions of one moment to one URL into one HTTP request, whichever of our clients they come from, and begins another one wherever that is full. So
- * questions that belong together might be parted. Those with a signal go with those of the same signal alone.
+ * viem puts the questions of one moment to one URL into one HTTP request, whichever of our clients
+ * they come from, and begins another one wherever that is full. So questions that belong together
+ * might be parted. Those with a signal go with those of the same signal alone.
  * @param client whose transport puts questions together, at least as many as have this signal
  * @param signal never aborted
  */

@@ -1,4 +1,10 @@
-import { BaseError, HttpRequestError, ResponseBodyTooLargeError, RpcRequestError, TimeoutError } from 'viem';
+import {
+  BaseError,
+  HttpRequestError,
+  ResponseBodyTooLargeError,
+  RpcRequestError,
+  TimeoutError,
+} from 'viem';
 
 /**
  * What a failed eth_getLogs says about the number of blocks that were asked for:
@@ -24,7 +30,8 @@ const TOO_MUCH = [
 /** The node's own time for a question, not ours. */
 const TIMED_OUT = /\btime(d)?[ -]?out\b|deadline exceeded|took too long|query duration/i;
 /** Of what a server in front of the node could not reach, or of one block. */
-const OTHER_CAUSE = /\bupstream\b|\bconnect(ion|ing)?\b|\bretries\b|\bnot found\b|\b(unknown|known) block\b/i;
+const OTHER_CAUSE =
+  /\bupstream\b|\bconnect(ion|ing)?\b|\bretries\b|\bnot found\b|\b(unknown|known) block\b/i;
 /** Of the caller's account, which fewer blocks at once would only exceed the faster. */
 const TOO_OFTEN =
   /\brate\b|rate.?limit|\b[rt]ps\b|per (second|minute|hour|day)|too many requests|requests? (count|limit)|daily|monthly|credits|compute units|capacity|throughput|quota|concurren/i;
@@ -35,7 +42,10 @@ const LIMIT_EXCEEDED = -32005;
 
 /** Of a server in front of the node that has waited long enough for it. */
 const SLOW_STATUSES: ReadonlySet<number | undefined> = new Set([408, 504, 524]);
-/** From here on a server in front of the node speaks, of itself, unless it hands on an error as JSON. */
+/**
+ * From here on a server in front of the node speaks, of itself, unless it hands on an error as
+ * JSON.
+ */
 const FIRST_GATEWAY_STATUS = 501;
 /** A refusal is a sentence or two: the longest known has 300 characters. A page is none. */
 const MAX_WORDS = 1_000;
@@ -44,7 +54,9 @@ export function judgeLogRefusal(error: unknown): LogRefusal {
   if (!(error instanceof BaseError)) return 'other';
   if (error.walk((cause) => cause instanceof ResponseBodyTooLargeError) !== null) return 'tooMuch';
   if (error.walk((cause) => cause instanceof TimeoutError) !== null) return 'tooSlow';
-  const answer = error.walk((cause) => cause instanceof RpcRequestError || cause instanceof HttpRequestError);
+  const answer = error.walk(
+    (cause) => cause instanceof RpcRequestError || cause instanceof HttpRequestError,
+  );
   if (answer instanceof HttpRequestError) {
     if (answer.status === 413) return 'tooMuch';
     if (answer.status === undefined || answer.status === 429) return 'other';
@@ -66,7 +78,8 @@ export function judgeLogRefusal(error: unknown): LogRefusal {
 function judgeWords(words: string): LogRefusal | undefined {
   if (OTHER_CAUSE.test(words)) return 'other';
   const isTooMuch = TOO_MUCH.some((pattern) => pattern.test(words));
-  // A plan is praised along with what it would take: "limited to a 10,000 range, upgrade for higher throughput".
+  // A plan is praised along with what it would take: "limited to a 10,000 range, upgrade for higher
+  // throughput".
   if (TOO_OFTEN.test(words)) return isTooMuch && OF_BLOCKS.test(words) ? 'unclear' : 'other';
   if (TIMED_OUT.test(words)) return 'tooSlow';
   return isTooMuch ? 'tooMuch' : undefined;

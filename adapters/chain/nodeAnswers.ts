@@ -2,14 +2,18 @@ import { toHex } from 'viem';
 import { z } from 'zod';
 
 /**
- * What a node may answer to the questions that we ask: only the fields that we use, everything else is dropped and may be as it likes. A field that is
- * needed and is not what the protocol says makes the whole answer none; see createNodeTransport.ts. What comes out is spelled in one way: numbers without
- * leading zeros, hex in lower case.
+ * What a node may answer to the questions that we ask: only the fields that we use, everything else
+ * is dropped and may be as it likes. A field that is needed and is not what the protocol says makes
+ * the whole answer none; see createNodeTransport.ts. What comes out is spelled in one way: numbers
+ * without leading zeros, hex in lower case.
  */
 
 const MAX_SAFE = BigInt(Number.MAX_SAFE_INTEGER);
 const MAX_WORD = 2n ** 256n - 1n;
-/** Of one transaction. Some layer-2 chains count the fee of the layer below as gas, in hundreds of millions. */
+/**
+ * Of one transaction. Some layer-2 chains count the fee of the layer below as gas, in hundreds of
+ * millions.
+ */
 const MAX_GAS = 10n ** 12n;
 /** A coin for each unit of gas: nothing could be paid at that price. */
 const MAX_PRICE = 10n ** 18n;
@@ -38,7 +42,10 @@ const address = bytes(/^0x[0-9a-f]{40}$/i);
 const blockNumber = quantity(MAX_SAFE);
 const gas = quantity(MAX_GAS);
 const price = quantity(MAX_PRICE);
-/** Where a price that cannot be read is as good as none: there is another way to learn it, and the rest of the answer is worth having. */
+/**
+ * Where a price that cannot be read is as good as none: there is another way to learn it, and the
+ * rest of the answer is worth having.
+ */
 const priceOrNone = price.nullish().catch(undefined);
 /** As Arbitrum's nodes tell it: a part of `gasUsed`. */
 const gasForDataOrNone = gas.nullish().catch(undefined);
@@ -84,12 +91,15 @@ const receipt = z
     logs: z.array(log),
   })
   .refine(
-    ({ transactionHash, blockHash, logs }) => logs.every((one) => one.transactionHash === transactionHash && one.blockHash === blockHash),
+    ({ transactionHash, blockHash, logs }) =>
+      logs.every((one) => one.transactionHash === transactionHash && one.blockHash === blockHash),
     'expected the logs of its own transaction',
   );
 
 /** Some nodes show a transaction that is in no block yet as a receipt without a block. */
-const pendingReceipt = z.object({ blockNumber: z.null(), blockHash: z.null() }).transform(() => null);
+const pendingReceipt = z
+  .object({ blockNumber: z.null(), blockHash: z.null() })
+  .transform(() => null);
 
 const transaction = z.object({
   hash,
@@ -101,7 +111,11 @@ const transaction = z.object({
   maxFeePerGas: priceOrNone,
 });
 
-const feeHistory = z.object({ oldestBlock: blockNumber, reward: z.array(z.array(price)).nullish(), gasUsedRatio: z.array(z.number()) });
+const feeHistory = z.object({
+  oldestBlock: blockNumber,
+  reward: z.array(z.array(price)).nullish(),
+  gasUsedRatio: z.array(z.number()),
+});
 
 /** By method. Of a method that is not here, nothing is believed that could do harm. */
 const ANSWERS: Readonly<Record<string, z.ZodType>> = {
@@ -114,7 +128,9 @@ const ANSWERS: Readonly<Record<string, z.ZodType>> = {
   eth_getBalance: quantity(MAX_WORD),
   eth_getBlockByNumber: block.nullable(),
   eth_getCode: data,
-  eth_getLogs: z.array(z.union([log, removedLog])).transform((logs) => logs.filter((one) => !one.removed)),
+  eth_getLogs: z
+    .array(z.union([log, removedLog]))
+    .transform((logs) => logs.filter((one) => !one.removed)),
   eth_getTransactionByHash: transaction.nullable(),
   eth_getTransactionCount: quantity(MAX_SAFE),
   eth_getTransactionReceipt: z.union([receipt, pendingReceipt]).nullable(),
@@ -136,6 +152,8 @@ export function readNodeAnswer(method: string, answer: unknown): ReadAnswer {
 /** Of alternatives, what the first one lacks: the others are rare. */
 function describe(issue: z.core.$ZodIssue): string[] {
   if (issue.code === 'invalid_union')
-    return (issue.errors[0] ?? []).flatMap((inner) => describe({ ...inner, path: [...issue.path, ...inner.path] }));
+    return (issue.errors[0] ?? []).flatMap((inner) =>
+      describe({ ...inner, path: [...issue.path, ...inner.path] }),
+    );
   return [`${issue.path.join('.') || 'the answer'}: ${issue.message}`];
 }

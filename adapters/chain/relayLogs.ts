@@ -10,14 +10,18 @@ import { describeRevert } from './reverts.ts';
 
 export const refundProcessedEvent = getAbiItem({ abi: paymentGatewayAbi, name: 'RefundProcessed' });
 
-/** The gateway's refunds among these logs, in chain order; see readPaymentLogs for what is left out, and what is thrown. */
+/**
+ * The gateway's refunds among these logs, in chain order; see readPaymentLogs for what is left out,
+ * and what is thrown.
+ */
 export function readRefundLogs(logs: readonly Log[], gateway: Address): RefundProcessedLog[] {
   const own = ownLogs(logs, gateway, refundProcessedEvent);
   const decoded = parseEventLogs({ abi: [refundProcessedEvent], logs: own, strict: true });
   assertAllDecoded(own, decoded);
   const found = decoded.flatMap((log) => {
     const { blockNumber, blockHash, transactionHash, logIndex, args } = log;
-    if (blockNumber === null || blockHash === null || transactionHash === null || logIndex === null) return [];
+    if (blockNumber === null || blockHash === null || transactionHash === null || logIndex === null)
+      return [];
     return {
       paymentId: lowerCase(args.paymentId),
       merchant: getAddress(args.merchant),
@@ -34,7 +38,10 @@ export function readRefundLogs(logs: readonly Log[], gateway: Address): RefundPr
   return inChainOrder(found);
 }
 
-/** The items of one transaction that the contracts took up and refused. Only to be believed of a transaction of our own: anybody can make others refuse. */
+/**
+ * The items of one transaction that the contracts took up and refused. Only to be believed of a
+ * transaction of our own: anybody can make others refuse.
+ */
 export function readRelayRefusals(
   logs: readonly Log[],
   contracts: { readonly gateway: Address; readonly forwarder: Address },
@@ -49,10 +56,24 @@ export function readRelayRefusals(
     .filter((log) => getAddress(log.address) === gateway)
     .map(({ eventName, args }): RelayRefusal =>
       eventName === 'PaymentRejected'
-        ? { rail: 'authorization', paymentId: lowerCase(args.paymentId), reason: describeRevert(args.reason) }
-        : { rail: 'refund', paymentId: lowerCase(args.paymentId), nonce: args.nonce, reason: describeRevert(args.reason) },
+        ? {
+            rail: 'authorization',
+            paymentId: lowerCase(args.paymentId),
+            reason: describeRevert(args.reason),
+          }
+        : {
+            rail: 'refund',
+            paymentId: lowerCase(args.paymentId),
+            nonce: args.nonce,
+            reason: describeRevert(args.reason),
+          },
     );
-  const executed = parseEventLogs({ abi: msqPayForwarderAbi, eventName: 'ExecutedForwardRequest', logs: [...logs], strict: true })
+  const executed = parseEventLogs({
+    abi: msqPayForwarderAbi,
+    eventName: 'ExecutedForwardRequest',
+    logs: [...logs],
+    strict: true,
+  })
     .filter((log) => getAddress(log.address) === forwarder && !log.args.success)
     .map(({ args }): RelayRefusal => ({
       rail: 'forwarder',

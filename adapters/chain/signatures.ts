@@ -12,7 +12,8 @@ export interface SignatureParts {
 const MAX_S = 0x7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a0n;
 
 /**
- * The parts of a signature as the contracts take it. Some wallets end it with 0 or 1 where the contracts want 27 or 28; that says the same.
+ * The parts of a signature as the contracts take it. Some wallets end it with 0 or 1 where the
+ * contracts want 27 or 28; that says the same.
  * @returns undefined for what no contract of ours accepts
  */
 export function splitSignature(signature: Hex): SignatureParts | undefined {

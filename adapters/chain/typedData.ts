@@ -1,10 +1,17 @@
 import type { Address, Bytes32 } from '../../shared/hex.ts';
 import type { TypedData } from '../../domain/chain/ports.ts';
 import type { PaymentTerms } from '../../domain/payments/model.ts';
-import type { ForwardRequest, PaymentAuthorization, RefundAuthorization } from '../../domain/relay/model.ts';
+import type {
+  ForwardRequest,
+  PaymentAuthorization,
+  RefundAuthorization,
+} from '../../domain/relay/model.ts';
 import { formatAmountUnits } from '../../shared/money.ts';
 
-/** The EIP-712 structures that customers sign. They mirror the contracts, and chain.test.ts compares both. */
+/**
+ * The EIP-712 structures that customers sign. They mirror the contracts, and chain.test.ts compares
+ * both.
+ */
 
 /** Given to the constructor by contracts/src/MSQPayForwarder.sol. */
 const FORWARDER_DOMAIN = { name: 'MSQPayForwarder', version: '1' } as const;
@@ -53,7 +60,11 @@ export const PERMIT = [
   { name: 'deadline', type: 'uint256' },
 ] as const;
 
-export function forwardRequestTypedData(chainId: number, forwarder: Address, request: ForwardRequest): TypedData {
+export function forwardRequestTypedData(
+  chainId: number,
+  forwarder: Address,
+  request: ForwardRequest,
+): TypedData {
   return {
     domain: { ...FORWARDER_DOMAIN, chainId, verifyingContract: forwarder },
     types: { EIP712Domain: EIP712_DOMAIN, ForwardRequest: FORWARD_REQUEST },

@@ -8,18 +8,29 @@ export interface CallErrors {
   /** An error's message. */
   describe(error: unknown): string;
   /** @param answer.retryAfter seconds, or a date */
-  answered(answer: { readonly status: number; readonly body: unknown; readonly retryAfter: string | undefined }): RelayerCallError;
+  answered(answer: {
+    readonly status: number;
+    readonly body: unknown;
+    readonly retryAfter: string | undefined;
+  }): RelayerCallError;
 }
 
 /** @param clock what a date that the provider names is compared with */
 export function createCallErrors(secrets: readonly string[], clock: Clock): CallErrors {
-  const describe = (error: unknown): string => withoutSecrets(error instanceof Error ? error.message : String(error), secrets);
+  const describe = (error: unknown): string =>
+    withoutSecrets(error instanceof Error ? error.message : String(error), secrets);
   return {
     describe,
     answered({ status, body, retryAfter }) {
       const reason = reasonOf(body);
-      const message = reason === undefined ? `the provider answered ${status}` : `the provider answered ${status}: ${describe(reason)}`;
-      return new RelayerCallError({ kind: 'answered', status, retryAfterMs: parseRetryAfter(retryAfter, clock.now()) }, message);
+      const message =
+        reason === undefined
+          ? `the provider answered ${status}`
+          : `the provider answered ${status}: ${describe(reason)}`;
+      return new RelayerCallError(
+        { kind: 'answered', status, retryAfterMs: parseRetryAfter(retryAfter, clock.now()) },
+        message,
+      );
     },
   };
 }

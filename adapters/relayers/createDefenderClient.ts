@@ -9,26 +9,34 @@ import { createCallErrors, type CallErrors } from './createCallErrors.ts';
 import { RelayerCallError } from './RelayerCallError.ts';
 
 /**
- * The Defender SDK 2.7.1, made safe to send money with. What it does by itself, and what is done about it here:
+ * The Defender SDK 2.7.1, made safe to send money with. What it does by itself, and what is done
+ * about it here:
  *
- *   it sends a request again after a 429, a 400 or a reset    no retries (retryConfig), and at most one more request, after a 401
+ *   it sends a request again after a 429, a 400 or a reset    no retries (retryConfig), and at most
+ *                                                             one more request, after a 401
  *   it renews its token and tries again for as long as
  *     it gets a 401                                           the second 401 ends the call
- *   it waits for an answer for ever                           every call, login included, has one time limit; then its connection is closed
+ *   it waits for an answer for ever                           every call, login included, has one
+ *                                                             time limit; then its connection is
+ *                                                             closed
  *   it goes on after its caller has given up, and sends
- *     what was reported as not sent                           a call that is over sends nothing any more
+ *     what was reported as not sent                           a call that is over sends nothing any
+ *                                                             more
  *   it logs in again for each relaySigner, and once for
- *     each concurrent call                                    one signer is kept, one login at a time
- *   a login that hangs would be waited for by all others      after a failed or slow login the signer is thrown away
+ *     each concurrent call                                    one signer is kept, one login at a
+ *                                                             time
+ *   a login that hangs would be waited for by all others      after a failed or slow login the
+ *                                                             signer is thrown away
  *   it sends on connections that were kept open               each send has its own
  *   its errors carry the API key, and lose Retry-After        they are replaced by RelayerCallError
  *
- * What is left as it is: a failed login is tried four times within 7 to 14 seconds, which may be longer than our time limit, and a login that gets
- * no answer keeps its socket.
+ * What is left as it is: a failed login is tried four times within 7 to 14 seconds, which may be
+ * longer than our time limit, and a login that gets no answer keeps its socket.
  *
- * All of an SDK call goes through its `apiCall`, which is given a function that makes one HTTP request and may call it repeatedly. It is not part
- * of the SDK's public types; it is the only place where repetition can be stopped from outside. The version is pinned, and a signer without it
- * is refused.
+ * All of an SDK call goes through its `apiCall`, which is given a function that makes one HTTP
+ * request and may call it repeatedly. It is not part of the SDK's public types; it is the only
+ * place where repetition can be stopped from outside. The version is pinned, and a signer without
+ * it is refused.
  */
 export interface DefenderClient {
   /**
@@ -48,16 +56,23 @@ export interface DefenderClientOptions {
   readonly clock: Clock;
 }
 
-/** More is not an answer to anything we ask: a page has 50 transactions of at most 100 requests, some 170 kB each. */
+/**
+ * More is not an answer to anything we ask: a page has 50 transactions of at most 100 requests,
+ * some 170 kB each.
+ */
 const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
 /** The first one, and one after the token was renewed. */
 const MAX_REQUESTS_PER_CALL = 2;
 
 /**
- * A connection of its own for each POST. On one that was kept open the other side may just be hanging up, and that reset looks the same as one
- * that came after the request was read: a transaction that was never sent would be in doubt for a minute.
+ * A connection of its own for each POST. On one that was kept open the other side may just be
+ * hanging up, and that reset looks the same as one that came after the request was read: a
+ * transaction that was never sent would be in doubt for a minute.
  */
-const FRESH_CONNECTION = { httpAgent: new HttpAgent({ keepAlive: false }), httpsAgent: new HttpsAgent({ keepAlive: false }) };
+const FRESH_CONNECTION = {
+  httpAgent: new HttpAgent({ keepAlive: false }),
+  httpsAgent: new HttpsAgent({ keepAlive: false }),
+};
 
 /** The state of one call, found again from inside the SDK. */
 interface Call {
@@ -84,7 +99,10 @@ interface SdkInternals {
   refresh(overrides?: object): Promise<unknown>;
 }
 
-/** One for all clients: each storage that was ever used makes every promise of the process dearer, and none of them is inside a call of another. */
+/**
+ * One for all clients: each storage that was ever used makes every promise of the process dearer,
+ * and none of them is inside a call of another.
+ */
 const calls = new AsyncLocalStorage<Call>();
 
 export function createDefenderClient(options: DefenderClientOptions): DefenderClient {
@@ -107,7 +125,9 @@ export function createDefenderClient(options: DefenderClientOptions): DefenderCl
       const call = calls.getStore();
       if (call === undefined) throw new Error('a call of the SDK outside of DefenderClient.call');
       call.started = true;
-      return apiCall.call(sdk, (api) => requestOnce(call, () => request(withCallConfig(api, call)), errors));
+      return apiCall.call(sdk, (api) =>
+        requestOnce(call, () => request(withCallConfig(api, call)), errors),
+      );
     };
     return made;
   }
@@ -115,9 +135,16 @@ export function createDefenderClient(options: DefenderClientOptions): DefenderCl
   return {
     async call(operation) {
       const used = (signer ??= makeSigner());
-      const call: Omit<Call, 'signal'> = { started: false, requests: 0, inFlight: false, retryAfter: undefined };
+      const call: Omit<Call, 'signal'> = {
+        started: false,
+        requests: 0,
+        inFlight: false,
+        retryAfter: undefined,
+      };
       try {
-        return await limit.execute(({ signal }) => calls.run(Object.assign(call, { signal }), () => operation(used)));
+        return await limit.execute(({ signal }) =>
+          calls.run(Object.assign(call, { signal }), () => operation(used)),
+        );
       } catch (error) {
         const problem = toCallError(error, call, timeoutMs, errors);
         const { failure } = problem;
@@ -131,23 +158,35 @@ export function createDefenderClient(options: DefenderClientOptions): DefenderCl
   };
 }
 
-/** One HTTP request of a call. Only the first 401 is passed on to the SDK, which then renews its token and comes here again. */
-async function requestOnce(call: Call, send: () => Promise<unknown>, errors: CallErrors): Promise<unknown> {
+/**
+ * One HTTP request of a call. Only the first 401 is passed on to the SDK, which then renews its
+ * token and comes here again.
+ */
+async function requestOnce(
+  call: Call,
+  send: () => Promise<unknown>,
+  errors: CallErrors,
+): Promise<unknown> {
   if (call.signal.aborted) throw new Error('the call is over');
-  if (call.requests === MAX_REQUESTS_PER_CALL) throw new Error('the SDK wants to send once more than it may');
+  if (call.requests === MAX_REQUESTS_PER_CALL)
+    throw new Error('the SDK wants to send once more than it may');
   call.requests += 1;
   call.inFlight = true;
   try {
     return await send();
   } catch (error) {
-    if (statusOf(error) === 401 && call.requests < MAX_REQUESTS_PER_CALL) throw new UnauthorizedForSdk();
+    if (statusOf(error) === 401 && call.requests < MAX_REQUESTS_PER_CALL)
+      throw new UnauthorizedForSdk();
     throw toRequestError(error, call, errors);
   } finally {
     call.inFlight = false;
   }
 }
 
-/** What the SDK recognises as an expired token; it looks at the reason phrase too, which HTTP/2 does not have. */
+/**
+ * What the SDK recognises as an expired token; it looks at the reason phrase too, which HTTP/2 does
+ * not have.
+ */
 class UnauthorizedForSdk extends Error {
   readonly response = { status: 401, statusText: 'Unauthorized' };
 }
@@ -182,11 +221,19 @@ function toRequestError(error: unknown, call: Call, errors: CallErrors): Relayer
     : new RelayerCallError({ kind: 'noAnswer' }, `the provider gave no answer: ${message}`);
 }
 
-function toCallError(error: unknown, call: Omit<Call, 'signal'>, timeoutMs: number, { describe }: CallErrors): RelayerCallError {
+function toCallError(
+  error: unknown,
+  call: Omit<Call, 'signal'>,
+  timeoutMs: number,
+  { describe }: CallErrors,
+): RelayerCallError {
   if (error instanceof RelayerCallError) return error;
   if (error instanceof TaskCancelledError) {
     return call.inFlight
-      ? new RelayerCallError({ kind: 'noAnswer' }, `the provider gave no answer within ${timeoutMs} ms`)
+      ? new RelayerCallError(
+          { kind: 'noAnswer' },
+          `the provider gave no answer within ${timeoutMs} ms`,
+        )
       : new RelayerCallError(
           { kind: 'login' },
           `the login took longer than ${timeoutMs} ms (the SDK tries four times: wrong key, or no provider)`,
@@ -197,22 +244,33 @@ function toCallError(error: unknown, call: Omit<Call, 'signal'>, timeoutMs: numb
 }
 
 /**
- * Failures before there was a connection. The SDK drops the error's code and keeps the message, as libuv and getaddrinfo word it. Anything else
- * may have happened after the request went out. Redirects are off, so it is always the first and only connection that is meant.
+ * Failures before there was a connection. The SDK drops the error's code and keeps the message, as
+ * libuv and getaddrinfo word it. Anything else may have happened after the request went out.
+ * Redirects are off, so it is always the first and only connection that is meant.
  */
 function isConnectFailure(message: string): boolean {
-  return /^(connect (ECONNREFUSED|EHOSTUNREACH|ENETUNREACH|ETIMEDOUT)|getaddrinfo (ENOTFOUND|EAI_AGAIN))\b/.test(message);
+  return /^(connect (ECONNREFUSED|EHOSTUNREACH|ENETUNREACH|ETIMEDOUT)|getaddrinfo (ENOTFOUND|EAI_AGAIN))\b/.test(
+    message,
+  );
 }
 
 function internalsOf(signer: DefenderSigner): SdkInternals {
   const { relayer } = signer as unknown as { relayer?: Partial<SdkInternals> };
-  if (typeof relayer?.apiCall !== 'function' || typeof relayer.init !== 'function' || typeof relayer.refresh !== 'function') {
-    throw new Error('this version of the Defender SDK cannot be used safely: its inner client has changed');
+  if (
+    typeof relayer?.apiCall !== 'function' ||
+    typeof relayer.init !== 'function' ||
+    typeof relayer.refresh !== 'function'
+  ) {
+    throw new Error(
+      'this version of the Defender SDK cannot be used safely: its inner client has changed',
+    );
   }
   return relayer as SdkInternals;
 }
 
-function oneAtATime<A extends readonly unknown[]>(work: (...args: A) => Promise<unknown>): (...args: A) => Promise<unknown> {
+function oneAtATime<A extends readonly unknown[]>(
+  work: (...args: A) => Promise<unknown>,
+): (...args: A) => Promise<unknown> {
   let running: Promise<unknown> | undefined;
   return (...args) => {
     running ??= work(...args).finally(() => {

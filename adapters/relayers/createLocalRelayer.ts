@@ -32,7 +32,10 @@ export interface LocalRelayerOptions {
     Extract<RelayerWithKeys, { provider: 'local' }>,
     'id' | 'privateKey' | 'bumpAfterMs' | 'bumpPercent' | 'maxFeePerGasWei'
   >;
-  readonly chain: Pick<ChainConfig, 'chainId' | 'rpcUrls' | 'blockTimeMs' | 'minPriorityFeePerGasWei'>;
+  readonly chain: Pick<
+    ChainConfig,
+    'chainId' | 'rpcUrls' | 'blockTimeMs' | 'minPriorityFeePerGasWei'
+  >;
   /** For all that one `send` asks of the chain before it saves, and again for its broadcast. */
   readonly timeoutMs: number;
   readonly db: Database;
@@ -53,12 +56,14 @@ const CLOCK_SKEW_MS = 60_000;
 type Facts = AccountView & { readonly balance: bigint; readonly asked: AskedFees };
 
 /**
- * A key of ours as a relayer. The database is the truth: a nonce is given out and the transaction saved with it in one database transaction, and only
- * then is it broadcast, by `send` and again by `tend` until the nonce is used. A broadcast with a lost answer is therefore nothing to be afraid of: the
- * same nonce does not land twice.
+ * A key of ours as a relayer. The database is the truth: a nonce is given out and the transaction
+ * saved with it in one database transaction, and only then is it broadcast, by `send` and again by
+ * `tend` until the nonce is used. A broadcast with a lost answer is therefore nothing to be afraid
+ * of: the same nonce does not land twice.
  *
- * The next nonce is the greater of ours and the chain's count with the mempool (`pending`): transactions that somebody else sent with the key are not
- * outbid. Should they never be mined, their nonces are gaps, and `tend` fills them.
+ * The next nonce is the greater of ours and the chain's count with the mempool (`pending`):
+ * transactions that somebody else sent with the key are not outbid. Should they never be mined,
+ * their nonces are gaps, and `tend` fills them.
  */
 export function createLocalRelayer(options: LocalRelayerOptions): RelayerPort {
   const { relayer, chain, timeoutMs, db, clock } = options;
@@ -87,16 +92,26 @@ export function createLocalRelayer(options: LocalRelayerOptions): RelayerPort {
   };
 
   /** @returns the saved transaction, or why nothing was saved */
-  function save(input: Parameters<RelayerPort['send']>[0], facts: Facts, startedAt: number): Promise<LocalTransaction | SendOutcome> {
+  function save(
+    input: Parameters<RelayerPort['send']>[0],
+    facts: Facts,
+    startedAt: number,
+  ): Promise<LocalTransaction | SendOutcome> {
     const fees = capFees(facts.asked, decideCap(facts.asked, relayer.maxFeePerGasWei));
     return inTransaction(db, async (trx): Promise<LocalTransaction | SendOutcome> => {
       const { nextNonce, gapSeenAt } = await lockAccount(trx, account);
-      // By now whoever wanted it sent may have taken this for interrupted, and have looked in vain for what would be saved here.
+      // By now whoever wanted it sent may have taken this for interrupted, and have looked in vain
+      // for what would be saved here.
       if (performance.now() - startedAt > 2 * timeoutMs) {
-        return { kind: 'refused', reason: 'the database took too long', retryAfterMs: UNREACHABLE_RETRY_MS };
+        return {
+          kind: 'refused',
+          reason: 'the database took too long',
+          retryAfterMs: UNREACHABLE_RETRY_MS,
+        };
       }
       // Nodes count what is on its way as spent, too.
-      const cost = input.gasLimit * fees.maxFeePerGas + (await sumOpenCost(trx, account, facts.usedNonces));
+      const cost =
+        input.gasLimit * fees.maxFeePerGas + (await sumOpenCost(trx, account, facts.usedNonces));
       if (cost > facts.balance) {
         const reason = `insufficient funds: its account holds ${facts.balance} wei, and what is on its way may cost ${cost}`;
         return { kind: 'refused', reason, retryAfterMs: POOR_RETRY_MS };
@@ -131,7 +146,8 @@ export function createLocalRelayer(options: LocalRelayerOptions): RelayerPort {
     id: relayer.id,
 
     async send(input): Promise<SendOutcome> {
-      if (input.validUntil <= clock.now()) return { kind: 'rejected', reason: 'it is no longer valid' };
+      if (input.validUntil <= clock.now())
+        return { kind: 'rejected', reason: 'it is no longer valid' };
       const startedAt = performance.now();
       let facts: Facts | undefined;
       try {
@@ -140,9 +156,21 @@ export function createLocalRelayer(options: LocalRelayerOptions): RelayerPort {
         // Whatever it was, nothing was saved.
         log.warn({ err: error }, 'the chain cannot be asked about the relayer’s account');
       }
-      if (facts === undefined) return { kind: 'refused', reason: 'the chain does not answer', retryAfterMs: UNREACHABLE_RETRY_MS };
-      if (relayer.maxFeePerGasWei !== undefined && relayer.maxFeePerGasWei < facts.asked.baseFeePerGas) {
-        return { kind: 'refused', reason: 'the chain’s fees are above the relayer’s cap', retryAfterMs: EXPENSIVE_RETRY_MS };
+      if (facts === undefined)
+        return {
+          kind: 'refused',
+          reason: 'the chain does not answer',
+          retryAfterMs: UNREACHABLE_RETRY_MS,
+        };
+      if (
+        relayer.maxFeePerGasWei !== undefined &&
+        relayer.maxFeePerGasWei < facts.asked.baseFeePerGas
+      ) {
+        return {
+          kind: 'refused',
+          reason: 'the chain’s fees are above the relayer’s cap',
+          retryAfterMs: EXPENSIVE_RETRY_MS,
+        };
       }
 
       let saved: LocalTransaction | SendOutcome;
@@ -150,7 +178,10 @@ export function createLocalRelayer(options: LocalRelayerOptions): RelayerPort {
         saved = await save(input, facts, startedAt);
       } catch (error) {
         log.error({ err: error }, 'a transaction could not be saved');
-        return { kind: 'ambiguous', reason: 'the database did not confirm that the transaction was saved' };
+        return {
+          kind: 'ambiguous',
+          reason: 'the database did not confirm that the transaction was saved',
+        };
       }
       if ('kind' in saved) return saved;
 
@@ -160,16 +191,24 @@ export function createLocalRelayer(options: LocalRelayerOptions): RelayerPort {
           timeoutMs,
           broadcastLocal(parts, saved, async () => asked),
         );
-        if (outcome === 'invalid') return { kind: 'rejected', reason: 'the node says that it can never be mined' };
+        if (outcome === 'invalid')
+          return { kind: 'rejected', reason: 'the node says that it can never be mined' };
       } catch (error) {
-        log.warn({ err: error, nonce: saved.nonce }, 'a saved transaction is to be broadcast later');
+        log.warn(
+          { err: error, nonce: saved.nonce },
+          'a saved transaction is to be broadcast later',
+        );
       }
       return { kind: 'accepted', transaction: toProviderTransaction(saved) };
     },
 
     async findSent({ to, data, since }) {
-      const found = await listByCall(db, account, { ...toCall({ to, data }), since: addMs(since, -CLOCK_SKEW_MS) });
-      // An earlier try with the same call may have ended; the one that still lives is the one that matters.
+      const found = await listByCall(db, account, {
+        ...toCall({ to, data }),
+        since: addMs(since, -CLOCK_SKEW_MS),
+      });
+      // An earlier try with the same call may have ended; the one that still lives is the one that
+      // matters.
       const transaction = found.find(({ status }) => status !== 'ended') ?? found[0];
       return transaction && toProviderTransaction(transaction);
     },
@@ -183,7 +222,10 @@ export function createLocalRelayer(options: LocalRelayerOptions): RelayerPort {
     async getStatus() {
       // Raised again after each bumpAfterMs for as long as it lasts.
       const since = addMs(clock.now(), -ALERT_ROUNDS * relayer.bumpAfterMs);
-      const [pendingTransactions, hasStuckNonce] = await Promise.all([countOpen(db, account), hasOpenAlert(db, account, since)]);
+      const [pendingTransactions, hasStuckNonce] = await Promise.all([
+        countOpen(db, account),
+        hasOpenAlert(db, account, since),
+      ]);
       return { address: account.address, paused: false, pendingTransactions, hasStuckNonce };
     },
 
@@ -192,7 +234,10 @@ export function createLocalRelayer(options: LocalRelayerOptions): RelayerPort {
 }
 
 /** In one spelling, to be found again. */
-function toCall({ to, data }: { readonly to: Address; readonly data: Hex }): { readonly to: Address; readonly data: Hex } {
+function toCall({ to, data }: { readonly to: Address; readonly data: Hex }): {
+  readonly to: Address;
+  readonly data: Hex;
+} {
   return { to: getAddress(to), data: asHex(data.toLowerCase()) };
 }
 
@@ -200,7 +245,11 @@ function toProviderTransaction(transaction: LocalTransaction): ProviderTransacti
   const { id, status, hashes, minedHash } = transaction;
   // The no-op's hash is nobody's business: what it is asked about is the call.
   const hash = status === 'mined' && minedHash !== null ? minedHash : (hashes.at(-1) ?? null);
-  return { providerTransactionId: id, hash, state: isOpen(transaction) ? 'pending' : status === 'mined' ? 'mined' : 'ended' };
+  return {
+    providerTransactionId: id,
+    hash,
+    state: isOpen(transaction) ? 'pending' : status === 'mined' ? 'mined' : 'ended',
+  };
 }
 
 /** The work itself goes on; only its answer comes too late. */

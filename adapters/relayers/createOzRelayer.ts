@@ -16,7 +16,10 @@ import {
 import { CLOCK_SKEW_MS } from './providerTransaction.ts';
 
 export interface OzRelayerOptions {
-  readonly relayer: Pick<Extract<RelayerWithKeys, { provider: 'ozRelayer' }>, 'id' | 'url' | 'relayerId' | 'apiKey'>;
+  readonly relayer: Pick<
+    Extract<RelayerWithKeys, { provider: 'ozRelayer' }>,
+    'id' | 'url' | 'relayerId' | 'apiKey'
+  >;
   /** For one call. */
   readonly timeoutMs: number;
   readonly clock: Clock;
@@ -28,26 +31,45 @@ const PAGE_SIZE = 50;
 /** Some 5,000 transactions. */
 const MAX_PAGES = 100;
 
-/** A relayer at a self-hosted OpenZeppelin Relayer. It knows no idempotency key, so an ambiguous send is looked up in its list. */
+/**
+ * A relayer at a self-hosted OpenZeppelin Relayer. It knows no idempotency key, so an ambiguous
+ * send is looked up in its list.
+ */
 export function createOzRelayer(options: OzRelayerOptions): RelayerPort {
   const { id, url, relayerId, apiKey } = options.relayer;
-  const client = createOzRelayerClient({ url, relayerId, apiKey, timeoutMs: options.timeoutMs, clock: options.clock });
-  const { ask, find, send, unavailable } = createProviderCalls({ relayerId: id, log: options.log, breaker: options.breaker });
+  const client = createOzRelayerClient({
+    url,
+    relayerId,
+    apiKey,
+    timeoutMs: options.timeoutMs,
+    clock: options.clock,
+  });
+  const { ask, find, send, unavailable } = createProviderCalls({
+    relayerId: id,
+    log: options.log,
+    breaker: options.breaker,
+  });
 
   const readPage = (number: number) =>
-    ask({ request: () => client.get(`/transactions/?page=${number}&per_page=${PAGE_SIZE}`), parse: parsePage });
+    ask({
+      request: () => client.get(`/transactions/?page=${number}&per_page=${PAGE_SIZE}`),
+      parse: parsePage,
+    });
 
   /**
-   * Page after page, those since that moment first. The list takes no dates, and its order depends on where the provider keeps it: newest first in
-   * Redis, oldest first in memory. Only an order that the first page proves is relied on; without one everything is read.
+   * Page after page, those since that moment first. The list takes no dates, and its order depends
+   * on where the provider keeps it: newest first in Redis, oldest first in memory. Only an order
+   * that the first page proves is relied on; without one everything is read.
    */
   async function* listSince(from: Date): AsyncGenerator<readonly ListedTransaction[]> {
     const first = await readPage(1);
     const order = orderOf(first.items);
-    const isPassed = (items: readonly ListedTransaction[]): boolean => items.some(({ created_at: at }) => at < from);
+    const isPassed = (items: readonly ListedTransaction[]): boolean =>
+      items.some(({ created_at: at }) => at < from);
     let read = 1;
     const readNext = async (number: number) => {
-      if (++read > MAX_PAGES) throw unavailable(`the list of transactions has more than ${MAX_PAGES} pages`);
+      if (++read > MAX_PAGES)
+        throw unavailable(`the list of transactions has more than ${MAX_PAGES} pages`);
       return readPage(number);
     };
     if (order === 'oldestFirst') {
@@ -81,7 +103,10 @@ export function createOzRelayer(options: OzRelayerOptions): RelayerPort {
         speed: 'fast',
         valid_until: input.validUntil.toISOString(),
       };
-      return send({ request: () => client.post('/transactions', body), parse: parseTransaction }, () => client.get(''));
+      return send(
+        { request: () => client.post('/transactions', body), parse: parseTransaction },
+        () => client.get(''),
+      );
     },
 
     async findSent({ to, data, since }) {
@@ -94,28 +119,41 @@ export function createOzRelayer(options: OzRelayerOptions): RelayerPort {
           isHidden ||= carries === undefined;
           if (carries !== true) continue;
           const transaction = toTransaction(item);
-          // An earlier try with the same call may have ended; the one that still lives is the one that matters.
+          // An earlier try with the same call may have ended; the one that still lives is the one
+          // that matters.
           if (transaction.state !== 'ended') return transaction;
           ended ??= transaction;
         }
       }
-      // Passing over what cannot be told could pass over what is looked for, and have it sent twice.
+      // Passing over what cannot be told could pass over what is looked for, and have it sent
+      // twice.
       if (isHidden)
-        throw unavailable('a listed transaction does not tell what it carries: it is being replaced, or the provider is too old');
+        throw unavailable(
+          'a listed transaction does not tell what it carries: it is being replaced, or the provider is too old',
+        );
       return ended;
     },
 
     findTransaction: (providerTransactionId) =>
       find(
-        { request: () => client.get(`/transactions/${encodeURIComponent(providerTransactionId)}`), parse: parseTransaction },
-        // It also answers 404 when it has no such relayer, as a wrong URL does: that is no word on the transaction.
-        ({ failure, message }) => failure.kind === 'answered' && failure.status === 404 && /transaction/i.test(message),
+        {
+          request: () => client.get(`/transactions/${encodeURIComponent(providerTransactionId)}`),
+          parse: parseTransaction,
+        },
+        // It also answers 404 when it has no such relayer, as a wrong URL does: that is no word on
+        // the transaction.
+        ({ failure, message }) =>
+          failure.kind === 'answered' && failure.status === 404 && /transaction/i.test(message),
       ),
 
     async getStatus() {
       const [relayer, pendingTransactions] = await Promise.all([
         ask({ request: () => client.get(''), parse: parseRelayer }),
-        ask({ request: () => client.get('/status?include_balance=false&include_last_confirmed_tx=false'), parse: parsePendingCount }),
+        ask({
+          request: () =>
+            client.get('/status?include_balance=false&include_last_confirmed_tx=false'),
+          parse: parsePendingCount,
+        }),
       ]);
       return { ...relayer, pendingTransactions };
     },

@@ -6,8 +6,9 @@ import { createCallErrors } from './createCallErrors.ts';
 import { RelayerCallError } from './RelayerCallError.ts';
 
 /**
- * HTTP to an OpenZeppelin Relayer, such that each failure can be told apart: time and size are bounded, redirects are not followed (they would take
- * the key, and a transaction, somewhere else), and nothing is ever sent twice.
+ * HTTP to an OpenZeppelin Relayer, such that each failure can be told apart: time and size are
+ * bounded, redirects are not followed (they would take the key, and a transaction, somewhere else),
+ * and nothing is ever sent twice.
  */
 export interface OzRelayerClient {
   /**
@@ -28,9 +29,15 @@ export interface OzRelayerClientOptions {
   readonly clock: Clock;
 }
 
-/** More is not an answer to anything we ask: a page has 50 transactions of at most 100 requests, some 170 kB each. */
+/**
+ * More is not an answer to anything we ask: a page has 50 transactions of at most 100 requests,
+ * some 170 kB each.
+ */
 const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
-/** A connection that is not there after this part of the time limit will not be: that no byte got out is certain then, and after the rest it is not. */
+/**
+ * A connection that is not there after this part of the time limit will not be: that no byte got
+ * out is certain then, and after the rest it is not.
+ */
 const CONNECT_SHARE = 0.75;
 
 const rateLimitSchema = z.object({ after: z.number().int().min(0) });
@@ -48,13 +55,22 @@ export function createOzRelayerClient(options: OzRelayerClientOptions): OzRelaye
     bodyTimeout: 0,
   };
   const asking = new Agent(limits);
-  // A connection of its own for each POST. On one that was kept open the other side may just be hanging up, and that reset looks the same as one that
-  // came after the request was read: a transaction that was never sent would be in doubt for a minute.
+  // A connection of its own for each POST. On one that was kept open the other side may just be
+  // hanging up, and that reset looks the same as one that came after the request was read: a
+  // transaction that was never sent would be in doubt for a minute.
   const sending = new Agent({ ...limits, pipelining: 0 });
 
-  async function exchange(path: string, init: Pick<Dispatcher.RequestOptions, 'method' | 'body'>, dispatcher: Agent): Promise<unknown> {
+  async function exchange(
+    path: string,
+    init: Pick<Dispatcher.RequestOptions, 'method' | 'body'>,
+    dispatcher: Agent,
+  ): Promise<unknown> {
     const signal = AbortSignal.timeout(timeoutMs);
-    let answer: { readonly status: number; readonly retryAfter: string | undefined; readonly text: string };
+    let answer: {
+      readonly status: number;
+      readonly retryAfter: string | undefined;
+      readonly text: string;
+    };
     try {
       const response = await request(base + path, {
         ...init,
@@ -73,7 +89,8 @@ export function createOzRelayerClient(options: OzRelayerClientOptions): OzRelaye
     }
     const body = parseJson(answer.text);
     if (answer.status >= 200 && answer.status < 300) {
-      if (body === undefined) throw new RelayerCallError({ kind: 'noAnswer' }, 'the provider’s answer is not JSON');
+      if (body === undefined)
+        throw new RelayerCallError({ kind: 'noAnswer' }, 'the provider’s answer is not JSON');
       return body;
     }
     const { retryAfter = rateLimitSchema.safeParse(body).data?.after.toString() } = answer;
@@ -82,10 +99,20 @@ export function createOzRelayerClient(options: OzRelayerClientOptions): OzRelaye
 
   function toCallError(error: unknown, isLate: boolean): RelayerCallError {
     if (isConnectFailure(error)) {
-      return new RelayerCallError({ kind: 'unreachable' }, `the provider cannot be reached: ${codeOf(error) ?? errors.describe(error)}`);
+      return new RelayerCallError(
+        { kind: 'unreachable' },
+        `the provider cannot be reached: ${codeOf(error) ?? errors.describe(error)}`,
+      );
     }
-    if (isLate) return new RelayerCallError({ kind: 'noAnswer' }, `the provider gave no answer within ${timeoutMs} ms`);
-    return new RelayerCallError({ kind: 'noAnswer' }, `the provider gave no answer: ${errors.describe(error)}`);
+    if (isLate)
+      return new RelayerCallError(
+        { kind: 'noAnswer' },
+        `the provider gave no answer within ${timeoutMs} ms`,
+      );
+    return new RelayerCallError(
+      { kind: 'noAnswer' },
+      `the provider gave no answer: ${errors.describe(error)}`,
+    );
   }
 
   return {
@@ -94,7 +121,14 @@ export function createOzRelayerClient(options: OzRelayerClientOptions): OzRelaye
   };
 }
 
-const NEVER_CONNECTED = new Set(['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH', 'ENOTFOUND', 'EAI_AGAIN', 'UND_ERR_CONNECT_TIMEOUT']);
+const NEVER_CONNECTED = new Set([
+  'ECONNREFUSED',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'UND_ERR_CONNECT_TIMEOUT',
+]);
 
 /** Failures before there was a connection: not a byte of the request got out. */
 function isConnectFailure(error: unknown): boolean {
@@ -102,7 +136,10 @@ function isConnectFailure(error: unknown): boolean {
   if (code === undefined) return false;
   if (NEVER_CONNECTED.has(code)) return true;
   // Also the name of a failure on a connection that stood.
-  return code === 'ETIMEDOUT' && (error instanceof AggregateError || (error as NodeJS.ErrnoException).syscall === 'connect');
+  return (
+    code === 'ETIMEDOUT' &&
+    (error instanceof AggregateError || (error as NodeJS.ErrnoException).syscall === 'connect')
+  );
 }
 
 function codeOf(error: unknown): string | undefined {

@@ -3,7 +3,8 @@ import type { LocalFees } from './localFees.ts';
 
 /**
  *   pending     the call is to be mined with this nonce
- *   cancelling  a no-op (nothing, sent to ourselves) is to use the nonce up; the call may still be faster
+ *   cancelling  a no-op (nothing, sent to ourselves) is to use the nonce up; the call may still be
+ *               faster
  *   mined       the call was mined
  *   ended       the nonce was used by the no-op, or by somebody else who has the key
  *

@@ -1,4 +1,11 @@
-import { BaseError, HttpRequestError, keccak256, RpcRequestError, TransactionReceiptNotFoundError, type PublicClient } from 'viem';
+import {
+  BaseError,
+  HttpRequestError,
+  keccak256,
+  RpcRequestError,
+  TransactionReceiptNotFoundError,
+  type PublicClient,
+} from 'viem';
 
 import { CHAIN_ERRORS } from '../../domain/chain/errors.ts';
 import { AppError } from '../../shared/errors.ts';
@@ -25,7 +32,10 @@ export type BroadcastOutcome =
   | { readonly kind: 'nonceUsed' }
   /** It has one with this nonce that does not offer less by enough. */
   | { readonly kind: 'keepsOther' }
-  /** It keeps none that offers so little. What it named as its minimum is learned, unless that is `tooMuch` to be offered. */
+  /**
+   * It keeps none that offers so little. What it named as its minimum is learned, unless that is
+   * `tooMuch` to be offered.
+   */
   | { readonly kind: 'underpriced'; readonly tooMuch?: bigint }
   | { readonly kind: 'poor' }
   /** Not one that could ever be mined. */
@@ -36,7 +46,10 @@ export type BroadcastOutcome =
   | { readonly kind: 'noAnswer' };
 
 /** Geth, Nethermind, Erigon, Besu, Reth and Anvil, each in its own words. The first that fits. */
-const REFUSALS: readonly (readonly [RegExp, Exclude<BroadcastOutcome['kind'], 'unclear' | 'noAnswer'>])[] = [
+const REFUSALS: readonly (readonly [
+  RegExp,
+  Exclude<BroadcastOutcome['kind'], 'unclear' | 'noAnswer'>,
+])[] = [
   [/already[ _]?(known|imported|exists|in)|\bknown transaction/i, 'taken'],
   [/nonce[ _](is )?too[ _]low|old[ _]?nonce|nonce below/i, 'nonceUsed'],
   [/replacement|ReplacementNotAllowed/i, 'keepsOther'],
@@ -51,7 +64,10 @@ const REFUSALS: readonly (readonly [RegExp, Exclude<BroadcastOutcome['kind'], 'u
   ],
 ];
 
-/** Twice the base fee: it may rise for six full blocks in a row (an eighth each) before the transaction has to wait. */
+/**
+ * Twice the base fee: it may rise for six full blocks in a row (an eighth each) before the
+ * transaction has to wait.
+ */
 const BASE_FEE_TIMES = 2n;
 /** 20, in hex. */
 const HISTORY_BLOCKS = '0x14';
@@ -60,12 +76,18 @@ export interface LocalNode {
   /** @throws AppError `CHAIN_ERRORS.unavailable`, as all of these do */
   readAccount(): Promise<AccountView & { readonly balance: bigint; readonly asked: AskedFees }>;
   /**
-   * The account, and of those transactions whose nonces are used the hash that is in a block, by id, all by one node's word.
+   * The account, and of those transactions whose nonces are used the hash that is in a block, by
+   * id, all by one node's word.
    */
-  look(transactions: readonly LocalTransaction[]): Promise<AccountView & { readonly mined: ReadonlyMap<string, Bytes32> }>;
+  look(
+    transactions: readonly LocalTransaction[],
+  ): Promise<AccountView & { readonly mined: ReadonlyMap<string, Bytes32> }>;
   /** At least the known minimum, as in `readAccount`. */
   readFees(): Promise<AskedFees>;
-  /** Of a transaction that is not mined for the fees that the node suggests: what others pay is learned as the minimum. Never throws. */
+  /**
+   * Of a transaction that is not mined for the fees that the node suggests: what others pay is
+   * learned as the minimum. Never throws.
+   */
   learnPaidTip(): Promise<void>;
   /** Wei. */
   readBalance(): Promise<bigint>;
@@ -76,8 +98,13 @@ export interface LocalNode {
 }
 
 /** What the relayer asks of the chain about its account. */
-export function createLocalNode(rpc: RpcClients, { address }: { address: Address }, minimum: LocalMinimum): LocalNode {
-  const askNode = <T>(work: (client: PublicClient) => Promise<T>): Promise<T> => rpc.askOneNode(work);
+export function createLocalNode(
+  rpc: RpcClients,
+  { address }: { address: Address },
+  minimum: LocalMinimum,
+): LocalNode {
+  const askNode = <T>(work: (client: PublicClient) => Promise<T>): Promise<T> =>
+    rpc.askOneNode(work);
 
   async function viewAccount(client: PublicClient): Promise<AccountView> {
     const [usedNonces, pending] = await Promise.all([
@@ -96,7 +123,11 @@ export function createLocalNode(rpc: RpcClients, { address }: { address: Address
   return {
     readAccount: () =>
       askNode(async (client) => {
-        const [view, balance, asked] = await Promise.all([viewAccount(client), client.getBalance({ address }), readFees(client)]);
+        const [view, balance, asked] = await Promise.all([
+          viewAccount(client),
+          client.getBalance({ address }),
+          readFees(client),
+        ]);
         return { ...view, balance, asked: minimum.lift(asked) };
       }),
 
@@ -106,7 +137,11 @@ export function createLocalNode(rpc: RpcClients, { address }: { address: Address
         const mined = new Map<string, Bytes32>();
         for (const { id, nonce, minedHash, hashes, noopHashes } of transactions) {
           if (nonce >= view.usedNonces) continue;
-          const likeliestFirst = [...(minedHash === null ? [] : [minedHash]), ...[...noopHashes].reverse(), ...[...hashes].reverse()];
+          const likeliestFirst = [
+            ...(minedHash === null ? [] : [minedHash]),
+            ...[...noopHashes].reverse(),
+            ...[...hashes].reverse(),
+          ];
           for (const hash of new Set(likeliestFirst)) {
             if (await isMined(client, hash)) {
               mined.set(id, hash);
@@ -125,13 +160,15 @@ export function createLocalNode(rpc: RpcClients, { address }: { address: Address
         if (tip > 0n) minimum.learn('tip', tip);
       } catch (error) {
         // Not every node keeps a history of fees.
-        if (!(error instanceof AppError && error.code === CHAIN_ERRORS.unavailable.code)) throw error;
+        if (!(error instanceof AppError && error.code === CHAIN_ERRORS.unavailable.code))
+          throw error;
       }
     },
 
     readBalance: () => askNode((client) => client.getBalance({ address })),
 
-    estimateNoopGas: () => askNode((client) => client.estimateGas({ account: address, to: address, value: 0n })),
+    estimateNoopGas: () =>
+      askNode((client) => client.estimateGas({ account: address, to: address, value: 0n })),
 
     async broadcast(raw) {
       // A URL that gave no clear answer may have taken what the next one refuses.
@@ -140,19 +177,25 @@ export function createLocalNode(rpc: RpcClients, { address }: { address: Address
         const outcome = await askNode(async (client): Promise<BroadcastOutcome> => {
           try {
             const hash = await client.sendRawTransaction({ serializedTransaction: raw });
-            if (hash !== keccak256(raw)) throw new NodeAnswerError('eth_sendRawTransaction', 'another transaction');
+            if (hash !== keccak256(raw))
+              throw new NodeAnswerError('eth_sendRawTransaction', 'another transaction');
             return { kind: 'taken' };
           } catch (error) {
             const refusal = classify(error);
-            if (refusal !== undefined) return refusal.kind === 'underpriced' ? learnFrom(error) : refusal;
+            if (refusal !== undefined)
+              return refusal.kind === 'underpriced' ? learnFrom(error) : refusal;
             const words = findWords(error);
-            doubt = words === undefined ? (doubt ?? { kind: 'noAnswer' }) : { kind: 'unclear', reason: words };
+            doubt =
+              words === undefined
+                ? (doubt ?? { kind: 'noAnswer' })
+                : { kind: 'unclear', reason: words };
             throw error;
           }
         });
         return outcome.kind === 'invalid' ? (doubt ?? outcome) : outcome;
       } catch (error) {
-        if (error instanceof AppError && error.code === CHAIN_ERRORS.unavailable.code) return doubt ?? { kind: 'noAnswer' };
+        if (error instanceof AppError && error.code === CHAIN_ERRORS.unavailable.code)
+          return doubt ?? { kind: 'noAnswer' };
         throw error;
       }
     },
@@ -171,23 +214,32 @@ async function readFees(client: PublicClient): Promise<AskedFees> {
 }
 
 /**
- * Of the cheapest tenth in each of the last blocks, the one in the middle; 0 when nothing is told. A block with a transaction of the account tells nothing:
- * what the account offered would be learned as what others pay, raised, and learned again.
+ * Of the cheapest tenth in each of the last blocks, the one in the middle; 0 when nothing is told.
+ * A block with a transaction of the account tells nothing: what the account offered would be
+ * learned as what others pay, raised, and learned again.
  */
 async function readPaidTip(client: PublicClient, address: Address): Promise<bigint> {
-  const history = await client.request({ method: 'eth_feeHistory', params: [HISTORY_BLOCKS, 'latest', [10]] });
+  const history = await client.request({
+    method: 'eth_feeHistory',
+    params: [HISTORY_BLOCKS, 'latest', [10]],
+  });
   const first = BigInt(history.oldestBlock);
   const paid = (history.reward ?? []).flatMap(([tip], index) =>
     // An empty block says nothing.
-    tip === undefined || history.gasUsedRatio[index] === 0 ? [] : [{ tip: BigInt(tip), block: first + BigInt(index) }],
+    tip === undefined || history.gasUsedRatio[index] === 0
+      ? []
+      : [{ tip: BigInt(tip), block: first + BigInt(index) }],
   );
   const [oldest, newest] = [paid[0], paid.at(-1)];
   if (oldest === undefined || newest === undefined) return 0n;
-  const countUntil = async (blockNumber: bigint) => (blockNumber < 0n ? 0 : client.getTransactionCount({ address, blockNumber }));
-  const hasOurs = async (from: bigint, to: bigint) => (await countUntil(from - 1n)) !== (await countUntil(to));
+  const countUntil = async (blockNumber: bigint) =>
+    blockNumber < 0n ? 0 : client.getTransactionCount({ address, blockNumber });
+  const hasOurs = async (from: bigint, to: bigint) =>
+    (await countUntil(from - 1n)) !== (await countUntil(to));
   const mayHaveOurs = await hasOurs(oldest.block, newest.block);
   const ofOthers: bigint[] = [];
-  for (const { tip, block } of paid) if (!mayHaveOurs || !(await hasOurs(block, block))) ofOthers.push(tip);
+  for (const { tip, block } of paid)
+    if (!mayHaveOurs || !(await hasOurs(block, block))) ofOthers.push(tip);
   ofOthers.sort((a, b) => (a < b ? -1 : a > b ? 1 : 0));
   return ofOthers[Math.floor(ofOthers.length / 2)] ?? 0n;
 }
@@ -216,7 +268,9 @@ function findWords(error: unknown): string | undefined {
   if (!(error instanceof BaseError)) return undefined;
   // Some providers put the node's words into the body of an HTTP error.
   const answer = error.walk(
-    (cause) => cause instanceof RpcRequestError || (cause instanceof HttpRequestError && cause.status !== undefined),
+    (cause) =>
+      cause instanceof RpcRequestError ||
+      (cause instanceof HttpRequestError && cause.status !== undefined),
   );
   if (!(answer instanceof BaseError)) return undefined;
   // An error may come without words, whatever its type says.

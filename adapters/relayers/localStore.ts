@@ -1,4 +1,10 @@
-import { execute, parseJsonColumn, selectRows, type Database, type Transaction } from '../../platform/db.ts';
+import {
+  execute,
+  parseJsonColumn,
+  selectRows,
+  type Database,
+  type Transaction,
+} from '../../platform/db.ts';
 import { asBytes32, asHex, type Address, type Hex } from '../../shared/hex.ts';
 import type { LocalAccount, LocalStatus, LocalTransaction } from './localModel.ts';
 
@@ -44,7 +50,8 @@ function toTransaction(row: TransactionRow): LocalTransaction {
     validUntil: row.valid_until,
     fees: {
       maxFeePerGas: BigInt(row.max_fee_per_gas),
-      maxPriorityFeePerGas: row.max_priority_fee_per_gas === null ? null : BigInt(row.max_priority_fee_per_gas),
+      maxPriorityFeePerGas:
+        row.max_priority_fee_per_gas === null ? null : BigInt(row.max_priority_fee_per_gas),
     },
     hashes: (parseJsonColumn(row.hashes) as string[]).map(asBytes32),
     noopHashes: (parseJsonColumn(row.noop_hashes) as string[]).map(asBytes32),
@@ -65,10 +72,15 @@ async function selectTransactions(
   values: readonly (string | number | Date)[],
 ) {
   const sql = `SELECT ${COLUMNS} FROM local_relayer_transactions WHERE chain_id = ? AND address = ? AND ${rest}`;
-  return (await selectRows<TransactionRow>(db, sql, [account.chainId, account.address, ...values])).map(toTransaction);
+  return (
+    await selectRows<TransactionRow>(db, sql, [account.chainId, account.address, ...values])
+  ).map(toTransaction);
 }
 
-/** Locks the account until the transaction ends; one that is new begins with nonce 0. @returns the first nonce not given out */
+/**
+ * Locks the account until the transaction ends; one that is new begins with nonce 0. @returns the
+ * first nonce not given out
+ */
 export async function lockAccount(
   db: Transaction,
   { chainId, address }: LocalAccount,
@@ -93,16 +105,19 @@ export async function updateAccount(
   { chainId, address }: LocalAccount,
   values: { readonly nextNonce: number; readonly gapSeenAt: Date | null },
 ): Promise<void> {
-  await execute(db, 'UPDATE local_relayer_accounts SET next_nonce = ?, gap_seen_at = ? WHERE chain_id = ? AND address = ?', [
-    values.nextNonce,
-    values.gapSeenAt,
-    chainId,
-    address,
-  ]);
+  await execute(
+    db,
+    'UPDATE local_relayer_accounts SET next_nonce = ?, gap_seen_at = ? WHERE chain_id = ? AND address = ?',
+    [values.nextNonce, values.gapSeenAt, chainId, address],
+  );
 }
 
 /** @returns wei that the open transactions from this nonce on cost at most */
-export async function sumOpenCost(db: Transaction, { chainId, address }: LocalAccount, fromNonce: number): Promise<bigint> {
+export async function sumOpenCost(
+  db: Transaction,
+  { chainId, address }: LocalAccount,
+  fromNonce: number,
+): Promise<bigint> {
   const [row] = await selectRows<{ cost: string | null }>(
     db,
     `SELECT SUM(gas_limit * max_fee_per_gas) AS cost FROM local_relayer_transactions
@@ -140,11 +155,16 @@ export async function insertLocalTransaction(
     ],
   );
   const [saved] = await selectTransactions(db, transaction, 'nonce = ?', [transaction.nonce]);
-  if (saved === undefined) throw new Error(`the transaction with nonce ${transaction.nonce} was not saved`);
+  if (saved === undefined)
+    throw new Error(`the transaction with nonce ${transaction.nonce} was not saved`);
   return saved;
 }
 
-export async function findLocalTransaction(db: Database, account: LocalAccount, id: string): Promise<LocalTransaction | undefined> {
+export async function findLocalTransaction(
+  db: Database,
+  account: LocalAccount,
+  id: string,
+): Promise<LocalTransaction | undefined> {
   const [transaction] = await selectTransactions(db, account, 'id = ?', [id]);
   return transaction;
 }
@@ -160,7 +180,11 @@ export function listByCall(
 }
 
 /** The lowest nonces. */
-export function listOpen(db: Database, account: LocalAccount, limit: number): Promise<LocalTransaction[]> {
+export function listOpen(
+  db: Database,
+  account: LocalAccount,
+  limit: number,
+): Promise<LocalTransaction[]> {
   return selectTransactions(db, account, `status IN ${OPEN} ORDER BY nonce LIMIT ${limit}`, []);
 }
 
@@ -174,7 +198,11 @@ export async function countOpen(db: Database, { chainId, address }: LocalAccount
 }
 
 /** Whether an alert about one that is not settled was raised since. */
-export async function hasOpenAlert(db: Database, { chainId, address }: LocalAccount, since: Date): Promise<boolean> {
+export async function hasOpenAlert(
+  db: Database,
+  { chainId, address }: LocalAccount,
+  since: Date,
+): Promise<boolean> {
   const rows = await selectRows(
     db,
     `SELECT id FROM local_relayer_transactions WHERE chain_id = ? AND address = ? AND status IN ${OPEN} AND alerted_at > ? LIMIT 1`,
@@ -184,7 +212,10 @@ export async function hasOpenAlert(db: Database, { chainId, address }: LocalAcco
 }
 
 /** Settled ones that are still watched. */
-export async function countWatched(db: Database, { chainId, address }: LocalAccount): Promise<number> {
+export async function countWatched(
+  db: Database,
+  { chainId, address }: LocalAccount,
+): Promise<number> {
   const [row] = await selectRows<{ count: string | number }>(
     db,
     'SELECT COUNT(*) AS count FROM local_relayer_transactions WHERE chain_id = ? AND address = ? AND recheck_at IS NOT NULL',
@@ -194,8 +225,15 @@ export async function countWatched(db: Database, { chainId, address }: LocalAcco
 }
 
 /** Settled ones that are to be looked at again by now. */
-export function listToRecheck(db: Database, account: LocalAccount, now: Date, limit: number): Promise<LocalTransaction[]> {
-  return selectTransactions(db, account, `recheck_at <= ? ORDER BY recheck_at LIMIT ${limit}`, [now]);
+export function listToRecheck(
+  db: Database,
+  account: LocalAccount,
+  now: Date,
+  limit: number,
+): Promise<LocalTransaction[]> {
+  return selectTransactions(db, account, `recheck_at <= ? ORDER BY recheck_at LIMIT ${limit}`, [
+    now,
+  ]);
 }
 
 /** Settled ones from this nonce on, of before that moment. */
@@ -209,7 +247,11 @@ export function listSettledFrom(
 }
 
 /** From this one on. */
-export async function listNonces(db: Transaction, { chainId, address }: LocalAccount, fromNonce: number): Promise<ReadonlySet<number>> {
+export async function listNonces(
+  db: Transaction,
+  { chainId, address }: LocalAccount,
+  fromNonce: number,
+): Promise<ReadonlySet<number>> {
   const rows = await selectRows<{ nonce: string | number }>(
     db,
     'SELECT nonce FROM local_relayer_transactions WHERE chain_id = ? AND address = ? AND nonce >= ?',
@@ -222,7 +264,10 @@ export async function listNonces(db: Transaction, { chainId, address }: LocalAcc
  * Saves it if nobody else changed it since it was read.
  * @returns it as it is now; undefined when somebody did
  */
-export async function saveLocalTransaction(db: Database, transaction: LocalTransaction): Promise<LocalTransaction | undefined> {
+export async function saveLocalTransaction(
+  db: Database,
+  transaction: LocalTransaction,
+): Promise<LocalTransaction | undefined> {
   const matched = await execute(
     db,
     `UPDATE local_relayer_transactions SET status = ?, gas_limit = ?, max_fee_per_gas = ?, max_priority_fee_per_gas = ?, hashes = ?, noop_hashes = ?,
@@ -249,12 +294,25 @@ export async function saveLocalTransaction(db: Database, transaction: LocalTrans
 }
 
 /** Of this version: what replaced it meanwhile is still to be broadcast. */
-export async function noteBroadcast(db: Database, { id, version }: Pick<LocalTransaction, 'id' | 'version'>, at: Date): Promise<void> {
-  await execute(db, 'UPDATE local_relayer_transactions SET broadcast_at = ? WHERE id = ? AND version = ?', [at, id, version]);
+export async function noteBroadcast(
+  db: Database,
+  { id, version }: Pick<LocalTransaction, 'id' | 'version'>,
+  at: Date,
+): Promise<void> {
+  await execute(
+    db,
+    'UPDATE local_relayer_transactions SET broadcast_at = ? WHERE id = ? AND version = ?',
+    [at, id, version],
+  );
 }
 
 /** @returns whether to raise the alarm now: whoever asks first after that moment does */
-export async function takeAlert(db: Database, id: string, alert: { readonly now: Date; readonly notSince: Date }): Promise<boolean> {
-  const sql = 'UPDATE local_relayer_transactions SET alerted_at = ? WHERE id = ? AND (alerted_at IS NULL OR alerted_at <= ?)';
+export async function takeAlert(
+  db: Database,
+  id: string,
+  alert: { readonly now: Date; readonly notSince: Date },
+): Promise<boolean> {
+  const sql =
+    'UPDATE local_relayer_transactions SET alerted_at = ? WHERE id = ? AND (alerted_at IS NULL OR alerted_at <= ?)';
   return (await execute(db, sql, [alert.now, id, alert.notSince])) > 0;
 }

@@ -13,7 +13,10 @@ const transactionSchema = z.object({
   id: transactionId,
   /** null until it is signed, which is after the answer to a send. */
   hash,
-  /** canceled, pending, sent, submitted, mined, confirmed, failed (also: mined and reverted), expired */
+  /**
+   * canceled, pending, sent, submitted, mined, confirmed, failed (also: mined and reverted),
+   * expired
+   */
   status: z.string(),
   created_at: z.string().transform((text) => new Date(text)),
   from: z.string(),
@@ -25,7 +28,10 @@ const transactionSchema = z.object({
 export type ListedTransaction = z.output<typeof transactionSchema>;
 
 const pageSchema = envelope(z.array(transactionSchema)).extend({
-  pagination: z.object({ per_page: z.number().int().positive(), total_items: z.number().int().min(0) }),
+  pagination: z.object({
+    per_page: z.number().int().positive(),
+    total_items: z.number().int().min(0),
+  }),
 });
 
 const relayerSchema = envelope(
@@ -44,15 +50,29 @@ export function parseTransaction(answer: unknown): ProviderTransaction | undefin
   return parsed && toTransaction(parsed.data);
 }
 
-export function parsePage(answer: unknown): { items: readonly ListedTransaction[]; pages: number } | undefined {
+export function parsePage(
+  answer: unknown,
+): { items: readonly ListedTransaction[]; pages: number } | undefined {
   const page = pageSchema.safeParse(answer).data;
-  return page && { items: page.data, pages: Math.ceil(page.pagination.total_items / page.pagination.per_page) };
+  return (
+    page && {
+      items: page.data,
+      pages: Math.ceil(page.pagination.total_items / page.pagination.per_page),
+    }
+  );
 }
 
-export function parseRelayer(answer: unknown): Pick<RelayerStatus, 'address' | 'paused'> | undefined {
+export function parseRelayer(
+  answer: unknown,
+): Pick<RelayerStatus, 'address' | 'paused'> | undefined {
   const relayer = relayerSchema.safeParse(answer).data?.data;
   // `system_disabled`: it found itself unable to send, for want of funds or of a node.
-  return relayer && { address: getAddress(relayer.address), paused: relayer.paused || relayer.system_disabled === true };
+  return (
+    relayer && {
+      address: getAddress(relayer.address),
+      paused: relayer.paused || relayer.system_disabled === true,
+    }
+  );
 }
 
 export function parsePendingCount(answer: unknown): number | undefined {
@@ -60,17 +80,24 @@ export function parsePendingCount(answer: unknown): number | undefined {
 }
 
 /**
- * What has waited too long is replaced by a transfer of nothing to itself, under the same id, and then goes on to `confirmed`: for us it has ended,
- * and the hash is not our call's.
+ * What has waited too long is replaced by a transfer of nothing to itself, under the same id, and
+ * then goes on to `confirmed`: for us it has ended, and the hash is not our call's.
  */
 export function toTransaction(answer: ListedTransaction): ProviderTransaction {
   const state = stateOf(answer.status);
   if (!isNoop(answer)) return { providerTransactionId: answer.id, hash: answer.hash, state };
-  return { providerTransactionId: answer.id, hash: null, state: state === 'pending' ? 'pending' : 'ended' };
+  return {
+    providerTransactionId: answer.id,
+    hash: null,
+    state: state === 'pending' ? 'pending' : 'ended',
+  };
 }
 
 /** Whether a listed transaction carries this call; undefined when it cannot be told. */
-export function carriesCall(listed: ListedTransaction, call: { to: Address; data: Hex }): boolean | undefined {
+export function carriesCall(
+  listed: ListedTransaction,
+  call: { to: Address; data: Hex },
+): boolean | undefined {
   // What it replaces is not told any more, and may be mined in its place as long as it is not.
   if (isNoop(listed)) return toTransaction(listed).state === 'pending' ? undefined : false;
   if (listed.to?.toLowerCase() !== call.to.toLowerCase()) return false;

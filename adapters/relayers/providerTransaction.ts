@@ -5,7 +5,10 @@ import type { Bytes32 } from '../../shared/hex.ts';
 
 /** What Defender and its successor have in common in what they tell of a transaction. */
 
-/** The provider's clock and ours may differ by this; also the time between our noting the intent and its taking the request. */
+/**
+ * The provider's clock and ours may differ by this; also the time between our noting the intent and
+ * its taking the request.
+ */
 export const CLOCK_SKEW_MS = 60_000;
 
 /** As wide as the column that keeps it. */
@@ -21,8 +24,8 @@ export const hash = z
   .transform((text) => text ?? null);
 
 /**
- * Statuses: pending, sent, submitted, inmempool, mined, confirmed, failed, expired, canceled. One that we do not know counts as pending: nothing is
- * given up for it, the chain is asked on.
+ * Statuses: pending, sent, submitted, inmempool, mined, confirmed, failed, expired, canceled. One
+ * that we do not know counts as pending: nothing is given up for it, the chain is asked on.
  */
 export function stateOf(status: string): ProviderTransaction['state'] {
   switch (status) {

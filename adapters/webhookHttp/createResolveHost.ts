@@ -6,7 +6,10 @@ const QUESTION_TIMEOUT_MS = 1_500;
 const TRIES = 2;
 /** Whatever the name servers do; well below the time of a POST. */
 const RESOLVE_TIMEOUT_MS = 5_000;
-/** How long the addresses of the other family are waited for once those of one are there (RFC 8305, section 3, and some more). */
+/**
+ * How long the addresses of the other family are waited for once those of one are there (RFC 8305,
+ * section 3, and some more).
+ */
 const OTHER_FAMILY_MS = 100;
 
 /** There is no such name. Anything else that goes wrong may be different a moment later. */
@@ -25,13 +28,18 @@ export class HostNotResolvedError extends Error {
 export type ResolveHost = (hostname: string) => Promise<readonly LookupAddress[]>;
 
 /**
- * Asks name servers by itself, without the threads of `dns.lookup`: there are four in a process, and a name server that keeps silent holds one for ten
- * seconds and more, while files, keys and every other name wait. A name that many ask for is asked for once.
+ * Asks name servers by itself, without the threads of `dns.lookup`: there are four in a process,
+ * and a name server that keeps silent holds one for ten seconds and more, while files, keys and
+ * every other name wait. A name that many ask for is asked for once.
  *
- * @param options.asksMachine also takes what the machine calls by that name (its hosts file): for development
+ * @param options.asksMachine also takes what the machine calls by that name (its hosts file): for
+ *   development
  * @param options.nameServers `address:port`; those of the machine when absent
  */
-export function createResolveHost(options: { readonly asksMachine: boolean; readonly nameServers?: readonly string[] }): ResolveHost {
+export function createResolveHost(options: {
+  readonly asksMachine: boolean;
+  readonly nameServers?: readonly string[];
+}): ResolveHost {
   let resolver = createResolver();
   const asking = new Map<string, Promise<readonly LookupAddress[]>>();
 
@@ -44,7 +52,9 @@ export function createResolveHost(options: { readonly asksMachine: boolean; read
 
   async function resolve(hostname: string): Promise<readonly LookupAddress[]> {
     const ask = async (family: 4 | 6): Promise<LookupAddress[]> => {
-      const addresses = await (family === 4 ? resolver.resolve4(hostname) : resolver.resolve6(hostname));
+      const addresses = await (family === 4
+        ? resolver.resolve4(hostname)
+        : resolver.resolve6(hostname));
       return addresses.map((address) => ({ address, family }));
     };
     const answers = await settleSoon([ask(4), ask(6)]);
@@ -71,8 +81,13 @@ export function createResolveHost(options: { readonly asksMachine: boolean; read
   };
 }
 
-/** Both answers; or the first with addresses, and whatever the other one has come to a moment later; or none in time. */
-async function settleSoon(questions: readonly Promise<LookupAddress[]>[]): Promise<readonly (LookupAddress[] | Error)[]> {
+/**
+ * Both answers; or the first with addresses, and whatever the other one has come to a moment later;
+ * or none in time.
+ */
+async function settleSoon(
+  questions: readonly Promise<LookupAddress[]>[],
+): Promise<readonly (LookupAddress[] | Error)[]> {
   const answers: (LookupAddress[] | Error)[] = [];
   const all = questions.map((question) =>
     question.then(
@@ -81,8 +96,13 @@ async function settleSoon(questions: readonly Promise<LookupAddress[]>[]): Promi
     ),
   );
   const timers = new AbortController();
-  const wait = (ms: number) => sleep(ms, undefined, { signal: timers.signal }).catch(() => undefined);
-  await Promise.race([Promise.all(all), Promise.any(questions).catch(() => Promise.all(all)), wait(RESOLVE_TIMEOUT_MS)]);
+  const wait = (ms: number) =>
+    sleep(ms, undefined, { signal: timers.signal }).catch(() => undefined);
+  await Promise.race([
+    Promise.all(all),
+    Promise.any(questions).catch(() => Promise.all(all)),
+    wait(RESOLVE_TIMEOUT_MS),
+  ]);
   await Promise.race([Promise.all(all), wait(answers.some(Array.isArray) ? OTHER_FAMILY_MS : 0)]);
   timers.abort();
   return answers.length === 0 ? [new HostNotResolvedError()] : [...answers];

@@ -1,4 +1,10 @@
-import { Agent as HttpAgent, request as requestHttp, type ClientRequest, type IncomingMessage, type RequestOptions } from 'node:http';
+import {
+  Agent as HttpAgent,
+  request as requestHttp,
+  type ClientRequest,
+  type IncomingMessage,
+  type RequestOptions,
+} from 'node:http';
 import { Agent as HttpsAgent, request as requestHttps } from 'node:https';
 import { isIP, type LookupFunction } from 'node:net';
 import { performance } from 'node:perf_hooks';
@@ -11,8 +17,9 @@ import { createResolveHost, type ResolveHost } from './createResolveHost.ts';
 import { AddressNotAllowedError, describeFailure, OtherProtocolError } from './describeFailure.ts';
 
 /**
- * Posts webhooks to URLs that stores have chosen, which is why it trusts nothing: the address is checked when the connection is made (a name may
- * resolve to something else than it did a moment ago), redirects are not followed, and time and size are bounded whatever the receiver does.
+ * Posts webhooks to URLs that stores have chosen, which is why it trusts nothing: the address is
+ * checked when the connection is made (a name may resolve to something else than it did a moment
+ * ago), redirects are not followed, and time and size are bounded whatever the receiver does.
  *
  * Node's own client, since undici takes `100 Continue` before the answer for a broken one.
  */
@@ -27,9 +34,15 @@ const USER_AGENT = 'MSQPay-Webhooks/1.0';
 const MAX_RESPONSE_BYTES = 20 * 1024;
 /** Many more would only be an attempt at our memory. */
 const MAX_HEADER_BYTES = 16 * 1024;
-/** How long a connection is kept for the next webhook. Shorter than what servers keep theirs for, so that it is seldom they who close it. */
+/**
+ * How long a connection is kept for the next webhook. Shorter than what servers keep theirs for, so
+ * that it is seldom they who close it.
+ */
 const IDLE_MS = 4_000;
-/** What writing to a connection comes to that the other side has closed: which one depends on who was first. */
+/**
+ * What writing to a connection comes to that the other side has closed: which one depends on who
+ * was first.
+ */
 const CLOSED_BY_RECEIVER = new Set(['ECONNRESET', 'EPIPE']);
 
 export interface WebhookSenderOptions {
@@ -43,7 +56,10 @@ export interface WebhookSenderOptions {
 export function createWebhookSender(options: WebhookSenderOptions): WebhookSender {
   const { allowPrivateNetworks, nameServers, clock } = options;
   const isAllowed = (address: string) => allowPrivateNetworks || isPublicAddress(address);
-  const resolveHost = createResolveHost({ asksMachine: allowPrivateNetworks, ...(nameServers === undefined ? {} : { nameServers }) });
+  const resolveHost = createResolveHost({
+    asksMachine: allowPrivateNetworks,
+    ...(nameServers === undefined ? {} : { nameServers }),
+  });
   const agentOptions = { keepAlive: true, timeout: IDLE_MS };
   const agents = { http: new HttpAgent(agentOptions), https: new HttpsAgent(agentOptions) };
   const connectOptions = {
@@ -59,11 +75,16 @@ export function createWebhookSender(options: WebhookSenderOptions): WebhookSende
   /** @throws whatever keeps the answer's status line from coming */
   function send(
     target: URL,
-    init: { readonly headers: Readonly<Record<string, string>>; readonly body: string; readonly signal: AbortSignal },
+    init: {
+      readonly headers: Readonly<Record<string, string>>;
+      readonly body: string;
+      readonly signal: AbortSignal;
+    },
   ) {
     const host = target.hostname.replace(/^\[|\]$/g, '');
     // Neither is looked up.
-    const isRefused = isIP(host) === 0 ? !allowPrivateNetworks && isLocalHostName(host) : !isAllowed(host);
+    const isRefused =
+      isIP(host) === 0 ? !allowPrivateNetworks && isLocalHostName(host) : !isAllowed(host);
     if (isRefused) return Promise.reject(new AddressNotAllowedError());
     const isTls = target.protocol === 'https:';
     const requestOptions: RequestOptions = {
@@ -74,16 +95,25 @@ export function createWebhookSender(options: WebhookSenderOptions): WebhookSende
       signal: init.signal,
     };
     return new Promise<IncomingMessage>((resolve, reject) => {
-      const request: ClientRequest = isTls ? requestHttps(target, requestOptions) : requestHttp(target, requestOptions);
+      const request: ClientRequest = isTls
+        ? requestHttps(target, requestOptions)
+        : requestHttp(target, requestOptions);
       request.once('response', resolve);
-      // `101 Switching Protocols`. With nobody listening, Node drops the request and says nothing but `close`.
+      // `101 Switching Protocols`. With nobody listening, Node drops the request and says nothing
+      // but `close`.
       request.once('upgrade', (_answer, socket) => {
         socket.destroy();
         reject(new OtherProtocolError());
       });
       request.once('error', (error: NodeJS.ErrnoException) => {
-        // The receiver closed the connection that was kept, at the moment when we used it. Should it have read it all the same, it knows the id.
-        if (request.reusedSocket && CLOSED_BY_RECEIVER.has(error.code ?? '') && !init.signal.aborted) resolve(send(target, init));
+        // The receiver closed the connection that was kept, at the moment when we used it. Should
+        // it have read it all the same, it knows the id.
+        if (
+          request.reusedSocket &&
+          CLOSED_BY_RECEIVER.has(error.code ?? '') &&
+          !init.signal.aborted
+        )
+          resolve(send(target, init));
         else reject(error);
       });
       // The last that is heard of a request, whatever else was.
@@ -92,7 +122,12 @@ export function createWebhookSender(options: WebhookSenderOptions): WebhookSende
     });
   }
 
-  async function post({ url, headers, body, timeoutMs }: Parameters<WebhookSenderPort['post']>[0]): Promise<WebhookPostOutcome> {
+  async function post({
+    url,
+    headers,
+    body,
+    timeoutMs,
+  }: Parameters<WebhookSenderPort['post']>[0]): Promise<WebhookPostOutcome> {
     const startedAt = performance.now();
     const deadline = new AbortController();
     const timer = setTimeout(() => deadline.abort(), timeoutMs);
@@ -102,7 +137,10 @@ export function createWebhookSender(options: WebhookSenderOptions): WebhookSende
     const exchange = async () => {
       response = await send(new URL(url), { headers, body, signal: deadline.signal });
       for await (const chunk of response as AsyncIterable<Buffer>) {
-        received = Buffer.concat([received, chunk.subarray(0, MAX_RESPONSE_BYTES - received.length)]);
+        received = Buffer.concat([
+          received,
+          chunk.subarray(0, MAX_RESPONSE_BYTES - received.length),
+        ]);
         // Leaving the loop closes the connection.
         if (received.length >= MAX_RESPONSE_BYTES) break;
       }
@@ -115,7 +153,8 @@ export function createWebhookSender(options: WebhookSenderOptions): WebhookSende
       clearTimeout(timer);
     }
     return {
-      // An answer counts from its status line on: a receiver that said yes has the event, even if the rest of the answer never came.
+      // An answer counts from its status line on: a receiver that said yes has the event, even if
+      // the rest of the answer never came.
       statusCode: response?.statusCode ?? null,
       error,
       latencyMs: Math.round(performance.now() - startedAt),
@@ -141,12 +180,17 @@ export function createWebhookSender(options: WebhookSenderOptions): WebhookSende
 /** Ends a wait at the deadline even if whatever is waited for takes no notice of it. */
 function rejectWhenAborted(signal: AbortSignal): Promise<never> {
   return new Promise((_resolve, reject) => {
-    signal.addEventListener('abort', () => reject(new Error('the deadline has passed')), { once: true });
+    signal.addEventListener('abort', () => reject(new Error('the deadline has passed')), {
+      once: true,
+    });
   });
 }
 
 /** net.connect asks for all addresses when it may try several (autoSelectFamily), else for one. */
-function createCheckedLookup(resolveHost: ResolveHost, isAllowed: (address: string) => boolean): LookupFunction {
+function createCheckedLookup(
+  resolveHost: ResolveHost,
+  isAllowed: (address: string) => boolean,
+): LookupFunction {
   return (hostname, lookupOptions, callback) => {
     resolveHost(hostname).then(
       (addresses) => {

@@ -22,21 +22,28 @@ const ERROR_TEXTS: Readonly<Record<string, string>> = {
 };
 
 /** What TLS calls a certificate that it does not accept, as OpenSSL and Node have it. */
-const CERTIFICATE_ERROR = /CERT|SELF_SIGNED|UNABLE_TO_(GET|VERIFY|DECRYPT|DECODE)|HOSTNAME_MISMATCH|INVALID_CA/;
+const CERTIFICATE_ERROR =
+  /CERT|SELF_SIGNED|UNABLE_TO_(GET|VERIFY|DECRYPT|DECODE)|HOSTNAME_MISMATCH|INVALID_CA/;
 
-/** Why a POST came to nothing. The store sees this text, so it is one of ours: messages of libraries name addresses and ports. */
+/**
+ * Why a POST came to nothing. The store sees this text, so it is one of ours: messages of libraries
+ * name addresses and ports.
+ */
 export function describeFailure(error: unknown): string {
   // Several addresses were tried: the first failure stands for all.
-  if (error instanceof AggregateError && error.errors.length > 0) return describeFailure(error.errors[0]);
+  if (error instanceof AggregateError && error.errors.length > 0)
+    return describeFailure(error.errors[0]);
   if (error instanceof AddressNotAllowedError) return 'address not allowed';
   if (error instanceof HostNotFoundError) return 'host not found';
   if (error instanceof HostNotResolvedError) return 'name server does not answer';
   if (error instanceof OtherProtocolError) return 'not an HTTP answer';
-  const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
+  const code =
+    error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
   const text = ERROR_TEXTS[code];
   if (text !== undefined) return text;
   if (code.startsWith('HPE_')) return 'not an HTTP answer';
   if (CERTIFICATE_ERROR.test(code)) return 'TLS certificate not accepted';
-  if (code === 'EPROTO' || code.startsWith('ERR_SSL_') || code.startsWith('ERR_TLS_')) return 'TLS failed';
+  if (code === 'EPROTO' || code.startsWith('ERR_SSL_') || code.startsWith('ERR_TLS_'))
+    return 'TLS failed';
   return 'request failed';
 }

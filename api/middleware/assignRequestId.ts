@@ -3,7 +3,10 @@ import type { IncomingMessage } from 'node:http';
 import type { Context } from '../../platform/context.ts';
 import type { RequestHandler } from '../request.ts';
 
-/** A caller's own id is taken when it can go into a header, a log line and a database column as it is. */
+/**
+ * A caller's own id is taken when it can go into a header, a log line and a database column as it
+ * is.
+ */
 const SANE_ID = /^[A-Za-z0-9._-]{1,64}$/;
 
 /** The caller's own id, when it is a sane one. */

@@ -7,17 +7,25 @@ import type { Request, RequestHandler, Response } from '../request.ts';
 import type { FailureLimiter } from './createFailureLimiter.ts';
 
 /**
- * Who is asking? A key that was valid a moment ago passes at once. Any other is looked up, with the others of that moment in
- * one question, so that a flood of made-up keys stays cheap. Wrong ones are counted by address; a valid one is never refused
- * for them. Keys are too long to be guessed (190 bits): the limit is there to be seen, and to keep the log readable.
+ * Who is asking? A key that was valid a moment ago passes at once. Any other is looked up, with the
+ * others of that moment in one question, so that a flood of made-up keys stays cheap. Wrong ones
+ * are counted by address; a valid one is never refused for them. Keys are too long to be guessed
+ * (190 bits): the limit is there to be seen, and to keep the log readable.
  */
 export function authenticate(
   ctx: Context,
-  options: { readonly roles: readonly ApiKeyRole[]; readonly failures: Pick<FailureLimiter, 'count'> },
+  options: {
+    readonly roles: readonly ApiKeyRole[];
+    readonly failures: Pick<FailureLimiter, 'count'>;
+  },
 ): RequestHandler {
   const { roles, failures } = options;
 
-  async function askDatabase(req: Request, res: Response, apiKey: string | undefined): Promise<ApiKeyIdentity> {
+  async function askDatabase(
+    req: Request,
+    res: Response,
+    apiKey: string | undefined,
+  ): Promise<ApiKeyIdentity> {
     const identity = apiKey === undefined ? undefined : await findIdentity(ctx, apiKey);
     if (identity !== undefined) return identity;
     await failures.count(req, res);

@@ -10,13 +10,14 @@ import { createRedisRateLimitStore } from './redisRateLimitStore.ts';
 import { quietRateLimitLogger } from './quietRateLimitLogger.ts';
 
 /**
- * Counts what went wrong from one address, and only that. Many callers may share an address: whoever logs in properly is
- * neither counted nor refused for what others did.
+ * Counts what went wrong from one address, and only that. Many callers may share an address:
+ * whoever logs in properly is neither counted nor refused for what others did.
  */
 export interface FailureLimiter {
   /**
-   * Waits once the address has failed too often in this window: a second by itself, and its turn behind the logins of that address
-   * that wait already, five seconds at most. Right and wrong ones alike, so that none is told from the other any sooner.
+   * Waits once the address has failed too often in this window: a second by itself, and its turn
+   * behind the logins of that address that wait already, five seconds at most. Right and wrong ones
+   * alike, so that none is told from the other any sooner.
    * @param isRight it is never refused
    * @throws AppError `HTTP_ERRORS.tooManyRequests` when very many wait already
    */
@@ -28,11 +29,15 @@ export interface FailureLimiter {
 const WINDOW_MS = 60_000;
 const SLOW_MS = 1_000;
 /**
- * The right login waits no longer than this, behind whatever others send: half of what Prometheus waits for a page. So nor does a wrong
- * one, and who guesses on many connections at once is slowed on each of them; what keeps all of them out is a long password.
+ * The right login waits no longer than this, behind whatever others send: half of what Prometheus
+ * waits for a page. So nor does a wrong one, and who guesses on many connections at once is slowed
+ * on each of them; what keeps all of them out is a long password.
  */
 const MAX_SLOW_MS = 5_000;
-/** Waiting costs memory, some kilobytes each. Who sends more wrong ones is told so sooner, as fast as this process can answer at all. */
+/**
+ * Waiting costs memory, some kilobytes each. Who sends more wrong ones is told so sooner, as fast
+ * as this process can answer at all.
+ */
 const MAX_WAITING = 10_000;
 
 /**
@@ -40,7 +45,12 @@ const MAX_WAITING = 10_000;
  * @param limit failures an address may have in a minute; while Redis is away there is no limit
  * @param maxWaiting logins, of all addresses; further wrong ones are refused at once
  */
-export function createFailureLimiter(ctx: Context, name: string, limit: number, maxWaiting = MAX_WAITING): FailureLimiter {
+export function createFailureLimiter(
+  ctx: Context,
+  name: string,
+  limit: number,
+  maxWaiting = MAX_WAITING,
+): FailureLimiter {
   const keyOf = (req: Request) => ipKeyGenerator(clientAddressOf(req));
   const limiter = rateLimit({
     windowMs: WINDOW_MS,
@@ -52,7 +62,8 @@ export function createFailureLimiter(ctx: Context, name: string, limit: number, 
     store: createRedisRateLimitStore(ctx, `${name}:`),
     logger: quietRateLimitLogger(ctx.log),
     keyGenerator: keyOf,
-    // Advice for developers, given at run time. What it would say about proxies is settled by MSQPAY_TRUSTED_PROXIES.
+    // Advice for developers, given at run time. What it would say about proxies is settled by
+    // MSQPAY_TRUSTED_PROXIES.
     validate: false,
     handler: (_req, _res, next) => next(new AppError(HTTP_ERRORS.tooManyRequests)),
   });
@@ -65,9 +76,13 @@ export function createFailureLimiter(ctx: Context, name: string, limit: number, 
       const address = keyOf(req);
       const info = await Promise.resolve(limiter.getKey(address)).catch(() => undefined);
       if (info === undefined || info.totalHits < limit) return;
-      if (waiting >= maxWaiting && !isRight) throw new AppError(HTTP_ERRORS.tooManyRequests, { retryAfterSeconds: MAX_SLOW_MS / 1000 });
+      if (waiting >= maxWaiting && !isRight)
+        throw new AppError(HTTP_ERRORS.tooManyRequests, { retryAfterSeconds: MAX_SLOW_MS / 1000 });
       const now = performance.now();
-      const freeAt = Math.min(Math.max(freeAts.get(address) ?? 0, now) + SLOW_MS, now + MAX_SLOW_MS);
+      const freeAt = Math.min(
+        Math.max(freeAts.get(address) ?? 0, now) + SLOW_MS,
+        now + MAX_SLOW_MS,
+      );
       freeAts.set(address, freeAt);
       waiting += 1;
       await sleep(freeAt - now);

@@ -11,8 +11,8 @@ const WINDOW_MS = 60_000;
 export const RATE_LIMIT_NAME = 'api-key';
 
 /**
- * So many requests a minute for one API key, in all processes together. Far below the limit nobody waits for Redis. Without Redis there is no limit: being
- * away must not take the API down.
+ * So many requests a minute for one API key, in all processes together. Far below the limit nobody
+ * waits for Redis. Without Redis there is no limit: being away must not take the API down.
  */
 export function limitRate(ctx: Context, store: RedisRateLimitStore): RequestHandler {
   const ceiling = soonCeiling(ctx.config.rateLimitPerMinute);
@@ -27,7 +27,9 @@ export function limitRate(ctx: Context, store: RedisRateLimitStore): RequestHand
       ...store,
       increment(key) {
         const soon = store.countSoon(key, ceiling);
-        return soon === undefined ? store.increment(key) : { totalHits: soon.totalHits, resetTime: new Date(Date.now() + soon.leftMs) };
+        return soon === undefined
+          ? store.increment(key)
+          : { totalHits: soon.totalHits, resetTime: new Date(Date.now() + soon.leftMs) };
       },
     },
     logger: quietRateLimitLogger(ctx.log),

@@ -3,11 +3,12 @@ import type { Logger } from '../../platform/logger.ts';
 import type { Request, RequestHandler, Response } from '../request.ts';
 
 /**
- * One line a request, once it is over: at `info`, but at `debug` for reads that went well (they are asked for all the time) and not at all for
- * health checks that did.
+ * One line a request, once it is over: at `info`, but at `debug` for reads that went well (they are
+ * asked for all the time) and not at all for health checks that did.
  *
- * The line holds only the fields below and none of them can be a secret, so it does without redaction, which costs more than the line. For the same
- * reason it is not pino-http that writes it: that one serializes and redacts every request, logged or not (measured: 40 µs each).
+ * The line holds only the fields below and none of them can be a secret, so it does without
+ * redaction, which costs more than the line. For the same reason it is not pino-http that writes
+ * it: that one serializes and redacts every request, logged or not (measured: 40 µs each).
  */
 export function logRequests(ctx: Context): RequestHandler {
   const log = ctx.log.child({}, { redact: [] });
@@ -16,7 +17,10 @@ export function logRequests(ctx: Context): RequestHandler {
     res.on('close', () => {
       const level = levelFor(req, res);
       if (level === undefined || !log.isLevelEnabled(level)) return;
-      log[level](describe(req, res, startedAt), res.writableFinished ? 'request' : 'request aborted');
+      log[level](
+        describe(req, res, startedAt),
+        res.writableFinished ? 'request' : 'request aborted',
+      );
     });
     next();
   };

@@ -7,8 +7,9 @@ import type { RequestHandler } from '../request.ts';
 import type { FailureLimiter } from './createFailureLimiter.ts';
 
 /**
- * HTTP Basic login for the operators' pages. A browser asks its user when it sees the 401, so a request without any login is not a failure.
- * The right one is let in whatever others did; after failures of its address it waits as a wrong one does.
+ * HTTP Basic login for the operators' pages. A browser asks its user when it sees the 401, so a
+ * request without any login is not a failure. The right one is let in whatever others did; after
+ * failures of its address it waits as a wrong one does.
  */
 export function requireAdminLogin(ctx: Context, failures: FailureLimiter): RequestHandler {
   const judgeLogin = createJudgeLogin(ctx.config.admin);
@@ -20,10 +21,15 @@ export function requireAdminLogin(ctx: Context, failures: FailureLimiter): Reque
         next();
         return;
       }
-      ctx.log.warn({ requestId: req.requestId, address: clientAddressOf(req) }, 'a wrong login to the operators’ pages');
+      ctx.log.warn(
+        { requestId: req.requestId, address: clientAddressOf(req) },
+        'a wrong login to the operators’ pages',
+      );
       await failures.count(req, res);
     }
     res.setHeader('WWW-Authenticate', LOGIN_CHALLENGE);
-    throw new AppError(STORE_ERRORS.unauthenticated, { detail: 'User name and password are needed here.' });
+    throw new AppError(STORE_ERRORS.unauthenticated, {
+      detail: 'User name and password are needed here.',
+    });
   };
 }

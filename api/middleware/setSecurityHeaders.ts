@@ -4,10 +4,16 @@ import type { RequestHandler } from '../request.ts';
 
 const isNever = ["'none'"];
 
-/** For answers that are data: nothing in them may be run, framed, sniffed or read across origins. Helmet's other headers are about pages. */
+/**
+ * For answers that are data: nothing in them may be run, framed, sniffed or read across origins.
+ * Helmet's other headers are about pages.
+ */
 export function setApiSecurityHeaders(): RequestHandler {
   return helmet({
-    contentSecurityPolicy: { useDefaults: false, directives: { 'default-src': isNever, 'frame-ancestors': isNever } },
+    contentSecurityPolicy: {
+      useDefaults: false,
+      directives: { 'default-src': isNever, 'frame-ancestors': isNever },
+    },
     xFrameOptions: { action: 'deny' },
     crossOriginOpenerPolicy: false,
     originAgentCluster: false,
@@ -18,7 +24,10 @@ export function setApiSecurityHeaders(): RequestHandler {
   });
 }
 
-/** For our pages: their own files, inline styles (Swagger UI and Bull Board have them), no inline script, nothing from elsewhere. */
+/**
+ * For our pages: their own files, inline styles (Swagger UI and Bull Board have them), no inline
+ * script, nothing from elsewhere.
+ */
 export function setPageSecurityHeaders(): RequestHandler {
   return helmet({
     contentSecurityPolicy: {

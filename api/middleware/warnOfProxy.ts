@@ -2,15 +2,19 @@ import type { Context } from '../../platform/context.ts';
 import type { RequestHandler } from '../request.ts';
 
 /**
- * Behind a proxy that is not trusted every caller has the proxy's address, and what is limited by address is limited for all
- * of them together. The first request that shows it is told to the operator, once a process.
+ * Behind a proxy that is not trusted every caller has the proxy's address, and what is limited by
+ * address is limited for all of them together. The first request that shows it is told to the
+ * operator, once a process.
  */
 export function warnOfProxy(ctx: Context): RequestHandler[] {
   if (ctx.config.trustedProxies > 0) return [];
   let isTold = false;
   return [
     (req, _res, next) => {
-      if (!isTold && (req.headers['x-forwarded-for'] !== undefined || req.headers.forwarded !== undefined)) {
+      if (
+        !isTold &&
+        (req.headers['x-forwarded-for'] !== undefined || req.headers.forwarded !== undefined)
+      ) {
         isTold = true;
         ctx.log.warn(
           { alert: 'proxy_not_trusted' },

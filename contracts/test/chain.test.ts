@@ -30,7 +30,13 @@ describe('The development chain', () => {
         jsonrpc: '2.0',
         id: 1,
         method: 'eth_sendTransaction',
-        params: [{ from: '0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266', to: '0x70997970C51812dc3A010C7d01b50e0d17dc79C8', value: '0x1' }],
+        params: [
+          {
+            from: '0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266',
+            to: '0x70997970C51812dc3A010C7d01b50e0d17dc79C8',
+            value: '0x1',
+          },
+        ],
       }),
     });
 
@@ -72,11 +78,17 @@ describe('The development chain', () => {
     const startedAt = performance.now();
     const chain = await start({ blockTimeSeconds: 0.2 });
     while ((await ask(chain).getBlockNumber()) < 8n);
-    const blocks = await Promise.all(Array.from({ length: 9 }, (_, number) => ask(chain).getBlock({ blockNumber: BigInt(number) })));
+    const blocks = await Promise.all(
+      Array.from({ length: 9 }, (_, number) =>
+        ask(chain).getBlock({ blockNumber: BigInt(number) }),
+      ),
+    );
     const times = blocks.map(({ timestamp }) => Number(timestamp));
     expect(new Set(times).size, 'several in one second').to.be.below(times.length);
     const head = await ask(chain).getBlock();
-    expect(Number(head.number), 'no more than there was time for').to.be.at.most((performance.now() - startedAt) / 200 + 1);
+    expect(Number(head.number), 'no more than there was time for').to.be.at.most(
+      (performance.now() - startedAt) / 200 + 1,
+    );
     expect(Number(head.timestamp)).to.be.at.most(Date.now() / 1000);
   });
 
@@ -88,7 +100,9 @@ describe('The development chain', () => {
     await first.close();
     const second = await start({ statePath });
     expect(await ask(second).getBlockNumber()).to.equal(1n);
-    expect(await ask(second).getBalance({ address: '0x70997970C51812dc3A010C7d01b50e0d17dc79C8' })).to.equal(10n ** 22n + 1n);
+    expect(
+      await ask(second).getBalance({ address: '0x70997970C51812dc3A010C7d01b50e0d17dc79C8' }),
+    ).to.equal(10n ** 22n + 1n);
   });
 
   it('goes back to the last good state when the file was cut short', async () => {

@@ -1,5 +1,11 @@
 import { expect } from 'chai';
-import { encodeFunctionData, parseEventLogs, type Address, type Hex, type TransactionReceipt } from 'viem';
+import {
+  encodeFunctionData,
+  parseEventLogs,
+  type Address,
+  type Hex,
+  type TransactionReceipt,
+} from 'viem';
 import { msqPayForwarderAbi } from '../generated/MSQPayForwarder.ts';
 import { hostileTokenAbi, hostileTokenBytecode } from '../generated/test/HostileToken.ts';
 import { accountAt, FUNDS, type BatchPermit, type ForwardRequest } from '../workbench.ts';
@@ -25,8 +31,9 @@ import {
 describe('MSQPayForwarder.executeBatchWithPermits', () => {
   const world = useContracts();
 
-  const request = async (...[signer, changes]: [typeof payer, Parameters<typeof world.signForwardRequest>[2]?]) =>
-    world.signForwardRequest(signer, world.payData(await world.makeTerms()), changes);
+  const request = async (
+    ...[signer, changes]: [typeof payer, Parameters<typeof world.signForwardRequest>[2]?]
+  ) => world.signForwardRequest(signer, world.payData(await world.makeTerms()), changes);
   const good = () => request(secondPayer);
   const permitFor = async (
     requestIndex: number,
@@ -38,18 +45,24 @@ describe('MSQPayForwarder.executeBatchWithPermits', () => {
     permit: await world.signPermit({ owner, spender: world.gateway, ...changes }),
   });
   const outcomes = (receipt: TransactionReceipt) =>
-    parseEventLogs({ abi: msqPayForwarderAbi, eventName: 'ExecutedForwardRequest', logs: receipt.logs }).map(({ args }) => [
-      args.signer,
-      args.nonce,
-      args.success,
-    ]);
+    parseEventLogs({
+      abi: msqPayForwarderAbi,
+      eventName: 'ExecutedForwardRequest',
+      logs: receipt.logs,
+    }).map(({ args }) => [args.signer, args.nonce, args.success]);
 
   /** A token of its own, in this mode; `trusting` makes it a target that the forwarder accepts. */
   async function hostile(mode: number, trusting = false): Promise<Address> {
     const token = await world.deploy(hostileTokenAbi, hostileTokenBytecode);
     const tell = (data: Hex) => world.send({ from: stranger.address, to: token, data });
     await tell(encodeFunctionData({ abi: hostileTokenAbi, functionName: 'setMode', args: [mode] }));
-    await tell(encodeFunctionData({ abi: hostileTokenAbi, functionName: 'setTrustsEveryone', args: [trusting] }));
+    await tell(
+      encodeFunctionData({
+        abi: hostileTokenAbi,
+        functionName: 'setTrustsEveryone',
+        args: [trusting],
+      }),
+    );
     return token;
   }
   /** Calls `transferFrom` of a trusting hostile token. */
@@ -61,15 +74,24 @@ describe('MSQPayForwarder.executeBatchWithPermits', () => {
     args: [payer.address, stranger.address, 0n],
   });
 
-  /** Bad, then good: the good one is paid; the bad one has this reason, its nonce is unused and it has no event. */
-  async function expectOnlyInvalid(bad: ForwardRequest, reason: DecodedError, permits: BatchPermit[] = []) {
+  /**
+   * Bad, then good: the good one is paid; the bad one has this reason, its nonce is unused and it
+   * has no event.
+   */
+  async function expectOnlyInvalid(
+    bad: ForwardRequest,
+    reason: DecodedError,
+    permits: BatchPermit[] = [],
+  ) {
     const call = world.forwardBatchCall([bad, await good()], permits);
     expect(await simulateBatch(world, call)).to.deep.equal([{ success: false, reason }, succeeded]);
     const nonce = await world.forwarderNonceOf(bad.from);
     const nextNonce = await world.forwarderNonceOf(secondPayer.address);
     const receipt = await world.send(call);
     expect(outcomes(receipt)).to.deep.equal([[secondPayer.address, nextNonce, true]]);
-    expect(processedEvents(world, receipt).map((event) => event.payer)).to.deep.equal([secondPayer.address]);
+    expect(processedEvents(world, receipt).map((event) => event.payer)).to.deep.equal([
+      secondPayer.address,
+    ]);
     expect(await world.forwarderNonceOf(bad.from)).to.equal(nonce);
     return receipt;
   }
@@ -78,7 +100,10 @@ describe('MSQPayForwarder.executeBatchWithPermits', () => {
     const call = world.forwardBatchCall([await request(payer), await request(secondPayer)]);
     expect(await simulateBatch(world, call)).to.deep.equal([succeeded, succeeded]);
     const receipt = await world.send({ ...call, from: stranger.address });
-    expect(processedEvents(world, receipt).map((event) => event.payer)).to.deep.equal([payer.address, secondPayer.address]);
+    expect(processedEvents(world, receipt).map((event) => event.payer)).to.deep.equal([
+      payer.address,
+      secondPayer.address,
+    ]);
     expect(outcomes(receipt)).to.deep.equal([
       [payer.address, 0n, true],
       [secondPayer.address, 0n, true],
@@ -94,14 +119,28 @@ describe('MSQPayForwarder.executeBatchWithPermits', () => {
   });
 
   it('accepts no ether', async () => {
-    const receipt = await world.send({ ...world.forwardBatchCall([await good()]), value: 1n, gas: 1_000_000n });
+    const receipt = await world.send({
+      ...world.forwardBatchCall([await good()]),
+      value: 1n,
+      gas: 1_000_000n,
+    });
     expect(receipt.status).to.equal('reverted');
   });
 
   it('executes successive requests of one signer', async () => {
-    const requests = [await request(payer), await request(payer, { nonce: 1n }), await good(), await request(payer, { nonce: 2n })];
+    const requests = [
+      await request(payer),
+      await request(payer, { nonce: 1n }),
+      await good(),
+      await request(payer, { nonce: 2n }),
+    ];
     const call = world.forwardBatchCall(requests);
-    expect(await simulateBatch(world, call)).to.deep.equal([succeeded, succeeded, succeeded, succeeded]);
+    expect(await simulateBatch(world, call)).to.deep.equal([
+      succeeded,
+      succeeded,
+      succeeded,
+      succeeded,
+    ]);
     expect(outcomes(await world.send(call))).to.deep.equal([
       [payer.address, 0n, true],
       [payer.address, 1n, true],
@@ -112,7 +151,10 @@ describe('MSQPayForwarder.executeBatchWithPermits', () => {
   });
 
   it('goes on with the next request of a signer after one that failed, since that one has used its nonce', async () => {
-    const call = world.forwardBatchCall([await request(newcomer), await request(newcomer, { nonce: 1n })], [await permitFor(1)]);
+    const call = world.forwardBatchCall(
+      [await request(newcomer), await request(newcomer, { nonce: 1n })],
+      [await permitFor(1)],
+    );
     expect(await simulateBatch(world, call)).to.deep.equal([
       failed('ERC20InsufficientAllowance', [world.gateway, 0n, 1_000_000n]),
       succeeded,
@@ -126,16 +168,26 @@ describe('MSQPayForwarder.executeBatchWithPermits', () => {
   describe('with permits', () => {
     it('lets payers without an allowance and without ether pay by two signatures', async () => {
       await world.client.setBalance({ address: newcomer.address, value: 0n });
-      const call = world.forwardBatchCall([await good(), await request(newcomer)], [await permitFor(1)]);
+      const call = world.forwardBatchCall(
+        [await good(), await request(newcomer)],
+        [await permitFor(1)],
+      );
       expect(await simulateBatch(world, call)).to.deep.equal([succeeded, succeeded]);
       const receipt = await world.send(call);
-      expect(processedEvents(world, receipt).map((event) => event.payer)).to.deep.equal([secondPayer.address, newcomer.address]);
+      expect(processedEvents(world, receipt).map((event) => event.payer)).to.deep.equal([
+        secondPayer.address,
+        newcomer.address,
+      ]);
       expect(await world.balanceOf(newcomer.address)).to.equal(FUNDS - 1_000_000n);
     });
 
     it('applies each before its own request, any number for one', async () => {
       const exactly = { value: 1_000_000n };
-      const requests = [await request(newcomer), await good(), await request(newcomer, { nonce: 1n })];
+      const requests = [
+        await request(newcomer),
+        await good(),
+        await request(newcomer, { nonce: 1n }),
+      ];
       const permits = [
         await permitFor(0, newcomer, { value: 5n }),
         await permitFor(0, newcomer, { ...exactly, nonce: 1n }),
@@ -151,14 +203,21 @@ describe('MSQPayForwarder.executeBatchWithPermits', () => {
     it('executes all the same when somebody applied the permit first', async () => {
       const permit = await permitFor(0);
       const call = world.forwardBatchCall([await request(newcomer)], [permit]);
-      expect((await world.send(world.permitCall(newcomer.address, world.gateway, permit.permit))).status).to.equal('success');
+      expect(
+        (await world.send(world.permitCall(newcomer.address, world.gateway, permit.permit))).status,
+      ).to.equal('success');
       expect(await simulateBatch(world, call)).to.deep.equal([succeeded]);
       expect(outcomes(await world.send(call))).to.deep.equal([[newcomer.address, 0n, true]]);
     });
 
     it('gives the permit of one payer to no other', async () => {
-      const call = world.forwardBatchCall([await request(newcomer)], [await permitFor(0, secondPayer)]);
-      expect(await simulateBatch(world, call)).to.deep.equal([failed('ERC20InsufficientAllowance', [world.gateway, 0n, 1_000_000n])]);
+      const call = world.forwardBatchCall(
+        [await request(newcomer)],
+        [await permitFor(0, secondPayer)],
+      );
+      expect(await simulateBatch(world, call)).to.deep.equal([
+        failed('ERC20InsufficientAllowance', [world.gateway, 0n, 1_000_000n]),
+      ]);
       expect(outcomes(await world.send(call))).to.deep.equal([[newcomer.address, 0n, false]]);
     });
 
@@ -183,7 +242,11 @@ describe('MSQPayForwarder.executeBatchWithPermits', () => {
       const { permit } = await permitFor(0);
       const permits = [0n, 0n, 0n].map((requestIndex) => ({ requestIndex, token, permit }));
       const call = world.forwardBatchCall([await request(payer), await good()], permits);
-      const gas = await world.client.estimateGas({ account: call.from, to: call.to, data: call.data });
+      const gas = await world.client.estimateGas({
+        account: call.from,
+        to: call.to,
+        data: call.data,
+      });
       expect(outcomes(await world.send({ ...call, gas }))).to.deep.equal([
         [payer.address, 0n, true],
         [secondPayer.address, 0n, true],
@@ -192,19 +255,36 @@ describe('MSQPayForwarder.executeBatchWithPermits', () => {
 
     it('skips only the request with one for a token that would believe the forwarder, or does not say in time', async () => {
       const { permit } = await permitFor(0);
-      for (const token of [world.gateway, await hostile(hostileMode.honest, true), await hostile(hostileMode.trustBurnsGas)]) {
+      for (const token of [
+        world.gateway,
+        await hostile(hostileMode.honest, true),
+        await hostile(hostileMode.trustBurnsGas),
+      ]) {
         const reason = { errorName: 'MSQPayForwarderTokenTrustsForwarder', args: [token] };
-        const receipt = await expectOnlyInvalid(await request(payer), reason, [{ requestIndex: 0n, token, permit }]);
+        const receipt = await expectOnlyInvalid(await request(payer), reason, [
+          { requestIndex: 0n, token, permit },
+        ]);
         expect(receipt.gasUsed < 300_000n).to.equal(true);
-        await expectRevert(world, world.forwardWithPermitCall(await request(payer), token, permit), reason.errorName, reason.args);
+        await expectRevert(
+          world,
+          world.forwardWithPermitCall(await request(payer), token, permit),
+          reason.errorName,
+          reason.args,
+        );
       }
     });
 
     it('reverts when they are out of order or for a request that is not there', async () => {
       const attempt = async (...indexes: number[]) =>
-        world.forwardBatchCall([await request(payer), await good()], await Promise.all(indexes.map((index) => permitFor(index))));
+        world.forwardBatchCall(
+          [await request(payer), await good()],
+          await Promise.all(indexes.map((index) => permitFor(index))),
+        );
       await expectRevert(world, await attempt(1, 0), 'MSQPayForwarderPermitOutOfOrder', [1n, 0n]);
-      await expectRevert(world, await attempt(0, 1, 0, 1), 'MSQPayForwarderPermitOutOfOrder', [2n, 0n]);
+      await expectRevert(world, await attempt(0, 1, 0, 1), 'MSQPayForwarderPermitOutOfOrder', [
+        2n,
+        0n,
+      ]);
       await expectRevert(world, await attempt(0, 2), 'MSQPayForwarderPermitOutOfOrder', [1n, 2n]);
       expect(await world.balanceOf(world.merchant)).to.equal(0n);
     });
@@ -242,7 +322,10 @@ describe('MSQPayForwarder.executeBatchWithPermits', () => {
 
     it('whose target does not trust the forwarder', async () => {
       for (const to of [world.token, stranger.address]) {
-        await expectOnlyInvalid(await request(payer, { to }), { errorName: 'ERC2771UntrustfulTarget', args: [to, world.forwarder] });
+        await expectOnlyInvalid(await request(payer, { to }), {
+          errorName: 'ERC2771UntrustfulTarget',
+          args: [to, world.forwarder],
+        });
       }
     });
 
@@ -256,17 +339,28 @@ describe('MSQPayForwarder.executeBatchWithPermits', () => {
     });
 
     it('that carries ether', async () => {
-      await expectOnlyInvalid(await request(payer, { value: 7n }), { errorName: 'ERC2771ForwarderMismatchedValue', args: [7n, 0n] });
+      await expectOnlyInvalid(await request(payer, { value: 7n }), {
+        errorName: 'ERC2771ForwarderMismatchedValue',
+        args: [7n, 0n],
+      });
     });
 
     it('that is out of date, and executes one in the second of its deadline', async () => {
       const deadline = (await world.now()) + 600;
-      const call = world.forwardBatchCall([await request(payer, { deadline }), await request(secondPayer, { deadline: deadline + 1 })]);
+      const call = world.forwardBatchCall([
+        await request(payer, { deadline }),
+        await request(secondPayer, { deadline: deadline + 1 }),
+      ]);
       const snapshot = await world.client.snapshot();
       expect(outcomes(await sendAt(world, deadline, call))).to.have.length(2);
       await world.client.revert({ id: snapshot });
-      expect(outcomes(await sendAt(world, deadline + 1, call))).to.deep.equal([[secondPayer.address, 0n, true]]);
-      await expectOnlyInvalid(await request(payer, { deadline }), { errorName: 'ERC2771ForwarderExpiredRequest', args: [deadline] });
+      expect(outcomes(await sendAt(world, deadline + 1, call))).to.deep.equal([
+        [secondPayer.address, 0n, true],
+      ]);
+      await expectOnlyInvalid(await request(payer, { deadline }), {
+        errorName: 'ERC2771ForwarderExpiredRequest',
+        args: [deadline],
+      });
     });
 
     it('that is in the batch twice, the second time', async () => {
@@ -283,8 +377,15 @@ describe('MSQPayForwarder.executeBatchWithPermits', () => {
   describe('gives the reason of a call that reverted, whose nonce is used,', () => {
     async function expectOnlyFailed(bad: ForwardRequest, reason: DecodedError | undefined) {
       const call = world.forwardBatchCall([bad, await good()]);
-      expect(await simulateBatch(world, call)).to.deep.equal([{ success: false, reason }, succeeded]);
-      const gas = await world.client.estimateGas({ account: call.from, to: call.to, data: call.data });
+      expect(await simulateBatch(world, call)).to.deep.equal([
+        { success: false, reason },
+        succeeded,
+      ]);
+      const gas = await world.client.estimateGas({
+        account: call.from,
+        to: call.to,
+        data: call.data,
+      });
       const receipt = await world.send({ ...call, gas });
       expect(outcomes(receipt)).to.deep.equal([
         [bad.from, 0n, false],
@@ -303,7 +404,10 @@ describe('MSQPayForwarder.executeBatchWithPermits', () => {
     });
 
     it('as the token gave it', async () => {
-      await expectOnlyFailed(await request(pauper), { errorName: 'ERC20InsufficientBalance', args: [pauper.address, 0n, 1_000_000n] });
+      await expectOnlyFailed(await request(pauper), {
+        errorName: 'ERC20InsufficientBalance',
+        args: [pauper.address, 0n, 1_000_000n],
+      });
     });
 
     it('as nothing when there was none', async () => {
@@ -311,14 +415,22 @@ describe('MSQPayForwarder.executeBatchWithPermits', () => {
     });
 
     it('as nothing when the call ran out of its gas, of which it gets what was signed', async () => {
-      const receipt = await expectOnlyFailed(await hostileRequest(hostileMode.burnGas, 250_000n), undefined);
+      const receipt = await expectOnlyFailed(
+        await hostileRequest(hostileMode.burnGas, 250_000n),
+        undefined,
+      );
       expect(receipt.gasUsed > 250_000n && receipt.gasUsed < 500_000n).to.equal(true);
     });
 
     it('as its beginning when it is enormous', async () => {
-      const call = world.forwardBatchCall([await hostileRequest(hostileMode.revertBomb), await good()]);
+      const call = world.forwardBatchCall([
+        await hostileRequest(hostileMode.revertBomb),
+        await good(),
+      ]);
       const results = await simulateRawBatch(world, call);
-      expect(results.map(({ success, reason }) => [success, (reason.length - 2) / 2])).to.deep.equal([
+      expect(
+        results.map(({ success, reason }) => [success, (reason.length - 2) / 2]),
+      ).to.deep.equal([
         [false, 256],
         [true, 0],
       ]);
@@ -334,8 +446,15 @@ describe('MSQPayForwarder.executeBatchWithPermits', () => {
       world.client.estimateGas({ account: call.from, to: call.to, data: call.data });
 
     it('reverts as a whole rather than fail an item for too little, whatever the limit', async () => {
-      const requests = [await request(newcomer), await request(payer), await request(payer, { nonce: 1n })];
-      const call = world.forwardBatchCall(requests, [await permitFor(0), await permitFor(1, payer)]);
+      const requests = [
+        await request(newcomer),
+        await request(payer),
+        await request(payer, { nonce: 1n }),
+      ];
+      const call = world.forwardBatchCall(requests, [
+        await permitFor(0),
+        await permitFor(1, payer),
+      ]);
       const enough = await gasOf(call);
       let reverted = 0;
       for (let gas = 80_000n; gas < enough + 40_000n; gas += 20_000n) {
@@ -357,7 +476,10 @@ describe('MSQPayForwarder.executeBatchWithPermits', () => {
     });
 
     it('says which item it had too little for, and how much that would be', async () => {
-      const call = world.forwardBatchCall([await request(payer), await good()], [await permitFor(1, secondPayer)]);
+      const call = world.forwardBatchCall(
+        [await request(payer), await good()],
+        [await permitFor(1, secondPayer)],
+      );
       const first = await findRevert(world, { ...call, gas: 400_000n });
       expect(first.errorName).to.equal('BatchGasTooLow');
       const bytes = BigInt((world.payData(await world.makeTerms()).length - 2) / 2);
@@ -367,7 +489,10 @@ describe('MSQPayForwarder.executeBatchWithPermits', () => {
 
       const second = await findRevert(world, { ...call, gas: 500_000n });
       expect(second.errorName).to.equal('BatchGasTooLow');
-      expect([second.args[0], second.args[2]]).to.deep.equal([1n, required + 150_000n + 150_000n / 63n + 40_000n]);
+      expect([second.args[0], second.args[2]]).to.deep.equal([
+        1n,
+        required + 150_000n + 150_000n / 63n + 40_000n,
+      ]);
     });
 
     it('names a request that asks for more than there can be', async () => {
@@ -380,21 +505,28 @@ describe('MSQPayForwarder.executeBatchWithPermits', () => {
     it('gives a call all it signed for, also with a first nonce, a burning permit before it and the least limit that runs', async () => {
       const burning = await hostile(hostileMode.permitBurnsGas);
       const { permit } = await permitFor(0);
-      const call = world.forwardBatchCall([await hostileRequest(hostileMode.burnGas)], [{ requestIndex: 0n, token: burning, permit }]);
+      const call = world.forwardBatchCall(
+        [await hostileRequest(hostileMode.burnGas)],
+        [{ requestIndex: 0n, token: burning, permit }],
+      );
       let [low, high] = [100_000n, 2_000_000n];
       while (high - low > 50n) {
         const gas = (low + high) / 2n;
-        const fits = await world.client.call({ account: call.from, to: call.to, data: call.data, gas }).then(
-          () => true,
-          () => false,
-        );
+        const fits = await world.client
+          .call({ account: call.from, to: call.to, data: call.data, gas })
+          .then(
+            () => true,
+            () => false,
+          );
         if (fits) high = gas;
         else low = gas;
       }
       const receipt = await world.send({ ...call, gas: high });
       expect(outcomes(receipt)).to.deep.equal([[payer.address, 0n, false]]);
       expect(receipt.gasUsed > 450_000n).to.equal(true);
-      expect((await findRevert(world, { ...call, gas: low - 50n })).errorName).to.equal('BatchGasTooLow');
+      expect((await findRevert(world, { ...call, gas: low - 50n })).errorName).to.equal(
+        'BatchGasTooLow',
+      );
     });
 
     it('pays in a batch of 50 from 50 payers with 50 permits, with what was estimated', async () => {
@@ -404,7 +536,9 @@ describe('MSQPayForwarder.executeBatchWithPermits', () => {
       const permits = await Promise.all(payers.map((owner, index) => permitFor(index, owner)));
       const call = world.forwardBatchCall(requests, permits);
       const receipt = await world.send({ ...call, gas: await gasOf(call) });
-      expect(processedEvents(world, receipt).map((event) => event.payer)).to.deep.equal(payers.map((account) => account.address));
+      expect(processedEvents(world, receipt).map((event) => event.payer)).to.deep.equal(
+        payers.map((account) => account.address),
+      );
     });
   });
 
@@ -415,7 +549,11 @@ describe('MSQPayForwarder.executeBatchWithPermits', () => {
     for (const brought of [pending, calling]) {
       const snapshot = await world.client.snapshot();
       const { to, data } = world.forwardCall(brought);
-      const setReentry = encodeFunctionData({ abi: hostileTokenAbi, functionName: 'setReentry', args: [to, data] });
+      const setReentry = encodeFunctionData({
+        abi: hostileTokenAbi,
+        functionName: 'setReentry',
+        args: [to, data],
+      });
       await world.send({ from: stranger.address, to: target, data: setReentry });
       const isPending = brought === pending;
       const call = world.forwardBatchCall([calling, pending]);
@@ -423,7 +561,11 @@ describe('MSQPayForwarder.executeBatchWithPermits', () => {
       expect([first?.success, second?.success]).to.deep.equal([true, !isPending]);
       if (isPending) expect(second?.reason?.errorName).to.equal('ERC2771ForwarderInvalidSigner');
       const receipt = await world.send({ ...call, gas: 2_000_000n });
-      const succeededInside = await world.client.readContract({ address: target, abi: hostileTokenAbi, functionName: 'reentrySucceeded' });
+      const succeededInside = await world.client.readContract({
+        address: target,
+        abi: hostileTokenAbi,
+        functionName: 'reentrySucceeded',
+      });
       expect(succeededInside).to.equal(isPending);
       expect(processedEvents(world, receipt)).to.have.length(1);
       expect(await world.forwarderNonceOf(payer.address)).to.equal(2n);

@@ -35,23 +35,38 @@ describe('PaymentGateway.executePayments', () => {
     const token = await world.deploy(hostileTokenAbi, hostileTokenBytecode);
     await world.mint(payer.address, FUNDS, token);
     await world.approve(payer.address, FUNDS, token);
-    const data = encodeFunctionData({ abi: hostileTokenAbi, functionName: 'setMode', args: [mode] });
+    const data = encodeFunctionData({
+      abi: hostileTokenAbi,
+      functionName: 'setMode',
+      args: [mode],
+    });
     await world.send({ from: stranger.address, to: token, data });
     return token;
   }
 
-  /** Good, bad, good: both good ones are paid, the bad one is rejected for this reason and nothing of it remains. */
-  async function expectOnlyRejected(bad: PaymentExecution, reason: ReturnType<typeof decodeError> | undefined) {
+  /**
+   * Good, bad, good: both good ones are paid, the bad one is rejected for this reason and nothing
+   * of it remains.
+   */
+  async function expectOnlyRejected(
+    bad: PaymentExecution,
+    reason: ReturnType<typeof decodeError> | undefined,
+  ) {
     const executions = [await good(), bad, await good()];
     const call = world.executePaymentsCall(executions);
-    expect(await simulateBatch(world, call)).to.deep.equal([succeeded, { success: false, reason }, succeeded]);
+    expect(await simulateBatch(world, call)).to.deep.equal([
+      succeeded,
+      { success: false, reason },
+      succeeded,
+    ]);
     const receipt = await world.send(call);
     expect(receipt.status).to.equal('success');
     expect(rejectedEvents(world, receipt)).to.deep.equal([{ paymentId: idOf(bad), reason }]);
     expect(processedEvents(world, receipt).map((event) => event.paymentId)).to.deep.equal(
       [executions[0], executions[2]].map((execution) => execution && idOf(execution)),
     );
-    for (const log of ofGateway(world, receipt)) expect((log.data.length - 2) / 2).to.be.lessThan(400);
+    for (const log of ofGateway(world, receipt))
+      expect((log.data.length - 2) / 2).to.be.lessThan(400);
     return receipt;
   }
 
@@ -59,11 +74,24 @@ describe('PaymentGateway.executePayments', () => {
     const executions = [
       await world.authorize(payer, await world.makeTerms({ amount: 5n })),
       await world.authorize(secondPayer, await world.makeTerms({ amount: 7n })),
-      await world.authorize(payer, await world.makeTerms({ amount: 11n, merchant: stranger.address })),
+      await world.authorize(
+        payer,
+        await world.makeTerms({ amount: 11n, merchant: stranger.address }),
+      ),
     ];
     const receipt = await world.send(world.executePaymentsCall(executions));
-    expect(processedEvents(world, receipt).map(({ paymentId, payer: from, amount }) => ({ paymentId, from, amount }))).to.deep.equal(
-      executions.map((execution) => ({ paymentId: idOf(execution), from: execution.payer, amount: execution.terms.amount })),
+    expect(
+      processedEvents(world, receipt).map(({ paymentId, payer: from, amount }) => ({
+        paymentId,
+        from,
+        amount,
+      })),
+    ).to.deep.equal(
+      executions.map((execution) => ({
+        paymentId: idOf(execution),
+        from: execution.payer,
+        amount: execution.terms.amount,
+      })),
     );
     expect(rejectedEvents(world, receipt)).to.deep.equal([]);
     expect(await world.balanceOf(payer.address)).to.equal(FUNDS - 16n);
@@ -81,14 +109,23 @@ describe('PaymentGateway.executePayments', () => {
 
   it('applies the permits of its items', async () => {
     const terms = await world.makeTerms();
-    const permit = await world.signPermit({ owner: newcomer, spender: world.gateway, value: terms.amount });
-    await world.send(world.executePaymentsCall([await good(), await world.authorize(newcomer, terms, { permit })]));
+    const permit = await world.signPermit({
+      owner: newcomer,
+      spender: world.gateway,
+      value: terms.amount,
+    });
+    await world.send(
+      world.executePaymentsCall([await good(), await world.authorize(newcomer, terms, { permit })]),
+    );
     expect(await world.payerOf(terms)).to.equal(newcomer.address);
   });
 
   it('rejects only the item with a wrong signature', async () => {
     const bad = await world.authorize(stranger, await world.makeTerms(), { payer: payer.address });
-    await expectOnlyRejected(bad, { errorName: 'InvalidAuthorization', args: [idOf(bad), payer.address] });
+    await expectOnlyRejected(bad, {
+      errorName: 'InvalidAuthorization',
+      args: [idOf(bad), payer.address],
+    });
   });
 
   it('rejects only the item whose signature is out of date', async () => {
@@ -97,18 +134,32 @@ describe('PaymentGateway.executePayments', () => {
     const other = await good();
     const receipt = await sendAt(world, deadline + 1, world.executePaymentsCall([bad, other]));
     expect(rejectedEvents(world, receipt)).to.deep.equal([
-      { paymentId: idOf(bad), reason: { errorName: 'AuthorizationExpired', args: [idOf(bad), deadline, BigInt(deadline + 1)] } },
+      {
+        paymentId: idOf(bad),
+        reason: {
+          errorName: 'AuthorizationExpired',
+          args: [idOf(bad), deadline, BigInt(deadline + 1)],
+        },
+      },
     ]);
     expect(await world.isProcessed(other.terms)).to.equal(true);
   });
 
   it('rejects only the item whose payment has expired', async () => {
     const expiresAt = (await world.now()) + 600;
-    const bad = await world.authorize(payer, await world.makeTerms({ expiresAt }), { deadline: expiresAt + 600 });
+    const bad = await world.authorize(payer, await world.makeTerms({ expiresAt }), {
+      deadline: expiresAt + 600,
+    });
     const other = await good();
     const receipt = await sendAt(world, expiresAt + 1, world.executePaymentsCall([bad, other]));
     expect(rejectedEvents(world, receipt)).to.deep.equal([
-      { paymentId: idOf(bad), reason: { errorName: 'PaymentExpired', args: [idOf(bad), expiresAt, BigInt(expiresAt + 1)] } },
+      {
+        paymentId: idOf(bad),
+        reason: {
+          errorName: 'PaymentExpired',
+          args: [idOf(bad), expiresAt, BigInt(expiresAt + 1)],
+        },
+      },
     ]);
     expect(await world.isProcessed(other.terms)).to.equal(true);
   });
@@ -116,7 +167,10 @@ describe('PaymentGateway.executePayments', () => {
   it('rejects only the item that was paid before', async () => {
     const paid = await world.authorize(payer, await world.makeTerms());
     await world.send(world.executePaymentCall(paid));
-    await expectOnlyRejected(paid, { errorName: 'PaymentAlreadyProcessed', args: [idOf(paid), payer.address] });
+    await expectOnlyRejected(paid, {
+      errorName: 'PaymentAlreadyProcessed',
+      args: [idOf(paid), payer.address],
+    });
   });
 
   it('answers a simulation with the outcome of each item, as the transaction then has it', async () => {
@@ -125,7 +179,10 @@ describe('PaymentGateway.executePayments', () => {
       await world.authorize(stranger, await world.makeTerms(), { payer: payer.address }),
       await world.authorize(pauper, await world.makeTerms()),
       await good(),
-      await world.authorize(payer, await world.makeTerms({ token: await hostileToken(hostileMode.revertSilently) })),
+      await world.authorize(
+        payer,
+        await world.makeTerms({ token: await hostileToken(hostileMode.revertSilently) }),
+      ),
     ];
     const [, unsigned, poor] = executions as [PaymentExecution, PaymentExecution, PaymentExecution];
     const call = world.executePaymentsCall(executions);
@@ -149,19 +206,27 @@ describe('PaymentGateway.executePayments', () => {
     const receipt = await world.send(world.executePaymentsCall([twice, twice]));
     expect(processedEvents(world, receipt)).to.have.length(1);
     expect(rejectedEvents(world, receipt)).to.deep.equal([
-      { paymentId: idOf(twice), reason: { errorName: 'PaymentAlreadyProcessed', args: [idOf(twice), secondPayer.address] } },
+      {
+        paymentId: idOf(twice),
+        reason: { errorName: 'PaymentAlreadyProcessed', args: [idOf(twice), secondPayer.address] },
+      },
     ]);
     expect(await world.balanceOf(world.merchant)).to.equal(twice.terms.amount);
   });
 
   it('rejects only the item whose payer has too little, and leaves it payable', async () => {
     const bad = await world.authorize(pauper, await world.makeTerms());
-    await expectOnlyRejected(bad, { errorName: 'ERC20InsufficientBalance', args: [pauper.address, 0n, bad.terms.amount] });
+    await expectOnlyRejected(bad, {
+      errorName: 'ERC20InsufficientBalance',
+      args: [pauper.address, 0n, bad.terms.amount],
+    });
     expect(await world.isProcessed(bad.terms)).to.equal(false);
 
     await world.mint(pauper.address);
     const receipt = await world.send(world.executePaymentsCall([bad]));
-    expect(processedEvents(world, receipt).map((event) => event.paymentId)).to.deep.equal([idOf(bad)]);
+    expect(processedEvents(world, receipt).map((event) => event.paymentId)).to.deep.equal([
+      idOf(bad),
+    ]);
   });
 
   it('rejects only the item with unsound terms', async () => {
@@ -172,12 +237,18 @@ describe('PaymentGateway.executePayments', () => {
   it('rejects only the item whose token reverts, with its reason', async () => {
     const token = await hostileToken(hostileMode.revertWithReason);
     const bad = await world.authorize(payer, await world.makeTerms({ token }));
-    await expectOnlyRejected(bad, { errorName: 'HostileRefusal', args: [payer.address, bad.terms.amount] });
+    await expectOnlyRejected(bad, {
+      errorName: 'HostileRefusal',
+      args: [payer.address, bad.terms.amount],
+    });
   });
 
   it('rejects only the item whose token reverts without a reason', async () => {
     const token = await hostileToken(hostileMode.revertSilently);
-    await expectOnlyRejected(await world.authorize(payer, await world.makeTerms({ token })), undefined);
+    await expectOnlyRejected(
+      await world.authorize(payer, await world.makeTerms({ token })),
+      undefined,
+    );
   });
 
   it('rejects only the item whose token returns false, and undoes what it moved', async () => {
@@ -192,13 +263,20 @@ describe('PaymentGateway.executePayments', () => {
 
   it('rejects only the item whose token burns all its gas, at a bounded cost', async () => {
     const token = await hostileToken(hostileMode.burnGas);
-    const receipt = await expectOnlyRejected(await world.authorize(payer, await world.makeTerms({ token })), undefined);
+    const receipt = await expectOnlyRejected(
+      await world.authorize(payer, await world.makeTerms({ token })),
+      undefined,
+    );
     expect(receipt.gasUsed < 700_000n).to.equal(true);
   });
 
   it('rejects only the item whose token reverts with an enormous reason, and logs its beginning only', async () => {
     const token = await hostileToken(hostileMode.revertBomb);
-    const executions = [await good(), await world.authorize(payer, await world.makeTerms({ token })), await good()];
+    const executions = [
+      await good(),
+      await world.authorize(payer, await world.makeTerms({ token })),
+      await good(),
+    ];
     const call = world.executePaymentsCall(executions);
     const results = await simulateRawBatch(world, call);
     expect(results.map(({ success, reason }) => [success, (reason.length - 2) / 2])).to.deep.equal([
@@ -225,18 +303,27 @@ describe('PaymentGateway.executePayments', () => {
   it('rejects only the item whose permit burns or bombs, however much gas that takes', async () => {
     const burning = await hostileToken(hostileMode.permitBurnsGas);
     const permit = await world.signPermit({ owner: payer, spender: world.gateway });
-    await expectOnlyRejected(await world.authorize(payer, await world.makeTerms({ token: burning }), { permit }), undefined);
+    await expectOnlyRejected(
+      await world.authorize(payer, await world.makeTerms({ token: burning }), { permit }),
+      undefined,
+    );
 
     // A bomb of a permit is not copied, so there is gas left to pay.
     const bombing = await hostileToken(hostileMode.permitBomb);
-    const paid = await world.authorize(payer, await world.makeTerms({ token: bombing }), { permit });
+    const paid = await world.authorize(payer, await world.makeTerms({ token: bombing }), {
+      permit,
+    });
     const receipt = await world.send(world.executePaymentsCall([paid]));
     expect(processedEvents(world, receipt)).to.have.length(1);
   });
 
   it('rejects only the item whose wallet burns all its gas over the signature', async () => {
     const wallet = await world.deploy(testWalletAbi, testWalletBytecode, [stranger.address]);
-    const data = encodeFunctionData({ abi: testWalletAbi, functionName: 'setMode', args: [walletMode.burnGas] });
+    const data = encodeFunctionData({
+      abi: testWalletAbi,
+      functionName: 'setMode',
+      args: [walletMode.burnGas],
+    });
     await world.send({ from: stranger.address, to: wallet, data });
     const bad = await world.authorize(stranger, await world.makeTerms(), { payer: wallet });
     await expectOnlyRejected(bad, { errorName: 'InvalidAuthorization', args: [idOf(bad), wallet] });
@@ -261,20 +348,30 @@ describe('PaymentGateway.executePayments', () => {
       honest.push(execution);
     }
     const receipt = await world.send(world.executePaymentsCall(executions));
-    expect(ofGateway(world, receipt).filter((log) => log.topics.length === 2)).to.have.length(modes.length);
-    expect(processedEvents(world, receipt).map((event) => event.paymentId)).to.deep.equal(honest.map(idOf));
+    expect(ofGateway(world, receipt).filter((log) => log.topics.length === 2)).to.have.length(
+      modes.length,
+    );
+    expect(processedEvents(world, receipt).map((event) => event.paymentId)).to.deep.equal(
+      honest.map(idOf),
+    );
   });
 
   it('reverts as a whole rather than reject an item for too little gas, whatever the gas limit', async () => {
     const executions = [await good(), await good(), await good()];
     const call = world.executePaymentsCall(executions);
-    const enough = await world.client.estimateGas({ account: call.from, to: call.to, data: call.data });
+    const enough = await world.client.estimateGas({
+      account: call.from,
+      to: call.to,
+      data: call.data,
+    });
     let reverted = 0;
     for (let gas = 60_000n; gas < enough; gas += 30_000n) {
       const snapshot = await world.client.snapshot();
       const receipt = await world.send({ ...call, gas });
       expect(rejectedEvents(world, receipt), `gas ${String(gas)}`).to.deep.equal([]);
-      expect(processedEvents(world, receipt), `gas ${String(gas)}`).to.have.length(receipt.status === 'success' ? 3 : 0);
+      expect(processedEvents(world, receipt), `gas ${String(gas)}`).to.have.length(
+        receipt.status === 'success' ? 3 : 0,
+      );
       if (receipt.status === 'reverted') reverted += 1;
       await world.client.revert({ id: snapshot });
     }
@@ -287,7 +384,11 @@ describe('PaymentGateway.executePayments', () => {
     const { errorName, args } = await findRevert(world, { ...call, gas: 440_000n });
     expect(errorName).to.equal('BatchGasTooLow');
     expect(args[0]).to.equal(0n);
-    const cap = await world.client.readContract({ address: world.gateway, abi: paymentGatewayAbi, functionName: 'BATCH_ITEM_GAS' });
+    const cap = await world.client.readContract({
+      address: world.gateway,
+      abi: paymentGatewayAbi,
+      functionName: 'BATCH_ITEM_GAS',
+    });
     expect(args[2]).to.equal(cap + cap / 63n + 20_000n);
     expect((args[1] as bigint) < (args[2] as bigint)).to.equal(true);
 
@@ -298,8 +399,14 @@ describe('PaymentGateway.executePayments', () => {
 
   it('keeps its inner call to itself', async () => {
     const execution = await good();
-    const data = encodeFunctionData({ abi: paymentGatewayAbi, functionName: 'executeBatchItem', args: [execution] });
-    await expectRevert(world, { from: stranger.address, to: world.gateway, data }, 'OnlySelf', [stranger.address]);
+    const data = encodeFunctionData({
+      abi: paymentGatewayAbi,
+      functionName: 'executeBatchItem',
+      args: [execution],
+    });
+    await expectRevert(world, { from: stranger.address, to: world.gateway, data }, 'OnlySelf', [
+      stranger.address,
+    ]);
     const request = await world.signForwardRequest(payer, data);
     const receipt = await world.send({ ...world.forwardCall(request), gas: 1_000_000n });
     expect(receipt.status).to.equal('reverted');
@@ -312,8 +419,12 @@ describe('PaymentGateway.executePayments', () => {
       await world.mint(address);
       await world.approve(address);
     }
-    const executions = await Promise.all(payers.map(async (account) => world.authorize(account, await world.makeTerms())));
+    const executions = await Promise.all(
+      payers.map(async (account) => world.authorize(account, await world.makeTerms())),
+    );
     const receipt = await world.send(world.executePaymentsCall(executions));
-    expect(processedEvents(world, receipt).map((event) => event.payer)).to.deep.equal(payers.map((account) => account.address));
+    expect(processedEvents(world, receipt).map((event) => event.payer)).to.deep.equal(
+      payers.map((account) => account.address),
+    );
   });
 });

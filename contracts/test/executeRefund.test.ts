@@ -23,7 +23,9 @@ import { walletMode } from './walletMode.ts';
 describe('PaymentGateway.executeRefund', () => {
   const world = useContracts();
   const merchant = accountAt(2);
-  /** A payment that `payer` made. The merchant has its tokens, but has allowed the gateway nothing. */
+  /**
+   * A payment that `payer` made. The merchant has its tokens, but has allowed the gateway nothing.
+   */
   async function paidTerms(changes: Parameters<typeof world.makeTerms>[0] = {}) {
     const terms = await world.makeTerms(changes);
     await world.send(world.payCall(payer.address, terms));
@@ -31,13 +33,17 @@ describe('PaymentGateway.executeRefund', () => {
   }
   const approveAsMerchant = () => world.approve(merchant.address);
   const setHostile = (data: Hex) => world.send({ from: stranger.address, to: world.hostile, data });
-  const setMode = (mode: number) => setHostile(encodeFunctionData({ abi: hostileTokenAbi, functionName: 'setMode', args: [mode] }));
+  const setMode = (mode: number) =>
+    setHostile(encodeFunctionData({ abi: hostileTokenAbi, functionName: 'setMode', args: [mode] }));
 
   it('lets anyone bring a signed refund to the chain, from the merchant to the payer', async () => {
     await approveAsMerchant();
     const terms = await paidTerms();
     const execution = await world.authorizeRefund(merchant, terms, { amount: 400_000n, nonce: 7n });
-    const receipt = await world.send({ ...world.executeRefundCall(execution), from: stranger.address });
+    const receipt = await world.send({
+      ...world.executeRefundCall(execution),
+      from: stranger.address,
+    });
     expect(refundedEvents(world, receipt)).to.deep.equal([
       {
         paymentId: world.paymentIdOf(terms),
@@ -58,10 +64,13 @@ describe('PaymentGateway.executeRefund', () => {
   it('pays back whoever paid, on every way of paying', async () => {
     await approveAsMerchant();
     const forwarded = await world.makeTerms();
-    await world.send(world.forwardCall(await world.signForwardRequest(secondPayer, world.payData(forwarded))));
+    await world.send(
+      world.forwardCall(await world.signForwardRequest(secondPayer, world.payData(forwarded))),
+    );
     const authorized = await world.makeTerms();
     await world.send(world.executePaymentCall(await world.authorize(secondPayer, authorized)));
-    for (const terms of [forwarded, authorized]) await world.send(world.executeRefundCall(await world.authorizeRefund(merchant, terms)));
+    for (const terms of [forwarded, authorized])
+      await world.send(world.executeRefundCall(await world.authorizeRefund(merchant, terms)));
     expect(await world.balanceOf(secondPayer.address)).to.equal(FUNDS);
     expect(await world.balanceOf(merchant.address)).to.equal(0n);
   });
@@ -78,44 +87,72 @@ describe('PaymentGateway.executeRefund', () => {
     await approveAsMerchant();
     const terms = await paidTerms();
     await world.send(world.executeRefundCall(await world.authorizeRefund(merchant, terms)));
-    await expectRevert(world, world.payCall(payer.address, terms), 'PaymentAlreadyProcessed', [world.paymentIdOf(terms), payer.address]);
+    await expectRevert(world, world.payCall(payer.address, terms), 'PaymentAlreadyProcessed', [
+      world.paymentIdOf(terms),
+      payer.address,
+    ]);
     expect(await world.payerOf(terms)).to.equal(payer.address);
   });
 
   it('applies a permit, so that a merchant without an allowance only signs', async () => {
     const terms = await paidTerms();
-    await expectRevert(world, world.executeRefundCall(await world.authorizeRefund(merchant, terms)), 'ERC20InsufficientAllowance', [
-      world.gateway,
-      0n,
-      terms.amount,
-    ]);
-    const permit = await world.signPermit({ owner: merchant, spender: world.gateway, value: terms.amount });
-    await world.send(world.executeRefundCall(await world.authorizeRefund(merchant, terms, { permit })));
+    await expectRevert(
+      world,
+      world.executeRefundCall(await world.authorizeRefund(merchant, terms)),
+      'ERC20InsufficientAllowance',
+      [world.gateway, 0n, terms.amount],
+    );
+    const permit = await world.signPermit({
+      owner: merchant,
+      spender: world.gateway,
+      value: terms.amount,
+    });
+    await world.send(
+      world.executeRefundCall(await world.authorizeRefund(merchant, terms, { permit })),
+    );
     expect(await world.balanceOf(payer.address)).to.equal(FUNDS);
   });
 
   it('executes all the same when somebody applied the permit first', async () => {
     const terms = await paidTerms();
-    const permit = await world.signPermit({ owner: merchant, spender: world.gateway, value: terms.amount });
-    expect((await world.send(world.permitCall(merchant.address, world.gateway, permit))).status).to.equal('success');
-    await world.send(world.executeRefundCall(await world.authorizeRefund(merchant, terms, { permit })));
+    const permit = await world.signPermit({
+      owner: merchant,
+      spender: world.gateway,
+      value: terms.amount,
+    });
+    expect(
+      (await world.send(world.permitCall(merchant.address, world.gateway, permit))).status,
+    ).to.equal('success');
+    await world.send(
+      world.executeRefundCall(await world.authorizeRefund(merchant, terms, { permit })),
+    );
     expect(await world.refundedAmount(terms)).to.equal(terms.amount);
   });
 
   it("passes on the token's reason when the merchant has too little", async () => {
     await approveAsMerchant();
     const terms = await paidTerms();
-    const data = encodeFunctionData({ abi: testTokenAbi, functionName: 'transfer', args: [stranger.address, 1n] });
+    const data = encodeFunctionData({
+      abi: testTokenAbi,
+      functionName: 'transfer',
+      args: [stranger.address, 1n],
+    });
     await world.send({ from: merchant.address, to: world.token, data });
     const call = world.executeRefundCall(await world.authorizeRefund(merchant, terms));
-    await expectRevert(world, call, 'ERC20InsufficientBalance', [merchant.address, terms.amount - 1n, terms.amount]);
+    await expectRevert(world, call, 'ERC20InsufficientBalance', [
+      merchant.address,
+      terms.amount - 1n,
+      terms.amount,
+    ]);
     expect(await world.refundedAmount(terms)).to.equal(0n);
   });
 
   it('executes a signature once only', async () => {
     await approveAsMerchant();
     const terms = await paidTerms();
-    const call = world.executeRefundCall(await world.authorizeRefund(merchant, terms, { amount: 1n, nonce: 3n }));
+    const call = world.executeRefundCall(
+      await world.authorizeRefund(merchant, terms, { amount: 1n, nonce: 3n }),
+    );
     await world.send(call);
     await expectRevert(world, call, 'RefundNonceUsed', [world.paymentIdOf(terms), 3n]);
     expect(await world.refundedAmount(terms)).to.equal(1n);
@@ -125,8 +162,11 @@ describe('PaymentGateway.executeRefund', () => {
     await approveAsMerchant();
     const terms = await paidTerms();
     const nonces = [maxUint256, 0n, 1n << 255n, 1n];
-    const executions = await Promise.all(nonces.map((nonce) => world.authorizeRefund(merchant, terms, { amount: 10n, nonce })));
-    for (const execution of executions.reverse()) await world.send(world.executeRefundCall(execution));
+    const executions = await Promise.all(
+      nonces.map((nonce) => world.authorizeRefund(merchant, terms, { amount: 10n, nonce })),
+    );
+    for (const execution of executions.reverse())
+      await world.send(world.executeRefundCall(execution));
     for (const nonce of nonces) expect(await world.isRefundNonceUsed(terms, nonce)).to.equal(true);
     expect(await world.refundedAmount(terms)).to.equal(40n);
   });
@@ -144,14 +184,30 @@ describe('PaymentGateway.executeRefund', () => {
     await world.mint(merchant.address);
     const terms = await paidTerms();
     const id = world.paymentIdOf(terms);
-    const attempt = async (amount: bigint) => world.executeRefundCall(await world.authorizeRefund(merchant, terms, { amount }));
-    await expectRevert(world, await attempt(terms.amount + 1n), 'RefundExceedsPayment', [id, terms.amount + 1n, 0n, terms.amount]);
+    const attempt = async (amount: bigint) =>
+      world.executeRefundCall(await world.authorizeRefund(merchant, terms, { amount }));
+    await expectRevert(world, await attempt(terms.amount + 1n), 'RefundExceedsPayment', [
+      id,
+      terms.amount + 1n,
+      0n,
+      terms.amount,
+    ]);
     await world.send(await attempt(terms.amount - 10n));
     for (const amount of [11n, terms.amount, maxUint256, maxUint256 - terms.amount + 11n]) {
-      await expectRevert(world, await attempt(amount), 'RefundExceedsPayment', [id, amount, terms.amount - 10n, terms.amount]);
+      await expectRevert(world, await attempt(amount), 'RefundExceedsPayment', [
+        id,
+        amount,
+        terms.amount - 10n,
+        terms.amount,
+      ]);
     }
     await world.send(await attempt(10n));
-    await expectRevert(world, await attempt(1n), 'RefundExceedsPayment', [id, 1n, terms.amount, terms.amount]);
+    await expectRevert(world, await attempt(1n), 'RefundExceedsPayment', [
+      id,
+      1n,
+      terms.amount,
+      terms.amount,
+    ]);
     expect(await world.balanceOf(payer.address)).to.equal(FUNDS);
   });
 
@@ -159,7 +215,10 @@ describe('PaymentGateway.executeRefund', () => {
     await approveAsMerchant();
     await world.mint(merchant.address);
     const paid = 1_000n;
-    const amounts = fc.array(fc.oneof(fc.bigInt({ min: 0n, max: 600n }), fc.bigInt({ min: 0n, max: maxUint256 })), { maxLength: 6 });
+    const amounts = fc.array(
+      fc.oneof(fc.bigInt({ min: 0n, max: 600n }), fc.bigInt({ min: 0n, max: maxUint256 })),
+      { maxLength: 6 },
+    );
     await fc.assert(
       fc.asyncProperty(amounts, async (requested) => {
         const terms = await paidTerms({ amount: paid });
@@ -168,7 +227,10 @@ describe('PaymentGateway.executeRefund', () => {
         for (const amount of requested) {
           const execution = await world.authorizeRefund(merchant, terms, { amount });
           const isFine = amount > 0n && refunded + amount <= paid;
-          const receipt = await world.send({ ...world.executeRefundCall(execution), gas: 500_000n });
+          const receipt = await world.send({
+            ...world.executeRefundCall(execution),
+            gas: 500_000n,
+          });
           expect(receipt.status).to.equal(isFine ? 'success' : 'reverted');
           if (isFine) refunded += amount;
           expect(await world.isRefundNonceUsed(terms, execution.nonce)).to.equal(isFine);
@@ -183,7 +245,12 @@ describe('PaymentGateway.executeRefund', () => {
   it('refuses a refund of nothing', async () => {
     await approveAsMerchant();
     const terms = await paidTerms();
-    await expectRevert(world, world.executeRefundCall(await world.authorizeRefund(merchant, terms, { amount: 0n })), 'InvalidAmount', [0n]);
+    await expectRevert(
+      world,
+      world.executeRefundCall(await world.authorizeRefund(merchant, terms, { amount: 0n })),
+      'InvalidAmount',
+      [0n],
+    );
   });
 
   it('refuses a refund of what was not paid', async () => {
@@ -208,8 +275,18 @@ describe('PaymentGateway.executeRefund', () => {
     ]) {
       const terms = { ...paid, ...change };
       const id = world.paymentIdOf(terms);
-      await expectRevert(world, world.executeRefundCall({ ...execution, terms }), 'PaymentNotProcessed', [id]);
-      await expectRevert(world, world.executeRefundCall(await world.authorizeRefund(merchant, terms)), 'PaymentNotProcessed', [id]);
+      await expectRevert(
+        world,
+        world.executeRefundCall({ ...execution, terms }),
+        'PaymentNotProcessed',
+        [id],
+      );
+      await expectRevert(
+        world,
+        world.executeRefundCall(await world.authorizeRefund(merchant, terms)),
+        'PaymentNotProcessed',
+        [id],
+      );
     }
   });
 
@@ -217,8 +294,14 @@ describe('PaymentGateway.executeRefund', () => {
     await approveAsMerchant();
     const terms = await paidTerms();
     for (const signer of [payer, stranger]) {
-      const call = world.executeRefundCall(await world.authorizeRefund(signer, terms, { nonce: 5n }));
-      await expectRevert(world, call, 'InvalidRefundAuthorization', [world.paymentIdOf(terms), 5n, merchant.address]);
+      const call = world.executeRefundCall(
+        await world.authorizeRefund(signer, terms, { nonce: 5n }),
+      );
+      await expectRevert(world, call, 'InvalidRefundAuthorization', [
+        world.paymentIdOf(terms),
+        5n,
+        merchant.address,
+      ]);
     }
   });
 
@@ -227,10 +310,20 @@ describe('PaymentGateway.executeRefund', () => {
     const terms = await paidTerms();
     const other = await paidTerms();
     const signed = await world.authorizeRefund(merchant, terms, { amount: 5n, nonce: 1n });
-    for (const change of [{ terms: other }, { amount: 6n }, { nonce: 2n }, { deadline: signed.deadline + 1 }]) {
+    for (const change of [
+      { terms: other },
+      { amount: 6n },
+      { nonce: 2n },
+      { deadline: signed.deadline + 1 },
+    ]) {
       const execution = { ...signed, ...change };
       const args = [world.paymentIdOf(execution.terms), execution.nonce, merchant.address];
-      await expectRevert(world, world.executeRefundCall(execution), 'InvalidRefundAuthorization', args);
+      await expectRevert(
+        world,
+        world.executeRefundCall(execution),
+        'InvalidRefundAuthorization',
+        args,
+      );
     }
   });
 
@@ -238,8 +331,18 @@ describe('PaymentGateway.executeRefund', () => {
     await approveAsMerchant();
     const execution = await world.authorizeRefund(merchant, await paidTerms(), { nonce: 1n });
     const args = [world.paymentIdOf(execution.terms), 1n, merchant.address];
-    for (const signature of ['0x', '0x00', `0x${'00'.repeat(65)}`, `${execution.signature}00`] as const) {
-      await expectRevert(world, world.executeRefundCall({ ...execution, signature }), 'InvalidRefundAuthorization', args);
+    for (const signature of [
+      '0x',
+      '0x00',
+      `0x${'00'.repeat(65)}`,
+      `${execution.signature}00`,
+    ] as const) {
+      await expectRevert(
+        world,
+        world.executeRefundCall({ ...execution, signature }),
+        'InvalidRefundAuthorization',
+        args,
+      );
     }
   });
 
@@ -247,7 +350,10 @@ describe('PaymentGateway.executeRefund', () => {
     await approveAsMerchant();
     const terms = await paidTerms();
     const { signature, deadline } = await world.authorize(merchant, terms);
-    const execution = { ...(await world.authorizeRefund(merchant, terms, { nonce: 1n, deadline })), signature };
+    const execution = {
+      ...(await world.authorizeRefund(merchant, terms, { nonce: 1n, deadline })),
+      signature,
+    };
     await expectRevert(world, world.executeRefundCall(execution), 'InvalidRefundAuthorization', [
       world.paymentIdOf(terms),
       1n,
@@ -260,7 +366,9 @@ describe('PaymentGateway.executeRefund', () => {
     const terms = await paidTerms();
     const deadline = (await world.now()) + 600;
     const attempt = async (nonce: bigint) =>
-      world.executeRefundCall(await world.authorizeRefund(merchant, terms, { amount: 1n, nonce, deadline }));
+      world.executeRefundCall(
+        await world.authorizeRefund(merchant, terms, { amount: 1n, nonce, deadline }),
+      );
     const inTime = await attempt(1n);
     const late = await attempt(2n);
     expect((await sendAt(world, deadline, inTime)).status).to.equal('success');
@@ -274,8 +382,14 @@ describe('PaymentGateway.executeRefund', () => {
   it('does not care who calls, not even through the forwarder', async () => {
     await approveAsMerchant();
     const terms = await paidTerms();
-    const { data } = world.executeRefundCall(await world.authorizeRefund(stranger, terms, { nonce: 1n }));
-    const inner = { from: world.forwarder, to: world.gateway, data: `${data}${merchant.address.slice(2)}` as const };
+    const { data } = world.executeRefundCall(
+      await world.authorizeRefund(stranger, terms, { nonce: 1n }),
+    );
+    const inner = {
+      from: world.forwarder,
+      to: world.gateway,
+      data: `${data}${merchant.address.slice(2)}` as const,
+    };
     await expectRevert(world, { ...inner, from: merchant.address }, 'InvalidRefundAuthorization', [
       world.paymentIdOf(terms),
       1n,
@@ -289,15 +403,28 @@ describe('PaymentGateway.executeRefund', () => {
 
   it('takes the zero address for nobody, whose signature no failed recovery can be', async () => {
     const terms = await world.makeTerms({ merchant: zeroAddress });
-    const execution = { ...(await world.authorizeRefund(merchant, terms)), signature: `0x${'00'.repeat(65)}` as const };
-    await expectRevert(world, world.executeRefundCall(execution), 'PaymentNotProcessed', [world.paymentIdOf(terms)]);
+    const execution = {
+      ...(await world.authorizeRefund(merchant, terms)),
+      signature: `0x${'00'.repeat(65)}` as const,
+    };
+    await expectRevert(world, world.executeRefundCall(execution), 'PaymentNotProcessed', [
+      world.paymentIdOf(terms),
+    ]);
   });
 
   describe('for a merchant that is a contract (ERC-1271)', () => {
     async function makeWallet() {
       const wallet = await world.deploy(testWalletAbi, testWalletBytecode, [stranger.address]);
-      const approval = encodeFunctionData({ abi: testTokenAbi, functionName: 'approve', args: [world.gateway, FUNDS] });
-      const data = encodeFunctionData({ abi: testWalletAbi, functionName: 'perform', args: [world.token, approval] });
+      const approval = encodeFunctionData({
+        abi: testTokenAbi,
+        functionName: 'approve',
+        args: [world.gateway, FUNDS],
+      });
+      const data = encodeFunctionData({
+        abi: testWalletAbi,
+        functionName: 'perform',
+        args: [world.token, approval],
+      });
       await world.send({ from: stranger.address, to: wallet, data });
       return wallet;
     }
@@ -307,12 +434,29 @@ describe('PaymentGateway.executeRefund', () => {
       const terms = await paidTerms({ merchant: wallet });
       const args = [world.paymentIdOf(terms), 1n, wallet];
       const bySomebodyElse = await world.authorizeRefund(payer, terms, { nonce: 1n });
-      await expectRevert(world, world.executeRefundCall(bySomebodyElse), 'InvalidRefundAuthorization', args);
-      const call = world.executeRefundCall(await world.authorizeRefund(stranger, terms, { nonce: 1n }));
-      for (const mode of [walletMode.refuseAll, walletMode.revert, walletMode.burnGas, walletMode.askOwner]) {
-        const data = encodeFunctionData({ abi: testWalletAbi, functionName: 'setMode', args: [mode] });
+      await expectRevert(
+        world,
+        world.executeRefundCall(bySomebodyElse),
+        'InvalidRefundAuthorization',
+        args,
+      );
+      const call = world.executeRefundCall(
+        await world.authorizeRefund(stranger, terms, { nonce: 1n }),
+      );
+      for (const mode of [
+        walletMode.refuseAll,
+        walletMode.revert,
+        walletMode.burnGas,
+        walletMode.askOwner,
+      ]) {
+        const data = encodeFunctionData({
+          abi: testWalletAbi,
+          functionName: 'setMode',
+          args: [mode],
+        });
         await world.send({ from: stranger.address, to: wallet, data });
-        if (mode !== walletMode.askOwner) await expectRevert(world, call, 'InvalidRefundAuthorization', args);
+        if (mode !== walletMode.askOwner)
+          await expectRevert(world, call, 'InvalidRefundAuthorization', args);
       }
       await world.send(call);
       expect(await world.balanceOf(payer.address)).to.equal(FUNDS);
@@ -328,7 +472,9 @@ describe('PaymentGateway.executeRefund', () => {
 
     it('has refunded nothing when the token refuses, one way or another', async () => {
       const terms = await hostilePayment();
-      const call = world.executeRefundCall(await world.authorizeRefund(merchant, terms, { nonce: 1n }));
+      const call = world.executeRefundCall(
+        await world.authorizeRefund(merchant, terms, { nonce: 1n }),
+      );
       await setMode(hostileMode.revertWithReason);
       await expectRevert(world, call, 'HostileRefusal', [merchant.address, terms.amount]);
       for (const mode of [hostileMode.returnFalse, hostileMode.returnFalseAfterMoving]) {
@@ -351,8 +497,16 @@ describe('PaymentGateway.executeRefund', () => {
       const terms = await hostilePayment();
       await setMode(hostileMode.permitBomb);
       const permit = await world.signPermit({ owner: merchant, spender: world.gateway });
-      const receipt = await world.send(world.executeRefundCall(await world.authorizeRefund(merchant, terms, { permit })));
-      expect(parseEventLogs({ abi: paymentGatewayAbi, eventName: 'RefundProcessed', logs: receipt.logs })).to.have.length(1);
+      const receipt = await world.send(
+        world.executeRefundCall(await world.authorizeRefund(merchant, terms, { permit })),
+      );
+      expect(
+        parseEventLogs({
+          abi: paymentGatewayAbi,
+          eventName: 'RefundProcessed',
+          logs: receipt.logs,
+        }),
+      ).to.have.length(1);
     });
   });
 });

@@ -42,21 +42,37 @@ describe('PaymentGateway.executeRefunds', () => {
     await world.approve(payer.address, FUNDS, token);
     await world.approve(merchant.address, FUNDS, token);
     const terms = await paidTerms({ token });
-    const data = encodeFunctionData({ abi: hostileTokenAbi, functionName: 'setMode', args: [mode] });
+    const data = encodeFunctionData({
+      abi: hostileTokenAbi,
+      functionName: 'setMode',
+      args: [mode],
+    });
     await world.send({ from: stranger.address, to: token, data });
     return terms;
   }
 
-  /** Good, bad, good: both good ones are refunded, the bad one is rejected for this reason and nothing of it remains. */
+  /**
+   * Good, bad, good: both good ones are refunded, the bad one is rejected for this reason and
+   * nothing of it remains.
+   */
   async function expectOnlyRejected(bad: RefundExecution, reason: DecodedError | undefined) {
     const executions = [await good(), bad, await good()];
     const call = world.executeRefundsCall(executions);
     const refundedBefore = await world.refundedAmount(bad.terms);
-    expect(await simulateBatch(world, call)).to.deep.equal([succeeded, { success: false, reason }, succeeded]);
+    expect(await simulateBatch(world, call)).to.deep.equal([
+      succeeded,
+      { success: false, reason },
+      succeeded,
+    ]);
     const receipt = await world.send(call);
     expect(receipt.status).to.equal('success');
-    expect(rejectedRefundEvents(world, receipt)).to.deep.equal([{ paymentId: idOf(bad), nonce: bad.nonce, reason }]);
-    expect(refundedEvents(world, receipt).map((event) => event.nonce)).to.deep.equal([executions[0]?.nonce, executions[2]?.nonce]);
+    expect(rejectedRefundEvents(world, receipt)).to.deep.equal([
+      { paymentId: idOf(bad), nonce: bad.nonce, reason },
+    ]);
+    expect(refundedEvents(world, receipt).map((event) => event.nonce)).to.deep.equal([
+      executions[0]?.nonce,
+      executions[2]?.nonce,
+    ]);
     expect(await world.refundedAmount(bad.terms)).to.equal(refundedBefore);
     return receipt;
   }
@@ -76,7 +92,9 @@ describe('PaymentGateway.executeRefunds', () => {
     const call = world.executeRefundsCall(executions);
     expect(await simulateBatch(world, call)).to.deep.equal([succeeded, succeeded, succeeded]);
     const receipt = await world.send(call);
-    expect(refundedEvents(world, receipt).map(({ nonce, payer: to, amount }) => ({ nonce, to, amount }))).to.deep.equal([
+    expect(
+      refundedEvents(world, receipt).map(({ nonce, payer: to, amount }) => ({ nonce, to, amount })),
+    ).to.deep.equal([
       { nonce: executions[0]?.nonce, to: payer.address, amount: 5n },
       { nonce: executions[1]?.nonce, to: secondPayer.address, amount: 7n },
       { nonce: executions[2]?.nonce, to: payer.address, amount: 95n },
@@ -96,14 +114,23 @@ describe('PaymentGateway.executeRefunds', () => {
   it('applies the permits of its items', async () => {
     await world.approve(merchant.address, 0n);
     const terms = await paidTerms();
-    const permit = await world.signPermit({ owner: merchant, spender: world.gateway, value: terms.amount });
-    await world.send(world.executeRefundsCall([await world.authorizeRefund(merchant, terms, { permit })]));
+    const permit = await world.signPermit({
+      owner: merchant,
+      spender: world.gateway,
+      value: terms.amount,
+    });
+    await world.send(
+      world.executeRefundsCall([await world.authorizeRefund(merchant, terms, { permit })]),
+    );
     expect(await world.refundedAmount(terms)).to.equal(terms.amount);
   });
 
   it('rejects only the item that somebody else signed', async () => {
     const bad = await world.authorizeRefund(stranger, await paidTerms());
-    await expectOnlyRejected(bad, { errorName: 'InvalidRefundAuthorization', args: [idOf(bad), bad.nonce, merchant.address] });
+    await expectOnlyRejected(bad, {
+      errorName: 'InvalidRefundAuthorization',
+      args: [idOf(bad), bad.nonce, merchant.address],
+    });
   });
 
   it('rejects only the item whose payment was not made', async () => {
@@ -125,7 +152,10 @@ describe('PaymentGateway.executeRefunds', () => {
       {
         paymentId: idOf(bad),
         nonce: bad.nonce,
-        reason: { errorName: 'RefundExpired', args: [idOf(bad), bad.nonce, deadline, BigInt(deadline + 1)] },
+        reason: {
+          errorName: 'RefundExpired',
+          args: [idOf(bad), bad.nonce, deadline, BigInt(deadline + 1)],
+        },
       },
     ]);
     expect(refundedEvents(world, receipt).map((event) => event.nonce)).to.deep.equal([other.nonce]);
@@ -134,7 +164,10 @@ describe('PaymentGateway.executeRefunds', () => {
   it('executes an item that is in the batch twice once', async () => {
     const twice = await world.authorizeRefund(merchant, await paidTerms(), { amount: 1n });
     const call = world.executeRefundsCall([twice, twice]);
-    expect(await simulateBatch(world, call)).to.deep.equal([succeeded, failed('RefundNonceUsed', [idOf(twice), twice.nonce])]);
+    expect(await simulateBatch(world, call)).to.deep.equal([
+      succeeded,
+      failed('RefundNonceUsed', [idOf(twice), twice.nonce]),
+    ]);
     await world.send(call);
     expect(await world.refundedAmount(twice.terms)).to.equal(1n);
   });
@@ -142,7 +175,12 @@ describe('PaymentGateway.executeRefunds', () => {
   it('rejects only the items that together would be more than was paid', async () => {
     const terms = await paidTerms({ amount: 10n });
     const ofAmount = (amount: bigint) => world.authorizeRefund(merchant, terms, { amount });
-    const call = world.executeRefundsCall([await ofAmount(6n), await ofAmount(5n), await ofAmount(4n), await ofAmount(1n)]);
+    const call = world.executeRefundsCall([
+      await ofAmount(6n),
+      await ofAmount(5n),
+      await ofAmount(4n),
+      await ofAmount(1n),
+    ]);
     const id = world.paymentIdOf(terms);
     expect(await simulateBatch(world, call)).to.deep.equal([
       succeeded,
@@ -161,28 +199,53 @@ describe('PaymentGateway.executeRefunds', () => {
       const bad = await world.authorizeRefund(merchant, terms);
       await expectOnlyRejected(bad, { errorName: 'SafeERC20FailedOperation', args: [terms.token] });
       expect(await world.isRefundNonceUsed(terms, bad.nonce)).to.equal(false);
-      const data = encodeFunctionData({ abi: hostileTokenAbi, functionName: 'setMode', args: [hostileMode.honest] });
+      const data = encodeFunctionData({
+        abi: hostileTokenAbi,
+        functionName: 'setMode',
+        args: [hostileMode.honest],
+      });
       await world.send({ from: stranger.address, to: terms.token, data });
-      expect(refundedEvents(world, await world.send(world.executeRefundsCall([bad])))).to.have.length(1);
+      expect(
+        refundedEvents(world, await world.send(world.executeRefundsCall([bad]))),
+      ).to.have.length(1);
     }
   });
 
   it('rejects only the item whose token, permit or wallet burns all its gas, at a bounded cost', async () => {
-    const burning = await world.authorizeRefund(merchant, await paidWithHostile(hostileMode.burnGas));
+    const burning = await world.authorizeRefund(
+      merchant,
+      await paidWithHostile(hostileMode.burnGas),
+    );
     expect((await expectOnlyRejected(burning, undefined)).gasUsed < 800_000n).to.equal(true);
     const permit = await world.signPermit({ owner: merchant, spender: world.gateway });
-    const permitting = await world.authorizeRefund(merchant, await paidWithHostile(hostileMode.permitBurnsGas), { permit });
+    const permitting = await world.authorizeRefund(
+      merchant,
+      await paidWithHostile(hostileMode.permitBurnsGas),
+      { permit },
+    );
     expect((await expectOnlyRejected(permitting, undefined)).gasUsed < 800_000n).to.equal(true);
 
-    const wallet: Address = await world.deploy(testWalletAbi, testWalletBytecode, [stranger.address]);
-    const data = encodeFunctionData({ abi: testWalletAbi, functionName: 'setMode', args: [walletMode.burnGas] });
+    const wallet: Address = await world.deploy(testWalletAbi, testWalletBytecode, [
+      stranger.address,
+    ]);
+    const data = encodeFunctionData({
+      abi: testWalletAbi,
+      functionName: 'setMode',
+      args: [walletMode.burnGas],
+    });
     await world.send({ from: stranger.address, to: wallet, data });
     const asking = await world.authorizeRefund(stranger, await paidTerms({ merchant: wallet }));
-    await expectOnlyRejected(asking, { errorName: 'InvalidRefundAuthorization', args: [idOf(asking), asking.nonce, wallet] });
+    await expectOnlyRejected(asking, {
+      errorName: 'InvalidRefundAuthorization',
+      args: [idOf(asking), asking.nonce, wallet],
+    });
   });
 
   it('rejects only the item whose token reverts with an enormous reason, and tells its beginning only', async () => {
-    const bad = await world.authorizeRefund(merchant, await paidWithHostile(hostileMode.revertBomb));
+    const bad = await world.authorizeRefund(
+      merchant,
+      await paidWithHostile(hostileMode.revertBomb),
+    );
     const call = world.executeRefundsCall([await good(), bad, await good()]);
     const results = await simulateRawBatch(world, call);
     expect(results.map(({ success, reason }) => [success, (reason.length - 2) / 2])).to.deep.equal([
@@ -199,13 +262,19 @@ describe('PaymentGateway.executeRefunds', () => {
 
   it('reverts as a whole rather than reject an item for too little gas, whatever the gas limit', async () => {
     const call = world.executeRefundsCall([await good(), await good(), await good()]);
-    const enough = await world.client.estimateGas({ account: call.from, to: call.to, data: call.data });
+    const enough = await world.client.estimateGas({
+      account: call.from,
+      to: call.to,
+      data: call.data,
+    });
     let reverted = 0;
     for (let gas = 60_000n; gas < enough; gas += 30_000n) {
       const snapshot = await world.client.snapshot();
       const receipt = await world.send({ ...call, gas });
       expect(rejectedRefundEvents(world, receipt), `gas ${String(gas)}`).to.deep.equal([]);
-      expect(refundedEvents(world, receipt), `gas ${String(gas)}`).to.have.length(receipt.status === 'success' ? 3 : 0);
+      expect(refundedEvents(world, receipt), `gas ${String(gas)}`).to.have.length(
+        receipt.status === 'success' ? 3 : 0,
+      );
       if (receipt.status === 'reverted') reverted += 1;
       await world.client.revert({ id: snapshot });
     }
@@ -223,11 +292,20 @@ describe('PaymentGateway.executeRefunds', () => {
 
   it('keeps its inner call to itself', async () => {
     const execution = await good();
-    const data = encodeFunctionData({ abi: paymentGatewayAbi, functionName: 'executeRefundBatchItem', args: [execution] });
+    const data = encodeFunctionData({
+      abi: paymentGatewayAbi,
+      functionName: 'executeRefundBatchItem',
+      args: [execution],
+    });
     for (const from of [stranger.address, world.forwarder, merchant.address]) {
-      expect(await findRevert(world, { from, to: world.gateway, data })).to.deep.equal({ errorName: 'OnlySelf', args: [from] });
+      expect(await findRevert(world, { from, to: world.gateway, data })).to.deep.equal({
+        errorName: 'OnlySelf',
+        args: [from],
+      });
     }
-    await expectRevert(world, { from: stranger.address, to: world.gateway, data }, 'OnlySelf', [stranger.address]);
+    await expectRevert(world, { from: stranger.address, to: world.gateway, data }, 'OnlySelf', [
+      stranger.address,
+    ]);
     expect(await world.refundedAmount(execution.terms)).to.equal(0n);
   });
 });

@@ -21,10 +21,16 @@ describe('MSQPayForwarder.executeWithPermit', () => {
   it('lets a payer without an allowance and without ether pay by two signatures', async () => {
     await world.client.setBalance({ address: newcomer.address, value: 0n });
     const terms = await world.makeTerms();
-    const permit = await world.signPermit({ owner: newcomer, spender: world.gateway, value: terms.amount });
+    const permit = await world.signPermit({
+      owner: newcomer,
+      spender: world.gateway,
+      value: terms.amount,
+    });
     const request = await world.signForwardRequest(newcomer, world.payData(terms));
     const receipt = await world.send(world.forwardWithPermitCall(request, world.token, permit));
-    expect(processedEvents(world, receipt).map((event) => event.payer)).to.deep.equal([newcomer.address]);
+    expect(processedEvents(world, receipt).map((event) => event.payer)).to.deep.equal([
+      newcomer.address,
+    ]);
     expect(await world.balanceOf(newcomer.address)).to.equal(FUNDS - terms.amount);
     expect(await world.balanceOf(world.merchant)).to.equal(terms.amount);
     expect(await world.forwarderNonceOf(newcomer.address)).to.equal(1n);
@@ -32,9 +38,15 @@ describe('MSQPayForwarder.executeWithPermit', () => {
 
   it('executes all the same when somebody applied the permit first', async () => {
     const terms = await world.makeTerms();
-    const permit = await world.signPermit({ owner: newcomer, spender: world.gateway, value: terms.amount });
+    const permit = await world.signPermit({
+      owner: newcomer,
+      spender: world.gateway,
+      value: terms.amount,
+    });
     const request = await world.signForwardRequest(newcomer, world.payData(terms));
-    expect((await world.send(world.permitCall(newcomer.address, world.gateway, permit))).status).to.equal('success');
+    expect(
+      (await world.send(world.permitCall(newcomer.address, world.gateway, permit))).status,
+    ).to.equal('success');
     await world.send(world.forwardWithPermitCall(request, world.token, permit));
     expect(await world.payerOf(terms)).to.equal(newcomer.address);
   });
@@ -43,10 +55,19 @@ describe('MSQPayForwarder.executeWithPermit', () => {
     const terms = await world.makeTerms();
     const permit = await world.signPermit({ owner: secondPayer, spender: world.gateway });
     const request = await world.signForwardRequest(newcomer, world.payData(terms));
-    await expectRevert(world, world.forwardWithPermitCall(request, world.token, permit), 'FailedCall', []);
+    await expectRevert(
+      world,
+      world.forwardWithPermitCall(request, world.token, permit),
+      'FailedCall',
+      [],
+    );
     expect(await world.forwarderNonceOf(newcomer.address)).to.equal(0n);
     // The reason, as the forwarder's call meets it.
-    const inner = { from: world.forwarder, to: world.gateway, data: `${world.payData(terms)}${newcomer.address.slice(2)}` as const };
+    const inner = {
+      from: world.forwarder,
+      to: world.gateway,
+      data: `${world.payData(terms)}${newcomer.address.slice(2)}` as const,
+    };
     expect(await findRevert(world, inner)).to.deep.equal({
       errorName: 'ERC20InsufficientAllowance',
       args: [world.gateway, 0n, terms.amount],
@@ -73,14 +94,24 @@ describe('MSQPayForwarder.executeWithPermit', () => {
     const terms = await world.makeTerms();
     const permit = await world.signPermit({ owner: payer, spender: world.gateway });
     const request = await world.signForwardRequest(payer, world.payData(terms));
-    await expectRevert(world, world.forwardWithPermitCall(request, world.gateway, permit), 'MSQPayForwarderTokenTrustsForwarder', [
-      world.gateway,
-    ]);
-    const trustEveryone = encodeFunctionData({ abi: hostileTokenAbi, functionName: 'setTrustsEveryone', args: [true] });
+    await expectRevert(
+      world,
+      world.forwardWithPermitCall(request, world.gateway, permit),
+      'MSQPayForwarderTokenTrustsForwarder',
+      [world.gateway],
+    );
+    const trustEveryone = encodeFunctionData({
+      abi: hostileTokenAbi,
+      functionName: 'setTrustsEveryone',
+      args: [true],
+    });
     await world.send({ from: stranger.address, to: world.hostile, data: trustEveryone });
-    await expectRevert(world, world.forwardWithPermitCall(request, world.hostile, permit), 'MSQPayForwarderTokenTrustsForwarder', [
-      world.hostile,
-    ]);
+    await expectRevert(
+      world,
+      world.forwardWithPermitCall(request, world.hostile, permit),
+      'MSQPayForwarderTokenTrustsForwarder',
+      [world.hostile],
+    );
     expect(await world.isProcessed(terms)).to.equal(false);
   });
 
@@ -88,7 +119,11 @@ describe('MSQPayForwarder.executeWithPermit', () => {
     const terms = await world.makeTerms();
     const permit = await world.signPermit({ owner: payer, spender: world.gateway });
     const request = await world.signForwardRequest(payer, world.payData(terms));
-    const setMode = encodeFunctionData({ abi: hostileTokenAbi, functionName: 'setMode', args: [hostileMode.permitBomb] });
+    const setMode = encodeFunctionData({
+      abi: hostileTokenAbi,
+      functionName: 'setMode',
+      args: [hostileMode.permitBomb],
+    });
     await world.send({ from: stranger.address, to: world.hostile, data: setMode });
     await world.send(world.forwardWithPermitCall(request, world.hostile, permit));
     expect(await world.payerOf(terms)).to.equal(payer.address);
@@ -98,16 +133,26 @@ describe('MSQPayForwarder.executeWithPermit', () => {
   it('checks the request as execute does', async () => {
     const terms = await world.makeTerms();
     const permit = await world.signPermit({ owner: payer, spender: world.gateway });
-    const attempt = async (...[signer, data, changes]: Parameters<typeof world.signForwardRequest>) =>
-      world.forwardWithPermitCall(await world.signForwardRequest(signer, data, changes), world.token, permit);
-    await expectRevert(world, await attempt(stranger, world.payData(terms), { from: payer.address }), 'ERC2771ForwarderInvalidSigner', [
-      stranger.address,
-      payer.address,
-    ]);
-    await expectRevert(world, await attempt(payer, world.payData(terms), { to: world.hostile }), 'ERC2771UntrustfulTarget', [
-      world.hostile,
-      world.forwarder,
-    ]);
+    const attempt = async (
+      ...[signer, data, changes]: Parameters<typeof world.signForwardRequest>
+    ) =>
+      world.forwardWithPermitCall(
+        await world.signForwardRequest(signer, data, changes),
+        world.token,
+        permit,
+      );
+    await expectRevert(
+      world,
+      await attempt(stranger, world.payData(terms), { from: payer.address }),
+      'ERC2771ForwarderInvalidSigner',
+      [stranger.address, payer.address],
+    );
+    await expectRevert(
+      world,
+      await attempt(payer, world.payData(terms), { to: world.hostile }),
+      'ERC2771UntrustfulTarget',
+      [world.hostile, world.forwarder],
+    );
     const withEther = { ...(await attempt(payer, world.payData(terms))), value: 3n };
     await expectRevert(world, withEther, 'ERC2771ForwarderMismatchedValue', [0n, 3n]);
     const deadline = (await world.now()) + 600;

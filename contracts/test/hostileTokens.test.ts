@@ -27,13 +27,23 @@ describe('PaymentGateway with a token that misbehaves', () => {
     world.send({
       from: stranger.address,
       to: world.hostile,
-      data: encodeFunctionData({ abi: hostileTokenAbi, functionName: 'setReentry', args: [target, data] }),
+      data: encodeFunctionData({
+        abi: hostileTokenAbi,
+        functionName: 'setReentry',
+        args: [target, data],
+      }),
     });
   const readHostile = (functionName: 'reentryTried' | 'reentrySucceeded' | 'reentryAnswer') =>
     world.client.readContract({ address: world.hostile, abi: hostileTokenAbi, functionName });
   const hostileTerms = () => world.makeTerms({ token: world.hostile });
 
-  for (const way of ['pay', 'executePayment', 'executePayments', 'executeRefund', 'executeRefunds'] as const) {
+  for (const way of [
+    'pay',
+    'executePayment',
+    'executePayments',
+    'executeRefund',
+    'executeRefunds',
+  ] as const) {
     it(`lets nothing in while ${way} runs: every function that moves tokens refuses to be re-entered`, async () => {
       const merchant = accountAt(2);
       await world.approve(merchant.address);
@@ -96,7 +106,9 @@ describe('PaymentGateway with a token that misbehaves', () => {
     await world.approve(merchant.address, FUNDS, world.hostile);
     const terms = await hostileTerms();
     await world.send(world.payCall(payer.address, terms));
-    const { to, data } = world.executeRefundCall(await world.authorizeRefund(merchant, terms, { amount: 1n }));
+    const { to, data } = world.executeRefundCall(
+      await world.authorizeRefund(merchant, terms, { amount: 1n }),
+    );
     await callFromInside(to, data);
     await world.send({ from: stranger.address, to, data });
     expect(await readHostile('reentrySucceeded')).to.equal(false);
@@ -108,7 +120,9 @@ describe('PaymentGateway with a token that misbehaves', () => {
     for (const mode of [hostileMode.returnFalse, hostileMode.returnFalseAfterMoving]) {
       await setMode(mode);
       const terms = await hostileTerms();
-      await expectRevert(world, world.payCall(payer.address, terms), 'SafeERC20FailedOperation', [world.hostile]);
+      await expectRevert(world, world.payCall(payer.address, terms), 'SafeERC20FailedOperation', [
+        world.hostile,
+      ]);
       expect(await world.isProcessed(terms)).to.equal(false);
       expect(await world.balanceOf(payer.address, world.hostile)).to.equal(FUNDS);
     }
@@ -125,7 +139,10 @@ describe('PaymentGateway with a token that misbehaves', () => {
   it("passes on the token's own reason", async () => {
     await setMode(hostileMode.revertWithReason);
     const terms = await hostileTerms();
-    await expectRevert(world, world.payCall(payer.address, terms), 'HostileRefusal', [payer.address, terms.amount]);
+    await expectRevert(world, world.payCall(payer.address, terms), 'HostileRefusal', [
+      payer.address,
+      terms.amount,
+    ]);
   });
 
   it("believes the token: what it keeps for itself is the merchant's loss, so servers list the tokens they accept", async () => {
@@ -133,7 +150,9 @@ describe('PaymentGateway with a token that misbehaves', () => {
     const withFee = await hostileTerms();
     await world.send(world.payCall(payer.address, withFee));
     expect(await world.isProcessed(withFee)).to.equal(true);
-    expect(await world.balanceOf(world.merchant, world.hostile)).to.equal(withFee.amount - withFee.amount / 100n);
+    expect(await world.balanceOf(world.merchant, world.hostile)).to.equal(
+      withFee.amount - withFee.amount / 100n,
+    );
 
     await setMode(hostileMode.returnTrueWithoutMoving);
     const nothing = await hostileTerms();

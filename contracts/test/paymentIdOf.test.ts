@@ -6,7 +6,9 @@ import type { PaymentTerms } from '../typedData.ts';
 import { findRevert, payer, processedEvents, useContracts } from './support.ts';
 
 const hex = (bytes: number): fc.Arbitrary<Hex> =>
-  fc.uint8Array({ minLength: bytes, maxLength: bytes }).map((value): Hex => `0x${Buffer.from(value).toString('hex')}`);
+  fc
+    .uint8Array({ minLength: bytes, maxLength: bytes })
+    .map((value): Hex => `0x${Buffer.from(value).toString('hex')}`);
 const address: fc.Arbitrary<Address> = hex(20);
 const anyTerms: fc.Arbitrary<PaymentTerms> = fc.record({
   salt: hex(32),
@@ -19,7 +21,12 @@ const anyTerms: fc.Arbitrary<PaymentTerms> = fc.record({
 describe('PaymentGateway.paymentIdOf', () => {
   const world = useContracts();
   const readId = (terms: PaymentTerms) =>
-    world.client.readContract({ address: world.gateway, abi: paymentGatewayAbi, functionName: 'paymentIdOf', args: [terms] });
+    world.client.readContract({
+      address: world.gateway,
+      abi: paymentGatewayAbi,
+      functionName: 'paymentIdOf',
+      args: [terms],
+    });
 
   it('is the EIP-712 digest that the server computes, for any terms', async () => {
     await fc.assert(
@@ -52,10 +59,15 @@ describe('PaymentGateway.paymentIdOf', () => {
     });
     await fc.assert(
       fc.asyncProperty(soundTerms, async ({ secondsLeft, ...chosen }) => {
-        const terms = await world.makeTerms({ ...chosen, expiresAt: (await world.now()) + secondsLeft });
+        const terms = await world.makeTerms({
+          ...chosen,
+          expiresAt: (await world.now()) + secondsLeft,
+        });
         const before = await world.balanceOf(terms.merchant);
         const receipt = await world.send(world.payCall(payer.address, terms));
-        expect(processedEvents(world, receipt).map((event) => event.paymentId)).to.deep.equal([world.paymentIdOf(terms)]);
+        expect(processedEvents(world, receipt).map((event) => event.paymentId)).to.deep.equal([
+          world.paymentIdOf(terms),
+        ]);
         expect(await findRevert(world, world.payCall(payer.address, terms))).to.deep.equal({
           errorName: 'PaymentAlreadyProcessed',
           args: [world.paymentIdOf(terms), payer.address],

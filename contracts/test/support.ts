@@ -1,4 +1,7 @@
-/** The chain that all contract tests share; every test starts from the same state and leaves nothing behind. */
+/**
+ * The chain that all contract tests share; every test starts from the same state and leaves nothing
+ * behind.
+ */
 import { expect } from 'chai';
 import {
   BaseError,
@@ -76,7 +79,12 @@ export interface DecodedError {
   args: readonly unknown[];
 }
 
-const errorAbi = [...paymentGatewayAbi, ...msqPayForwarderAbi, ...testTokenAbi, ...hostileTokenAbi].filter((item) => item.type === 'error');
+const errorAbi = [
+  ...paymentGatewayAbi,
+  ...msqPayForwarderAbi,
+  ...testTokenAbi,
+  ...hostileTokenAbi,
+].filter((item) => item.type === 'error');
 
 export function decodeError(data: Hex): DecodedError {
   const { errorName, args } = decodeErrorResult({ abi: errorAbi, data });
@@ -95,26 +103,46 @@ async function findRevertData(world: World, { from, ...attempt }: Attempt): Prom
   try {
     await world.client.call({ account: from, ...attempt });
   } catch (error) {
-    const source = error instanceof BaseError ? error.walk((cause) => typeof (cause as { data?: unknown }).data === 'string') : undefined;
+    const source =
+      error instanceof BaseError
+        ? error.walk((cause) => typeof (cause as { data?: unknown }).data === 'string')
+        : undefined;
     if (source === null || source === undefined) throw error;
     return (source as unknown as { data: Hex }).data;
   }
   return expect.fail('The call did not revert');
 }
 
-/** The call reverts with this error, both when simulated and when really sent, and the chain is as before but for the fee. */
-export async function expectRevert(world: World, call: Call, errorName: string, args: readonly unknown[]): Promise<void> {
+/**
+ * The call reverts with this error, both when simulated and when really sent, and the chain is as
+ * before but for the fee.
+ */
+export async function expectRevert(
+  world: World,
+  call: Call,
+  errorName: string,
+  args: readonly unknown[],
+): Promise<void> {
   expect(await findRevert(world, call)).to.deep.equal({ errorName, args });
   const receipt = await world.send({ gas: 3_000_000n, ...call });
   expect(receipt.status).to.equal('reverted');
   expect(receipt.logs).to.deep.equal([]);
 }
 
-/** Mines the next block in this second exactly. The call is sent with enough gas, so that its failure is in the receipt. */
-export async function sendAt(world: World, timestamp: number, call: Call): Promise<TransactionReceipt> {
+/**
+ * Mines the next block in this second exactly. The call is sent with enough gas, so that its
+ * failure is in the receipt.
+ */
+export async function sendAt(
+  world: World,
+  timestamp: number,
+  call: Call,
+): Promise<TransactionReceipt> {
   await world.client.setNextBlockTimestamp({ timestamp: BigInt(timestamp) });
   const receipt = await world.send({ ...call, gas: 3_000_000n });
-  expect(Number((await world.client.getBlock({ blockNumber: receipt.blockNumber })).timestamp)).to.equal(timestamp);
+  expect(
+    Number((await world.client.getBlock({ blockNumber: receipt.blockNumber })).timestamp),
+  ).to.equal(timestamp);
   return receipt;
 }
 
@@ -125,31 +153,50 @@ export async function travelTo(world: World, timestamp: number): Promise<void> {
 }
 
 export function processedEvents(world: World, receipt: TransactionReceipt) {
-  return parseEventLogs({ abi: paymentGatewayAbi, eventName: 'PaymentProcessed', logs: ofGateway(world, receipt) }).map((log) => log.args);
+  return parseEventLogs({
+    abi: paymentGatewayAbi,
+    eventName: 'PaymentProcessed',
+    logs: ofGateway(world, receipt),
+  }).map((log) => log.args);
 }
 
 /** `reason` is decoded, or undefined when it is empty. */
 export function rejectedEvents(world: World, receipt: TransactionReceipt) {
-  return parseEventLogs({ abi: paymentGatewayAbi, eventName: 'PaymentRejected', logs: ofGateway(world, receipt) }).map(({ args }) => ({
+  return parseEventLogs({
+    abi: paymentGatewayAbi,
+    eventName: 'PaymentRejected',
+    logs: ofGateway(world, receipt),
+  }).map(({ args }) => ({
     paymentId: args.paymentId,
     reason: args.reason === '0x' ? undefined : decodeError(args.reason),
   }));
 }
 
 export function refundedEvents(world: World, receipt: TransactionReceipt) {
-  return parseEventLogs({ abi: paymentGatewayAbi, eventName: 'RefundProcessed', logs: ofGateway(world, receipt) }).map((log) => log.args);
+  return parseEventLogs({
+    abi: paymentGatewayAbi,
+    eventName: 'RefundProcessed',
+    logs: ofGateway(world, receipt),
+  }).map((log) => log.args);
 }
 
 /** `reason` is decoded, or undefined when it is empty. */
 export function rejectedRefundEvents(world: World, receipt: TransactionReceipt) {
-  return parseEventLogs({ abi: paymentGatewayAbi, eventName: 'RefundRejected', logs: ofGateway(world, receipt) }).map(({ args }) => ({
+  return parseEventLogs({
+    abi: paymentGatewayAbi,
+    eventName: 'RefundRejected',
+    logs: ofGateway(world, receipt),
+  }).map(({ args }) => ({
     paymentId: args.paymentId,
     nonce: args.nonce,
     reason: args.reason === '0x' ? undefined : decodeError(args.reason),
   }));
 }
 
-/** What a simulation of a batch function answers for each item; `reason` is decoded, or undefined when it is empty. */
+/**
+ * What a simulation of a batch function answers for each item; `reason` is decoded, or undefined
+ * when it is empty.
+ */
 export async function simulateBatch(
   world: World,
   { from, ...call }: Call,
@@ -167,7 +214,10 @@ export async function simulateRawBatch(world: World, { from, ...call }: Call) {
 }
 
 export const succeeded = { success: true, reason: undefined };
-export const failed = (errorName: string, args: readonly unknown[]) => ({ success: false, reason: { errorName, args } });
+export const failed = (errorName: string, args: readonly unknown[]) => ({
+  success: false,
+  reason: { errorName, args },
+});
 
 export function ofGateway(world: World, receipt: TransactionReceipt): Log[] {
   return receipt.logs.filter((log) => log.address.toLowerCase() === world.gateway.toLowerCase());

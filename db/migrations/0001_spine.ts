@@ -3,8 +3,9 @@ import type { Knex } from 'knex';
 /**
  * Stores, payments, relay attempts, webhooks, and the outbox that ties them together.
  *
- * Written for what MySQL 8.4 and MariaDB 10.11 both accept. Identifiers and hashes are ascii_bin: they compare byte by byte, and their indexes
- * stay small. Times are UTC DATETIME(3). Amounts are DECIMAL(65,0), the widest there is, read as strings.
+ * Written for what MySQL 8.4 and MariaDB 10.11 both accept. Identifiers and hashes are ascii_bin:
+ * they compare byte by byte, and their indexes stay small. Times are UTC DATETIME(3). Amounts are
+ * DECIMAL(65,0), the widest there is, read as strings.
  */
 const STATEMENTS = [
   `CREATE TABLE IF NOT EXISTS stores (
@@ -238,7 +239,8 @@ const TABLES_IN_DROP_ORDER = [
 ];
 
 export async function up(knex: Knex): Promise<void> {
-  for (const statement of STATEMENTS) await knex.raw(`${statement} ENGINE=InnoDB DEFAULT CHARSET=utf8mb4`);
+  for (const statement of STATEMENTS)
+    await knex.raw(`${statement} ENGINE=InnoDB DEFAULT CHARSET=utf8mb4`);
 }
 
 export async function down(knex: Knex): Promise<void> {

@@ -6,8 +6,8 @@ import { runSteps, type Step } from '../runSteps.ts';
 /**
  * Rails beside the forwarder, refunds, several relayers a chain, and what relaying costs.
  *
- * An attempt is live for a subject: its payment, or (rail `refund`) its refund. Forwarder attempts hold their nonce while they are live, so that two
- * requests of one payer never compete for it.
+ * An attempt is live for a subject: its payment, or (rail `refund`) its refund. Forwarder attempts
+ * hold their nonce while they are live, so that two requests of one payer never compete for it.
  */
 const UP: readonly Step[] = [
   {
@@ -62,7 +62,8 @@ const UP: readonly Step[] = [
       ADD CONSTRAINT ck_relayers_standing CHECK (standing IN ('unknown','ready','paused','poor','silent'))`,
   },
 
-  // One row to lock for each payer and for each store: their limits are counted, and forwarder nonces are given out, under that lock.
+  // One row to lock for each payer and for each store: their limits are counted, and forwarder
+  // nonces are given out, under that lock.
   {
     sql: `CREATE TABLE IF NOT EXISTS relay_quotas (
       chain_id BIGINT UNSIGNED NOT NULL,
@@ -101,7 +102,8 @@ const UP: readonly Step[] = [
     )`,
   },
 
-  // An event is about a payment (refund_id is empty) or about one of its refunds; each counts versions of its own.
+  // An event is about a payment (refund_id is empty) or about one of its refunds; each counts
+  // versions of its own.
   {
     unless: hasColumn('events', 'refund_id'),
     sql: `ALTER TABLE events

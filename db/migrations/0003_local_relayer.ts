@@ -44,7 +44,8 @@ const STATEMENTS = [
 ];
 
 export async function up(knex: Knex): Promise<void> {
-  for (const statement of STATEMENTS) await knex.raw(`${statement} ENGINE=InnoDB DEFAULT CHARSET=utf8mb4`);
+  for (const statement of STATEMENTS)
+    await knex.raw(`${statement} ENGINE=InnoDB DEFAULT CHARSET=utf8mb4`);
 }
 
 export async function down(knex: Knex): Promise<void> {

@@ -3,7 +3,10 @@ import type { Knex } from 'knex';
 import { hasColumn } from '../checks.ts';
 import { runSteps, type Step } from '../runSteps.ts';
 
-/** More to watch relayers by: transactions that were given up and may still be mined, what balance is low, nonces that do not move. */
+/**
+ * More to watch relayers by: transactions that were given up and may still be mined, what balance
+ * is low, nonces that do not move.
+ */
 const UP: readonly Step[] = [
   {
     unless: hasColumn('relay_transactions', 'abandoned_at'),
@@ -25,5 +28,7 @@ export async function up(knex: Knex): Promise<void> {
 
 export async function down(knex: Knex): Promise<void> {
   await knex.raw('ALTER TABLE relayers DROP COLUMN low_below, DROP COLUMN has_stuck_nonce');
-  await knex.raw('ALTER TABLE relay_transactions DROP INDEX ix_relay_transactions_abandoned, DROP COLUMN abandoned_at');
+  await knex.raw(
+    'ALTER TABLE relay_transactions DROP INDEX ix_relay_transactions_abandoned, DROP COLUMN abandoned_at',
+  );
 }

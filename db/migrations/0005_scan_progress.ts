@@ -3,7 +3,10 @@ import type { Knex } from 'knex';
 import { hasColumn } from '../checks.ts';
 import { runSteps, type Step } from '../runSteps.ts';
 
-/** What a scan has to remember of a reorganisation until it has followed it to the end, and why it waits for an operator. */
+/**
+ * What a scan has to remember of a reorganisation until it has followed it to the end, and why it
+ * waits for an operator.
+ */
 const UP: readonly Step[] = [
   {
     unless: hasColumn('chain_cursors', 'highest_block'),

@@ -1,6 +1,9 @@
 import type { Knex } from 'knex';
 
-/** What came of reading blocks again that the scanner had passed; and the audit's turn, which one process at a time takes. */
+/**
+ * What came of reading blocks again that the scanner had passed; and the audit's turn, which one
+ * process at a time takes.
+ */
 export async function up(knex: Knex): Promise<void> {
   await knex.raw(`CREATE TABLE IF NOT EXISTS chain_rereads (
     chain_id BIGINT UNSIGNED NOT NULL,

@@ -4,8 +4,8 @@ import { hasColumn } from '../checks.ts';
 import { runSteps, type Step } from '../runSteps.ts';
 
 /**
- * Attempts are claimed before they are simulated, so that no two workers choose the same; and what speaks against the size of a batch is counted apart
- * from how often an attempt was sent.
+ * Attempts are claimed before they are simulated, so that no two workers choose the same; and what
+ * speaks against the size of a batch is counted apart from how often an attempt was sent.
  */
 const UP: readonly Step[] = [
   {
@@ -17,7 +17,8 @@ const UP: readonly Step[] = [
   },
 ];
 
-const DOWN = 'ALTER TABLE relay_attempts DROP COLUMN claim_id, DROP COLUMN choose_after, DROP COLUMN batch_failures';
+const DOWN =
+  'ALTER TABLE relay_attempts DROP COLUMN claim_id, DROP COLUMN choose_after, DROP COLUMN batch_failures';
 
 export async function up(knex: Knex): Promise<void> {
   await runSteps(knex, UP);

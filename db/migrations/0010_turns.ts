@@ -3,7 +3,10 @@ import type { Knex } from 'knex';
 import { hasColumn } from '../checks.ts';
 import { runSteps, type Step } from '../runSteps.ts';
 
-/** Stores take turns: each attempt is given its place in the order when it is taken on, by the weight of its store. */
+/**
+ * Stores take turns: each attempt is given its place in the order when it is taken on, by the
+ * weight of its store.
+ */
 const UP: readonly Step[] = [
   {
     unless: hasColumn('stores', 'relay_weight'),

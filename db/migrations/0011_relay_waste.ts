@@ -4,8 +4,9 @@ import { hasColumn } from '../checks.ts';
 import { runSteps, type Step } from '../runSteps.ts';
 
 /**
- * The memory of relayed requests that cost gas and did nothing, counted by clock hour, and whether carrying a request may run code of somebody else's.
- * Those on their way are taken for requests that run none: which ones do is not known any more, and they end soon.
+ * The memory of relayed requests that cost gas and did nothing, counted by clock hour, and whether
+ * carrying a request may run code of somebody else's. Those on their way are taken for requests
+ * that run none: which ones do is not known any more, and they end soon.
  */
 const UP: readonly Step[] = [
   {

@@ -4,8 +4,9 @@ import { hasColumn } from '../checks.ts';
 import { runSteps, type Step } from '../runSteps.ts';
 
 /**
- * Running totals of what payers and stores have on their way, and of what relaying cost for them on each day: kept by whoever changes an attempt, in the
- * same transaction, so that nobody has to add up the day's attempts to know them.
+ * Running totals of what payers and stores have on their way, and of what relaying cost for them on
+ * each day: kept by whoever changes an attempt, in the same transaction, so that nobody has to add
+ * up the day's attempts to know them.
  */
 const UP: readonly Step[] = [
   {
@@ -32,7 +33,8 @@ const UP: readonly Step[] = [
       KEY ix_relay_costs_day (day)
     ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4`,
   },
-  // What is there already, counted anew: attempts may have ended since an interrupted run counted them.
+  // What is there already, counted anew: attempts may have ended since an interrupted run counted
+  // them.
   {
     sql: 'UPDATE relay_quotas SET in_flight = 0, reserved_cost = 0 WHERE in_flight <> 0',
   },

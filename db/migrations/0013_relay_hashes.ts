@@ -4,8 +4,10 @@ import { hasColumn, hasIndex } from '../checks.ts';
 import { runSteps, type Step } from '../runSteps.ts';
 
 /**
- * The hashes of relay transactions in a table of their own, and a digest of what each calls: so that the one that landed is found by an index. The digest is
- * the SHA-256, in hexadecimal digits, of address and data in lower case: `digestOfCall` in domain/relay/transactionStore.ts makes the same one.
+ * The hashes of relay transactions in a table of their own, and a digest of what each calls: so
+ * that the one that landed is found by an index. The digest is the SHA-256, in hexadecimal digits,
+ * of address and data in lower case: `digestOfCall` in domain/relay/transactionStore.ts makes the
+ * same one.
  */
 const UP: readonly Step[] = [
   {

@@ -4,8 +4,9 @@ import { hasColumn, hasIndex } from '../checks.ts';
 import { runSteps, type Step } from '../runSteps.ts';
 
 /**
- * Whether a relay transaction still has to come into a block for something that it carries is kept in its row, so that a relayer's load is counted from an index:
- * choosing a relayer reads no attempts, and no more entries than the relayer's limits allow.
+ * Whether a relay transaction still has to come into a block for something that it carries is kept
+ * in its row, so that a relayer's load is counted from an index: choosing a relayer reads no
+ * attempts, and no more entries than the relayer's limits allow.
  */
 const UP: readonly Step[] = [
   {

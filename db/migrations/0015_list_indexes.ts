@@ -4,8 +4,9 @@ import { hasIndex, hasNoIndex } from '../checks.ts';
 import { runSteps, type Step } from '../runSteps.ts';
 
 /**
- * A store's payments are listed by the time they were made, whichever of the filters is given; and when a payer's
- * attempts last ended is found without reading all that it ever made, as are the attempts of a refund.
+ * A store's payments are listed by the time they were made, whichever of the filters is given; and
+ * when a payer's attempts last ended is found without reading all that it ever made, as are the
+ * attempts of a refund.
  */
 const UP: readonly Step[] = [
   {

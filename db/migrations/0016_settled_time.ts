@@ -3,7 +3,10 @@ import type { Knex } from 'knex';
 import { hasColumn } from '../checks.ts';
 import { runSteps, type Step } from '../runSteps.ts';
 
-/** A chain's own clock, as far as nothing turns it back: what is decided for good by a deadline, is decided by it. The next scan fills it in. */
+/**
+ * A chain's own clock, as far as nothing turns it back: what is decided for good by a deadline, is
+ * decided by it. The next scan fills it in.
+ */
 const UP: readonly Step[] = [
   {
     unless: hasColumn('chain_cursors', 'settled_timestamp'),
@@ -18,5 +21,7 @@ export async function up(knex: Knex): Promise<void> {
 }
 
 export async function down(knex: Knex): Promise<void> {
-  await knex.raw('ALTER TABLE chain_cursors DROP COLUMN settled_block, DROP COLUMN settled_timestamp');
+  await knex.raw(
+    'ALTER TABLE chain_cursors DROP COLUMN settled_block, DROP COLUMN settled_timestamp',
+  );
 }

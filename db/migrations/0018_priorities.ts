@@ -3,7 +3,10 @@ import type { Knex } from 'knex';
 import { hasColumn } from '../checks.ts';
 import { runSteps, type Step } from '../runSteps.ts';
 
-/** Which of a store's requests go first, and which of the stores; what waits already is of the usual priority. */
+/**
+ * Which of a store's requests go first, and which of the stores; what waits already is of the usual
+ * priority.
+ */
 const UP: readonly Step[] = [
   {
     unless: hasColumn('stores', 'relay_priority'),

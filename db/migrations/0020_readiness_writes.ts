@@ -2,7 +2,10 @@ import type { Knex } from 'knex';
 
 import { runSteps, type Step } from '../runSteps.ts';
 
-/** What readiness writes to find out whether the database takes writes: a few rows, written again and again. */
+/**
+ * What readiness writes to find out whether the database takes writes: a few rows, written again
+ * and again.
+ */
 const UP: readonly Step[] = [
   {
     sql: `CREATE TABLE IF NOT EXISTS readiness_writes (

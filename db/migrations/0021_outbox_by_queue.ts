@@ -16,5 +16,7 @@ export async function up(knex: Knex): Promise<void> {
 }
 
 export async function down(knex: Knex): Promise<void> {
-  await knex.raw('ALTER TABLE outbox DROP INDEX ix_outbox_queue_publish, ADD KEY ix_outbox_publish (publish_at)');
+  await knex.raw(
+    'ALTER TABLE outbox DROP INDEX ix_outbox_queue_publish, ADD KEY ix_outbox_publish (publish_at)',
+  );
 }

@@ -2,7 +2,10 @@ import type { Knex } from 'knex';
 
 import { runSteps, type Step } from '../runSteps.ts';
 
-/** Work that failed at its last try, whoever tried it: how often in a row, and since when. Rows are few: one is deleted when its work succeeds. */
+/**
+ * Work that failed at its last try, whoever tried it: how often in a row, and since when. Rows are
+ * few: one is deleted when its work succeeds.
+ */
 const UP: readonly Step[] = [
   {
     sql: `CREATE TABLE IF NOT EXISTS work_failures (

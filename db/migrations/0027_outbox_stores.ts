@@ -3,7 +3,10 @@ import type { Knex } from 'knex';
 import { hasColumn } from '../checks.ts';
 import { runSteps, type Step } from '../runSteps.ts';
 
-/** Stores take turns at being published when much is due. Rows from before are of no store, which has its turn as well. */
+/**
+ * Stores take turns at being published when much is due. Rows from before are of no store, which
+ * has its turn as well.
+ */
 const UP: readonly Step[] = [
   {
     unless: hasColumn('outbox', 'store_id'),
@@ -18,5 +21,7 @@ export async function up(knex: Knex): Promise<void> {
 }
 
 export async function down(knex: Knex): Promise<void> {
-  await knex.raw('ALTER TABLE outbox DROP INDEX ix_outbox_queue_store_publish, DROP COLUMN store_id');
+  await knex.raw(
+    'ALTER TABLE outbox DROP INDEX ix_outbox_queue_store_publish, DROP COLUMN store_id',
+  );
 }

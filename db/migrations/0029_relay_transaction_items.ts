@@ -3,9 +3,11 @@ import type { Knex } from 'knex';
 import { runSteps, type Step } from '../runSteps.ts';
 
 /**
- * What each relay transaction was sent with, for as long as it is kept: an attempt may leave one that is mined all the same, and its place there is what tells
- * whose gas is whose. Of those that had left before, the place is not known any more: one of them that came to its end as the one that had done it names the
- * place that it had in another transaction, so whoever has not ended keeps its own; and a place that several name which have ended is nobody's.
+ * What each relay transaction was sent with, for as long as it is kept: an attempt may leave one
+ * that is mined all the same, and its place there is what tells whose gas is whose. Of those that
+ * had left before, the place is not known any more: one of them that came to its end as the one
+ * that had done it names the place that it had in another transaction, so whoever has not ended
+ * keeps its own; and a place that several name which have ended is nobody's.
  */
 const UP: readonly Step[] = [
   {

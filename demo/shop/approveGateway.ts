@@ -18,8 +18,9 @@ export interface Approval {
 }
 
 /**
- * Lets the gateway take the amount, as far as it may not yet. Some tokens (USDT) refuse to change an allowance that is left over, of a payment that was given up
- * for instance: there it is set to 0 first.
+ * Lets the gateway take the amount, as far as it may not yet. Some tokens (USDT) refuse to change
+ * an allowance that is left over, of a payment that was given up for instance: there it is set to 0
+ * first.
  * @returns the hashes of what was sent, each in a block
  */
 export async function approveGateway(
@@ -35,7 +36,8 @@ export async function approveGateway(
   });
   if (allowance >= amount) return [];
   // Encoded and sent as it is: such tokens return nothing, where the standard has a bool.
-  const encode = (units: bigint) => encodeFunctionData({ abi: erc20Abi, functionName: 'approve', args: [gateway, units] });
+  const encode = (units: bigint) =>
+    encodeFunctionData({ abi: erc20Abi, functionName: 'approve', args: [gateway, units] });
   const wouldBeRefused = (units: bigint) =>
     publicClient.call({ account: owner, to: token, data: encode(units) }).then(
       () => false,

@@ -10,7 +10,13 @@ export type ApiClient = Client<paths>;
  * @param apiUrl with the version, `http://127.0.0.1:3000/api/v1`
  * @param apiKey `sk_test_…` or `sk_live_…`. It belongs on the store's server, never in a browser.
  */
-export function createClient({ apiUrl, apiKey }: { readonly apiUrl: string; readonly apiKey: string }): ApiClient {
+export function createClient({
+  apiUrl,
+  apiKey,
+}: {
+  readonly apiUrl: string;
+  readonly apiKey: string;
+}): ApiClient {
   return createOpenApiClient<paths>({
     baseUrl: apiUrl.replace(/\/+$/, ''),
     headers: { 'x-api-key': apiKey },

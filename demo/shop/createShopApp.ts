@@ -1,4 +1,8 @@
-import express, { type ErrorRequestHandler, type Express, type Response as ExpressResponse } from 'express';
+import express, {
+  type ErrorRequestHandler,
+  type Express,
+  type Response as ExpressResponse,
+} from 'express';
 import helmet from 'helmet';
 import { join } from 'node:path';
 
@@ -19,7 +23,12 @@ export interface ShopAppInput {
   readonly stateFile: Till['stateFile'];
   /** Pays an order as a demo customer, or undefined when there is none. */
   readonly payAsDemoCustomer:
-    ((order: OrderWithPayment, way: 'direct' | 'gasless', onStep: (message: string) => void) => Promise<void>) | undefined;
+    | ((
+        order: OrderWithPayment,
+        way: 'direct' | 'gasless',
+        onStep: (message: string) => void,
+      ) => Promise<void>)
+    | undefined;
   /** Ends requests that wait, when the shop closes. */
   readonly closing: AbortSignal;
   readonly now: () => Date;
@@ -33,9 +42,17 @@ const publicFolder = join(import.meta.dirname, 'public');
 const WAIT_SECONDS = 25;
 
 /**
- * The shop's pages and the few requests behind them. The browser talks to the shop only; the shop talks to the payment server, with the API key.
+ * The shop's pages and the few requests behind them. The browser talks to the shop only; the shop
+ * talks to the payment server, with the API key.
  */
-export function createShopApp({ findTill, stateFile, payAsDemoCustomer, closing, now, log }: ShopAppInput): Express {
+export function createShopApp({
+  findTill,
+  stateFile,
+  payAsDemoCustomer,
+  closing,
+  now,
+  log,
+}: ShopAppInput): Express {
   const app = express();
   let unverifiedWebhooks = 0;
 
@@ -86,7 +103,13 @@ export function createShopApp({ findTill, stateFile, payAsDemoCustomer, closing,
   });
 
   app.get('/', (_req, res) => {
-    res.send(renderShopPage({ orders: stateFile.state.orders, decimals: requireTill().token.decimals, unverifiedWebhooks }));
+    res.send(
+      renderShopPage({
+        orders: stateFile.state.orders,
+        decimals: requireTill().token.decimals,
+        unverifiedWebhooks,
+      }),
+    );
   });
 
   app.get('/orders.json', (_req, res) => {
@@ -97,25 +120,43 @@ export function createShopApp({ findTill, stateFile, payAsDemoCustomer, closing,
     res.json(describeOrder(requireOrder(req.params.paymentId)));
   });
 
-  app.post('/orders', express.urlencoded({ extended: false, limit: '1kb' }), express.json({ limit: '1kb' }), async (req, res) => {
-    const { product: productId } = (req.body ?? {}) as { readonly product?: unknown };
-    const product = findProduct(productId);
-    if (product === undefined) throw new ShopError(400, 'There is no such product.');
-    const order = await placeOrder(requireTill(), product, now());
-    const checkout = `/checkout/${order.paymentId}`;
-    // Browsers are sent on; a script that asks for JSON gets the order.
-    if (req.accepts(['html', 'json']) === 'json') res.status(201).location(checkout).json(describeOrder(order));
-    else res.redirect(303, checkout);
-  });
+  app.post(
+    '/orders',
+    express.urlencoded({ extended: false, limit: '1kb' }),
+    express.json({ limit: '1kb' }),
+    async (req, res) => {
+      const { product: productId } = (req.body ?? {}) as { readonly product?: unknown };
+      const product = findProduct(productId);
+      if (product === undefined) throw new ShopError(400, 'There is no such product.');
+      const order = await placeOrder(requireTill(), product, now());
+      const checkout = `/checkout/${order.paymentId}`;
+      // Browsers are sent on; a script that asks for JSON gets the order.
+      if (req.accepts(['html', 'json']) === 'json')
+        res.status(201).location(checkout).json(describeOrder(order));
+      else res.redirect(303, checkout);
+    },
+  );
 
   app.get('/checkout/:paymentId', async (req, res) => {
     const { client, token } = requireTill();
     const order = requireOrder(req.params.paymentId);
-    const payment = expectData(await client.GET('/payments/{paymentId}', { params: { path: { paymentId: order.paymentId } } }));
-    res.send(renderCheckoutPage({ order, payment, token, hasDemoCustomer: payAsDemoCustomer !== undefined }));
+    const payment = expectData(
+      await client.GET('/payments/{paymentId}', {
+        params: { path: { paymentId: order.paymentId } },
+      }),
+    );
+    res.send(
+      renderCheckoutPage({
+        order,
+        payment,
+        token,
+        hasDemoCustomer: payAsDemoCustomer !== undefined,
+      }),
+    );
   });
 
-  // Held open until something changes. The browser says what it knows: what changed between two of its questions is told at once.
+  // Held open until something changes. The browser says what it knows: what changed between two of
+  // its questions is told at once.
   app.get('/orders/:paymentId/status', async (req, res) => {
     const { client } = requireTill();
     const path = { paymentId: requireOrder(req.params.paymentId).paymentId };
@@ -123,9 +164,16 @@ export function createShopApp({ findTill, stateFile, payAsDemoCustomer, closing,
     res.on('close', () => left.abort());
     const signal = AbortSignal.any([left.signal, closing]);
     try {
-      let status = expectData(await client.GET('/payments/{paymentId}/status', { params: { path }, signal }));
+      let status = expectData(
+        await client.GET('/payments/{paymentId}/status', { params: { path }, signal }),
+      );
       if (fingerprint(status) === req.query['known']) {
-        status = expectData(await client.GET('/payments/{paymentId}/status', { params: { path, query: { wait: WAIT_SECONDS } }, signal }));
+        status = expectData(
+          await client.GET('/payments/{paymentId}/status', {
+            params: { path, query: { wait: WAIT_SECONDS } },
+            signal,
+          }),
+        );
       }
       res.set('Cache-Control', 'no-store').json({ ...status, known: fingerprint(status) });
     } catch (error) {
@@ -140,7 +188,9 @@ export function createShopApp({ findTill, stateFile, payAsDemoCustomer, closing,
     const { paymentId } = requireOrder(req.params.paymentId);
     const userAddress = readText(req.query['userAddress']);
     const request = expectData(
-      await client.GET('/payments/{paymentId}/gasless', { params: { path: { paymentId }, query: { userAddress } } }),
+      await client.GET('/payments/{paymentId}/gasless', {
+        params: { path: { paymentId }, query: { userAddress } },
+      }),
     );
     res.set('Cache-Control', 'no-store').json(request);
   });
@@ -150,10 +200,14 @@ export function createShopApp({ findTill, stateFile, payAsDemoCustomer, closing,
     const { paymentId } = requireOrder(req.params.paymentId);
     const body = relayRequestSchema.safeParse(req.body);
     const idempotencyKey = req.get('idempotency-key');
-    if (!body.success || idempotencyKey === undefined) throw new ShopError(400, 'This is not a signed payment.');
+    if (!body.success || idempotencyKey === undefined)
+      throw new ShopError(400, 'This is not a signed payment.');
     const reply = expectData(
       await client.POST('/payments/{paymentId}/relay', {
-        params: { path: { paymentId }, header: { 'Idempotency-Key': idempotencyKey, Prefer: `wait=${WAIT_SECONDS}` } },
+        params: {
+          path: { paymentId },
+          header: { 'Idempotency-Key': idempotencyKey, Prefer: `wait=${WAIT_SECONDS}` },
+        },
         body: body.data,
       }),
     );
@@ -164,11 +218,14 @@ export function createShopApp({ findTill, stateFile, payAsDemoCustomer, closing,
   app.post('/orders/:paymentId/demo-payment', express.json({ limit: '1kb' }), async (req, res) => {
     const order = requireOrder(req.params.paymentId);
     const { way } = (req.body ?? {}) as { readonly way?: unknown };
-    if (payAsDemoCustomer === undefined) throw new ShopError(404, 'There is no demo customer here.');
-    // Only our own page can send JSON here: other sites would have to ask the browser first, and are not allowed to.
+    if (payAsDemoCustomer === undefined)
+      throw new ShopError(404, 'There is no demo customer here.');
+    // Only our own page can send JSON here: other sites would have to ask the browser first, and
+    // are not allowed to.
     if (way !== 'direct' && way !== 'gasless') throw new ShopError(400, 'Pay which way?');
     res.type('application/x-ndjson').set('Cache-Control', 'no-store');
-    const writeLine = (line: { readonly step: string } | { readonly error: string }) => res.write(`${JSON.stringify(line)}\n`);
+    const writeLine = (line: { readonly step: string } | { readonly error: string }) =>
+      res.write(`${JSON.stringify(line)}\n`);
     try {
       await payAsDemoCustomer(order, way, (step) => writeLine({ step }));
     } catch (error) {
@@ -204,7 +261,8 @@ export function createShopApp({ findTill, stateFile, payAsDemoCustomer, closing,
 
   function requireTill(): Till {
     const till = findTill();
-    if (till === undefined) throw new ShopError(503, 'The shop is about to open: it waits for the payment server.');
+    if (till === undefined)
+      throw new ShopError(503, 'The shop is about to open: it waits for the payment server.');
     return till;
   }
 
@@ -231,21 +289,35 @@ function describeOrder({ paymentId, orderId, amount, status, webhooks, shippedAt
   return { paymentId, orderId, amount, status, webhooks, shipped: shippedAt !== null };
 }
 
-function fingerprint({ status, confirmations, txHash }: { status: string; confirmations: number; txHash?: string }): string {
+function fingerprint({
+  status,
+  confirmations,
+  txHash,
+}: {
+  status: string;
+  confirmations: number;
+  txHash?: string;
+}): string {
   return `${status} ${confirmations} ${txHash ?? ''}`;
 }
 
-/** What a customer is told. The payment server's refusals are written for people; anything else stays in the log. */
+/**
+ * What a customer is told. The payment server's refusals are written for people; anything else
+ * stays in the log.
+ */
 function toAnswer(error: unknown): { readonly status: number; readonly message: string } {
   if (error instanceof ShopError) return error;
   if (error instanceof ApiProblem) {
     // Our key, our rate limit, its troubles: not the customer's business.
     const isOurs = error.status >= 500 || [401, 403, 429].includes(error.status);
-    return isOurs ? { status: 502, message: 'The payment server cannot answer now. Please try again.' } : error;
+    return isOurs
+      ? { status: 502, message: 'The payment server cannot answer now. Please try again.' }
+      : error;
   }
   // Of the body parsers: malformed or too large.
   const status = (error as { readonly status?: unknown } | null)?.status;
-  if (typeof status === 'number' && status >= 400 && status < 500) return { status, message: 'The request is malformed.' };
+  if (typeof status === 'number' && status >= 400 && status < 500)
+    return { status, message: 'The request is malformed.' };
   return { status: 502, message: 'The payment server cannot be reached. Please try again.' };
 }
 
@@ -253,7 +325,9 @@ function describeError(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   // viem's messages are long; their first line says it.
   const message = error.message.split('\n')[0] ?? '';
-  return error.cause instanceof Error ? `${message} (${error.cause.message.split('\n')[0] ?? ''})` : message;
+  return error.cause instanceof Error
+    ? `${message} (${error.cause.message.split('\n')[0] ?? ''})`
+    : message;
 }
 
 /** A query parameter given twice is an array; the payment server will say what is wrong with "". */

@@ -14,6 +14,9 @@ export function encodeWalletCalls(payment: Payment) {
     approve: approve(BigInt(payment.amount)),
     /** For tokens that refuse to change an allowance that is left over (USDT). */
     approveNothing: approve(0n),
-    pay: { to: payment.gateway, data: encodeFunctionData({ abi: gatewayAbi, functionName: 'pay', args: [toTerms(payment)] }) },
+    pay: {
+      to: payment.gateway,
+      data: encodeFunctionData({ abi: gatewayAbi, functionName: 'pay', args: [toTerms(payment)] }),
+    },
   };
 }

@@ -5,16 +5,28 @@ export class ApiProblem extends Error {
   override readonly name = 'ApiProblem';
   /** The HTTP status. */
   readonly status: number;
-  /** `PAY_…`, stable: what a program decides by. Undefined when something else than the API answered. */
+  /**
+   * `PAY_…`, stable: what a program decides by. Undefined when something else than the API
+   * answered.
+   */
   readonly code: string | undefined;
   /** To quote to the payment server's operator. */
   readonly requestId: string | undefined;
 
   constructor(
     status: number,
-    problem: { code?: string | undefined; title?: string | undefined; detail?: string | undefined; requestId?: string | undefined },
+    problem: {
+      code?: string | undefined;
+      title?: string | undefined;
+      detail?: string | undefined;
+      requestId?: string | undefined;
+    },
   ) {
-    super([problem.code, problem.detail ?? problem.title ?? `the payment server answered ${status}`].filter(Boolean).join(': '));
+    super(
+      [problem.code, problem.detail ?? problem.title ?? `the payment server answered ${status}`]
+        .filter(Boolean)
+        .join(': '),
+    );
     this.status = status;
     this.code = problem.code;
     this.requestId = problem.requestId;
@@ -40,7 +52,10 @@ interface Reply<Data> {
  */
 export function expectData<Data>(reply: Reply<Data>): Data {
   expectSuccess(reply);
-  if (reply.data === undefined) throw new ApiProblem(reply.response.status, { title: 'the payment server answered without a body' });
+  if (reply.data === undefined)
+    throw new ApiProblem(reply.response.status, {
+      title: 'the payment server answered without a body',
+    });
   return reply.data;
 }
 

@@ -7,11 +7,13 @@ const LONGEST_DELAY_MS = 5_000;
 const TIMEOUT_MS = 40_000;
 
 /**
- * `fetch`, but a request that got no answer, or a "not now", is sent again – provided that sending it twice does no harm: it only reads, it
- * removes, or it carries an Idempotency-Key, by which the server recognises the repetition and replays its first reply.
+ * `fetch`, but a request that got no answer, or a "not now", is sent again – provided that sending
+ * it twice does no harm: it only reads, it removes, or it carries an Idempotency-Key, by which the
+ * server recognises the repetition and replays its first reply.
  */
 export async function fetchWithRetries(request: Request): Promise<Response> {
-  const isRepeatable = ['GET', 'HEAD', 'DELETE'].includes(request.method) || request.headers.has('idempotency-key');
+  const isRepeatable =
+    ['GET', 'HEAD', 'DELETE'].includes(request.method) || request.headers.has('idempotency-key');
   const attempts = isRepeatable ? ATTEMPTS : 1;
   for (let attempt = 1; ; attempt++) {
     const isLast = attempt === attempts;

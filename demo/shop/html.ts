@@ -8,7 +8,10 @@ export class Html {
 
 type Value = string | number | Html | readonly Html[] | false | undefined;
 
-/** A template whose values are escaped, in text and in quoted attributes alike, unless they are `html` themselves. */
+/**
+ * A template whose values are escaped, in text and in quoted attributes alike, unless they are
+ * `html` themselves.
+ */
 export function html(parts: TemplateStringsArray, ...values: Value[]): Html {
   return new Html(parts.reduce((text, part, index) => text + toMarkup(values[index - 1]) + part));
 }
@@ -21,5 +24,10 @@ function toMarkup(value: Value): string {
 }
 
 export function escapeHtml(text: string): string {
-  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;').replaceAll("'", '&#39;');
+  return text
+    .replaceAll('&', '&amp;')
+    .replaceAll('<', '&lt;')
+    .replaceAll('>', '&gt;')
+    .replaceAll('"', '&quot;')
+    .replaceAll("'", '&#39;');
 }

@@ -1,10 +1,11 @@
 /**
  * The demo shop: how a store takes payments with MSQPay.
  *
- *   SHOP_API_URL=http://127.0.0.1:3000/api/v1 SHOP_API_KEY=sk_test_… SHOP_STATE_PATH=shop.json node --import tsx demo/shop/main.ts
+ *   SHOP_API_URL=http://127.0.0.1:3000/api/v1 SHOP_API_KEY=sk_test_… SHOP_STATE_PATH=shop.json node
+ *   --import tsx demo/shop/main.ts
  *
- * All its variables are in readShopConfig.ts. Where to read on: placeOrder.ts asks for a payment, receiveWebhook.ts learns what became of it,
- * payAsDemoCustomer.ts is the customer's side.
+ * All its variables are in readShopConfig.ts. Where to read on: placeOrder.ts asks for a payment,
+ * receiveWebhook.ts learns what became of it, payAsDemoCustomer.ts is the customer's side.
  */
 import { readShopConfig } from './readShopConfig.ts';
 import { startShop, type Shop } from './startShop.ts';
@@ -15,7 +16,8 @@ let shop: Shop | undefined;
 
 const stop = () => {
   stopping.abort();
-  // While it starts there is nothing to wait for yet: startShop gives up by the signal. A demo payment that waits for its block is not waited for.
+  // While it starts there is nothing to wait for yet: startShop gives up by the signal. A demo
+  // payment that waits for its block is not waited for.
   void shop?.close().finally(() => process.exit());
 };
 process.on('SIGTERM', stop);

@@ -2,7 +2,10 @@ import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { z } from 'zod';
 
-/** What the shop remembers. A real store has this in its database, with a unique key on the webhook ids. */
+/**
+ * What the shop remembers. A real store has this in its database, with a unique key on the webhook
+ * ids.
+ */
 
 const webhookSchema = z.object({
   id: z.string(),
@@ -29,7 +32,10 @@ const orderSchema = z.object({
 
 const webhookEndpointSchema = z.object({
   url: z.string(),
-  /** Kept before the endpoint is asked for: should the reply get lost, the same key brings it again, secret and all. */
+  /**
+   * Kept before the endpoint is asked for: should the reply get lost, the same key brings it again,
+   * secret and all.
+   */
   idempotencyKey: z.string(),
   /** Null until the payment server answered. */
   registered: z.object({ id: z.string(), secret: z.string() }).nullable(),
@@ -49,7 +55,10 @@ export interface StateFile {
   update(change: (state: ShopState) => void): void;
 }
 
-/** Reads the file, or begins anew when there is none. Only its owner may read it: it holds the webhook secret. */
+/**
+ * Reads the file, or begins anew when there is none. Only its owner may read it: it holds the
+ * webhook secret.
+ */
 export function openStateFile(path: string): StateFile {
   const state = readState(path);
   return {

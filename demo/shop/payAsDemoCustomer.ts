@@ -24,14 +24,20 @@ import { expectData } from './expectData.ts';
 import { gatewayAbi } from './gatewayAbi.ts';
 import { toTerms, type Payment } from './toTerms.ts';
 
-/** What the customer's side does, with a key instead of a wallet. For development chains, whose test tokens anyone may mint. */
+/**
+ * What the customer's side does, with a key instead of a wallet. For development chains, whose test
+ * tokens anyone may mint.
+ */
 
 export interface DemoCustomerInput {
   readonly rpcUrl: string;
   readonly customerKey: Hex;
   readonly client: ApiClient;
   readonly payment: Payment;
-  /** Whose ether pays for minting, when the customer is short of tokens. The customer's own when absent. */
+  /**
+   * Whose ether pays for minting, when the customer is short of tokens. The customer's own when
+   * absent.
+   */
   readonly minterKey?: Hex;
   readonly onStep?: (message: string) => void;
 }
@@ -44,7 +50,9 @@ export interface DirectPaymentResult {
 
 export interface GaslessPaymentResult {
   readonly customer: Address;
-  /** Undefined when the relayer had not sent it yet after RELAY_WAIT_SECONDS; it will all the same. */
+  /**
+   * Undefined when the relayer had not sent it yet after RELAY_WAIT_SECONDS; it will all the same.
+   */
   readonly txHash: Hash | undefined;
 }
 
@@ -52,7 +60,10 @@ const RELAY_WAIT_SECONDS = 25;
 const POLLING_INTERVAL_MS = 250;
 const mintAbi = parseAbi(['function mint(address to, uint256 amount)']);
 
-/** Approves the gateway if need be, and calls `pay`: the customer sends the transactions and pays their gas. */
+/**
+ * Approves the gateway if need be, and calls `pay`: the customer sends the transactions and pays
+ * their gas.
+ */
 export async function payDirectly(input: DemoCustomerInput): Promise<DirectPaymentResult> {
   const { payment, onStep = () => undefined } = input;
   const purse = await openPurse(input);
@@ -61,14 +72,22 @@ export async function payDirectly(input: DemoCustomerInput): Promise<DirectPayme
   await ensureTokens(purse, input);
   await allow(purse, input);
 
-  const txHash = await wallet(customer).writeContract({ address: gateway, abi: gatewayAbi, functionName: 'pay', args: [toTerms(payment)] });
+  const txHash = await wallet(customer).writeContract({
+    address: gateway,
+    abi: gatewayAbi,
+    functionName: 'pay',
+    args: [toTerms(payment)],
+  });
   onStep(`sent pay(): ${txHash}`);
   await expectMined(publicClient, txHash);
   onStep('the transaction is in a block');
   return { customer: customer.address, txHash };
 }
 
-/** Signs, and nothing else, where the token has a permit: then no approval is needed, and since the relayer sends the transaction, no ether either. */
+/**
+ * Signs, and nothing else, where the token has a permit: then no approval is needed, and since the
+ * relayer sends the transaction, no ether either.
+ */
 export async function payGasless(input: DemoCustomerInput): Promise<GaslessPaymentResult> {
   const { client, payment, onStep = () => undefined } = input;
   const purse = await openPurse(input);
@@ -77,7 +96,9 @@ export async function payGasless(input: DemoCustomerInput): Promise<GaslessPayme
 
   const path = { paymentId: payment.paymentId };
   const request = expectData(
-    await client.GET('/payments/{paymentId}/gasless', { params: { path, query: { userAddress: customer.address } } }),
+    await client.GET('/payments/{paymentId}/gasless', {
+      params: { path, query: { userAddress: customer.address } },
+    }),
   );
   // A token whose permit is of no use: then it takes an approval, and some ether.
   if (request.approveFirst !== null) await allow(purse, input);
@@ -92,13 +113,25 @@ export async function payGasless(input: DemoCustomerInput): Promise<GaslessPayme
 
   const relayed = expectData(
     await client.POST('/payments/{paymentId}/relay', {
-      // A key for this click, not for this payment: should the relay fail, the customer signs the very same message once more, and the server
-      // must not take that for a repetition of the first request.
-      params: { path, header: { 'Idempotency-Key': randomUUID(), Prefer: `wait=${RELAY_WAIT_SECONDS}` } },
-      body: { forwardRequest: request.forwardRequest, signature, ...(permit === undefined ? {} : { permit }) },
+      // A key for this click, not for this payment: should the relay fail, the customer signs the
+      // very same message once more, and the server must not take that for a repetition of the
+      // first request.
+      params: {
+        path,
+        header: { 'Idempotency-Key': randomUUID(), Prefer: `wait=${RELAY_WAIT_SECONDS}` },
+      },
+      body: {
+        forwardRequest: request.forwardRequest,
+        signature,
+        ...(permit === undefined ? {} : { permit }),
+      },
     }),
   );
-  onStep(relayed.txHash === undefined ? 'handed over to the relayer' : `the relayer sent it: ${relayed.txHash}`);
+  onStep(
+    relayed.txHash === undefined
+      ? 'handed over to the relayer'
+      : `the relayer sent it: ${relayed.txHash}`,
+  );
   return { customer: customer.address, txHash: relayed.txHash as Hash | undefined };
 }
 
@@ -111,10 +144,18 @@ interface Purse {
   format(units: bigint): string;
 }
 
-async function openPurse({ rpcUrl, customerKey, client, payment }: DemoCustomerInput): Promise<Purse> {
+async function openPurse({
+  rpcUrl,
+  customerKey,
+  client,
+  payment,
+}: DemoCustomerInput): Promise<Purse> {
   const { data: tokens } = expectData(await client.GET('/tokens'));
-  const token = tokens.find(({ chainId, address }) => chainId === payment.chainId && address === payment.token);
-  if (token === undefined) throw new Error(`the payment server does not list the token ${payment.token}`);
+  const token = tokens.find(
+    ({ chainId, address }) => chainId === payment.chainId && address === payment.token,
+  );
+  if (token === undefined)
+    throw new Error(`the payment server does not list the token ${payment.token}`);
   const chain = defineChain({
     id: payment.chainId,
     name: token.chainName,
@@ -124,7 +165,11 @@ async function openPurse({ rpcUrl, customerKey, client, payment }: DemoCustomerI
   const format = (units: bigint) => `${formatUnits(units, token.decimals)} ${token.symbol}`;
   return {
     customer: privateKeyToAccount(customerKey),
-    publicClient: createPublicClient({ chain, transport: http(rpcUrl), pollingInterval: POLLING_INTERVAL_MS }),
+    publicClient: createPublicClient({
+      chain,
+      transport: http(rpcUrl),
+      pollingInterval: POLLING_INTERVAL_MS,
+    }),
     wallet: (account) => createWallet(account, chain, rpcUrl),
     amount: format(BigInt(payment.amount)),
     format,
@@ -135,20 +180,33 @@ function createWallet(account: PrivateKeyAccount, chain: Chain, rpcUrl: string) 
   return createWalletClient({ account, chain, transport: http(rpcUrl) });
 }
 
-async function ensureTokens(purse: Purse, { payment, minterKey, onStep = () => undefined }: DemoCustomerInput): Promise<void> {
+async function ensureTokens(
+  purse: Purse,
+  { payment, minterKey, onStep = () => undefined }: DemoCustomerInput,
+): Promise<void> {
   const { customer, publicClient } = purse;
   const token = payment.token as Address;
   const amount = BigInt(payment.amount);
   const [ether, balance] = await Promise.all([
     publicClient.getBalance({ address: customer.address }),
-    publicClient.readContract({ address: token, abi: erc20Abi, functionName: 'balanceOf', args: [customer.address] }),
+    publicClient.readContract({
+      address: token,
+      abi: erc20Abi,
+      functionName: 'balanceOf',
+      args: [customer.address],
+    }),
   ]);
-  onStep(`the customer ${customer.address} has ${formatEther(ether)} ETH and ${purse.format(balance)}`);
+  onStep(
+    `the customer ${customer.address} has ${formatEther(ether)} ETH and ${purse.format(balance)}`,
+  );
   if (balance >= amount) return;
   const minter = minterKey === undefined ? customer : privateKeyToAccount(minterKey);
-  const hash = await purse
-    .wallet(minter)
-    .writeContract({ address: token, abi: mintAbi, functionName: 'mint', args: [customer.address, amount - balance] });
+  const hash = await purse.wallet(minter).writeContract({
+    address: token,
+    abi: mintAbi,
+    functionName: 'mint',
+    args: [customer.address, amount - balance],
+  });
   await expectMined(publicClient, hash);
   onStep(`minted ${purse.format(amount - balance)} of the test token for the customer`);
 }
@@ -172,7 +230,12 @@ async function expectMined(publicClient: PublicClient, hash: Hash): Promise<void
   if (receipt.status !== 'success') throw new Error(`the transaction ${hash} was reverted`);
 }
 
-/** As eth_signTypedData_v4 does. openapi.yaml leaves the content of typed data open, hence the cast. */
-function sign(account: PrivateKeyAccount, typedData: components['schemas']['TypedData']): Promise<Hex> {
+/**
+ * As eth_signTypedData_v4 does. openapi.yaml leaves the content of typed data open, hence the cast.
+ */
+function sign(
+  account: PrivateKeyAccount,
+  typedData: components['schemas']['TypedData'],
+): Promise<Hex> {
   return account.signTypedData(typedData as unknown as TypedDataDefinition);
 }

@@ -17,10 +17,16 @@ export interface Till {
 }
 
 /**
- * Takes an order down and asks for its payment. The price comes from our own list: what a browser sends says which product, never how much.
- * @throws ApiProblem when the payment server refuses; the order is dropped then. On any other error it stays, see requestPayment.
+ * Takes an order down and asks for its payment. The price comes from our own list: what a browser
+ * sends says which product, never how much.
+ * @throws ApiProblem when the payment server refuses; the order is dropped then. On any other error
+ *   it stays, see requestPayment.
  */
-export async function placeOrder(till: Till, product: Product, now: Date): Promise<Order & { paymentId: string }> {
+export async function placeOrder(
+  till: Till,
+  product: Product,
+  now: Date,
+): Promise<Order & { paymentId: string }> {
   const order: Order = {
     orderId: `order-${randomBytes(6).toString('hex')}`,
     product: product.id,
@@ -46,10 +52,14 @@ export async function placeOrder(till: Till, product: Product, now: Date): Promi
 }
 
 /**
- * Asks for the order's payment. The Idempotency-Key belongs to the order, so it may be asked again – after a lost reply, or a crash – and there
- * will be one payment.
+ * Asks for the order's payment. The Idempotency-Key belongs to the order, so it may be asked again
+ * – after a lost reply, or a crash – and there will be one payment.
  */
-export async function requestPayment({ client, stateFile, token }: Till, order: Order, now: Date): Promise<Order & { paymentId: string }> {
+export async function requestPayment(
+  { client, stateFile, token }: Till,
+  order: Order,
+  now: Date,
+): Promise<Order & { paymentId: string }> {
   const payment = expectData(
     await client.POST('/payments', {
       params: { header: { 'Idempotency-Key': `payment-of-${order.orderId}` } },

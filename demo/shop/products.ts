@@ -11,9 +11,27 @@ export interface Product {
 }
 
 export const PRODUCTS: readonly Product[] = [
-  { id: 'espresso', name: 'Espresso', description: 'Short, dark, from beans roasted this week.', emoji: '☕', price: '2.50' },
-  { id: 'notebook', name: 'Notebook', description: 'Dotted paper, lies flat, survives a rucksack.', emoji: '📓', price: '12.90' },
-  { id: 'headphones', name: 'Headphones', description: 'Closed, light, with a cable that can be replaced.', emoji: '🎧', price: '89.00' },
+  {
+    id: 'espresso',
+    name: 'Espresso',
+    description: 'Short, dark, from beans roasted this week.',
+    emoji: '☕',
+    price: '2.50',
+  },
+  {
+    id: 'notebook',
+    name: 'Notebook',
+    description: 'Dotted paper, lies flat, survives a rucksack.',
+    emoji: '📓',
+    price: '12.90',
+  },
+  {
+    id: 'headphones',
+    name: 'Headphones',
+    description: 'Closed, light, with a cable that can be replaced.',
+    emoji: '🎧',
+    price: '89.00',
+  },
 ];
 
 /** Undefined for anything but the id of a product, whatever was posted. */

@@ -38,14 +38,19 @@ export interface ShopConfig {
 /** @throws Error that names each variable that is missing or wrong, never its value */
 export function readShopConfig(environment: NodeJS.ProcessEnv): ShopConfig {
   // `NAME=` in a shell or a compose file means "not set".
-  const parsed = environmentSchema.safeParse(Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== '')));
-  if (!parsed.success) throw new Error(`The shop's environment is not right:\n${z.prettifyError(parsed.error)}`);
+  const parsed = environmentSchema.safeParse(
+    Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== '')),
+  );
+  if (!parsed.success)
+    throw new Error(`The shop's environment is not right:\n${z.prettifyError(parsed.error)}`);
   const env = parsed.data;
   if ((env.SHOP_DEMO_CUSTOMER_KEY === undefined) !== (env.SHOP_RPC_URL === undefined)) {
     throw new Error('SHOP_DEMO_CUSTOMER_KEY and SHOP_RPC_URL go together');
   }
   if (env.SHOP_DEMO_CUSTOMER_KEY !== undefined && env.NODE_ENV === 'production') {
-    throw new Error('SHOP_DEMO_CUSTOMER_KEY is for development: whoever sees the checkout page could spend from it');
+    throw new Error(
+      'SHOP_DEMO_CUSTOMER_KEY is for development: whoever sees the checkout page could spend from it',
+    );
   }
   return {
     host: env.SHOP_HOST,
@@ -61,8 +66,14 @@ export function readShopConfig(environment: NodeJS.ProcessEnv): ShopConfig {
   };
 }
 
-function readApiKey(env: { readonly SHOP_API_KEY?: string | undefined; readonly SHOP_API_KEY_FILE?: string | undefined }): string {
+function readApiKey(env: {
+  readonly SHOP_API_KEY?: string | undefined;
+  readonly SHOP_API_KEY_FILE?: string | undefined;
+}): string {
   if (env.SHOP_API_KEY !== undefined) return env.SHOP_API_KEY;
-  if (env.SHOP_API_KEY_FILE === undefined) throw new Error('SHOP_API_KEY or SHOP_API_KEY_FILE must be set');
-  return z.object({ apiKey: z.string().min(1) }).parse(JSON.parse(readFileSync(env.SHOP_API_KEY_FILE, 'utf8'))).apiKey;
+  if (env.SHOP_API_KEY_FILE === undefined)
+    throw new Error('SHOP_API_KEY or SHOP_API_KEY_FILE must be set');
+  return z
+    .object({ apiKey: z.string().min(1) })
+    .parse(JSON.parse(readFileSync(env.SHOP_API_KEY_FILE, 'utf8'))).apiKey;
 }

@@ -9,17 +9,24 @@ import type { Order, ShopState, StateFile } from './openStateFile.ts';
  * What became of a delivery.
  *
  *   accepted     news of an order
- *   duplicate    seen before; deliveries are repeated until they are acknowledged, and an acknowledgement can get lost
- *   ignored      genuine, but about nothing of ours: other payments of the same store, or a type of event that came later than this code
+ *   duplicate    seen before; deliveries are repeated until they are acknowledged, and an
+ *                acknowledgement can get lost
+ *   ignored      genuine, but about nothing of ours: other payments of the same store, or a type of
+ *                event that came later than this code
  *   unverified   not signed with our secret, or too old: anybody can post to this address
  *   notReady     our endpoint is not registered yet, so nothing can be verified
  */
 export type WebhookOutcome = 'accepted' | 'duplicate' | 'ignored' | 'unverified' | 'notReady';
 
 export interface WebhookDelivery {
-  /** As it arrived: the signature is over these bytes, which parsing and printing again would change. */
+  /**
+   * As it arrived: the signature is over these bytes, which parsing and printing again would
+   * change.
+   */
   readonly body: Buffer;
-  readonly headers: Readonly<Record<'webhook-id' | 'webhook-timestamp' | 'webhook-signature', string>>;
+  readonly headers: Readonly<
+    Record<'webhook-id' | 'webhook-timestamp' | 'webhook-signature', string>
+  >;
 }
 
 /** 2xx says "taken, do not send again"; anything else is sent again later. */
@@ -39,7 +46,14 @@ const eventSchema = z.object({
   data: z.object({
     paymentId: z.string(),
     orderId: z.string(),
-    status: z.enum(['pending', 'processing', 'completed', 'expired', 'failed', 'cancelled'] satisfies PaymentEvent['data']['status'][]),
+    status: z.enum([
+      'pending',
+      'processing',
+      'completed',
+      'expired',
+      'failed',
+      'cancelled',
+    ] satisfies PaymentEvent['data']['status'][]),
     version: z.number().int(),
     token: z.string(),
     amount: z.string(),
@@ -47,8 +61,15 @@ const eventSchema = z.object({
 });
 type ShopEvent = z.infer<typeof eventSchema>;
 
-/** Verifies a delivery and takes it in. What it changes is on the disk before it returns, so it may be acknowledged then. */
-export function receiveWebhook(stateFile: StateFile, delivery: WebhookDelivery, now: Date): WebhookOutcome {
+/**
+ * Verifies a delivery and takes it in. What it changes is on the disk before it returns, so it may
+ * be acknowledged then.
+ */
+export function receiveWebhook(
+  stateFile: StateFile,
+  delivery: WebhookDelivery,
+  now: Date,
+): WebhookOutcome {
   const registered = stateFile.state.webhookEndpoint?.registered;
   if (!registered) return 'notReady';
   let content: unknown;
@@ -77,10 +98,14 @@ export function receiveWebhook(stateFile: StateFile, delivery: WebhookDelivery, 
 }
 
 /**
- * The webhook can be here before the reply that tells the payment's id, hence the look by order id. An order id is only a label, though, which
- * any payment of the store may carry: the payment must also be over what the order costs.
+ * The webhook can be here before the reply that tells the payment's id, hence the look by order id.
+ * An order id is only a label, though, which any payment of the store may carry: the payment must
+ * also be over what the order costs.
  */
-function findOrderOf(state: ShopState, { paymentId, orderId, token, amount }: ShopEvent['data']): Order | undefined {
+function findOrderOf(
+  state: ShopState,
+  { paymentId, orderId, token, amount }: ShopEvent['data'],
+): Order | undefined {
   return state.orders.find(
     (order) =>
       (order.paymentId ?? paymentId) === paymentId &&

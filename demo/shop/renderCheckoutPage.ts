@@ -16,14 +16,23 @@ export interface CheckoutPageInput {
 }
 
 /** Where the customer pays, and sees the payment arrive. `public/checkout.js` brings it to life. */
-export function renderCheckoutPage({ order, payment, token, hasDemoCustomer }: CheckoutPageInput): string {
+export function renderCheckoutPage({
+  order,
+  payment,
+  token,
+  hasDemoCustomer,
+}: CheckoutPageInput): string {
   const product = findProduct(order.product);
   const amount = `${formatUnits(BigInt(payment.amount), token.decimals)} ${token.symbol}`;
   return renderPage({
     title: `${amount} for ${order.orderId}`,
     script: '/checkout.js',
     body: html`
-      <div class="card checkout" id="checkout" data-payment="${JSON.stringify(describeForScript(payment))}">
+      <div
+        class="card checkout"
+        id="checkout"
+        data-payment="${JSON.stringify(describeForScript(payment))}"
+      >
         <p class="quiet">${order.orderId} · ${product?.emoji} ${product?.name ?? order.product}</p>
         <p class="amount">${amount}</p>
         <ol class="progress" id="progress">
@@ -42,7 +51,9 @@ export function renderCheckoutPage({ order, payment, token, hasDemoCustomer }: C
             hasDemoCustomer &&
             html`
               <div>
-                <button type="button" class="second" data-pay="demo-direct">Pay as demo customer: direct</button>
+                <button type="button" class="second" data-pay="demo-direct">
+                  Pay as demo customer: direct
+                </button>
                 ${token.gasless && html`<button type="button" class="second" data-pay="demo-gasless">Pay as demo customer: gasless</button>`}
               </div>
             `
@@ -59,7 +70,11 @@ export function renderCheckoutPage({ order, payment, token, hasDemoCustomer }: C
           <dt>Transaction</dt>
           <dd><code id="transaction">${payment.txHash ?? '–'}</code></dd>
           <dt>Payable until</dt>
-          <dd><time datetime="${payment.expiresAt}">${payment.expiresAt.slice(0, 19).replace('T', ' ')} UTC</time></dd>
+          <dd>
+            <time datetime="${payment.expiresAt}"
+              >${payment.expiresAt.slice(0, 19).replace('T', ' ')} UTC</time
+            >
+          </dd>
         </dl>
       </div>
     `,

@@ -1,7 +1,15 @@
 import { html, type Html } from './html.ts';
 
 /** The frame around every page. */
-export function renderPage({ title, script, body }: { title: string; script?: string; body: Html }): string {
+export function renderPage({
+  title,
+  script,
+  body,
+}: {
+  title: string;
+  script?: string;
+  body: Html;
+}): string {
   return html`<!doctype html>
     <html lang="en">
       <head>

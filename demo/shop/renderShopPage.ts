@@ -62,7 +62,9 @@ export function renderShopPage({ orders, decimals, unverifiedWebhooks }: ShopPag
 function renderOrder(order: Order, decimals: number): Html {
   return html`
     <tr>
-      <td>${order.paymentId === null ? order.orderId : html`<a href="/checkout/${order.paymentId}">${order.orderId}</a>`}</td>
+      <td>
+        ${order.paymentId === null ? order.orderId : html`<a href="/checkout/${order.paymentId}">${order.orderId}</a>`}
+      </td>
       <td>${findProduct(order.product)?.name ?? order.product}</td>
       <td class="number">${formatUnits(BigInt(order.amount), decimals)} ${CURRENCY}</td>
       <td><span class="status ${order.status}">${order.status}</span></td>
@@ -76,6 +78,7 @@ function renderOrder(order: Order, decimals: number): Html {
 
 function renderShipping({ shippedAt, status }: Order): Html {
   if (shippedAt === null) return html`–`;
-  if (status !== 'completed') return html`<strong class="warning">yes, but the payment is not final any more</strong>`;
+  if (status !== 'completed')
+    return html`<strong class="warning">yes, but the payment is not final any more</strong>`;
   return html`<time datetime="${shippedAt}">${shippedAt.slice(0, 19).replace('T', ' ')}</time>`;
 }

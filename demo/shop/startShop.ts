@@ -25,10 +25,15 @@ export interface Shop {
 const CLOSE_PATIENCE_MS = 2_000;
 
 /**
- * Opens the shop: listens, waits for the payment server, registers the webhook endpoint, and catches up with what happened meanwhile.
+ * Opens the shop: listens, waits for the payment server, registers the webhook endpoint, and
+ * catches up with what happened meanwhile.
  * @param signal gives up while starting
  */
-export async function startShop(config: ShopConfig, log: (message: string) => void, signal = new AbortController().signal): Promise<Shop> {
+export async function startShop(
+  config: ShopConfig,
+  log: (message: string) => void,
+  signal = new AbortController().signal,
+): Promise<Shop> {
   const stateFile = openStateFile(config.statePath);
   const client = createClient(config);
   const closing = new AbortController();
@@ -43,7 +48,8 @@ export async function startShop(config: ShopConfig, log: (message: string) => vo
     now,
     log,
   });
-  // Listening comes first: the port is part of the address that is registered, and webhooks may come as soon as it is.
+  // Listening comes first: the port is part of the address that is registered, and webhooks may
+  // come as soon as it is.
   const server = createServer(app);
   server.listen(config.port, config.host);
   await once(server, 'listening');
@@ -53,14 +59,18 @@ export async function startShop(config: ShopConfig, log: (message: string) => vo
     closing.abort();
     const done = once(server, 'close');
     server.close();
-    // Connections that were answered just now are kept open by browsers; each is ended as soon as it is idle.
+    // Connections that were answered just now are kept open by browsers; each is ended as soon as
+    // it is idle.
     const sweep = setInterval(() => server.closeIdleConnections(), 50);
     const force = setTimeout(() => server.closeAllConnections(), CLOSE_PATIENCE_MS);
     await done;
     clearInterval(sweep);
     clearTimeout(force);
   };
-  const shop: Shop = { url: toUrl(config.host, (server.address() as AddressInfo).port), close: () => (closed ??= close()) };
+  const shop: Shop = {
+    url: toUrl(config.host, (server.address() as AddressInfo).port),
+    close: () => (closed ??= close()),
+  };
 
   try {
     const token = await waitForApi(client, signal);
@@ -78,17 +88,33 @@ export async function startShop(config: ShopConfig, log: (message: string) => vo
   }
 }
 
-function createPayAsDemoCustomer({ demoCustomer }: ShopConfig, client: Till['client']): ShopAppInput['payAsDemoCustomer'] {
+function createPayAsDemoCustomer(
+  { demoCustomer }: ShopConfig,
+  client: Till['client'],
+): ShopAppInput['payAsDemoCustomer'] {
   if (demoCustomer === undefined) return undefined;
   const { key, rpcUrl } = demoCustomer;
   // One after the other: they share one account, whose transactions are numbered.
   let last: Promise<void> = Promise.resolve();
   return (order, way, onStep) => {
     const mine = last.then(async () => {
-      const payment = expectData(await client.GET('/payments/{paymentId}', { params: { path: { paymentId: order.paymentId } } }));
-      if (way === 'direct') await payDirectly({ rpcUrl, customerKey: key, client, payment, onStep });
+      const payment = expectData(
+        await client.GET('/payments/{paymentId}', {
+          params: { path: { paymentId: order.paymentId } },
+        }),
+      );
+      if (way === 'direct')
+        await payDirectly({ rpcUrl, customerKey: key, client, payment, onStep });
       // Somebody new each time, without any ether: gasless means that this is enough.
-      else await payGasless({ rpcUrl, customerKey: generatePrivateKey(), minterKey: key, client, payment, onStep });
+      else
+        await payGasless({
+          rpcUrl,
+          customerKey: generatePrivateKey(),
+          minterKey: key,
+          client,
+          payment,
+          onStep,
+        });
     });
     last = mine.catch(() => undefined);
     return mine;

@@ -4,7 +4,10 @@ import type { components } from '../../api/generated/openapi.ts';
 
 export type Payment = components['schemas']['Payment'];
 
-/** The payment's terms as the contract takes them. They must be handed over unchanged: the payment's id is their hash. */
+/**
+ * The payment's terms as the contract takes them. They must be handed over unchanged: the payment's
+ * id is their hash.
+ */
 export function toTerms({ terms }: Payment) {
   return {
     salt: terms.salt as Hex,

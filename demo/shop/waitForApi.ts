@@ -21,7 +21,8 @@ export async function waitForApi(client: ApiClient, signal: AbortSignal): Promis
     try {
       const { data: tokens } = expectData(await client.GET('/tokens', { signal }));
       const token = tokens.find(({ symbol }) => symbol === CURRENCY);
-      if (token === undefined) throw new ApiProblem(200, { title: `the payment server offers no ${CURRENCY}` });
+      if (token === undefined)
+        throw new ApiProblem(200, { title: `the payment server offers no ${CURRENCY}` });
       return token;
     } catch (error) {
       const isFinal = error instanceof ApiProblem && error.status < 500 && error.status !== 429;

@@ -4,7 +4,13 @@ import { ensureDockerImage, removeDockerContainer } from '../binaries.ts';
 import { runCommand, startProcess } from '../childProcess.ts';
 import type { ManagedProcess } from '../childProcess.ts';
 import { readDatabaseState } from './databaseState.ts';
-import { COMMON_SERVER_OPTIONS, canConnect, durabilityOptions, hashOf, tlsOptions } from './engine.ts';
+import {
+  COMMON_SERVER_OPTIONS,
+  canConnect,
+  durabilityOptions,
+  hashOf,
+  tlsOptions,
+} from './engine.ts';
 import type { DatabaseEngine, EngineContext } from './engine.ts';
 
 const dockerImage = 'mysql:8.4';
@@ -27,12 +33,23 @@ export function createDockerEngine(context: EngineContext): DatabaseEngine {
     },
     launch(port) {
       // Not on the command line, where every user of the machine could read it.
-      writeFileSync(environmentFile, `MYSQL_ROOT_PASSWORD=${password}\nMYSQL_ROOT_HOST=%\n`, { mode: 0o600 });
+      writeFileSync(environmentFile, `MYSQL_ROOT_PASSWORD=${password}\nMYSQL_ROOT_HOST=%\n`, {
+        mode: 0o600,
+      });
       return startProcess({
         name: 'the database',
         command: 'docker',
         args: [
-          ...['run', '--rm', '--name', name, '--publish', `127.0.0.1:${port}:3306`, '--env-file', environmentFile],
+          ...[
+            'run',
+            '--rm',
+            '--name',
+            name,
+            '--publish',
+            `127.0.0.1:${port}:3306`,
+            '--env-file',
+            environmentFile,
+          ],
           ...['--volume', `${name}:/var/lib/mysql`],
           ...(tls === undefined ? [] : ['--volume', `${dirname(tls.ca)}:${dirname(tls.ca)}:ro`]),
           dockerImage,

@@ -3,14 +3,29 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { reapRecordedProcess, startProcess } from '../childProcess.ts';
 import { copyEmptyTables } from './copyEmptyTables.ts';
-import { COMMON_SERVER_OPTIONS, canConnect, durabilityOptions, hashOf, makeDirectory, tlsOptions } from './engine.ts';
+import {
+  COMMON_SERVER_OPTIONS,
+  canConnect,
+  durabilityOptions,
+  hashOf,
+  makeDirectory,
+  tlsOptions,
+} from './engine.ts';
 import type { DatabaseEngine, EngineContext } from './engine.ts';
 import { initialiseMariadb } from './initialiseMariadb.ts';
 import { initialiseMysql } from './initialiseMysql.ts';
 import type { ServerProgram } from './serverProgram.ts';
 
-/** No port of the X protocol, no binary log, and nothing wanted at the places that a package would have made. */
-const mysqlOptions = ['--mysqlx=OFF', '--skip-log-bin', '--performance-schema=OFF', '--secure-file-priv=NULL'];
+/**
+ * No port of the X protocol, no binary log, and nothing wanted at the places that a package would
+ * have made.
+ */
+const mysqlOptions = [
+  '--mysqlx=OFF',
+  '--skip-log-bin',
+  '--performance-schema=OFF',
+  '--secure-file-priv=NULL',
+];
 
 /** A server of this machine as a process of ours, its data in `data-mariadb/` or `data-mysql/`. */
 export function createNativeEngine(context: EngineContext, program: ServerProgram): DatabaseEngine {
@@ -25,10 +40,12 @@ export function createNativeEngine(context: EngineContext, program: ServerProgra
     description,
     async prepare() {
       const reaped = await reapRecordedProcess(pidPath, `--datadir=${tables}`);
-      if (reaped !== undefined) onProgress(`Ended the database that an earlier run left behind (process ${reaped})`);
+      if (reaped !== undefined)
+        onProgress(`Ended the database that an earlier run left behind (process ${reaped})`);
       if (existsSync(tables)) return;
       onProgress(`Creating the data folder of ${description}`);
-      // Elsewhere first: a folder under the final name is always complete, even if we are killed half-way.
+      // Elsewhere first: a folder under the final name is always complete, even if we are killed
+      // half-way.
       const draft = `${tables}.new`;
       rmSync(draft, { recursive: true, force: true });
       const initialise = kind === 'mariadb' ? initialiseMariadb : initialiseMysql;
@@ -36,13 +53,15 @@ export function createNativeEngine(context: EngineContext, program: ServerProgra
       renameSync(draft, tables);
     },
     async launch(port) {
-      // Each statement on one line, as init-file wants it. Run before the server accepts connections, so the password always holds.
+      // Each statement on one line, as init-file wants it. Run before the server accepts
+      // connections, so the password always holds.
       const statements = [
         `CREATE USER IF NOT EXISTS 'root'@'127.0.0.1' IDENTIFIED BY '${password}';`,
         `ALTER USER 'root'@'127.0.0.1' IDENTIFIED BY '${password}';`,
         `GRANT ALL PRIVILEGES ON *.* TO 'root'@'127.0.0.1' WITH GRANT OPTION;`,
         `ALTER USER 'root'@'localhost' IDENTIFIED BY '${password}';`,
-        // MariaDB makes it without a password. Nothing listens there, but nothing should depend on that.
+        // MariaDB makes it without a password. Nothing listens there, but nothing should depend on
+        // that.
         `DROP USER IF EXISTS 'root'@'::1';`,
       ];
       writeFileSync(initFile, statements.join('\n') + '\n', { mode: 0o600 });

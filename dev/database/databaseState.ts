@@ -15,8 +15,11 @@ export function readDatabaseState(dataDir: string): DatabaseState {
   const path = join(dataDir, 'state.json');
   if (existsSync(path)) {
     const { password, flavour } = JSON.parse(readFileSync(path, 'utf8')) as Partial<DatabaseState>;
-    if (typeof password === 'string' && /^[0-9a-f]+$/.test(password)) return { password, ...(flavour === undefined ? {} : { flavour }) };
-    throw new Error(`${path} is damaged. Delete the folder ${dataDir} to begin with an empty database.`);
+    if (typeof password === 'string' && /^[0-9a-f]+$/.test(password))
+      return { password, ...(flavour === undefined ? {} : { flavour }) };
+    throw new Error(
+      `${path} is damaged. Delete the folder ${dataDir} to begin with an empty database.`,
+    );
   }
   const state: DatabaseState = { password: randomBytes(16).toString('hex') };
   writeDatabaseState(dataDir, state);

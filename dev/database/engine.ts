@@ -1,4 +1,7 @@
-/** What the ways of having a database server have in common: what one of them can do, and how it is set and asked. */
+/**
+ * What the ways of having a database server have in common: what one of them can do, and how it is
+ * set and asked.
+ */
 import { createHash } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { createConnection } from 'mysql2/promise';
@@ -36,18 +39,23 @@ export interface EngineContext {
 }
 
 export function tlsOptions(tls: ServerTlsFiles | undefined): string[] {
-  return tls === undefined ? [] : [`--ssl-ca=${tls.ca}`, `--ssl-cert=${tls.cert}`, `--ssl-key=${tls.key}`];
+  return tls === undefined
+    ? []
+    : [`--ssl-ca=${tls.ca}`, `--ssl-cert=${tls.cert}`, `--ssl-key=${tls.key}`];
 }
 
 /**
- * @param isDisposable what is written goes to the operating system as ever, which is not asked to put
- * it on the disk: it survives the death of the server, though not that of the machine
+ * @param isDisposable what is written goes to the operating system as ever, which is not asked to
+ *   put it on the disk: it survives the death of the server, though not that of the machine
  */
 export function durabilityOptions(isDisposable: boolean): string[] {
   return isDisposable ? ['--innodb-flush-method=nosync'] : [];
 }
 
-/** Options that MariaDB and MySQL share. `sql-mode` is MySQL's default, so that what passes on one passes on the other. */
+/**
+ * Options that MariaDB and MySQL share. `sql-mode` is MySQL's default, so that what passes on one
+ * passes on the other.
+ */
 export const COMMON_SERVER_OPTIONS = [
   '--character-set-server=utf8mb4',
   '--collation-server=utf8mb4_unicode_ci',
@@ -62,7 +70,13 @@ export const COMMON_SERVER_OPTIONS = [
 
 /** One statement as root, on a connection of its own. */
 export async function executeAsRoot(port: number, password: string, sql: string): Promise<void> {
-  const connection = await createConnection({ host: '127.0.0.1', port, user: 'root', password, connectTimeout: 5000 });
+  const connection = await createConnection({
+    host: '127.0.0.1',
+    port,
+    user: 'root',
+    password,
+    connectTimeout: 5000,
+  });
   try {
     await connection.query(sql);
   } finally {

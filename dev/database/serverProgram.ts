@@ -7,7 +7,10 @@ export interface ServerProgram {
   /** Such as "MySQL 8.4.6 (/usr/sbin/mysqld)". */
   description: string;
   command: string;
-  /** Stand before every other argument: a server that was not built for this system is run by its own loader. */
+  /**
+   * Stand before every other argument: a server that was not built for this system is run by its
+   * own loader.
+   */
   loaderArgs: readonly string[];
   /** Where it finds its files, when that is not where it was built for. */
   locationOptions: readonly string[];
@@ -25,19 +28,34 @@ export async function identifyProgram(
   path: string,
   program: Pick<ServerProgram, 'command' | 'loaderArgs' | 'locationOptions'>,
 ): Promise<ServerProgram> {
-  const { output } = await runCommand(program.command, [...program.loaderArgs, '--no-defaults', '--version'], { timeoutMs: 10_000 });
+  const { output } = await runCommand(
+    program.command,
+    [...program.loaderArgs, '--no-defaults', '--version'],
+    { timeoutMs: 10_000 },
+  );
   const kind = output.includes('MariaDB') ? 'mariadb' : 'mysql';
   const [, version, major, minor] = /Ver ((\d+)\.(\d+)[.\d]*)/.exec(output) ?? [];
   if (version === undefined) throw new Error(`${path} is no database server: ${output.trim()}`);
   const [oldestMajor, oldestMinor] = oldestVersion[kind];
-  if (Number(major) < oldestMajor || (Number(major) === oldestMajor && Number(minor) < oldestMinor)) {
+  if (
+    Number(major) < oldestMajor ||
+    (Number(major) === oldestMajor && Number(minor) < oldestMinor)
+  ) {
     throw new Error(`${path} is too old (${output.trim()})`);
   }
-  return { ...program, kind, description: `${kind === 'mariadb' ? 'MariaDB' : 'MySQL'} ${version} (${path})` };
+  return {
+    ...program,
+    kind,
+    description: `${kind === 'mariadb' ? 'MariaDB' : 'MySQL'} ${version} (${path})`,
+  };
 }
 
 /** @throws Error with the end of what the server wrote, when it fails */
-export async function runServerOnce(program: ServerProgram, args: readonly string[], input?: string): Promise<void> {
+export async function runServerOnce(
+  program: ServerProgram,
+  args: readonly string[],
+  input?: string,
+): Promise<void> {
   const { code, output } = await runCommand(
     program.command,
     [...program.loaderArgs, '--no-defaults', ...args, ...program.locationOptions],
@@ -47,5 +65,7 @@ export async function runServerOnce(program: ServerProgram, args: readonly strin
     },
   );
   if (code === 0) return;
-  throw new Error(`${program.description} failed with code ${code}:\n${output.trim().split('\n').slice(-15).join('\n')}`);
+  throw new Error(
+    `${program.description} failed with code ${code}:\n${output.trim().split('\n').slice(-15).join('\n')}`,
+  );
 }

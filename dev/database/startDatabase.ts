@@ -1,9 +1,11 @@
 /**
- * A private database server for development and tests: MariaDB or MySQL from the machine, else MySQL in Docker, else MariaDB by apt. Where
- * MySQL is asked for: from the machine, else in Docker, else unpacked from Debian's packages.
+ * A private database server for development and tests: MariaDB or MySQL from the machine, else
+ * MySQL in Docker, else MariaDB by apt. Where MySQL is asked for: from the machine, else in Docker,
+ * else unpacked from Debian's packages.
  *
- * Durable like a real one (an acknowledged commit survives kill -9), and reached over TCP on the loopback with a password of its own.
- * Under `dataDir`: `state.json` (which server made the data, and the password), `data-<flavour>/`, and the pid and socket files.
+ * Durable like a real one (an acknowledged commit survives kill -9), and reached over TCP on the
+ * loopback with a password of its own. Under `dataDir`: `state.json` (which server made the data,
+ * and the password), `data-<flavour>/`, and the pid and socket files.
  */
 import { resolve } from 'node:path';
 import { aptInstall, isAptAvailable, isDockerAvailable } from '../binaries.ts';
@@ -15,7 +17,13 @@ import { createDockerEngine } from './createDockerEngine.ts';
 import { createNativeEngine } from './createNativeEngine.ts';
 import { readDatabaseState, writeDatabaseState } from './databaseState.ts';
 import { executeAsRoot } from './engine.ts';
-import type { DatabaseEngine, DatabaseFlavour, DatabaseKind, EngineContext, ServerTlsFiles } from './engine.ts';
+import type {
+  DatabaseEngine,
+  DatabaseFlavour,
+  DatabaseKind,
+  EngineContext,
+  ServerTlsFiles,
+} from './engine.ts';
 import { findServerPrograms } from './findServerPrograms.ts';
 import { canUnpackMysql, unpackMysql } from './unpackMysql.ts';
 
@@ -25,11 +33,17 @@ export interface StartDatabaseOptions {
   onProgress?: OnProgress;
   /** Used when it is free. */
   preferredPort?: number;
-  /** Which one it has to be; what DEV_DATABASE says when this is absent, and any when that is absent too. */
+  /**
+   * Which one it has to be; what DEV_DATABASE says when this is absent, and any when that is absent
+   * too.
+   */
   kind?: DatabaseKind;
   /** With these it speaks TLS to whoever asks for it. */
   tls?: ServerTlsFiles;
-  /** Its data need not survive the death of the machine, only its own: nothing waits for the disk. Default: it does. */
+  /**
+   * Its data need not survive the death of the machine, only its own: nothing waits for the disk.
+   * Default: it does.
+   */
   isDisposable?: boolean;
 }
 
@@ -40,7 +54,10 @@ export interface Database {
   readonly flavour: DatabaseFlavour;
   /** Such as "MySQL 8.4.6 (/usr/sbin/mysqld)". */
   readonly description: string;
-  /** Of the server that runs now; another one after a restart. With Docker, that of the client that is attached to it. */
+  /**
+   * Of the server that runs now; another one after a restart. With Docker, that of the client that
+   * is attached to it.
+   */
   readonly pid: number;
   /** Creates it unless it is there. Returns its url. */
   createDatabase(name: string): Promise<string>;
@@ -51,9 +68,14 @@ export interface Database {
   close(): Promise<void>;
 }
 
-const aptAlternatives = [['mariadb-server-core'], ['mariadb-server-core-10.6'], ['mysql-server-core-8.0']];
+const aptAlternatives = [
+  ['mariadb-server-core'],
+  ['mariadb-server-core-10.6'],
+  ['mysql-server-core-8.0'],
+];
 
-const otherwise = 'or start the Docker engine, or give the address of a server you have in DATABASE_URL.';
+const otherwise =
+  'or start the Docker engine, or give the address of a server you have in DATABASE_URL.';
 const howToInstall =
   'No database server found. Install MariaDB 10.6 or newer (Debian, Ubuntu: apt-get install mariadb-server-core; macOS: brew install mariadb) ' +
   `or MySQL 8, ${otherwise}`;
@@ -85,10 +107,21 @@ export async function startDatabase(options: StartDatabaseOptions): Promise<Data
       isDisposable: options.isDisposable ?? false,
     };
     const kind = options.kind ?? readWantedKind();
-    const { engine, port, server } = await startFirstPossible(context, { ...options, kind, earlierFlavour: state.flavour });
+    const { engine, port, server } = await startFirstPossible(context, {
+      ...options,
+      kind,
+      earlierFlavour: state.flavour,
+    });
     writeDatabaseState(dataDir, { ...state, flavour: engine.flavour });
     onProgress(`${engine.description} listens on 127.0.0.1:${port}`);
-    return createHandle({ engine, port, server, password: state.password, onProgress, release: claim.release });
+    return createHandle({
+      engine,
+      port,
+      server,
+      password: state.password,
+      onProgress,
+      release: claim.release,
+    });
   } catch (error) {
     claim.release();
     throw error;
@@ -114,23 +147,32 @@ interface Wanted {
   preferredPort?: number;
 }
 
-async function startFirstPossible(context: EngineContext, { kind, earlierFlavour, preferredPort }: Wanted): Promise<RunningEngine> {
+async function startFirstPossible(
+  context: EngineContext,
+  { kind, earlierFlavour, preferredPort }: Wanted,
+): Promise<RunningEngine> {
   const failures: string[] = [];
   const attempt = async (engine: DatabaseEngine): Promise<RunningEngine | undefined> => {
     try {
       await engine.prepare();
       return { engine, ...(await launchOnFreePort(engine, preferredPort)) };
     } catch (error) {
-      // Data that this very server made before and now cannot open is not to be passed over in silence for an empty database.
+      // Data that this very server made before and now cannot open is not to be passed over in
+      // silence for an empty database.
       if (engine.flavour === earlierFlavour) throw error;
-      failures.push(`${engine.description}: ${error instanceof Error ? error.message : String(error)}`);
+      failures.push(
+        `${engine.description}: ${error instanceof Error ? error.message : String(error)}`,
+      );
       context.onProgress(`${engine.description} does not start here, looking for another way`);
       return undefined;
     }
   };
   const findNative: Source = async () =>
-    (await findServerPrograms(kind, context.onProgress)).map((program) => createNativeEngine(context, program));
-  // Outside of what may fail and be passed over: a server that was named and is none is a mistake to be told.
+    (await findServerPrograms(kind, context.onProgress)).map((program) =>
+      createNativeEngine(context, program),
+    );
+  // Outside of what may fail and be passed over: a server that was named and is none is a mistake
+  // to be told.
   const native = await findNative();
   for (const findEngines of listSources(context, { native, findNative, kind, earlierFlavour })) {
     let engines: DatabaseEngine[] = [];
@@ -144,7 +186,9 @@ async function startFirstPossible(context: EngineContext, { kind, earlierFlavour
       if (running !== undefined) return running;
     }
   }
-  throw new Error([kind === undefined ? howToInstall : howToInstallKind[kind], ...failures].join('\n'));
+  throw new Error(
+    [kind === undefined ? howToInstall : howToInstallKind[kind], ...failures].join('\n'),
+  );
 }
 
 type Source = () => Promise<DatabaseEngine[]>;
@@ -155,14 +199,23 @@ interface Findings extends Wanted {
 }
 
 /** In the order in which they are asked. */
-function listSources(context: EngineContext, { native, findNative, kind, earlierFlavour }: Findings): Source[] {
-  const findDocker: Source = async () => ((await isDockerAvailable()) ? [createDockerEngine(context)] : []);
+function listSources(
+  context: EngineContext,
+  { native, findNative, kind, earlierFlavour }: Findings,
+): Source[] {
+  const findDocker: Source = async () =>
+    (await isDockerAvailable()) ? [createDockerEngine(context)] : [];
   const installByApt: Source = async () => {
     if (!isAptAvailable()) return [];
-    await aptInstall({ alternatives: aptAlternatives, logPath: `${context.logPath}.apt`, onProgress: context.onProgress });
+    await aptInstall({
+      alternatives: aptAlternatives,
+      logPath: `${context.logPath}.apt`,
+      onProgress: context.onProgress,
+    });
     return findNative();
   };
-  const unpack: Source = async () => (canUnpackMysql() ? [createNativeEngine(context, await unpackMysql(context.onProgress))] : []);
+  const unpack: Source = async () =>
+    canUnpackMysql() ? [createNativeEngine(context, await unpackMysql(context.onProgress))] : [];
   const installed: Source[] = [async () => native];
   if (kind !== 'mariadb') installed.push(findDocker);
   // Data made in Docker stays in use even if a server was installed on the machine since.
@@ -180,20 +233,27 @@ async function launchOnFreePort(
       return { port, server: await engine.launch(port) };
     } catch (error) {
       // Somebody took the port between our look and the server's bind.
-      const isPortTaken = error instanceof Error && /address already in use|port is already allocated/i.test(error.message);
+      const isPortTaken =
+        error instanceof Error &&
+        /address already in use|port is already allocated/i.test(error.message);
       if (!isPortTaken || attempt === 3) throw error;
     }
   }
 }
 
-function createHandle(parts: RunningEngine & { password: string; onProgress: OnProgress; release: () => void }): Database {
+function createHandle(
+  parts: RunningEngine & { password: string; onProgress: OnProgress; release: () => void },
+): Database {
   const { engine, port, password, onProgress, release } = parts;
   const url = `mysql://root:${password}@127.0.0.1:${port}`;
   let server = parts.server;
   let isEndExpected = false;
   const watch = (watched: ManagedProcess): void => {
     void watched.exited.then(() => {
-      if (!isEndExpected) onProgress(`The database ended unexpectedly. The end of its log:\n${watched.logTail().slice(-2000)}`);
+      if (!isEndExpected)
+        onProgress(
+          `The database ended unexpectedly. The end of its log:\n${watched.logTail().slice(-2000)}`,
+        );
     });
   };
   watch(server);
@@ -210,10 +270,15 @@ function createHandle(parts: RunningEngine & { password: string; onProgress: OnP
       return server.pid;
     },
     async createDatabase(name) {
-      await executeAsRoot(port, password, `CREATE DATABASE IF NOT EXISTS ${quoteName(name)} CHARACTER SET utf8mb4`);
+      await executeAsRoot(
+        port,
+        password,
+        `CREATE DATABASE IF NOT EXISTS ${quoteName(name)} CHARACTER SET utf8mb4`,
+      );
       return `${url}/${name}`;
     },
-    dropDatabase: (name) => executeAsRoot(port, password, `DROP DATABASE IF EXISTS ${quoteName(name)}`),
+    dropDatabase: (name) =>
+      executeAsRoot(port, password, `DROP DATABASE IF EXISTS ${quoteName(name)}`),
     kill: (signal = 'SIGKILL') => end(() => server.kill(signal)),
     async restart() {
       await end(() => server.stop());
@@ -230,6 +295,7 @@ function createHandle(parts: RunningEngine & { password: string; onProgress: OnP
 }
 
 function quoteName(name: string): string {
-  if (!/^[A-Za-z0-9_]{1,64}$/.test(name)) throw new Error(`Not a database name: ${JSON.stringify(name)}`);
+  if (!/^[A-Za-z0-9_]{1,64}$/.test(name))
+    throw new Error(`Not a database name: ${JSON.stringify(name)}`);
   return `\`${name}\``;
 }

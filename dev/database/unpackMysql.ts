@@ -1,8 +1,17 @@
 /**
- * A real MySQL on Debian, whose releases have none: the packages of its newest suite are unpacked into a folder, and the server is run with
- * the loader and the libraries that were unpacked with it. The machine's own packages are not touched, and it need not be root who does it.
+ * A real MySQL on Debian, whose releases have none: the packages of its newest suite are unpacked
+ * into a folder, and the server is run with the loader and the libraries that were unpacked with
+ * it. The machine's own packages are not touched, and it need not be root who does it.
  */
-import { appendFileSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PROJECT_ROOT } from '../../platform/projectRoot.ts';
@@ -26,7 +35,12 @@ const notNeeded = /^(?:perl|libperl|systemd_|libsystemd-shared)/;
 const downloadTimeoutMs = 600_000;
 
 export function canUnpackMysql(): boolean {
-  return existsSync(unpacked) || (findKeyring() !== undefined && findBinary('apt-get') !== undefined && findBinary('dpkg') !== undefined);
+  return (
+    existsSync(unpacked) ||
+    (findKeyring() !== undefined &&
+      findBinary('apt-get') !== undefined &&
+      findBinary('dpkg') !== undefined)
+  );
 }
 
 /**
@@ -61,9 +75,13 @@ async function waitForClaim(onProgress: OnProgress): Promise<DirectoryClaim> {
 
 async function downloadAndUnpack(onProgress: OnProgress): Promise<void> {
   const keyring = findKeyring();
-  if (keyring === undefined) throw new Error("MySQL can be unpacked on Debian only: the keys of Debian's archive are not on this machine");
+  if (keyring === undefined)
+    throw new Error(
+      "MySQL can be unpacked on Debian only: the keys of Debian's archive are not on this machine",
+    );
   const mirrors = await findMirrors();
-  if (mirrors.length === 0) throw new Error('apt-get is not told of any place that packages come from');
+  if (mirrors.length === 0)
+    throw new Error('apt-get is not told of any place that packages come from');
   const draft = join(folder, 'draft');
   const failures: string[] = [];
   for (const mirror of mirrors) {
@@ -81,25 +99,38 @@ async function downloadAndUnpack(onProgress: OnProgress): Promise<void> {
       rmSync(draft, { recursive: true, force: true });
     }
   }
-  throw new Error(`MySQL could not be had from Debian's packages:\n  ${failures.join('\n  ')}\nThe whole output is in ${logPath}`);
+  throw new Error(
+    `MySQL could not be had from Debian's packages:\n  ${failures.join('\n  ')}\nThe whole output is in ${logPath}`,
+  );
 }
 
 function findKeyring(): string | undefined {
-  return ['gpg', 'pgp'].map((ending) => `/usr/share/keyrings/debian-archive-keyring.${ending}`).find((path) => existsSync(path));
+  return ['gpg', 'pgp']
+    .map((ending) => `/usr/share/keyrings/debian-archive-keyring.${ending}`)
+    .find((path) => existsSync(path));
 }
 
-/** Where the machine's own packages come from, the likeliest mirror of Debian's archive first: the one that has the release's updates too. */
+/**
+ * Where the machine's own packages come from, the likeliest mirror of Debian's archive first: the
+ * one that has the release's updates too.
+ */
 async function findMirrors(): Promise<string[]> {
   const { output } = await runCommand('apt-get', ['update', '--print-uris'], { timeoutMs: 30_000 });
-  const sources = [...output.matchAll(/'(\S+)\/dists\/([^/']+)\/InRelease'/g)].map(([, site = '', name = '']) => ({ site, name }));
+  const sources = [...output.matchAll(/'(\S+)\/dists\/([^/']+)\/InRelease'/g)].map(
+    ([, site = '', name = '']) => ({ site, name }),
+  );
   const withUpdates = sources.filter(({ name }) => name.endsWith('-updates'));
   return [...new Set([...withUpdates, ...sources].map(({ site }) => site))];
 }
 
 /** As if nothing were installed: every library that the server needs comes along. */
 async function download(draft: string, mirror: string, keyring: string): Promise<void> {
-  for (const name of ['lists/partial', 'cache/archives/partial']) mkdirSync(join(draft, name), { recursive: true });
-  writeFileSync(join(draft, 'sources.list'), `deb [signed-by=${keyring}] ${mirror} ${suite} main\n`);
+  for (const name of ['lists/partial', 'cache/archives/partial'])
+    mkdirSync(join(draft, name), { recursive: true });
+  writeFileSync(
+    join(draft, 'sources.list'),
+    `deb [signed-by=${keyring}] ${mirror} ${suite} main\n`,
+  );
   writeFileSync(join(draft, 'status'), '');
   const options = {
     'Dir::Etc::sourcelist': join(draft, 'sources.list'),
@@ -122,9 +153,12 @@ async function download(draft: string, mirror: string, keyring: string): Promise
 
 async function unpack(draft: string): Promise<void> {
   const archives = join(draft, 'cache', 'archives');
-  const packages = readdirSync(archives).filter((name) => name.endsWith('.deb') && !notNeeded.test(name));
+  const packages = readdirSync(archives).filter(
+    (name) => name.endsWith('.deb') && !notNeeded.test(name),
+  );
   mkdirSync(join(draft, 'root'));
-  for (const name of packages) await runLogged('dpkg', ['-x', join(archives, name), join(draft, 'root')]);
+  for (const name of packages)
+    await runLogged('dpkg', ['-x', join(archives, name), join(draft, 'root')]);
 }
 
 async function runLogged(command: string, args: readonly string[]): Promise<void> {
@@ -136,16 +170,26 @@ async function runLogged(command: string, args: readonly string[]): Promise<void
   appendFileSync(logPath, `$ ${command} ${args.join(' ')}\n${output}`);
   if (code === 0) return;
   const reasons = output.split('\n').filter((line) => line.startsWith('E: '));
-  throw new Error(`${command} ended with code ${code}: ${reasons.length > 0 ? reasons.join(' ') : output.trim()}`);
+  throw new Error(
+    `${command} ended with code ${code}: ${reasons.length > 0 ? reasons.join(' ') : output.trim()}`,
+  );
 }
 
-/** Asks the server its version as well, so that one that does not run here is found out before it counts as unpacked. */
+/**
+ * Asks the server its version as well, so that one that does not run here is found out before it
+ * counts as unpacked.
+ */
 function describeUnpacked(root: string): Promise<ServerProgram> {
   const usr = join(root, 'usr');
   const program = join(usr, 'sbin', 'mysqld');
-  const libraries = [...findIn(join(usr, 'lib'), /-linux-gnu/), join(usr, 'lib', 'mysql', 'private')];
+  const libraries = [
+    ...findIn(join(usr, 'lib'), /-linux-gnu/),
+    join(usr, 'lib', 'mysql', 'private'),
+  ];
   // lib64 on x86-64; beside the libraries elsewhere.
-  const [loader] = [join(usr, 'lib64'), join(usr, 'lib'), ...libraries].flatMap((path) => findIn(path, /^ld-linux.*\.so\.\d+$/));
+  const [loader] = [join(usr, 'lib64'), join(usr, 'lib'), ...libraries].flatMap((path) =>
+    findIn(path, /^ld-linux.*\.so\.\d+$/),
+  );
   if (loader === undefined) throw new Error(`No loader was unpacked into ${root}`);
   return identifyProgram(program, {
     command: loader,

@@ -3,7 +3,11 @@ import type { Hex } from 'viem';
 import type { Sender } from '../relayerSimulator/createSender.ts';
 import type { TransactionTwist } from '../relayerSimulator/faults.ts';
 import { ApiError } from '../relayerSimulator/startSimulator.ts';
-import type { RelayerTransaction, Status, StoredTransaction } from '../relayerSimulator/transactionStore.ts';
+import type {
+  RelayerTransaction,
+  Status,
+  StoredTransaction,
+} from '../relayerSimulator/transactionStore.ts';
 import { fieldsOf, isHash, parsePayload } from './parsePayload.ts';
 
 export interface ListQuery {
@@ -14,14 +18,19 @@ export interface ListQuery {
   next: string | null;
 }
 
-/** What the Defender API offers to whoever has logged in. Each may throw ApiError or SendRefused. */
+/**
+ * What the Defender API offers to whoever has logged in. Each may throw ApiError or SendRefused.
+ */
 export interface RelayerApi {
   send(body: unknown, twist: TransactionTwist): Promise<RelayerTransaction>;
   /** `key`: a transaction id, or a nonce in digits. */
   get(key: string): RelayerTransaction;
   list(query: ListQuery): { items: RelayerTransaction[]; next?: string };
   replace(key: string, body: unknown): Promise<RelayerTransaction>;
-  /** Defender takes back only what it has not signed; anything else is replaced by an empty transfer instead. */
+  /**
+   * Defender takes back only what it has not signed; anything else is replaced by an empty transfer
+   * instead.
+   */
   cancel(key: string): Promise<{ message: string }>;
   describe(isPaused: boolean): Promise<Record<string, unknown>>;
   describeStatus(isPaused: boolean): Promise<Record<string, unknown>>;
@@ -38,7 +47,10 @@ const statusGroups: Record<string, readonly Status[]> = {
   expired: ['expired'],
 };
 
-export function createRelayerApi(sender: Sender, options: { rpcUrl: string; chainId: number; relayerId: string }): RelayerApi {
+export function createRelayerApi(
+  sender: Sender,
+  options: { rpcUrl: string; chainId: number; relayerId: string },
+): RelayerApi {
   const { chainId, relayerId } = options;
   const { account } = sender;
   const createdAt = new Date().toISOString();
@@ -46,7 +58,9 @@ export function createRelayerApi(sender: Sender, options: { rpcUrl: string; chai
   let rpcCalls = 0;
 
   const findByKey = (key: string): StoredTransaction => {
-    const found = /^\d+$/.test(key) ? sender.store.findByNonce(Number(key)) : sender.store.findById(key);
+    const found = /^\d+$/.test(key)
+      ? sender.store.findByNonce(Number(key))
+      : sender.store.findById(key);
     if (found === undefined) throw new ApiError(404, `Transaction ${key} not found`);
     return found;
   };
@@ -62,23 +76,37 @@ export function createRelayerApi(sender: Sender, options: { rpcUrl: string; chai
 
     list({ status, since, limit, sort, next }) {
       const wanted = status === null ? undefined : statusGroups[status];
-      if (status !== null && wanted === undefined) throw new ApiError(400, `Unknown status ${status}`);
+      if (status !== null && wanted === undefined)
+        throw new ApiError(400, `Unknown status ${status}`);
       const size = limit === null ? 100 : Number(limit);
-      if (!Number.isInteger(size) || size < 1) throw new ApiError(400, 'limit must be a positive number');
+      if (!Number.isInteger(size) || size < 1)
+        throw new ApiError(400, 'limit must be a positive number');
       const from = since === null ? 0 : Date.parse(since);
       if (Number.isNaN(from)) throw new ApiError(400, 'since must be a date');
       const isAscending = sort === 'asc';
-      const cursor = next === null || next === '' ? undefined : Number(Buffer.from(next, 'base64url').toString());
+      const cursor =
+        next === null || next === ''
+          ? undefined
+          : Number(Buffer.from(next, 'base64url').toString());
       const matching = sender.store
         .all()
-        .filter(({ shown }) => (wanted === undefined || wanted.includes(shown.status)) && Date.parse(shown.createdAt) >= from)
-        .filter(({ sequence }) => cursor === undefined || (isAscending ? sequence > cursor : sequence < cursor))
+        .filter(
+          ({ shown }) =>
+            (wanted === undefined || wanted.includes(shown.status)) &&
+            Date.parse(shown.createdAt) >= from,
+        )
+        .filter(
+          ({ sequence }) =>
+            cursor === undefined || (isAscending ? sequence > cursor : sequence < cursor),
+        )
         .sort((a, b) => (isAscending ? a.sequence - b.sequence : b.sequence - a.sequence));
       const page = matching.slice(0, size);
       const last = page.at(-1);
       return {
         items: page.map(({ shown }) => ({ ...shown })),
-        ...(matching.length > size && last !== undefined ? { next: Buffer.from(String(last.sequence)).toString('base64url') } : {}),
+        ...(matching.length > size && last !== undefined
+          ? { next: Buffer.from(String(last.sequence)).toString('base64url') }
+          : {}),
       };
     },
 
@@ -134,14 +162,20 @@ export function createRelayerApi(sender: Sender, options: { rpcUrl: string; chai
     async sign(body) {
       const message = fieldsOf(body)['message'];
       if (typeof message !== 'string') throw new ApiError(400, 'message is required');
-      return splitSignature(await account.signMessage({ message: isHex(message) ? { raw: message } : message }));
+      return splitSignature(
+        await account.signMessage({ message: isHex(message) ? { raw: message } : message }),
+      );
     },
 
     async signTypedData(body) {
       const { domainSeparator, hashStructMessage } = fieldsOf(body);
       if (!isHash(domainSeparator) || !isHash(hashStructMessage))
         throw new ApiError(400, 'domainSeparator and hashStructMessage are required');
-      return splitSignature(await account.sign({ hash: keccak256(concat(['0x1901', domainSeparator, hashStructMessage])) }));
+      return splitSignature(
+        await account.sign({
+          hash: keccak256(concat(['0x1901', domainSeparator, hashStructMessage])),
+        }),
+      );
     },
 
     async jsonRpc(body) {

@@ -1,4 +1,7 @@
-/** The simulator as a process of its own, configured by SIMULATOR_* variables. Prints its address when it is ready. */
+/**
+ * The simulator as a process of its own, configured by SIMULATOR_* variables. Prints its address
+ * when it is ready.
+ */
 import { isHex } from 'viem';
 import { startDefenderSimulator } from './startDefenderSimulator.ts';
 
@@ -42,13 +45,15 @@ function read(name: string): string {
 
 function readNumber(name: string): number {
   const value = Number(read(name));
-  if (!Number.isInteger(value) || value < 0) throw new Error(`SIMULATOR_${name} must be a whole number`);
+  if (!Number.isInteger(value) || value < 0)
+    throw new Error(`SIMULATOR_${name} must be a whole number`);
   return value;
 }
 
 function readPrivateKey(): `0x${string}` {
   const value = read('PRIVATE_KEY');
   // The value itself is not shown: it is a key.
-  if (!isHex(value) || value.length !== 66) throw new Error('SIMULATOR_PRIVATE_KEY must be 32 bytes in hexadecimal, with 0x');
+  if (!isHex(value) || value.length !== 66)
+    throw new Error('SIMULATOR_PRIVATE_KEY must be 32 bytes in hexadecimal, with 0x');
   return value;
 }

@@ -17,9 +17,14 @@ export function parsePayload(body: unknown, chainId: number): SendRequest {
     validUntil: new Date(Date.now() + defaultValidityMs).toISOString(),
   };
   const { to, data, speed, validUntil, isPrivate } = fields;
-  if (to !== undefined) payload.to = typeof to === 'string' && isAddress(to, { strict: false }) ? to : refuse('to must be an address');
+  if (to !== undefined)
+    payload.to =
+      typeof to === 'string' && isAddress(to, { strict: false })
+        ? to
+        : refuse('to must be an address');
   if (data !== undefined) payload.data = isHex(data) ? data : refuse('data must be hexadecimal');
-  if (to === undefined && (data === undefined || data === '0x')) refuse('Either to or data is required');
+  if (to === undefined && (data === undefined || data === '0x'))
+    refuse('Either to or data is required');
   if (fields['value'] !== undefined) payload.value = parseBigUint(fields['value'], 'value');
   if (validUntil !== undefined) {
     const time = typeof validUntil === 'string' ? Date.parse(validUntil) : Number.NaN;
@@ -28,10 +33,14 @@ export function parsePayload(body: unknown, chainId: number): SendRequest {
     payload.validUntil = new Date(time).toISOString();
   }
   if (isPrivate !== undefined) {
-    if (isPrivate === true && chainId !== 1) refuse('Private transactions are not supported on this network');
+    if (isPrivate === true && chainId !== 1)
+      refuse('Private transactions are not supported on this network');
     payload.isPrivate = isPrivate === true;
   }
-  if (speed !== undefined) payload.speed = isSpeed(speed) ? speed : refuse('speed must be one of safeLow, average, fast, fastest');
+  if (speed !== undefined)
+    payload.speed = isSpeed(speed)
+      ? speed
+      : refuse('speed must be one of safeLow, average, fast, fastest');
   for (const name of ['gasPrice', 'maxFeePerGas', 'maxPriorityFeePerGas'] as const) {
     const price = parseNumber(fields[name], name);
     if (price !== undefined) payload[name] = price;
@@ -42,14 +51,19 @@ export function parsePayload(body: unknown, chainId: number): SendRequest {
     refuse('speed, gasPrice and maxFeePerGas/maxPriorityFeePerGas cannot be set at the same time');
   if (isDynamic && (maxFeePerGas === undefined || maxPriorityFeePerGas === undefined))
     refuse('maxFeePerGas and maxPriorityFeePerGas must both be set');
-  if (maxFeePerGas !== undefined && maxPriorityFeePerGas !== undefined && maxFeePerGas < maxPriorityFeePerGas)
+  if (
+    maxFeePerGas !== undefined &&
+    maxPriorityFeePerGas !== undefined &&
+    maxFeePerGas < maxPriorityFeePerGas
+  )
     refuse('maxFeePerGas must be greater or equal to maxPriorityFeePerGas');
   return payload;
 }
 
 /** @throws ApiError when it is no JSON object */
 export function fieldsOf(body: unknown): Record<string, unknown> {
-  if (typeof body !== 'object' || body === null || Array.isArray(body)) throw new ApiError(400, 'The body must be a JSON object');
+  if (typeof body !== 'object' || body === null || Array.isArray(body))
+    throw new ApiError(400, 'The body must be a JSON object');
   return body as Record<string, unknown>;
 }
 

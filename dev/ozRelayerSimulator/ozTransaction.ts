@@ -25,8 +25,9 @@ export interface OzTransaction {
 }
 
 /**
- * Where it differs from Defender: a transaction that was mined and reverted has failed, and one whose validUntil has passed is itself turned into the
- * no-op that takes its nonce, with which it goes on to `confirmed`. Only one that was never given to the chain expires.
+ * Where it differs from Defender: a transaction that was mined and reverted has failed, and one
+ * whose validUntil has passed is itself turned into the no-op that takes its nonce, with which it
+ * goes on to `confirmed`. Only one that was never given to the chain expires.
  */
 export function toOzTransaction(transaction: StoredTransaction): OzTransaction {
   const { shown, noop } = transaction;
@@ -35,10 +36,14 @@ export function toOzTransaction(transaction: StoredTransaction): OzTransaction {
     id: shown.transactionId,
     hash: noop?.hash ?? shown.hash,
     status,
-    status_reason: status === 'failed' && transaction.isReverted === true ? 'Transaction reverted' : null,
+    status_reason:
+      status === 'failed' && transaction.isReverted === true ? 'Transaction reverted' : null,
     created_at: withMicroseconds(shown.createdAt),
     sent_at: shown.sentAt === undefined ? null : withMicroseconds(shown.sentAt),
-    confirmed_at: status === 'confirmed' && transaction.minedAt !== undefined ? withMicroseconds(transaction.minedAt) : null,
+    confirmed_at:
+      status === 'confirmed' && transaction.minedAt !== undefined
+        ? withMicroseconds(transaction.minedAt)
+        : null,
     gas_price: shown.gasPrice?.toString() ?? null,
     gas_limit: noop === undefined ? shown.gasLimit : 21_000,
     nonce: shown.nonce ?? null,

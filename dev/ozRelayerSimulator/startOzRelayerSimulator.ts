@@ -1,8 +1,10 @@
 /**
- * A server that speaks the part of the OpenZeppelin Relayer API that a payment server uses, for development and tests. It signs with a key of its own,
- * sends to a real chain, and misbehaves when told to (../relayerSimulator/faults.ts), also over HTTP (../relayerSimulator/startSimulator.ts).
+ * A server that speaks the part of the OpenZeppelin Relayer API that a payment server uses, for
+ * development and tests. It signs with a key of its own, sends to a real chain, and misbehaves when
+ * told to (../relayerSimulator/faults.ts), also over HTTP (../relayerSimulator/startSimulator.ts).
  *
- * As the real one, it answers a send before it has signed anything: without a hash, and without having looked at its balance.
+ * As the real one, it answers a send before it has signed anything: without a hash, and without
+ * having looked at its balance.
  */
 import { isAddress, isHex } from 'viem';
 import { z } from 'zod';
@@ -23,7 +25,10 @@ export interface OzRelayerSimulatorOptions extends SimulatorOptions {
   /** As in the addresses of the API: /api/v1/relayers/{relayerId}. */
   relayerId: string;
   apiKey: string;
-  /** Where the real one keeps its transactions decides how it lists them: in Redis newest first (default), in memory oldest first. */
+  /**
+   * Where the real one keeps its transactions decides how it lists them: in Redis newest first
+   * (default), in memory oldest first.
+   */
   listOrder?: 'newestFirst' | 'oldestFirst';
   /** Early versions did not tell a transaction's data. */
   hidesData?: boolean;
@@ -53,18 +58,30 @@ const sendSchema = z
     gas_price: price.nullish(),
     max_fee_per_gas: price.nullish(),
     max_priority_fee_per_gas: price.nullish(),
-    valid_until: z.iso.datetime({ offset: true, error: 'Invalid validUntil datetime format' }).nullish(),
+    valid_until: z.iso
+      .datetime({ offset: true, error: 'Invalid validUntil datetime format' })
+      .nullish(),
   })
-  .refine(({ to, data }) => to != null || data != null, 'Both txs `to` and `data` fields are missing. At least one of them has to be set.')
-  .refine(({ valid_until: until }) => until == null || Date.parse(until) >= Date.now(), 'The validUntil time cannot be in the past')
+  .refine(
+    ({ to, data }) => to != null || data != null,
+    'Both txs `to` and `data` fields are missing. At least one of them has to be set.',
+  )
+  .refine(
+    ({ valid_until: until }) => until == null || Date.parse(until) >= Date.now(),
+    'The validUntil time cannot be in the past',
+  )
   .refine(
     ({ speed, gas_price: gasPrice, max_fee_per_gas: maxFee, max_priority_fee_per_gas: tip }) =>
-      (speed == null ? 0 : 1) + (gasPrice == null ? 0 : 1) + (maxFee == null && tip == null ? 0 : 1) === 1 &&
-      (maxFee == null) === (tip == null),
+      (speed == null ? 0 : 1) +
+        (gasPrice == null ? 0 : 1) +
+        (maxFee == null && tip == null ? 0 : 1) ===
+        1 && (maxFee == null) === (tip == null),
     'Transaction must specify either gasPrice, speed, or both EIP1559 parameters',
   );
 
-export function startOzRelayerSimulator(options: OzRelayerSimulatorOptions): Promise<OzRelayerSimulator> {
+export function startOzRelayerSimulator(
+  options: OzRelayerSimulatorOptions,
+): Promise<OzRelayerSimulator> {
   const { relayerId, apiKey, listOrder = 'newestFirst' } = options;
   const base = `^/api/v1/relayers/${relayerId.replace(/[^\w-]/g, '\\$&')}`;
   const path = (rest: string): RegExp => new RegExp(`${base}${rest}/?$`);
@@ -77,7 +94,12 @@ export function startOzRelayerSimulator(options: OzRelayerSimulatorOptions): Pro
     ['GET', path('/status'), 'getRelayerStatus'],
     ['GET', path('/balance'), 'getRelayerBalance'],
   ];
-  const succeed = (data: unknown, rest: object = {}): object => ({ success: true, data, error: null, ...rest });
+  const succeed = (data: unknown, rest: object = {}): object => ({
+    success: true,
+    data,
+    error: null,
+    ...rest,
+  });
   const show = (transaction: StoredTransaction): object => {
     const { data, ...shown } = toOzTransaction(transaction);
     return options.hidesData === true ? shown : { ...shown, data };
@@ -92,22 +114,32 @@ export function startOzRelayerSimulator(options: OzRelayerSimulatorOptions): Pro
       routes,
       sessionOperations: [],
       authenticate(request) {
-        if (!isEqual(request.headers.authorization, `Bearer ${apiKey}`)) throw new ApiError(401, 'Unauthorized');
+        if (!isEqual(request.headers.authorization, `Bearer ${apiKey}`))
+          throw new ApiError(401, 'Unauthorized');
       },
       handlers: {
         async sendTransaction({ body, twist }) {
-          const { transactionId } = await sender.send(parseSend(body), { intentForMs: 0, ...twist });
+          const { transactionId } = await sender.send(parseSend(body), {
+            intentForMs: 0,
+            ...twist,
+          });
           return showFound(sender.store.findById(transactionId), `ID ${transactionId}`);
         },
         listTransactions({ query }) {
-          const [page, perPage] = [readPositive(query, 'page', 1), readPositive(query, 'per_page', 10)];
+          const [page, perPage] = [
+            readPositive(query, 'page', 1),
+            readPositive(query, 'per_page', 10),
+          ];
           const all = sender.store.all().sort((a, b) => a.sequence - b.sequence);
           if (listOrder === 'newestFirst') all.reverse();
           const items = all.slice((page - 1) * perPage, page * perPage);
-          return succeed(items.map(show), { pagination: { current_page: page, per_page: perPage, total_items: all.length } });
+          return succeed(items.map(show), {
+            pagination: { current_page: page, per_page: perPage, total_items: all.length },
+          });
         },
         getTransaction: ({ key }) => showFound(sender.store.findById(key), `ID ${key}`),
-        getTransactionByNonce: ({ key }) => showFound(sender.store.findByNonce(Number(key)), `nonce ${key}`),
+        getTransactionByNonce: ({ key }) =>
+          showFound(sender.store.findByNonce(Number(key)), `nonce ${key}`),
         getRelayer: () =>
           succeed({
             id: relayerId,
@@ -123,20 +155,32 @@ export function startOzRelayerSimulator(options: OzRelayerSimulatorOptions): Pro
           const last = sender.store.all().findLast(({ shown }) => shown.status === 'confirmed');
           return succeed({
             network_type: 'evm',
-            ...(query.get('include_balance') === 'false' ? {} : { balance: (await sender.balance()).toString() }),
+            ...(query.get('include_balance') === 'false'
+              ? {}
+              : { balance: (await sender.balance()).toString() }),
             pending_transactions_count: sender.unmined().length,
-            ...(query.get('include_last_confirmed_tx') === 'false' ? {} : { last_confirmed_transaction_timestamp: last?.minedAt ?? null }),
+            ...(query.get('include_last_confirmed_tx') === 'false'
+              ? {}
+              : { last_confirmed_transaction_timestamp: last?.minedAt ?? null }),
             system_disabled: false,
             paused: isPaused(),
             nonce: String(await sender.nextNonce()),
           });
         },
-        getRelayerBalance: async () => succeed({ balance: Number(await sender.balance()), unit: 'wei' }),
+        getRelayerBalance: async () =>
+          succeed({ balance: Number(await sender.balance()), unit: 'wei' }),
       },
       paused: { status: 403, message: 'Relayer paused' },
       formatError({ status, message, retryAfterSeconds }) {
         if (status === 401) return { success: false, code: 401, error: 'Unauthorized', message };
-        if (status === 429) return { success: false, code: 429, error: 'TooManyRequests', message, after: retryAfterSeconds ?? 0 };
+        if (status === 429)
+          return {
+            success: false,
+            code: 429,
+            error: 'TooManyRequests',
+            message,
+            after: retryAfterSeconds ?? 0,
+          };
         return { success: false, data: null, error: message };
       },
     };
@@ -150,12 +194,23 @@ function parseSend(body: unknown): SendRequest {
     const [issue] = parsed.error.issues;
     throw new ApiError(400, `${issue?.path.join('.') ?? ''} ${issue?.message ?? ''}`.trim());
   }
-  const { to, value, data, gas_limit: gasLimit, speed, gas_price: gasPrice, valid_until: validUntil } = parsed.data;
-  const { max_fee_per_gas: maxFeePerGas, max_priority_fee_per_gas: maxPriorityFeePerGas } = parsed.data;
+  const {
+    to,
+    value,
+    data,
+    gas_limit: gasLimit,
+    speed,
+    gas_price: gasPrice,
+    valid_until: validUntil,
+  } = parsed.data;
+  const { max_fee_per_gas: maxFeePerGas, max_priority_fee_per_gas: maxPriorityFeePerGas } =
+    parsed.data;
   return {
     value: BigInt(value),
     gasLimit,
-    validUntil: new Date(validUntil == null ? Date.now() + defaultValidityMs : Date.parse(validUntil)).toISOString(),
+    validUntil: new Date(
+      validUntil == null ? Date.now() + defaultValidityMs : Date.parse(validUntil),
+    ).toISOString(),
     ...(to == null ? {} : { to: to }),
     ...(data == null ? {} : { data: data }),
     ...(speed == null ? {} : { speed: speeds[speed] }),
@@ -168,6 +223,7 @@ function parseSend(body: unknown): SendRequest {
 /** @throws ApiError */
 function readPositive(query: URLSearchParams, name: string, fallback: number): number {
   const value = Number(query.get(name) ?? fallback);
-  if (!Number.isInteger(value) || value < 1) throw new ApiError(400, `${name} must be a positive number`);
+  if (!Number.isInteger(value) || value < 1)
+    throw new ApiError(400, `${name} must be a positive number`);
   return value;
 }

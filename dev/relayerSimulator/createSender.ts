@@ -1,23 +1,39 @@
 /**
- * The account behind a simulated relayer: gives out nonces, signs, sends, and follows what becomes of each transaction. What the provider's API
- * makes of that is up to the simulators.
+ * The account behind a simulated relayer: gives out nonces, signs, sends, and follows what becomes
+ * of each transaction. What the provider's API makes of that is up to the simulators.
  *
  * Statuses, as Defender defines them:
- *   pending (an intent, not signed yet) → sent (signed, queued) → submitted (given to the chain) → inmempool → mined → confirmed
- *   expired: validUntil passed and a no-op took the nonce · failed: cannot be processed, such as a nonce that something else used up
- * A transaction that was mined and reverted is `mined`, then `confirmed`: Defender does not judge what it did.
- * A reorganisation may take `mined` back; the transaction is then sent again.
+ *   pending (an intent, not signed yet) → sent (signed, queued) → submitted (given to the chain) →
+ *   inmempool → mined → confirmed
+ *   expired: validUntil passed and a no-op took the nonce · failed: cannot be processed, such as a
+ *   nonce that something else used up
+ * A transaction that was mined and reverted is `mined`, then `confirmed`: Defender does not judge
+ * what it did. A reorganisation may take `mined` back; the transaction is then sent again.
  */
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { BaseError, RpcRequestError, createPublicClient, http, keccak256, parseTransaction, toHex } from 'viem';
+import {
+  BaseError,
+  RpcRequestError,
+  createPublicClient,
+  http,
+  keccak256,
+  parseTransaction,
+  toHex,
+} from 'viem';
 import type { Address, Hex, TransactionSerialized } from 'viem';
 import { privateKeyToAccount, type PrivateKeyAccount } from 'viem/accounts';
 import type { TransactionTwist } from './faults.ts';
 import { fundOnAnvil, readGenesis, requestAnvil } from './node.ts';
 import { costOf, makeUnique, pricesIn, raisePrices, type Prices } from './prices.ts';
 import { openTransactionStore } from './transactionStore.ts';
-import type { RelayerTransaction, Speed, Status, StoredTransaction, TransactionStore } from './transactionStore.ts';
+import type {
+  RelayerTransaction,
+  Speed,
+  Status,
+  StoredTransaction,
+  TransactionStore,
+} from './transactionStore.ts';
 
 /** The request cannot be done as it is: nothing was changed by it. */
 export class SendRefused extends Error {}
@@ -58,7 +74,10 @@ export interface Sender {
   pendingCost(): bigint;
   /** @returns it as it was when it was taken. @throws SendRefused */
   send(request: SendRequest, twist: TransactionTwist): Promise<RelayerTransaction>;
-  /** The whole request, under the same id and nonce. @param find is asked when its turn has come. @throws SendRefused */
+  /**
+   * The whole request, under the same id and nonce. @param find is asked when its turn has come.
+   * @throws SendRefused
+   */
   replace(find: () => StoredTransaction, request: SendRequest): Promise<RelayerTransaction>;
   /** Takes back what is not signed yet. @param find likewise. @throws SendRefused */
   forget(find: () => StoredTransaction): Promise<void>;
@@ -74,14 +93,25 @@ const unminedStatuses: readonly Status[] = ['pending', 'sent', 'submitted', 'inm
 export async function createSender(options: SenderOptions): Promise<Sender> {
   const { chainId, pollMs, confirmations, log } = options;
   const account = privateKeyToAccount(options.privateKey);
-  // No retries and no cache: the relayer decides itself when to ask again, and wants to know what is so now.
-  const client = createPublicClient({ transport: http(options.rpcUrl, { retryCount: 0, timeout: 10_000 }), cacheTime: 0 });
+  // No retries and no cache: the relayer decides itself when to ask again, and wants to know what
+  // is so now.
+  const client = createPublicClient({
+    transport: http(options.rpcUrl, { retryCount: 0, timeout: 10_000 }),
+    cacheTime: 0,
+  });
   const genesisHash = await readGenesis(client, chainId);
   await fundOnAnvil(client, account.address, log);
-  const store = openTransactionStore(options.statePath, { chainId, genesisHash, address: account.address });
-  const open = new Set(store.all().filter((transaction) => !finalStatuses.includes(transaction.shown.status)));
+  const store = openTransactionStore(options.statePath, {
+    chainId,
+    genesisHash,
+    address: account.address,
+  });
+  const open = new Set(
+    store.all().filter((transaction) => !finalStatuses.includes(transaction.shown.status)),
+  );
 
-  // ---- One at a time: nonces are given out, and forms signed, in here only ---------------------------------------------------------
+  // ---- One at a time: nonces are given out, and forms signed, in here only
+  // ---------------------------------------------------------
 
   let queue: Promise<unknown> = Promise.resolve();
   const exclusively = <T>(work: () => Promise<T>): Promise<T> => {
@@ -98,16 +128,25 @@ export async function createSender(options: SenderOptions): Promise<Sender> {
   };
   const setStatus = (transaction: StoredTransaction, status: Status): void => {
     if (transaction.shown.status === status) return;
-    log(`${transaction.shown.transactionId} ${transaction.shown.status} → ${status} ${transaction.shown.hash ?? ''}`);
+    log(
+      `${transaction.shown.transactionId} ${transaction.shown.status} → ${status} ${transaction.shown.hash ?? ''}`,
+    );
     transaction.shown.status = status;
     save(transaction);
   };
 
-  const unmined = (): StoredTransaction[] => [...open].filter((transaction) => unminedStatuses.includes(transaction.shown.status));
+  const unmined = (): StoredTransaction[] =>
+    [...open].filter((transaction) => unminedStatuses.includes(transaction.shown.status));
 
-  /** From the chain each time, so that it cannot drift, plus what we signed and the chain does not know yet. */
+  /**
+   * From the chain each time, so that it cannot drift, plus what we signed and the chain does not
+   * know yet.
+   */
   async function chooseNonce(): Promise<number> {
-    const onChain = await client.getTransactionCount({ address: account.address, blockTag: 'pending' });
+    const onChain = await client.getTransactionCount({
+      address: account.address,
+      blockTag: 'pending',
+    });
     const held = unmined().filter((transaction) => transaction.twist.releaseNonce !== true);
     return Math.max(onChain, ...held.map((transaction) => (transaction.shown.nonce ?? -1) + 1));
   }
@@ -115,7 +154,10 @@ export async function createSender(options: SenderOptions): Promise<Sender> {
   async function priceOf(payload: Partial<SendRequest>): Promise<Prices> {
     if (payload.gasPrice !== undefined) return { gasPrice: payload.gasPrice };
     if (payload.maxFeePerGas !== undefined && payload.maxPriorityFeePerGas !== undefined)
-      return { maxFeePerGas: payload.maxFeePerGas, maxPriorityFeePerGas: payload.maxPriorityFeePerGas };
+      return {
+        maxFeePerGas: payload.maxFeePerGas,
+        maxPriorityFeePerGas: payload.maxPriorityFeePerGas,
+      };
     const block = await client.getBlock({ blockTag: 'latest' });
     const tip = tips[payload.speed ?? 'fast'];
     return { maxFeePerGas: Number(block.baseFeePerGas ?? 0n) * 2 + tip, maxPriorityFeePerGas: tip };
@@ -140,7 +182,11 @@ export async function createSender(options: SenderOptions): Promise<Sender> {
             maxFeePerGas: BigInt(form.maxFeePerGas ?? 0),
             maxPriorityFeePerGas: BigInt(form.maxPriorityFeePerGas ?? 0),
           })
-        : await account.signTransaction({ ...common, type: 'legacy', gasPrice: BigInt(form.gasPrice) });
+        : await account.signTransaction({
+            ...common,
+            type: 'legacy',
+            gasPrice: BigInt(form.gasPrice),
+          });
     return { hash: keccak256(raw), raw };
   }
 
@@ -164,9 +210,12 @@ export async function createSender(options: SenderOptions): Promise<Sender> {
       await client.request({ method: 'eth_sendRawTransaction', params: [raw] });
       return 'accepted';
     } catch (error) {
-      const answer = error instanceof BaseError ? error.walk((cause) => cause instanceof RpcRequestError) : null;
+      const answer =
+        error instanceof BaseError ? error.walk((cause) => cause instanceof RpcRequestError) : null;
       if (!(answer instanceof RpcRequestError)) {
-        log(`the chain does not answer: ${error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error)}`);
+        log(
+          `the chain does not answer: ${error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error)}`,
+        );
         return 'unreachable';
       }
       if (/already (known|imported)/i.test(answer.details)) return 'accepted';
@@ -197,7 +246,10 @@ export async function createSender(options: SenderOptions): Promise<Sender> {
   }
 
   /** Nonce, price, signature, and off to the chain. */
-  async function dispatch(transaction: StoredTransaction, payload: Partial<SendRequest>): Promise<RelayerTransaction> {
+  async function dispatch(
+    transaction: StoredTransaction,
+    payload: Partial<SendRequest>,
+  ): Promise<RelayerTransaction> {
     const { shown } = transaction;
     Object.assign(shown, await priceOf(payload));
     if (transaction.twist.releaseNonce === true) makeUnique(transaction);
@@ -212,11 +264,13 @@ export async function createSender(options: SenderOptions): Promise<Sender> {
       const answer = { ...shown };
       const result = await broadcastCurrent(transaction);
       if (result === 'nonceTooLow' && attempt < 5) {
-        // Somebody else used this key: what was signed can never be mined, so it is forgotten and signed anew.
+        // Somebody else used this key: what was signed can never be mined, so it is forgotten and
+        // signed anew.
         transaction.signed.pop();
         continue;
       }
-      // The caller has its answer when the transaction is signed; what the chain said shows in the status.
+      // The caller has its answer when the transaction is signed; what the chain said shows in the
+      // status.
       if (result === 'nonceTooLow' || result === 'rejected') setStatus(transaction, 'failed');
       return answer;
     }
@@ -227,28 +281,38 @@ export async function createSender(options: SenderOptions): Promise<Sender> {
     const reserved = unmined()
       .filter((other) => other !== transaction)
       .reduce((sum, other) => sum + costOf(other.shown), 0n);
-    if (costOf(transaction.shown) > balance - reserved) throw new SendRefused('insufficient funds for gas * price + value');
+    if (costOf(transaction.shown) > balance - reserved)
+      throw new SendRefused('insufficient funds for gas * price + value');
   }
 
-  // ---- Following ------------------------------------------------------------------------------------------------------------------
+  // ---- Following
+  // -----------------------------------------------------------------------------------------------
 
   const checkedAt = new WeakMap<StoredTransaction, Hex>();
 
   async function follow(): Promise<void> {
     if (open.size === 0) return;
     const latest = await client.getBlock({ blockTag: 'latest' });
-    const usedNonces = await client.getTransactionCount({ address: account.address, blockTag: 'latest' });
-    const due = [...open].filter((transaction) => transaction.signed.length > 0 && checkedAt.get(transaction) !== latest.hash);
+    const usedNonces = await client.getTransactionCount({
+      address: account.address,
+      blockTag: 'latest',
+    });
+    const due = [...open].filter(
+      (transaction) => transaction.signed.length > 0 && checkedAt.get(transaction) !== latest.hash,
+    );
     for (let start = 0; start < due.length; start += 20) {
       await Promise.all(
         due.slice(start, start + 20).map(async (transaction) => {
           const forms = transaction.signed.length;
           const isOnItsWay = !transaction.isBroadcast && transaction.twist.broadcast === undefined;
           const minedIn = await observe(transaction, latest, usedNonces);
-          // The head that we know is no measure of what is in a later block: it may be the head again after a reorganisation.
+          // The head that we know is no measure of what is in a later block: it may be the head
+          // again after a reorganisation.
           const isLater = minedIn !== undefined && minedIn > latest.number;
-          // Now that all was answered. A form signed while we asked is not among those asked about: next time.
-          if (forms === transaction.signed.length && !isOnItsWay && !isLater) checkedAt.set(transaction, latest.hash);
+          // Now that all was answered. A form signed while we asked is not among those asked about:
+          // next time.
+          if (forms === transaction.signed.length && !isOnItsWay && !isLater)
+            checkedAt.set(transaction, latest.hash);
         }),
       );
     }
@@ -258,9 +322,14 @@ export async function createSender(options: SenderOptions): Promise<Sender> {
       if (!unminedStatuses.includes(shown.status)) continue;
       const isExpired = Date.parse(shown.validUntil) <= now;
       const isBumpDue = transaction.bumpAt !== undefined && transaction.bumpAt <= now;
-      const isIntentDue = shown.status === 'pending' && (isExpired || (transaction.sendAt ?? 0) <= now);
-      const isResendDue = shown.status !== 'pending' && !transaction.isBroadcast && transaction.twist.broadcast === undefined;
-      if (isExpired || isBumpDue || isIntentDue || isResendDue) await exclusively(() => act(transaction));
+      const isIntentDue =
+        shown.status === 'pending' && (isExpired || (transaction.sendAt ?? 0) <= now);
+      const isResendDue =
+        shown.status !== 'pending' &&
+        !transaction.isBroadcast &&
+        transaction.twist.broadcast === undefined;
+      if (isExpired || isBumpDue || isIntentDue || isResendDue)
+        await exclusively(() => act(transaction));
     }
   }
 
@@ -272,7 +341,11 @@ export async function createSender(options: SenderOptions): Promise<Sender> {
   ): Promise<bigint | undefined> {
     const { shown } = transaction;
     const forms = transaction.signed.map((form) => form.hash).reverse();
-    const receipts = await Promise.all([...forms, ...(transaction.noop === undefined ? [] : [transaction.noop.hash])].map(findReceipt));
+    const receipts = await Promise.all(
+      [...forms, ...(transaction.noop === undefined ? [] : [transaction.noop.hash])].map(
+        findReceipt,
+      ),
+    );
     const receipt = receipts.find((found) => found !== null);
     if (receipt !== undefined && receipt !== null) {
       if (receipt.transactionHash === transaction.noop?.hash) {
@@ -283,10 +356,17 @@ export async function createSender(options: SenderOptions): Promise<Sender> {
       shown.hash = receipt.transactionHash;
       transaction.isReverted = receipt.status === '0x0';
       if (transaction.minedBlockHash !== receipt.blockHash) {
-        Object.assign(transaction, { minedAt: new Date().toISOString(), minedBlockHash: receipt.blockHash, minedBlockNumber: blockNumber });
+        Object.assign(transaction, {
+          minedAt: new Date().toISOString(),
+          minedBlockHash: receipt.blockHash,
+          minedBlockNumber: blockNumber,
+        });
       }
       delete transaction.bumpAt;
-      setStatus(transaction, Number(latest.number) - blockNumber + 1 >= confirmations ? 'confirmed' : 'mined');
+      setStatus(
+        transaction,
+        Number(latest.number) - blockNumber + 1 >= confirmations ? 'confirmed' : 'mined',
+      );
       return BigInt(receipt.blockNumber);
     }
     if (shown.status === 'mined') {
@@ -301,13 +381,15 @@ export async function createSender(options: SenderOptions): Promise<Sender> {
       return undefined;
     }
     if (transaction.twist.broadcast !== undefined) return undefined;
-    // The count was read before the receipts: had one of our forms used the nonce, its receipt would have been there.
+    // The count was read before the receipts: had one of our forms used the nonce, its receipt
+    // would have been there.
     if (shown.nonce !== undefined && shown.nonce < usedNonces) {
       setStatus(transaction, 'failed');
       return undefined;
     }
     if (!transaction.isBroadcast || shown.hash === null) return undefined;
-    const isKnown = (await client.request({ method: 'eth_getTransactionByHash', params: [shown.hash] })) !== null;
+    const isKnown =
+      (await client.request({ method: 'eth_getTransactionByHash', params: [shown.hash] })) !== null;
     if (isKnown) {
       if (shown.status === 'submitted') setStatus(transaction, 'inmempool');
     } else {
@@ -317,11 +399,16 @@ export async function createSender(options: SenderOptions): Promise<Sender> {
     return undefined;
   }
 
-  async function findReceipt(hash: Hex): Promise<{ transactionHash: Hex; blockHash: Hex; blockNumber: Hex; status: Hex } | null> {
+  async function findReceipt(
+    hash: Hex,
+  ): Promise<{ transactionHash: Hex; blockHash: Hex; blockNumber: Hex; status: Hex } | null> {
     return client.request({ method: 'eth_getTransactionReceipt', params: [hash] });
   }
 
-  /** What is due for a transaction that is not mined. Under the lock; looks again whether it still is due. */
+  /**
+   * What is due for a transaction that is not mined. Under the lock; looks again whether it still
+   * is due.
+   */
   async function act(transaction: StoredTransaction): Promise<void> {
     const { shown, twist } = transaction;
     if (!unminedStatuses.includes(shown.status) || !open.has(transaction)) return;
@@ -349,7 +436,10 @@ export async function createSender(options: SenderOptions): Promise<Sender> {
   async function sendIntent(transaction: StoredTransaction): Promise<void> {
     const { shown } = transaction;
     try {
-      await dispatch(transaction, { ...(shown.speed === undefined ? {} : { speed: shown.speed }), ...pricesIn(shown) });
+      await dispatch(transaction, {
+        ...(shown.speed === undefined ? {} : { speed: shown.speed }),
+        ...pricesIn(shown),
+      });
     } catch (error) {
       if (!(error instanceof SendRefused)) throw error;
       log(`${shown.transactionId}: ${error.message}`);
@@ -378,7 +468,9 @@ export async function createSender(options: SenderOptions): Promise<Sender> {
     const { shown } = transaction;
     const prices = raisePrices(
       pricesIn(shown),
-      await priceOf(shown.gasPrice === undefined ? { speed: 'fastest' } : { gasPrice: shown.gasPrice }),
+      await priceOf(
+        shown.gasPrice === undefined ? { speed: 'fastest' } : { gasPrice: shown.gasPrice },
+      ),
     );
     const form = await signForm({
       ...prices,
@@ -403,7 +495,9 @@ export async function createSender(options: SenderOptions): Promise<Sender> {
       try {
         await follow();
       } catch (error) {
-        log(`following the transactions: ${error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error)}`);
+        log(
+          `following the transactions: ${error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error)}`,
+        );
       }
       // Rejects only when we close.
       await sleep(pollMs, undefined, { signal: closing.signal, ref: false }).catch(() => undefined);
@@ -452,22 +546,31 @@ export async function createSender(options: SenderOptions): Promise<Sender> {
       exclusively(async () => {
         const transaction = find();
         if (!unminedStatuses.includes(transaction.shown.status)) {
-          throw new SendRefused(`Transaction ${transaction.shown.transactionId} is already ${transaction.shown.status}`);
+          throw new SendRefused(
+            `Transaction ${transaction.shown.transactionId} is already ${transaction.shown.status}`,
+          );
         }
         const before = { ...transaction.shown };
         const { value, ...rest } = payload;
         // The whole request is replaced, so what the new one does not name is gone.
-        for (const name of ['to', 'value', 'data', 'speed'] as const) delete transaction.shown[name];
+        for (const name of ['to', 'value', 'data', 'speed'] as const)
+          delete transaction.shown[name];
         Object.assign(transaction.shown, rest, value === undefined ? {} : { value: toHex(value) });
         if (before.status === 'pending') {
           save(transaction);
           return { ...transaction.shown };
         }
-        if ((before.gasPrice === undefined) !== (payload.gasPrice === undefined) && hasFixedPrice(payload)) {
+        if (
+          (before.gasPrice === undefined) !== (payload.gasPrice === undefined) &&
+          hasFixedPrice(payload)
+        ) {
           transaction.shown = before;
           throw new SendRefused('A transaction can only be replaced by one of the same type');
         }
-        const asked = before.gasPrice === undefined ? await priceOf(payload) : { gasPrice: payload.gasPrice ?? before.gasPrice };
+        const asked =
+          before.gasPrice === undefined
+            ? await priceOf(payload)
+            : { gasPrice: payload.gasPrice ?? before.gasPrice };
         Object.assign(transaction.shown, raisePrices(pricesIn(before), asked));
         await signCurrent(transaction);
         save(transaction);
@@ -477,7 +580,9 @@ export async function createSender(options: SenderOptions): Promise<Sender> {
           transaction.shown = before;
           transaction.isBroadcast = true;
           save(transaction);
-          throw new SendRefused(`Transaction ${before.transactionId} cannot be replaced: the chain refused the new one`);
+          throw new SendRefused(
+            `Transaction ${before.transactionId} cannot be replaced: the chain refused the new one`,
+          );
         }
         return { ...transaction.shown };
       }),
@@ -486,7 +591,8 @@ export async function createSender(options: SenderOptions): Promise<Sender> {
       exclusively(async () => {
         const transaction = find();
         const { status, transactionId } = transaction.shown;
-        if (status !== 'pending') throw new SendRefused(`Transaction ${transactionId} is not a pending intent`);
+        if (status !== 'pending')
+          throw new SendRefused(`Transaction ${transactionId} is not a pending intent`);
         open.delete(transaction);
         store.remove(transaction);
       }),

@@ -1,14 +1,18 @@
 /**
- * Misbehaviour on demand. Each kind is a row of `faultTable`: which requests it concerns by default, whether their work is done,
- * what happens to the transaction, and how the request is answered. The server reads the rows; no other place knows the kinds. What an answer looks
- * like on the wire, and which operations there are, is the protocol's.
+ * Misbehaviour on demand. Each kind is a row of `faultTable`: which requests it concerns by
+ * default, whether their work is done, what happens to the transaction, and how the request is
+ * answered. The server reads the rows; no other place knows the kinds. What an answer looks like on
+ * the wire, and which operations there are, is the protocol's.
  */
 
 /** What is different about a transaction from its birth on. */
 export interface TransactionTwist {
   /** Accepted without being signed; sent only after this many milliseconds. */
   intentForMs?: number;
-  /** Replaced after this many milliseconds by the same one with a higher fee, unless it is mined by then. */
+  /**
+   * Replaced after this many milliseconds by the same one with a higher fee, unless it is mined by
+   * then.
+   */
   bumpAfterMs?: number;
   /** Signed and answered, but never given to the chain. `dropped` was given to it and then lost. */
   broadcast?: 'never' | 'dropped';
@@ -19,7 +23,10 @@ export interface TransactionTwist {
 type Answer = { status: number; message: string } | 'paused' | 'none' | 'reset' | 'normal';
 
 interface FaultRow {
-  /** Requests concerned unless the fault names an operation. `api`: all but those that open a session. */
+  /**
+   * Requests concerned unless the fault names an operation. `api`: all but those that open a
+   * session.
+   */
   matches: 'api' | 'send';
   /** `skipped`: the request has no effect. */
   work: 'done' | 'skipped';
@@ -43,16 +50,34 @@ const serverError = (fault: FaultDetails): Answer => {
 const normal = (): Answer => 'normal';
 
 export const faultTable = {
-  unauthorized: { matches: 'api', work: 'skipped', answer: () => ({ status: 401, message: 'Unauthorized' }) },
-  rateLimited: { matches: 'api', work: 'skipped', answer: () => ({ status: 429, message: 'Too Many Requests' }) },
+  unauthorized: {
+    matches: 'api',
+    work: 'skipped',
+    answer: () => ({ status: 401, message: 'Unauthorized' }),
+  },
+  rateLimited: {
+    matches: 'api',
+    work: 'skipped',
+    answer: () => ({ status: 429, message: 'Too Many Requests' }),
+  },
   serverError: { matches: 'api', work: 'skipped', answer: serverError },
   serverErrorAfterSend: { matches: 'send', work: 'done', answer: serverError },
   timeoutBeforeSend: { matches: 'send', work: 'skipped', answer: () => 'none' },
   timeoutAfterSend: { matches: 'send', work: 'done', answer: () => 'none' },
   resetBeforeSend: { matches: 'send', work: 'skipped', answer: () => 'reset' },
   resetAfterSend: { matches: 'send', work: 'done', answer: () => 'reset' },
-  intent: { matches: 'send', work: 'done', answer: normal, twist: (fault) => ({ intentForMs: fault.delayMs ?? 1000 }) },
-  gasBump: { matches: 'send', work: 'done', answer: normal, twist: (fault) => ({ bumpAfterMs: fault.delayMs ?? 500 }) },
+  intent: {
+    matches: 'send',
+    work: 'done',
+    answer: normal,
+    twist: (fault) => ({ intentForMs: fault.delayMs ?? 1000 }),
+  },
+  gasBump: {
+    matches: 'send',
+    work: 'done',
+    answer: normal,
+    twist: (fault) => ({ bumpAfterMs: fault.delayMs ?? 500 }),
+  },
   neverMine: {
     matches: 'send',
     work: 'done',
@@ -74,15 +99,22 @@ export const faultKinds = Object.keys(faultTable) as FaultKind[];
 
 interface FaultDetails {
   kind: FaultKind;
-  /** How many matching requests it concerns; -1: all, until the faults are cleared. 1 unless told. */
+  /**
+   * How many matching requests it concerns; -1: all, until the faults are cleared. 1 unless told.
+   */
   count?: number;
   /** serverError, serverErrorAfterSend: 500 (default), 502, 503 or 504. */
   status?: number;
   /** rateLimited: when to come back, in seconds. 1 unless told. */
   retryAfterSeconds?: number;
-  /** latencyMs: how long; intent: until it is sent (1000); gasBump: until the fee is raised (500). */
+  /**
+   * latencyMs: how long; intent: until it is sent (1000); gasBump: until the fee is raised (500).
+   */
   delayMs?: number;
-  /** neverMine, dropAfterSend: let the next transaction have the nonce, so that it is not stuck behind this one. */
+  /**
+   * neverMine, dropAfterSend: let the next transaction have the nonce, so that it is not stuck
+   * behind this one.
+   */
   releaseNonce?: boolean;
 }
 
@@ -105,17 +137,26 @@ export interface FaultList<Operation extends string> {
   clear(): void;
   list(): Fault<Operation>[];
   isPaused(): boolean;
-  /** Finds what concerns this request and counts it: of each sort the oldest that matches, and every latency. */
+  /**
+   * Finds what concerns this request and counts it: of each sort the oldest that matches, and every
+   * latency.
+   */
   take(operation: Operation): AppliedFaults;
 }
 
-/** @param opensSession whether requests of this operation are left alone by faults that concern all */
-export function createFaultList<Operation extends string>(opensSession: (operation: Operation) => boolean): FaultList<Operation> {
+/**
+ * @param opensSession whether requests of this operation are left alone by faults that concern all
+ */
+export function createFaultList<Operation extends string>(
+  opensSession: (operation: Operation) => boolean,
+): FaultList<Operation> {
   type Counted = Fault<Operation> & { count: number };
   let faults: Counted[] = [];
   const isConcerned = (fault: Counted, operation: Operation): boolean => {
     if (fault.operation !== undefined) return fault.operation === operation;
-    return rowOf(fault).matches === 'send' ? operation === 'sendTransaction' : !opensSession(operation);
+    return rowOf(fault).matches === 'send'
+      ? operation === 'sendTransaction'
+      : !opensSession(operation);
   };
   const use = (fault: Counted): void => {
     if (fault.count > 0) fault.count -= 1;
@@ -129,21 +170,34 @@ export function createFaultList<Operation extends string>(opensSession: (operati
     list: () => faults.map((fault) => ({ ...fault })),
     isPaused: () => faults.some((fault) => fault.kind === 'paused'),
     take(operation) {
-      const applied: AppliedFaults = { delayMs: 0, work: 'done', answer: 'normal', twist: {}, retryAfterSeconds: undefined };
+      const applied: AppliedFaults = {
+        delayMs: 0,
+        work: 'done',
+        answer: 'normal',
+        twist: {},
+        retryAfterSeconds: undefined,
+      };
       const matching = faults.filter((fault) => isConcerned(fault, operation));
       for (const fault of matching.filter((candidate) => rowOf(candidate).delaysOnly)) {
         applied.delayMs += fault.delayMs ?? 0;
         use(fault);
       }
-      // One that changes the answer and one that changes the transaction go together: "sent, never mined, and the answer lost".
-      const answering = matching.find((candidate) => !rowOf(candidate).delaysOnly && rowOf(candidate).twist === undefined);
+      // One that changes the answer and one that changes the transaction go together: "sent, never
+      // mined, and the answer lost".
+      const answering = matching.find(
+        (candidate) => !rowOf(candidate).delaysOnly && rowOf(candidate).twist === undefined,
+      );
       if (answering !== undefined) {
         applied.work = rowOf(answering).work;
         applied.answer = rowOf(answering).answer(answering);
-        if (answering.kind === 'rateLimited') applied.retryAfterSeconds = answering.retryAfterSeconds ?? 1;
+        if (answering.kind === 'rateLimited')
+          applied.retryAfterSeconds = answering.retryAfterSeconds ?? 1;
         use(answering);
       }
-      const twisting = applied.work === 'done' ? matching.find((candidate) => rowOf(candidate).twist !== undefined) : undefined;
+      const twisting =
+        applied.work === 'done'
+          ? matching.find((candidate) => rowOf(candidate).twist !== undefined)
+          : undefined;
       if (twisting !== undefined) {
         applied.twist = rowOf(twisting).twist?.(twisting) ?? {};
         use(twisting);
@@ -154,25 +208,38 @@ export function createFaultList<Operation extends string>(opensSession: (operati
 }
 
 /** Checks what came in over the control endpoint. @throws Error saying what is wrong */
-export function parseFault<Operation extends string>(value: unknown, operations: readonly Operation[]): Fault<Operation> {
-  if (typeof value !== 'object' || value === null) throw new Error('A fault is an object with a kind');
+export function parseFault<Operation extends string>(
+  value: unknown,
+  operations: readonly Operation[],
+): Fault<Operation> {
+  if (typeof value !== 'object' || value === null)
+    throw new Error('A fault is an object with a kind');
   const input = value as Record<string, unknown>;
   const kind = faultKinds.find((known) => known === input['kind']);
   if (kind === undefined) throw new Error(`Unknown kind; one of ${faultKinds.join(', ')}`);
   const fault: Fault<Operation> = { kind };
-  // The kind and its only number have the same name: {"kind": "latencyMs", "latencyMs": 200} is what one would write.
+  // The kind and its only number have the same name: {"kind": "latencyMs", "latencyMs": 200} is
+  // what one would write.
   const delay = input['delayMs'] ?? input['latencyMs'];
   for (const [name, given] of Object.entries({ ...input, delayMs: delay })) {
     if (given === undefined || name === 'kind' || name === 'latencyMs') continue;
     if (name === 'operation') {
       const operation = operations.find((known) => known === given);
-      if (operation === undefined) throw new Error(`Unknown operation; one of ${operations.join(', ')}`);
+      if (operation === undefined)
+        throw new Error(`Unknown operation; one of ${operations.join(', ')}`);
       fault.operation = operation;
     } else if (name === 'releaseNonce' && typeof given === 'boolean') {
       fault.releaseNonce = given;
-    } else if (name === 'count' && (given === 'forever' || (Number.isInteger(given) && Number(given) >= -1 && given !== 0))) {
+    } else if (
+      name === 'count' &&
+      (given === 'forever' || (Number.isInteger(given) && Number(given) >= -1 && given !== 0))
+    ) {
       fault.count = given === 'forever' ? -1 : Number(given);
-    } else if ((name === 'status' || name === 'retryAfterSeconds' || name === 'delayMs') && typeof given === 'number' && given >= 0) {
+    } else if (
+      (name === 'status' || name === 'retryAfterSeconds' || name === 'delayMs') &&
+      typeof given === 'number' &&
+      given >= 0
+    ) {
       fault[name] = given;
     } else {
       throw new Error(`Unknown or wrong: ${name}`);

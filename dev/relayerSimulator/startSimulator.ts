@@ -1,9 +1,12 @@
 /**
- * What the simulated providers have in common: one account on a real chain (createSender.ts), misbehaviour on demand (faults.ts), and an HTTP server
- * in front of them. What is spoken there is up to the protocol.
+ * What the simulated providers have in common: one account on a real chain (createSender.ts),
+ * misbehaviour on demand (faults.ts), and an HTTP server in front of them. What is spoken there is
+ * up to the protocol.
  *
- * The control endpoint under /_control needs no login, which is why the server listens on the loopback unless told otherwise:
- *   GET /_control/health · GET /_control/state · POST /_control/faults {kind, count?, …} · DELETE /_control/faults
+ * The control endpoint under /_control needs no login, which is why the server listens on the
+ * loopback unless told otherwise:
+ *   GET /_control/health · GET /_control/state · POST /_control/faults {kind, count?, …} · DELETE
+ *   /_control/faults
  */
 import { timingSafeEqual } from 'node:crypto';
 import { appendFileSync, mkdirSync } from 'node:fs';
@@ -20,7 +23,10 @@ export interface SimulatorOptions {
   rpcUrl: string;
   chainId: number;
   privateKey: Hex;
-  /** Default 127.0.0.1. Another one only where nobody else can reach it, as in a network of containers: `/_control` asks for no login. */
+  /**
+   * Default 127.0.0.1. Another one only where nobody else can reach it, as in a network of
+   * containers: `/_control` asks for no login.
+   */
   host?: string;
   /** 0, or none: any free one. */
   port?: number;
@@ -77,13 +83,20 @@ export interface Protocol<Operation extends string> {
   readonly handlers: Record<Operation, (request: ApiRequest) => unknown>;
   /** How it refuses to send while it is paused. */
   readonly paused: { readonly status: number; readonly message: string };
-  formatError(error: { readonly status: number; readonly message: string; readonly retryAfterSeconds?: number | undefined }): unknown;
+  formatError(error: {
+    readonly status: number;
+    readonly message: string;
+    readonly retryAfterSeconds?: number | undefined;
+  }): unknown;
 }
 
 export async function startSimulator<Operation extends string>(
   options: SimulatorOptions & { readonly relayerId: string },
   operations: readonly Operation[],
-  makeProtocol: (parts: { readonly sender: Sender; readonly isPaused: () => boolean }) => Protocol<Operation>,
+  makeProtocol: (parts: {
+    readonly sender: Sender;
+    readonly isPaused: () => boolean;
+  }) => Protocol<Operation>,
 ): Promise<Simulator<Operation>> {
   const { logPath } = options;
   if (logPath !== undefined) mkdirSync(dirname(logPath), { recursive: true });
@@ -102,15 +115,28 @@ export async function startSimulator<Operation extends string>(
     ...(options.statePath === undefined ? {} : { statePath: options.statePath }),
   });
   const { address } = sender.account;
-  const faults = createFaultList<Operation>((operation) => protocol.sessionOperations.includes(operation));
+  const faults = createFaultList<Operation>((operation) =>
+    protocol.sessionOperations.includes(operation),
+  );
   const protocol = makeProtocol({ sender, isPaused: () => faults.isPaused() });
-  const counts = Object.fromEntries(operations.map((operation) => [operation, 0])) as Record<Operation, number>;
-  const listTransactions = (): StoredTransaction[] => sender.store.all().map((transaction) => structuredClone(transaction));
+  const counts = Object.fromEntries(operations.map((operation) => [operation, 0])) as Record<
+    Operation,
+    number
+  >;
+  const listTransactions = (): StoredTransaction[] =>
+    sender.store.all().map((transaction) => structuredClone(transaction));
 
   const server = createServer((request, response) => {
     respond(request, response).catch((error: unknown) => {
-      log(`${String(request.method)} ${String(request.url)}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
-      if (!response.headersSent) send(response, 500, protocol.formatError({ status: 500, message: 'Internal server error' }));
+      log(
+        `${String(request.method)} ${String(request.url)}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
+      );
+      if (!response.headersSent)
+        send(
+          response,
+          500,
+          protocol.formatError({ status: 500, message: 'Internal server error' }),
+        );
       else response.destroy();
     });
   });
@@ -120,7 +146,8 @@ export async function startSimulator<Operation extends string>(
     const body = await readBody(request);
     if (url.pathname.startsWith('/_control/')) return control(request, response, url, body);
     const route = findRoute(request.method, url.pathname);
-    if (route === undefined) return send(response, 404, protocol.formatError({ status: 404, message: 'Not Found' }));
+    if (route === undefined)
+      return send(response, 404, protocol.formatError({ status: 404, message: 'Not Found' }));
     const { operation, key } = route;
     counts[operation] += 1;
 
@@ -128,18 +155,26 @@ export async function startSimulator<Operation extends string>(
     if (applied.delayMs > 0) await sleep(applied.delayMs, undefined, { ref: false });
     let status = 200;
     let answer: unknown;
-    // A skipped request with an error to give needs no credentials: gateways refuse before they look at them.
+    // A skipped request with an error to give needs no credentials: gateways refuse before they
+    // look at them.
     if (applied.work === 'done') {
       try {
         if (!protocol.sessionOperations.includes(operation)) protocol.authenticate(request);
-        answer = await protocol.handlers[operation]({ key, query: url.searchParams, body: parseJson(body), twist: applied.twist });
+        answer = await protocol.handlers[operation]({
+          key,
+          query: url.searchParams,
+          body: parseJson(body),
+          twist: applied.twist,
+        });
       } catch (error) {
         if (!(error instanceof ApiError || error instanceof SendRefused)) throw error;
         status = error instanceof ApiError ? error.status : 400;
         answer = protocol.formatError({ status, message: error.message });
       }
     }
-    log(`${operation} ${key} ${typeof applied.answer === 'string' ? `${applied.answer} ${status}` : applied.answer.status}`);
+    log(
+      `${operation} ${key} ${typeof applied.answer === 'string' ? `${applied.answer} ${status}` : applied.answer.status}`,
+    );
     // Held open until the client gives up or the simulator closes.
     if (applied.answer === 'none') return;
     if (applied.answer === 'reset') {
@@ -148,12 +183,16 @@ export async function startSimulator<Operation extends string>(
     }
     if (applied.answer === 'normal') return send(response, status, answer);
     const { retryAfterSeconds } = applied;
-    if (retryAfterSeconds !== undefined) response.setHeader('Retry-After', String(retryAfterSeconds));
+    if (retryAfterSeconds !== undefined)
+      response.setHeader('Retry-After', String(retryAfterSeconds));
     const refusal = applied.answer === 'paused' ? protocol.paused : applied.answer;
     send(response, refusal.status, protocol.formatError({ ...refusal, retryAfterSeconds }));
   }
 
-  function findRoute(method: string | undefined, path: string): { operation: Operation; key: string } | undefined {
+  function findRoute(
+    method: string | undefined,
+    path: string,
+  ): { operation: Operation; key: string } | undefined {
     for (const [routeMethod, pattern, operation] of protocol.routes) {
       const match = routeMethod === method ? pattern.exec(path) : null;
       if (match !== null) return { operation, key: match[1] ?? '' };
@@ -161,17 +200,29 @@ export async function startSimulator<Operation extends string>(
     return undefined;
   }
 
-  function control(request: IncomingMessage, response: ServerResponse, url: URL, body: string): void {
+  function control(
+    request: IncomingMessage,
+    response: ServerResponse,
+    url: URL,
+    body: string,
+  ): void {
     switch (`${String(request.method)} ${url.pathname}`) {
       case 'GET /_control/health':
         return send(response, 200, { status: 'ok', address, chainId: options.chainId });
       case 'GET /_control/state':
-        return send(response, 200, { address, requests: counts, faults: faults.list(), transactions: listTransactions() });
+        return send(response, 200, {
+          address,
+          requests: counts,
+          faults: faults.list(),
+          transactions: listTransactions(),
+        });
       case 'POST /_control/faults':
         try {
           faults.add(parseFault(parseJson(body), operations));
         } catch (error) {
-          return send(response, 400, { message: error instanceof Error ? error.message : String(error) });
+          return send(response, 400, {
+            message: error instanceof Error ? error.message : String(error),
+          });
         }
         return send(response, 201, { faults: faults.list() });
       case 'DELETE /_control/faults':
@@ -221,7 +272,8 @@ export function isEqual(given: unknown, expected: string): boolean {
 }
 
 function send(response: ServerResponse, status: number, body: unknown): void {
-  // The reason phrase is part of Defender's contract: its SDK reads "Unauthorized" and "Forbidden" there. Node sets the usual ones.
+  // The reason phrase is part of Defender's contract: its SDK reads "Unauthorized" and "Forbidden"
+  // there. Node sets the usual ones.
   response.writeHead(status, { 'content-type': 'application/json' });
   response.end(JSON.stringify(body));
 }

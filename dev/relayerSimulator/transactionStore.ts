@@ -1,14 +1,36 @@
-/** The simulator's transactions: in memory, and appended to a file of JSON lines so that a restarted simulator still knows them. */
-import { appendFileSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+/**
+ * The simulator's transactions: in memory, and appended to a file of JSON lines so that a restarted
+ * simulator still knows them.
+ */
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname } from 'node:path';
 import type { Address, Hex } from 'viem';
 import type { TransactionTwist } from './faults.ts';
 
-export const statuses = ['pending', 'sent', 'submitted', 'inmempool', 'mined', 'confirmed', 'failed', 'expired'] as const;
+export const statuses = [
+  'pending',
+  'sent',
+  'submitted',
+  'inmempool',
+  'mined',
+  'confirmed',
+  'failed',
+  'expired',
+] as const;
 export type Status = (typeof statuses)[number];
 export type Speed = 'safeLow' | 'average' | 'fast' | 'fastest';
 
-/** A transaction as the Defender API shows it. Prices, gasLimit and nonce are numbers there; value and data are strings. */
+/**
+ * A transaction as the Defender API shows it. Prices, gasLimit and nonce are numbers there; value
+ * and data are strings.
+ */
 export interface RelayerTransaction {
   transactionId: string;
   hash: Hex | null;
@@ -31,7 +53,10 @@ export interface RelayerTransaction {
   maxPriorityFeePerGas?: number;
   signature?: { v: Hex; r: Hex; s: Hex };
   relayerId: string;
-  /** Set for good on a transaction that was first accepted as an intent; `pendingIntentSince` only until it is sent. */
+  /**
+   * Set for good on a transaction that was first accepted as an intent; `pendingIntentSince` only
+   * until it is sent.
+   */
   isIntent?: true;
   pendingIntentSince?: string;
 }
@@ -71,7 +96,10 @@ export interface TransactionStore {
   remove(transaction: StoredTransaction): void;
 }
 
-/** Opens the file, if a path is given. What it holds about another chain (a development chain that was begun anew) is put aside. */
+/**
+ * Opens the file, if a path is given. What it holds about another chain (a development chain that
+ * was begun anew) is put aside.
+ */
 export function openTransactionStore(path: string | undefined, header: Header): TransactionStore {
   const byId = new Map<string, StoredTransaction>();
   if (path !== undefined) {
@@ -90,7 +118,8 @@ export function openTransactionStore(path: string | undefined, header: Header): 
   return {
     all: () => [...byId.values()],
     findById: (id) => byId.get(id),
-    findByNonce: (nonce) => [...byId.values()].findLast((transaction) => transaction.shown.nonce === nonce),
+    findByNonce: (nonce) =>
+      [...byId.values()].findLast((transaction) => transaction.shown.nonce === nonce),
     nextSequence: () => ++sequence,
     save(transaction) {
       byId.set(transaction.shown.transactionId, transaction);
@@ -116,7 +145,8 @@ function load(path: string, header: Header, byId: Map<string, StoredTransaction>
       // Our own file: its shape is not checked again.
       value = JSON.parse(line) as StoredTransaction | { removed: string };
     } catch {
-      // The empty end of the file, or a line cut short when the process was killed: nobody was told about that change yet.
+      // The empty end of the file, or a line cut short when the process was killed: nobody was told
+      // about that change yet.
       continue;
     }
     if ('removed' in value) byId.delete(value.removed);

@@ -17,27 +17,48 @@ export interface ScanBehind {
   readonly secondsBehind: number;
   /** As of the scanner's last look, and at least 1. */
   readonly blocksBehind: number;
-  /** Blocks that were scanned and that the chain does not show any more: its head is so far below them. */
+  /**
+   * Blocks that were scanned and that the chain does not show any more: its head is so far below
+   * them.
+   */
   readonly blocksMissing: number;
 }
 
 /**
- * The scans that have left a block unscanned for longer than they ever should, or whose chain has shown
- * less than was scanned for as long: a node that was restored from an old snapshot, from which nothing is
- * learned. The age of the last scanned block says so alone on a chain that always makes blocks, and there
- * to the scanner alone: where it is old, the chain is asked for the block after it, and for its head.
+ * The scans that have left a block unscanned for longer than they ever should, or whose chain has
+ * shown less than was scanned for as long: a node that was restored from an old snapshot, from
+ * which nothing is learned. The age of the last scanned block says so alone on a chain that always
+ * makes blocks, and there to the scanner alone: where it is old, the chain is asked for the block
+ * after it, and for its head.
  */
-export async function listScansBehind(ctx: Context, scans: readonly ScanReport[]): Promise<ScanBehind[]> {
-  const late = scans.filter(({ chainId, secondsBehind, haltReason }) => haltReason === null && isLong(ctx, chainId, secondsBehind ?? 0));
+export async function listScansBehind(
+  ctx: Context,
+  scans: readonly ScanReport[],
+): Promise<ScanBehind[]> {
+  const late = scans.filter(
+    ({ chainId, secondsBehind, haltReason }) =>
+      haltReason === null && isLong(ctx, chainId, secondsBehind ?? 0),
+  );
   const behind = await Promise.all(late.map((scan) => findBehind(ctx, scan)));
   return behind.filter((scan) => scan !== undefined);
 }
 
-/** Work of maintenance: each is an error line with the field `alert`, at every check for as long as it lasts. */
-export async function checkScans(ctx: Context, chains: readonly ChainConfig[] = ctx.config.chains): Promise<void> {
-  const scans = (await reportScans(ctx)).filter((scan) => chains.some(({ chainId }) => chainId === scan.chainId));
+/**
+ * Work of maintenance: each is an error line with the field `alert`, at every check for as long as
+ * it lasts.
+ */
+export async function checkScans(
+  ctx: Context,
+  chains: readonly ChainConfig[] = ctx.config.chains,
+): Promise<void> {
+  const scans = (await reportScans(ctx)).filter((scan) =>
+    chains.some(({ chainId }) => chainId === scan.chainId),
+  );
   for (const scan of await listScansBehind(ctx, scans)) {
-    ctx.log.error({ alert: 'scan_behind', ...scan }, 'the scan of a chain is behind: what is paid there is neither found nor completed');
+    ctx.log.error(
+      { alert: 'scan_behind', ...scan },
+      'the scan of a chain is behind: what is paid there is neither found nor completed',
+    );
   }
 }
 
@@ -45,7 +66,10 @@ function isLong(ctx: Context, chainId: number, seconds: number): boolean {
   return seconds * 1000 > Math.max(BEHIND_MS, BEHIND_BLOCKS * blockTimeMsOf(ctx, chainId));
 }
 
-async function findBehind(ctx: Context, { chainId, secondsBehind, blocksBehind }: ScanReport): Promise<ScanBehind | undefined> {
+async function findBehind(
+  ctx: Context,
+  { chainId, secondsBehind, blocksBehind }: ScanReport,
+): Promise<ScanBehind | undefined> {
   const cursor = await findCursor(ctx.db, chainId);
   if (cursor === undefined) return undefined;
   const chain = getChain(ctx, chainId);
@@ -57,10 +81,13 @@ async function findBehind(ctx: Context, { chainId, secondsBehind, blocksBehind }
   });
   const block = await chain.findBlock(cursor.nextBlock).catch(orUndefined);
   if (block !== undefined) {
-    return isLong(ctx, chainId, (ctx.clock.now().getTime() - block.timestamp.getTime()) / 1000) ? found(0) : undefined;
+    return isLong(ctx, chainId, (ctx.clock.now().getTime() - block.timestamp.getTime()) / 1000)
+      ? found(0)
+      : undefined;
   }
   const head = await chain.getHead().catch(orUndefined);
-  const blocksMissing = head === undefined ? 0 : Math.max(0, Number(cursor.nextBlock - 1n - head.number));
+  const blocksMissing =
+    head === undefined ? 0 : Math.max(0, Number(cursor.nextBlock - 1n - head.number));
   // Or what the scanner saw at its own last look. That the chain is away is told otherwise.
   return blocksMissing > 0 || (blocksBehind ?? 0) > 0 ? found(blocksMissing) : undefined;
 }

@@ -2,18 +2,29 @@ import type { Context } from '../../platform/context.ts';
 import { BLOCK_CLOCK_MARGIN_MS } from '../../shared/clock.ts';
 
 /**
- * Our clock (the database's) compared with a chain's. When ours is behind, what we promise by it is over earlier than we say. A chain whose
- * blocks are old says nothing: it may stand still. A development chain's clock is anybody's to move.
+ * Our clock (the database's) compared with a chain's. When ours is behind, what we promise by it is
+ * over earlier than we say. A chain whose blocks are old says nothing: it may stand still. A
+ * development chain's clock is anybody's to move.
  */
 
 const WARN_AGAIN_MS = 10 * 60_000;
 
-/** When people were told, by chain and the monotonic clock. Of each database, since it is its clock. */
+/**
+ * When people were told, by chain and the monotonic clock. Of each database, since it is its clock.
+ */
 const warnedAts = new WeakMap<Context['db'], Map<number, number>>();
 
 /** Tells the log too, at most every ten minutes of each chain, and once it is over. */
-export function isClockBehindChain(ctx: Context, chainId: number, chainTime: Date | null | undefined): boolean {
-  if (chainTime == null || ctx.config.chains.some((chain) => chain.chainId === chainId && chain.development)) return false;
+export function isClockBehindChain(
+  ctx: Context,
+  chainId: number,
+  chainTime: Date | null | undefined,
+): boolean {
+  if (
+    chainTime == null ||
+    ctx.config.chains.some((chain) => chain.chainId === chainId && chain.development)
+  )
+    return false;
   const behindMs = chainTime.getTime() - ctx.clock.now().getTime();
   const isBehind = behindMs > BLOCK_CLOCK_MARGIN_MS;
   tellPeople(ctx, { chainId, behindMs, isBehind });
@@ -22,7 +33,11 @@ export function isClockBehindChain(ctx: Context, chainId: number, chainTime: Dat
 
 function tellPeople(
   ctx: Context,
-  { chainId, behindMs, isBehind }: { readonly chainId: number; readonly behindMs: number; readonly isBehind: boolean },
+  {
+    chainId,
+    behindMs,
+    isBehind,
+  }: { readonly chainId: number; readonly behindMs: number; readonly isBehind: boolean },
 ): void {
   const warned = warnedAts.get(ctx.db);
   const warnedAt = warned?.get(chainId) ?? -Infinity;

@@ -2,7 +2,8 @@
  * Why blocks that the scanner had passed were read again:
  *
  *   audit    maintenance looks at old blocks at random
- *   missed   the gateway's storage, or a receipt, shows a payment or refund as made whose event was not seen
+ *   missed   the gateway's storage, or a receipt, shows a payment or refund as made whose event was
+ *            not seen
  *   rescan   an operator asked for it
  */
 export const REREAD_REASONS = ['audit', 'missed', 'rescan'] as const;
@@ -14,7 +15,8 @@ export type RereadReason = (typeof REREAD_REASONS)[number];
  *   noPermit     the token has none: no nonces, or a call of `permit` does nothing
  *   otherDomain  its EIP-712 domain is not the configured one
  *   otherKind    its permit is older than EIP-2612 (DAI: holder, spender, nonce, expiry, allowed)
- *   refused      a permit that is signed as configured is refused all the same, for instance while the token is paused
+ *   refused      a permit that is signed as configured is refused all the same, for instance while
+ *                the token is paused
  */
 export type PermitFlaw = 'noPermit' | 'otherDomain' | 'otherKind' | 'refused';
 

@@ -12,7 +12,13 @@ export interface Reread {
 /** So many ranges were read again, and so much was found. */
 export async function countReread(
   db: Database,
-  input: { readonly chainId: number; readonly reason: RereadReason; readonly ranges: number; readonly found: number; readonly now: Date },
+  input: {
+    readonly chainId: number;
+    readonly reason: RereadReason;
+    readonly ranges: number;
+    readonly found: number;
+    readonly now: Date;
+  },
 ): Promise<void> {
   const { chainId, reason, ranges, found, now } = input;
   await execute(
@@ -24,7 +30,8 @@ export async function countReread(
 }
 
 /**
- * Takes the chain's turn to be audited, which comes up once in each interval; the first one is an interval after the first question.
+ * Takes the chain's turn to be audited, which comes up once in each interval; the first one is an
+ * interval after the first question.
  * @returns whether it is the caller's
  */
 export async function takeAuditTurn(
@@ -32,11 +39,11 @@ export async function takeAuditTurn(
   input: { readonly chainId: number; readonly intervalMs: number; readonly now: Date },
 ): Promise<boolean> {
   const { chainId, intervalMs, now } = input;
-  const taken = await execute(db, "UPDATE chain_rereads SET last_at = ? WHERE chain_id = ? AND reason = 'audit' AND last_at <= ?", [
-    now,
-    chainId,
-    new Date(now.getTime() - intervalMs),
-  ]);
+  const taken = await execute(
+    db,
+    "UPDATE chain_rereads SET last_at = ? WHERE chain_id = ? AND reason = 'audit' AND last_at <= ?",
+    [now, chainId, new Date(now.getTime() - intervalMs)],
+  );
   if (taken > 0) return true;
   await execute(
     db,
@@ -53,18 +60,20 @@ export async function returnAuditTurn(
   input: { readonly chainId: number; readonly intervalMs: number; readonly now: Date },
 ): Promise<void> {
   const { chainId, intervalMs, now } = input;
-  await execute(db, "UPDATE chain_rereads SET last_at = ? WHERE chain_id = ? AND reason = 'audit' AND last_at = ?", [
-    new Date(now.getTime() - intervalMs),
-    chainId,
-    now,
-  ]);
+  await execute(
+    db,
+    "UPDATE chain_rereads SET last_at = ? WHERE chain_id = ? AND reason = 'audit' AND last_at = ?",
+    [new Date(now.getTime() - intervalMs), chainId, now],
+  );
 }
 
 export async function listRereads(db: Database): Promise<Reread[]> {
-  const rows = await selectRows<{ chain_id: string | number; reason: RereadReason; ranges: string | number; found: string | number }>(
-    db,
-    'SELECT chain_id, reason, ranges, found FROM chain_rereads',
-  );
+  const rows = await selectRows<{
+    chain_id: string | number;
+    reason: RereadReason;
+    ranges: string | number;
+    found: string | number;
+  }>(db, 'SELECT chain_id, reason, ranges, found FROM chain_rereads');
   return rows.map(({ chain_id: chainId, reason, ranges, found }) => ({
     chainId: Number(chainId),
     reason,

@@ -20,7 +20,10 @@ const cachedCursors = new WeakMap<Context['db'], Map<number, CachedCursor>>();
 export function getChain(ctx: Context, chainId: number): ChainPort {
   const chain = ctx.chains.get(chainId);
   // A payment may name a chain that has since been taken out of the configuration.
-  if (chain === undefined) throw new AppError(CHAIN_ERRORS.unavailable, { detail: `Chain ${chainId} is not configured any more.` });
+  if (chain === undefined)
+    throw new AppError(CHAIN_ERRORS.unavailable, {
+      detail: `Chain ${chainId} is not configured any more.`,
+    });
   return chain;
 }
 
@@ -29,16 +32,24 @@ export function findChainConfig(ctx: Context, chainId: number): ChainConfig | un
 }
 
 /**
- * The chain's own clock, where nobody can turn it back: the time of the newest block that is both final and scanned. What was mined until then, the
- * scanner has told, and a signature whose deadline lies before it can never be used again. Our clock says nothing of that: the chain may be behind it.
+ * The chain's own clock, where nobody can turn it back: the time of the newest block that is both
+ * final and scanned. What was mined until then, the scanner has told, and a signature whose
+ * deadline lies before it can never be used again. Our clock says nothing of that: the chain may be
+ * behind it.
  * @param db a transaction's own, where there is one
  * @returns undefined when there is no such block yet
  */
-export async function findSettledTime(db: Database | Transaction, chainId: number): Promise<Date | undefined> {
+export async function findSettledTime(
+  db: Database | Transaction,
+  chainId: number,
+): Promise<Date | undefined> {
   return (await findCursor(db, chainId))?.settled?.time;
 }
 
-/** The scanner's view of a chain, at most a quarter of a second old. undefined before its first scan. */
+/**
+ * The scanner's view of a chain, at most a quarter of a second old. undefined before its first
+ * scan.
+ */
 export function findRecentCursor(ctx: Context, chainId: number): Promise<ChainCursor | undefined> {
   let cursors = cachedCursors.get(ctx.db);
   if (cursors === undefined) {
@@ -47,7 +58,8 @@ export function findRecentCursor(ctx: Context, chainId: number): Promise<ChainCu
   }
   const now = ctx.clock.now().getTime();
   const cached = cursors.get(chainId);
-  if (cached !== undefined && now - cached.readAt < CURSOR_CACHE_MS && now >= cached.readAt) return cached.cursor;
+  if (cached !== undefined && now - cached.readAt < CURSOR_CACHE_MS && now >= cached.readAt)
+    return cached.cursor;
   const cursor = findCursor(ctx.db, chainId);
   cursors.set(chainId, { readAt: now, cursor });
   // A failed read must not be handed to those who come after.
@@ -60,7 +72,10 @@ export interface ScanReport {
   readonly chainId: number;
   /** Behind the head as of its last look; null before the first one. */
   readonly blocksBehind: number | null;
-  /** Since the last scanned block was made; null before the first one. On a chain that stands still this grows too. */
+  /**
+   * Since the last scanned block was made; null before the first one. On a chain that stands still
+   * this grows too.
+   */
   readonly secondsBehind: number | null;
   /** When the last scanned block was made, by the chain's clock. */
   readonly scannedAt: Date | null;
@@ -70,7 +85,8 @@ export interface ScanReport {
 /** @throws AppError clockBehind */
 export async function assertClockOfChain(ctx: Context, chainId: number): Promise<void> {
   const cursor = await findRecentCursor(ctx, chainId);
-  if (isClockBehindChain(ctx, chainId, cursor?.scannedTimestamp)) throw new AppError(CHAIN_ERRORS.clockBehind);
+  if (isClockBehindChain(ctx, chainId, cursor?.scannedTimestamp))
+    throw new AppError(CHAIN_ERRORS.clockBehind);
 }
 
 /** One for each configured chain. For those that watch. */

@@ -35,15 +35,25 @@ export interface ChainCursor {
   readonly gateway: string;
   /** The first block that is not scanned yet, or is to be scanned again. */
   readonly nextBlock: bigint;
-  /** The newest block that was ever scanned: so far up something may stand, also while earlier blocks are scanned again. */
+  /**
+   * The newest block that was ever scanned: so far up something may stand, also while earlier
+   * blocks are scanned again.
+   */
   readonly highestBlock: bigint;
-  /** Goes up whenever the scan is moved back or withdraws something: what was remembered of events before that is void. */
+  /**
+   * Goes up whenever the scan is moved back or withdraws something: what was remembered of events
+   * before that is void.
+   */
   readonly generation: number;
-  /** What was seen in these blocks is withdrawn as they are scanned again, unless it is found again. */
+  /**
+   * What was seen in these blocks is withdrawn as they are scanned again, unless it is found again.
+   */
   readonly withdraw: BlockSpan | null;
   /** Payments and refunds, since there is something to withdraw. */
   readonly withdrawn: number;
-  /** By an operator, instead of the configured limit, for as long as there is something to withdraw. */
+  /**
+   * By an operator, instead of the configured limit, for as long as there is something to withdraw.
+   */
   readonly withdrawalsAllowed: number | null;
   readonly halt: ScanHalt | null;
   /** Time of the last scanned block. */
@@ -107,34 +117,64 @@ function toNumber(value: string | number | null): number | null {
   return value === null ? null : Number(value);
 }
 
-export async function findCursor(db: Database | Transaction, chainId: number): Promise<ChainCursor | undefined> {
-  const [row] = await selectRows<CursorRow>(db, `SELECT ${CURSOR_COLUMNS} FROM chain_cursors WHERE chain_id = ?`, [chainId]);
+export async function findCursor(
+  db: Database | Transaction,
+  chainId: number,
+): Promise<ChainCursor | undefined> {
+  const [row] = await selectRows<CursorRow>(
+    db,
+    `SELECT ${CURSOR_COLUMNS} FROM chain_cursors WHERE chain_id = ?`,
+    [chainId],
+  );
   return row && toCursor(row);
 }
 
-/** Of the chains that are scanned up to the head that was seen last: when the newest block was made, and when it was scanned. */
+/**
+ * Of the chains that are scanned up to the head that was seen last: when the newest block was made,
+ * and when it was scanned.
+ */
 export async function listCaughtUp(
   db: Database,
 ): Promise<{ readonly chainId: number; readonly blockTime: Date; readonly scannedAt: Date }[]> {
-  const rows = await selectRows<{ chain_id: string | number; scanned_timestamp: Date; updated_at: Date }>(
+  const rows = await selectRows<{
+    chain_id: string | number;
+    scanned_timestamp: Date;
+    updated_at: Date;
+  }>(
     db,
     `SELECT chain_id, scanned_timestamp, updated_at FROM chain_cursors
      WHERE next_block = head_number + 1 AND scanned_timestamp IS NOT NULL AND halt_reason IS NULL`,
   );
-  return rows.map((row) => ({ chainId: Number(row.chain_id), blockTime: row.scanned_timestamp, scannedAt: row.updated_at }));
+  return rows.map((row) => ({
+    chainId: Number(row.chain_id),
+    blockTime: row.scanned_timestamp,
+    scannedAt: row.updated_at,
+  }));
 }
 
 /** Until the transaction ends nobody moves it; several may hold it so at once. */
-export async function holdCursor(db: Transaction, chainId: number): Promise<ChainCursor | undefined> {
+export async function holdCursor(
+  db: Transaction,
+  chainId: number,
+): Promise<ChainCursor | undefined> {
   // MySQL's newer FOR SHARE is unknown to MariaDB.
-  const [row] = await selectRows<CursorRow>(db, `SELECT ${CURSOR_COLUMNS} FROM chain_cursors WHERE chain_id = ? LOCK IN SHARE MODE`, [
-    chainId,
-  ]);
+  const [row] = await selectRows<CursorRow>(
+    db,
+    `SELECT ${CURSOR_COLUMNS} FROM chain_cursors WHERE chain_id = ? LOCK IN SHARE MODE`,
+    [chainId],
+  );
   return row && toCursor(row);
 }
 
-export async function lockCursor(db: Transaction, chainId: number): Promise<ChainCursor | undefined> {
-  const [row] = await selectRows<CursorRow>(db, `SELECT ${CURSOR_COLUMNS} FROM chain_cursors WHERE chain_id = ? FOR UPDATE`, [chainId]);
+export async function lockCursor(
+  db: Transaction,
+  chainId: number,
+): Promise<ChainCursor | undefined> {
+  const [row] = await selectRows<CursorRow>(
+    db,
+    `SELECT ${CURSOR_COLUMNS} FROM chain_cursors WHERE chain_id = ? FOR UPDATE`,
+    [chainId],
+  );
   return row && toCursor(row);
 }
 
@@ -145,7 +185,8 @@ export async function startCursor(
 ): Promise<void> {
   const { chainId, gateway, startBlock, now } = input;
   // The gateway is assigned last: each assignment sees the ones before it.
-  const anew = (column: string, value: string) => `${column} = IF(gateway = VALUES(gateway), ${column}, ${value})`;
+  const anew = (column: string, value: string) =>
+    `${column} = IF(gateway = VALUES(gateway), ${column}, ${value})`;
   await execute(
     db,
     `INSERT INTO chain_cursors (chain_id, gateway, next_block, head_number, updated_at) VALUES (?, ?, ?, 0, ?)
@@ -158,7 +199,11 @@ export async function startCursor(
 }
 
 /** Writes everything but the gateway. The row is locked by the caller. */
-export async function updateCursor(db: Transaction, cursor: Omit<ChainCursor, 'gateway'>, now: Date): Promise<void> {
+export async function updateCursor(
+  db: Transaction,
+  cursor: Omit<ChainCursor, 'gateway'>,
+  now: Date,
+): Promise<void> {
   await execute(
     db,
     `UPDATE chain_cursors SET next_block = ?, highest_block = ?, generation = ?, withdraw_after = ?, withdraw_until = ?, withdrawn = ?,
@@ -187,9 +232,17 @@ export async function updateCursor(db: Transaction, cursor: Omit<ChainCursor, 'g
 }
 
 /** For those who watch how far behind a scan is that has not come to its end. */
-export async function raiseHeadNumber(db: Database, chainId: number, headNumber: bigint): Promise<void> {
+export async function raiseHeadNumber(
+  db: Database,
+  chainId: number,
+  headNumber: bigint,
+): Promise<void> {
   const number = headNumber.toString();
-  await execute(db, 'UPDATE chain_cursors SET head_number = ? WHERE chain_id = ? AND head_number < ?', [number, chainId, number]);
+  await execute(
+    db,
+    'UPDATE chain_cursors SET head_number = ? WHERE chain_id = ? AND head_number < ?',
+    [number, chainId, number],
+  );
 }
 
 /** Does nothing when the scan was moved back meanwhile, or somebody has come further. */
@@ -207,12 +260,17 @@ export async function raiseSettled(
   );
 }
 
-export async function upsertScannedBlock(db: Transaction, chainId: number, number: bigint, hash: Bytes32): Promise<void> {
-  await execute(db, 'INSERT INTO chain_blocks (chain_id, number, hash) VALUES (?, ?, ?) ON DUPLICATE KEY UPDATE hash = VALUES(hash)', [
-    chainId,
-    number.toString(),
-    hash,
-  ]);
+export async function upsertScannedBlock(
+  db: Transaction,
+  chainId: number,
+  number: bigint,
+  hash: Bytes32,
+): Promise<void> {
+  await execute(
+    db,
+    'INSERT INTO chain_blocks (chain_id, number, hash) VALUES (?, ?, ?) ON DUPLICATE KEY UPDATE hash = VALUES(hash)',
+    [chainId, number.toString(), hash],
+  );
 }
 
 /** Newest first. */
@@ -230,15 +288,26 @@ export async function listScannedBlocks(
 }
 
 /** Those of blocks later than `after`. */
-export async function deleteScannedBlocks(db: Transaction, chainId: number, after: bigint): Promise<void> {
-  await execute(db, 'DELETE FROM chain_blocks WHERE chain_id = ? AND number > ?', [chainId, after.toString()]);
+export async function deleteScannedBlocks(
+  db: Transaction,
+  chainId: number,
+  after: bigint,
+): Promise<void> {
+  await execute(db, 'DELETE FROM chain_blocks WHERE chain_id = ? AND number > ?', [
+    chainId,
+    after.toString(),
+  ]);
 }
 
 /**
- * Forgets blocks that are older than `before`, except the oldest of all: when none of the newer ones is on the chain, it tells a chain that was begun anew
- * from a node that is far behind.
+ * Forgets blocks that are older than `before`, except the oldest of all: when none of the newer
+ * ones is on the chain, it tells a chain that was begun anew from a node that is far behind.
  */
-export async function pruneScannedBlocks(db: Transaction, chainId: number, before: bigint): Promise<void> {
+export async function pruneScannedBlocks(
+  db: Transaction,
+  chainId: number,
+  before: bigint,
+): Promise<void> {
   await execute(
     db,
     `DELETE FROM chain_blocks WHERE chain_id = ? AND number < ?

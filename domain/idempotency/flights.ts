@@ -6,7 +6,10 @@ import type { IdempotencyClaim } from './model.ts';
 /** As long as a lock wait, which is how long a twin in another process waits. */
 const MAX_WAIT_MS = 8_000;
 
-/** What became of the request that is on its way under a key: nothing failed, or what it failed with. */
+/**
+ * What became of the request that is on its way under a key: nothing failed, or what it failed
+ * with.
+ */
 interface Flight {
   readonly requestHash: string;
   readonly landing: Promise<{ readonly error?: unknown }>;
@@ -16,10 +19,12 @@ interface Flight {
 const flightsByDatabase = new WeakMap<Context['db'], Map<string, Flight>>();
 
 /**
- * Lets one request at a time go ahead under each key in this process: a twin waits for the first rather than do all the work in vain and
- * be rolled back, with whatever was to be committed beside it.
+ * Lets one request at a time go ahead under each key in this process: a twin waits for the first
+ * rather than do all the work in vain and be rolled back, with whatever was to be committed beside
+ * it.
  * @param lead does the request
- * @param follow answers with what was stored by a request that has succeeded; undefined when there is nothing (any more)
+ * @param follow answers with what was stored by a request that has succeeded; undefined when there
+ *   is nothing (any more)
  * @throws what the first fails with, when the twin is the very same request: it would fail alike
  * @throws AppError `IDEMPOTENCY_ERRORS.inFlight` when the first takes too long
  */
@@ -37,7 +42,8 @@ export async function inSingleFlight<R>(
   const key = `${claim.storeId} ${claim.key}`;
   for (let flight = flights.get(key); flight !== undefined; flight = flights.get(key)) {
     const landed = await withinTime(flight.landing);
-    if (landed === undefined) throw new AppError(IDEMPOTENCY_ERRORS.inFlight, { retryAfterSeconds: 1 });
+    if (landed === undefined)
+      throw new AppError(IDEMPOTENCY_ERRORS.inFlight, { retryAfterSeconds: 1 });
     if (!('error' in landed)) {
       const stored = await follow();
       if (stored !== undefined) return stored;

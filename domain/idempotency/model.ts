@@ -10,6 +10,9 @@ export interface Reply {
 export interface IdempotencyClaim {
   readonly storeId: string;
   readonly key: string;
-  /** SHA-256 over method, path and canonical body, hex: the same key with another request is refused. */
+  /**
+   * SHA-256 over method, path and canonical body, hex: the same key with another request is
+   * refused.
+   */
   readonly requestHash: string;
 }

@@ -12,9 +12,11 @@ import * as store from './store.ts';
 /**
  * Doing a request once however often it is sent.
  *
- * The reply is stored in the database transaction of the effect, under the primary key (store, key): either both are there or neither. Of several
- * requests at once, one in each process goes ahead (flights.ts) and the first to commit wins; the others roll their work back and answer with the
- * winner's reply. What was refused or failed leaves nothing, so it may be corrected and sent again under the same key.
+ * The reply is stored in the database transaction of the effect, under the primary key (store,
+ * key): either both are there or neither. Of several requests at once, one in each process goes
+ * ahead (flights.ts) and the first to commit wins; the others roll their work back and answer with
+ * the winner's reply. What was refused or failed leaves nothing, so it may be corrected and sent
+ * again under the same key.
  */
 const KEPT_MS = 24 * 60 * 60 * 1000;
 const DELETE_CHUNK = 1_000;
@@ -23,7 +25,10 @@ const LOCK_WAIT_TIMEOUT_ERRNO = 1205;
 /** `replayed`: an earlier request did it, and this is what that one was told. */
 export type Idempotent<R extends Reply> = R & { readonly replayed: boolean };
 
-/** Rolls the transaction back when another request has taken the key. Not a database error, so it is not tried again. */
+/**
+ * Rolls the transaction back when another request has taken the key. Not a database error, so it is
+ * not tried again.
+ */
 class KeyTaken extends Error {
   override readonly name = 'KeyTaken';
 }
@@ -33,7 +38,8 @@ class KeyTaken extends Error {
  * @param perform the work; must pass `also` into its transaction
  * @param toReply runs inside that transaction: it must be quick and ask nobody but the database
  * @throws AppError `IDEMPOTENCY_ERRORS.keyReused` when the key was used for another request
- * @throws AppError `IDEMPOTENCY_ERRORS.inFlight` when another request holds the key for longer than a lock wait
+ * @throws AppError `IDEMPOTENCY_ERRORS.inFlight` when another request holds the key for longer than
+ *   a lock wait
  * @throws what `perform` throws
  */
 export async function idempotently<T, R extends Reply>(
@@ -42,7 +48,8 @@ export async function idempotently<T, R extends Reply>(
   perform: (also: AlsoInTransaction<T>) => Promise<T>,
   toReply: (result: T) => R | Promise<R>,
 ): Promise<Idempotent<R>> {
-  if (claim === null) return { ...(await toReply(await perform(() => Promise.resolve()))), replayed: false };
+  if (claim === null)
+    return { ...(await toReply(await perform(() => Promise.resolve()))), replayed: false };
   return inSingleFlight(
     ctx,
     claim,
@@ -74,7 +81,8 @@ async function performOnce<T, R extends Reply>(
         const replacesBefore = hasExpiredRow ? addMs(now, -KEPT_MS) : undefined;
         await store.insertStoredReply(trx, { claim, reply: seal(ctx, reply), now, replacesBefore });
       } catch (error) {
-        if (isDuplicateKey(error)) throw new KeyTaken('a concurrent request with this key has committed', { cause: error });
+        if (isDuplicateKey(error))
+          throw new KeyTaken('a concurrent request with this key has committed', { cause: error });
         // One lock wait is enough: trying again would keep the caller, and its locks, for a minute.
         if (errnoOf(error) === LOCK_WAIT_TIMEOUT_ERRNO)
           throw new AppError(IDEMPOTENCY_ERRORS.inFlight, { cause: error, retryAfterSeconds: 1 });
@@ -82,18 +90,26 @@ async function performOnce<T, R extends Reply>(
       }
     });
   } catch (error) {
-    // Whatever went wrong, a twin may be why (the payment is cancelled: by it), and so may a lost answer to our own commit.
+    // Whatever went wrong, a twin may be why (the payment is cancelled: by it), and so may a lost
+    // answer to our own commit.
     const winner = await findWinner(ctx, claim, error);
     if (winner !== undefined) return replay<R>(ctx, claim, winner);
-    // The row that stood in the way is gone again, deleted because it was old: for the caller the same as one still in the making.
-    if (error instanceof KeyTaken) throw new AppError(IDEMPOTENCY_ERRORS.inFlight, { cause: error, retryAfterSeconds: 1 });
+    // The row that stood in the way is gone again, deleted because it was old: for the caller the
+    // same as one still in the making.
+    if (error instanceof KeyTaken)
+      throw new AppError(IDEMPOTENCY_ERRORS.inFlight, { cause: error, retryAfterSeconds: 1 });
     throw error;
   }
-  if (reply === undefined) throw new Error('the work was done without its idempotency key: `also` was not called');
+  if (reply === undefined)
+    throw new Error('the work was done without its idempotency key: `also` was not called');
   return { ...reply, replayed: false };
 }
 
-async function findWinner(ctx: Context, claim: IdempotencyClaim, failure: unknown): Promise<store.StoredReply | undefined> {
+async function findWinner(
+  ctx: Context,
+  claim: IdempotencyClaim,
+  failure: unknown,
+): Promise<store.StoredReply | undefined> {
   try {
     const found = await store.findStoredReply(ctx.db, claim);
     return found !== undefined && !isExpired(ctx, found) ? found : undefined;
@@ -103,16 +119,34 @@ async function findWinner(ctx: Context, claim: IdempotencyClaim, failure: unknow
   }
 }
 
-function replay<R extends Reply>(ctx: Context, claim: IdempotencyClaim, stored: store.StoredReply): Idempotent<R> {
+function replay<R extends Reply>(
+  ctx: Context,
+  claim: IdempotencyClaim,
+  stored: store.StoredReply,
+): Idempotent<R> {
   if (stored.requestHash !== claim.requestHash) throw new AppError(IDEMPOTENCY_ERRORS.keyReused);
-  const { body, headers } = JSON.parse(ctx.secretBox.open(stored.ciphertext)) as Pick<Reply, 'body' | 'headers'>;
-  const reply: Reply = { status: stored.status, ...(body === undefined ? {} : { body }), ...(headers === undefined ? {} : { headers }) };
+  const { body, headers } = JSON.parse(ctx.secretBox.open(stored.ciphertext)) as Pick<
+    Reply,
+    'body' | 'headers'
+  >;
+  const reply: Reply = {
+    status: stored.status,
+    ...(body === undefined ? {} : { body }),
+    ...(headers === undefined ? {} : { headers }),
+  };
   // The hash covers method and path, so the stored reply is one of the same operation.
   return { ...(reply as R), replayed: true };
 }
 
-/** For a reply that was completed after the commit (`Prefer: wait`): from now on a replay equals what the first caller is told. */
-export async function replaceStoredReply(ctx: Context, claim: IdempotencyClaim | null, reply: Reply): Promise<void> {
+/**
+ * For a reply that was completed after the commit (`Prefer: wait`): from now on a replay equals
+ * what the first caller is told.
+ */
+export async function replaceStoredReply(
+  ctx: Context,
+  claim: IdempotencyClaim | null,
+  reply: Reply,
+): Promise<void> {
   if (claim !== null) await store.updateStoredReply(ctx.db, claim, seal(ctx, reply));
 }
 
@@ -135,5 +169,8 @@ function isExpired(ctx: Context, stored: store.StoredReply): boolean {
 
 function seal(ctx: Context, reply: Reply): { status: number; ciphertext: string } {
   const { body, headers } = reply;
-  return { status: reply.status, ciphertext: ctx.secretBox.seal(JSON.stringify({ body, headers })) };
+  return {
+    status: reply.status,
+    ciphertext: ctx.secretBox.seal(JSON.stringify({ body, headers })),
+  };
 }

@@ -16,6 +16,9 @@ export interface QueuedJob {
 }
 
 export interface JobQueuePort {
-  /** Adds all of them; a job with an id that is already there is left alone. Throws when Redis is away. */
+  /**
+   * Adds all of them; a job with an id that is already there is left alone. Throws when Redis is
+   * away.
+   */
   addAll(jobs: readonly QueuedJob[]): Promise<void>;
 }

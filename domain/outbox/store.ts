@@ -1,5 +1,11 @@
 import { addMs } from '../../shared/clock.ts';
-import { execute, placeholders, selectRows, type Database, type Transaction } from '../../platform/db.ts';
+import {
+  execute,
+  placeholders,
+  selectRows,
+  type Database,
+  type Transaction,
+} from '../../platform/db.ts';
 import { insertRows } from '../../platform/insertRows.ts';
 import { updateRows } from '../../platform/updateRows.ts';
 import { OUTBOX_QUEUES, type OutboxQueue, type OutboxRow } from './model.ts';
@@ -38,13 +44,20 @@ export interface NewOutboxRow {
 }
 
 /**
- * An open row for the same queue and subject becomes the new promise, of a later generation: a job that is just ending the old one must not delete it.
- * Two further on, since that job may be one ahead of its row: its publisher may have died between the adding and the commit.
+ * An open row for the same queue and subject becomes the new promise, of a later generation: a job
+ * that is just ending the old one must not delete it. Two further on, since that job may be one
+ * ahead of its row: its publisher may have died between the adding and the commit.
  */
-export async function insertOutboxRows(db: Transaction, newRows: readonly NewOutboxRow[], now: Date): Promise<void> {
+export async function insertOutboxRows(
+  db: Transaction,
+  newRows: readonly NewOutboxRow[],
+  now: Date,
+): Promise<void> {
   if (newRows.length === 0) return;
   // In one order: several may be promised by others at the same time.
-  const rows = newRows.toSorted((a, b) => compare(a.queue, b.queue) || compare(a.subjectId, b.subjectId));
+  const rows = newRows.toSorted(
+    (a, b) => compare(a.queue, b.queue) || compare(a.subjectId, b.subjectId),
+  );
   await insertRows(
     db,
     {
@@ -53,7 +66,16 @@ export async function insertOutboxRows(db: Transaction, newRows: readonly NewOut
       onDuplicate: `ON DUPLICATE KEY UPDATE generation = generation + 2, run_at = VALUES(run_at), publish_at = VALUES(publish_at),
         put_off_until = NULL`,
     },
-    rows.map((row) => [row.id, row.queue, row.subjectId, row.requestId, row.storeId, row.runAt, now, now]),
+    rows.map((row) => [
+      row.id,
+      row.queue,
+      row.subjectId,
+      row.requestId,
+      row.storeId,
+      row.runAt,
+      now,
+      now,
+    ]),
   );
 }
 
@@ -75,15 +97,26 @@ export async function listPublishableQueues(db: Database, now: Date): Promise<Ou
 
 const LOCKED_COLUMNS = 'id, queue, subject_id, request_id, store_id, run_at, generation';
 
-/** So many pages of due rows are looked through for some that no other publisher has: more than there are publishers at work at once. */
+/**
+ * So many pages of due rows are looked through for some that no other publisher has: more than
+ * there are publishers at work at once.
+ */
 const MAX_PAGES = 10;
 
 /**
- * Locks rows that are due for the queue, the oldest first; rows that another publisher has locked are left to it. They are found without a lock, and
- * locked by their ids: who locks through an index keeps the entries of rows that it passes over, and who has these rows would wait for it when it moves their dates.
- * @param limit fewer are locked when there are no more, or others have the rest; fewer than twice as many in any case
+ * Locks rows that are due for the queue, the oldest first; rows that another publisher has locked
+ * are left to it. They are found without a lock, and locked by their ids: who locks through an
+ * index keeps the entries of rows that it passes over, and who has these rows would wait for it
+ * when it moves their dates.
+ * @param limit fewer are locked when there are no more, or others have the rest; fewer than twice
+ *   as many in any case
  */
-export async function lockPublishableRows(trx: Transaction, queue: OutboxQueue, now: Date, limit: number): Promise<OutboxRow[]> {
+export async function lockPublishableRows(
+  trx: Transaction,
+  queue: OutboxQueue,
+  now: Date,
+  limit: number,
+): Promise<OutboxRow[]> {
   const locked: OutboxRow[] = [];
   for (let page = 0; page < MAX_PAGES && locked.length < limit; page++) {
     const found = await selectRows<{ id: string }>(
@@ -101,7 +134,17 @@ export async function lockPublishableRows(trx: Transaction, queue: OutboxQueue, 
 /** The same, of one store: at most `limit`, fewer when others have locked some of the oldest. */
 export async function lockPublishableRowsOfStore(
   trx: Transaction,
-  { queue, storeId, now, limit }: { readonly queue: OutboxQueue; readonly storeId: string; readonly now: Date; readonly limit: number },
+  {
+    queue,
+    storeId,
+    now,
+    limit,
+  }: {
+    readonly queue: OutboxQueue;
+    readonly storeId: string;
+    readonly now: Date;
+    readonly limit: number;
+  },
 ): Promise<OutboxRow[]> {
   const found = await selectRows<{ id: string }>(
     trx,
@@ -112,8 +155,14 @@ export async function lockPublishableRowsOfStore(
   return lockDueRows(trx, found, now);
 }
 
-/** Those that are still due and that nobody else has locked, in the order in which they were found. */
-async function lockDueRows(trx: Transaction, found: readonly { readonly id: string }[], now: Date): Promise<OutboxRow[]> {
+/**
+ * Those that are still due and that nobody else has locked, in the order in which they were found.
+ */
+async function lockDueRows(
+  trx: Transaction,
+  found: readonly { readonly id: string }[],
+  now: Date,
+): Promise<OutboxRow[]> {
   if (found.length === 0) return [];
   const rows = await selectRows<Row>(
     trx,
@@ -124,7 +173,10 @@ async function lockDueRows(trx: Transaction, found: readonly { readonly id: stri
   return found.flatMap(({ id }) => byId.get(id) ?? []);
 }
 
-/** The next `limit` stores after this one, with when the oldest of their rows is due for the queue; null when they have none. */
+/**
+ * The next `limit` stores after this one, with when the oldest of their rows is due for the queue;
+ * null when they have none.
+ */
 export async function listStoresWithWork(
   trx: Transaction,
   queue: OutboxQueue,
@@ -141,12 +193,16 @@ export async function listStoresWithWork(
   return rows.map(({ id, oldest }) => ({ storeId: id, oldestPublishAt: oldest }));
 }
 
-/** A job that only waits for its turn is put on its queue again too: less and less often, or a long queue would fill up with repetitions. */
+/**
+ * A job that only waits for its turn is put on its queue again too: less and less often, or a long
+ * queue would fill up with repetitions.
+ */
 const MAX_REDRIVE_DOUBLINGS = 4;
 
 /**
- * Counts the rows' next generation and sets when it would be due for another: `redriveMs` after it can first be worked on, twice as long after each
- * generation; unless `isPrompt`: a queue whose jobs begin at once is never long.
+ * Counts the rows' next generation and sets when it would be due for another: `redriveMs` after it
+ * can first be worked on, twice as long after each generation; unless `isPrompt`: a queue whose
+ * jobs begin at once is never long.
  */
 export async function markPublished(
   db: Transaction,
@@ -175,8 +231,9 @@ export async function findOutboxRow(db: Database, id: string): Promise<OutboxRow
 }
 
 /**
- * A job may be worked on before the transaction that put it on its queue has committed: its row is then still of the generation before. So a job
- * owns its row unless the row is of a later generation.
+ * A job may be worked on before the transaction that put it on its queue has committed: its row is
+ * then still of the generation before. So a job owns its row unless the row is of a later
+ * generation.
  */
 export interface JobOfRow {
   readonly outboxId: string;
@@ -184,35 +241,55 @@ export interface JobOfRow {
 }
 
 /**
- * The row is of the job's generation then, whether its publisher has committed or died: the next one has to have an id that the queue does not know.
- * @param redriveMs after `runAt`; 0: no job waits for that date, so it is put on its queue again then
+ * The row is of the job's generation then, whether its publisher has committed or died: the next
+ * one has to have an id that the queue does not know.
+ * @param redriveMs after `runAt`; 0: no job waits for that date, so it is put on its queue again
+ *   then
  * @returns whether the row is still there and the job's own
  */
-export async function postponeOutboxRow(db: Database, job: JobOfRow, runAt: Date, redriveMs: number): Promise<boolean> {
-  const matched = await execute(db, 'UPDATE outbox SET run_at = ?, publish_at = ?, generation = ? WHERE id = ? AND generation <= ?', [
-    runAt,
-    addMs(runAt, redriveMs),
-    job.generation,
-    job.outboxId,
-    job.generation,
-  ]);
+export async function postponeOutboxRow(
+  db: Database,
+  job: JobOfRow,
+  runAt: Date,
+  redriveMs: number,
+): Promise<boolean> {
+  const matched = await execute(
+    db,
+    'UPDATE outbox SET run_at = ?, publish_at = ?, generation = ? WHERE id = ? AND generation <= ?',
+    [runAt, addMs(runAt, redriveMs), job.generation, job.outboxId, job.generation],
+  );
   return matched > 0;
 }
 
-/** Of rows that the caller has locked: not to be put on their queue before these dates, on purpose. */
-export async function putOffRows(trx: Transaction, rows: readonly { readonly id: string; readonly publishAt: Date }[]): Promise<void> {
+/**
+ * Of rows that the caller has locked: not to be put on their queue before these dates, on purpose.
+ */
+export async function putOffRows(
+  trx: Transaction,
+  rows: readonly { readonly id: string; readonly publishAt: Date }[],
+): Promise<void> {
   await updateRows(
     trx,
-    { table: 'outbox', key: { column: 'id', type: 'CHAR(40)', index: 'PRIMARY' }, columns: ['publish_at', 'put_off_until'] },
+    {
+      table: 'outbox',
+      key: { column: 'id', type: 'CHAR(40)', index: 'PRIMARY' },
+      columns: ['publish_at', 'put_off_until'],
+    },
     rows.map(({ id, publishAt }) => [id, publishAt, publishAt]),
   );
 }
 
 /**
- * Rows that would be put on their queue later are put there at that date. It waits for a publisher that is putting one of them off at this moment: with a condition on the
- * date, the statement would pass over a row that was due before.
+ * Rows that would be put on their queue later are put there at that date. It waits for a publisher
+ * that is putting one of them off at this moment: with a condition on the date, the statement would
+ * pass over a row that was due before.
  */
-export async function makeRowsDue(db: Database, queue: OutboxQueue, subjectIds: readonly string[], at: Date): Promise<void> {
+export async function makeRowsDue(
+  db: Database,
+  queue: OutboxQueue,
+  subjectIds: readonly string[],
+  at: Date,
+): Promise<void> {
   const sorted = [...subjectIds].sort();
   await execute(
     db,
@@ -224,10 +301,18 @@ export async function makeRowsDue(db: Database, queue: OutboxQueue, subjectIds: 
 
 /** @returns false: it is gone already, or there is another promise meanwhile */
 export async function deleteOutboxRow(db: Database | Transaction, job: JobOfRow): Promise<boolean> {
-  return (await execute(db, 'DELETE FROM outbox WHERE id = ? AND generation <= ?', [job.outboxId, job.generation])) > 0;
+  return (
+    (await execute(db, 'DELETE FROM outbox WHERE id = ? AND generation <= ?', [
+      job.outboxId,
+      job.generation,
+    ])) > 0
+  );
 }
 
-/** @returns of each queue that has rows: how many, and since when the oldest could have been done. What a gate put off could not, until then. */
+/**
+ * @returns of each queue that has rows: how many, and since when the oldest could have been done.
+ *   What a gate put off could not, until then.
+ */
 export async function countRows(
   db: Database,
 ): Promise<{ readonly queue: OutboxQueue; readonly count: number; readonly oldestDueAt: Date }[]> {
@@ -236,5 +321,9 @@ export async function countRows(
     `SELECT queue, COUNT(*) AS count, MIN(CASE WHEN put_off_until > run_at THEN put_off_until ELSE run_at END) AS oldest
      FROM outbox GROUP BY queue`,
   );
-  return rows.map((row) => ({ queue: row.queue, count: Number(row.count), oldestDueAt: row.oldest }));
+  return rows.map((row) => ({
+    queue: row.queue,
+    count: Number(row.count),
+    oldestDueAt: row.oldest,
+  }));
 }

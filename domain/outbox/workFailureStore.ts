@@ -24,7 +24,12 @@ function toWorkFailures(row: Row): WorkFailures {
 const COLUMNS = 'queue, subject_id, failures, first_failed_at, last_failed_at, last_error';
 
 /** One more in a row. */
-export async function addFailure(db: Database, { queue, subjectId }: WorkSubject, now: Date, error: string): Promise<void> {
+export async function addFailure(
+  db: Database,
+  { queue, subjectId }: WorkSubject,
+  now: Date,
+  error: string,
+): Promise<void> {
   await execute(
     db,
     `INSERT INTO work_failures (queue, subject_id, failures, first_failed_at, last_failed_at, last_error) VALUES (?, ?, 1, ?, ?, ?)
@@ -33,8 +38,14 @@ export async function addFailure(db: Database, { queue, subjectId }: WorkSubject
   );
 }
 
-export async function deleteFailures(db: Database | Transaction, { queue, subjectId }: WorkSubject): Promise<void> {
-  await execute(db, 'DELETE FROM work_failures WHERE queue = ? AND subject_id = ?', [queue, subjectId]);
+export async function deleteFailures(
+  db: Database | Transaction,
+  { queue, subjectId }: WorkSubject,
+): Promise<void> {
+  await execute(db, 'DELETE FROM work_failures WHERE queue = ? AND subject_id = ?', [
+    queue,
+    subjectId,
+  ]);
 }
 
 /** What counts as failing again and again: so many in a row, the first of them before. */
@@ -43,11 +54,19 @@ export interface FailingSince {
   readonly since: Date;
 }
 
-/** For one of those that ask at once. @returns undefined: it is not failing again and again, or was told of since `notSince` */
+/**
+ * For one of those that ask at once. @returns undefined: it is not failing again and again, or was
+ * told of since `notSince`
+ */
 export async function takeFailureAlert(
   db: Database,
   { queue, subjectId }: WorkSubject,
-  { failures, since, notSince, now }: FailingSince & { readonly notSince: Date; readonly now: Date },
+  {
+    failures,
+    since,
+    notSince,
+    now,
+  }: FailingSince & { readonly notSince: Date; readonly now: Date },
 ): Promise<WorkFailures | undefined> {
   const taken = await execute(
     db,
@@ -56,12 +75,20 @@ export async function takeFailureAlert(
     [now, queue, subjectId, failures, since, notSince],
   );
   if (taken === 0) return undefined;
-  const [row] = await selectRows<Row>(db, `SELECT ${COLUMNS} FROM work_failures WHERE queue = ? AND subject_id = ?`, [queue, subjectId]);
+  const [row] = await selectRows<Row>(
+    db,
+    `SELECT ${COLUMNS} FROM work_failures WHERE queue = ? AND subject_id = ?`,
+    [queue, subjectId],
+  );
   return row && toWorkFailures(row);
 }
 
 /** What fails most first. */
-export async function listFailures(db: Database, { failures, since }: FailingSince, limit: number): Promise<WorkFailures[]> {
+export async function listFailures(
+  db: Database,
+  { failures, since }: FailingSince,
+  limit: number,
+): Promise<WorkFailures[]> {
   const rows = await selectRows<Row>(
     db,
     `SELECT ${COLUMNS} FROM work_failures WHERE failures >= ? AND first_failed_at <= ? ORDER BY failures DESC, queue, subject_id LIMIT ?`,
@@ -82,8 +109,15 @@ export async function countFailures(
   return rows.map(({ queue, count }) => ({ queue, count: Number(count) }));
 }
 
-/** Of work that nobody will try again: its promise is gone, or its schedule has not run since that day. @returns how many */
-export async function deleteEndedFailures(db: Database, before: Date, limit: number): Promise<number> {
+/**
+ * Of work that nobody will try again: its promise is gone, or its schedule has not run since that
+ * day. @returns how many
+ */
+export async function deleteEndedFailures(
+  db: Database,
+  before: Date,
+  limit: number,
+): Promise<number> {
   const rows = await selectRows<Row>(
     db,
     `SELECT ${COLUMNS.split(', ')
@@ -94,6 +128,10 @@ export async function deleteEndedFailures(db: Database, before: Date, limit: num
     [before, limit],
   );
   for (const { queue, subject_id: subjectId } of rows)
-    await execute(db, 'DELETE FROM work_failures WHERE queue = ? AND subject_id = ? AND last_failed_at < ?', [queue, subjectId, before]);
+    await execute(
+      db,
+      'DELETE FROM work_failures WHERE queue = ? AND subject_id = ? AND last_failed_at < ?',
+      [queue, subjectId, before],
+    );
   return rows.length;
 }

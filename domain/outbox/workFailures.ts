@@ -15,11 +15,14 @@ import {
 } from './workFailureStore.ts';
 
 /**
- * Work is tried again for as long as it fails, whoever tries it. What fails again and again is nobody's business by itself: it shows here, as an alert, a
- * figure and a list, whichever processes tried it and however often these were restarted.
+ * Work is tried again for as long as it fails, whoever tries it. What fails again and again is
+ * nobody's business by itself: it shows here, as an alert, a figure and a list, whichever processes
+ * tried it and however often these were restarted.
  */
 
-/** A dependency that is away for a moment makes much work fail, some of it many times in a second. */
+/**
+ * A dependency that is away for a moment makes much work fail, some of it many times in a second.
+ */
 const AT_LEAST_MS = 30_000;
 /** An alert is repeated for as long as it lasts. */
 const ALERT_AGAIN_MS = 60 * 60_000;
@@ -27,24 +30,46 @@ const ALERT_AGAIN_MS = 60 * 60_000;
 const KEPT_MS = 24 * 60 * 60_000;
 const DELETED_AT_ONCE = 1_000;
 
-/** Never throws: whoever calls has a failure of its own to tell, and the database may be what it is about. */
-export async function noteFailure(ctx: Context, subject: WorkSubject, error: unknown): Promise<void> {
+/**
+ * Never throws: whoever calls has a failure of its own to tell, and the database may be what it is
+ * about.
+ */
+export async function noteFailure(
+  ctx: Context,
+  subject: WorkSubject,
+  error: unknown,
+): Promise<void> {
   try {
     // Rejects where the failure could not be written down either.
     await ctx.whenClockCompared();
     const now = ctx.clock.now();
     await addFailure(ctx.db, subject, now, nameOf(error));
-    const alert = await takeFailureAlert(ctx.db, subject, { ...failingSince(ctx), notSince: addMs(now, -ALERT_AGAIN_MS), now });
+    const alert = await takeFailureAlert(ctx.db, subject, {
+      ...failingSince(ctx),
+      notSince: addMs(now, -ALERT_AGAIN_MS),
+      now,
+    });
     if (alert === undefined) return;
     const { queue, subjectId, failures, firstFailedAt } = alert;
-    const facts = { alert: 'work_keeps_failing', queue, subjectId, failures, since: firstFailedAt.toISOString(), err: error };
+    const facts = {
+      alert: 'work_keeps_failing',
+      queue,
+      subjectId,
+      failures,
+      since: firstFailedAt.toISOString(),
+      err: error,
+    };
     ctx.log.error(facts, 'work fails again and again');
   } catch (failure) {
     ctx.log.warn({ err: failure, ...subject }, 'a failure could not be counted');
   }
 }
 
-export async function noteSuccess(ctx: Context, subject: WorkSubject, db: Database | Transaction = ctx.db): Promise<void> {
+export async function noteSuccess(
+  ctx: Context,
+  subject: WorkSubject,
+  db: Database | Transaction = ctx.db,
+): Promise<void> {
   await deleteFailures(db, subject);
 }
 
@@ -72,7 +97,9 @@ export function countLoopFailures(ctx: Context, subject: WorkSubject): LoopFailu
 }
 
 /** How many subjects fail again and again, by queue. For those that watch. */
-export function countFailingWork(ctx: Context): Promise<{ readonly queue: string; readonly count: number }[]> {
+export function countFailingWork(
+  ctx: Context,
+): Promise<{ readonly queue: string; readonly count: number }[]> {
   return countFailures(ctx.db, failingSince(ctx));
 }
 
@@ -81,7 +108,9 @@ export function listFailingWork(ctx: Context, limit: number): Promise<WorkFailur
   return listFailures(ctx.db, failingSince(ctx), limit);
 }
 
-/** Maintenance: a promise may be taken back, and a chain leave the configuration, while they fail. */
+/**
+ * Maintenance: a promise may be taken back, and a chain leave the configuration, while they fail.
+ */
 export async function deleteOldFailures(ctx: Context): Promise<void> {
   await deleteEndedFailures(ctx.db, addMs(ctx.clock.now(), -KEPT_MS), DELETED_AT_ONCE);
 }
@@ -95,5 +124,7 @@ function nameOf(error: unknown): string {
   if (error instanceof AppError) return error.code;
   const errno = errnoOf(error);
   const name = error instanceof Error ? error.name : typeof error;
-  return (errno === undefined ? name : `${name} ${errno}`).replace(/[^\x20-\x7e]/g, '?').slice(0, 100);
+  return (errno === undefined ? name : `${name} ${errno}`)
+    .replace(/[^\x20-\x7e]/g, '?')
+    .slice(0, 100);
 }

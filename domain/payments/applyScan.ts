@@ -16,7 +16,12 @@ import {
   type ScanHalt,
 } from '../chain/store.ts';
 import type { RefundProcessedLog } from '../refunds/model.ts';
-import { listRefundPlaces, observeRefunds, withdrawRefunds, type RefundPlace } from '../refunds/service.ts';
+import {
+  listRefundPlaces,
+  observeRefunds,
+  withdrawRefunds,
+  type RefundPlace,
+} from '../refunds/service.ts';
 import { REORG_WINDOW_BLOCKS } from './findScanStart.ts';
 import { areAgreedGone, judgePlaces } from './judgePlaces.ts';
 import { isSamePlace } from './moveBack.ts';
@@ -25,8 +30,9 @@ import { seenLogsOf, type SeenLogs } from './seenLogs.ts';
 import { listPlacesInBlocks, type PaymentPlace } from './store.ts';
 
 /**
- * Payments that one transaction changes. A payment and the event that tells of it are some 30 kB at most, so a transaction writes a few
- * megabytes at most; and who wants to change one of these payments waits for a part of a second.
+ * Payments that one transaction changes. A payment and the event that tells of it are some 30 kB at
+ * most, so a transaction writes a few megabytes at most; and who wants to change one of these
+ * payments waits for a part of a second.
  */
 const SLICE = 500;
 /** The database writes one slice while this process reads and puts together another. */
@@ -41,15 +47,17 @@ export interface ScannedChunk {
 }
 
 /**
- * Applies what the chain shows of some blocks, in slices: a chunk may hold any number of payments. Each slice is a transaction that
- * holds the cursor and checks that nobody has moved it; the cursor moves with the last one, after all the others. After a crash in
- * between the whole chunk is read again, and what was applied of it changes nothing: what counts is where an event stands.
+ * Applies what the chain shows of some blocks, in slices: a chunk may hold any number of payments.
+ * Each slice is a transaction that holds the cursor and checks that nobody has moved it; the cursor
+ * moves with the last one, after all the others. After a crash in between the whole chunk is read
+ * again, and what was applied of it changes nothing: what counts is where an event stands.
  *
- * First goes what was seen in blocks that were replaced since and is not found again, unless that is more than may be withdrawn: then the
- * scan waits for an operator, since it may be that not the chain has changed, but who is asked about it. Nor does anything go while as many RPC URLs have such
- * a block as have another in its place.
- * @returns the cursor as it is then; undefined when the scan does not go on: another one was quicker, the RPC URLs (or the nodes behind one) do not agree, or it
- *   waits for an operator
+ * First goes what was seen in blocks that were replaced since and is not found again, unless that
+ * is more than may be withdrawn: then the scan waits for an operator, since it may be that not the
+ * chain has changed, but who is asked about it. Nor does anything go while as many RPC URLs have
+ * such a block as have another in its place.
+ * @returns the cursor as it is then; undefined when the scan does not go on: another one was
+ *   quicker, the RPC URLs (or the nodes behind one) do not agree, or it waits for an operator
  */
 export async function applyScan(
   ctx: Context,
@@ -58,23 +66,35 @@ export async function applyScan(
   chunk: ScannedChunk,
 ): Promise<ChainCursor | undefined> {
   const isLastChunk = chunk.last.number === chunk.head.number;
-  const cursor = start.withdraw === null ? start : await withdrawGone(ctx, config, start, start.withdraw, { ...chunk, isLastChunk });
+  const cursor =
+    start.withdraw === null
+      ? start
+      : await withdrawGone(ctx, config, start, start.withdraw, { ...chunk, isLastChunk });
   if (cursor === undefined) return undefined;
   return applyLogs(ctx, cursor, chunk);
 }
 
-async function applyLogs(ctx: Context, cursor: ChainCursor, chunk: ScannedChunk): Promise<ChainCursor | undefined> {
+async function applyLogs(
+  ctx: Context,
+  cursor: ChainCursor,
+  chunk: ScannedChunk,
+): Promise<ChainCursor | undefined> {
   const seen = seenLogsOf(ctx, cursor);
   const payments = chunk.logs.payments.filter((log) => !seen.has(log));
   const refunds = chunk.logs.refunds.filter((log) => !seen.has(log));
   const paymentSlices = toSlices(payments);
   const refundSlices = toSlices(refunds);
-  const lastSlice: ObservedSlice = { payments: paymentSlices.pop() ?? [], refunds: refundSlices.pop() ?? [] };
+  const lastSlice: ObservedSlice = {
+    payments: paymentSlices.pop() ?? [],
+    refunds: refundSlices.pop() ?? [],
+  };
 
   let isOvertaken = false;
   async function applySlice(slice: ObservedSlice): Promise<void> {
     if (isOvertaken) return;
-    const unclaimed = await underCursor(ctx, cursor, holdCursor, (unit) => observeSlice(ctx, unit, slice, chunk.head));
+    const unclaimed = await underCursor(ctx, cursor, holdCursor, (unit) =>
+      observeSlice(ctx, unit, slice, chunk.head),
+    );
     if (unclaimed === undefined) isOvertaken = true;
     else remember(ctx, seen, slice, unclaimed);
   }
@@ -111,9 +131,15 @@ async function observeSlice(
 
 /**
  * What was applied is not looked up again. A refund that is none of ours is: its merchant may have
- * sent the signature itself while its request to us was under way, which saves the refund only then.
+ * sent the signature itself while its request to us was under way, which saves the refund only
+ * then.
  */
-function remember(ctx: Context, seen: SeenLogs, slice: ObservedSlice, unclaimed: readonly RefundProcessedLog[]): void {
+function remember(
+  ctx: Context,
+  seen: SeenLogs,
+  slice: ObservedSlice,
+  unclaimed: readonly RefundProcessedLog[],
+): void {
   const others = new Set(unclaimed);
   seen.add([...slice.payments, ...slice.refunds.filter((log) => !others.has(log))]);
   for (const { paymentId, txHash } of seen.addUnclaimed(unclaimed)) {
@@ -122,7 +148,9 @@ function remember(ctx: Context, seen: SeenLogs, slice: ObservedSlice, unclaimed:
 }
 
 function toSlices<T>(items: readonly T[]): T[][] {
-  return Array.from({ length: Math.ceil(items.length / SLICE) }, (_, slice) => items.slice(slice * SLICE, (slice + 1) * SLICE));
+  return Array.from({ length: Math.ceil(items.length / SLICE) }, (_, slice) =>
+    items.slice(slice * SLICE, (slice + 1) * SLICE),
+  );
 }
 
 /**
@@ -143,7 +171,12 @@ function underCursor<T>(
   });
 }
 
-async function moveCursor(ctx: Context, unit: UnitOfWork, cursor: ChainCursor, { last, head }: ScannedChunk): Promise<ChainCursor> {
+async function moveCursor(
+  ctx: Context,
+  unit: UnitOfWork,
+  cursor: ChainCursor,
+  { last, head }: ScannedChunk,
+): Promise<ChainCursor> {
   const { chainId, withdraw } = cursor;
   await upsertScannedBlock(unit.trx, chainId, last.number, last.hash);
   await pruneScannedBlocks(unit.trx, chainId, last.number - REORG_WINDOW_BLOCKS);
@@ -154,8 +187,11 @@ async function moveCursor(ctx: Context, unit: UnitOfWork, cursor: ChainCursor, {
   const moved: ChainCursor = {
     ...cursor,
     nextBlock: last.number + 1n,
-    highestBlock: isEmptyAbove || last.number > cursor.highestBlock ? last.number : cursor.highestBlock,
-    withdraw: isWithdrawn ? null : { after: max(withdraw.after, last.number), until: withdraw.until },
+    highestBlock:
+      isEmptyAbove || last.number > cursor.highestBlock ? last.number : cursor.highestBlock,
+    withdraw: isWithdrawn
+      ? null
+      : { after: max(withdraw.after, last.number), until: withdraw.until },
     withdrawn: isWithdrawn ? 0 : cursor.withdrawn,
     withdrawalsAllowed: isWithdrawn ? null : cursor.withdrawalsAllowed,
     halt: null,
@@ -180,27 +216,44 @@ async function withdrawGone(
   const blocks = { after: max(withdraw.after, start.nextBlock - 1n), until };
   const found = new Set(logs.payments.map(({ paymentId }) => paymentId));
   const hidden = {
-    payments: (await listPlacesInBlocks(ctx.db, chainId, blocks)).filter(({ paymentId }) => !found.has(paymentId)),
+    payments: (await listPlacesInBlocks(ctx.db, chainId, blocks)).filter(
+      ({ paymentId }) => !found.has(paymentId),
+    ),
     refunds: await listRefundPlaces(ctx, { chainId, blocks, notIn: logs.refunds }),
   };
-  // A block that stands holds what it held, whatever this one answer shows: a span has such blocks between those that were replaced.
-  const verdicts = await judgePlaces(getChain(ctx, chainId), head, [...hidden.payments, ...hidden.refunds]);
+  // A block that stands holds what it held, whatever this one answer shows: a span has such blocks
+  // between those that were replaced.
+  const verdicts = await judgePlaces(getChain(ctx, chainId), head, [
+    ...hidden.payments,
+    ...hidden.refunds,
+  ]);
   if ([...verdicts.values()].includes('otherBranch')) {
-    ctx.log.warn({ chainId }, 'no RPC URL that answers has the head that was given a moment ago: nothing is withdrawn for now');
+    ctx.log.warn(
+      { chainId },
+      'no RPC URL that answers has the head that was given a moment ago: nothing is withdrawn for now',
+    );
     return undefined;
   }
-  const mayBeGone = ({ blockHash }: { readonly blockHash: Bytes32 }) => verdicts.get(blockHash) !== 'stands';
+  const mayBeGone = ({ blockHash }: { readonly blockHash: Bytes32 }) =>
+    verdicts.get(blockHash) !== 'stands';
   const payments = hidden.payments.filter(mayBeGone);
   const refunds = hidden.refunds.filter(mayBeGone);
   const kept = hidden.payments.length + hidden.refunds.length - payments.length - refunds.length;
-  if (kept > 0) ctx.log.warn({ chainId, kept }, 'logs do not show events whose blocks are on the chain: nothing is withdrawn for that');
+  if (kept > 0)
+    ctx.log.warn(
+      { chainId, kept },
+      'logs do not show events whose blocks are on the chain: nothing is withdrawn for that',
+    );
 
   const gone = [...payments, ...refunds];
   const wanted = start.withdrawn + gone.length;
   const allowed = start.withdrawalsAllowed ?? config.maxWithdrawals;
   const isTooMany = wanted > allowed;
   if (gone.length > 0 && !(await areAgreedGone(getChain(ctx, chainId), gone, isTooMany))) {
-    ctx.log.warn({ chainId, count: gone.length }, 'RPC URLs do not agree whether events are off the chain: nothing is withdrawn for now');
+    ctx.log.warn(
+      { chainId, count: gone.length },
+      'RPC URLs do not agree whether events are off the chain: nothing is withdrawn for now',
+    );
     return undefined;
   }
   if (isTooMany) {
@@ -212,11 +265,20 @@ async function withdrawGone(
   for (let slice = 0; slice < slices; slice++) {
     const [from, to] = [slice * SLICE, (slice + 1) * SLICE];
     const moved = await underCursor(ctx, cursor, lockCursor, async (unit, locked) => {
-      const part = { payments: payments.slice(from, to), refunds: refunds.slice(from, to), settledTime: locked.settled?.time };
+      const part = {
+        payments: payments.slice(from, to),
+        refunds: refunds.slice(from, to),
+        settledTime: locked.settled?.time,
+      };
       const withdrawn = await withdrawSlice(ctx, unit, part);
       if (withdrawn === 0) return locked;
-      // What any process remembers as applied may be among it: shown again, it is to be applied again.
-      const next = { ...locked, withdrawn: locked.withdrawn + withdrawn, generation: locked.generation + 1 };
+      // What any process remembers as applied may be among it: shown again, it is to be applied
+      // again.
+      const next = {
+        ...locked,
+        withdrawn: locked.withdrawn + withdrawn,
+        generation: locked.generation + 1,
+      };
       await updateCursor(unit.trx, next, ctx.clock.now());
       return next;
     });
@@ -229,19 +291,39 @@ async function withdrawGone(
 async function withdrawSlice(
   ctx: Context,
   unit: UnitOfWork,
-  slice: { readonly payments: readonly PaymentPlace[]; readonly refunds: readonly RefundPlace[]; readonly settledTime: Date | undefined },
+  slice: {
+    readonly payments: readonly PaymentPlace[];
+    readonly refunds: readonly RefundPlace[];
+    readonly settledTime: Date | undefined;
+  },
 ): Promise<number> {
   const { payments, refunds, settledTime } = slice;
-  const gone = new Map<Bytes32, Bytes32>(payments.map(({ paymentId, blockHash }) => [paymentId, blockHash]));
-  return (await withdrawPayments(ctx, unit, gone, settledTime)) + (await withdrawRefunds(ctx, unit, refunds));
+  const gone = new Map<Bytes32, Bytes32>(
+    payments.map(({ paymentId, blockHash }) => [paymentId, blockHash]),
+  );
+  return (
+    (await withdrawPayments(ctx, unit, gone, settledTime)) +
+    (await withdrawRefunds(ctx, unit, refunds))
+  );
 }
 
-/** Remembers that the scan waits for an operator, and says so once. It looks again with every scan, and goes on when the cause is gone. */
-export async function haltScan(ctx: Context, cursor: ChainCursor, { reason, count }: Pick<ScanHalt, 'reason' | 'count'>): Promise<void> {
+/**
+ * Remembers that the scan waits for an operator, and says so once. It looks again with every scan,
+ * and goes on when the cause is gone.
+ */
+export async function haltScan(
+  ctx: Context,
+  cursor: ChainCursor,
+  { reason, count }: Pick<ScanHalt, 'reason' | 'count'>,
+): Promise<void> {
   const isNew = await underCursor(ctx, cursor, lockCursor, async ({ trx }, locked) => {
     if (locked.halt?.reason === reason && locked.halt.count === count) return false;
     const now = ctx.clock.now();
-    await updateCursor(trx, { ...locked, halt: { reason, count, at: locked.halt?.at ?? now } }, now);
+    await updateCursor(
+      trx,
+      { ...locked, halt: { reason, count, at: locked.halt?.at ?? now } },
+      now,
+    );
     return true;
   });
   if (isNew !== true) return;

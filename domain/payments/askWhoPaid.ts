@@ -17,7 +17,10 @@ export interface PaidBy {
   readonly block: Block | undefined;
 }
 
-/** Many expire at once where many are made, and each costs the chain's provider a question: those of one moment are asked together. */
+/**
+ * Many expire at once where many are made, and each costs the chain's provider a question: those of
+ * one moment are asked together.
+ */
 const questions = createBatches<ChainPort, Bytes32, PaidBy>(
   async (chain, paymentIds) => {
     const { block, payers } = await chain.findPayers(paymentIds);
@@ -27,12 +30,18 @@ const questions = createBatches<ChainPort, Bytes32, PaidBy>(
 );
 
 /** @throws AppError `CHAIN_ERRORS.unavailable` */
-export async function askWhoPaid(ctx: Context, payment: Pick<Payment, 'id' | 'chainId'>): Promise<PaidBy> {
+export async function askWhoPaid(
+  ctx: Context,
+  payment: Pick<Payment, 'id' | 'chainId'>,
+): Promise<PaidBy> {
   return questions.add(getChain(ctx, payment.chainId), payment.id);
 }
 
 /** For who goes on without an answer: false when the chain does not give one soon. */
-export async function isPaidOnChain(ctx: Context, payment: Pick<Payment, 'id' | 'chainId'>): Promise<boolean> {
+export async function isPaidOnChain(
+  ctx: Context,
+  payment: Pick<Payment, 'id' | 'chainId'>,
+): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined;
   const patience = new Promise<undefined>((resolve) => {
     timer = setTimeout(resolve, PATIENCE_MS, undefined);
@@ -42,7 +51,10 @@ export async function isPaidOnChain(ctx: Context, payment: Pick<Payment, 'id' | 
     return answer?.payer !== undefined;
   } catch (error) {
     if (!(error instanceof AppError && error.code === CHAIN_ERRORS.unavailable.code)) throw error;
-    ctx.log.warn({ err: error, paymentId: payment.id }, 'the chain could not be asked whether the payment was made');
+    ctx.log.warn(
+      { err: error, paymentId: payment.id },
+      'the chain could not be asked whether the payment was made',
+    );
     return false;
   } finally {
     clearTimeout(timer);

@@ -6,17 +6,26 @@ import { DONE, throwFailure } from '../outbox/model.ts';
 import { findScannedUntil, rescanBlocks } from './rescanBlocks.ts';
 
 /**
- * Work of maintenance: every `auditIntervalSeconds` of its configuration, each chain has one range of the blocks that the scanner has passed read again, chosen at
- * random. What a node kept back for longer than the scanner's overlap is found by this, and by nothing else where nobody waits for it.
+ * Work of maintenance: every `auditIntervalSeconds` of its configuration, each chain has one range
+ * of the blocks that the scanner has passed read again, chosen at random. What a node kept back for
+ * longer than the scanner's overlap is found by this, and by nothing else where nobody waits for
+ * it.
  * @throws the first failure, after every chain had its turn
  */
-export async function auditBlocks(ctx: Context, chains: readonly ChainConfig[] = ctx.config.chains): Promise<void> {
+export async function auditBlocks(
+  ctx: Context,
+  chains: readonly ChainConfig[] = ctx.config.chains,
+): Promise<void> {
   await tryAll(chains, (chain) => auditChain(ctx, chain), {
-    onFailure: (err, { chainId }) => ctx.log.warn({ err, chainId }, 'a chain was not audited, the next run tries again'),
+    onFailure: (err, { chainId }) =>
+      ctx.log.warn({ err, chainId }, 'a chain was not audited, the next run tries again'),
   });
 }
 
-/** A turn that came to nothing is the next run's: at the pace of audits, failures would be few and far between, and nobody would see that there is no other outcome. */
+/**
+ * A turn that came to nothing is the next run's: at the pace of audits, failures would be few and
+ * far between, and nobody would see that there is no other outcome.
+ */
 async function auditChain(ctx: Context, chain: ChainConfig): Promise<void> {
   const { chainId, auditIntervalSeconds, startBlock, maxBlockRange } = chain;
   if (auditIntervalSeconds === 0) return;
@@ -24,7 +33,12 @@ async function auditChain(ctx: Context, chain: ChainConfig): Promise<void> {
   if (!(await takeAuditTurn(ctx.db, turn))) return;
   const last = await findScannedUntil(ctx, chainId);
   if (last === undefined) return;
-  const range = chooseRange({ first: BigInt(startBlock), last, size: maxBlockRange, random: ctx.random() });
+  const range = chooseRange({
+    first: BigInt(startBlock),
+    last,
+    size: maxBlockRange,
+    random: ctx.random(),
+  });
   if (range === undefined) return;
   let isDone = false;
   try {
@@ -40,8 +54,8 @@ async function auditChain(ctx: Context, chain: ChainConfig): Promise<void> {
 }
 
 /**
- * A range that ends at a random age, every order of magnitude of which is as likely as the next: of the last thousand blocks, where most is still waited for,
- * as often as of all the years before.
+ * A range that ends at a random age, every order of magnitude of which is as likely as the next: of
+ * the last thousand blocks, where most is still waited for, as often as of all the years before.
  * @param input.random 0 ≤ random < 1
  */
 export function chooseRange(input: {

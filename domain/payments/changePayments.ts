@@ -12,23 +12,33 @@ import { expiriesToPromise } from './promiseExpiries.ts';
 import { updatePayments } from './store.ts';
 import { nextPaymentStatus, type PaymentTransitionEvent } from './transitions.ts';
 
-/** One payment's change: transitions in order (none: only facts change), and the facts that come with them. */
+/**
+ * One payment's change: transitions in order (none: only facts change), and the facts that come
+ * with them.
+ */
 export interface PaymentChange {
   /** As locked in this unit of work. */
   readonly payment: Payment;
   readonly transitions: readonly PaymentTransitionEvent[];
-  readonly facts?: Partial<Pick<Payment, 'payer' | 'relayAttemptId' | 'txHash' | 'position' | 'late' | 'completedAt'>>;
+  readonly facts?: Partial<
+    Pick<Payment, 'payer' | 'relayAttemptId' | 'txHash' | 'position' | 'late' | 'completedAt'>
+  >;
   /** The chain's head, for the number of confirmations that the events tell. */
   readonly head?: bigint;
   readonly error?: RelayFailure;
 }
 
 /**
- * Applies changes to locked payments: status, version, one event for each transition, and the expiry job of those that wait for their customer
- * again and expire soon. All in the caller's transaction.
+ * Applies changes to locked payments: status, version, one event for each transition, and the
+ * expiry job of those that wait for their customer again and expire soon. All in the caller's
+ * transaction.
  * @throws AppError stateConflict when a transition is not in the table
  */
-export async function changePayments(ctx: Context, unit: UnitOfWork, changes: readonly PaymentChange[]): Promise<Payment[]> {
+export async function changePayments(
+  ctx: Context,
+  unit: UnitOfWork,
+  changes: readonly PaymentChange[],
+): Promise<Payment[]> {
   const now = ctx.clock.now();
   const changed: Payment[] = [];
   const events: Parameters<typeof recordEvents>[2][number][] = [];
@@ -48,7 +58,11 @@ export async function changePayments(ctx: Context, unit: UnitOfWork, changes: re
         type: EVENT_TYPE_OF_TRANSITION[transition],
         paymentId: payment.id,
         version: payment.version,
-        data: toEventData(payment, describeConfirmations(ctx, payment, change.head), change.error ?? null),
+        data: toEventData(
+          payment,
+          describeConfirmations(ctx, payment, change.head),
+          change.error ?? null,
+        ),
       });
     }
     unit.paymentChanged(payment.id);
@@ -61,7 +75,10 @@ export async function changePayments(ctx: Context, unit: UnitOfWork, changes: re
     unit,
     expiriesToPromise(
       ctx,
-      changed.filter((payment, index) => payment.status === 'pending' && changes[index]?.payment.status !== 'pending'),
+      changed.filter(
+        (payment, index) =>
+          payment.status === 'pending' && changes[index]?.payment.status !== 'pending',
+      ),
     ),
   );
   return changed;
@@ -69,16 +86,22 @@ export async function changePayments(ctx: Context, unit: UnitOfWork, changes: re
 
 function describeConfirmations(ctx: Context, payment: Payment, head: bigint | undefined) {
   return {
-    confirmations: payment.position === null || head === undefined ? 0 : confirmationsAt(head, payment.position.blockNumber),
+    confirmations:
+      payment.position === null || head === undefined
+        ? 0
+        : confirmationsAt(head, payment.position.blockNumber),
     requiredConfirmations: requiredConfirmationsOf(ctx, payment),
   };
 }
 
 /**
- * As stores are told: null where not a number of blocks counts but the chain's own word. A payment may name a chain that has since been taken out of
- * the configuration; it needed at least one then.
+ * As stores are told: null where not a number of blocks counts but the chain's own word. A payment
+ * may name a chain that has since been taken out of the configuration; it needed at least one then.
  */
-export function requiredConfirmationsOf(ctx: Context, payment: Pick<Payment, 'chainId'>): number | null {
+export function requiredConfirmationsOf(
+  ctx: Context,
+  payment: Pick<Payment, 'chainId'>,
+): number | null {
   const required = findChainConfig(ctx, payment.chainId)?.confirmations ?? 1;
   return required === 'finalized' ? null : required;
 }

@@ -22,7 +22,10 @@ const FIRST_REFUND = { blockNumber: 0n, refundId: '' };
 /** What is completed by one head. */
 interface Pass {
   readonly config: ChainConfig;
-  /** Of the cursor. When the scan was moved back since, the head may be one that is not there any more: see completeUnderCursor. */
+  /**
+   * Of the cursor. When the scan was moved back since, the head may be one that is not there any
+   * more: see completeUnderCursor.
+   */
   readonly generation: number;
   readonly view: ChainView;
   readonly head: Block;
@@ -31,8 +34,9 @@ interface Pass {
 }
 
 /**
- * The one place where money begins to count as received: payments and refunds whose event is deep enough, whose block is on the chain when it is looked at once
- * more, and that more of the RPC URLs show as final than do not.
+ * The one place where money begins to count as received: payments and refunds whose event is deep
+ * enough, whose block is on the chain when it is looked at once more, and that more of the RPC URLs
+ * show as final than do not.
  * @returns false when an event's block is not on the chain: the scan was moved back to it
  */
 export async function completeFinal(
@@ -51,12 +55,29 @@ export async function completeFinal(
 }
 
 /** undefined: it does not matter now, and the chain was not asked. */
-async function findFinalized(ctx: Context, chain: ChainPort, config: ChainConfig, head: Block): Promise<bigint | undefined> {
+async function findFinalized(
+  ctx: Context,
+  chain: ChainPort,
+  config: ChainConfig,
+  head: Block,
+): Promise<bigint | undefined> {
   if (config.confirmations !== 'finalized') return undefined;
   const { chainId } = config;
   const isAnyoneWaiting =
-    (await listFinalPayments(ctx.db, chainId, { maxBlock: head.number, after: FIRST_IN_BLOCKS, limit: 1 })).length > 0 ||
-    (await listRefundsToComplete(ctx, chainId, { maxBlock: head.number, after: FIRST_REFUND, limit: 1 })).length > 0;
+    (
+      await listFinalPayments(ctx.db, chainId, {
+        maxBlock: head.number,
+        after: FIRST_IN_BLOCKS,
+        limit: 1,
+      })
+    ).length > 0 ||
+    (
+      await listRefundsToComplete(ctx, chainId, {
+        maxBlock: head.number,
+        after: FIRST_REFUND,
+        limit: 1,
+      })
+    ).length > 0;
   return isAnyoneWaiting ? chain.getFinalizedNumber() : undefined;
 }
 
@@ -70,10 +91,15 @@ async function completeFinalPayments(ctx: Context, chain: ChainPort, pass: Pass)
     const replaced = await judgeFinal(ctx, chain, candidates, {
       head: pass.head,
       atOnce: COMPLETIONS_AT_ONCE,
-      complete: (standing) => completeUnderCursor(ctx, pass, standing, (unit, final, head) => completePayments(ctx, unit, { final, head })),
+      complete: (standing) =>
+        completeUnderCursor(ctx, pass, standing, (unit, final, head) =>
+          completePayments(ctx, unit, { final, head }),
+        ),
     });
     if (replaced.length > 0) {
-      await scanReplacedAgain(ctx, { chainId, generation }, replaced, { paymentIds: replaced.map(({ paymentId }) => paymentId) });
+      await scanReplacedAgain(ctx, { chainId, generation }, replaced, {
+        paymentIds: replaced.map(({ paymentId }) => paymentId),
+      });
       return false;
     }
     const last = candidates.at(-1);
@@ -83,20 +109,27 @@ async function completeFinalPayments(ctx: Context, chain: ChainPort, pass: Pass)
 }
 
 /**
- * Asks for the blocks of events once more, and, where several RPC URLs are configured, all of these for the events. Some are completed while others are asked
- * about still: an RPC URL may be slow. What neither stands nor was replaced, since a node lags or the URLs do not agree, waits for a later scan.
+ * Asks for the blocks of events once more, and, where several RPC URLs are configured, all of these
+ * for the events. Some are completed while others are asked about still: an RPC URL may be slow.
+ * What neither stands nor was replaced, since a node lags or the URLs do not agree, waits for a
+ * later scan.
  * @returns those whose block is not on the chain
  */
 async function judgeFinal<Event extends SeenEvent>(
   ctx: Context,
   chain: ChainPort,
   candidates: readonly Event[],
-  judging: { readonly head: Block; readonly atOnce: number; readonly complete: (standing: readonly Event[]) => Promise<void> },
+  judging: {
+    readonly head: Block;
+    readonly atOnce: number;
+    readonly complete: (standing: readonly Event[]) => Promise<void>;
+  },
 ): Promise<Event[]> {
   const { head, atOnce, complete } = judging;
   const due = withoutDisputed(ctx, chain.chainId, candidates);
   const verdicts = await judgePlaces(chain, head, due);
-  const judgedAs = (verdict: Verdict) => due.filter(({ blockHash }) => verdicts.get(blockHash) === verdict);
+  const judgedAs = (verdict: Verdict) =>
+    due.filter(({ blockHash }) => verdicts.get(blockHash) === verdict);
   const completions = createIntake({ batchSize: COMPLETION_BATCH, atOnce, work: complete });
   try {
     await takeAgreed(ctx, chain, judgedAs('stands'), completions.add);
@@ -121,7 +154,10 @@ async function completeUnderCursor<Event extends SeenEvent>(
     if (cursor === undefined) return;
     const scanned = cursor.nextBlock - 1n;
     const head = cursor.generation === generation || view.head < scanned ? view.head : scanned;
-    const final = standing.filter((event) => event.blockNumber <= head && isFinal(event, { ...view, head }, config.confirmations));
+    const final = standing.filter(
+      (event) =>
+        event.blockNumber <= head && isFinal(event, { ...view, head }, config.confirmations),
+    );
     if (final.length > 0) await complete(unit, final, head);
   });
 }
@@ -132,9 +168,12 @@ async function completePayments(
   unit: UnitOfWork,
   { final, head }: { readonly final: readonly PaymentPlace[]; readonly head: bigint },
 ): Promise<void> {
-  const judged = new Map<Bytes32, Bytes32>(final.map(({ paymentId, blockHash }) => [paymentId, blockHash]));
+  const judged = new Map<Bytes32, Bytes32>(
+    final.map(({ paymentId, blockHash }) => [paymentId, blockHash]),
+  );
   const payments = (await lockPayments(unit.trx, [...judged.keys()])).filter(
-    ({ id, status, position }) => status === 'processing' && position !== null && position.blockHash === judged.get(id),
+    ({ id, status, position }) =>
+      status === 'processing' && position !== null && position.blockHash === judged.get(id),
   );
   const facts = { completedAt: ctx.clock.now(), relayAttemptId: null };
   await changePayments(
@@ -149,14 +188,23 @@ async function completeFinalRefunds(ctx: Context, chain: ChainPort, pass: Pass):
   const { chainId } = pass.config;
   let after = FIRST_REFUND;
   for (;;) {
-    const candidates = await listRefundsToComplete(ctx, chainId, { maxBlock, after, limit: COMPLETION_BATCH });
+    const candidates = await listRefundsToComplete(ctx, chainId, {
+      maxBlock,
+      after,
+      limit: COMPLETION_BATCH,
+    });
     const replaced = await judgeFinal(ctx, chain, candidates, {
       head: pass.head,
       atOnce: 1,
-      complete: (standing) => completeUnderCursor(ctx, pass, standing, (unit, final) => completeRefunds(ctx, unit, final)),
+      complete: (standing) =>
+        completeUnderCursor(ctx, pass, standing, (unit, final) =>
+          completeRefunds(ctx, unit, final),
+        ),
     });
     if (replaced.length > 0) {
-      await scanReplacedAgain(ctx, { chainId, generation }, replaced, { refundIds: replaced.map(({ refundId }) => refundId) });
+      await scanReplacedAgain(ctx, { chainId, generation }, replaced, {
+        refundIds: replaced.map(({ refundId }) => refundId),
+      });
       return false;
     }
     const last = candidates.at(-1);

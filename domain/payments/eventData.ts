@@ -13,7 +13,10 @@ export function toChainFacts(position: ChainPosition | null) {
   return { txHash, blockNumber: blockNumber.toString(), blockHash, logIndex };
 }
 
-/** `data` of a webhook about a payment, see PaymentEvent in openapi.yaml. The customer's e-mail address stays out of it. */
+/**
+ * `data` of a webhook about a payment, see PaymentEvent in openapi.yaml. The customer's e-mail
+ * address stays out of it.
+ */
 export function toEventData(
   payment: Payment,
   chain: { readonly confirmations: number; readonly requiredConfirmations: number | null },

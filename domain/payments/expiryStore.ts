@@ -14,7 +14,10 @@ export interface PendingExpiry extends ExpiryPlace {
 /** Before all others. */
 export const FIRST_EXPIRY: ExpiryPlace = { expiresAt: new Date(0), seq: 0n };
 
-/** Pending payments that expire before a date, those after a place: the soonest first, as they lie in the index. */
+/**
+ * Pending payments that expire before a date, those after a place: the soonest first, as they lie
+ * in the index.
+ */
 export async function listPendingExpiries(
   db: Database,
   range: { readonly after: ExpiryPlace; readonly before: Date; readonly limit: number },
@@ -26,11 +29,21 @@ export async function listPendingExpiries(
      WHERE status = 'pending' AND expires_at >= ? AND expires_at < ? AND (expires_at > ? OR seq > ?) ORDER BY expires_at, seq LIMIT ?`,
     [after.expiresAt, before, after.expiresAt, after.seq.toString(), limit],
   );
-  return rows.map((row) => ({ id: asBytes32(row.id), expiresAt: row.expires_at, seq: BigInt(row.seq) }));
+  return rows.map((row) => ({
+    id: asBytes32(row.id),
+    expiresAt: row.expires_at,
+    seq: BigInt(row.seq),
+  }));
 }
 
-/** When the promised expiry of each of these payments is due; without those that nobody has promised. */
-export async function findPromisedExpiries(db: Database, paymentIds: readonly Bytes32[]): Promise<ReadonlyMap<Bytes32, Date>> {
+/**
+ * When the promised expiry of each of these payments is due; without those that nobody has
+ * promised.
+ */
+export async function findPromisedExpiries(
+  db: Database,
+  paymentIds: readonly Bytes32[],
+): Promise<ReadonlyMap<Bytes32, Date>> {
   if (paymentIds.length === 0) return new Map();
   const rows = await selectRows<{ subject_id: string; run_at: Date }>(
     db,

@@ -10,7 +10,10 @@ import type { Payment, PaymentProcessedLog } from './model.ts';
 import { searchMissedEvent } from './searchMissedEvent.ts';
 import { findPayment, listUnplacedPayments } from './store.ts';
 
-/** A payment that is being relayed is placed within seconds of its block; one that stands still for so long is asked about. */
+/**
+ * A payment that is being relayed is placed within seconds of its block; one that stands still for
+ * so long is asked about.
+ */
 const UNPLACED_FOR_MS = 2 * 60_000;
 /** Of each chain, in a round. */
 const BATCH = 100;
@@ -19,31 +22,44 @@ const BATCH = 100;
 const places = createRoundPlaces<bigint>();
 
 /**
- * The gateway's storage shows a payment as made whose event the scanner has passed without seeing it.
+ * The gateway's storage shows a payment as made whose event the scanner has passed without seeing
+ * it.
  * @throws AppError `CHAIN_ERRORS.unavailable`, see searchMissedEvent
  */
-export function findMissedPayment(ctx: Context, missed: Pick<Payment, 'id' | 'chainId' | 'createdAt' | 'terms'>): Promise<void> {
+export function findMissedPayment(
+  ctx: Context,
+  missed: Pick<Payment, 'id' | 'chainId' | 'createdAt' | 'terms'>,
+): Promise<void> {
   const { id: paymentId, chainId, createdAt, terms } = missed;
   return searchMissedEvent<PaymentProcessedLog>(ctx, {
     ...{ chainId, createdAt, about: { paymentId } },
     isPlaced: async () => (await findPayment(ctx.db, paymentId))?.position !== null,
-    findLog: (since) => getChain(ctx, chainId).findPaymentLog({ paymentId, since, until: terms.expiresAt }),
+    findLog: (since) =>
+      getChain(ctx, chainId).findPaymentLog({ paymentId, since, until: terms.expiresAt }),
     toLogs: (log) => ({ payments: [log], refunds: [] }),
   });
 }
 
 /**
- * Work of maintenance, for payments that do not come by the expire queue: those that are being relayed, whose attempt knows from the chain that they are paid
- * and waits for the scanner to tell. A round asks about some, and the next one about those after them: very many may wait that are not paid. A chain that does
- * not answer is asked again by the next round.
+ * Work of maintenance, for payments that do not come by the expire queue: those that are being
+ * relayed, whose attempt knows from the chain that they are paid and waits for the scanner to tell.
+ * A round asks about some, and the next one about those after them: very many may wait that are not
+ * paid. A chain that does not answer is asked again by the next round.
  * @throws the first failure, after every chain and payment had its turn
  */
-export async function findMissedPayments(ctx: Context, chains: readonly ChainConfig[] = ctx.config.chains): Promise<void> {
+export async function findMissedPayments(
+  ctx: Context,
+  chains: readonly ChainConfig[] = ctx.config.chains,
+): Promise<void> {
   const unchangedSince = addMs(ctx.clock.now(), -UNPLACED_FOR_MS);
   const placeOf = places.of(ctx);
   await tryAll(chains, async ({ chainId }) => {
     const after = placeOf.get(chainId) ?? 0n;
-    const payments = await listUnplacedPayments(ctx.db, chainId, { after, unchangedSince, limit: BATCH });
+    const payments = await listUnplacedPayments(ctx.db, chainId, {
+      after,
+      unchangedSince,
+      limit: BATCH,
+    });
     if (payments.length < BATCH) placeOf.delete(chainId);
     if (payments.length === 0) return;
     const result = await askChain(ctx, chainId, async () => {

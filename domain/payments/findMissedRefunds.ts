@@ -19,17 +19,24 @@ const QUESTIONS_AT_ONCE = 5;
 const places = createRoundPlaces<string>();
 
 /**
- * Work of maintenance, for refunds that somebody else's transaction made, so that no receipt of ours
- * shows them, and whose event the scanner has passed: the attempt knows from the chain that it is
- * done, and waits for the scanner to tell by whom.
+ * Work of maintenance, for refunds that somebody else's transaction made, so that no receipt of
+ * ours shows them, and whose event the scanner has passed: the attempt knows from the chain that it
+ * is done, and waits for the scanner to tell by whom.
  * @throws the first failure, after every chain and refund had its turn
  */
-export async function findMissedRefunds(ctx: Context, chains: readonly ChainConfig[] = ctx.config.chains): Promise<void> {
+export async function findMissedRefunds(
+  ctx: Context,
+  chains: readonly ChainConfig[] = ctx.config.chains,
+): Promise<void> {
   const unchangedSince = addMs(ctx.clock.now(), -UNPLACED_FOR_MS);
   const placeOf = places.of(ctx);
   await tryAll(chains, async ({ chainId }) => {
     const after = placeOf.get(chainId) ?? '';
-    const refunds = await listUnplacedRefunds(ctx, chainId, { after, unchangedSince, limit: BATCH });
+    const refunds = await listUnplacedRefunds(ctx, chainId, {
+      after,
+      unchangedSince,
+      limit: BATCH,
+    });
     if (refunds.length < BATCH) placeOf.delete(chainId);
     if (refunds.length === 0) return;
     const result = await askChain(ctx, chainId, async () => {
@@ -37,7 +44,8 @@ export async function findMissedRefunds(ctx: Context, chains: readonly ChainConf
       const since = await listKnownBlocks(ctx, chainId);
       const made: Refund[] = [];
       const ask = async (refund: Refund) => {
-        if ((await chain.isRefunded(refund.paymentId, refund.nonce, since)) === true) made.push(refund);
+        if ((await chain.isRefunded(refund.paymentId, refund.nonce, since)) === true)
+          made.push(refund);
       };
       await tryAll(refunds, ask, { atOnce: QUESTIONS_AT_ONCE });
       const last = refunds.at(-1);
@@ -49,7 +57,10 @@ export async function findMissedRefunds(ctx: Context, chains: readonly ChainConf
   });
 }
 
-function findMissedRefund(ctx: Context, { id: refundId, paymentId, nonce, chainId, createdAt }: Refund): Promise<void> {
+function findMissedRefund(
+  ctx: Context,
+  { id: refundId, paymentId, nonce, chainId, createdAt }: Refund,
+): Promise<void> {
   return searchMissedEvent<RefundProcessedLog>(ctx, {
     ...{ chainId, createdAt, about: { paymentId, refundId } },
     isPlaced: async () => (await findRefund(ctx, refundId))?.position !== null,

@@ -6,7 +6,9 @@ import { listScannedBlocks } from '../chain/store.ts';
 
 /** Reorganisations up to this depth are followed; block hashes are kept this long. */
 export const REORG_WINDOW_BLOCKS = 512n;
-/** Of so many blocks nobody who has the head says anything: then the head is gone, or few have it. */
+/**
+ * Of so many blocks nobody who has the head says anything: then the head is gone, or few have it.
+ */
 const MOST_UNTOLD = 8;
 /** The id of no payment. */
 const NO_PAYMENT = asBytes32(`0x${'00'.repeat(32)}`);
@@ -15,24 +17,28 @@ const NO_PAYMENT = asBytes32(`0x${'00'.repeat(32)}`);
  * Where a scan stands to its chain.
  *
  *   goesOn     every block that was scanned is still there, as far as can be told
- *   behind     the chain has less than what was scanned and shows no other block in its place, or nobody has the head that it gave a moment ago: nothing is to be
+ *   behind     the chain has less than what was scanned and shows no other block in its place, or
+ *              nobody has the head that it gave a moment ago: nothing is to be
  *              learned from it
  *   replaced   blocks later than `after` were replaced by others
- *   begunAnew  even the oldest block that is remembered was replaced, though it lies below the window
+ *   begunAnew  even the oldest block that is remembered was replaced, though it lies below the
+ *              window
  */
-export type ScanStart = { readonly kind: 'goesOn' | 'behind' | 'begunAnew' } | { readonly kind: 'replaced'; readonly after: bigint };
+export type ScanStart =
+  | { readonly kind: 'goesOn' | 'behind' | 'begunAnew' }
+  | { readonly kind: 'replaced'; readonly after: bigint };
 
 type Look = 'stands' | 'replaced' | 'missing' | 'otherBranch';
 
 /**
  * Compares the blocks that were scanned with the chain's.
  *
- * `behind` is most likely a node that lags; and a chain that did get shorter will show other blocks as soon as it grows. Nothing is
- * withdrawn for blocks that are merely missing.
+ * `behind` is most likely a node that lags; and a chain that did get shorter will show other blocks
+ * as soon as it grows. Nothing is withdrawn for blocks that are merely missing.
  *
- * `begunAnew` is a development chain under the same database, or an RPC URL of another chain on which our gateway has the same
- * address; the two look alike from here. A node that lags cannot look like that, however far behind it is: it has that block, or none
- * there.
+ * `begunAnew` is a development chain under the same database, or an RPC URL of another chain on
+ * which our gateway has the same address; the two look alike from here. A node that lags cannot
+ * look like that, however far behind it is: it has that block, or none there.
  */
 export async function findScanStart(
   ctx: Context,
@@ -40,7 +46,10 @@ export async function findScanStart(
   { head, config }: { readonly head: Block; readonly config: ChainConfig },
 ): Promise<ScanStart> {
   const { chainId } = config;
-  const look = async (scanned: { readonly number: bigint; readonly hash: Bytes32 }): Promise<Look> => {
+  const look = async (scanned: {
+    readonly number: bigint;
+    readonly hash: Bytes32;
+  }): Promise<Look> => {
     if (scanned.number > head.number) return 'missing';
     // A node on a branch that was left shows what was scanned of it for as long as it is there.
     const found = await chain.findBlockUnder(head, scanned.number);
@@ -59,7 +68,8 @@ export async function findScanStart(
   let untold = 0;
   for (const scanned of remembered) {
     const standing = await look(scanned);
-    // Whoever has the head says more of an earlier one perhaps; and going back too far takes nothing away.
+    // Whoever has the head says more of an earlier one perhaps; and going back too far takes
+    // nothing away.
     if (standing === 'otherBranch' && ++untold === MOST_UNTOLD) return { kind: 'behind' };
     if (standing === 'stands') {
       shared = scanned.number;
@@ -67,12 +77,14 @@ export async function findScanStart(
     }
     if (standing === 'replaced') oldestReplaced = scanned.number;
   }
-  if (oldestReplaced === undefined || (shared === undefined && untold > 0)) return { kind: 'behind' };
+  if (oldestReplaced === undefined || (shared === undefined && untold > 0))
+    return { kind: 'behind' };
 
   const windowStart = latest.number - REORG_WINDOW_BLOCKS;
   if (shared !== undefined && shared >= windowStart) return { kind: 'replaced', after: shared };
   if (oldestReplaced < windowStart && oldestReplaced === remembered.at(-1)?.number) {
-    // Throws where our gateway is not: then this is no chain of ours, and what it does not show means nothing.
+    // Throws where our gateway is not: then this is no chain of ours, and what it does not show
+    // means nothing.
     await chain.findPayer(NO_PAYMENT);
     return { kind: 'begunAnew' };
   }
@@ -80,10 +92,14 @@ export async function findScanStart(
     { chainId, oldestBlock: oldestReplaced.toString() },
     'no scanned block of the window is left on the chain: going back by the whole window',
   );
-  // Hashes are only kept of the last block of each scan: the fork may lie anywhere below the oldest of them.
+  // Hashes are only kept of the last block of each scan: the fork may lie anywhere below the oldest
+  // of them.
   const back = oldestReplaced - REORG_WINDOW_BLOCKS;
   if (shared !== undefined && shared >= back) return { kind: 'replaced', after: shared };
   const startBlock = BigInt(config.startBlock);
   if (back > startBlock) return { kind: 'replaced', after: back - 1n };
-  return { kind: 'replaced', after: (startBlock < oldestReplaced ? startBlock : oldestReplaced) - 1n };
+  return {
+    kind: 'replaced',
+    after: (startBlock < oldestReplaced ? startBlock : oldestReplaced) - 1n,
+  };
 }

@@ -26,7 +26,10 @@ interface Round {
 /** By process: where its round through the window has come to. Another process makes its own. */
 const rounds = new WeakMap<Context['db'], Map<number, Round>>();
 
-/** Whether it is time for a look, which is taken with that: a look that is not made says nothing of one that failed. */
+/**
+ * Whether it is time for a look, which is taken with that: a look that is not made says nothing of
+ * one that failed.
+ */
 export function takeLookAtCompleted(ctx: Context, chainId: number): boolean {
   const now = ctx.clock.now().getTime();
   const round = roundOf(ctx, chainId);
@@ -38,8 +41,9 @@ export function takeLookAtCompleted(ctx: Context, chainId: number): boolean {
 }
 
 /**
- * Judges completed payments and refunds again for as long as reorganisations are followed: now and then a few blocks, each by one
- * header. What let a wrong block pass once, a node on a fork that it left since, would not be found in any other way.
+ * Judges completed payments and refunds again for as long as reorganisations are followed: now and
+ * then a few blocks, each by one header. What let a wrong block pass once, a node on a fork that it
+ * left since, would not be found in any other way.
  * @returns false when one of the blocks is not on the chain: the scan was moved back to it
  */
 export async function judgeCompleted(
@@ -55,7 +59,9 @@ export async function judgeCompleted(
   if (round.payments.blockNumber < start.blockNumber) round.payments = start;
   if (round.refunds.blockNumber < start.blockNumber) round.refunds = start;
   const windowMs = Number(REORG_WINDOW_BLOCKS) * config.blockTimeMs;
-  const share = Math.ceil((LOOKS_IN_WINDOW * Number(REORG_WINDOW_BLOCKS) * LOOK_INTERVAL_MS) / windowMs);
+  const share = Math.ceil(
+    (LOOKS_IN_WINDOW * Number(REORG_WINDOW_BLOCKS) * LOOK_INTERVAL_MS) / windowMs,
+  );
   const most = Math.min(MAX_BLOCKS, Math.max(MIN_BLOCKS, share));
 
   const payments = await listCompletedFrom(ctx.db, chainId, round.payments, MAX_ROWS);
@@ -63,7 +69,8 @@ export async function judgeCompleted(
   const refunds = await listCompletedRefundsFrom(ctx, chainId, round.refunds, MAX_ROWS);
   const ownRefunds = takeBlocks(refunds, most);
   const verdicts = await judgePlaces(chain, head, [...ownPayments, ...ownRefunds]);
-  const isJudged = ({ blockHash }: Place) => verdicts.get(blockHash) === 'stands' || verdicts.get(blockHash) === 'replaced';
+  const isJudged = ({ blockHash }: Place) =>
+    verdicts.get(blockHash) === 'stands' || verdicts.get(blockHash) === 'replaced';
   round.payments = goOn(round.payments, { found: payments, own: ownPayments, isJudged, start });
   round.refunds = goOn(round.refunds, { found: refunds, own: ownRefunds, isJudged, start });
 
@@ -72,7 +79,10 @@ export async function judgeCompleted(
   const replacedRefunds = ownRefunds.filter(isReplaced);
   if (replacedPayments.length + replacedRefunds.length === 0) {
     const stands = ({ blockHash }: Place) => verdicts.get(blockHash) === 'stands';
-    await tellContradicted(ctx, chain, [...ownPayments.filter(stands), ...ownRefunds.filter(stands)]);
+    await tellContradicted(ctx, chain, [
+      ...ownPayments.filter(stands),
+      ...ownRefunds.filter(stands),
+    ]);
     return true;
   }
   await scanReplacedAgain(ctx, { chainId, generation }, [...replacedPayments, ...replacedRefunds], {
@@ -82,7 +92,9 @@ export async function judgeCompleted(
   return false;
 }
 
-/** Up to before the first one of which nobody has said anything. At its end the round begins again. */
+/**
+ * Up to before the first one of which nobody has said anything. At its end the round begins again.
+ */
 function goOn<From, Found extends From & Place>(
   from: From,
   look: {
@@ -99,19 +111,32 @@ function goOn<From, Found extends From & Place>(
 }
 
 /**
- * Their blocks stand, as one RPC URL says. Where more of the others say that they are not there, that one is asked last from then on (createPollEvents.ts): what is on
- * the chain instead, the next scan finds. What only a made-up event has completed, nobody can take back from whoever has its goods.
+ * Their blocks stand, as one RPC URL says. Where more of the others say that they are not there,
+ * that one is asked last from then on (createPollEvents.ts): what is on the chain instead, the next
+ * scan finds. What only a made-up event has completed, nobody can take back from whoever has its
+ * goods.
  */
-async function tellContradicted(ctx: Context, chain: ChainPort, completed: readonly SeenEvent[]): Promise<void> {
+async function tellContradicted(
+  ctx: Context,
+  chain: ChainPort,
+  completed: readonly SeenEvent[],
+): Promise<void> {
   const contradicted = await listContradicted(ctx, chain, completed);
   if (contradicted.length === 0) return;
   const facts = {
     alert: 'completed_disputed',
     chainId: chain.chainId,
-    paymentIds: contradicted.filter(({ nonce }) => nonce === undefined).map(({ paymentId }) => paymentId),
-    refunds: contradicted.flatMap(({ paymentId, nonce }) => (nonce === undefined ? [] : [{ paymentId, nonce: nonce.toString() }])),
+    paymentIds: contradicted
+      .filter(({ nonce }) => nonce === undefined)
+      .map(({ paymentId }) => paymentId),
+    refunds: contradicted.flatMap(({ paymentId, nonce }) =>
+      nonce === undefined ? [] : [{ paymentId, nonce: nonce.toString() }],
+    ),
   };
-  ctx.log.error(facts, 'RPC URLs do not have payments or refunds that are completed: no fewer say so than have them');
+  ctx.log.error(
+    facts,
+    'RPC URLs do not have payments or refunds that are completed: no fewer say so than have them',
+  );
 }
 
 function roundOf(ctx: Context, chainId: number): Round {
@@ -122,7 +147,11 @@ function roundOf(ctx: Context, chainId: number): Round {
   }
   let round = chains.get(chainId);
   if (round === undefined) {
-    round = { nextLookAt: 0, payments: { blockNumber: 0n, seq: 0n }, refunds: { blockNumber: 0n, refundId: '' } };
+    round = {
+      nextLookAt: 0,
+      payments: { blockNumber: 0n, seq: 0n },
+      refunds: { blockNumber: 0n, refundId: '' },
+    };
     chains.set(chainId, round);
   }
   return round;

@@ -11,14 +11,25 @@ import type { AmountUnits } from '../../shared/money.ts';
  *   failed      the relay failed and the payment cannot be paid any more
  *   cancelled   the store took it back
  *
- * The chain has the last word: a final event completes a payment whatever we thought of it before (and then it is `late`).
+ * The chain has the last word: a final event completes a payment whatever we thought of it before
+ * (and then it is `late`).
  */
-export const PAYMENT_STATUSES = ['pending', 'processing', 'completed', 'expired', 'failed', 'cancelled'] as const;
+export const PAYMENT_STATUSES = [
+  'pending',
+  'processing',
+  'completed',
+  'expired',
+  'failed',
+  'cancelled',
+] as const;
 export type PaymentStatus = (typeof PAYMENT_STATUSES)[number];
 
 /** What the payment id commits to: the struct `PaymentTerms` of the gateway contract. */
 export interface PaymentTerms {
-  /** keccak256(storeId, orderId, 32 random bytes): two requests never share an id, two stores cannot collide. */
+  /**
+   * keccak256(storeId, orderId, 32 random bytes): two requests never share an id, two stores cannot
+   * collide.
+   */
   readonly salt: Bytes32;
   readonly token: Address;
   readonly amount: AmountUnits;
@@ -36,7 +47,9 @@ export interface ChainPosition {
 }
 
 export interface Payment {
-  /** The EIP-712 digest of the terms under the gateway's domain: the contract computes the same one. */
+  /**
+   * The EIP-712 digest of the terms under the gateway's domain: the contract computes the same one.
+   */
   readonly id: Bytes32;
   readonly storeId: string;
   readonly orderId: string;

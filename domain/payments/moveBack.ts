@@ -1,8 +1,17 @@
 import type { Context } from '../../platform/context.ts';
 import { inUnitOfWork } from '../../platform/unitOfWork.ts';
-import { deleteScannedBlocks, lockCursor, updateCursor, type BlockSpan, type ChainCursor } from '../chain/store.ts';
+import {
+  deleteScannedBlocks,
+  lockCursor,
+  updateCursor,
+  type BlockSpan,
+  type ChainCursor,
+} from '../chain/store.ts';
 
-/** How the scan is moved back. It only ever remembers: what is withdrawn, is withdrawn as the blocks are scanned again (applyScan.ts). */
+/**
+ * How the scan is moved back. It only ever remembers: what is withdrawn, is withdrawn as the blocks
+ * are scanned again (applyScan.ts).
+ */
 export interface Retreat {
   /** Scanned again from here, if the scan is not further back already. */
   readonly nextBlock: bigint;
@@ -15,8 +24,8 @@ export interface Retreat {
 }
 
 /**
- * Moves a chain's scan back and remembers in the cursor's row what it has to withdraw, so that a scan that is interrupted goes on with
- * it. What an earlier retreat has to withdraw stays.
+ * Moves a chain's scan back and remembers in the cursor's row what it has to withdraw, so that a
+ * scan that is interrupted goes on with it. What an earlier retreat has to withdraw stays.
  * @param retreat or what makes it of the cursor as it is; undefined: it stays
  * @param expected as the caller knows the cursor; absent: wherever it is
  * @returns the cursor as it is then; undefined when it is not as expected, stays, or there is none
@@ -29,7 +38,8 @@ export async function moveBack(
 ): Promise<ChainCursor | undefined> {
   return inUnitOfWork(ctx, async ({ trx }) => {
     const cursor = await lockCursor(trx, chainId);
-    if (cursor === undefined || (expected !== undefined && !isSamePlace(cursor, expected))) return undefined;
+    if (cursor === undefined || (expected !== undefined && !isSamePlace(cursor, expected)))
+      return undefined;
     const chosen = typeof retreat === 'function' ? retreat(cursor) : retreat;
     if (chosen === undefined) return undefined;
     const { nextBlock, withdraw, forgetBlocksAfter, withdrawalsAllowed } = chosen;
@@ -39,7 +49,8 @@ export async function moveBack(
       generation: cursor.generation + 1,
       withdraw: hull(cursor.withdraw, withdraw),
       withdrawalsAllowed: withdrawalsAllowed ?? cursor.withdrawalsAllowed,
-      // A block that was called final is not: nothing may rest on its time until the scan has been there again.
+      // A block that was called final is not: nothing may rest on its time until the scan has been
+      // there again.
       settled: cursor.settled !== null && cursor.settled.block >= nextBlock ? null : cursor.settled,
     };
     if (forgetBlocksAfter !== undefined) await deleteScannedBlocks(trx, chainId, forgetBlocksAfter);
@@ -50,7 +61,11 @@ export async function moveBack(
 
 /** Nobody has moved it meanwhile, in either direction. */
 export function isSamePlace(cursor: ChainCursor, expected: ChainCursor): boolean {
-  return cursor.nextBlock === expected.nextBlock && cursor.generation === expected.generation && cursor.gateway === expected.gateway;
+  return (
+    cursor.nextBlock === expected.nextBlock &&
+    cursor.generation === expected.generation &&
+    cursor.gateway === expected.gateway
+  );
 }
 
 function hull(known: BlockSpan | null, more: BlockSpan): BlockSpan {

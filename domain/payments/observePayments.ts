@@ -8,8 +8,9 @@ import { listStandings, lockPayments, type PaymentStanding } from './store.ts';
 import type { PaymentTransitionEvent } from './transitions.ts';
 
 /**
- * What the chain shows of some payments, as of a head: where their events stand. It completes none, however deep its event is: that
- * takes another look at the event's block (completeFinal.ts). Logs of payments that are not ours are passed over.
+ * What the chain shows of some payments, as of a head: where their events stand. It completes none,
+ * however deep its event is: that takes another look at the event's block (completeFinal.ts). Logs
+ * of payments that are not ours are passed over.
  * @returns ids of those that it had not shown before
  */
 export async function observePayments(
@@ -21,7 +22,8 @@ export async function observePayments(
   if (logs.length === 0) return [];
   const logOf = new Map<Bytes32, PaymentProcessedLog>();
   for (const log of logs) logOf.set(log.paymentId, log);
-  // Most logs are read again and again for a while and change nothing: those payments are not locked.
+  // Most logs are read again and again for a while and change nothing: those payments are not
+  // locked.
   const seen = await listStandings(unit.trx, [...logOf.keys()]);
   const news = seen.filter((payment) => isNews(payment, logOf.get(payment.id)));
   const payments = await lockPayments(
@@ -34,32 +36,63 @@ export async function observePayments(
     return change ? [change] : [];
   });
   await changePayments(ctx, unit, changes);
-  return changes.filter(({ payment }) => payment.position === null).map(({ payment }) => payment.id);
+  return changes
+    .filter(({ payment }) => payment.position === null)
+    .map(({ payment }) => payment.id);
 }
 
 function isOnChain(status: Payment['status']): boolean {
   return status === 'processing' || status === 'completed';
 }
 
-function isNews({ status, blockHash, logIndex }: PaymentStanding, log: PaymentProcessedLog | undefined): boolean {
-  return log !== undefined && (!isOnChain(status) || blockHash !== log.blockHash || logIndex !== log.logIndex);
+function isNews(
+  { status, blockHash, logIndex }: PaymentStanding,
+  log: PaymentProcessedLog | undefined,
+): boolean {
+  return (
+    log !== undefined &&
+    (!isOnChain(status) || blockHash !== log.blockHash || logIndex !== log.logIndex)
+  );
 }
 
-function decideObservation(ctx: Context, payment: Payment, log: PaymentProcessedLog, head: bigint): PaymentChange | undefined {
+function decideObservation(
+  ctx: Context,
+  payment: Payment,
+  log: PaymentProcessedLog,
+  head: bigint,
+): PaymentChange | undefined {
   if (!matchesTerms(payment, log)) {
-    ctx.log.error({ paymentId: payment.id, txHash: log.txHash }, 'an event of the gateway does not match the terms that its id commits to');
+    ctx.log.error(
+      { paymentId: payment.id, txHash: log.txHash },
+      'an event of the gateway does not match the terms that its id commits to',
+    );
     return undefined;
   }
   const transitions: PaymentTransitionEvent[] = isOnChain(payment.status) ? [] : ['eventSeen'];
   if (transitions.length === 0 && isSamePosition(payment, log)) return undefined;
-  const position = { txHash: log.txHash, blockNumber: log.blockNumber, blockHash: log.blockHash, logIndex: log.logIndex };
-  const late = payment.late || payment.status === 'expired' || payment.status === 'failed' || payment.status === 'cancelled';
-  return { payment, transitions, facts: { position, txHash: log.txHash, payer: log.payer, late }, head };
+  const position = {
+    txHash: log.txHash,
+    blockNumber: log.blockNumber,
+    blockHash: log.blockHash,
+    logIndex: log.logIndex,
+  };
+  const late =
+    payment.late ||
+    payment.status === 'expired' ||
+    payment.status === 'failed' ||
+    payment.status === 'cancelled';
+  return {
+    payment,
+    transitions,
+    facts: { position, txHash: log.txHash, payer: log.payer, late },
+    head,
+  };
 }
 
 /**
  * A reorganisation took the events of these payments away.
- * @param gone each with the block in which its event was seen: one that was seen elsewhere meanwhile stays
+ * @param gone each with the block in which its event was seen: one that was seen elsewhere
+ *   meanwhile stays
  * @param settledTime see findSettledTime
  * @returns how many were withdrawn
  */
@@ -85,7 +118,12 @@ export async function withdrawPayments(
       return {
         payment,
         transitions: [transition],
-        facts: { position: null, completedAt: null, late: false, ...(inFlight ? {} : { txHash: null, payer: null, relayAttemptId: null }) },
+        facts: {
+          position: null,
+          completedAt: null,
+          late: false,
+          ...(inFlight ? {} : { txHash: null, payer: null, relayAttemptId: null }),
+        },
       };
     });
   return (await changePayments(ctx, unit, changes)).length;

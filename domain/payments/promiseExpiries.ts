@@ -6,15 +6,21 @@ import { findPromisedExpiries, FIRST_EXPIRY, listPendingExpiries } from './expir
 import type { Payment } from './model.ts';
 
 /**
- * An expiry is promised work only from this time before its date on: most payments are paid long before it, and then there never was anything to promise,
- * publish and clear away. Several times what lies between two runs of the maintenance task.
+ * An expiry is promised work only from this time before its date on: most payments are paid long
+ * before it, and then there never was anything to promise, publish and clear away. Several times
+ * what lies between two runs of the maintenance task.
  */
 const PROMISED_AHEAD_MS = 2 * 60_000;
-/** A payment may be saved this much later than it was dated, and be seen by the run after that only. */
+/**
+ * A payment may be saved this much later than it was dated, and be seen by the run after that only.
+ */
 const SAVED_LATE_MS = 60_000;
 const BATCH = 500;
 
-/** By process: the payments that expire before this were looked at. What is lost of them later, the sweep finds. */
+/**
+ * By process: the payments that expire before this were looked at. What is lost of them later, the
+ * sweep finds.
+ */
 const lookedUntil = new WeakMap<Context['db'], Date>();
 
 /** Work of maintenance. @returns how many were promised */
@@ -52,7 +58,9 @@ export async function promiseExpiries(ctx: Context): Promise<number> {
 /** Of payments that wait from now on: what is due before maintenance would see to it. */
 export function expiriesToPromise(ctx: Context, payments: readonly Payment[]): PromisedWork[] {
   const soon = addMs(ctx.clock.now(), PROMISED_AHEAD_MS);
-  return payments.filter(({ terms }) => terms.expiresAt <= soon).map(({ id, terms }) => toWork(id, terms.expiresAt));
+  return payments
+    .filter(({ terms }) => terms.expiresAt <= soon)
+    .map(({ id, terms }) => toWork(id, terms.expiresAt));
 }
 
 function toWork(paymentId: Payment['id'], expiresAt: Date): PromisedWork {

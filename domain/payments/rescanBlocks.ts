@@ -26,9 +26,11 @@ export interface MissedEvents {
 }
 
 /**
- * Reads blocks again that the scanner has passed, and applies what it finds as the scanner does: the same functions, under the cursor's lock. The cursor
- * stays where it is, and so does what these blocks do not show: a log that is missing is no contradiction, since it may be missing at the node alone.
- * A block that the scanner has not passed, or has gone back behind meanwhile, is left to it.
+ * Reads blocks again that the scanner has passed, and applies what it finds as the scanner does:
+ * the same functions, under the cursor's lock. The cursor stays where it is, and so does what these
+ * blocks do not show: a log that is missing is no contradiction, since it may be missing at the
+ * node alone. A block that the scanner has not passed, or has gone back behind meanwhile, is left
+ * to it.
  *
  * @param onPart told of each part of at most `maxBlockRange` blocks
  * @throws AppError `CHAIN_ERRORS.unavailable`; the parts before stay applied
@@ -40,7 +42,10 @@ export async function rescanBlocks(
     readonly fromBlock: bigint;
     readonly toBlock: bigint;
     readonly reason: RereadReason;
-    /** Events of the first of these blocks that were found otherwise. They count whatever the node shows now, as long as their block is on the chain. */
+    /**
+     * Events of the first of these blocks that were found otherwise. They count whatever the node
+     * shows now, as long as their block is on the chain.
+     */
     readonly known?: GatewayLogs;
   },
   onPart: (progress: RescanProgress) => void = () => undefined,
@@ -51,7 +56,14 @@ export async function rescanBlocks(
   const all: MissedEvents[] = [];
   if (input.known !== undefined && input.fromBlock <= input.toBlock) {
     // Before the node is asked, which may refuse logs that it has pruned.
-    all.push(await applyPassed(ctx, chain, { fromBlock: input.fromBlock, toBlock: input.fromBlock, reason, logs: input.known }));
+    all.push(
+      await applyPassed(ctx, chain, {
+        fromBlock: input.fromBlock,
+        toBlock: input.fromBlock,
+        reason,
+        logs: input.known,
+      }),
+    );
   }
   for (let fromBlock = input.fromBlock; fromBlock <= input.toBlock; fromBlock += size) {
     const last = fromBlock + size - 1n;
@@ -69,7 +81,12 @@ export async function rescanBlocks(
 async function applyPassed(
   ctx: Context,
   chain: ChainPort,
-  input: { readonly fromBlock: bigint; readonly toBlock: bigint; readonly reason: RereadReason; readonly logs: GatewayLogs },
+  input: {
+    readonly fromBlock: bigint;
+    readonly toBlock: bigint;
+    readonly reason: RereadReason;
+    readonly logs: GatewayLogs;
+  },
 ): Promise<MissedEvents> {
   const { fromBlock, toBlock, reason } = input;
   const { chainId } = chain;
@@ -79,7 +96,10 @@ async function applyPassed(
   if (count === 0) return found;
   await countReread(ctx.db, { chainId, reason, found: count, ranges: 0, now: ctx.clock.now() });
   const range = { fromBlock: fromBlock.toString(), toBlock: toBlock.toString() };
-  ctx.log.error({ chainId, ...range, reason, ...found }, 'payments or refunds were found in blocks that the scanner had passed');
+  ctx.log.error(
+    { chainId, ...range, reason, ...found },
+    'payments or refunds were found in blocks that the scanner had passed',
+  );
   return found;
 }
 
@@ -97,10 +117,15 @@ export async function findScannedUntil(ctx: Context, chainId: number): Promise<b
 }
 
 /**
- * Without those of blocks that are not on the chain: a node may answer from an old fork, or an old answer may have been kept.
+ * Without those of blocks that are not on the chain: a node may answer from an old fork, or an old
+ * answer may have been kept.
  * @throws AppError `CHAIN_ERRORS.unavailable` when nobody who has the head says what is there
  */
-async function keepStanding(ctx: Context, chain: ChainPort, logs: GatewayLogs): Promise<GatewayLogs> {
+async function keepStanding(
+  ctx: Context,
+  chain: ChainPort,
+  logs: GatewayLogs,
+): Promise<GatewayLogs> {
   const placed = [...logs.payments, ...logs.refunds];
   if (placed.length === 0) return logs;
   const head = await chain.getHead();
@@ -109,15 +134,22 @@ async function keepStanding(ctx: Context, chain: ChainPort, logs: GatewayLogs): 
     if (standing.has(blockNumber)) continue;
     const block = await chain.findBlockUnder(head, blockNumber);
     if (block === undefined || block === 'otherBranch') {
-      const cause = new Error(`nobody who has the head ${head.number} says what is in block ${blockNumber}`);
+      const cause = new Error(
+        `nobody who has the head ${head.number} says what is in block ${blockNumber}`,
+      );
       throw new AppError(CHAIN_ERRORS.unavailable, { internal: { chainId: chain.chainId }, cause });
     }
     standing.set(blockNumber, block.hash);
   }
-  const stands = (log: { readonly blockNumber: bigint; readonly blockHash: Bytes32 }) => standing.get(log.blockNumber) === log.blockHash;
+  const stands = (log: { readonly blockNumber: bigint; readonly blockHash: Bytes32 }) =>
+    standing.get(log.blockNumber) === log.blockHash;
   const kept = { payments: logs.payments.filter(stands), refunds: logs.refunds.filter(stands) };
   const dropped = placed.length - kept.payments.length - kept.refunds.length;
-  if (dropped > 0) ctx.log.warn({ chainId: chain.chainId, dropped }, 'logs of blocks that are not on the chain were left out');
+  if (dropped > 0)
+    ctx.log.warn(
+      { chainId: chain.chainId, dropped },
+      'logs of blocks that are not on the chain were left out',
+    );
   return kept;
 }
 

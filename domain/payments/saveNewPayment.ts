@@ -27,7 +27,8 @@ const MAX_PAYMENTS = 32;
 const savers = new WeakMap<Context['db'], (payment: NewPayment) => Promise<void>>();
 
 /**
- * Saves a payment with its event and what the caller adds, all or nothing; together with others that arrive at the same time.
+ * Saves a payment with its event and what the caller adds, all or nothing; together with others
+ * that arrive at the same time.
  * @throws AppError `COMMON_ERRORS.busy` when too many wait already
  */
 export function saveNewPayment(input: NewPayment): Promise<void> {
@@ -71,19 +72,25 @@ async function saveTogether(items: readonly NewPayment[]): Promise<void> {
     await promiseWork(
       first.ctx,
       unit,
-      items.flatMap(({ ctx, payment }) => expiriesToPromise(ctx, [payment]).map((work) => ({ ...work, requestId: ctx.requestId }))),
+      items.flatMap(({ ctx, payment }) =>
+        expiriesToPromise(ctx, [payment]).map((work) => ({ ...work, requestId: ctx.requestId })),
+      ),
     );
     await addWhatBelongsTo(unit.trx, items);
   });
 }
 
 /**
- * What the callers add. None is under way any more when one has failed: the transaction is about to be rolled back.
- * @throws ItemsFailed naming those that failed; what the database says when it is about none of them
+ * What the callers add. None is under way any more when one has failed: the transaction is about to
+ * be rolled back.
+ * @throws ItemsFailed naming those that failed; what the database says when it is about none of
+ *   them
  */
 async function addWhatBelongsTo(trx: Transaction, items: readonly NewPayment[]): Promise<void> {
   const failures = new Map<NewPayment, unknown>();
-  const outcomes = await Promise.allSettled(items.map(async ({ also, payment }) => also?.(trx, payment)));
+  const outcomes = await Promise.allSettled(
+    items.map(async ({ also, payment }) => also?.(trx, payment)),
+  );
   for (const [index, item] of items.entries()) {
     const outcome = outcomes[index];
     if (outcome?.status !== 'rejected') continue;

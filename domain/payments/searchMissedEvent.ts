@@ -27,12 +27,15 @@ export interface MissedEvent<Log> {
 }
 
 /**
- * The gateway's storage shows a payment or refund as made whose event the scanner has passed without
- * seeing it: the event is looked for by its id, and its block and those after it are read again,
- * since it was hardly the only one that was missed.
+ * The gateway's storage shows a payment or refund as made whose event the scanner has passed
+ * without seeing it: the event is looked for by its id, and its block and those after it are read
+ * again, since it was hardly the only one that was missed.
  * @throws AppError `CHAIN_ERRORS.unavailable`, also when no RPC URL shows the event: look again
  */
-export async function searchMissedEvent<Log extends ChainPosition>(ctx: Context, missed: MissedEvent<Log>): Promise<void> {
+export async function searchMissedEvent<Log extends ChainPosition>(
+  ctx: Context,
+  missed: MissedEvent<Log>,
+): Promise<void> {
   const { chainId, createdAt, about } = missed;
   await lanes.run(String(chainId), async () => {
     // While this waited for its turn, it may have been found beside another one.
@@ -40,7 +43,10 @@ export async function searchMissedEvent<Log extends ChainPosition>(ctx: Context,
     const log = await missed.findLog(addMs(createdAt, -CLOCK_MARGIN_MS));
     if (log === undefined) {
       const what = about.refundId === undefined ? 'payment' : 'refund';
-      ctx.log.error({ ...about, chainId }, `the gateway shows a ${what} as made, and no RPC URL shows its event: looking again later`);
+      ctx.log.error(
+        { ...about, chainId },
+        `the gateway shows a ${what} as made, and no RPC URL shows its event: looking again later`,
+      );
       const missing = about.refundId === undefined ? 'PaymentProcessed' : 'RefundProcessed';
       throw new AppError(CHAIN_ERRORS.unavailable, { internal: { ...about, missing } });
     }
@@ -48,6 +54,12 @@ export async function searchMissedEvent<Log extends ChainPosition>(ctx: Context,
     const scannedUntil = (await findScannedUntil(ctx, chainId)) ?? -1n;
     const last = fromBlock + BigInt(findChainConfig(ctx, chainId)?.maxBlockRange ?? 1) - 1n;
     const toBlock = last < scannedUntil ? last : scannedUntil;
-    await rescanBlocks(ctx, { chainId, fromBlock, toBlock, reason: 'missed', known: missed.toLogs(log) });
+    await rescanBlocks(ctx, {
+      chainId,
+      fromBlock,
+      toBlock,
+      reason: 'missed',
+      known: missed.toLogs(log),
+    });
   });
 }

@@ -4,15 +4,19 @@ import type { ChainCursor } from '../chain/store.ts';
 import type { ChainPosition } from './model.ts';
 
 /**
- * The events that this process has applied, by their place on the chain: the last half minute's are read with every scan, and are not
- * looked up again each time. Good for one generation of the cursor only: whoever moves the scan back, or withdraws something, begins
- * another, and what was applied before may have been withdrawn.
+ * The events that this process has applied, by their place on the chain: the last half minute's are
+ * read with every scan, and are not looked up again each time. Good for one generation of the
+ * cursor only: whoever moves the scan back, or withdraws something, begins another, and what was
+ * applied before may have been withdrawn.
  */
 export interface SeenLogs {
   has(log: ChainPosition): boolean;
   /** To be called after the commit. */
   add(logs: readonly ChainPosition[]): void;
-  /** These are nobody's, as far as is known: they are to be looked up again. @returns those of which that is news */
+  /**
+   * These are nobody's, as far as is known: they are to be looked up again. @returns those of which
+   * that is news
+   */
   addUnclaimed<Log extends ChainPosition>(logs: readonly Log[]): Log[];
 }
 
@@ -36,7 +40,11 @@ export function seenLogsOf(ctx: Context, cursor: ChainCursor): SeenLogs {
   }
   let memory = chains.get(cursor.chainId);
   if (memory?.generation !== cursor.generation || memory.gateway !== cursor.gateway) {
-    memory = { generation: cursor.generation, gateway: cursor.gateway, places: createRecentMemory(MOST_REMEMBERED) };
+    memory = {
+      generation: cursor.generation,
+      gateway: cursor.gateway,
+      places: createRecentMemory(MOST_REMEMBERED),
+    };
     chains.set(cursor.chainId, memory);
   }
   const { places } = memory;

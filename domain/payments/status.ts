@@ -13,8 +13,8 @@ export interface PaymentStatusView {
 }
 
 /**
- * Payments as last read, for status requests. A change anywhere drops the payment from here, and nobody is told of a change that this process has not heard
- * of (see Signals).
+ * Payments as last read, for status requests. A change anywhere drops the payment from here, and
+ * nobody is told of a change that this process has not heard of (see Signals).
  */
 export const CACHE_MS = 250;
 const CACHE_ENTRIES = 20_000;
@@ -29,7 +29,10 @@ interface ReadPayment {
 }
 
 interface StatusCache {
-  /** Kept for as long as the replies that were made of them may be remembered, not only for CACHE_MS. */
+  /**
+   * Kept for as long as the replies that were made of them may be remembered, not only for
+   * CACHE_MS.
+   */
   readonly entries: Map<Bytes32, ReadPayment>;
   readonly waiting: Map<Bytes32, Set<() => void>>;
   /** Requests that wait, by store. */
@@ -71,8 +74,10 @@ function findCachedPayment(
   payment.then(
     (found) => {
       read.found = found;
-      // What is remembered of the earlier one, a reply for instance, must not be told once this one was.
-      if (entry !== undefined && found !== undefined && isOther(entry, found)) ctx.signals.forgetPayment(paymentId);
+      // What is remembered of the earlier one, a reply for instance, must not be told once this one
+      // was.
+      if (entry !== undefined && found !== undefined && isOther(entry, found))
+        ctx.signals.forgetPayment(paymentId);
     },
     () => {
       if (cache.entries.get(paymentId) !== read) return;
@@ -88,14 +93,22 @@ function findCachedPayment(
   return payment;
 }
 
-/** Whether a payment was read as something else than this. As long as it is being read, it may have been. */
+/**
+ * Whether a payment was read as something else than this. As long as it is being read, it may have
+ * been.
+ */
 function isOther({ found }: ReadPayment, payment: Payment): boolean {
-  return found?.version !== payment.version || found.status !== payment.status || found.txHash !== payment.txHash;
+  return (
+    found?.version !== payment.version ||
+    found.status !== payment.status ||
+    found.txHash !== payment.txHash
+  );
 }
 
 /**
- * A payment was read otherwise than for a status request, and that is about to be told: what is remembered of it
- * must not be older. Whoever changed it may not have told of it yet, or may have died before it could.
+ * A payment was read otherwise than for a status request, and that is about to be told: what is
+ * remembered of it must not be older. Whoever changed it may not have told of it yet, or may have
+ * died before it could.
  */
 export function noteReadPayment(ctx: Context, payment: Payment): void {
   const entry = getCache(ctx).entries.get(payment.id);
@@ -105,21 +118,37 @@ export function noteReadPayment(ctx: Context, payment: Payment): void {
 async function readStatus(
   ctx: Context,
   cache: StatusCache,
-  { storeId, paymentId, since }: { readonly storeId: string; readonly paymentId: Bytes32; readonly since?: number | undefined },
+  {
+    storeId,
+    paymentId,
+    since,
+  }: { readonly storeId: string; readonly paymentId: Bytes32; readonly since?: number | undefined },
 ): Promise<PaymentStatusView> {
   const payment = await findCachedPayment(ctx, cache, paymentId, since);
-  if (payment?.storeId !== storeId) throw new AppError(COMMON_ERRORS.notFound, { detail: 'There is no such payment.' });
-  return { paymentId, status: payment.status, confirmations: await countConfirmations(ctx, payment), txHash: payment.txHash };
+  if (payment?.storeId !== storeId)
+    throw new AppError(COMMON_ERRORS.notFound, { detail: 'There is no such payment.' });
+  return {
+    paymentId,
+    status: payment.status,
+    confirmations: await countConfirmations(ctx, payment),
+    txHash: payment.txHash,
+  };
 }
 
 /**
- * The status now, or with `waitSeconds` as soon as it differs from what it was when asked, at the latest after that time.
+ * The status now, or with `waitSeconds` as soon as it differs from what it was when asked, at the
+ * latest after that time.
  * @param input.signal ends the waiting early, with the status as it is then
  * @throws AppError notFound
  */
 export async function getPaymentStatus(
   ctx: Context,
-  input: { readonly storeId: string; readonly paymentId: Bytes32; readonly waitSeconds: number; readonly signal?: AbortSignal },
+  input: {
+    readonly storeId: string;
+    readonly paymentId: Bytes32;
+    readonly waitSeconds: number;
+    readonly signal?: AbortSignal;
+  },
 ): Promise<PaymentStatusView> {
   const { storeId, paymentId, waitSeconds, signal } = input;
   const cache = getCache(ctx);
@@ -129,16 +158,26 @@ export async function getPaymentStatus(
   const first = await readStatus(ctx, cache, { storeId, paymentId, since });
   return waitSeconds === 0
     ? first
-    : waitForStatus(ctx, { storeId, paymentId, waitSeconds, signal }, (status) => !isSameStatus(status, first));
+    : waitForStatus(
+        ctx,
+        { storeId, paymentId, waitSeconds, signal },
+        (status) => !isSameStatus(status, first),
+      );
 }
 
 /**
- * Waits until the status is what the caller wants, at the latest for `waitSeconds`, and returns it as it is then. Whoever waits looks again twice a second;
- * so when as many of the store's requests wait as may, a further one is answered at once.
+ * Waits until the status is what the caller wants, at the latest for `waitSeconds`, and returns it
+ * as it is then. Whoever waits looks again twice a second; so when as many of the store's requests
+ * wait as may, a further one is answered at once.
  */
 export async function waitForStatus(
   ctx: Context,
-  input: { readonly storeId: string; readonly paymentId: Bytes32; readonly waitSeconds: number; readonly signal?: AbortSignal | undefined },
+  input: {
+    readonly storeId: string;
+    readonly paymentId: Bytes32;
+    readonly waitSeconds: number;
+    readonly signal?: AbortSignal | undefined;
+  },
   isWanted: (status: PaymentStatusView) => boolean,
 ): Promise<PaymentStatusView> {
   const cache = getCache(ctx);
@@ -164,10 +203,16 @@ async function waitInCache(
   const deadline = performance.now() + input.waitSeconds * 1000;
   for (;;) {
     // Listening before reading: a change in between wakes us.
-    const nap = napUntilHint(cache, input.paymentId, Math.min(WAIT_RECHECK_MS, Math.max(0, deadline - performance.now())), input.signal);
+    const nap = napUntilHint(
+      cache,
+      input.paymentId,
+      Math.min(WAIT_RECHECK_MS, Math.max(0, deadline - performance.now())),
+      input.signal,
+    );
     try {
       const status = await readStatus(ctx, cache, input);
-      if (isWanted(status) || performance.now() >= deadline || input.signal?.aborted === true) return status;
+      if (isWanted(status) || performance.now() >= deadline || input.signal?.aborted === true)
+        return status;
       await nap.done;
     } finally {
       nap.end();
@@ -193,7 +238,8 @@ function napUntilHint(
     end = () => {
       clearTimeout(timer);
       wakers.delete(end);
-      if (wakers.size === 0 && cache.waiting.get(paymentId) === wakers) cache.waiting.delete(paymentId);
+      if (wakers.size === 0 && cache.waiting.get(paymentId) === wakers)
+        cache.waiting.delete(paymentId);
       signal?.removeEventListener('abort', end);
       resolve();
     };

@@ -1,4 +1,10 @@
-import { parseJsonColumn, placeholders, selectRows, type Database, type Transaction } from '../../platform/db.ts';
+import {
+  parseJsonColumn,
+  placeholders,
+  selectRows,
+  type Database,
+  type Transaction,
+} from '../../platform/db.ts';
 import { insertRows } from '../../platform/insertRows.ts';
 import { lockInOrder } from '../../platform/lockInOrder.ts';
 import { splitRows } from '../../platform/splitRows.ts';
@@ -61,7 +67,10 @@ function toPayment(row: Row): Payment {
     relayAttemptId: row.relay_attempt_id,
     txHash: row.tx_hash === null ? null : asBytes32(row.tx_hash),
     position:
-      row.block_number === null || row.block_hash === null || row.log_index === null || row.tx_hash === null
+      row.block_number === null ||
+      row.block_hash === null ||
+      row.log_index === null ||
+      row.tx_hash === null
         ? null
         : {
             txHash: asBytes32(row.tx_hash),
@@ -104,22 +113,39 @@ export async function insertPayments(db: Transaction, payments: readonly Payment
   );
 }
 
-export async function findPayment(db: Database | Transaction, paymentId: Bytes32): Promise<Payment | undefined> {
-  const [row] = await selectRows<Row>(db, `SELECT ${COLUMNS} FROM payments WHERE id = ?`, [paymentId]);
+export async function findPayment(
+  db: Database | Transaction,
+  paymentId: Bytes32,
+): Promise<Payment | undefined> {
+  const [row] = await selectRows<Row>(db, `SELECT ${COLUMNS} FROM payments WHERE id = ?`, [
+    paymentId,
+  ]);
   return row && toPayment(row);
 }
 
 /** Unknown ids are left out. */
-export async function listPaymentsById(db: Database | Transaction, paymentIds: readonly Bytes32[]): Promise<Payment[]> {
+export async function listPaymentsById(
+  db: Database | Transaction,
+  paymentIds: readonly Bytes32[],
+): Promise<Payment[]> {
   const rows: Row[] = [];
   for (const part of splitRows(paymentIds.map((id) => [id]))) {
-    rows.push(...(await selectRows<Row>(db, `SELECT ${COLUMNS} FROM payments WHERE id IN (${placeholders(part)})`, part.flat())));
+    rows.push(
+      ...(await selectRows<Row>(
+        db,
+        `SELECT ${COLUMNS} FROM payments WHERE id IN (${placeholders(part)})`,
+        part.flat(),
+      )),
+    );
   }
   return rows.map(toPayment);
 }
 
 /** By id, which is the one order in which payments are locked. Unknown ids are left out. */
-export async function lockPayments(db: Transaction, paymentIds: readonly Bytes32[]): Promise<Payment[]> {
+export async function lockPayments(
+  db: Transaction,
+  paymentIds: readonly Bytes32[],
+): Promise<Payment[]> {
   return lockInOrder(paymentIds, async (ids) => {
     const rows = await selectRows<Row>(
       db,
@@ -182,7 +208,10 @@ export interface PagePlace {
   readonly seq: bigint;
 }
 
-/** Newest first; `before` is where the page before ended. Each combination of filters is one range of an index. */
+/**
+ * Newest first; `before` is where the page before ended. Each combination of filters is one range
+ * of an index.
+ */
 export async function listPaymentRows(
   db: Database,
   filter: PaymentFilter,
@@ -197,7 +226,8 @@ export async function listPaymentRows(
     bindings.push(...given);
   };
   add('status = ?', filter.status);
-  // The comparison of texts in the database passes over spaces at their end; the index finds all of these, few enough.
+  // The comparison of texts in the database passes over spaces at their end; the index finds all of
+  // these, few enough.
   add('order_id = ? AND CHAR_LENGTH(order_id) = CHAR_LENGTH(?)', filter.orderId, filter.orderId);
   add('created_at >= ?', filter.createdAfter);
   add('created_at < ?', filter.createdBefore);
@@ -209,14 +239,24 @@ export async function listPaymentRows(
     `SELECT ${COLUMNS} FROM payments WHERE ${conditions.join(' AND ')} ORDER BY created_at DESC, seq DESC LIMIT ?`,
     [...bindings, page.limit],
   );
-  return rows.map((row) => ({ place: { createdAt: row.created_at, seq: BigInt(row.seq) }, payment: toPayment(row) }));
+  return rows.map((row) => ({
+    place: { createdAt: row.created_at, seq: BigInt(row.seq) },
+    payment: toPayment(row),
+  }));
 }
 
-/** Payments that are being relayed, that the chain has not shown, and that have not changed since; in the order in which they were made, from one on, itself left out. */
+/**
+ * Payments that are being relayed, that the chain has not shown, and that have not changed since;
+ * in the order in which they were made, from one on, itself left out.
+ */
 export async function listUnplacedPayments(
   db: Database,
   chainId: number,
-  { after, unchangedSince, limit }: { readonly after: bigint; readonly unchangedSince: Date; readonly limit: number },
+  {
+    after,
+    unchangedSince,
+    limit,
+  }: { readonly after: bigint; readonly unchangedSince: Date; readonly limit: number },
 ): Promise<(Payment & { readonly seq: bigint })[]> {
   const rows = await selectRows<Row>(
     db,
@@ -243,7 +283,11 @@ interface PlaceRow {
 type OrderedPlaceRow = PlaceRow & Pick<Row, 'seq'>;
 
 function toPlace(row: PlaceRow): PaymentPlace {
-  return { paymentId: asBytes32(row.id), blockNumber: BigInt(row.block_number), blockHash: asBytes32(row.block_hash) };
+  return {
+    paymentId: asBytes32(row.id),
+    blockNumber: BigInt(row.block_number),
+    blockHash: asBytes32(row.block_hash),
+  };
 }
 
 /** A place in the order of blocks, and in that in which payments were made. */
@@ -255,11 +299,18 @@ export interface BlockOrder {
 /** Before all others. */
 export const FIRST_IN_BLOCKS: BlockOrder = { blockNumber: 0n, seq: 0n };
 
-/** Payments whose event is in a block up to `maxBlock` and that are not completed yet, in the order of their blocks, from one place on, itself left out. */
+/**
+ * Payments whose event is in a block up to `maxBlock` and that are not completed yet, in the order
+ * of their blocks, from one place on, itself left out.
+ */
 export async function listFinalPayments(
   db: Database,
   chainId: number,
-  { maxBlock, after, limit }: { readonly maxBlock: bigint; readonly after: BlockOrder; readonly limit: number },
+  {
+    maxBlock,
+    after,
+    limit,
+  }: { readonly maxBlock: bigint; readonly after: BlockOrder; readonly limit: number },
 ): Promise<(PaymentPlace & BlockOrder)[]> {
   const from = after.blockNumber.toString();
   const rows = await selectRows<OrderedPlaceRow>(
@@ -275,7 +326,11 @@ export async function listFinalPayments(
 /** Payments in blocks up to `maxBlock` that are not completed, and have not changed since. */
 export async function countOverdueCompletions(
   db: Database,
-  { chainId, maxBlock, unchangedSince }: { readonly chainId: number; readonly maxBlock: bigint; readonly unchangedSince: Date },
+  {
+    chainId,
+    maxBlock,
+    unchangedSince,
+  }: { readonly chainId: number; readonly maxBlock: bigint; readonly unchangedSince: Date },
 ): Promise<number> {
   const [row] = await selectRows<{ readonly count: string | number }>(
     db,
@@ -317,7 +372,10 @@ export async function listCompletedFrom(
   return rows.map((row) => ({ ...toPlace(row), seq: BigInt(row.seq) }));
 }
 
-/** What decides whether an event changes anything: without the rest of the payment, which may be large. */
+/**
+ * What decides whether an event changes anything: without the rest of the payment, which may be
+ * large.
+ */
 export interface PaymentStanding {
   readonly id: Bytes32;
   readonly status: PaymentStatus;
@@ -326,7 +384,10 @@ export interface PaymentStanding {
 }
 
 /** Unknown ids are left out. */
-export async function listStandings(db: Database | Transaction, paymentIds: readonly Bytes32[]): Promise<PaymentStanding[]> {
+export async function listStandings(
+  db: Database | Transaction,
+  paymentIds: readonly Bytes32[],
+): Promise<PaymentStanding[]> {
   const found: PaymentStanding[] = [];
   for (const part of splitRows(paymentIds.map((id) => [id]))) {
     const rows = await selectRows<Pick<Row, 'id' | 'status' | 'block_hash' | 'log_index'>>(
@@ -336,7 +397,12 @@ export async function listStandings(db: Database | Transaction, paymentIds: read
     );
     for (const row of rows) {
       const logIndex = row.log_index === null ? null : Number(row.log_index);
-      found.push({ id: asBytes32(row.id), status: row.status, blockHash: row.block_hash, logIndex });
+      found.push({
+        id: asBytes32(row.id),
+        status: row.status,
+        blockHash: row.block_hash,
+        logIndex,
+      });
     }
   }
   return found;

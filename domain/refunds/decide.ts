@@ -31,27 +31,42 @@ export const EVENT_TYPE_OF_REFUND_TRANSITION: Readonly<Record<RefundTransitionEv
 };
 
 /**
- * Whether a block may still take the signature. Only the chain's clock can tell: the contract compares the deadline with the time of the block, and a
- * chain that stood still, or whose clock is behind ours, takes a signature that is long over by our clock.
+ * Whether a block may still take the signature. Only the chain's clock can tell: the contract
+ * compares the deadline with the time of the block, and a chain that stood still, or whose clock is
+ * behind ours, takes a signature that is long over by our clock.
  * @param settledTime see findSettledTime; undefined: not known
  */
-export function isSignatureGood(refund: Pick<Refund, 'deadline'>, settledTime: Date | undefined): boolean {
+export function isSignatureGood(
+  refund: Pick<Refund, 'deadline'>,
+  settledTime: Date | undefined,
+): boolean {
   return settledTime === undefined || settledTime <= addMs(refund.deadline, BLOCK_CLOCK_MARGIN_MS);
 }
 
 /**
- * Whether a refund takes its amount from what can still be refunded. One that a reorganisation took away most likely lands again, so it does too for as
- * long as its signature is good; one that failed for a reason does not, or it could not be signed again.
+ * Whether a refund takes its amount from what can still be refunded. One that a reorganisation took
+ * away most likely lands again, so it does too for as long as its signature is good; one that
+ * failed for a reason does not, or it could not be signed again.
  */
-export function takesFromPayment(refund: Pick<Refund, 'status' | 'errorCode' | 'deadline'>, settledTime: Date | undefined): boolean {
-  return refund.status !== 'failed' || (refund.errorCode === null && isSignatureGood(refund, settledTime));
+export function takesFromPayment(
+  refund: Pick<Refund, 'status' | 'errorCode' | 'deadline'>,
+  settledTime: Date | undefined,
+): boolean {
+  return (
+    refund.status !== 'failed' ||
+    (refund.errorCode === null && isSignatureGood(refund, settledTime))
+  );
 }
 
 /**
- * Whether a refund failed whose signature is still good: whoever saw it on the chain could have the refund made after all. Another one in its place must
- * have its nonce, of which the contract takes one; otherwise both might be made.
+ * Whether a refund failed whose signature is still good: whoever saw it on the chain could have the
+ * refund made after all. Another one in its place must have its nonce, of which the contract takes
+ * one; otherwise both might be made.
  */
-export function mustBeSignedAgain(refund: Pick<Refund, 'status' | 'errorCode' | 'deadline'>, settledTime: Date | undefined): boolean {
+export function mustBeSignedAgain(
+  refund: Pick<Refund, 'status' | 'errorCode' | 'deadline'>,
+  settledTime: Date | undefined,
+): boolean {
   return hasFailedForAReason(refund) && isSignatureGood(refund, settledTime);
 }
 
@@ -62,11 +77,19 @@ export function hasFailedForAReason(refund: Pick<Refund, 'status' | 'errorCode'>
 
 export function isSameRefundPosition(refund: Refund, log: RefundProcessedLog): boolean {
   const { position } = refund;
-  return position !== null && position.blockHash === log.blockHash && position.logIndex === log.logIndex && position.txHash === log.txHash;
+  return (
+    position !== null &&
+    position.blockHash === log.blockHash &&
+    position.logIndex === log.logIndex &&
+    position.txHash === log.txHash
+  );
 }
 
 /** `data` of a webhook about a refund, see RefundEvent in openapi.yaml. */
-export function toRefundEventData(refund: Refund, error: RelayFailure | null): Readonly<Record<string, unknown>> {
+export function toRefundEventData(
+  refund: Refund,
+  error: RelayFailure | null,
+): Readonly<Record<string, unknown>> {
   return {
     refundId: refund.id,
     paymentId: refund.paymentId,

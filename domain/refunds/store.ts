@@ -1,4 +1,10 @@
-import { execute, placeholders, selectRows, type Database, type Transaction } from '../../platform/db.ts';
+import {
+  execute,
+  placeholders,
+  selectRows,
+  type Database,
+  type Transaction,
+} from '../../platform/db.ts';
 import { lockInOrder } from '../../platform/lockInOrder.ts';
 import { splitRows } from '../../platform/splitRows.ts';
 import { updateRows } from '../../platform/updateRows.ts';
@@ -46,9 +52,17 @@ function toRefund(row: Row): Refund {
     relayAttemptId: row.relay_attempt_id,
     txHash,
     position:
-      txHash === null || row.block_number === null || row.block_hash === null || row.log_index === null
+      txHash === null ||
+      row.block_number === null ||
+      row.block_hash === null ||
+      row.log_index === null
         ? null
-        : { txHash, blockNumber: BigInt(row.block_number), blockHash: asBytes32(row.block_hash), logIndex: Number(row.log_index) },
+        : {
+            txHash,
+            blockNumber: BigInt(row.block_number),
+            blockHash: asBytes32(row.block_hash),
+            logIndex: Number(row.log_index),
+          },
     errorCode: row.error_code,
     errorDetail: row.error_detail,
     createdAt: row.created_at,
@@ -123,12 +137,17 @@ export async function updateRefunds(db: Transaction, refunds: readonly Refund[])
 }
 
 export async function findRefundRow(db: Database, refundId: string): Promise<Refund | undefined> {
-  const [row] = await selectRows<Row>(db, `SELECT ${COLUMNS} FROM refunds WHERE id = ?`, [refundId]);
+  const [row] = await selectRows<Row>(db, `SELECT ${COLUMNS} FROM refunds WHERE id = ?`, [
+    refundId,
+  ]);
   return row && toRefund(row);
 }
 
 /** By id, which is the order in which everybody locks several. */
-export async function lockRefundRows(db: Transaction, refundIds: readonly string[]): Promise<Refund[]> {
+export async function lockRefundRows(
+  db: Transaction,
+  refundIds: readonly string[],
+): Promise<Refund[]> {
   return lockInOrder(refundIds, async (ids) => {
     const sql = `SELECT ${COLUMNS} FROM refunds FORCE INDEX (PRIMARY) WHERE id IN (${placeholders(ids)}) ORDER BY id FOR UPDATE`;
     return (await selectRows<Row>(db, sql, ids)).map(toRefund);
@@ -136,7 +155,10 @@ export async function lockRefundRows(db: Transaction, refundIds: readonly string
 }
 
 /** Ids of the refunds of these payments. */
-export async function listRefundIdsOfPayments(db: Transaction, paymentIds: readonly Bytes32[]): Promise<string[]> {
+export async function listRefundIdsOfPayments(
+  db: Transaction,
+  paymentIds: readonly Bytes32[],
+): Promise<string[]> {
   const ids: string[] = [];
   for (const part of splitRows(paymentIds.map((id) => [id]))) {
     const sql = `SELECT id FROM refunds WHERE payment_id IN (${placeholders(part)})`;
@@ -146,8 +168,15 @@ export async function listRefundIdsOfPayments(db: Transaction, paymentIds: reado
 }
 
 /** Newest first. */
-export async function listRefundsOfPayment(db: Database | Transaction, paymentId: Bytes32): Promise<Refund[]> {
-  const rows = await selectRows<Row>(db, `SELECT ${COLUMNS} FROM refunds WHERE payment_id = ? ORDER BY id DESC`, [paymentId]);
+export async function listRefundsOfPayment(
+  db: Database | Transaction,
+  paymentId: Bytes32,
+): Promise<Refund[]> {
+  const rows = await selectRows<Row>(
+    db,
+    `SELECT ${COLUMNS} FROM refunds WHERE payment_id = ? ORDER BY id DESC`,
+    [paymentId],
+  );
   return rows.map(toRefund);
 }
 
@@ -233,8 +262,15 @@ export async function listCompletedPlacesFrom(
   return rows.map(toPlace);
 }
 
-/** Refunds whose event is in a block up to `maxBlock` and that are not completed yet, in the order of their blocks, from one place on, itself left out. */
-export async function listFinalRefunds(db: Database, chainId: number, { maxBlock, after, limit }: FinalRefunds): Promise<RefundPlace[]> {
+/**
+ * Refunds whose event is in a block up to `maxBlock` and that are not completed yet, in the order
+ * of their blocks, from one place on, itself left out.
+ */
+export async function listFinalRefunds(
+  db: Database,
+  chainId: number,
+  { maxBlock, after, limit }: FinalRefunds,
+): Promise<RefundPlace[]> {
   const from = after.blockNumber.toString();
   const rows = await selectRows<PlaceRow>(
     db,
@@ -259,7 +295,10 @@ export interface OverdueRefunds {
   readonly unchangedSince: Date;
 }
 
-export async function countFinalRefundsSince(db: Database, { chainId, maxBlock, unchangedSince }: OverdueRefunds): Promise<number> {
+export async function countFinalRefundsSince(
+  db: Database,
+  { chainId, maxBlock, unchangedSince }: OverdueRefunds,
+): Promise<number> {
   const [row] = await selectRows<{ readonly count: string | number }>(
     db,
     `SELECT COUNT(*) AS count FROM refunds WHERE chain_id = ? AND status = 'processing' AND block_number <= ? AND updated_at < ?`,

@@ -28,17 +28,25 @@ export interface NewAttempt {
   readonly runsForeignCode: boolean;
   readonly priority: RelayPriority;
   readonly deadline: Date;
-  /** The forwarder's nonce of the payer, as the chain has it; read before the transaction began. Only on that rail. */
+  /**
+   * The forwarder's nonce of the payer, as the chain has it; read before the transaction began.
+   * Only on that rail.
+   */
   readonly chainNonce?: bigint;
   /** Wei a gas unit, as of now; undefined where no budget is in wei. */
   readonly gasPrice?: bigint | undefined;
 }
 
 /**
- * Saves an attempt and promises its sending, within the limits of its payer and its store. What it is for must be locked already.
+ * Saves an attempt and promises its sending, within the limits of its payer and its store. What it
+ * is for must be locked already.
  * @throws AppError backOff, payDirectly, tooManyInFlight, gasBudgetSpent, wrongNonce
  */
-export async function acceptAttempt(ctx: Context, unit: UnitOfWork, input: NewAttempt): Promise<RelayAttempt> {
+export async function acceptAttempt(
+  ctx: Context,
+  unit: UnitOfWork,
+  input: NewAttempt,
+): Promise<RelayAttempt> {
   const payer = signerOf(input.signed);
   await assertNotWasteful(ctx, unit.trx, input);
   const now = ctx.clock.now();
@@ -52,10 +60,42 @@ export async function acceptAttempt(ctx: Context, unit: UnitOfWork, input: NewAt
   const storeUsage = await lockUsage(unit.trx, input.chainId, input.storeId, dayOf(now));
   assertWithinQuota('store', { usage: storeUsage, quota: quotaOfStore(limits), reserve, now });
 
-  const { id, paymentId, refundId, storeId, chainId, signed, signature, permit, runsForeignCode, priority, deadline } = input;
-  const { turn, turnStep } = await giveTurn(unit.trx, { chainId, storeId, signed, priority, inFlight: storeUsage.inFlight });
+  const {
+    id,
+    paymentId,
+    refundId,
+    storeId,
+    chainId,
+    signed,
+    signature,
+    permit,
+    runsForeignCode,
+    priority,
+    deadline,
+  } = input;
+  const { turn, turnStep } = await giveTurn(unit.trx, {
+    chainId,
+    storeId,
+    signed,
+    priority,
+    inFlight: storeUsage.inFlight,
+  });
   const attempt: RelayAttempt = {
-    ...{ id, paymentId, refundId, storeId, chainId, signed, signature, permit, runsForeignCode, priority, turn, turnStep, deadline },
+    ...{
+      id,
+      paymentId,
+      refundId,
+      storeId,
+      chainId,
+      signed,
+      signature,
+      permit,
+      runsForeignCode,
+      priority,
+      turn,
+      turnStep,
+      deadline,
+    },
     status: 'queued',
     transactionId: null,
     batchIndex: null,
@@ -82,9 +122,14 @@ export async function acceptAttempt(ctx: Context, unit: UnitOfWork, input: NewAt
 async function assertNextNonce(unit: UnitOfWork, input: NewAttempt, payer: Address): Promise<void> {
   if (input.signed.rail !== 'forwarder') return;
   const { nonce } = input.signed.request;
-  const next = decideNextNonce(input.chainNonce ?? 0n, await listLiveNonces(unit.trx, input.chainId, payer));
+  const next = decideNextNonce(
+    input.chainNonce ?? 0n,
+    await listLiveNonces(unit.trx, input.chainId, payer),
+  );
   if (nonce === next) return;
-  throw new AppError(RELAY_ERRORS.wrongNonce, { detail: `forwardRequest.nonce is ${nonce}, the payer's next one is ${next}.` });
+  throw new AppError(RELAY_ERRORS.wrongNonce, {
+    detail: `forwardRequest.nonce is ${nonce}, the payer's next one is ${next}.`,
+  });
 }
 
 type RelayLimits = ChainConfig['relayLimits'];

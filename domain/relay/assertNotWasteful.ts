@@ -8,7 +8,8 @@ import { wasteHoldersOf } from './wasteHolders.ts';
 import { readWaste } from './wasteStore.ts';
 
 /**
- * Refuses a request that would follow too many which were mined and did nothing: of its signer, of its payment or refund, of its store.
+ * Refuses a request that would follow too many which were mined and did nothing: of its signer, of
+ * its payment or refund, of its store.
  * @throws AppError backOff (with the time to wait), payDirectly
  */
 export async function assertNotWasteful(

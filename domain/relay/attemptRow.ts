@@ -2,7 +2,13 @@ import { parseJsonColumn } from '../../platform/db.ts';
 import { asBytes32, asHex, type Address } from '../../shared/hex.ts';
 import { formatAmountUnits, parseAmountUnits } from '../../shared/money.ts';
 import type { RelayPriority } from '../stores/model.ts';
-import type { Permit, RelayAttempt, RelayAttemptStatus, RelayRail, SignedRequest } from './model.ts';
+import type {
+  Permit,
+  RelayAttempt,
+  RelayAttemptStatus,
+  RelayRail,
+  SignedRequest,
+} from './model.ts';
 
 /** A row of relay_attempts, as ATTEMPT_COLUMNS reads it. */
 export interface AttemptRow {
@@ -38,8 +44,30 @@ export interface AttemptRow {
 }
 
 const COLUMN_NAMES = [
-  ...['id', 'payment_id', 'refund_id', 'store_id', 'chain_id', 'rail', 'status', 'request', 'signature', 'permit', 'deadline'],
-  ...['runs_foreign_code', 'priority', 'turn', 'turn_step', 'transaction_id', 'batch_index', 'sends', 'batch_failures', 'may_still_land'],
+  ...[
+    'id',
+    'payment_id',
+    'refund_id',
+    'store_id',
+    'chain_id',
+    'rail',
+    'status',
+    'request',
+    'signature',
+    'permit',
+    'deadline',
+  ],
+  ...[
+    'runs_foreign_code',
+    'priority',
+    'turn',
+    'turn_step',
+    'transaction_id',
+    'batch_index',
+    'sends',
+    'batch_failures',
+    'may_still_land',
+  ],
   ...['reserved_gas', 'reserved_cost', 'gas_used', 'gas_cost', 'gas_charged_at'],
   ...['error_code', 'error_detail', 'created_at', 'updated_at'],
 ];
@@ -75,16 +103,27 @@ interface StoredPermit {
   readonly signature: string;
 }
 
-export function toStoredRequest(signed: SignedRequest): StoredForwardRequest | StoredAuthorization | StoredRefund {
+export function toStoredRequest(
+  signed: SignedRequest,
+): StoredForwardRequest | StoredAuthorization | StoredRefund {
   switch (signed.rail) {
     case 'forwarder': {
       const { request } = signed;
-      return { ...request, value: request.value.toString(), gas: request.gas.toString(), nonce: request.nonce.toString() };
+      return {
+        ...request,
+        value: request.value.toString(),
+        gas: request.gas.toString(),
+        nonce: request.nonce.toString(),
+      };
     }
     case 'authorization':
       return signed.authorization;
     case 'refund':
-      return { ...signed.refund, amount: formatAmountUnits(signed.refund.amount), nonce: signed.refund.nonce.toString() };
+      return {
+        ...signed.refund,
+        amount: formatAmountUnits(signed.refund.amount),
+        nonce: signed.refund.nonce.toString(),
+      };
   }
 }
 
@@ -105,17 +144,28 @@ function toSignedRequest(rail: RelayRail, column: unknown): SignedRequest {
       return { rail, authorization: column as StoredAuthorization };
     case 'refund': {
       const stored = column as StoredRefund;
-      return { rail, refund: { ...stored, amount: parseAmountUnits(stored.amount), nonce: BigInt(stored.nonce) } };
+      return {
+        rail,
+        refund: { ...stored, amount: parseAmountUnits(stored.amount), nonce: BigInt(stored.nonce) },
+      };
     }
   }
 }
 
 export function toStoredPermit(permit: Permit): StoredPermit {
-  return { value: permit.value.toString(), deadline: permit.deadline.toString(), signature: permit.signature };
+  return {
+    value: permit.value.toString(),
+    deadline: permit.deadline.toString(),
+    signature: permit.signature,
+  };
 }
 
 function toPermit(stored: StoredPermit): Permit {
-  return { value: BigInt(stored.value), deadline: BigInt(stored.deadline), signature: asHex(stored.signature) };
+  return {
+    value: BigInt(stored.value),
+    deadline: BigInt(stored.deadline),
+    signature: asHex(stored.signature),
+  };
 }
 
 export function toAttempt(row: AttemptRow): RelayAttempt {

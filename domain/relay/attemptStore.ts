@@ -1,18 +1,46 @@
-import { execute, placeholders, selectRows, type Database, type Transaction } from '../../platform/db.ts';
+import {
+  execute,
+  placeholders,
+  selectRows,
+  type Database,
+  type Transaction,
+} from '../../platform/db.ts';
 import { lockInOrder } from '../../platform/lockInOrder.ts';
 import { updateRows } from '../../platform/updateRows.ts';
 import { asBytes32, type Address, type Bytes32 } from '../../shared/hex.ts';
-import { ATTEMPT_COLUMNS, toAttempt, toStoredPermit, toStoredRequest, type AttemptRow } from './attemptRow.ts';
-import { isLive, signerOf, type RelayAttempt, type RelayAttemptStatus, type RelayRail } from './model.ts';
+import {
+  ATTEMPT_COLUMNS,
+  toAttempt,
+  toStoredPermit,
+  toStoredRequest,
+  type AttemptRow,
+} from './attemptRow.ts';
+import {
+  isLive,
+  signerOf,
+  type RelayAttempt,
+  type RelayAttemptStatus,
+  type RelayRail,
+} from './model.ts';
 
-/** What an attempt holds while it is live: nobody else may be live for the same payment or refund, or use the same forwarder nonce. */
-function claimsOf(attempt: RelayAttempt): { readonly subjectId: string | null; readonly nonce: string | null } {
+/**
+ * What an attempt holds while it is live: nobody else may be live for the same payment or refund,
+ * or use the same forwarder nonce.
+ */
+function claimsOf(attempt: RelayAttempt): {
+  readonly subjectId: string | null;
+  readonly nonce: string | null;
+} {
   if (!isLive(attempt.status)) return { subjectId: null, nonce: null };
-  const nonce = attempt.signed.rail === 'forwarder' ? attempt.signed.request.nonce.toString() : null;
+  const nonce =
+    attempt.signed.rail === 'forwarder' ? attempt.signed.request.nonce.toString() : null;
   return { subjectId: attempt.refundId ?? attempt.paymentId, nonce };
 }
 
-/** @throws a duplicate key error when the payment or refund has a live attempt already, or its forwarder nonce is held by one */
+/**
+ * @throws a duplicate key error when the payment or refund has a live attempt already, or its
+ *   forwarder nonce is held by one
+ */
 export async function insertAttempt(db: Transaction, attempt: RelayAttempt): Promise<void> {
   const claims = claimsOf(attempt);
   await execute(
@@ -66,10 +94,17 @@ const CHANGING = [
 ] as const;
 
 /** Of attempts that the caller has locked. */
-export async function updateAttempts(db: Transaction, attempts: readonly RelayAttempt[]): Promise<void> {
+export async function updateAttempts(
+  db: Transaction,
+  attempts: readonly RelayAttempt[],
+): Promise<void> {
   await updateRows(
     db,
-    { table: 'relay_attempts', key: { column: 'id', type: 'CHAR(40)', index: 'PRIMARY' }, columns: CHANGING },
+    {
+      table: 'relay_attempts',
+      key: { column: 'id', type: 'CHAR(40)', index: 'PRIMARY' },
+      columns: CHANGING,
+    },
     attempts.map((attempt) => {
       const claims = claimsOf(attempt);
       return [
@@ -95,21 +130,35 @@ export async function updateAttempts(db: Transaction, attempts: readonly RelayAt
 
 /** What is set aside for it; the totals of its holders move with it. */
 export async function updateReserve(db: Transaction, attempt: RelayAttempt): Promise<void> {
-  await execute(db, 'UPDATE relay_attempts SET runs_foreign_code = ?, reserved_gas = ?, reserved_cost = ? WHERE id = ?', [
-    attempt.runsForeignCode,
-    attempt.reservedGas.toString(),
-    attempt.reservedCost.toString(),
-    attempt.id,
-  ]);
+  await execute(
+    db,
+    'UPDATE relay_attempts SET runs_foreign_code = ?, reserved_gas = ?, reserved_cost = ? WHERE id = ?',
+    [
+      attempt.runsForeignCode,
+      attempt.reservedGas.toString(),
+      attempt.reservedCost.toString(),
+      attempt.id,
+    ],
+  );
 }
 
-export async function findAttempt(db: Database | Transaction, attemptId: string): Promise<RelayAttempt | undefined> {
-  const [row] = await selectRows<AttemptRow>(db, `SELECT ${ATTEMPT_COLUMNS} FROM relay_attempts a WHERE a.id = ?`, [attemptId]);
+export async function findAttempt(
+  db: Database | Transaction,
+  attemptId: string,
+): Promise<RelayAttempt | undefined> {
+  const [row] = await selectRows<AttemptRow>(
+    db,
+    `SELECT ${ATTEMPT_COLUMNS} FROM relay_attempts a WHERE a.id = ?`,
+    [attemptId],
+  );
   return row && toAttempt(row);
 }
 
 /** By id, which is the order in which everybody locks several. */
-export async function lockAttempts(db: Transaction, attemptIds: readonly string[]): Promise<RelayAttempt[]> {
+export async function lockAttempts(
+  db: Transaction,
+  attemptIds: readonly string[],
+): Promise<RelayAttempt[]> {
   return lockInOrder(attemptIds, async (ids) => {
     const rows = await selectRows<AttemptRow>(
       db,
@@ -121,7 +170,10 @@ export async function lockAttempts(db: Transaction, attemptIds: readonly string[
 }
 
 /** Of those that are in it, in the order in which it carries them. */
-export async function listAttemptsOfTransaction(db: Database | Transaction, transactionId: string): Promise<RelayAttempt[]> {
+export async function listAttemptsOfTransaction(
+  db: Database | Transaction,
+  transactionId: string,
+): Promise<RelayAttempt[]> {
   const rows = await selectRows<AttemptRow>(
     db,
     `SELECT ${ATTEMPT_COLUMNS} FROM relay_attempts a WHERE a.transaction_id = ? ORDER BY a.batch_index`,
@@ -138,7 +190,10 @@ export interface Item {
 }
 
 /** All that the transaction was sent with: those too that have left it since. */
-export async function listItemsOfTransaction(db: Database | Transaction, transactionId: string): Promise<Item[]> {
+export async function listItemsOfTransaction(
+  db: Database | Transaction,
+  transactionId: string,
+): Promise<Item[]> {
   const rows = await selectRows<AttemptRow & { seq: string | number }>(
     db,
     `SELECT ${ATTEMPT_COLUMNS}, i.seq FROM relay_transaction_items i JOIN relay_attempts a ON a.id = i.attempt_id
@@ -150,8 +205,14 @@ export async function listItemsOfTransaction(db: Database | Transaction, transac
 
 export type ShownAttempt = RelayAttempt & { readonly txHash: Bytes32 | null };
 
-/** Oldest first, each with its transaction's latest hash; those of the payment's refunds are not among them. */
-export async function listAttemptsOfPayment(db: Database, paymentId: Bytes32): Promise<ShownAttempt[]> {
+/**
+ * Oldest first, each with its transaction's latest hash; those of the payment's refunds are not
+ * among them.
+ */
+export async function listAttemptsOfPayment(
+  db: Database,
+  paymentId: Bytes32,
+): Promise<ShownAttempt[]> {
   const rows = await selectRows<AttemptRow & { hash: string | null }>(
     db,
     `SELECT ${ATTEMPT_COLUMNS}, t.hash FROM relay_attempts a LEFT JOIN relay_transactions t ON t.id = a.transaction_id
@@ -162,7 +223,10 @@ export async function listAttemptsOfPayment(db: Database, paymentId: Bytes32): P
 }
 
 /** Of these refunds, oldest first, each with its transaction's latest hash. */
-export async function listAttemptsOfRefunds(db: Database, refundIds: readonly string[]): Promise<ShownAttempt[]> {
+export async function listAttemptsOfRefunds(
+  db: Database,
+  refundIds: readonly string[],
+): Promise<ShownAttempt[]> {
   if (refundIds.length === 0) return [];
   const rows = await selectRows<AttemptRow & { hash: string | null }>(
     db,
@@ -178,7 +242,11 @@ function toShownAttempt(row: AttemptRow & { hash: string | null }): ShownAttempt
 }
 
 /** Forwarder nonces that live attempts of this payer hold, lowest first. */
-export async function listLiveNonces(db: Database | Transaction, chainId: number, payer: Address): Promise<bigint[]> {
+export async function listLiveNonces(
+  db: Database | Transaction,
+  chainId: number,
+  payer: Address,
+): Promise<bigint[]> {
   const rows = await selectRows<{ live_nonce: string | number }>(
     db,
     'SELECT live_nonce FROM relay_attempts WHERE chain_id = ? AND payer = ? AND live_nonce IS NOT NULL ORDER BY live_nonce',
@@ -188,7 +256,11 @@ export async function listLiveNonces(db: Database | Transaction, chainId: number
 }
 
 /** When a forwarder request of this payer last ended; undefined when none has. */
-export async function findLatestEnd(db: Database, chainId: number, payer: Address): Promise<Date | undefined> {
+export async function findLatestEnd(
+  db: Database,
+  chainId: number,
+  payer: Address,
+): Promise<Date | undefined> {
   // One status at a time: of each, the index has the latest at its end.
   const latest = (status: string) =>
     `(SELECT updated_at FROM relay_attempts WHERE chain_id = ? AND payer = ? AND rail = 'forwarder' AND status = '${status}'
@@ -202,7 +274,11 @@ export async function findLatestEnd(db: Database, chainId: number, payer: Addres
 }
 
 /** Live attempts that have been left alone since `before` and for which no work is promised. */
-export async function listForgottenAttempts(db: Database, before: Date, limit: number): Promise<RelayAttempt[]> {
+export async function listForgottenAttempts(
+  db: Database,
+  before: Date,
+  limit: number,
+): Promise<RelayAttempt[]> {
   const rows = await selectRows<AttemptRow>(
     db,
     `SELECT ${ATTEMPT_COLUMNS} FROM relay_attempts a
@@ -224,10 +300,20 @@ export interface AttemptCount {
 
 /** Of those that have not ended. */
 export async function countAttemptsByStatus(db: Database): Promise<AttemptCount[]> {
-  const rows = await selectRows<{ chain_id: string | number; rail: RelayRail; status: RelayAttemptStatus; count: string | number }>(
+  const rows = await selectRows<{
+    chain_id: string | number;
+    rail: RelayRail;
+    status: RelayAttemptStatus;
+    count: string | number;
+  }>(
     db,
     `SELECT chain_id, rail, status, COUNT(*) AS count FROM relay_attempts
      WHERE status IN ('queued', 'submitting', 'submitted', 'unknown', 'mined') GROUP BY chain_id, rail, status`,
   );
-  return rows.map((row) => ({ chainId: Number(row.chain_id), rail: row.rail, status: row.status, count: Number(row.count) }));
+  return rows.map((row) => ({
+    chainId: Number(row.chain_id),
+    rail: row.rail,
+    status: row.status,
+    count: Number(row.count),
+  }));
 }

@@ -10,7 +10,17 @@ import { giveBackTurn } from './turnStore.ts';
 import { findUsageMove, saveUsageMove } from './usageStore.ts';
 
 type Facts = Partial<
-  Pick<RelayAttempt, 'transactionId' | 'batchIndex' | 'sends' | 'batchFailures' | 'mayStillLand' | 'gasUsed' | 'gasCost' | 'gasChargedAt'>
+  Pick<
+    RelayAttempt,
+    | 'transactionId'
+    | 'batchIndex'
+    | 'sends'
+    | 'batchFailures'
+    | 'mayStillLand'
+    | 'gasUsed'
+    | 'gasCost'
+    | 'gasChargedAt'
+  >
 >;
 
 /** What happens to one attempt. */
@@ -35,14 +45,23 @@ export async function changeAttempt(
 }
 
 /**
- * Applies a transition to each of these attempts, which are different ones and locked in this unit of work, in as many statements as one takes.
+ * Applies a transition to each of these attempts, which are different ones and locked in this unit
+ * of work, in as many statements as one takes.
  * @returns them as they are now, in their order
- * @throws Error when the table does not have one: whoever calls has looked at the status under the same lock
+ * @throws Error when the table does not have one: whoever calls has looked at the status under the
+ *   same lock
  */
-export async function changeAttempts(ctx: Context, unit: UnitOfWork, changes: readonly AttemptChange[]): Promise<RelayAttempt[]> {
+export async function changeAttempts(
+  ctx: Context,
+  unit: UnitOfWork,
+  changes: readonly AttemptChange[],
+): Promise<RelayAttempt[]> {
   const changed = changes.map(({ attempt, event, facts, error }): RelayAttempt => {
     const status = nextRelayAttemptStatus(attempt.status, event);
-    if (status === undefined) throw new Error(`relay attempt ${attempt.id}: ${event} must not happen while ${attempt.status}`);
+    if (status === undefined)
+      throw new Error(
+        `relay attempt ${attempt.id}: ${event} must not happen while ${attempt.status}`,
+      );
     return {
       ...attempt,
       ...facts,
@@ -64,13 +83,24 @@ export async function changeAttempts(ctx: Context, unit: UnitOfWork, changes: re
   for (const [index, { attempt, event, error }] of changes.entries()) {
     const now = changed[index];
     if (now === undefined) throw new Error(`relay attempt ${attempt.id} was not changed`);
-    if (attempt.status === 'queued' && now.status === 'failed' && attempt.sends === 0) unused.push(attempt);
+    if (attempt.status === 'queued' && now.status === 'failed' && attempt.sends === 0)
+      unused.push(attempt);
     // The transaction that takes it is a new one, and flies already.
-    if (event !== 'take' && attempt.transactionId !== null && isWaitingForBlock(attempt) !== isWaitingForBlock(now)) {
+    if (
+      event !== 'take' &&
+      attempt.transactionId !== null &&
+      isWaitingForBlock(attempt) !== isWaitingForBlock(now)
+    ) {
       flights.add(attempt.transactionId);
     }
     ctx.log.info(
-      { attemptId: attempt.id, paymentId: attempt.paymentId, from: attempt.status, to: now.status, error },
+      {
+        attemptId: attempt.id,
+        paymentId: attempt.paymentId,
+        from: attempt.status,
+        to: now.status,
+        error,
+      },
       'relay attempt changed',
     );
   }

@@ -4,7 +4,11 @@ import type { RelayTransaction } from './model.ts';
 import { lockTransaction, updateTransaction } from './transactionStore.ts';
 
 /** Writes facts about a transaction, in a database transaction of its own. */
-export async function changeTransaction(ctx: Context, transactionId: string, facts: Partial<RelayTransaction>): Promise<void> {
+export async function changeTransaction(
+  ctx: Context,
+  transactionId: string,
+  facts: Partial<RelayTransaction>,
+): Promise<void> {
   await inUnitOfWork(ctx, async ({ trx }) => {
     const current = await lockTransaction(trx, transactionId);
     if (current !== undefined) await updateTransaction(trx, { ...current, ...facts });

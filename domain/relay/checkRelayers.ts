@@ -10,21 +10,29 @@ import { lockRelayers, updateRelayerStanding } from './relayerStore.ts';
 import { reportRelayers } from './reportRelayers.ts';
 
 /**
- * Asks every relayer, and the chain about its account, how it stands: one that is paused or poor is sent nothing until a later check finds it well
- * again. What an operator has to do something about is logged with the field `alert`, at every check for as long as it lasts.
+ * Asks every relayer, and the chain about its account, how it stands: one that is paused or poor is
+ * sent nothing until a later check finds it well again. What an operator has to do something about
+ * is logged with the field `alert`, at every check for as long as it lasts.
  * @throws the first failure, after all were checked and told of
  */
-export async function checkRelayers(ctx: Context, chains: readonly ChainConfig[] = ctx.config.chains): Promise<void> {
-  const configured = chains.flatMap(({ chainId, relayers }) => relayers.map((relayer) => ({ chainId, relayer })));
+export async function checkRelayers(
+  ctx: Context,
+  chains: readonly ChainConfig[] = ctx.config.chains,
+): Promise<void> {
+  const configured = chains.flatMap(({ chainId, relayers }) =>
+    relayers.map((relayer) => ({ chainId, relayer })),
+  );
   try {
     await tryAll(configured, ({ chainId, relayer }) => checkRelayer(ctx, chainId, relayer), {
-      onFailure: (err, { relayer }) => ctx.log.error({ err, relayerId: relayer.id }, 'a relayer could not be checked'),
+      onFailure: (err, { relayer }) =>
+        ctx.log.error({ err, relayerId: relayer.id }, 'a relayer could not be checked'),
     });
   } finally {
     // One that cannot be checked must not keep the others' alerts from being given.
     for (const { relayerId, chainId, alerts, ...report } of await reportRelayers(ctx)) {
       if (!configured.some(({ relayer }) => relayer.id === relayerId)) continue;
-      for (const alert of alerts) ctx.log.error({ alert, relayerId, chainId, ...report }, 'a relayer needs its operator');
+      for (const alert of alerts)
+        ctx.log.error({ alert, relayerId, chainId, ...report }, 'a relayer needs its operator');
     }
   }
 }
@@ -42,13 +50,23 @@ async function checkRelayer(ctx: Context, chainId: number, config: RelayerConfig
   });
 }
 
-type Findings = Pick<RelayerRecord, 'standing' | 'address' | 'balance' | 'lowBelow' | 'hasStuckNonce'>;
+type Findings = Pick<
+  RelayerRecord,
+  'standing' | 'address' | 'balance' | 'lowBelow' | 'hasStuckNonce'
+>;
 
 async function ask(ctx: Context, chainId: number, config: RelayerConfig): Promise<Findings> {
   const relayer = ctx.relayers.get(config.id);
   if (relayer === undefined) throw new Error(`relayer ${config.id} is configured and not there`);
   const status = await relayer.getStatus().catch(orUndefined);
-  if (status === undefined) return { standing: 'silent', address: null, balance: null, lowBelow: null, hasStuckNonce: false };
+  if (status === undefined)
+    return {
+      standing: 'silent',
+      address: null,
+      balance: null,
+      lowBelow: null,
+      hasStuckNonce: false,
+    };
   const { paused, address, hasStuckNonce = false } = status;
   const chain = getChain(ctx, chainId);
   const gasPrice = await chain.getGasPrice().catch(orUndefined);
@@ -65,10 +83,22 @@ function orUndefined(error: unknown): undefined {
   throw error;
 }
 
-/** Lets the relayers that are our own keys keep what they sent moving. @throws the first failure, after all had their turn */
-export async function tendRelayers(ctx: Context, chains: readonly ChainConfig[] = ctx.config.chains): Promise<void> {
-  const relayers = chains.flatMap((chain) => chain.relayers.flatMap(({ id }) => ctx.relayers.get(id) ?? []));
+/**
+ * Lets the relayers that are our own keys keep what they sent moving. @throws the first failure,
+ * after all had their turn
+ */
+export async function tendRelayers(
+  ctx: Context,
+  chains: readonly ChainConfig[] = ctx.config.chains,
+): Promise<void> {
+  const relayers = chains.flatMap((chain) =>
+    chain.relayers.flatMap(({ id }) => ctx.relayers.get(id) ?? []),
+  );
   await tryAll(relayers, async (relayer) => relayer.tend?.(), {
-    onFailure: (err, { id }) => ctx.log.warn({ err, relayerId: id }, 'a relayer could not be tended, it will be at the next turn'),
+    onFailure: (err, { id }) =>
+      ctx.log.warn(
+        { err, relayerId: id },
+        'a relayer could not be tended, it will be at the next turn',
+      ),
   });
 }

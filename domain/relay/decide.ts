@@ -1,28 +1,52 @@
-import { addMs, BLOCK_CLOCK_MARGIN_MS, fromUnixSeconds, toUnixSeconds } from '../../shared/clock.ts';
+import {
+  addMs,
+  BLOCK_CLOCK_MARGIN_MS,
+  fromUnixSeconds,
+  toUnixSeconds,
+} from '../../shared/clock.ts';
 import { AppError, COMMON_ERRORS } from '../../shared/errors.ts';
 import type { Hex } from '../../shared/hex.ts';
 import { PAYMENT_ERRORS } from '../payments/errors.ts';
 import type { RelayFailure } from '../payments/eventData.ts';
 import type { Payment } from '../payments/model.ts';
 import { RELAY_ERRORS } from './errors.ts';
-import type { ForwardRequest, RelayAttempt, RelayerAlert, RelayerLoad, RelayerRecord, RelayerStanding, RelayRail } from './model.ts';
+import type {
+  ForwardRequest,
+  RelayAttempt,
+  RelayerAlert,
+  RelayerLoad,
+  RelayerRecord,
+  RelayerStanding,
+  RelayRail,
+} from './model.ts';
 import type { SendOutcome } from './ports.ts';
 
 /**
- * Gas that the customer signs for the inner call: several times what `pay` and `payWithPermit` need, even with a cold, proxied token, and far below
- * what would let a hostile token drain the relayer.
+ * Gas that the customer signs for the inner call: several times what `pay` and `payWithPermit`
+ * need, even with a cold, proxied token, and far below what would let a hostile token drain the
+ * relayer.
  */
 export const FORWARD_GAS = 300_000n;
 /** Below this the inner call would run out of gas with an ordinary token. */
 export const MIN_FORWARD_GAS = 150_000n;
 
-/** Decimal strings may say more than the contracts' types hold; nothing can be hashed or encoded then. @throws AppError validation */
-export function assertNumbersFit(numbers: readonly (readonly [path: string, value: bigint, bits: bigint])[]): void {
-  const fields = numbers.flatMap(([path, value, bits]) => (value < 2n ** bits ? [] : [{ path, message: `must be less than 2^${bits}` }]));
+/**
+ * Decimal strings may say more than the contracts' types hold; nothing can be hashed or encoded
+ * then. @throws AppError validation
+ */
+export function assertNumbersFit(
+  numbers: readonly (readonly [path: string, value: bigint, bits: bigint])[],
+): void {
+  const fields = numbers.flatMap(([path, value, bits]) =>
+    value < 2n ** bits ? [] : [{ path, message: `must be less than 2^${bits}` }],
+  );
   if (fields.length > 0) throw new AppError(COMMON_ERRORS.validation, { fields });
 }
 
-/** What a forward request must say to be for this payment and nothing else. @throws AppError termsMismatch, deadline */
+/**
+ * What a forward request must say to be for this payment and nothing else. @throws AppError
+ * termsMismatch, deadline
+ */
 export function assertRequestFits(input: {
   readonly payment: Payment;
   readonly request: ForwardRequest;
@@ -33,7 +57,8 @@ export function assertRequestFits(input: {
 }): void {
   const { payment, request } = input;
   const mismatch = (detail: string) => new AppError(RELAY_ERRORS.termsMismatch, { detail });
-  if (request.to !== payment.gateway) throw mismatch(`forwardRequest.to must be the gateway ${payment.gateway}.`);
+  if (request.to !== payment.gateway)
+    throw mismatch(`forwardRequest.to must be the gateway ${payment.gateway}.`);
   if (request.value !== 0n) throw mismatch('forwardRequest.value must be 0.');
   if (request.gas < MIN_FORWARD_GAS || request.gas > FORWARD_GAS) {
     throw mismatch(`forwardRequest.gas must be from ${MIN_FORWARD_GAS} to ${FORWARD_GAS}.`);
@@ -49,16 +74,29 @@ export function assertRequestFits(input: {
   assertTimeLeft(input);
 }
 
-/** Before a nonce, and the gas of a transaction that would arrive too late, are spent on it. @throws AppError deadline */
-export function assertTimeLeft(input: { readonly payment: Payment; readonly now: Date; readonly leastSeconds: number }): void {
+/**
+ * Before a nonce, and the gas of a transaction that would arrive too late, are spent on it. @throws
+ * AppError deadline
+ */
+export function assertTimeLeft(input: {
+  readonly payment: Payment;
+  readonly now: Date;
+  readonly leastSeconds: number;
+}): void {
   const { expiresAt } = input.payment.terms;
   if (toUnixSeconds(expiresAt) >= toUnixSeconds(input.now) + input.leastSeconds) return;
   const detail = `The payment expires at ${expiresAt.toISOString()}, too soon for a relay; it can still be paid directly.`;
   throw new AppError(RELAY_ERRORS.deadline, { detail });
 }
 
-/** From this moment on no block can take the signed request: both the forwarder's deadline and the payment's expiry are enforced on-chain. */
-export function relayDeadline(payment: Pick<Payment, 'terms'>, request: { readonly deadline: number }): Date {
+/**
+ * From this moment on no block can take the signed request: both the forwarder's deadline and the
+ * payment's expiry are enforced on-chain.
+ */
+export function relayDeadline(
+  payment: Pick<Payment, 'terms'>,
+  request: { readonly deadline: number },
+): Date {
   return fromUnixSeconds(Math.min(request.deadline, toUnixSeconds(payment.terms.expiresAt)));
 }
 
@@ -66,7 +104,10 @@ export function relayDeadline(payment: Pick<Payment, 'terms'>, request: { readon
  * Whether no block can carry a signed request any more that was not told already.
  * @param settledTime see findSettledTime; undefined: not known
  */
-export function isSignatureDead(attempt: Pick<RelayAttempt, 'deadline'>, settledTime: Date | undefined): boolean {
+export function isSignatureDead(
+  attempt: Pick<RelayAttempt, 'deadline'>,
+  settledTime: Date | undefined,
+): boolean {
   return settledTime !== undefined && settledTime >= addMs(attempt.deadline, BLOCK_CLOCK_MARGIN_MS);
 }
 
@@ -86,7 +127,10 @@ export interface RelayerCandidate {
   };
   /** undefined: never used nor checked yet. */
   readonly record: Pick<RelayerRecord, 'standing' | 'restingUntil'> | undefined;
-  readonly load: Pick<RelayerLoad, 'sent' | 'oldestSentAt' | 'latestSentAt' | 'inFlight' | 'abandoned' | 'oldestInFlightAt'>;
+  readonly load: Pick<
+    RelayerLoad,
+    'sent' | 'oldestSentAt' | 'latestSentAt' | 'inFlight' | 'abandoned' | 'oldestInFlightAt'
+  >;
 }
 
 /** The window of `transactionsPerMinute`. */
@@ -106,19 +150,33 @@ export function chooseRelayer(
   stuckAfterMs: number,
 ): { readonly relayerId: string } | { readonly waitMs: number } {
   const usable = candidates.filter(
-    ({ limits, record }) => !limits.draining && record?.standing !== 'paused' && record?.standing !== 'poor',
+    ({ limits, record }) =>
+      !limits.draining && record?.standing !== 'paused' && record?.standing !== 'poor',
   );
-  const turns = usable.map((candidate) => ({ candidate, waitMs: Math.max(restMs(candidate, now), turnMs(candidate, now)) }));
+  const turns = usable.map((candidate) => ({
+    candidate,
+    waitMs: Math.max(restMs(candidate, now), turnMs(candidate, now)),
+  }));
   const ready = turns.filter(({ waitMs }) => waitMs === 0).map(({ candidate }) => candidate);
   const [least] = ready.sort(
-    (a, b) => stuckOf(a) - stuckOf(b) || loadOf(a) - loadOf(b) || a.load.sent - b.load.sent || (a.limits.id < b.limits.id ? -1 : 1),
+    (a, b) =>
+      stuckOf(a) - stuckOf(b) ||
+      loadOf(a) - loadOf(b) ||
+      a.load.sent - b.load.sent ||
+      (a.limits.id < b.limits.id ? -1 : 1),
   );
   if (least !== undefined) return { relayerId: least.limits.id };
   return { waitMs: Math.min(NONE_USABLE_WAIT_MS, ...turns.map(({ waitMs }) => waitMs)) };
 
-  /** Behind a transaction that is not mined, the later ones of its account are not either: such a relayer comes last. */
+  /**
+   * Behind a transaction that is not mined, the later ones of its account are not either: such a
+   * relayer comes last.
+   */
   function stuckOf({ load }: RelayerCandidate): number {
-    return load.oldestInFlightAt !== null && now.getTime() - load.oldestInFlightAt.getTime() > stuckAfterMs ? 1 : 0;
+    return load.oldestInFlightAt !== null &&
+      now.getTime() - load.oldestInFlightAt.getTime() > stuckAfterMs
+      ? 1
+      : 0;
   }
 }
 
@@ -131,19 +189,29 @@ function restMs({ record }: RelayerCandidate, now: Date): number {
 }
 
 /**
- * The first half of a minute's transactions may go at once; the rest is spread over the time that is left of the window. Otherwise a burst would use
- * it all up in small transactions, and what comes after would wait for the best part of a minute instead of filling larger ones.
+ * The first half of a minute's transactions may go at once; the rest is spread over the time that
+ * is left of the window. Otherwise a burst would use it all up in small transactions, and what
+ * comes after would wait for the best part of a minute instead of filling larger ones.
  */
 function turnMs({ load, limits }: RelayerCandidate, now: Date): number {
   if (load.inFlight >= limits.maxInFlight) return IN_FLIGHT_WAIT_MS;
   const left = limits.transactionsPerMinute - load.sent;
-  if (load.sent === 0 || load.oldestSentAt === null || load.latestSentAt === null || left > limits.transactionsPerMinute / 2) return 0;
+  if (
+    load.sent === 0 ||
+    load.oldestSentAt === null ||
+    load.latestSentAt === null ||
+    left > limits.transactionsPerMinute / 2
+  )
+    return 0;
   const windowLeftMs = Math.max(1, load.oldestSentAt.getTime() + RATE_WINDOW_MS - now.getTime());
   if (left <= 0) return windowLeftMs;
   return Math.max(0, load.latestSentAt.getTime() + windowLeftMs / left - now.getTime());
 }
 
-/** A relayer that refuses says for how long; one that leaves sends in doubt is given this many before it rests. */
+/**
+ * A relayer that refuses says for how long; one that leaves sends in doubt is given this many
+ * before it rests.
+ */
 const FAILURES_BEFORE_REST = 3;
 const FIRST_REST_MS = 2_000;
 const LONGEST_REST_MS = 60_000;
@@ -159,29 +227,52 @@ export function decideCircuit(
     case 'rejected':
       return { failures: 0, restingUntil: null, restingReason: null };
     case 'refused':
-      return { failures: record.failures + 1, restingUntil: addMs(now, outcome.retryAfterMs), restingReason: outcome.reason };
+      return {
+        failures: record.failures + 1,
+        restingUntil: addMs(now, outcome.retryAfterMs),
+        restingReason: outcome.reason,
+      };
     case 'ambiguous': {
       const failures = record.failures + 1;
-      if (failures < FAILURES_BEFORE_REST) return { failures, restingUntil: null, restingReason: null };
-      const restMs = Math.min(LONGEST_REST_MS, FIRST_REST_MS * 2 ** Math.min(10, failures - FAILURES_BEFORE_REST));
+      if (failures < FAILURES_BEFORE_REST)
+        return { failures, restingUntil: null, restingReason: null };
+      const restMs = Math.min(
+        LONGEST_REST_MS,
+        FIRST_REST_MS * 2 ** Math.min(10, failures - FAILURES_BEFORE_REST),
+      );
       return { failures, restingUntil: addMs(now, restMs), restingReason: outcome.reason };
     }
   }
 }
 
-/** The first nonce from the chain's on that no live attempt of the payer holds. @param held lowest first */
+/**
+ * The first nonce from the chain's on that no live attempt of the payer holds. @param held lowest
+ * first
+ */
 export function decideNextNonce(chainNonce: bigint, held: readonly bigint[]): bigint {
   return held.reduce((next, nonce) => (nonce === next ? next + 1n : next), chainNonce);
 }
 
-/** What one request by itself uses at most with an ordinary token and a signer that is no contract, permit included: contracts/gas.ts prints the table. */
-const RESERVED_GAS: Readonly<Record<RelayRail, bigint>> = { forwarder: 150_000n, authorization: 135_000n, refund: 135_000n };
+/**
+ * What one request by itself uses at most with an ordinary token and a signer that is no contract,
+ * permit included: contracts/gas.ts prints the table.
+ */
+const RESERVED_GAS: Readonly<Record<RelayRail, bigint>> = {
+  forwarder: 150_000n,
+  authorization: 135_000n,
+  refund: 135_000n,
+};
 
 /**
- * What a request uses at most whose signer's account runs code of its own: all that the contracts give it, and what is around it (see adapters/chain:
- * ITEM_GAS and AROUND_ITEM_GAS). On the forwarder rail only the permit can ask that account: 150,000 more.
+ * What a request uses at most whose signer's account runs code of its own: all that the contracts
+ * give it, and what is around it (see adapters/chain: ITEM_GAS and AROUND_ITEM_GAS). On the
+ * forwarder rail only the permit can ask that account: 150,000 more.
  */
-const RESERVED_FOREIGN_GAS: Readonly<Record<RelayRail, bigint>> = { forwarder: 300_000n, authorization: 460_000n, refund: 460_000n };
+const RESERVED_FOREIGN_GAS: Readonly<Record<RelayRail, bigint>> = {
+  forwarder: 300_000n,
+  authorization: 460_000n,
+  refund: 460_000n,
+};
 
 /** @param dataGas what the chain takes for the data of a request beside what it executes */
 export function gasToReserve(rail: RelayRail, runsForeignCode: boolean, dataGas: bigint): bigint {
@@ -194,7 +285,10 @@ export function untilNextUtcDayMs(now: Date): number {
   return DAY_MS - (now.getTime() % DAY_MS);
 }
 
-/** Where the operator set nothing: a relayer's account is low when it cannot pay for this many requests at the present price, poor when for none. */
+/**
+ * Where the operator set nothing: a relayer's account is low when it cannot pay for this many
+ * requests at the present price, poor when for none.
+ */
 const LOW_REQUESTS = 100n;
 
 /**
@@ -202,11 +296,15 @@ const LOW_REQUESTS = 100n;
  * @returns wei; `low` is null when it is not configured and the chain did not say what gas costs
  */
 export function decideBalances(
-  config: { readonly minBalanceWei?: bigint | undefined; readonly alertBelowWei?: bigint | undefined },
+  config: {
+    readonly minBalanceWei?: bigint | undefined;
+    readonly alertBelowWei?: bigint | undefined;
+  },
   chain: { readonly gasPrice: bigint | undefined; readonly dataGas: bigint },
 ): { readonly least: bigint; readonly low: bigint | null } {
   const { gasPrice, dataGas } = chain;
-  const request = gasPrice === undefined ? undefined : gasPrice * gasToReserve('forwarder', false, dataGas);
+  const request =
+    gasPrice === undefined ? undefined : gasPrice * gasToReserve('forwarder', false, dataGas);
   return {
     least: config.minBalanceWei ?? request ?? 0n,
     low: config.alertBelowWei ?? (request === undefined ? null : request * LOW_REQUESTS),
@@ -221,7 +319,9 @@ export function decideStanding(input: {
 }): RelayerStanding {
   if (input.paused) return 'paused';
   // Without anything no gas can be paid, whatever the configuration says.
-  return input.balance !== undefined && (input.balance === 0n || input.balance < input.minBalance) ? 'poor' : 'ready';
+  return input.balance !== undefined && (input.balance === 0n || input.balance < input.minBalance)
+    ? 'poor'
+    : 'ready';
 }
 
 export function decideAlerts(input: {
@@ -234,10 +334,15 @@ export function decideAlerts(input: {
 }): RelayerAlert[] {
   const { standing, balance, oldestInFlightMs } = input;
   const alerts: RelayerAlert[] = [];
-  if (standing === 'poor' || (balance !== null && input.lowBelow !== null && balance < input.lowBelow)) alerts.push('relayer_balance_low');
+  if (
+    standing === 'poor' ||
+    (balance !== null && input.lowBelow !== null && balance < input.lowBelow)
+  )
+    alerts.push('relayer_balance_low');
   if (standing === 'paused') alerts.push('relayer_paused');
   if (standing === 'silent') alerts.push('relayer_silent');
-  if (oldestInFlightMs !== null && oldestInFlightMs > input.stuckAfterMs) alerts.push('relayer_stuck');
+  if (oldestInFlightMs !== null && oldestInFlightMs > input.stuckAfterMs)
+    alerts.push('relayer_stuck');
   if (input.hasStuckNonce) alerts.push('relayer_stuck_nonce');
   return alerts;
 }
@@ -246,17 +351,24 @@ export function decideAlerts(input: {
 export const MAX_SENDS = 8;
 
 /**
- * Requests whose batch came back as a whole go on in smaller ones, down to one by itself: one of them may be at fault, or the size. What is sent again
- * because it was not mined in time keeps its size: a slow chain is the last place for more and smaller transactions.
+ * Requests whose batch came back as a whole go on in smaller ones, down to one by itself: one of
+ * them may be at fault, or the size. What is sent again because it was not mined in time keeps its
+ * size: a slow chain is the last place for more and smaller transactions.
  */
 export function decideBatchSize(maxBatchSize: number, batchFailures: number): number {
   return Math.max(1, Math.floor(maxBatchSize / 2 ** batchFailures));
 }
 
-/** However deep a transaction still has to be: a reorganisation that took it away is to be noticed within this time. */
+/**
+ * However deep a transaction still has to be: a reorganisation that took it away is to be noticed
+ * within this time.
+ */
 const LONGEST_DEPTH_WAIT_MS = 30_000;
 
-/** When a mined transaction is looked at again: about when it is deep enough. @param missingBlocks until then */
+/**
+ * When a mined transaction is looked at again: about when it is deep enough. @param missingBlocks
+ * until then
+ */
 export function decideDepthLook(now: Date, blockTimeMs: number, missingBlocks: number): Date {
   const nextLook = decideNextLook(now, blockTimeMs);
   const isDeep = addMs(now, Math.min(LONGEST_DEPTH_WAIT_MS, missingBlocks * blockTimeMs));

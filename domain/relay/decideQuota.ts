@@ -4,7 +4,10 @@ import { RELAY_ERRORS } from './errors.ts';
 
 /** Pure rules about what one payer and one store may have on their way and may cost in a day. */
 
-/** What a payer (for refunds: a merchant) or a store has on its way on one chain, and what relaying cost for it today. Costs in wei. */
+/**
+ * What a payer (for refunds: a merchant) or a store has on its way on one chain, and what relaying
+ * cost for it today. Costs in wei.
+ */
 export interface HolderUsage {
   readonly inFlight: number;
   /** Set aside for what is on its way. */
@@ -37,7 +40,12 @@ const RETRY_AFTER_SECONDS = 10;
  */
 export function assertWithinQuota(
   whose: 'payer' | 'merchant' | 'store',
-  input: { readonly usage: HolderUsage; readonly quota: Quota; readonly reserve: Reserve; readonly now: Date },
+  input: {
+    readonly usage: HolderUsage;
+    readonly quota: Quota;
+    readonly reserve: Reserve;
+    readonly now: Date;
+  },
 ): void {
   const { usage, quota, reserve, now } = input;
   if (usage.inFlight >= quota.maxInFlight) {
@@ -48,8 +56,20 @@ export function assertWithinQuota(
     });
   }
   for (const { unit, spent, reserved, needed, budget } of [
-    { unit: 'gas', spent: usage.spentGas, reserved: usage.reservedGas, needed: reserve.gas, budget: quota.gasBudget },
-    { unit: 'wei', spent: usage.spentCost, reserved: usage.reservedCost, needed: reserve.cost, budget: quota.costBudget },
+    {
+      unit: 'gas',
+      spent: usage.spentGas,
+      reserved: usage.reservedGas,
+      needed: reserve.gas,
+      budget: quota.gasBudget,
+    },
+    {
+      unit: 'wei',
+      spent: usage.spentCost,
+      reserved: usage.reservedCost,
+      needed: reserve.cost,
+      budget: quota.costBudget,
+    },
   ]) {
     if (budget === undefined || spent + reserved + needed <= budget) continue;
     throw new AppError(RELAY_ERRORS.gasBudgetSpent, {

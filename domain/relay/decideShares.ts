@@ -9,14 +9,26 @@ import type { RelayRail } from './model.ts';
 /** Of a transaction, whatever it does. */
 const INTRINSIC_GAS = 21_000n;
 /** What one more item adds to a batch with an ordinary token: contracts/gas.ts prints the table. */
-const TYPICAL_GAS: Readonly<Record<RelayRail, bigint>> = { forwarder: 62_000n, authorization: 52_000n, refund: 52_000n };
+const TYPICAL_GAS: Readonly<Record<RelayRail, bigint>> = {
+  forwarder: 62_000n,
+  authorization: 52_000n,
+  refund: 52_000n,
+};
 /** A permit, on top. */
 const TYPICAL_PERMIT_GAS = 20_000n;
 /** A contract that checks a signature, on top: a proxy, a recovery or two. */
 const TYPICAL_CONTRACT_GAS = 35_000n;
 
-export function typicalGas(item: { readonly rail: RelayRail; readonly hasPermit: boolean; readonly runsForeignCode: boolean }): bigint {
-  return TYPICAL_GAS[item.rail] + (item.hasPermit ? TYPICAL_PERMIT_GAS : 0n) + (item.runsForeignCode ? TYPICAL_CONTRACT_GAS : 0n);
+export function typicalGas(item: {
+  readonly rail: RelayRail;
+  readonly hasPermit: boolean;
+  readonly runsForeignCode: boolean;
+}): bigint {
+  return (
+    TYPICAL_GAS[item.rail] +
+    (item.hasPermit ? TYPICAL_PERMIT_GAS : 0n) +
+    (item.runsForeignCode ? TYPICAL_CONTRACT_GAS : 0n)
+  );
 }
 
 /**
@@ -38,9 +50,9 @@ export interface SharedItem {
 }
 
 /**
- * What the chain took for the transaction's data falls to all alike: nobody's code has a part in it. The
- * rest is split by what each may have used. Where the receipt does not tell how much was for data, what
- * goes beyond the typical is taken for that, up to what is configured.
+ * What the chain took for the transaction's data falls to all alike: nobody's code has a part in
+ * it. The rest is split by what each may have used. Where the receipt does not tell how much was
+ * for data, what goes beyond the typical is taken for that, up to what is configured.
  * @param used see Receipt
  * @param dataGasPerRequest the chain's, see the configuration
  * @returns what each item is charged, in their order: adds up to what was used
@@ -84,7 +96,9 @@ export function splitGas(total: bigint, items: readonly SharedItem[]): bigint[] 
     { suspicion: 'ranCode', after: typical },
     { suspicion: 'permit', after: DEAR_TOKEN * typical },
   ]) {
-    const rooms = items.map((item) => (item.suspicion === suspicion && item.most > item.typical ? item.most - item.typical : 0n));
+    const rooms = items.map((item) =>
+      item.suspicion === suspicion && item.most > item.typical ? item.most - item.typical : 0n,
+    );
     const extra = least(common - INTRINSIC_GAS - after, sum(rooms));
     if (extra <= 0n) continue;
     common -= extra;

@@ -7,7 +7,10 @@ import type { RelayAttempt } from './model.ts';
 
 /** The next block may be full or missed. Who is too late has cost the gas all the same. */
 const LEAST_BLOCKS = 3;
-/** What is sent now is in the next block, half a block's time from now on average, or in the one after. */
+/**
+ * What is sent now is in the next block, half a block's time from now on average, or in the one
+ * after.
+ */
 const LAST_BLOCKS = 1.5;
 /** Where blocks come quickly: the way to the relayer and to the chain takes that long. */
 const LAST_MS = 1_000;
@@ -16,17 +19,30 @@ const LAST_MS = 1_000;
  * How long a request has to be good for when it is taken on, in ms: whole seconds.
  * @param chain `minDeadlineSeconds` is the operator's, the same for every chain
  */
-export function decideLeastMs(chain: { readonly minDeadlineSeconds: number; readonly blockTimeMs: number }): number {
-  return Math.max(chain.minDeadlineSeconds, Math.ceil((LEAST_BLOCKS * chain.blockTimeMs) / 1000)) * 1000;
+export function decideLeastMs(chain: {
+  readonly minDeadlineSeconds: number;
+  readonly blockTimeMs: number;
+}): number {
+  return (
+    Math.max(chain.minDeadlineSeconds, Math.ceil((LEAST_BLOCKS * chain.blockTimeMs) / 1000)) * 1000
+  );
 }
 
 /** From then on a transaction with it may well be mined too late: nothing sends it any more. */
-export function isTooLate(attempt: Pick<RelayAttempt, 'deadline'>, now: Date, blockTimeMs: number): boolean {
+export function isTooLate(
+  attempt: Pick<RelayAttempt, 'deadline'>,
+  now: Date,
+  blockTimeMs: number,
+): boolean {
   return msUntilTooLate(attempt, now, blockTimeMs) === 0;
 }
 
 /** Until then; 0: it is too late. */
-export function msUntilTooLate({ deadline }: Pick<RelayAttempt, 'deadline'>, now: Date, blockTimeMs: number): number {
+export function msUntilTooLate(
+  { deadline }: Pick<RelayAttempt, 'deadline'>,
+  now: Date,
+  blockTimeMs: number,
+): number {
   return Math.max(0, deadline.getTime() - lastMs(blockTimeMs) - now.getTime());
 }
 
@@ -40,7 +56,10 @@ export function hasTimeToWait(
   blockTimeMs: number,
 ): boolean {
   const wholeMs = deadline.getTime() - createdAt.getTime();
-  return now.getTime() - createdAt.getTime() < Math.min((wholeMs * 2) / 3, wholeMs - 2 * lastMs(blockTimeMs));
+  return (
+    now.getTime() - createdAt.getTime() <
+    Math.min((wholeMs * 2) / 3, wholeMs - 2 * lastMs(blockTimeMs))
+  );
 }
 
 function lastMs(blockTimeMs: number): number {

@@ -3,17 +3,23 @@ import type { RelayPriority, RelayShare } from '../stores/model.ts';
 /**
  * Turns between stores: weighted fair queueing with nothing to compute when a batch is chosen.
  *
- * Each attempt is given its turn when it is taken on, and goes in the order of turns. A store's turns are apart by an amount that is smaller the larger its
- * weight is, so whatever one store has waiting, another's next turn comes soon; and a store that had nothing waiting begins where the others are, neither
- * behind what they had before nor with a credit. Later turns of the others come after it: nobody is starved.
+ * Each attempt is given its turn when it is taken on, and goes in the order of turns. A store's
+ * turns are apart by an amount that is smaller the larger its weight is, so whatever one store has
+ * waiting, another's next turn comes soon; and a store that had nothing waiting begins where the
+ * others are, neither behind what they had before nor with a credit. Later turns of the others come
+ * after it: nobody is starved.
  *
- * The first few requests that a store has on its way share one such turn. So who has little to send has it sent at once beside stores that have thousands
- * waiting; and what goes before those is no more than these few of each store.
+ * The first few requests that a store has on its way share one such turn. So who has little to send
+ * has it sent at once beside stores that have thousands waiting; and what goes before those is no
+ * more than these few of each store.
  *
- * A turn that was never used is given back: what waits no more, and was never sent, does not move the store's next request to the back.
+ * A turn that was never used is given back: what waits no more, and was never sent, does not move
+ * the store's next request to the back.
  */
 
-/** How far the turns of a store of weight 1 are apart: divisible by the usual weights, and by FEW. */
+/**
+ * How far the turns of a store of weight 1 are apart: divisible by the usual weights, and by FEW.
+ */
 const TURN_STEP = 8_000_000n;
 
 /** What the operator's priority of a store makes of its weight, in quarters. */
@@ -27,7 +33,10 @@ export function stepOf({ weight, priority }: RelayShare): bigint {
 /** How many of a store's requests that are on their way share one turn. */
 const FEW = 8;
 
-/** A store's new turn, and how far it is from the one before: that much is given back when it is not used. */
+/**
+ * A store's new turn, and how far it is from the one before: that much is given back when it is not
+ * used.
+ */
 export interface Turn {
   readonly turn: bigint;
   readonly turnStep: bigint;
@@ -36,8 +45,8 @@ export interface Turn {
 /**
  * @param input.served the turn that the latest batch began with
  * @param input.last the store's latest turn
- * @param input.inFlight how many of the store's requests are on their way. With none, its latest turn does not count: what it got while nobody else waited is
- *   not held against it
+ * @param input.inFlight how many of the store's requests are on their way. With none, its latest
+ *   turn does not count: what it got while nobody else waited is not held against it
  * @param input.step see stepOf
  */
 export function decideTurn(input: {

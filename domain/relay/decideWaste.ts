@@ -2,7 +2,10 @@ import { addMs } from '../../shared/clock.ts';
 import type { PaymentRefusal } from '../chain/ports.ts';
 import type { Lateness } from './decideTime.ts';
 
-/** Pure rules about requests that cost gas and did nothing: whose doing that was, and what follows from it. */
+/**
+ * Pure rules about requests that cost gas and did nothing: whose doing that was, and what follows
+ * from it.
+ */
 
 /**
  * Whom a request that was mined in vain is counted against.
@@ -10,7 +13,8 @@ import type { Lateness } from './decideTime.ts';
  *   nobody   we, the relayer or the chain were slow, somebody else did it first, or its transaction
  *            had too little gas: ours or the relayer's doing
  *   late     it came too late though nobody was slow: the store, and the signer's lateness
- *   subject  the chain refused it for a reason that its signer may have no part in: its payment or refund, and the store
+ *   subject  the chain refused it for a reason that its signer may have no part in: its payment or
+ *            refund, and the store
  *   signer   the signer's balance, allowance or contract made it fail: these, and the signer
  */
 export type Blame = 'nobody' | 'late' | 'subject' | 'signer';
@@ -19,7 +23,9 @@ export type Blame = 'nobody' | 'late' | 'subject' | 'signer';
 export const WASTE_KINDS = ['signer', 'subject', 'store'] as const;
 export type WasteKind = (typeof WASTE_KINDS)[number];
 
-/** How the failures of a holder are judged: by its kind; a signer's lateness by a rule of its own. */
+/**
+ * How the failures of a holder are judged: by its kind; a signer's lateness by a rule of its own.
+ */
 export type WasteRule = WasteKind | 'late';
 
 export function kindOfRule(rule: WasteRule): WasteKind {
@@ -78,19 +84,24 @@ export function decideBlame(input: {
   if (lateness !== 'inTime') return lateness === 'ours' ? 'nobody' : 'late';
   if (refusedFor !== undefined && NOT_ITS_FAULT.test(refusedFor)) return 'nobody';
   if (runsForeignCode) return 'signer';
-  // In a batch each has its full gas or the whole is undone; by itself it has what the relayer gave it.
+  // In a batch each has its full gas or the whole is undone; by itself it has what the relayer gave
+  // it.
   if (refusedFor === undefined && isOutOfGas && !mayHaveBurned) return 'nobody';
-  if (refusal?.kind === 'insufficientBalance' || refusal?.kind === 'insufficientAllowance') return 'signer';
+  if (refusal?.kind === 'insufficientBalance' || refusal?.kind === 'insufficientAllowance')
+    return 'signer';
   // It may have been put right meanwhile.
   return refusedFor !== undefined && SHORT_OF_TOKENS.test(refusedFor) ? 'signer' : 'subject';
 }
 
 /**
- * The same for a forward request that was passed over in a batch: it was too late; or its nonce
- * was used up by another request, which its signer signed and anybody may have sent; or its turn had
+ * The same for a forward request that was passed over in a batch: it was too late; or its nonce was
+ * used up by another request, which its signer signed and anybody may have sent; or its turn had
  * not come.
  */
-export function decideBlameOfSkipped(input: { readonly lateness: Lateness; readonly isNonceUsed: boolean }): Blame {
+export function decideBlameOfSkipped(input: {
+  readonly lateness: Lateness;
+  readonly isNonceUsed: boolean;
+}): Blame {
   switch (input.lateness) {
     case 'signers':
       return 'late';
@@ -123,14 +134,21 @@ export interface WasteLimits {
 }
 
 /** @param waste undefined: none in the window */
-export function decideWasteVerdict(rule: WasteRule, waste: Waste | undefined, limits: WasteLimits, now: Date): WasteVerdict {
+export function decideWasteVerdict(
+  rule: WasteRule,
+  waste: Waste | undefined,
+  limits: WasteLimits,
+  now: Date,
+): WasteVerdict {
   const limit = limitOf(rule, limits);
-  // A store is not its customers: some of them fail on any day. Who is late once may have met a block
-  // that was missed.
+  // A store is not its customers: some of them fail on any day. Who is late once may have met a
+  // block that was missed.
   const free = rule === 'store' || rule === 'late' ? Math.floor(limit / 2) : 0;
   if (waste === undefined || waste.items <= free) return WELCOME;
   if (waste.items >= limit) return { kind: 'payDirectly' };
-  const step = Math.floor(((waste.items - free - 1) * WAIT_STEPS) / Math.max(WAIT_STEPS, limit - free));
+  const step = Math.floor(
+    ((waste.items - free - 1) * WAIT_STEPS) / Math.max(WAIT_STEPS, limit - free),
+  );
   const until = addMs(waste.latestAt, FIRST_WAIT_MS * WAIT_GROWTH ** step);
   return now < until ? { kind: 'backOff', until } : WELCOME;
 }

@@ -1,4 +1,10 @@
-import { execute, placeholders, selectRows, type Database, type Transaction } from '../../platform/db.ts';
+import {
+  execute,
+  placeholders,
+  selectRows,
+  type Database,
+  type Transaction,
+} from '../../platform/db.ts';
 import { lockInOrder } from '../../platform/lockInOrder.ts';
 import type { Address } from '../../shared/hex.ts';
 import { ATTEMPT_COLUMNS, toAttempt, type AttemptRow } from './attemptRow.ts';
@@ -11,11 +17,17 @@ import { RELAY_RAILS, type RelayAttempt, type RelayRail } from './model.ts';
 export interface Choosing {
   readonly chainId: number;
   readonly now: Date;
-  /** Nothing is claimed or stands aside for longer: it is free, since the clock that said so was wrong. */
+  /**
+   * Nothing is claimed or stands aside for longer: it is free, since the clock that said so was
+   * wrong.
+   */
   readonly freeAfter: Date;
   /** Those with less time left than until then are left out. */
   readonly deadlineAfter: Date;
-  /** This one is chosen though it stands aside, and however little time it has left; null: there is none. */
+  /**
+   * This one is chosen though it stands aside, and however little time it has left; null: there is
+   * none.
+   */
   readonly ownId: string | null;
 }
 
@@ -28,12 +40,16 @@ function chooseable({ now, freeAfter, deadlineAfter, ownId }: Choosing) {
   };
 }
 
-/** Those that wait behind it go with it if they can: they are of its rail, and their batches came back as often. */
+/**
+ * Those that wait behind it go with it if they can: they are of its rail, and their batches came
+ * back as often.
+ */
 export type Head = Pick<RelayAttempt, 'batchFailures'> & { readonly rail: RelayRail };
 
 /**
- * Who is first on each rail, in the order of their turns: all of a chain's rails share its relayers, and turns are given over all of them. So one rail's many
- * jobs do not keep the others' requests waiting.
+ * Who is first on each rail, in the order of their turns: all of a chain's rails share its
+ * relayers, and turns are given over all of them. So one rail's many jobs do not keep the others'
+ * requests waiting.
  */
 export async function listHeads(db: Database, choosing: Choosing): Promise<Head[]> {
   const may = chooseable(choosing);
@@ -50,21 +66,32 @@ export async function listHeads(db: Database, choosing: Choosing): Promise<Head[
 
 /** As it was when it was claimed. */
 export type ClaimedAttempt = RelayAttempt & {
-  /** Until when it stood aside, however long ago; null: it did not since it was taken on, sent or brought forward. */
+  /**
+   * Until when it stood aside, however long ago; null: it did not since it was taken on, sent or
+   * brought forward.
+   */
   readonly asideUntil: Date | null;
 };
 
 /**
- * Claims attempts that go with the head, in the order of their turns. Those that another claim, or a change of their own, has locked are passed over:
- * this waits for nobody, and so can be part of no deadlock.
+ * Claims attempts that go with the head, in the order of their turns. Those that another claim, or
+ * a change of their own, has locked are passed over: this waits for nobody, and so can be part of
+ * no deadlock.
  */
 export async function claimAttempts(
   db: Transaction,
-  input: Choosing & { readonly head: Head; readonly limit: number; readonly claimId: string; readonly lapsesAt: Date },
+  input: Choosing & {
+    readonly head: Head;
+    readonly limit: number;
+    readonly claimId: string;
+    readonly lapsesAt: Date;
+  },
 ): Promise<ClaimedAttempt[]> {
   const may = chooseable(input);
   // The index gives the order. With a sort, every waiting row would be locked.
-  const rows = await selectRows<AttemptRow & { readonly claim_id: string | null; readonly choose_after: Date | null }>(
+  const rows = await selectRows<
+    AttemptRow & { readonly claim_id: string | null; readonly choose_after: Date | null }
+  >(
     db,
     `SELECT ${ATTEMPT_COLUMNS}, a.claim_id, a.choose_after FROM relay_attempts a FORCE INDEX (ix_relay_attempts_waiting)
      WHERE a.chain_id = ? AND a.rail = ? AND a.status = 'queued' AND a.batch_failures = ? AND ${may.sql}
@@ -73,17 +100,25 @@ export async function claimAttempts(
   );
   if (rows.length === 0) return [];
   const ids = rows.map(({ id }) => id);
-  await execute(db, `UPDATE relay_attempts FORCE INDEX (PRIMARY) SET claim_id = ?, choose_after = ? WHERE id IN (${placeholders(ids)})`, [
-    input.claimId,
-    input.lapsesAt,
-    ...ids,
-  ]);
+  await execute(
+    db,
+    `UPDATE relay_attempts FORCE INDEX (PRIMARY) SET claim_id = ?, choose_after = ? WHERE id IN (${placeholders(ids)})`,
+    [input.claimId, input.lapsesAt, ...ids],
+  );
   // A claim that has lapsed has written its own date over the one before.
-  return rows.map((row) => ({ ...toAttempt(row), asideUntil: row.claim_id === null ? row.choose_after : null }));
+  return rows.map((row) => ({
+    ...toAttempt(row),
+    asideUntil: row.claim_id === null ? row.choose_after : null,
+  }));
 }
 
 /** Of those that it still holds. The order of the locks is that of the ids, as everywhere. */
-export async function renewClaim(db: Database, claimId: string, attemptIds: readonly string[], lapsesAt: Date): Promise<void> {
+export async function renewClaim(
+  db: Database,
+  claimId: string,
+  attemptIds: readonly string[],
+  lapsesAt: Date,
+): Promise<void> {
   if (attemptIds.length === 0) return;
   await execute(
     db,
@@ -92,8 +127,15 @@ export async function renewClaim(db: Database, claimId: string, attemptIds: read
   );
 }
 
-/** Which of them the claim still holds. A claim is lost when it has lapsed and somebody else has made another. */
-export async function listClaimed(db: Transaction, claimId: string, attemptIds: readonly string[]): Promise<ReadonlySet<string>> {
+/**
+ * Which of them the claim still holds. A claim is lost when it has lapsed and somebody else has
+ * made another.
+ */
+export async function listClaimed(
+  db: Transaction,
+  claimId: string,
+  attemptIds: readonly string[],
+): Promise<ReadonlySet<string>> {
   if (attemptIds.length === 0) return new Set();
   const rows = await selectRows<{ id: string }>(
     db,
@@ -103,7 +145,10 @@ export async function listClaimed(db: Transaction, claimId: string, attemptIds: 
   return new Set(rows.map(({ id }) => id));
 }
 
-/** Ends the claim on those that it still holds. @param chooseAfter they stand aside until then; null: anybody may choose them at once */
+/**
+ * Ends the claim on those that it still holds. @param chooseAfter they stand aside until then;
+ * null: anybody may choose them at once
+ */
 export async function releaseAttempts(
   db: Database | Transaction,
   claimId: string,
@@ -118,8 +163,15 @@ export async function releaseAttempts(
   );
 }
 
-/** Locks what a claim still holds. @returns the turns by id: one may have been brought forward since it was claimed */
-export async function lockClaimed(db: Transaction, claimId: string, attemptIds: readonly string[]): Promise<ReadonlyMap<string, bigint>> {
+/**
+ * Locks what a claim still holds. @returns the turns by id: one may have been brought forward since
+ * it was claimed
+ */
+export async function lockClaimed(
+  db: Transaction,
+  claimId: string,
+  attemptIds: readonly string[],
+): Promise<ReadonlyMap<string, bigint>> {
   const rows = await lockInOrder(attemptIds, (ids) =>
     selectRows<{ id: string; turn: string | number }>(
       db,
@@ -131,7 +183,10 @@ export async function lockClaimed(db: Transaction, claimId: string, attemptIds: 
 }
 
 /** Of attempts that are locked: their turns by id. */
-export async function updateTurns(db: Transaction, turns: ReadonlyMap<string, bigint>): Promise<void> {
+export async function updateTurns(
+  db: Transaction,
+  turns: ReadonlyMap<string, bigint>,
+): Promise<void> {
   if (turns.size === 0) return;
   const ids = [...turns.keys()];
   await execute(
@@ -144,13 +199,17 @@ export async function updateTurns(db: Transaction, turns: ReadonlyMap<string, bi
 
 /** One that waits is chosen by nobody until then, unless somebody has claimed it meanwhile. */
 export async function postponeChoice(db: Database, attemptId: string, until: Date): Promise<void> {
-  await execute(db, "UPDATE relay_attempts SET choose_after = ? WHERE id = ? AND claim_id IS NULL AND status = 'queued'", [
-    until,
-    attemptId,
-  ]);
+  await execute(
+    db,
+    "UPDATE relay_attempts SET choose_after = ? WHERE id = ? AND claim_id IS NULL AND status = 'queued'",
+    [until, attemptId],
+  );
 }
 
-/** Those of these signers that stand aside or have stood aside, or are being chosen; first in, first out. Locks nothing. */
+/**
+ * Those of these signers that stand aside or have stood aside, or are being chosen; first in, first
+ * out. Locks nothing.
+ */
 export async function listAside(
   db: Database | Transaction,
   input: { readonly chainId: number; readonly signers: readonly Address[] },
@@ -167,8 +226,14 @@ export async function listAside(
   return rows.sort((a, b) => (a.id < b.id ? -1 : 1));
 }
 
-/** Those of them that wait, and that nobody has locked at this moment: this waits for nobody. @returns their turns by id */
-export async function tryLockTurns(db: Transaction, attemptIds: readonly string[]): Promise<ReadonlyMap<string, bigint>> {
+/**
+ * Those of them that wait, and that nobody has locked at this moment: this waits for nobody.
+ * @returns their turns by id
+ */
+export async function tryLockTurns(
+  db: Transaction,
+  attemptIds: readonly string[],
+): Promise<ReadonlyMap<string, bigint>> {
   const rows = await lockInOrder(attemptIds, (ids) =>
     selectRows<{ id: string; turn: string | number }>(
       db,
@@ -181,7 +246,10 @@ export async function tryLockTurns(db: Transaction, attemptIds: readonly string[
 }
 
 /** Of attempts that are locked: those that stand aside may be chosen at once. */
-export async function endStandingAside(db: Transaction, attemptIds: readonly string[]): Promise<void> {
+export async function endStandingAside(
+  db: Transaction,
+  attemptIds: readonly string[],
+): Promise<void> {
   if (attemptIds.length === 0) return;
   await execute(
     db,
@@ -227,12 +295,25 @@ export interface WaitingAttempt {
 }
 
 /** Those of them that wait. */
-export async function listWaiting(db: Transaction, attemptIds: readonly string[]): Promise<WaitingAttempt[]> {
+export async function listWaiting(
+  db: Transaction,
+  attemptIds: readonly string[],
+): Promise<WaitingAttempt[]> {
   if (attemptIds.length === 0) return [];
-  const rows = await selectRows<{ id: string; chain_id: string | number; deadline: Date; sends: string | number }>(
+  const rows = await selectRows<{
+    id: string;
+    chain_id: string | number;
+    deadline: Date;
+    sends: string | number;
+  }>(
     db,
     `SELECT id, chain_id, deadline, sends FROM relay_attempts WHERE id IN (${placeholders(attemptIds)}) AND status = 'queued'`,
     attemptIds,
   );
-  return rows.map(({ id, chain_id: chainId, deadline, sends }) => ({ id, chainId: Number(chainId), deadline, sends: Number(sends) }));
+  return rows.map(({ id, chain_id: chainId, deadline, sends }) => ({
+    id,
+    chainId: Number(chainId),
+    deadline,
+    sends: Number(sends),
+  }));
 }

@@ -10,10 +10,15 @@ import { wasteHoldersOf } from './wasteHolders.ts';
 import { readWaste } from './wasteStore.ts';
 import type { Candidate, Claim } from './withClaim.ts';
 
-/** A longer wait is looked at again: what stands aside for a minute is taken for a clock's error. */
+/**
+ * A longer wait is looked at again: what stands aside for a minute is taken for a clock's error.
+ */
 const MOST_ASIDE_MS = 30_000;
 
-/** What becomes of claimed attempts by what was wasted before them. Whoever is in no list stands aside. */
+/**
+ * What becomes of claimed attempts by what was wasted before them. Whoever is in no list stands
+ * aside.
+ */
 interface Sorted {
   readonly welcome: readonly Candidate[];
   /** To be ended. */
@@ -24,18 +29,25 @@ interface Sorted {
 
 /**
  * What was taken on while its signer, its payment and its store were welcome may have waited while
- * they wasted gas. What would be refused now for that ends where it may only be paid directly, or where
- * its deadline is over before its wait is; else it stands aside.
+ * they wasted gas. What would be refused now for that ends where it may only be paid directly, or
+ * where its deadline is over before its wait is; else it stands aside.
  * @param own the attempt whose job this is
  */
 export async function dropWasteful(ctx: Context, own: RelayAttempt, claim: Claim): Promise<Sorted> {
   const { chainId } = own;
   const limits = findChainConfig(ctx, chainId)?.relayLimits;
   const { candidates } = claim;
-  if (limits === undefined || candidates.length === 0) return { welcome: candidates, refused: [], ownUntil: undefined };
+  if (limits === undefined || candidates.length === 0)
+    return { welcome: candidates, refused: [], ownUntil: undefined };
   const now = ctx.clock.now();
-  const holders = new Set(candidates.flatMap(({ attempt }) => wasteHoldersOf(attempt).map(({ holder }) => holder)));
-  const wasted = await readWaste(ctx.db, { chainId, holders: [...holders], since: startOfWasteWindow(now) });
+  const holders = new Set(
+    candidates.flatMap(({ attempt }) => wasteHoldersOf(attempt).map(({ holder }) => holder)),
+  );
+  const wasted = await readWaste(ctx.db, {
+    chainId,
+    holders: [...holders],
+    since: startOfWasteWindow(now),
+  });
   const mostUntil = addMs(now, MOST_ASIDE_MS);
   const welcome: Candidate[] = [];
   const refused: Refused[] = [];
@@ -45,7 +57,10 @@ export async function dropWasteful(ctx: Context, own: RelayAttempt, claim: Claim
     const refusal = findWasteRefusal(attempt, { wasted, limits, now });
     if (refusal === undefined) {
       welcome.push(candidate);
-    } else if (refusal.kind === 'payDirectly' || isTooLate(attempt, refusal.until, blockTimeMsOf(ctx, chainId))) {
+    } else if (
+      refusal.kind === 'payDirectly' ||
+      isTooLate(attempt, refusal.until, blockTimeMsOf(ctx, chainId))
+    ) {
       const { code, kind, detail } = refusal.error;
       refused.push({ attempt, error: { code, detail: detail ?? kind.title }, isSure: true });
     } else {

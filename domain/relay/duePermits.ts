@@ -3,9 +3,10 @@ import { createRecentMemory, type RecentMemory } from '../../shared/createRecent
 import type { FlyingAttempt } from './flyingStore.ts';
 
 /**
- * Whose permit was found to be the next one of its account, as of the blocks that hold the requests before it. No node can be behind that, so it need not wait
- * until every node has those blocks. It is found while a batch is chosen, and holds when its intent is saved a moment later, as long as those requests are where
- * they were. Each process remembers what it found itself.
+ * Whose permit was found to be the next one of its account, as of the blocks that hold the requests
+ * before it. No node can be behind that, so it need not wait until every node has those blocks. It
+ * is found while a batch is chosen, and holds when its intent is saved a moment later, as long as
+ * those requests are where they were. Each process remembers what it found itself.
  */
 
 const MOST_REMEMBERED = 5_000;
@@ -21,7 +22,11 @@ function memoryOf(ctx: Context): RecentMemory<ReadonlySet<string>> {
 }
 
 /** @param others as they were when the chain was asked */
-export function noteDuePermit(ctx: Context, attemptId: string, others: readonly FlyingAttempt[]): void {
+export function noteDuePermit(
+  ctx: Context,
+  attemptId: string,
+  others: readonly FlyingAttempt[],
+): void {
   memoryOf(ctx).set(attemptId, new Set(others.map(placeOf)));
 }
 

@@ -29,20 +29,28 @@ export function untilEnded(ctx: Context): Date {
 }
 
 /**
- * Ends those whose refusal counts; the others stand aside until they are looked at again. The batch that
- * they were claimed with does not wait for this: whoever can be sent pays nothing for those that cannot.
+ * Ends those whose refusal counts; the others stand aside until they are looked at again. The batch
+ * that they were claimed with does not wait for this: whoever can be sent pays nothing for those
+ * that cannot.
  *
- * One that cannot be asked about now is a failure of its own, whoever's job this is: it keeps nobody else from being ended, nor
- * that job from going on.
+ * One that cannot be asked about now is a failure of its own, whoever's job this is: it keeps
+ * nobody else from being ended, nor that job from going on.
  * @param ownId the attempt whose job this is
  * @returns what becomes of that one's work; undefined: it is not among them
  * @throws what ending that one failed by, when the others were ended
  */
-export async function endAllRefused(ctx: Context, refused: readonly Refused[], ownId: string): Promise<WorkResult | undefined> {
+export async function endAllRefused(
+  ctx: Context,
+  refused: readonly Refused[],
+  ownId: string,
+): Promise<WorkResult | undefined> {
   let ownResult: WorkResult | undefined;
   const end = async ({ attempt, error, isSure }: Refused): Promise<void> => {
     const nextLook = decideNextLook(ctx.clock.now(), blockTimeMsOf(ctx, attempt.chainId));
-    const result = isSure === true ? await endUnsent(ctx, attempt, error) : await endRefused(ctx, attempt, error, nextLook);
+    const result =
+      isSure === true
+        ? await endUnsent(ctx, attempt, error)
+        : await endRefused(ctx, attempt, error, nextLook);
     if (result.kind === 'later') await postponeChoice(ctx.db, attempt.id, result.at);
     if (attempt.id === ownId) ownResult = result;
   };
@@ -55,6 +63,8 @@ export async function endAllRefused(ctx: Context, refused: readonly Refused[], o
       await noteFailure(ctx, { queue: 'relay', subjectId: attemptId }, failure);
     }
   };
-  await tryAll(refused, (one) => (one.attempt.id === ownId ? end(one) : endOther(one)), { atOnce: AT_ONCE });
+  await tryAll(refused, (one) => (one.attempt.id === ownId ? end(one) : endOther(one)), {
+    atOnce: AT_ONCE,
+  });
   return ownResult;
 }

@@ -13,15 +13,29 @@ import { changeAttempt } from './changeAttempt.ts';
 import { shareGas } from './shareGas.ts';
 import { listItemsOfTransaction } from './attemptStore.ts';
 import type { RelayAttempt, RelayTransaction } from './model.ts';
-import { doneElsewhere, failSubject, isCompleted, positionOf, type LockedAttempt } from './subject.ts';
+import {
+  doneElsewhere,
+  failSubject,
+  isCompleted,
+  positionOf,
+  type LockedAttempt,
+} from './subject.ts';
 import { findLandedTransaction } from './transactionStore.ts';
 
 /** Who did what an attempt is for, by the transaction that the scanner told of. */
 export type Doer =
   /** An earlier transaction of the attempt's own, which was given up or whose answer was lost. */
-  | { readonly kind: 'own'; readonly hash: Bytes32; readonly transaction: RelayTransaction; readonly receipt: Receipt }
+  | {
+      readonly kind: 'own';
+      readonly hash: Bytes32;
+      readonly transaction: RelayTransaction;
+      readonly receipt: Receipt;
+    }
   | { readonly kind: 'other'; readonly hash: Bytes32 }
-  /** The scanner has not told yet which transaction it was, or the node that was asked does not know it (yet). */
+  /**
+   * The scanner has not told yet which transaction it was, or the node that was asked does not know
+   * it (yet).
+   */
   | { readonly kind: 'unknown' };
 
 /** When nobody can tell, for how long after the attempt's deadline that is waited for. */
@@ -38,14 +52,25 @@ export async function findDoer(ctx: Context, attempt: RelayAttempt): Promise<Doe
   if (attempt.sends === 0) return { kind: 'other', hash };
   const chain = getChain(ctx, attempt.chainId);
   const isLate = isLateToTell(ctx, attempt);
-  const [call, receipt] = await Promise.all([chain.findCall(hash), chain.findReceipt(hash)]).catch((error: unknown) => {
-    if (isLate && error instanceof AppError && error.code === CHAIN_ERRORS.unavailable.code) return [];
-    throw error;
-  });
-  // What it used is charged by the receipt of the block that the scanner has seen it in, and by that of no fork.
+  const [call, receipt] = await Promise.all([chain.findCall(hash), chain.findReceipt(hash)]).catch(
+    (error: unknown) => {
+      if (isLate && error instanceof AppError && error.code === CHAIN_ERRORS.unavailable.code)
+        return [];
+      throw error;
+    },
+  );
+  // What it used is charged by the receipt of the block that the scanner has seen it in, and by
+  // that of no fork.
   if (call === undefined || receipt?.blockHash !== landed.blockHash) return { kind: 'unknown' };
-  const transaction = await findLandedTransaction(ctx.db, { chainId: attempt.chainId, since: attempt.createdAt, hash, call });
-  return transaction === undefined ? { kind: 'other', hash } : { kind: 'own', hash, transaction, receipt };
+  const transaction = await findLandedTransaction(ctx.db, {
+    chainId: attempt.chainId,
+    since: attempt.createdAt,
+    hash,
+    call,
+  });
+  return transaction === undefined
+    ? { kind: 'other', hash }
+    : { kind: 'own', hash, transaction, receipt };
 }
 
 function isLateToTell(ctx: Context, { deadline }: RelayAttempt): boolean {
@@ -53,18 +78,26 @@ function isLateToTell(ctx: Context, { deadline }: RelayAttempt): boolean {
 }
 
 async function findLanded(ctx: Context, attempt: RelayAttempt): Promise<ChainPosition | undefined> {
-  if (attempt.refundId !== null) return (await findRefund(ctx, attempt.refundId))?.position ?? undefined;
+  if (attempt.refundId !== null)
+    return (await findRefund(ctx, attempt.refundId))?.position ?? undefined;
   const [payment] = await findPaymentsById(ctx, [attempt.paymentId]);
   return payment?.position ?? undefined;
 }
 
 /**
- * Ends an attempt that the chain shows as done: by an earlier transaction of its own it has succeeded; by anybody else's it has failed, without a word to the
- * store, for which the payment is what counts.
+ * Ends an attempt that the chain shows as done: by an earlier transaction of its own it has
+ * succeeded; by anybody else's it has failed, without a word to the store, for which the payment is
+ * what counts.
  * @param doer found before the locks were taken; undefined: it was not looked for
- * @returns false while that is to be waited for: the scanner tells it first, and an own success is one when it is final
+ * @returns false while that is to be waited for: the scanner tells it first, and an own success is
+ *   one when it is final
  */
-export async function endDone(ctx: Context, unit: UnitOfWork, locked: LockedAttempt, doer: Doer | undefined): Promise<boolean> {
+export async function endDone(
+  ctx: Context,
+  unit: UnitOfWork,
+  locked: LockedAttempt,
+  doer: Doer | undefined,
+): Promise<boolean> {
   const { attempt } = locked;
   const position = positionOf(locked);
   if (position === null || doer === undefined) return false;
@@ -83,7 +116,10 @@ export async function endDone(ctx: Context, unit: UnitOfWork, locked: LockedAtte
   if (!isCompleted(locked)) return false;
   const { transaction, receipt } = doer;
   const items = await listItemsOfTransaction(unit.trx, transaction.id);
-  const shares = shareGas(transaction, receipt, { items, dataGasPerRequest: dataGasOf(ctx, attempt.chainId) });
+  const shares = shareGas(transaction, receipt, {
+    items,
+    dataGasPerRequest: dataGasOf(ctx, attempt.chainId),
+  });
   const gas = shares.get(attempt.id) ?? 0n;
   const facts = {
     transactionId: transaction.id,

@@ -11,11 +11,17 @@ import type { RelayAttempt } from './model.ts';
 import { decideUnclearLook, isUnclear, noteUnclear } from './unclearChains.ts';
 
 /**
- * The chain would refuse an attempt, one RPC URL says. It ends when that was heard for long enough (heardRefusals.ts), and is what every URL says that answers and
- * knows the chain as we do: all looks may have gone to the same one, which may be on a branch that grows, or lie.
+ * The chain would refuse an attempt, one RPC URL says. It ends when that was heard for long enough
+ * (heardRefusals.ts), and is what every URL says that answers and knows the chain as we do: all
+ * looks may have gone to the same one, which may be on a branch that grows, or lie.
  * @param nextLook the earliest one
  */
-export async function endRefused(ctx: Context, attempt: RelayAttempt, error: RelayFailure, nextLook: Date): Promise<WorkResult> {
+export async function endRefused(
+  ctx: Context,
+  attempt: RelayAttempt,
+  error: RelayFailure,
+  nextLook: Date,
+): Promise<WorkResult> {
   const lookAt = hearRefusal(ctx, attempt.id, nextLook);
   if (lookAt !== undefined) return later(lookAt);
   // Done by other means is no refusal: it ends when it shows.
@@ -24,7 +30,10 @@ export async function endRefused(ctx: Context, attempt: RelayAttempt, error: Rel
     case true:
       return endUnsent(ctx, attempt, error);
     case false:
-      ctx.log.warn({ attemptId: attempt.id, refusal: error }, 'one RPC URL refuses a request that another one would take: it goes on');
+      ctx.log.warn(
+        { attemptId: attempt.id, refusal: error },
+        'one RPC URL refuses a request that another one would take: it goes on',
+      );
       forgetRefusal(ctx, attempt.id);
       await bringForward(ctx, attempt);
       return later(nextLook);
@@ -40,7 +49,10 @@ async function askEveryUrl(ctx: Context, attempt: RelayAttempt): Promise<boolean
   const [payment] = await findPaymentsById(ctx, [paymentId]);
   if (payment === undefined) throw new Error(`payment ${paymentId} is gone`);
   const item = { signed, signature, permit, paymentId, terms: payment.terms };
-  const isRefused = await getChain(ctx, chainId).isSurelyRefused(item, await listKnownBlocks(ctx, chainId));
+  const isRefused = await getChain(ctx, chainId).isSurelyRefused(
+    item,
+    await listKnownBlocks(ctx, chainId),
+  );
   if (isRefused === 'unknown') noteUnclear(ctx, chainId);
   return isRefused;
 }

@@ -44,7 +44,8 @@ export async function findBlame(
 
 /**
  * Whose doing it was that an attempt left no trace in a batch. Where all of the batch was undone,
- * that was its size, or another item. Else the forwarder passed it over, once its permit was applied.
+ * that was its size, or another item. Else the forwarder passed it over, once its permit was
+ * applied.
  * @throws AppError `CHAIN_ERRORS.unavailable`
  */
 export async function findBlameOfSkipped(
@@ -61,7 +62,10 @@ export async function findBlameOfSkipped(
   });
 }
 
-/** Each call keeps 1/64 of the gas back from the one that runs out of it, and the token is three calls deep: at least 95 of 100 are gone then. */
+/**
+ * Each call keeps 1/64 of the gas back from the one that runs out of it, and the token is three
+ * calls deep: at least 95 of 100 are gone then.
+ */
 function isUsedUp(used: bigint, limit: bigint): boolean {
   return used * 100n >= limit * 95n;
 }

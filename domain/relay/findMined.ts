@@ -12,12 +12,17 @@ export interface Mined {
 }
 
 /**
- * Any of its hashes may be the one that was mined: a gas bump races with the transaction that it replaces. A receipt of a block that is not on the chain, as of
- * a node on a fork that it has not left, counts only where there is no other one; and then it says no more than that something is to be waited for.
+ * Any of its hashes may be the one that was mined: a gas bump races with the transaction that it
+ * replaces. A receipt of a block that is not on the chain, as of a node on a fork that it has not
+ * left, counts only where there is no other one; and then it says no more than that something is to
+ * be waited for.
  * @returns undefined when no node shows it in a block
  * @throws AppError `CHAIN_ERRORS.unavailable`
  */
-export async function findMined(ctx: Context, transaction: RelayTransaction): Promise<Mined | undefined> {
+export async function findMined(
+  ctx: Context,
+  transaction: RelayTransaction,
+): Promise<Mined | undefined> {
   const chain = getChain(ctx, transaction.chainId);
   let contradicted: Mined | undefined;
   for (const hash of [...transaction.hashes].reverse()) {
@@ -31,10 +36,14 @@ export async function findMined(ctx: Context, transaction: RelayTransaction): Pr
 }
 
 /**
- * The same where no receipt is needed any more to decide: what can still be learned from one is worth a look, and no reason to wait for ever for one that nobody
- * shows in a form that can be read.
+ * The same where no receipt is needed any more to decide: what can still be learned from one is
+ * worth a look, and no reason to wait for ever for one that nobody shows in a form that can be
+ * read.
  */
-export async function findMinedIfTold(ctx: Context, transaction: RelayTransaction): Promise<Mined | undefined> {
+export async function findMinedIfTold(
+  ctx: Context,
+  transaction: RelayTransaction,
+): Promise<Mined | undefined> {
   try {
     return await findMined(ctx, transaction);
   } catch (error) {

@@ -2,11 +2,15 @@ import type { ChainPort, KnownBlock, PaymentRefusal } from '../chain/ports.ts';
 import { findApproveFirst, type ApproveFirst } from './offerPermit.ts';
 import { signerOf, type RelayItem } from './model.ts';
 
-/** Why the gateway or the token says no; where an allowance is short, whether anything but an approval could help. */
+/**
+ * Why the gateway or the token says no; where an allowance is short, whether anything but an
+ * approval could help.
+ */
 export type ExplainedRefusal = PaymentRefusal & { readonly approveFirst?: ApproveFirst };
 
 /**
- * Why the gateway or the token would refuse this now, whatever call it comes in; undefined when they would not.
+ * Why the gateway or the token would refuse this now, whatever call it comes in; undefined when
+ * they would not.
  * @param since given: it is not one URL's word, see ChainPort.findRefusal
  */
 export async function findRefusalOf(
@@ -22,6 +26,9 @@ export async function findRefusalOf(
   if (refusal?.kind !== 'insufficientAllowance') return refusal;
   const approveFirst = await findApproveFirst(chain, terms.token, owner);
   if (approveFirst !== null) return { ...refusal, approveFirst };
-  // The token would ask a contract, but with nothing that this one takes: its next signature would be no better.
-  return refusal.isNoKeySignature && (await chain.isContract(owner)) ? { ...refusal, approveFirst: 'contractWallet' } : refusal;
+  // The token would ask a contract, but with nothing that this one takes: its next signature would
+  // be no better.
+  return refusal.isNoKeySignature && (await chain.isContract(owner))
+    ? { ...refusal, approveFirst: 'contractWallet' }
+    : refusal;
 }

@@ -6,7 +6,8 @@ import { wasteHoldersOf } from './wasteHolders.ts';
 
 /** Why a request is not relayed, or not yet. */
 export type WasteRefusal =
-  { readonly kind: 'payDirectly'; readonly error: AppError } | { readonly kind: 'backOff'; readonly until: Date; readonly error: AppError };
+  | { readonly kind: 'payDirectly'; readonly error: AppError }
+  | { readonly kind: 'backOff'; readonly until: Date; readonly error: AppError };
 
 /**
  * What earlier failures mean for a request: of its signer, its payment or refund, and its store.
@@ -15,13 +16,21 @@ export type WasteRefusal =
  */
 export function findWasteRefusal(
   request: Pick<RelayAttempt, 'signed' | 'paymentId' | 'refundId' | 'storeId'>,
-  input: { readonly wasted: ReadonlyMap<string, Waste>; readonly limits: WasteLimits; readonly now: Date },
+  input: {
+    readonly wasted: ReadonlyMap<string, Waste>;
+    readonly limits: WasteLimits;
+    readonly now: Date;
+  },
 ): WasteRefusal | undefined {
   const { wasted, limits, now } = input;
   const isRefund = request.refundId !== null;
   const verdicts = wasteHoldersOf(request).map(({ rule, holder }) => {
     const waste = wasted.get(holder);
-    return { rule, items: waste?.items ?? 0, verdict: decideWasteVerdict(rule, waste, limits, now) };
+    return {
+      rule,
+      items: waste?.items ?? 0,
+      verdict: decideWasteVerdict(rule, waste, limits, now),
+    };
   });
   for (const { rule, items, verdict } of verdicts) {
     if (verdict.kind !== 'payDirectly') continue;

@@ -10,7 +10,9 @@ export interface FlyingAttempt {
   readonly owner: Address;
   readonly token: Address;
   readonly bringsPermit: boolean;
-  /** `queued`: it waits to be sent again, while a transaction that was given up may still be mined. */
+  /**
+   * `queued`: it waits to be sent again, while a transaction that was given up may still be mined.
+   */
   readonly status: RelayAttemptStatus;
   /** Since when it has that status. */
   readonly changedAt: Date;
@@ -39,7 +41,11 @@ interface FlyingRow {
  */
 export async function listFlying(
   db: Database | Transaction,
-  input: { readonly chainId: number; readonly owners: readonly Address[]; readonly endedAfter: Date },
+  input: {
+    readonly chainId: number;
+    readonly owners: readonly Address[];
+    readonly endedAfter: Date;
+  },
 ): Promise<FlyingAttempt[]> {
   const { chainId, owners, endedAfter } = input;
   if (owners.length === 0) return [];
@@ -52,7 +58,13 @@ export async function listFlying(
     `a.status IN ('queued', 'submitting', 'submitted', 'unknown', 'mined') AND (a.status <> 'queued' OR a.may_still_land = TRUE)`,
   );
   const ended = select(`a.status IN ('succeeded', 'failed') AND a.updated_at > ? AND a.sends > 0`);
-  const rows = await selectRows<FlyingRow>(db, `${live} UNION ALL ${ended}`, [chainId, ...owners, chainId, ...owners, endedAfter]);
+  const rows = await selectRows<FlyingRow>(db, `${live} UNION ALL ${ended}`, [
+    chainId,
+    ...owners,
+    chainId,
+    ...owners,
+    endedAfter,
+  ]);
   return rows.map(toFlying);
 }
 

@@ -4,15 +4,24 @@ import { getRelayShare } from '../stores/service.ts';
 import { listGivingWay, prioritiesBelow } from './decideGivingWay.ts';
 import { decideTurn, stepOf, type Turn } from './decideTurn.ts';
 import { signerOf, type SignedRequest } from './model.ts';
-import { giveWay, listWaitingTurns, readTurns, tryLockWaiting, updateLastTurn, type StoredTurn } from './turnStore.ts';
+import {
+  giveWay,
+  listWaitingTurns,
+  readTurns,
+  tryLockWaiting,
+  updateLastTurn,
+  type StoredTurn,
+} from './turnStore.ts';
 
 /** How many of each priority are looked at: what is further back has hardly anything to give. */
 const LOOKED_AT = 20;
 
 /**
- * Gives a new attempt its turn: the store's next one, or that of a waiting one of less priority, which goes on as if it came now.
+ * Gives a new attempt its turn: the store's next one, or that of a waiting one of less priority,
+ * which goes on as if it came now.
  *
- * The store's usage must be locked. Attempts are locked before usage elsewhere, so this waits for none of them: one that is locked is passed over.
+ * The store's usage must be locked. Attempts are locked before usage elsewhere, so this waits for
+ * none of them: one that is locked is passed over.
  * @param input.inFlight of the store, without this one
  */
 export async function giveTurn(
@@ -32,7 +41,13 @@ export async function giveTurn(
   await updateLastTurn(db, { chainId, storeId, turn });
   if (inFlight === 0) return own;
   const waiting = await listWaitingTurns(db, {
-    ...{ chainId, storeId, rail: signed.rail, priorities: prioritiesBelow(priority), limit: LOOKED_AT },
+    ...{
+      chainId,
+      storeId,
+      rail: signed.rail,
+      priorities: prioritiesBelow(priority),
+      limit: LOOKED_AT,
+    },
     // A forwarder request that went before its payer's earlier one would only wait for it.
     exceptPayer: signed.rail === 'forwarder' ? signerOf(signed) : undefined,
   });
@@ -49,7 +64,10 @@ export async function giveTurn(
   return turns[0] ?? own;
 }
 
-async function lockFirst(db: Transaction, waiting: readonly StoredTurn[]): Promise<StoredTurn | undefined> {
+async function lockFirst(
+  db: Transaction,
+  waiting: readonly StoredTurn[],
+): Promise<StoredTurn | undefined> {
   for (const one of waiting) if (await tryLockWaiting(db, one)) return one;
   return undefined;
 }

@@ -5,15 +5,19 @@ import { noteServedTurn, readServedTurn } from './turnStore.ts';
 import { countWaitingOfStoreLately } from './waitingCounts.ts';
 
 /**
- * What is looked at and cannot go, whatever the reason: it waits for another request or for its outcome, its permit's nonce has not come, the chain refuses it, its
- * signer has to wait, or nobody can say what became of it.
+ * What is looked at and cannot go, whatever the reason: it waits for another request or for its
+ * outcome, its permit's nonce has not come, the chain refuses it, its signer has to wait, or nobody
+ * can say what became of it.
  *
- * A look takes a place in a batch, as sending does. The first time an attempt keeps its turn: mostly it can go a block later. When it stands aside again it goes
- * behind by as many turns of its store's, on average, as its store has requests that wait. So what a store has waiting that cannot go takes about as many looks
- * as one that can be sent, however much it is. By how many is drawn by lot, or those that stood aside together would come back together, all of them before
- * whoever came meanwhile. Its store's next requests are not behind it: it waits by itself.
+ * A look takes a place in a batch, as sending does. The first time an attempt keeps its turn:
+ * mostly it can go a block later. When it stands aside again it goes behind by as many turns of its
+ * store's, on average, as its store has requests that wait. So what a store has waiting that cannot
+ * go takes about as many looks as one that can be sent, however much it is. By how many is drawn by
+ * lot, or those that stood aside together would come back together, all of them before whoever came
+ * meanwhile. Its store's next requests are not behind it: it waits by itself.
  *
- * Who waits for another request of its own signer is brought forward when that one has moved on (bringForward.ts): it loses nothing by having waited.
+ * Who waits for another request of its own signer is brought forward when that one has moved on
+ * (bringForward.ts): it loses nothing by having waited.
  */
 
 /** Whether its next turn is later when it is not chosen: it stood aside, and its time had come. */
@@ -25,7 +29,8 @@ export function standsAsideAgain({ asideUntil }: ClaimedAttempt, claimedAt: Date
  * Gives claimed attempts their later turns, in the order that they have.
  * @param input.first the first turn of all that were claimed
  * @param input.attempts those that stand aside again
- * @returns the ids of those that were brought forward meanwhile: what they were seen to wait for may be over
+ * @returns the ids of those that were brought forward meanwhile: what they were seen to wait for
+ *   may be over
  */
 export async function goBehind(
   ctx: Context,
@@ -40,7 +45,8 @@ export async function goBehind(
   if (attempts.length === 0) return new Set();
   const storeIds = [...new Set(attempts.map(({ storeId }) => storeId))];
   const waiting = new Map<string, number>();
-  for (const storeId of storeIds) waiting.set(storeId, await countWaitingOfStoreLately(ctx, chainId, storeId));
+  for (const storeId of storeIds)
+    waiting.set(storeId, await countWaitingOfStoreLately(ctx, chainId, storeId));
   return inTransaction(ctx.db, async (trx) => {
     const held = await lockClaimed(
       trx,
@@ -48,7 +54,8 @@ export async function goBehind(
       attempts.map(({ id }) => id),
     );
     const unmoved = attempts.filter(({ id, turn }) => held.get(id) === turn);
-    // The order goes on though nothing is sent: who comes anew begins here, and not before all that was looked at in vain.
+    // The order goes on though nothing is sent: who comes anew begins here, and not before all that
+    // was looked at in vain.
     const before = await readServedTurn(trx, chainId);
     const served = before > first ? before : first;
     const turns = new Map<string, bigint>();
@@ -63,7 +70,9 @@ export async function goBehind(
     }
     await updateTurns(trx, turns);
     await noteServedTurn(trx, chainId, served);
-    return new Set(attempts.flatMap(({ id, turn }) => (held.has(id) && held.get(id) !== turn ? [id] : [])));
+    return new Set(
+      attempts.flatMap(({ id, turn }) => (held.has(id) && held.get(id) !== turn ? [id] : [])),
+    );
   });
 }
 

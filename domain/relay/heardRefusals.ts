@@ -18,7 +18,10 @@ interface Refusals {
 
 const CAN_GO: Heard = { canGo: true, refused: undefined };
 const TOO_EARLY: Heard = { canGo: false, refused: undefined };
-/** Of `refusalGraceMs`: so much of it may pass between two looks. So it takes three of them at least, and no more however far apart they are. */
+/**
+ * Of `refusalGraceMs`: so much of it may pass between two looks. So it takes three of them at
+ * least, and no more however far apart they are.
+ */
 const MOST_UNHEARD = 2 / 3;
 const MOST_REMEMBERED = 20_000;
 const memories = new WeakMap<Context['db'], RecentMemory<Heard>>();
@@ -33,10 +36,13 @@ function memoryOf(ctx: Context): RecentMemory<Heard> {
 }
 
 /**
- * That the chain would refuse an attempt is one node's word, at one moment: it may lag, or be on a branch that the others leave. It counts once it
- * was heard at every look for `refusalGraceMs`. In a long queue looks may be far apart: what lies between two of them was heard by nobody, and counts in part.
- * Each process remembers what it heard itself, so another process, or the next one, listens for as long again.
- * @returns undefined: it counts now; else when to look again, soon at first, as one that is wrong is mostly wrong for a short time
+ * That the chain would refuse an attempt is one node's word, at one moment: it may lag, or be on a
+ * branch that the others leave. It counts once it was heard at every look for `refusalGraceMs`. In
+ * a long queue looks may be far apart: what lies between two of them was heard by nobody, and
+ * counts in part. Each process remembers what it heard itself, so another process, or the next one,
+ * listens for as long again.
+ * @returns undefined: it counts now; else when to look again, soon at first, as one that is wrong
+ *   is mostly wrong for a short time
  */
 export function hearRefusal(ctx: Context, attemptId: string, nextLook: Date): Date | undefined {
   const memory = memoryOf(ctx);
@@ -44,13 +50,20 @@ export function hearRefusal(ctx: Context, attemptId: string, nextLook: Date): Da
   const { refusalGraceMs } = ctx.config.relay;
   const last = memory.get(attemptId)?.refused;
   const sinceMs = last === undefined ? 0 : Math.max(0, now.getTime() - last.heardAt.getTime());
-  const heardMs = (last?.heardMs ?? 0) + Math.min(sinceMs, Math.floor(refusalGraceMs * MOST_UNHEARD));
+  const heardMs =
+    (last?.heardMs ?? 0) + Math.min(sinceMs, Math.floor(refusalGraceMs * MOST_UNHEARD));
   memory.set(attemptId, { canGo: false, refused: { heardAt: now, heardMs } });
   if (heardMs >= refusalGraceMs) return undefined;
-  return addMs(now, Math.min(Math.max(nextLook.getTime() - now.getTime(), heardMs), refusalGraceMs - heardMs));
+  return addMs(
+    now,
+    Math.min(Math.max(nextLook.getTime() - now.getTime(), heardMs), refusalGraceMs - heardMs),
+  );
 }
 
-/** Its permit has a nonce that has not come: that never counts, since the permit before it may come, or come back. */
+/**
+ * Its permit has a nonce that has not come: that never counts, since the permit before it may come,
+ * or come back.
+ */
 export function hearTooEarly(ctx: Context, attemptId: string): void {
   memoryOf(ctx).set(attemptId, TOO_EARLY);
 }

@@ -24,8 +24,8 @@ export type Verdict =
 /**
  * What became of each attempt that a final transaction carries and that has not ended.
  * @param block the header of the receipt's block, as the chain shows it
- * @returns by attempt id; without those of which nobody who has that block could be asked, and without any that did not do it while the RPC URLs do not agree
- *   on that block
+ * @returns by attempt id; without those of which nobody who has that block could be asked, and
+ *   without any that did not do it while the RPC URLs do not agree on that block
  * @throws AppError `CHAIN_ERRORS.unavailable`
  */
 export async function judgeReceipt(
@@ -43,7 +43,9 @@ export async function judgeReceipt(
   const verdicts = new Map<string, Verdict>();
   let isUnknown = false;
   let isAgreed: boolean | undefined;
-  for (const attempt of attempts.filter(({ status }) => status !== 'succeeded' && status !== 'failed')) {
+  for (const attempt of attempts.filter(
+    ({ status }) => status !== 'succeeded' && status !== 'failed',
+  )) {
     if (isDoneIn(receipt, attempt)) {
       verdicts.set(attempt.id, 'done');
       continue;
@@ -60,38 +62,60 @@ export async function judgeReceipt(
       verdicts.set(attempt.id, 'doneElsewhere');
       continue;
     }
-    // Such a receipt ends a request. It may be one URL's, which is on a branch of its own that is deep enough by now.
+    // Such a receipt ends a request. It may be one URL's, which is on a branch of its own that is
+    // deep enough by now.
     isAgreed ??= await isAgreedOn(ctx, chain, receipt);
     if (!isAgreed) {
       isUnknown = true;
       continue;
     }
     const refused = findRefusalIn(receipt, attempt);
-    // By itself it reverts with the whole transaction. In a batch, what left no trace was not tried: another item undid it, or its turn had not come.
+    // By itself it reverts with the whole transaction. In a batch, what left no trace was not
+    // tried: another item undid it, or its turn had not come.
     if (refused === undefined && transaction.items > 1) {
-      verdicts.set(attempt.id, { kind: 'untouched', blame: await findBlameOfSkipped(chain, attempt, { receipt, block, leastMs }) });
+      verdicts.set(attempt.id, {
+        kind: 'untouched',
+        blame: await findBlameOfSkipped(chain, attempt, { receipt, block, leastMs }),
+      });
       continue;
     }
     const terms = payments.find(({ id }) => id === attempt.paymentId)?.terms;
     const item = terms && { ...attempt, terms };
     const refusal = item && (await findRefusalOf(chain, item));
-    const reason = refusal && item ? (toRefusalError(refusal, item).detail ?? refused?.reason) : refused?.reason;
+    const reason =
+      refusal && item ? (toRefusalError(refusal, item).detail ?? refused?.reason) : refused?.reason;
     const detail = `Transaction ${receipt.hash} was mined without doing it${reason === undefined ? '.' : `: ${reason}`}`;
     verdicts.set(attempt.id, {
       kind: 'refused',
       error: { code: RELAY_ERRORS.reverted.code, detail },
-      blame: await findBlame(chain, attempt, { item, receipt, block, refused, refusal, leastMs, gasLimit: transaction.gasLimit }),
+      blame: await findBlame(chain, attempt, {
+        item,
+        receipt,
+        block,
+        refused,
+        refusal,
+        leastMs,
+        gasLimit: transaction.gasLimit,
+      }),
     });
   }
   return verdicts;
 }
 
-/** Whether all URLs have the receipt's block, or more than have none or another one in its place. */
+/**
+ * Whether all URLs have the receipt's block, or more than have none or another one in its place.
+ */
 async function isAgreedOn(ctx: Context, chain: ChainPort, receipt: Receipt): Promise<boolean> {
   const { blockNumber: number, blockHash: hash, hash: txHash } = receipt;
   const [poll] = await chain.pollBlocks([{ number, hash }]);
-  const isAgreed = poll === undefined || poll.replaced + poll.missing === 0 || poll.stands > poll.replaced + poll.missing;
+  const isAgreed =
+    poll === undefined ||
+    poll.replaced + poll.missing === 0 ||
+    poll.stands > poll.replaced + poll.missing;
   if (!isAgreed)
-    ctx.log.warn({ chainId: chain.chainId, txHash, poll }, 'RPC URLs do not agree on the block of a receipt: no request fails by it');
+    ctx.log.warn(
+      { chainId: chain.chainId, txHash, poll },
+      'RPC URLs do not agree on the block of a receipt: no request fails by it',
+    );
   return isAgreed;
 }

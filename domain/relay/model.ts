@@ -14,7 +14,15 @@ import type { RelayPriority } from '../stores/model.ts';
  *   succeeded   its payment's event is final
  *   failed      it did not pay and cannot any more
  */
-export const RELAY_ATTEMPT_STATUSES = ['queued', 'submitting', 'submitted', 'unknown', 'mined', 'succeeded', 'failed'] as const;
+export const RELAY_ATTEMPT_STATUSES = [
+  'queued',
+  'submitting',
+  'submitted',
+  'unknown',
+  'mined',
+  'succeeded',
+  'failed',
+] as const;
 export type RelayAttemptStatus = (typeof RELAY_ATTEMPT_STATUSES)[number];
 
 /** It has not come to its end. */
@@ -94,18 +102,24 @@ export interface RelayAttempt {
   readonly signed: SignedRequest;
   readonly signature: Hex;
   readonly permit: Permit | null;
-  /** While it is carried, a contract of the signer's may be asked, which costs what it likes up to what the contracts give an item. */
+  /**
+   * While it is carried, a contract of the signer's may be asked, which costs what it likes up to
+   * what the contracts give an item.
+   */
   readonly runsForeignCode: boolean;
   /** Beside the other requests of its store, as its store said. */
   readonly priority: RelayPriority;
   /**
-   * Its place in the order of sending, see decideTurn.ts. It keeps it when it comes back; it may exchange it with another one of its store, and
-   * takes a later one when it cannot go (goBehind.ts).
+   * Its place in the order of sending, see decideTurn.ts. It keeps it when it comes back; it may
+   * exchange it with another one of its store, and takes a later one when it cannot go
+   * (goBehind.ts).
    */
   readonly turn: bigint;
   /** How much of its store's turns it took up: given back when it ends without having been sent. */
   readonly turnStep: bigint;
-  /** No later block can take the request: the earlier of its own deadline and the payment's expiry. */
+  /**
+   * No later block can take the request: the earlier of its own deadline and the payment's expiry.
+   */
   readonly deadline: Date;
   /** The transaction that carries it, once a worker has taken it on. */
   readonly transactionId: string | null;
@@ -113,9 +127,15 @@ export interface RelayAttempt {
   readonly batchIndex: number | null;
   /** How many transactions it was handed over in. */
   readonly sends: number;
-  /** How many batches came back with it as a whole, reverted or refused as unacceptable: it goes on in smaller ones. */
+  /**
+   * How many batches came back with it as a whole, reverted or refused as unacceptable: it goes on
+   * in smaller ones.
+   */
   readonly batchFailures: number;
-  /** A transaction that carries it was given up, and may be mined all the same: until its deadline nobody may call it failed. */
+  /**
+   * A transaction that carries it was given up, and may be mined all the same: until its deadline
+   * nobody may call it failed.
+   */
   readonly mayStillLand: boolean;
   /** Gas and wei of the payer's and the store's budgets, while the attempt is live. */
   readonly reservedGas: bigint;
@@ -143,7 +163,10 @@ export function signerOf(signed: SignedRequest): Address {
   }
 }
 
-/** What we hand to a relayer: saved before it is sent, found again by `to` + `data` when the answer was lost. */
+/**
+ * What we hand to a relayer: saved before it is sent, found again by `to` + `data` when the answer
+ * was lost.
+ */
 export interface RelayTransaction {
   readonly id: string;
   readonly chainId: number;
@@ -166,7 +189,9 @@ export interface RelayTransaction {
   readonly blockHash: Bytes32 | null;
   readonly gasUsed: bigint | null;
   readonly effectiveGasPrice: bigint | null;
-  /** Since when nobody waits for it any more; null again once it cannot be mined any more, or was. */
+  /**
+   * Since when nobody waits for it any more; null again once it cannot be mined any more, or was.
+   */
   readonly abandonedAt: Date | null;
 }
 
@@ -188,7 +213,10 @@ export interface RelayerRecord {
   readonly standing: RelayerStanding;
   /** Sends in a row that it did not take, or left in doubt. */
   readonly failures: number;
-  /** The circuit breaker: it is sent nothing before this, then one transaction to see, and when it takes that, everything again. null: all is well. */
+  /**
+   * The circuit breaker: it is sent nothing before this, then one transaction to see, and when it
+   * takes that, everything again. null: all is well.
+   */
   readonly restingUntil: Date | null;
   readonly restingReason: string | null;
   readonly address: Address | null;
@@ -207,7 +235,10 @@ export interface RelayerLoad {
   readonly sent: number;
   readonly oldestSentAt: Date | null;
   readonly latestSentAt: Date | null;
-  /** Of those ever handed over, the ones that are not in a block yet, as far as we know, and that somebody waits for. */
+  /**
+   * Of those ever handed over, the ones that are not in a block yet, as far as we know, and that
+   * somebody waits for.
+   */
   readonly inFlight: number;
   /** … that nobody waits for any more. */
   readonly abandoned: number;
@@ -222,7 +253,14 @@ export interface RelayerLoad {
  *   relayer_paused       the provider's operator paused it
  *   relayer_silent       it does not answer
  *   relayer_stuck        what it took is in no block for too long
- *   relayer_stuck_nonce  (a key of ours) its lowest open nonce is not mined, and it may not or cannot offer more
+ *   relayer_stuck_nonce  (a key of ours) its lowest open nonce is not mined, and it may not or
+ *                        cannot offer more
  */
-export const RELAYER_ALERTS = ['relayer_balance_low', 'relayer_paused', 'relayer_silent', 'relayer_stuck', 'relayer_stuck_nonce'] as const;
+export const RELAYER_ALERTS = [
+  'relayer_balance_low',
+  'relayer_paused',
+  'relayer_silent',
+  'relayer_stuck',
+  'relayer_stuck_nonce',
+] as const;
 export type RelayerAlert = (typeof RELAYER_ALERTS)[number];

@@ -16,7 +16,11 @@ export async function noteWaste(
   input: { readonly blame: Blame; readonly gasCost: bigint },
 ): Promise<void> {
   const { blame, gasCost } = input;
-  ctx.log.warn({ attemptId: attempt.id, storeId: attempt.storeId, blame, gasCost: gasCost.toString() }, 'gas was wasted');
+  ctx.log.warn(
+    { attemptId: attempt.id, storeId: attempt.storeId, blame, gasCost: gasCost.toString() },
+    'gas was wasted',
+  );
   const holders = wasteHoldersFor(attempt, blame);
-  if (holders.length > 0) await addWaste(unit.trx, { chainId: attempt.chainId, holders, at: ctx.clock.now(), gasCost });
+  if (holders.length > 0)
+    await addWaste(unit.trx, { chainId: attempt.chainId, holders, at: ctx.clock.now(), gasCost });
 }

@@ -1,15 +1,24 @@
 import type { Context } from '../../platform/context.ts';
 import { inTransaction } from '../../platform/db.ts';
 import { addMs } from '../../shared/clock.ts';
-import { dayOf, deleteCostsBefore, listBusyHolders, lockUsage, sumUsage, writeUsage, type Holder } from './usageStore.ts';
+import {
+  dayOf,
+  deleteCostsBefore,
+  listBusyHolders,
+  lockUsage,
+  sumUsage,
+  writeUsage,
+  type Holder,
+} from './usageStore.ts';
 
 const PAGE = 200;
 const DELETE_CHUNK = 500;
 const DAY_MS = 86_400_000;
 
 /**
- * Compares the running totals with the sums over the attempts, under the lock of each, and puts right what differs. Nothing should: a difference is an error in
- * the log, for somebody to find out how it came about.
+ * Compares the running totals with the sums over the attempts, under the lock of each, and puts
+ * right what differs. Nothing should: a difference is an error in the log, for somebody to find out
+ * how it came about.
  * @returns how many totals were wrong
  * @throws the first failure, after all were compared
  */
@@ -24,7 +33,10 @@ export async function reconcileUsage(ctx: Context): Promise<number> {
       try {
         if (!(await reconcile(ctx, holder, day))) wrong += 1;
       } catch (error) {
-        ctx.log.warn({ err: error, ...holder }, 'the running totals of a holder could not be compared');
+        ctx.log.warn(
+          { err: error, ...holder },
+          'the running totals of a holder could not be compared',
+        );
         failures.push(error);
       }
     }
@@ -46,8 +58,15 @@ function reconcile(ctx: Context, holder: Holder, day: string): Promise<boolean> 
     const keys = ['inFlight', 'reservedGas', 'reservedCost', 'spentGas', 'spentCost'] as const;
     const differing = keys.filter((key) => total[key] !== sum[key]);
     if (differing.length === 0) return true;
-    const found = differing.map((key) => ({ what: key, total: total[key].toString(), sum: sum[key].toString() }));
-    ctx.log.error({ ...holder, found }, 'running totals of relaying differ from the sums over the attempts: put right');
+    const found = differing.map((key) => ({
+      what: key,
+      total: total[key].toString(),
+      sum: sum[key].toString(),
+    }));
+    ctx.log.error(
+      { ...holder, found },
+      'running totals of relaying differ from the sums over the attempts: put right',
+    );
     await writeUsage(trx, holder, day, sum);
     return false;
   });

@@ -8,8 +8,9 @@ import { lockWithSubjects, noteHash } from './subject.ts';
 import { insertTransactionHash, lockTransaction, updateTransaction } from './transactionStore.ts';
 
 /**
- * The provider has the transaction, under this id and (perhaps only now, perhaps a new one) this hash. Attempts that waited for this certainty
- * become `submitted`; what they are for shows the hash.
+ * The provider has the transaction, under this id and (perhaps only now, perhaps a new one) this
+ * hash. Attempts that waited for this certainty become `submitted`; what they are for shows the
+ * hash.
  */
 export async function recordProviderTransaction(
   ctx: Context,
@@ -18,10 +19,16 @@ export async function recordProviderTransaction(
   provider: Pick<ProviderTransaction, 'providerTransactionId' | 'hash'>,
 ): Promise<RelayTransaction> {
   // Attempts and what they are for before their transaction: the order that everybody keeps.
-  const carried = await lockWithSubjects(unit, await listAttemptsOfTransaction(unit.trx, transactionId));
+  const carried = await lockWithSubjects(
+    unit,
+    await listAttemptsOfTransaction(unit.trx, transactionId),
+  );
   const transaction = await lockTransaction(unit.trx, transactionId);
   if (transaction === undefined) throw new Error(`relay transaction ${transactionId} is gone`);
-  const newHash = provider.hash !== null && !transaction.hashes.includes(provider.hash) ? provider.hash : undefined;
+  const newHash =
+    provider.hash !== null && !transaction.hashes.includes(provider.hash)
+      ? provider.hash
+      : undefined;
   const updated: RelayTransaction = {
     ...transaction,
     providerTransactionId: provider.providerTransactionId,

@@ -1,5 +1,9 @@
 import type { Context } from '../../platform/context.ts';
-import { inUnitOfWork, type AlsoInTransaction, type UnitOfWork } from '../../platform/unitOfWork.ts';
+import {
+  inUnitOfWork,
+  type AlsoInTransaction,
+  type UnitOfWork,
+} from '../../platform/unitOfWork.ts';
 import { addMs, fromUnixSeconds, toUnixSeconds } from '../../shared/clock.ts';
 import { AppError } from '../../shared/errors.ts';
 import type { Bytes32, Hex } from '../../shared/hex.ts';
@@ -24,7 +28,10 @@ import type { Permit, RefundAuthorization, SignedRequest } from './model.ts';
 import { assertOffered, findGasPrice, permitNumbers } from './service.ts';
 import { toRefusalError } from './toRefusalError.ts';
 
-/** The permit is for the merchant to sign as well, when the gateway's allowance for its tokens is short. */
+/**
+ * The permit is for the merchant to sign as well, when the gateway's allowance for its tokens is
+ * short.
+ */
 export interface RefundRequest extends PermitOffer {
   readonly refund: RefundAuthorization;
   readonly typedData: TypedData;
@@ -32,7 +39,8 @@ export interface RefundRequest extends PermitOffer {
 
 /**
  * What the payment's merchant signs to give some of it back.
- * @throws AppError notFound, stateConflict, exceedsPayment, notOffered, clockBehind, chain unavailable
+ * @throws AppError notFound, stateConflict, exceedsPayment, notOffered, clockBehind, chain
+ *   unavailable
  */
 export async function getRefundRequest(
   ctx: Context,
@@ -67,18 +75,36 @@ export interface RefundPaymentInput {
 }
 
 /**
- * Takes the merchant's signature on, as relayPayment does a customer's: checked, simulated, then saved with the promise to send it.
- * @throws AppError with the real reason, see REFUND_ERRORS, RELAY_ERRORS, PAYMENT_ERRORS, CHAIN_ERRORS
+ * Takes the merchant's signature on, as relayPayment does a customer's: checked, simulated, then
+ * saved with the promise to send it.
+ * @throws AppError with the real reason, see REFUND_ERRORS, RELAY_ERRORS, PAYMENT_ERRORS,
+ *   CHAIN_ERRORS
  */
-export async function refundPayment(ctx: Context, input: RefundPaymentInput, also?: AlsoInTransaction<Refund>): Promise<Refund> {
+export async function refundPayment(
+  ctx: Context,
+  input: RefundPaymentInput,
+  also?: AlsoInTransaction<Refund>,
+): Promise<Refund> {
   const { storeId, paymentId, amount, nonce, deadline, permit, priority = 'normal' } = input;
-  assertNumbersFit([['/body/nonce', nonce, 128n], ['/body/deadline', BigInt(deadline), 48n], ...permitNumbers(permit)]);
+  assertNumbersFit([
+    ['/body/nonce', nonce, 128n],
+    ['/body/deadline', BigInt(deadline), 48n],
+    ...permitNumbers(permit),
+  ]);
   const payment = await getRefundablePayment(ctx, input);
   const { terms, chainId } = payment;
   assertDeadlineFits(ctx, chainId, deadline);
   const chain = getChain(ctx, chainId);
-  const signed: SignedRequest = { rail: 'refund', refund: { merchant: terms.merchant, amount, nonce, deadline } };
-  const signature = await chain.verifySignature({ signed, paymentId, terms, signature: input.signature });
+  const signed: SignedRequest = {
+    rail: 'refund',
+    refund: { merchant: terms.merchant, amount, nonce, deadline },
+  };
+  const signature = await chain.verifySignature({
+    signed,
+    paymentId,
+    terms,
+    signature: input.signature,
+  });
   if (signature === undefined) {
     throw new AppError(RELAY_ERRORS.badSignature, {
       detail: `The signature is not that of the merchant ${terms.merchant} for this refund.`,
@@ -106,7 +132,8 @@ export async function refundPayment(ctx: Context, input: RefundPaymentInput, als
 
   const attemptId = ctx.newId('rla');
   const accept = async (unit: UnitOfWork) => {
-    // Refunds of one payment are counted one after the other; and a reorganisation may have taken the payment away meanwhile.
+    // Refunds of one payment are counted one after the other; and a reorganisation may have taken
+    // the payment away meanwhile.
     const [locked] = await lockPaymentsForRelay(unit, [paymentId]);
     if (locked === undefined) throw new Error(`payment ${paymentId} is gone`);
     assertCompleted(locked);
@@ -154,7 +181,9 @@ async function getRefundablePayment(
 /** @throws AppError stateConflict */
 function assertCompleted(payment: Payment): void {
   if (payment.status === 'completed') return;
-  throw new AppError(PAYMENT_ERRORS.stateConflict, { detail: `The payment is ${payment.status}, only a completed one can be refunded.` });
+  throw new AppError(PAYMENT_ERRORS.stateConflict, {
+    detail: `The payment is ${payment.status}, only a completed one can be refunded.`,
+  });
 }
 
 /** @throws AppError deadline */
@@ -163,5 +192,7 @@ function assertDeadlineFits(ctx: Context, chainId: number, deadline: number): vo
   const earliest = toUnixSeconds(now) + leastMsOf(ctx, chainId) / 1000;
   const latest = toUnixSeconds(addMs(now, MAX_DEADLINE_MS));
   if (deadline >= earliest && deadline <= latest) return;
-  throw new AppError(RELAY_ERRORS.deadline, { detail: `deadline must be from ${earliest} to ${latest}.` });
+  throw new AppError(RELAY_ERRORS.deadline, {
+    detail: `deadline must be from ${earliest} to ${latest}.`,
+  });
 }

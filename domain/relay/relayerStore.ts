@@ -1,4 +1,10 @@
-import { execute, placeholders, selectRows, type Database, type Transaction } from '../../platform/db.ts';
+import {
+  execute,
+  placeholders,
+  selectRows,
+  type Database,
+  type Transaction,
+} from '../../platform/db.ts';
 import type { Address } from '../../shared/hex.ts';
 import type { RelayerLoad, RelayerRecord, RelayerStanding } from './model.ts';
 
@@ -15,7 +21,8 @@ interface RelayerRow {
   readonly checked_at: Date | null;
 }
 
-const COLUMNS = 'id, standing, failures, resting_until, resting_reason, address, balance, low_below, has_stuck_nonce, checked_at';
+const COLUMNS =
+  'id, standing, failures, resting_until, resting_reason, address, balance, low_below, has_stuck_nonce, checked_at';
 
 function toRecord(row: RelayerRow): RelayerRecord {
   return {
@@ -33,18 +40,34 @@ function toRecord(row: RelayerRow): RelayerRecord {
 }
 
 /** Those that were used or checked at least once. */
-export async function listRelayers(db: Database | Transaction, ids: readonly string[]): Promise<RelayerRecord[]> {
+export async function listRelayers(
+  db: Database | Transaction,
+  ids: readonly string[],
+): Promise<RelayerRecord[]> {
   if (ids.length === 0) return [];
-  const rows = await selectRows<RelayerRow>(db, `SELECT ${COLUMNS} FROM relayers WHERE id IN (${placeholders(ids)}) ORDER BY id`, ids);
+  const rows = await selectRows<RelayerRow>(
+    db,
+    `SELECT ${COLUMNS} FROM relayers WHERE id IN (${placeholders(ids)}) ORDER BY id`,
+    ids,
+  );
   return rows.map(toRecord);
 }
 
-/** Locks them in the order of their ids, so that their limits hold however many workers there are. */
-export async function lockRelayers(db: Transaction, ids: readonly string[]): Promise<RelayerRecord[]> {
+/**
+ * Locks them in the order of their ids, so that their limits hold however many workers there are.
+ */
+export async function lockRelayers(
+  db: Transaction,
+  ids: readonly string[],
+): Promise<RelayerRecord[]> {
   const sorted = [...ids].sort();
   if (sorted.length === 0) return [];
   const lock = () =>
-    selectRows<RelayerRow>(db, `SELECT ${COLUMNS} FROM relayers WHERE id IN (${placeholders(sorted)}) ORDER BY id FOR UPDATE`, sorted);
+    selectRows<RelayerRow>(
+      db,
+      `SELECT ${COLUMNS} FROM relayers WHERE id IN (${placeholders(sorted)}) ORDER BY id FOR UPDATE`,
+      sorted,
+    );
   let rows = await lock();
   if (rows.length < sorted.length) {
     // Once in a relayer's life.
@@ -63,18 +86,25 @@ export async function updateRelayerCircuit(
   db: Transaction,
   relayer: Pick<RelayerRecord, 'id' | 'failures' | 'restingUntil' | 'restingReason'>,
 ): Promise<void> {
-  await execute(db, 'UPDATE relayers SET failures = ?, resting_until = ?, resting_reason = ? WHERE id = ?', [
-    relayer.failures,
-    relayer.restingUntil,
-    relayer.restingReason?.slice(0, 255) ?? null,
-    relayer.id,
-  ]);
+  await execute(
+    db,
+    'UPDATE relayers SET failures = ?, resting_until = ?, resting_reason = ? WHERE id = ?',
+    [
+      relayer.failures,
+      relayer.restingUntil,
+      relayer.restingReason?.slice(0, 255) ?? null,
+      relayer.id,
+    ],
+  );
 }
 
 /** What a check found. */
 export async function updateRelayerStanding(
   db: Transaction,
-  relayer: Pick<RelayerRecord, 'id' | 'standing' | 'address' | 'balance' | 'lowBelow' | 'hasStuckNonce' | 'checkedAt'>,
+  relayer: Pick<
+    RelayerRecord,
+    'id' | 'standing' | 'address' | 'balance' | 'lowBelow' | 'hasStuckNonce' | 'checkedAt'
+  >,
 ): Promise<void> {
   await execute(
     db,
@@ -95,7 +125,10 @@ export async function updateRelayerStanding(
 /** Whose load is read, and how far it is counted. */
 export interface CountedRelayer {
   readonly id: string;
-  /** Counting ends here; what is beyond a relayer's limits does not matter to who chooses one. Absent: everything is counted. */
+  /**
+   * Counting ends here; what is beyond a relayer's limits does not matter to who chooses one.
+   * Absent: everything is counted.
+   */
   readonly mostSent?: number;
   readonly mostInFlight?: number;
 }
@@ -116,7 +149,10 @@ const LOAD_PARTS = [
 ] as const;
 const NO_LIMIT = Number.MAX_SAFE_INTEGER;
 
-/** One for each, in that order. It is read under the relayers' locks, so it costs the same however many requests are on their way. */
+/**
+ * One for each, in that order. It is read under the relayers' locks, so it costs the same however
+ * many requests are on their way.
+ */
 export async function readRelayerLoads(
   db: Database | Transaction,
   relayers: readonly CountedRelayer[],
@@ -136,9 +172,12 @@ export async function readRelayerLoads(
     parts.flatMap(({ bindings }) => bindings),
   );
   return relayers.map(({ id: relayerId }, place) => {
-    const of = (kind: LoadRow['kind']) => rows.find((row) => Number(row.place) === place && row.kind === kind);
+    const of = (kind: LoadRow['kind']) =>
+      rows.find((row) => Number(row.place) === place && row.kind === kind);
     const [sent, flying, abandoned] = [of('sent'), of('flying'), of('abandoned')];
-    const [oldestInFlight] = [flying?.oldest, abandoned?.oldest].flatMap((date) => date ?? []).sort((a, b) => a.getTime() - b.getTime());
+    const [oldestInFlight] = [flying?.oldest, abandoned?.oldest]
+      .flatMap((date) => date ?? [])
+      .sort((a, b) => a.getTime() - b.getTime());
     return {
       relayerId,
       sent: Number(sent?.count ?? 0),

@@ -30,11 +30,16 @@ export interface RelayerReport {
 
 /** Asks the database only. */
 export async function reportRelayers(ctx: Context): Promise<RelayerReport[]> {
-  const configs = ctx.config.chains.flatMap(({ chainId, relayers }) => relayers.map((relayer) => ({ chainId, relayer })));
+  const configs = ctx.config.chains.flatMap(({ chainId, relayers }) =>
+    relayers.map((relayer) => ({ chainId, relayer })),
+  );
   const ids = configs.map(({ relayer }) => relayer.id);
   const now = ctx.clock.now();
   const counted = ids.map((id) => ({ id }));
-  const [records, loads] = await Promise.all([listRelayers(ctx.db, ids), readRelayerLoads(ctx.db, counted, addMs(now, -RATE_WINDOW_MS))]);
+  const [records, loads] = await Promise.all([
+    listRelayers(ctx.db, ids),
+    readRelayerLoads(ctx.db, counted, addMs(now, -RATE_WINDOW_MS)),
+  ]);
   return configs.map(({ chainId, relayer }) => {
     const record = records.find(({ id }) => id === relayer.id);
     const load = loads.find(({ relayerId }) => relayerId === relayer.id);
@@ -58,7 +63,14 @@ export async function reportRelayers(ctx: Context): Promise<RelayerReport[]> {
       sentInLastMinute: load?.sent ?? 0,
       inFlight: load?.inFlight ?? 0,
       oldestInFlightSeconds: oldestInFlightMs === null ? null : Math.floor(oldestInFlightMs / 1000),
-      alerts: decideAlerts({ standing, balance, lowBelow, hasStuckNonce, oldestInFlightMs, stuckAfterMs: ctx.config.relay.stuckAfterMs }),
+      alerts: decideAlerts({
+        standing,
+        balance,
+        lowBelow,
+        hasStuckNonce,
+        oldestInFlightMs,
+        stuckAfterMs: ctx.config.relay.stuckAfterMs,
+      }),
     };
   });
 }

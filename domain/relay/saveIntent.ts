@@ -22,7 +22,8 @@ import type { Candidate } from './withClaim.ts';
  * What came of saving the intent to send.
  *
  *   saved     the transaction is to be sent now, by us and by nobody else
- *   changed   some dropped out meanwhile: nothing is saved, and what is left has to be estimated again
+ *   changed   some dropped out meanwhile: nothing is saved, and what is left has to be estimated
+ *             again
  *   noRelayer none is free any more
  */
 export type SavedIntent =
@@ -31,8 +32,9 @@ export type SavedIntent =
   | { readonly kind: 'noRelayer'; readonly waitMs: number };
 
 /**
- * Saves the intent to send exactly what was estimated, within the limits of the relayer that is free now. A gas limit is made for these items in this
- * order: with fewer of them, one that turns bad in the block could burn what was meant for the others.
+ * Saves the intent to send exactly what was estimated, within the limits of the relayer that is
+ * free now. A gas limit is made for these items in this order: with fewer of them, one that turns
+ * bad in the block could burn what was meant for the others.
  * @param own the attempt whose job this is, chosen or not
  */
 export async function saveIntent(
@@ -61,7 +63,10 @@ export async function saveIntent(
       // Done by other means while this waited: sending would only burn gas. Its own job ends it.
       if (isOnChain(current)) continue;
       if (!isWaitingFor(current)) {
-        const error = { code: RELAY_ERRORS.notSent.code, detail: 'Nothing waits for this request any more.' };
+        const error = {
+          code: RELAY_ERRORS.notSent.code,
+          detail: 'Nothing waits for this request any more.',
+        };
         forsaken.push({ attempt: current.attempt, event: 'failed', error });
         continue;
       }
@@ -77,7 +82,8 @@ export async function saveIntent(
     const carried = await noteForeignCode(ctx, unit, left);
 
     const relayers = await lockRelayersOf(ctx, unit, chainId);
-    // Under the lock of the relayers only one intent of a chain is saved at a time: what another process saved since the batch was chosen is seen here.
+    // Under the lock of the relayers only one intent of a chain is saved at a time: what another
+    // process saved since the batch was chosen is seen here.
     const heldBack = await findHeldBack(ctx, unit.trx, left);
     if (heldBack.size > 0) {
       const others = left.filter(({ attempt }) => !heldBack.has(attempt.id));
@@ -123,10 +129,12 @@ export async function saveIntent(
     await releaseAttempts(unit.trx, claimId, ids, null);
     const [first] = left;
     if (first !== undefined && !ids.includes(own.id)) {
-      // Should this process die before it has saved what comes of the sending, somebody has to find out, and soon: the jobs of those that it carries may be far off.
+      // Should this process die before it has saved what comes of the sending, somebody has to find
+      // out, and soon: the jobs of those that it carries may be far off.
       const lookAt = addMs(transaction.sentAt, 2 * ctx.config.relay.timeoutMs);
-      // Its job ends with the transaction that it led. When it is not in that (another process may be sending it, and may die before it is done), nobody would
-      // look after it without another promise.
+      // Its job ends with the transaction that it led. When it is not in that (another process may
+      // be sending it, and may die before it is done), nobody would look after it without another
+      // promise.
       const runAt = decideNextLook(ctx.clock.now(), blockTimeMsOf(ctx, chainId));
       await promiseWork(ctx, unit, [
         { queue: 'relay', subjectId: first.attempt.id, runAt: lookAt },
@@ -145,12 +153,22 @@ function withoutOrphans(chosen: readonly Candidate[], takeable: readonly Candida
     const payer = signed.rail === 'forwarder' ? signed.request.from : undefined;
     const candidate = takeable.find((other) => other.attempt.id === attempt.id);
     if (payer !== undefined && candidate === undefined) blocked.add(payer);
-    return candidate === undefined || (payer !== undefined && blocked.has(payer)) ? [] : [candidate];
+    return candidate === undefined || (payer !== undefined && blocked.has(payer))
+      ? []
+      : [candidate];
   });
 }
 
-/** @throws Error when these are not the items, in the order, whose gas was estimated: a fault of ours that must not cost anybody gas */
-function assertEstimated(ctx: Context, chainId: number, estimated: Estimated, items: readonly Candidate[]): void {
+/**
+ * @throws Error when these are not the items, in the order, whose gas was estimated: a fault of
+ *   ours that must not cost anybody gas
+ */
+function assertEstimated(
+  ctx: Context,
+  chainId: number,
+  estimated: Estimated,
+  items: readonly Candidate[],
+): void {
   const call = getChain(ctx, chainId).encodeRelay(items.map(({ item }) => item));
   if (call.to === estimated.call.to && call.data === estimated.call.data) return;
   throw new Error('the transaction that is to be sent is not the one whose gas was estimated');

@@ -16,7 +16,8 @@ import { deleteTransaction } from './transactionStore.ts';
 
 /**
  * Saves what came of handing a transaction to its relayer, for every attempt in it.
- * @param leaderId the attempt whose job this is; the others' jobs have ended, or will find nothing to do
+ * @param leaderId the attempt whose job this is; the others' jobs have ended, or will find nothing
+ *   to do
  */
 export async function saveOutcome(
   ctx: Context,
@@ -25,9 +26,15 @@ export async function saveOutcome(
   leaderId: string,
 ): Promise<WorkResult> {
   return inUnitOfWork(ctx, async (unit) => {
-    const carried = await lockWithSubjects(unit, await listAttemptsOfTransaction(unit.trx, transaction.id));
-    // A slow answer: another worker has meanwhile treated the send as interrupted and is finding out. What we know helps it.
-    const ours = carried.filter(({ attempt }) => attempt.status === 'submitting' && attempt.transactionId === transaction.id);
+    const carried = await lockWithSubjects(
+      unit,
+      await listAttemptsOfTransaction(unit.trx, transaction.id),
+    );
+    // A slow answer: another worker has meanwhile treated the send as interrupted and is finding
+    // out. What we know helps it.
+    const ours = carried.filter(
+      ({ attempt }) => attempt.status === 'submitting' && attempt.transactionId === transaction.id,
+    );
     const now = ctx.clock.now();
     switch (outcome.kind) {
       case 'accepted':
@@ -43,7 +50,8 @@ export async function saveOutcome(
           unit,
           ours.map(({ attempt }) => ({ attempt, event: 'ambiguous' })),
         );
-        if (ours.length > 0) await promiseWork(ctx, unit, [{ queue: 'confirm', subjectId: transaction.id }]);
+        if (ours.length > 0)
+          await promiseWork(ctx, unit, [{ queue: 'confirm', subjectId: transaction.id }]);
         return DONE;
       case 'refused': {
         if (ours.length === 0) return DONE;
@@ -68,18 +76,31 @@ export async function saveOutcome(
             ctx,
             unit,
             ours.map(({ attempt }) => {
-              const facts = { transactionId: null, batchIndex: null, batchFailures: attempt.batchFailures + 1 };
+              const facts = {
+                transactionId: null,
+                batchIndex: null,
+                batchFailures: attempt.batchFailures + 1,
+              };
               return { attempt, event: 'refused', facts };
             }),
           );
           return waitAgain(unit, ours, now);
         }
-        const error = { code: RELAY_ERRORS.notSent.code, detail: `The relayer refused the transaction: ${outcome.reason}` };
+        const error = {
+          code: RELAY_ERRORS.notSent.code,
+          detail: `The relayer refused the transaction: ${outcome.reason}`,
+        };
         for (const locked of ours) {
           const { attempt } = locked;
           if (attempt.mayStillLand) {
-            await changeAttempt(ctx, unit, attempt, 'refused', { facts: { transactionId: null, batchIndex: null } });
-            return waitAgain(unit, ours, decideNextLook(now, blockTimeMsOf(ctx, transaction.chainId)));
+            await changeAttempt(ctx, unit, attempt, 'refused', {
+              facts: { transactionId: null, batchIndex: null },
+            });
+            return waitAgain(
+              unit,
+              ours,
+              decideNextLook(now, blockTimeMsOf(ctx, transaction.chainId)),
+            );
           }
           await changeAttempt(ctx, unit, attempt, 'failed', { error });
           await failSubject(ctx, unit, locked, error);
@@ -89,12 +110,18 @@ export async function saveOutcome(
     }
   });
 
-  async function waitAgain(unit: UnitOfWork, waiting: readonly LockedAttempt[], runAt: Date): Promise<WorkResult> {
+  async function waitAgain(
+    unit: UnitOfWork,
+    waiting: readonly LockedAttempt[],
+    runAt: Date,
+  ): Promise<WorkResult> {
     const ids = waiting.map(({ attempt }) => attempt.id);
     await promiseWork(
       ctx,
       unit,
-      ids.filter((id) => id !== leaderId).map((subjectId) => ({ queue: 'relay' as const, subjectId, runAt })),
+      ids
+        .filter((id) => id !== leaderId)
+        .map((subjectId) => ({ queue: 'relay' as const, subjectId, runAt })),
     );
     return ids.includes(leaderId) ? later(runAt) : DONE;
   }

@@ -5,14 +5,21 @@ import type { ChainPort, KnownBlock, Receipt, RelayRefusal } from '../chain/port
 import { RELAY_ERRORS } from './errors.ts';
 import type { RelayFailure } from '../payments/eventData.ts';
 import type { ChainPosition, Payment } from '../payments/model.ts';
-import { failRelay, findPaymentsById, lockPaymentsForRelay, noteRelayHash } from '../payments/service.ts';
+import {
+  failRelay,
+  findPaymentsById,
+  lockPaymentsForRelay,
+  noteRelayHash,
+} from '../payments/service.ts';
 import type { Refund } from '../refunds/model.ts';
 import { failRefund, findRefund, lockRefunds, noteRefundHash } from '../refunds/service.ts';
 import { lockAttempts } from './attemptStore.ts';
 import { PAID_ELSEWHERE } from './decide.ts';
 import type { RelayAttempt } from './model.ts';
 
-/** What an attempt is for: its payment, or one of that payment's refunds. Locked, like the attempt. */
+/**
+ * What an attempt is for: its payment, or one of that payment's refunds. Locked, like the attempt.
+ */
 export interface LockedAttempt {
   readonly attempt: RelayAttempt;
   readonly payment: Payment;
@@ -20,9 +27,17 @@ export interface LockedAttempt {
   readonly refund: Refund | undefined;
 }
 
-/** Locks in the order that everybody keeps: payments, refunds, attempts. What is gone is left out; the rest comes in the order in which it was asked for. */
-export async function lockWithSubjects(unit: UnitOfWork, seen: readonly RelayAttempt[]): Promise<LockedAttempt[]> {
-  const payments = await lockPaymentsForRelay(unit, [...new Set(seen.map(({ paymentId }) => paymentId))]);
+/**
+ * Locks in the order that everybody keeps: payments, refunds, attempts. What is gone is left out;
+ * the rest comes in the order in which it was asked for.
+ */
+export async function lockWithSubjects(
+  unit: UnitOfWork,
+  seen: readonly RelayAttempt[],
+): Promise<LockedAttempt[]> {
+  const payments = await lockPaymentsForRelay(unit, [
+    ...new Set(seen.map(({ paymentId }) => paymentId)),
+  ]);
   const refunds = await lockRefunds(
     unit,
     seen.flatMap(({ refundId }) => (refundId === null ? [] : [refundId])),
@@ -35,19 +50,35 @@ export async function lockWithSubjects(unit: UnitOfWork, seen: readonly RelayAtt
     const attempt = attempts.find((candidate) => candidate.id === id);
     const payment = payments.find((candidate) => candidate.id === attempt?.paymentId);
     const refund = refunds.find((candidate) => candidate.id === attempt?.refundId);
-    if (attempt === undefined || payment === undefined || (attempt.refundId !== null && refund === undefined)) return [];
+    if (
+      attempt === undefined ||
+      payment === undefined ||
+      (attempt.refundId !== null && refund === undefined)
+    )
+      return [];
     return [{ attempt, payment, refund }];
   });
 }
 
-/** The same without locks, for a look: whatever is changed on its strength is looked at again under them. */
-export async function seeWithSubjects(ctx: Context, attempts: readonly RelayAttempt[]): Promise<LockedAttempt[]> {
-  const payments = await findPaymentsById(ctx, [...new Set(attempts.map(({ paymentId }) => paymentId))]);
+/**
+ * The same without locks, for a look: whatever is changed on its strength is looked at again under
+ * them.
+ */
+export async function seeWithSubjects(
+  ctx: Context,
+  attempts: readonly RelayAttempt[],
+): Promise<LockedAttempt[]> {
+  const payments = await findPaymentsById(ctx, [
+    ...new Set(attempts.map(({ paymentId }) => paymentId)),
+  ]);
   const seen = await Promise.all(
     attempts.map(async (attempt) => {
       const payment = payments.find(({ id }) => id === attempt.paymentId);
-      const refund = attempt.refundId === null ? undefined : await findRefund(ctx, attempt.refundId);
-      return payment === undefined || (attempt.refundId !== null && refund === undefined) ? [] : [{ attempt, payment, refund }];
+      const refund =
+        attempt.refundId === null ? undefined : await findRefund(ctx, attempt.refundId);
+      return payment === undefined || (attempt.refundId !== null && refund === undefined)
+        ? []
+        : [{ attempt, payment, refund }];
     }),
   );
   return seen.flat();
@@ -73,14 +104,27 @@ export function isWaitingFor({ attempt, payment, refund }: LockedAttempt): boole
 }
 
 /** The attempt ended without doing it. */
-export async function failSubject(ctx: Context, unit: UnitOfWork, locked: LockedAttempt, error: RelayFailure): Promise<void> {
+export async function failSubject(
+  ctx: Context,
+  unit: UnitOfWork,
+  locked: LockedAttempt,
+  error: RelayFailure,
+): Promise<void> {
   const { attempt, payment, refund } = locked;
   if (refund === undefined) await failRelay(ctx, unit, payment, attempt.id, error);
   else await failRefund(ctx, unit, { refund, attemptId: attempt.id, error });
 }
 
-/** The transaction that is to do these has a (new) hash, or (null) there is no such transaction any more. */
-export async function noteHash(ctx: Context, unit: UnitOfWork, locked: readonly LockedAttempt[], hash: Bytes32 | null): Promise<void> {
+/**
+ * The transaction that is to do these has a (new) hash, or (null) there is no such transaction any
+ * more.
+ */
+export async function noteHash(
+  ctx: Context,
+  unit: UnitOfWork,
+  locked: readonly LockedAttempt[],
+  hash: Bytes32 | null,
+): Promise<void> {
   const payments = locked.filter(({ refund }) => refund === undefined);
   await noteRelayHash(
     ctx,
@@ -93,7 +137,10 @@ export async function noteHash(ctx: Context, unit: UnitOfWork, locked: readonly 
   }
 }
 
-/** `unknown`: who says that it is not done does not know the chain as we do. Nothing follows from that. */
+/**
+ * `unknown`: who says that it is not done does not know the chain as we do. Nothing follows from
+ * that.
+ */
 export type WordOfChain = 'done' | 'notDone' | 'unknown';
 
 /**
@@ -123,7 +170,9 @@ export async function askIfDone(
 export function isDoneIn(receipt: Receipt, attempt: RelayAttempt): boolean {
   const { signed, paymentId } = attempt;
   return signed.rail === 'refund'
-    ? receipt.refunds.some((log) => log.paymentId === paymentId && log.nonce === signed.refund.nonce)
+    ? receipt.refunds.some(
+        (log) => log.paymentId === paymentId && log.nonce === signed.refund.nonce,
+      )
     : receipt.payments.some((log) => log.paymentId === paymentId);
 }
 
@@ -136,11 +185,19 @@ export function findRefusalIn(
   return receipt.refusals.find((refusal) => {
     switch (refusal.rail) {
       case 'forwarder':
-        return signed.rail === 'forwarder' && refusal.payer === signed.request.from && refusal.nonce === signed.request.nonce;
+        return (
+          signed.rail === 'forwarder' &&
+          refusal.payer === signed.request.from &&
+          refusal.nonce === signed.request.nonce
+        );
       case 'authorization':
         return signed.rail === 'authorization' && refusal.paymentId === paymentId;
       case 'refund':
-        return signed.rail === 'refund' && refusal.paymentId === paymentId && refusal.nonce === signed.refund.nonce;
+        return (
+          signed.rail === 'refund' &&
+          refusal.paymentId === paymentId &&
+          refusal.nonce === signed.refund.nonce
+        );
     }
   });
 }
@@ -148,5 +205,8 @@ export function findRefusalIn(
 /** Why an attempt ends that the chain shows as done, though not by it. */
 export function doneElsewhere(attempt: RelayAttempt): RelayFailure {
   if (attempt.signed.rail !== 'refund') return PAID_ELSEWHERE;
-  return { code: RELAY_ERRORS.reverted.code, detail: 'The refund was made by another transaction.' };
+  return {
+    code: RELAY_ERRORS.reverted.code,
+    detail: 'The refund was made by another transaction.',
+  };
 }

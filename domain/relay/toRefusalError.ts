@@ -8,11 +8,19 @@ import type { ExplainedRefusal } from './findRefusalOf.ts';
 import type { RelayItem } from './model.ts';
 import type { ApproveFirst } from './offerPermit.ts';
 
-/** The real reason, as the store is told. The tokens are taken from the payer, or for a refund from the merchant. */
-export function toRefusalError(refusal: ExplainedRefusal, item: Pick<RelayItem, 'signed' | 'terms'>): AppError {
+/**
+ * The real reason, as the store is told. The tokens are taken from the payer, or for a refund from
+ * the merchant.
+ */
+export function toRefusalError(
+  refusal: ExplainedRefusal,
+  item: Pick<RelayItem, 'signed' | 'terms'>,
+): AppError {
   const isRefund = item.signed.rail === 'refund';
   const who = isRefund ? 'merchant' : 'payer';
-  const amount = formatAmountUnits(item.signed.rail === 'refund' ? item.signed.refund.amount : item.terms.amount);
+  const amount = formatAmountUnits(
+    item.signed.rail === 'refund' ? item.signed.refund.amount : item.terms.amount,
+  );
   switch (refusal.kind) {
     case 'insufficientBalance':
       return new AppError(RELAY_ERRORS.insufficientBalance, {
@@ -21,9 +29,13 @@ export function toRefusalError(refusal: ExplainedRefusal, item: Pick<RelayItem, 
     case 'insufficientAllowance':
       return toAllowanceError(refusal, { who, amount, approveFirst: refusal.approveFirst });
     case 'alreadyProcessed':
-      return new AppError(PAYMENT_ERRORS.alreadyProcessed, { detail: 'The chain shows that the payment was made.' });
+      return new AppError(PAYMENT_ERRORS.alreadyProcessed, {
+        detail: 'The chain shows that the payment was made.',
+      });
     case 'expired':
-      return new AppError(PAYMENT_ERRORS.expired, { detail: `The payment expired at ${item.terms.expiresAt.toISOString()}.` });
+      return new AppError(PAYMENT_ERRORS.expired, {
+        detail: `The payment expired at ${item.terms.expiresAt.toISOString()}.`,
+      });
     case 'other':
       return new AppError(CHAIN_ERRORS.wouldRevert, { detail: refusal.reason });
   }
@@ -38,16 +50,28 @@ const WHY_APPROVE: Readonly<Record<ApproveFirst, string>> = {
   contractWallet: 'the permit of this token does not accept contract wallets',
 };
 
-/** The token may accept contract wallets; then not with what only they make, for several owners for instance. */
+/**
+ * The token may accept contract wallets; then not with what only they make, for several owners for
+ * instance.
+ */
 const NO_ROOM = 'a permit has room for one signature of 65 bytes and no other';
 
 function toAllowanceError(
-  { allowance, permitRefusal, isNoKeySignature }: Extract<PaymentRefusal, { kind: 'insufficientAllowance' }>,
-  of: { readonly who: string; readonly amount: string; readonly approveFirst: ApproveFirst | undefined },
+  {
+    allowance,
+    permitRefusal,
+    isNoKeySignature,
+  }: Extract<PaymentRefusal, { kind: 'insufficientAllowance' }>,
+  of: {
+    readonly who: string;
+    readonly amount: string;
+    readonly approveFirst: ApproveFirst | undefined;
+  },
 ): AppError {
   const { who, amount, approveFirst } = of;
   const short = `The gateway may take ${allowance} of the ${amount} that are needed`;
-  const refused = permitRefusal === undefined ? '' : `, and the token refuses the permit (${permitRefusal})`;
+  const refused =
+    permitRefusal === undefined ? '' : `, and the token refuses the permit (${permitRefusal})`;
   const [reason, advice] =
     approveFirst !== undefined
       ? [

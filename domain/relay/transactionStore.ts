@@ -49,11 +49,16 @@ function toTransaction(row: TransactionRow, hashes: readonly Bytes32[]): RelayTr
   };
 }
 
-async function withHashes(db: Database | Transaction, row: TransactionRow | undefined): Promise<RelayTransaction | undefined> {
+async function withHashes(
+  db: Database | Transaction,
+  row: TransactionRow | undefined,
+): Promise<RelayTransaction | undefined> {
   if (row === undefined) return undefined;
-  const hashes = await selectRows<{ hash: string }>(db, 'SELECT hash FROM relay_transaction_hashes WHERE transaction_id = ? ORDER BY seq', [
-    row.id,
-  ]);
+  const hashes = await selectRows<{ hash: string }>(
+    db,
+    'SELECT hash FROM relay_transaction_hashes WHERE transaction_id = ? ORDER BY seq',
+    [row.id],
+  );
   return toTransaction(
     row,
     hashes.map(({ hash }) => asBytes32(hash)),
@@ -66,7 +71,10 @@ function digestOfCall({ to, data }: RelayCall): string {
 }
 
 /** New ones have no hash yet, and fly: see noteFlight. */
-export async function insertTransaction(db: Transaction, transaction: RelayTransaction): Promise<void> {
+export async function insertTransaction(
+  db: Transaction,
+  transaction: RelayTransaction,
+): Promise<void> {
   await execute(
     db,
     `INSERT INTO relay_transactions (id, chain_id, relayer_id, to_address, data, call_digest, gas_limit, valid_until, items, sent_at, is_flying)
@@ -87,7 +95,11 @@ export async function insertTransaction(db: Transaction, transaction: RelayTrans
 }
 
 /** What it is sent with: the attempts, in the order in which it carries them. */
-export async function insertItems(db: Transaction, transactionId: string, attemptIds: readonly string[]): Promise<void> {
+export async function insertItems(
+  db: Transaction,
+  transactionId: string,
+  attemptIds: readonly string[],
+): Promise<void> {
   await execute(
     db,
     `INSERT INTO relay_transaction_items (transaction_id, seq, attempt_id) VALUES ${attemptIds.map(() => '(?, ?, ?)').join(', ')}`,
@@ -95,15 +107,30 @@ export async function insertItems(db: Transaction, transactionId: string, attemp
   );
 }
 
-export async function findTransaction(db: Database | Transaction, transactionId: string): Promise<RelayTransaction | undefined> {
-  const [row] = await selectRows<TransactionRow>(db, `SELECT ${TRANSACTION_COLUMNS} FROM relay_transactions WHERE id = ?`, [transactionId]);
+export async function findTransaction(
+  db: Database | Transaction,
+  transactionId: string,
+): Promise<RelayTransaction | undefined> {
+  const [row] = await selectRows<TransactionRow>(
+    db,
+    `SELECT ${TRANSACTION_COLUMNS} FROM relay_transactions WHERE id = ?`,
+    [transactionId],
+  );
   return withHashes(db, row);
 }
 
-/** The transaction of ours, handed over since, that has or had this hash, or that makes this very call. */
+/**
+ * The transaction of ours, handed over since, that has or had this hash, or that makes this very
+ * call.
+ */
 export async function findLandedTransaction(
   db: Database | Transaction,
-  input: { readonly chainId: number; readonly since: Date; readonly hash: Bytes32; readonly call: RelayCall },
+  input: {
+    readonly chainId: number;
+    readonly since: Date;
+    readonly hash: Bytes32;
+    readonly call: RelayCall;
+  },
 ): Promise<RelayTransaction | undefined> {
   const { chainId, since, hash, call } = input;
   const [found] = await selectRows<{ id: string }>(
@@ -127,33 +154,44 @@ export async function isProviderTransactionTaken(
   transaction: Pick<RelayTransaction, 'id' | 'relayerId'>,
   providerTransactionId: string,
 ): Promise<boolean> {
-  const rows = await selectRows(db, 'SELECT id FROM relay_transactions WHERE relayer_id = ? AND provider_transaction_id = ? AND id <> ?', [
-    transaction.relayerId,
-    providerTransactionId,
-    transaction.id,
-  ]);
+  const rows = await selectRows(
+    db,
+    'SELECT id FROM relay_transactions WHERE relayer_id = ? AND provider_transaction_id = ? AND id <> ?',
+    [transaction.relayerId, providerTransactionId, transaction.id],
+  );
   return rows.length > 0;
 }
 
-export async function lockTransaction(db: Transaction, transactionId: string): Promise<RelayTransaction | undefined> {
-  const [row] = await selectRows<TransactionRow>(db, `SELECT ${TRANSACTION_COLUMNS} FROM relay_transactions WHERE id = ? FOR UPDATE`, [
-    transactionId,
-  ]);
+export async function lockTransaction(
+  db: Transaction,
+  transactionId: string,
+): Promise<RelayTransaction | undefined> {
+  const [row] = await selectRows<TransactionRow>(
+    db,
+    `SELECT ${TRANSACTION_COLUMNS} FROM relay_transactions WHERE id = ? FOR UPDATE`,
+    [transactionId],
+  );
   return withHashes(db, row);
 }
 
 /** Another hash that the provider told of; the transaction is locked. */
-export async function insertTransactionHash(db: Transaction, transaction: RelayTransaction, hash: Bytes32): Promise<void> {
-  await execute(db, 'INSERT INTO relay_transaction_hashes (transaction_id, seq, chain_id, hash) VALUES (?, ?, ?, ?)', [
-    transaction.id,
-    transaction.hashes.length,
-    transaction.chainId,
-    hash,
-  ]);
+export async function insertTransactionHash(
+  db: Transaction,
+  transaction: RelayTransaction,
+  hash: Bytes32,
+): Promise<void> {
+  await execute(
+    db,
+    'INSERT INTO relay_transaction_hashes (transaction_id, seq, chain_id, hash) VALUES (?, ?, ?, ?)',
+    [transaction.id, transaction.hashes.length, transaction.chainId, hash],
+  );
 }
 
 /** All that can change but for its hashes. */
-export async function updateTransaction(db: Transaction, transaction: RelayTransaction): Promise<void> {
+export async function updateTransaction(
+  db: Transaction,
+  transaction: RelayTransaction,
+): Promise<void> {
   await execute(
     db,
     `UPDATE relay_transactions SET provider_transaction_id = ?, hash = ?, block_number = ?, block_hash = ?, gas_used = ?,
@@ -172,11 +210,13 @@ export async function updateTransaction(db: Transaction, transaction: RelayTrans
 }
 
 /**
- * Keeps in the transaction's row whether it flies: it carries an attempt that waits for it, and is in no block as far as we know. For whoever has changed
- * an attempt in it, in the same unit of work.
+ * Keeps in the transaction's row whether it flies: it carries an attempt that waits for it, and is
+ * in no block as far as we know. For whoever has changed an attempt in it, in the same unit of
+ * work.
  */
 export async function noteFlight(db: Transaction, transactionId: string): Promise<void> {
-  // First the lock, then the look at the attempts: of two that change one each, the later one sees both.
+  // First the lock, then the look at the attempts: of two that change one each, the later one sees
+  // both.
   const [locked] = await selectRows<{ is_flying: number | boolean }>(
     db,
     'SELECT is_flying FROM relay_transactions WHERE id = ? FOR UPDATE',
@@ -190,11 +230,18 @@ export async function noteFlight(db: Transaction, transactionId: string): Promis
   );
   const isFlying = waiting.length > 0;
   if (isFlying === Boolean(locked.is_flying)) return;
-  await execute(db, 'UPDATE relay_transactions SET is_flying = ? WHERE id = ?', [isFlying, transactionId]);
+  await execute(db, 'UPDATE relay_transactions SET is_flying = ? WHERE id = ?', [
+    isFlying,
+    transactionId,
+  ]);
 }
 
 export async function deleteTransaction(db: Transaction, transactionId: string): Promise<void> {
-  await execute(db, 'DELETE FROM relay_transaction_hashes WHERE transaction_id = ?', [transactionId]);
-  await execute(db, 'DELETE FROM relay_transaction_items WHERE transaction_id = ?', [transactionId]);
+  await execute(db, 'DELETE FROM relay_transaction_hashes WHERE transaction_id = ?', [
+    transactionId,
+  ]);
+  await execute(db, 'DELETE FROM relay_transaction_items WHERE transaction_id = ?', [
+    transactionId,
+  ]);
   await execute(db, 'DELETE FROM relay_transactions WHERE id = ?', [transactionId]);
 }

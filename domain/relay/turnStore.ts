@@ -11,8 +11,14 @@ export interface TurnState {
 }
 
 /** The store's usage must be locked: its turns are given out one after the other. */
-export async function readTurns(db: Transaction, input: { readonly chainId: number; readonly storeId: string }): Promise<TurnState> {
-  const [row] = await selectRows<{ last_turn: string | number; served_turn: string | number | null }>(
+export async function readTurns(
+  db: Transaction,
+  input: { readonly chainId: number; readonly storeId: string },
+): Promise<TurnState> {
+  const [row] = await selectRows<{
+    last_turn: string | number;
+    served_turn: string | number | null;
+  }>(
     db,
     `SELECT q.last_turn, t.served_turn FROM relay_quotas q LEFT JOIN relay_turns t ON t.chain_id = q.chain_id
      WHERE q.chain_id = ? AND q.holder = ?`,
@@ -23,7 +29,11 @@ export async function readTurns(db: Transaction, input: { readonly chainId: numb
 
 /** The turn that the latest batch of the chain began with, or who was looked at last. */
 export async function readServedTurn(db: Database | Transaction, chainId: number): Promise<bigint> {
-  const [row] = await selectRows<{ served_turn: string | number }>(db, 'SELECT served_turn FROM relay_turns WHERE chain_id = ?', [chainId]);
+  const [row] = await selectRows<{ served_turn: string | number }>(
+    db,
+    'SELECT served_turn FROM relay_turns WHERE chain_id = ?',
+    [chainId],
+  );
   return BigInt(row?.served_turn ?? 0);
 }
 
@@ -39,10 +49,14 @@ export async function updateLastTurn(
 }
 
 /**
- * A batch that begins with this turn is sent, or was looked at again in vain. What came back keeps its turn: the order has been further on
- * already then, and stays there.
+ * A batch that begins with this turn is sent, or was looked at again in vain. What came back keeps
+ * its turn: the order has been further on already then, and stays there.
  */
-export async function noteServedTurn(db: Transaction, chainId: number, turn: bigint): Promise<void> {
+export async function noteServedTurn(
+  db: Transaction,
+  chainId: number,
+  turn: bigint,
+): Promise<void> {
   await execute(
     db,
     `INSERT INTO relay_turns (chain_id, served_turn) VALUES (?, ?)
@@ -51,9 +65,16 @@ export async function noteServedTurn(db: Transaction, chainId: number, turn: big
   );
 }
 
-/** For an attempt that has ended in this transaction and was never sent: its store's next turn comes so much sooner. */
-export async function giveBackTurn(db: Transaction, { chainId, storeId, turnStep }: RelayAttempt): Promise<void> {
-  // A bound string is compared as one unless it is cast: MySQL's LEAST() takes "100" for less than "36".
+/**
+ * For an attempt that has ended in this transaction and was never sent: its store's next turn comes
+ * so much sooner.
+ */
+export async function giveBackTurn(
+  db: Transaction,
+  { chainId, storeId, turnStep }: RelayAttempt,
+): Promise<void> {
+  // A bound string is compared as one unless it is cast: MySQL's LEAST() takes "100" for less than
+  // "36".
   await execute(
     db,
     `UPDATE relay_quotas SET last_turn = IF(last_turn > CAST(? AS UNSIGNED), last_turn - CAST(? AS UNSIGNED), 0)
@@ -66,7 +87,10 @@ export interface StoredTurn extends WaitingTurn {
   readonly turnStep: bigint;
 }
 
-/** Of a store, on one rail: the earliest that nobody is choosing, at most `limit` of each priority. Locks nothing. */
+/**
+ * Of a store, on one rail: the earliest that nobody is choosing, at most `limit` of each priority.
+ * Locks nothing.
+ */
 export async function listWaitingTurns(
   db: Transaction,
   input: {
@@ -103,7 +127,10 @@ export async function listWaitingTurns(
   }));
 }
 
-/** @returns whether it is locked now: not when somebody else has it locked, or has chosen it or moved it meanwhile */
+/**
+ * @returns whether it is locked now: not when somebody else has it locked, or has chosen it or
+ *   moved it meanwhile
+ */
 export async function tryLockWaiting(db: Transaction, waiting: WaitingTurn): Promise<boolean> {
   const [locked] = await selectRows<{ id: string }>(
     db,
@@ -115,10 +142,14 @@ export async function tryLockWaiting(db: Transaction, waiting: WaitingTurn): Pro
 }
 
 /** For one that is locked: it has given its turn to another one, and has this one from now on. */
-export async function giveWay(db: Transaction, attemptId: string, to: { readonly turn: bigint; readonly turnStep: bigint }): Promise<void> {
-  await execute(db, 'UPDATE relay_attempts SET turn = ?, turn_step = ?, gave_way = gave_way + 1 WHERE id = ?', [
-    to.turn.toString(),
-    to.turnStep.toString(),
-    attemptId,
-  ]);
+export async function giveWay(
+  db: Transaction,
+  attemptId: string,
+  to: { readonly turn: bigint; readonly turnStep: bigint },
+): Promise<void> {
+  await execute(
+    db,
+    'UPDATE relay_attempts SET turn = ?, turn_step = ?, gave_way = gave_way + 1 WHERE id = ?',
+    [to.turn.toString(), to.turnStep.toString(), attemptId],
+  );
 }

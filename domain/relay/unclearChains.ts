@@ -2,8 +2,9 @@ import type { Context } from '../../platform/context.ts';
 import { addMs } from '../../shared/clock.ts';
 
 /**
- * Chains of which nobody who answers can tell what they show: asking takes seconds then, and many attempts that have come to their end would keep the workers
- * from other chains' requests. Each process remembers it for a moment.
+ * Chains of which nobody who answers can tell what they show: asking takes seconds then, and many
+ * attempts that have come to their end would keep the workers from other chains' requests. Each
+ * process remembers it for a moment.
  */
 
 const REMEMBERED_MS = 5_000;

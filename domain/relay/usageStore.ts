@@ -1,11 +1,18 @@
-import { execute, placeholders, selectRows, type Database, type Transaction } from '../../platform/db.ts';
+import {
+  execute,
+  placeholders,
+  selectRows,
+  type Database,
+  type Transaction,
+} from '../../platform/db.ts';
 import { insertRows } from '../../platform/insertRows.ts';
 import type { HolderUsage } from './decideQuota.ts';
 import { isLive, signerOf, type RelayAttempt } from './model.ts';
 
 /**
- * Running totals of what payers (for refunds: merchants) and stores have on their way and have spent, each the sum over their attempts. Whoever inserts or
- * changes an attempt moves them in the same transaction.
+ * Running totals of what payers (for refunds: merchants) and stores have on their way and have
+ * spent, each the sum over their attempts. Whoever inserts or changes an attempt moves them in the
+ * same transaction.
  */
 
 /** What one attempt adds to the totals of its signer and of its store. */
@@ -18,10 +25,26 @@ interface AttemptUsage {
   readonly gasChargedAt: Date | null;
 }
 
-/** What is counted stays true until the commit. @param holder the address of a payer, or the id of a store. @param today see dayOf */
-export async function lockUsage(db: Transaction, chainId: number, holder: string, today: string): Promise<HolderUsage> {
-  await execute(db, 'INSERT INTO relay_quotas (chain_id, holder) VALUES (?, ?) ON DUPLICATE KEY UPDATE holder = holder', [chainId, holder]);
-  const [row] = await selectRows<{ in_flight: string | number; reserved_gas: string | number; reserved_cost: string }>(
+/**
+ * What is counted stays true until the commit. @param holder the address of a payer, or the id of a
+ * store. @param today see dayOf
+ */
+export async function lockUsage(
+  db: Transaction,
+  chainId: number,
+  holder: string,
+  today: string,
+): Promise<HolderUsage> {
+  await execute(
+    db,
+    'INSERT INTO relay_quotas (chain_id, holder) VALUES (?, ?) ON DUPLICATE KEY UPDATE holder = holder',
+    [chainId, holder],
+  );
+  const [row] = await selectRows<{
+    in_flight: string | number;
+    reserved_gas: string | number;
+    reserved_cost: string;
+  }>(
     db,
     'SELECT in_flight, reserved_gas, reserved_cost FROM relay_quotas WHERE chain_id = ? AND holder = ? FOR UPDATE',
     [chainId, holder],
@@ -59,9 +82,14 @@ export interface UsageMove {
 }
 
 /** For attempts whose rows are locked and about to be changed to these. Nothing is locked. */
-export async function findUsageMove(db: Transaction, changed: readonly RelayAttempt[]): Promise<UsageMove> {
+export async function findUsageMove(
+  db: Transaction,
+  changed: readonly RelayAttempt[],
+): Promise<UsageMove> {
   // What has neither ended nor been charged holds what it held.
-  const moving = changed.filter(({ status, gasChargedAt }) => !isLive(status) || gasChargedAt !== null);
+  const moving = changed.filter(
+    ({ status, gasChargedAt }) => !isLive(status) || gasChargedAt !== null,
+  );
   const saved = await readUsages(
     db,
     moving.map(({ id }) => id),
@@ -74,12 +102,29 @@ export async function findUsageMove(db: Transaction, changed: readonly RelayAtte
     const after = toUsage(attempt);
     const [had, has] = [reservedBy(before), reservedBy(after)];
     if (has.inFlight !== had.inFlight)
-      addQuota(quotas, attempt, { inFlight: has.inFlight - had.inFlight, gas: has.gas - had.gas, cost: has.cost - had.cost });
-    if (before.gasChargedAt?.getTime() === after.gasChargedAt?.getTime() && before.gasUsed === after.gasUsed) continue;
+      addQuota(quotas, attempt, {
+        inFlight: has.inFlight - had.inFlight,
+        gas: has.gas - had.gas,
+        cost: has.cost - had.cost,
+      });
+    if (
+      before.gasChargedAt?.getTime() === after.gasChargedAt?.getTime() &&
+      before.gasUsed === after.gasUsed
+    )
+      continue;
     // An attempt counts on the day of its latest charge, with all that it cost.
     if (before.gasChargedAt !== null)
-      addCost(costs, attempt, { day: dayOf(before.gasChargedAt), gas: -before.gasUsed, cost: -before.gasCost });
-    if (after.gasChargedAt !== null) addCost(costs, attempt, { day: dayOf(after.gasChargedAt), gas: after.gasUsed, cost: after.gasCost });
+      addCost(costs, attempt, {
+        day: dayOf(before.gasChargedAt),
+        gas: -before.gasUsed,
+        cost: -before.gasCost,
+      });
+    if (after.gasChargedAt !== null)
+      addCost(costs, attempt, {
+        day: dayOf(after.gasChargedAt),
+        gas: after.gasUsed,
+        cost: after.gasCost,
+      });
   }
   return { quotas, costs };
 }
@@ -90,7 +135,10 @@ export async function saveUsageMove(db: Transaction, { quotas, costs }: UsageMov
   await saveCosts(db, costs);
 }
 
-/** For attempts that stay live, whose rows are locked and whose reserves are changed by so much. The holders are locked in one order. */
+/**
+ * For attempts that stay live, whose rows are locked and whose reserves are changed by so much. The
+ * holders are locked in one order.
+ */
 export async function moveReserves(
   db: Transaction,
   moves: readonly { readonly attempt: RelayAttempt; readonly gas: bigint; readonly cost: bigint }[],
@@ -102,7 +150,9 @@ export async function moveReserves(
       sums.set(holder, { ...sum, gas: sum.gas + gas, cost: sum.cost + cost });
     }
   }
-  for (const { chainId, holder, gas, cost } of [...sums.values()].sort((a, b) => (a.holder < b.holder ? -1 : 1))) {
+  for (const { chainId, holder, gas, cost } of [...sums.values()].sort((a, b) =>
+    a.holder < b.holder ? -1 : 1,
+  )) {
     await execute(
       db,
       'UPDATE relay_quotas SET reserved_gas = reserved_gas + ?, reserved_cost = reserved_cost + ? WHERE chain_id = ? AND holder = ?',
@@ -117,7 +167,10 @@ function toUsage(attempt: RelayAttempt): AttemptUsage {
 }
 
 /** As they are saved: those who change an attempt hold changed copies of it. */
-async function readUsages(db: Transaction, attemptIds: readonly string[]): Promise<ReadonlyMap<string, AttemptUsage>> {
+async function readUsages(
+  db: Transaction,
+  attemptIds: readonly string[],
+): Promise<ReadonlyMap<string, AttemptUsage>> {
   if (attemptIds.length === 0) return new Map();
   const rows = await selectRows<{
     id: string;
@@ -155,7 +208,9 @@ interface Reserved {
 }
 
 function reservedBy({ isLive, reservedGas, reservedCost }: AttemptUsage): Reserved {
-  return isLive ? { inFlight: 1, gas: reservedGas, cost: reservedCost } : { inFlight: 0, gas: 0n, cost: 0n };
+  return isLive
+    ? { inFlight: 1, gas: reservedGas, cost: reservedCost }
+    : { inFlight: 0, gas: 0n, cost: 0n };
 }
 
 type HolderOf = Pick<RelayAttempt, 'chainId' | 'signed' | 'storeId'>;
@@ -173,16 +228,29 @@ interface CostSum extends Holder {
   readonly cost: bigint;
 }
 
-function addQuota(sums: Map<string, QuotaSum>, attempt: HolderOf, { inFlight, gas, cost }: Reserved): void {
+function addQuota(
+  sums: Map<string, QuotaSum>,
+  attempt: HolderOf,
+  { inFlight, gas, cost }: Reserved,
+): void {
   const { chainId } = attempt;
   for (const holder of holdersOf(attempt)) {
     const key = `${chainId} ${holder}`;
     const sum = sums.get(key) ?? { chainId, holder, inFlight: 0, gas: 0n, cost: 0n };
-    sums.set(key, { ...sum, inFlight: sum.inFlight + inFlight, gas: sum.gas + gas, cost: sum.cost + cost });
+    sums.set(key, {
+      ...sum,
+      inFlight: sum.inFlight + inFlight,
+      gas: sum.gas + gas,
+      cost: sum.cost + cost,
+    });
   }
 }
 
-function addCost(sums: Map<string, CostSum>, attempt: HolderOf, { day, gas, cost }: Omit<CostSum, keyof Holder>): void {
+function addCost(
+  sums: Map<string, CostSum>,
+  attempt: HolderOf,
+  { day, gas, cost }: Omit<CostSum, keyof Holder>,
+): void {
   const { chainId } = attempt;
   for (const holder of holdersOf(attempt)) {
     const key = `${chainId} ${holder} ${day}`;
@@ -193,7 +261,10 @@ function addCost(sums: Map<string, CostSum>, attempt: HolderOf, { day, gas, cost
 
 /** In the order of their keys, in which everybody locks them. */
 function inOrder<T extends Holder & { readonly day?: string }>(sums: ReadonlyMap<string, T>): T[] {
-  return [...sums.values()].sort((a, b) => a.chainId - b.chainId || compare(a.holder, b.holder) || compare(a.day ?? '', b.day ?? ''));
+  return [...sums.values()].sort(
+    (a, b) =>
+      a.chainId - b.chainId || compare(a.holder, b.holder) || compare(a.day ?? '', b.day ?? ''),
+  );
 }
 
 function compare(a: string, b: string): number {
@@ -209,7 +280,13 @@ async function saveQuotas(db: Transaction, sums: ReadonlyMap<string, QuotaSum>):
       onDuplicate: `ON DUPLICATE KEY UPDATE in_flight = in_flight + VALUES(in_flight), reserved_gas = reserved_gas + VALUES(reserved_gas),
          reserved_cost = reserved_cost + VALUES(reserved_cost)`,
     },
-    inOrder(sums).map(({ chainId, holder, inFlight, gas, cost }) => [chainId, holder, inFlight, gas.toString(), cost.toString()]),
+    inOrder(sums).map(({ chainId, holder, inFlight, gas, cost }) => [
+      chainId,
+      holder,
+      inFlight,
+      gas.toString(),
+      cost.toString(),
+    ]),
   );
 }
 
@@ -219,9 +296,16 @@ async function saveCosts(db: Transaction, sums: ReadonlyMap<string, CostSum>): P
     {
       into: 'INSERT INTO relay_costs (chain_id, holder, day, gas_used, gas_cost)',
       values: '(?, ?, ?, ?, ?)',
-      onDuplicate: 'ON DUPLICATE KEY UPDATE gas_used = gas_used + VALUES(gas_used), gas_cost = gas_cost + VALUES(gas_cost)',
+      onDuplicate:
+        'ON DUPLICATE KEY UPDATE gas_used = gas_used + VALUES(gas_used), gas_cost = gas_cost + VALUES(gas_cost)',
     },
-    inOrder(sums).map(({ chainId, holder, day, gas, cost }) => [chainId, holder, day, gas.toString(), cost.toString()]),
+    inOrder(sums).map(({ chainId, holder, day, gas, cost }) => [
+      chainId,
+      holder,
+      day,
+      gas.toString(),
+      cost.toString(),
+    ]),
   );
 }
 
@@ -231,8 +315,9 @@ export interface Holder {
 }
 
 /**
- * Holders with anything on their way by their totals or since `since` anything charged, after this one, in order. Of costs, which are kept for days, a page is read
- * in that order: by the index of the day each page would read the whole day.
+ * Holders with anything on their way by their totals or since `since` anything charged, after this
+ * one, in order. Of costs, which are kept for days, a page is read in that order: by the index of
+ * the day each page would read the whole day.
  */
 export async function listBusyHolders(
   db: Database,
@@ -251,10 +336,21 @@ export async function listBusyHolders(
   return rows.map((row) => ({ chainId: Number(row.chain_id), holder: row.holder }));
 }
 
-/** What the totals should say, added up from the attempts. Reads all of the holder's live attempts and those charged on the day. */
-export async function sumUsage(db: Transaction, { chainId, holder }: Holder, day: string): Promise<HolderUsage> {
+/**
+ * What the totals should say, added up from the attempts. Reads all of the holder's live attempts
+ * and those charged on the day.
+ */
+export async function sumUsage(
+  db: Transaction,
+  { chainId, holder }: Holder,
+  day: string,
+): Promise<HolderUsage> {
   const column = holder.startsWith('0x') ? 'payer' : 'store_id';
-  const [live] = await selectRows<{ count: string | number; gas: string | null; cost: string | null }>(
+  const [live] = await selectRows<{
+    count: string | number;
+    gas: string | null;
+    cost: string | null;
+  }>(
     db,
     `SELECT COUNT(*) AS count, SUM(reserved_gas) AS gas, SUM(reserved_cost) AS cost FROM relay_attempts
      WHERE ${column} = ? AND chain_id = ? AND status IN ('queued', 'submitting', 'submitted', 'unknown', 'mined')`,
@@ -276,14 +372,17 @@ export async function sumUsage(db: Transaction, { chainId, holder }: Holder, day
 }
 
 /** Of a holder whose totals are locked. */
-export async function writeUsage(db: Transaction, { chainId, holder }: Holder, day: string, usage: HolderUsage): Promise<void> {
-  await execute(db, 'UPDATE relay_quotas SET in_flight = ?, reserved_gas = ?, reserved_cost = ? WHERE chain_id = ? AND holder = ?', [
-    usage.inFlight,
-    usage.reservedGas.toString(),
-    usage.reservedCost.toString(),
-    chainId,
-    holder,
-  ]);
+export async function writeUsage(
+  db: Transaction,
+  { chainId, holder }: Holder,
+  day: string,
+  usage: HolderUsage,
+): Promise<void> {
+  await execute(
+    db,
+    'UPDATE relay_quotas SET in_flight = ?, reserved_gas = ?, reserved_cost = ? WHERE chain_id = ? AND holder = ?',
+    [usage.inFlight, usage.reservedGas.toString(), usage.reservedCost.toString(), chainId, holder],
+  );
   await execute(
     db,
     `INSERT INTO relay_costs (chain_id, holder, day, gas_used, gas_cost) VALUES (?, ?, ?, ?, ?)

@@ -14,7 +14,10 @@ export function wasteHoldersOf(request: Request): WasteHolder[] {
   ];
 }
 
-/** Under this a signer's lateness is counted: apart from other failures, since it is forgiven longer. */
+/**
+ * Under this a signer's lateness is counted: apart from other failures, since it is forgiven
+ * longer.
+ */
 export function lateHolderOf(signer: string): string {
   return `late:${signer}`;
 }

@@ -16,10 +16,14 @@ export function reportStoreWaste(ctx: Context): Promise<StoreWaste[]> {
 }
 
 /**
- * Ends a back-off, or takes a "pay directly" back: what this payer, merchant, payment, refund or store has wasted on the chain is forgotten.
+ * Ends a back-off, or takes a "pay directly" back: what this payer, merchant, payment, refund or
+ * store has wasted on the chain is forgotten.
  * @returns how many failures were forgotten
  */
-export async function liftBackOff(ctx: Context, input: { readonly chainId: number; readonly holder: string }): Promise<number> {
+export async function liftBackOff(
+  ctx: Context,
+  input: { readonly chainId: number; readonly holder: string },
+): Promise<number> {
   const { chainId, holder } = input;
   const forgotten = await inTransaction(ctx.db, async (trx) => {
     const failed = await deleteWasteOf(trx, chainId, holder);

@@ -1,10 +1,21 @@
-import { execute, placeholders, selectRows, type Database, type Transaction } from '../../platform/db.ts';
+import {
+  execute,
+  placeholders,
+  selectRows,
+  type Database,
+  type Transaction,
+} from '../../platform/db.ts';
 import { kindOfRule, startOfHour, type Waste, type WasteHolder } from './decideWaste.ts';
 
 /** Adds one request to each of them. */
 export async function addWaste(
   db: Transaction,
-  input: { readonly chainId: number; readonly holders: readonly WasteHolder[]; readonly at: Date; readonly gasCost: bigint },
+  input: {
+    readonly chainId: number;
+    readonly holders: readonly WasteHolder[];
+    readonly at: Date;
+    readonly gasCost: bigint;
+  },
 ): Promise<void> {
   // In one order, so that two who add to the same rows wait for each other and nothing worse.
   const holders = [...input.holders].sort((a, b) => (a.holder < b.holder ? -1 : 1));
@@ -15,7 +26,14 @@ export async function addWaste(
      VALUES ${holders.map(() => '(?, ?, ?, ?, 1, ?, ?)').join(', ')}
      ON DUPLICATE KEY UPDATE items = items + 1, gas_cost = gas_cost + VALUES(gas_cost),
        latest_at = GREATEST(latest_at, VALUES(latest_at))`,
-    holders.flatMap(({ rule, holder }) => [input.chainId, holder, hour, kindOfRule(rule), input.gasCost.toString(), input.at]),
+    holders.flatMap(({ rule, holder }) => [
+      input.chainId,
+      holder,
+      hour,
+      kindOfRule(rule),
+      input.gasCost.toString(),
+      input.at,
+    ]),
   );
 }
 
@@ -30,7 +48,9 @@ export async function readWaste(
      WHERE chain_id = ? AND holder IN (${placeholders(input.holders)}) AND hour >= ? GROUP BY holder`,
     [input.chainId, ...input.holders, input.since],
   );
-  return new Map(rows.map((row) => [row.holder, { items: Number(row.items), latestAt: row.latest_at }]));
+  return new Map(
+    rows.map((row) => [row.holder, { items: Number(row.items), latestAt: row.latest_at }]),
+  );
 }
 
 export interface StoreWaste {
@@ -42,8 +62,17 @@ export interface StoreWaste {
 }
 
 /** The costliest first. */
-export async function listStoreWaste(db: Database, since: Date, limit: number): Promise<StoreWaste[]> {
-  const rows = await selectRows<{ chain_id: string | number; holder: string; items: string | number; gas_cost: string }>(
+export async function listStoreWaste(
+  db: Database,
+  since: Date,
+  limit: number,
+): Promise<StoreWaste[]> {
+  const rows = await selectRows<{
+    chain_id: string | number;
+    holder: string;
+    items: string | number;
+    gas_cost: string;
+  }>(
     db,
     `SELECT chain_id, holder, SUM(items) AS items, SUM(gas_cost) AS gas_cost FROM relay_waste
      WHERE kind = 'store' AND hour >= ? GROUP BY chain_id, holder ORDER BY SUM(gas_cost) DESC, holder LIMIT ?`,
@@ -63,7 +92,11 @@ export function deleteWasteBefore(db: Database, hour: Date, limit: number): Prom
 }
 
 /** @returns how many failures were forgotten */
-export async function deleteWasteOf(db: Transaction, chainId: number, holder: string): Promise<number> {
+export async function deleteWasteOf(
+  db: Transaction,
+  chainId: number,
+  holder: string,
+): Promise<number> {
   const rows = await selectRows<{ items: string | number }>(
     db,
     'SELECT items FROM relay_waste WHERE chain_id = ? AND holder = ? ORDER BY hour FOR UPDATE',

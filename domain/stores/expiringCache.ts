@@ -1,6 +1,7 @@
 /**
- * Answers of the database that may be a few seconds old. Keeps the promise, not the value: requests that arrive together ask once.
- * Bounded: the oldest entry makes room, so nobody can fill the memory with made-up keys.
+ * Answers of the database that may be a few seconds old. Keeps the promise, not the value: requests
+ * that arrive together ask once. Bounded: the oldest entry makes room, so nobody can fill the
+ * memory with made-up keys.
  */
 export interface ExpiringCache<Value> {
   /** The kept answer, or that of `load`. A failed load is not kept. */
@@ -10,7 +11,10 @@ export interface ExpiringCache<Value> {
   clear(): void;
 }
 
-export function createExpiringCache<Value>(options: { maxEntries: number; lifetimeMs: (value: Value) => number }): ExpiringCache<Value> {
+export function createExpiringCache<Value>(options: {
+  maxEntries: number;
+  lifetimeMs: (value: Value) => number;
+}): ExpiringCache<Value> {
   interface Entry {
     readonly answer: Promise<Value>;
     value?: Value;

@@ -3,14 +3,22 @@ import type { Address } from '../../shared/hex.ts';
 export interface Store {
   readonly id: string;
   readonly name: string;
-  /** Where payments go when the request names no merchant. Always one of the registered merchants. */
+  /**
+   * Where payments go when the request names no merchant. Always one of the registered merchants.
+   */
   readonly payoutAddress: Address;
 }
 
-/** A store's share of the relayers, beside the others' weights: one of 200 has twice the turns of one of 100, which is where a store begins. */
+/**
+ * A store's share of the relayers, beside the others' weights: one of 200 has twice the turns of
+ * one of 100, which is where a store begins.
+ */
 export const MAX_RELAY_WEIGHT = 10_000;
 
-/** The least first. Of a request: its place among those of its own store. Of a store: what it makes of its weight. */
+/**
+ * The least first. Of a request: its place among those of its own store. Of a store: what it makes
+ * of its weight.
+ */
 export const RELAY_PRIORITIES = ['low', 'normal', 'high'] as const;
 export type RelayPriority = (typeof RELAY_PRIORITIES)[number];
 
@@ -23,7 +31,10 @@ export interface RelayShare {
 export const API_KEY_ROLES = ['store', 'support', 'admin', 'super_admin'] as const;
 export type ApiKeyRole = (typeof API_KEY_ROLES)[number];
 
-/** Who is asking: what an API key stands for. The key itself is known only to its holder; we keep its SHA-256. */
+/**
+ * Who is asking: what an API key stands for. The key itself is known only to its holder; we keep
+ * its SHA-256.
+ */
 export interface ApiKeyIdentity {
   readonly apiKeyId: string;
   readonly storeId: string;

@@ -1,7 +1,12 @@
 import { hash } from 'node:crypto';
 
 import type { Context } from '../../platform/context.ts';
-import { inTransaction, isDuplicateKey, type Database, type Transaction } from '../../platform/db.ts';
+import {
+  inTransaction,
+  isDuplicateKey,
+  type Database,
+  type Transaction,
+} from '../../platform/db.ts';
 import { AppError, COMMON_ERRORS } from '../../shared/errors.ts';
 import type { Address } from '../../shared/hex.ts';
 import { createExpiringCache, type ExpiringCache } from './expiringCache.ts';
@@ -22,8 +27,9 @@ import {
 /**
  * Stores, their merchant addresses and their API keys.
  *
- * Every request asks who is asking and most ask for the store, so the answers are kept in this process for a few seconds. A revoked key is refused
- * at once by the process that revoked it and after at most KEPT_MS by the others; the same holds for a merchant address that was just added.
+ * Every request asks who is asking and most ask for the store, so the answers are kept in this
+ * process for a few seconds. A revoked key is refused at once by the process that revoked it and
+ * after at most KEPT_MS by the others; the same holds for a merchant address that was just added.
  */
 const KEPT_MS = 5_000;
 /** An unknown key is asked for again sooner: it may just have been issued by another process. */
@@ -50,29 +56,49 @@ function cachesOf(ctx: Context): Caches {
   const known = cachesByDatabase.get(ctx.db);
   if (known !== undefined) return known;
   const caches: Caches = {
-    identities: createExpiringCache({ maxEntries: MAX_KEPT, lifetimeMs: (identity) => (identity === undefined ? 0 : KEPT_MS) }),
+    identities: createExpiringCache({
+      maxEntries: MAX_KEPT,
+      lifetimeMs: (identity) => (identity === undefined ? 0 : KEPT_MS),
+    }),
     unknownKeys: createExpiringCache({
       maxEntries: MAX_MISSES_KEPT,
       lifetimeMs: (identity) => (identity === undefined ? MISS_KEPT_MS : 0),
     }),
-    stores: createExpiringCache({ maxEntries: MAX_KEPT, lifetimeMs: (entry) => (entry === undefined ? MISS_KEPT_MS : KEPT_MS) }),
+    stores: createExpiringCache({
+      maxEntries: MAX_KEPT,
+      lifetimeMs: (entry) => (entry === undefined ? MISS_KEPT_MS : KEPT_MS),
+    }),
   };
   cachesByDatabase.set(ctx.db, caches);
   return caches;
 }
 
 /**
- * @param input.merchants further addresses that payments may go to; the payout address is always one of them
+ * @param input.merchants further addresses that payments may go to; the payout address is always
+ *   one of them
  */
 export async function createStore(
   ctx: Context,
-  input: { readonly name: string; readonly payoutAddress: Address; readonly merchants?: readonly Address[] },
+  input: {
+    readonly name: string;
+    readonly payoutAddress: Address;
+    readonly merchants?: readonly Address[];
+  },
 ): Promise<Store> {
-  const store: Store = { id: ctx.newId('st'), name: input.name, payoutAddress: input.payoutAddress };
+  const store: Store = {
+    id: ctx.newId('st'),
+    name: input.name,
+    payoutAddress: input.payoutAddress,
+  };
   const now = ctx.clock.now();
   await inTransaction(ctx.db, async (trx) => {
     await insertStore(trx, store, now);
-    await insertMerchants(trx, store.id, [...new Set([store.payoutAddress, ...(input.merchants ?? [])])], now);
+    await insertMerchants(
+      trx,
+      store.id,
+      [...new Set([store.payoutAddress, ...(input.merchants ?? [])])],
+      now,
+    );
   });
   return store;
 }
@@ -82,15 +108,26 @@ export async function getStore(ctx: Context, storeId: string): Promise<Store> {
   return (await getStoreEntry(ctx, storeId)).store;
 }
 
-export async function isRegisteredMerchant(ctx: Context, input: { readonly storeId: string; readonly address: Address }): Promise<boolean> {
+export async function isRegisteredMerchant(
+  ctx: Context,
+  input: { readonly storeId: string; readonly address: Address },
+): Promise<boolean> {
   return (await getStoreEntry(ctx, input.storeId)).merchants.has(input.address);
 }
 
-/** One more address that the store's payments may go to. Already registered: nothing to do. @throws AppError `COMMON_ERRORS.notFound` */
-export async function registerMerchant(ctx: Context, input: { readonly storeId: string; readonly address: Address }): Promise<void> {
+/**
+ * One more address that the store's payments may go to. Already registered: nothing to do. @throws
+ * AppError `COMMON_ERRORS.notFound`
+ */
+export async function registerMerchant(
+  ctx: Context,
+  input: { readonly storeId: string; readonly address: Address },
+): Promise<void> {
   if (await isRegisteredMerchant(ctx, input)) return;
   try {
-    await inTransaction(ctx.db, (trx) => insertMerchants(trx, input.storeId, [input.address], ctx.clock.now()));
+    await inTransaction(ctx.db, (trx) =>
+      insertMerchants(trx, input.storeId, [input.address], ctx.clock.now()),
+    );
   } catch (error) {
     // Another process did it a moment ago.
     if (!isDuplicateKey(error)) throw error;
@@ -108,21 +145,36 @@ export async function getRelayShare(trx: Transaction, storeId: string): Promise<
   return share;
 }
 
-/** For what the store hands in from now on; what waits keeps its turn. @throws AppError `COMMON_ERRORS.notFound` */
-export async function setRelayWeight(ctx: Context, input: { readonly storeId: string; readonly weight: number }): Promise<void> {
+/**
+ * For what the store hands in from now on; what waits keeps its turn. @throws AppError
+ * `COMMON_ERRORS.notFound`
+ */
+export async function setRelayWeight(
+  ctx: Context,
+  input: { readonly storeId: string; readonly weight: number },
+): Promise<void> {
   await getStore(ctx, input.storeId);
   await updateRelayWeight(ctx.db, input.storeId, input.weight);
 }
 
-/** For what the store hands in from now on; what waits keeps its turn. @throws AppError `COMMON_ERRORS.notFound` */
-export async function setRelayPriority(ctx: Context, input: { readonly storeId: string; readonly priority: RelayPriority }): Promise<void> {
+/**
+ * For what the store hands in from now on; what waits keeps its turn. @throws AppError
+ * `COMMON_ERRORS.notFound`
+ */
+export async function setRelayPriority(
+  ctx: Context,
+  input: { readonly storeId: string; readonly priority: RelayPriority },
+): Promise<void> {
   await getStore(ctx, input.storeId);
   await updateRelayPriority(ctx.db, input.storeId, input.priority);
 }
 
 async function getStoreEntry(ctx: Context, storeId: string): Promise<StoreEntry> {
   const entry = await cachesOf(ctx).stores.get(storeId, ctx.clock.now().getTime(), async () => {
-    const [store, merchants] = await Promise.all([findStore(ctx.db, storeId), listMerchants(ctx.db, storeId)]);
+    const [store, merchants] = await Promise.all([
+      findStore(ctx.db, storeId),
+      listMerchants(ctx.db, storeId),
+    ]);
     return store && { store, merchants: new Set(merchants) };
   });
   if (entry === undefined) throw new AppError(COMMON_ERRORS.notFound);
@@ -136,19 +188,30 @@ const API_KEY_PATTERN = /^sk_(test|live)_[0-9A-Za-z]{32}$/;
 /** @returns the key itself, which is nowhere else: only its SHA-256 is kept */
 export async function issueApiKey(
   ctx: Context,
-  input: { readonly storeId: string; readonly role: ApiKeyRole; readonly environment: 'test' | 'live' },
+  input: {
+    readonly storeId: string;
+    readonly role: ApiKeyRole;
+    readonly environment: 'test' | 'live';
+  },
 ): Promise<{ readonly id: string; readonly key: string }> {
   await getStore(ctx, input.storeId);
   const id = ctx.newId('key');
   const prefix = `sk_${input.environment}_`;
   const key = prefix + randomBase62(ctx, KEY_CHARACTERS);
   const keyHint = `${prefix}...${key.slice(-4)}`;
-  await insertApiKey(ctx.db, { id, storeId: input.storeId, keyHash: hashApiKey(key), keyHint, role: input.role }, ctx.clock.now());
+  await insertApiKey(
+    ctx.db,
+    { id, storeId: input.storeId, keyHash: hashApiKey(key), keyHint, role: input.role },
+    ctx.clock.now(),
+  );
   return { id, key };
 }
 
 /** @throws AppError `COMMON_ERRORS.notFound` when there is no such key in force */
-export async function revokeApiKey(ctx: Context, input: { readonly apiKeyId: string }): Promise<void> {
+export async function revokeApiKey(
+  ctx: Context,
+  input: { readonly apiKeyId: string },
+): Promise<void> {
   const revoked = await markApiKeyRevoked(ctx.db, input.apiKeyId, ctx.clock.now());
   // Which entry it was is known only by its hash, so all of them are asked for again.
   cachesOf(ctx).identities.clear();
@@ -156,14 +219,18 @@ export async function revokeApiKey(ctx: Context, input: { readonly apiKeyId: str
 }
 
 /**
- * Who holds this key, if that is known without asking the database: the key was valid a moment ago. Most requests end here, so it is no promise.
+ * Who holds this key, if that is known without asking the database: the key was valid a moment ago.
+ * Most requests end here, so it is no promise.
  */
 export function recallIdentity(ctx: Context, apiKey: string): ApiKeyIdentity | undefined {
   return cachesOf(ctx).identities.peek(hashApiKey(apiKey), ctx.clock.now().getTime());
 }
 
 /** Who holds this key; undefined when it is malformed, unknown or revoked. */
-export async function findIdentity(ctx: Context, apiKey: string): Promise<ApiKeyIdentity | undefined> {
+export async function findIdentity(
+  ctx: Context,
+  apiKey: string,
+): Promise<ApiKeyIdentity | undefined> {
   if (!API_KEY_PATTERN.test(apiKey)) return undefined;
   const { identities, unknownKeys } = cachesOf(ctx);
   const keyHash = hashApiKey(apiKey);
@@ -179,7 +246,10 @@ function hashApiKey(key: string): string {
   return hash('sha256', key, 'hex');
 }
 
-/** Bytes of 248 and more are thrown away: 256 is not a multiple of 62, and their remainders would make some characters likelier. */
+/**
+ * Bytes of 248 and more are thrown away: 256 is not a multiple of 62, and their remainders would
+ * make some characters likelier.
+ */
 function randomBase62(ctx: Context, length: number): string {
   const limit = 256 - (256 % BASE62.length);
   let text = '';

@@ -11,8 +11,9 @@ const ANNOUNCED_MS = 20_000;
 const ANNOUNCE_AGAIN_MS = 250;
 
 /**
- * Says again and again that this process works on deliveries: all places are those of all such processes. Each time it wakes who waits for places that nobody has
- * told them of: those of a process that died, or that have come with a new one.
+ * Says again and again that this process works on deliveries: all places are those of all such
+ * processes. Each time it wakes who waits for places that nobody has told them of: those of a
+ * process that died, or that have come with a new one.
  * @returns stop: says that it does not any more
  */
 export function announceProcess(ctx: Context): { stop(): Promise<void> } {
@@ -45,7 +46,10 @@ export function announceProcess(ctx: Context): { stop(): Promise<void> } {
         await failures.succeeded();
         if (mayBeMore) continue;
       } catch (error) {
-        ctx.log.debug({ err: error }, 'Redis or the database did not answer the announcement of this process');
+        ctx.log.debug(
+          { err: error },
+          'Redis or the database did not answer the announcement of this process',
+        );
         await failures.failed(error);
         pauseMs = ANNOUNCE_AGAIN_MS;
       }

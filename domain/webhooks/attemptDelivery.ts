@@ -28,8 +28,9 @@ const GONE_REASON = 'The endpoint answered 410 Gone.';
 const UNDER_WAY_MS = 1_000;
 
 /**
- * Makes one attempt at a delivery, if one is due. Safe to call any number of times, at once and in several processes: attempts are counted under a
- * lock of the delivery. An attempt whose record is lost (a crash after the POST) is made again with the same `webhook-id`; so an event may arrive
+ * Makes one attempt at a delivery, if one is due. Safe to call any number of times, at once and in
+ * several processes: attempts are counted under a lock of the delivery. An attempt whose record is
+ * lost (a crash after the POST) is made again with the same `webhook-id`; so an event may arrive
  * twice, and never not at all.
  */
 export async function attemptDelivery(ctx: Context, deliveryId: string): Promise<WorkResult> {
@@ -48,7 +49,8 @@ export async function attemptDelivery(ctx: Context, deliveryId: string): Promise
       await endDelivery(ctx.db, deliveryId, 'cancelled', startedAt);
       return DONE;
     }
-    if (delivery.nextAttemptAt !== null && delivery.nextAttemptAt > startedAt) return laterUntried(delivery.nextAttemptAt);
+    if (delivery.nextAttemptAt !== null && delivery.nextAttemptAt > startedAt)
+      return laterUntried(delivery.nextAttemptAt);
     // Whoever made the change may have died, or found Redis away, before it could say so.
     if (delivery.attempts === 0) await ctx.signals.paymentsChanged([delivery.event.paymentId]);
     outcome = await post(ctx, delivery);
@@ -59,24 +61,42 @@ export async function attemptDelivery(ctx: Context, deliveryId: string): Promise
   }
 }
 
-/** @returns undefined: it has a place; else it lost the one that it had, or it came without one since it is given up */
-async function keepPlace(ctx: Context, delivery: DeliveryToAttempt): Promise<PlaceAnswer | undefined> {
+/**
+ * @returns undefined: it has a place; else it lost the one that it had, or it came without one
+ *   since it is given up
+ */
+async function keepPlace(
+  ctx: Context,
+  delivery: DeliveryToAttempt,
+): Promise<PlaceAnswer | undefined> {
   try {
     const { id: deliveryId, endpointId, storeId } = delivery;
-    return (await takePlaces(ctx, [{ deliveryId, endpointId, storeId }], { isStarting: true })).get(deliveryId);
+    return (await takePlaces(ctx, [{ deliveryId, endpointId, storeId }], { isStarting: true })).get(
+      deliveryId,
+    );
   } catch (error) {
-    // Redis has just handed us this job, so no more of them than there are in this process go on without it.
+    // Redis has just handed us this job, so no more of them than there are in this process go on
+    // without it.
     ctx.log.debug({ err: error }, 'a delivery goes on without having asked for its place');
     return undefined;
   }
 }
 
-async function waitOrGiveUp(ctx: Context, delivery: DeliveryToAttempt, none: PlaceAnswer, now: Date): Promise<WorkResult> {
+async function waitOrGiveUp(
+  ctx: Context,
+  delivery: DeliveryToAttempt,
+  none: PlaceAnswer,
+  now: Date,
+): Promise<WorkResult> {
   const { id: deliveryId, endpointId, eventId, createdAt } = delivery;
   const { scheduleSeconds } = ctx.config.webhooks;
-  if (!isScheduleOver({ createdAt, failingMs: none.failingMs, scheduleSeconds, now })) return laterUntried(addMs(now, none.delayMs));
+  if (!isScheduleOver({ createdAt, failingMs: none.failingMs, scheduleSeconds, now }))
+    return laterUntried(addMs(now, none.delayMs));
   await endDelivery(ctx.db, deliveryId, 'failed', now);
-  ctx.log.info({ deliveryId, endpointId, eventId, status: 'failed' }, 'a webhook was given up: its endpoint did not answer');
+  ctx.log.info(
+    { deliveryId, endpointId, eventId, status: 'failed' },
+    'a webhook was given up: its endpoint did not answer',
+  );
   return DONE;
 }
 
@@ -97,7 +117,12 @@ async function post(ctx: Context, delivery: DeliveryToAttempt): Promise<WebhookP
   const secret = ctx.secretBox.open(delivery.secretCiphertext);
   return ctx.webhookSender.post({
     url: delivery.url,
-    headers: buildSignedHeaders({ secret, eventId: delivery.eventId, sentAt: await findSigningTime(ctx), body }),
+    headers: buildSignedHeaders({
+      secret,
+      eventId: delivery.eventId,
+      sentAt: await findSigningTime(ctx),
+      body,
+    }),
     body,
     timeoutMs: ctx.config.webhooks.timeoutMs,
   });
@@ -118,7 +143,9 @@ async function recordAttempt(
   });
   const after = await inTransaction(ctx.db, async (trx) => {
     // The endpoint before its deliveries: whoever locks both does so in this order.
-    const isEndpointGone = decision.kind === 'endpointGone' && (await lockEndpoint(trx, attempted.endpointId)) !== undefined;
+    const isEndpointGone =
+      decision.kind === 'endpointGone' &&
+      (await lockEndpoint(trx, attempted.endpointId)) !== undefined;
     const current = await lockDelivery(trx, attempted.id);
     if (current === undefined) return undefined;
     const next = nextState(current, attempted, decision);
@@ -153,8 +180,13 @@ async function recordAttempt(
     'a webhook was posted',
   );
   if (decision.kind === 'endpointGone')
-    ctx.log.warn({ endpointId: attempted.endpointId }, 'a webhook endpoint answered 410 and was disabled');
-  return after?.status === 'pending' && after.nextAttemptAt !== null ? later(after.nextAttemptAt) : DONE;
+    ctx.log.warn(
+      { endpointId: attempted.endpointId },
+      'a webhook endpoint answered 410 and was disabled',
+    );
+  return after?.status === 'pending' && after.nextAttemptAt !== null
+    ? later(after.nextAttemptAt)
+    : DONE;
 }
 
 async function disableEndpoint(trx: Transaction, endpointId: string, now: Date): Promise<void> {
@@ -167,12 +199,18 @@ async function disableEndpoint(trx: Transaction, endpointId: string, now: Date):
  * @param attempted the delivery as it was when the POST began
  * @returns undefined: nothing to record
  */
-function nextState(current: WebhookDelivery, attempted: WebhookDelivery, decision: DeliveryDecision): WebhookDelivery | undefined {
+function nextState(
+  current: WebhookDelivery,
+  attempted: WebhookDelivery,
+  decision: DeliveryDecision,
+): WebhookDelivery | undefined {
   if (current.status === 'succeeded') return undefined;
   const attempts = current.attempts + 1;
   // Whatever else happened meanwhile, the event has arrived.
-  if (decision.kind === 'succeeded') return { ...current, status: 'succeeded', attempts, nextAttemptAt: null };
-  // Another worker made the same attempt and was quicker to record it. Counting both would use up the schedule too early.
+  if (decision.kind === 'succeeded')
+    return { ...current, status: 'succeeded', attempts, nextAttemptAt: null };
+  // Another worker made the same attempt and was quicker to record it. Counting both would use up
+  // the schedule too early.
   if (current.attempts !== attempted.attempts) return undefined;
   // Cancelled while the POST was under way: the attempt is recorded, and nothing follows from it.
   if (current.status !== 'pending') return { ...current, attempts };

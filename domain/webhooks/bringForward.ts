@@ -2,31 +2,53 @@ import type { Context } from '../../platform/context.ts';
 import { addMs } from '../../shared/clock.ts';
 import { bringWorkForward } from '../outbox/service.ts';
 import { giveBackPlace, giveBackPlaceOfJob, noteNoneLeft } from './places.ts';
-import type { DeliveryOfStore, EndpointOfStore, JobOfDelivery, PlacesLeft, WokenEndpoint } from './placeStore.ts';
+import type {
+  DeliveryOfStore,
+  EndpointOfStore,
+  JobOfDelivery,
+  PlacesLeft,
+  WokenEndpoint,
+} from './placeStore.ts';
 import type { WebhookPostOutcome } from './ports.ts';
 import { listDueDeliveries } from './store.ts';
 
 /**
- * Gives a delivery's place back, and brings forward what was put off: of the endpoints that have waited for it, and of its own, as many as have room now. So what
- * waits for an endpoint that answers goes out as fast as it answers; and one that keeps silent is asked again. Never fails: the place is given back by itself in
- * the end, and what waits comes at its turn.
+ * Gives a delivery's place back, and brings forward what was put off: of the endpoints that have
+ * waited for it, and of its own, as many as have room now. So what waits for an endpoint that
+ * answers goes out as fast as it answers; and one that keeps silent is asked again. Never fails:
+ * the place is given back by itself in the end, and what waits comes at its turn.
  * @param outcome undefined when nothing was posted
  */
-export async function bringForward(ctx: Context, delivery: DeliveryOfStore, outcome: WebhookPostOutcome | undefined): Promise<void> {
+export async function bringForward(
+  ctx: Context,
+  delivery: DeliveryOfStore,
+  outcome: WebhookPostOutcome | undefined,
+): Promise<void> {
   await use(ctx, delivery.deliveryId, () => giveBackPlace(ctx, delivery, outcome));
 }
 
-/** The same for a job that ends without having begun its delivery. The place stays when it is another job's. */
+/**
+ * The same for a job that ends without having begun its delivery. The place stays when it is
+ * another job's.
+ */
 export async function leavePlace(ctx: Context, job: JobOfDelivery): Promise<void> {
   await use(ctx, job.deliveryId, () => giveBackPlaceOfJob(ctx, job));
 }
 
-async function use(ctx: Context, deliveryId: string, giveBack: () => Promise<PlacesLeft>): Promise<void> {
-  const failed = (error: unknown) => ctx.log.debug({ err: error, deliveryId }, 'what waits for a place was not brought forward');
+async function use(
+  ctx: Context,
+  deliveryId: string,
+  giveBack: () => Promise<PlacesLeft>,
+): Promise<void> {
+  const failed = (error: unknown) =>
+    ctx.log.debug({ err: error, deliveryId }, 'what waits for a place was not brought forward');
   try {
     const left = await giveBack();
     // What fails for one must not keep the other waiting.
-    await Promise.all([wake(ctx, left.woken).catch(failed), bringOwnForward(ctx, left).catch(failed)]);
+    await Promise.all([
+      wake(ctx, left.woken).catch(failed),
+      bringOwnForward(ctx, left).catch(failed),
+    ]);
   } catch (error) {
     failed(error);
   }
@@ -42,7 +64,8 @@ async function bringOwnForward(ctx: Context, left: PlacesLeft): Promise<void> {
 }
 
 /**
- * Brings a delivery of each of these endpoints forward, for which a place is kept. One of which none waits gives it to the next.
+ * Brings a delivery of each of these endpoints forward, for which a place is kept. One of which
+ * none waits gives it to the next.
  * @throws when the database or Redis does not answer: who waits is woken again
  */
 export async function wake(ctx: Context, woken: readonly WokenEndpoint[]): Promise<void> {
@@ -59,10 +82,16 @@ export async function wake(ctx: Context, woken: readonly WokenEndpoint[]): Promi
   }
 }
 
-/** @returns the oldest of the endpoint's due deliveries that have no place, at most `limit`, and whether there are no others */
+/**
+ * @returns the oldest of the endpoint's due deliveries that have no place, at most `limit`, and
+ *   whether there are no others
+ */
 async function listWaiting(
   ctx: Context,
-  { endpointId, having }: Pick<EndpointOfStore, 'endpointId'> & { readonly having: readonly string[] },
+  {
+    endpointId,
+    having,
+  }: Pick<EndpointOfStore, 'endpointId'> & { readonly having: readonly string[] },
   limit: number,
 ): Promise<{ readonly waiting: string[]; readonly isAll: boolean }> {
   const due = await listDueDeliveries(ctx.db, endpointId, ctx.clock.now(), limit + having.length);

@@ -13,16 +13,29 @@ export function newWebhookSecret(randomBytes: (size: number) => Buffer): string 
   return SECRET_PREFIX + randomBytes(SECRET_BYTES).toString('base64');
 }
 
-/** The body depends on nothing but the event as it is stored, so every attempt sends the same bytes. */
+/**
+ * The body depends on nothing but the event as it is stored, so every attempt sends the same bytes.
+ */
 export function buildEventBody(event: Pick<StoreEvent, 'type' | 'createdAt' | 'data'>): string {
-  return JSON.stringify({ type: event.type, timestamp: event.createdAt.toISOString(), data: event.data });
+  return JSON.stringify({
+    type: event.type,
+    timestamp: event.createdAt.toISOString(),
+    data: event.data,
+  });
 }
 
 /**
- * @param eventId the message's id, the same in every attempt: receivers recognise a repetition by it
- * @param sentAt of this attempt, see findSigningTime: receivers refuse old ones, so that nobody can replay what they overheard
+ * @param eventId the message's id, the same in every attempt: receivers recognise a repetition by
+ *   it
+ * @param sentAt of this attempt, see findSigningTime: receivers refuse old ones, so that nobody can
+ *   replay what they overheard
  */
-export function buildSignedHeaders(input: { secret: string; eventId: string; sentAt: Date; body: string }): Record<string, string> {
+export function buildSignedHeaders(input: {
+  secret: string;
+  eventId: string;
+  sentAt: Date;
+  body: string;
+}): Record<string, string> {
   return {
     'webhook-id': input.eventId,
     'webhook-timestamp': String(toUnixSeconds(input.sentAt)),

@@ -48,7 +48,10 @@ export interface WebhookEndpoint {
   readonly createdAt: Date;
 }
 
-/** As it is shown once, in the answer to its creation. The database keeps the secret sealed, and only the signing of a delivery opens it again. */
+/**
+ * As it is shown once, in the answer to its creation. The database keeps the secret sealed, and
+ * only the signing of a delivery opens it again.
+ */
 export interface WebhookEndpointWithSecret extends WebhookEndpoint {
   /** `whsec_` and the key in base64. */
   readonly secret: string;
@@ -67,7 +70,8 @@ export interface PaymentEventSummary {
  *
  *   pending    waits for its next attempt
  *   succeeded  the endpoint answered 2xx
- *   failed     every attempt of the schedule was used up, or the schedule's time, when its endpoint left no room for them
+ *   failed     every attempt of the schedule was used up, or the schedule's time, when its endpoint
+ *              left no room for them
  *   cancelled  the endpoint was deleted or disabled meanwhile
  */
 export const WEBHOOK_DELIVERY_STATUSES = ['pending', 'succeeded', 'failed', 'cancelled'] as const;

@@ -4,7 +4,8 @@
  * are Redis's own, in ms.
  *
  *   <base>                     all places, by when they end by themselves
- *   …:new, …:slow              those of new endpoints, by when they count as slow; those of slow ones
+ *   …:new, …:slow              those of new endpoints, by when they count as slow; those of slow
+ *                              ones
  *   …:store:<id>:<kind>        those of a store, by kind
  *   …:endpoint:<id>            the deliveries of an endpoint that have a place
  *   …:job:<delivery>           the job that its place is for (`job`, `place`), and whether it has

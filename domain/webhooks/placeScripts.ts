@@ -3,16 +3,16 @@ import { LANE_KEPT_MS, PLACE_LIBRARY } from './placeLibrary.ts';
 /**
  * How places are taken and given back, as scripts that Redis runs: they see, and change, what all
  * processes have taken. Every place has a date at which it ends by itself, which is how those of a
- * process that died come back. Keys, ARGV[1] and the functions are those of placeLibrary.ts; ARGV[2]
- * is what is asked, as JSON.
+ * process that died come back. Keys, ARGV[1] and the functions are those of placeLibrary.ts;
+ * ARGV[2] is what is asked, as JSON.
  */
 
 /**
  * Asks for places: `deliveries`, `heldMs`, whether they are about to be posted (`isStarting`).
  * Returns for each delivery two numbers: 0 when it has a place now, else after how many ms to ask
- * again; and for how many ms its endpoint has been failing. A place that the delivery has is its own
- * when the same job asks: its publisher does not know what became of it. When another asks, that one
- * is there.
+ * again; and for how many ms its endpoint has been failing. A place that the delivery has is its
+ * own when the same job asks: its publisher does not know what became of it. When another asks,
+ * that one is there.
  */
 export const TAKE_PLACES = `${PLACE_LIBRARY}
 local asked = cjson.decode(ARGV[2])
@@ -80,9 +80,9 @@ return answers`;
  * (`result`, `none`: there was none), `latencyMs`, for how long the endpoint asked to be left alone
  * (`askedMs`). With `jobId` instead of store and endpoint: if it is for that job, and that has not
  * begun. Returns store and endpoint; how many further deliveries of the endpoint may be brought
- * forward, after how many ms, how many were put off so far, and those that have a place; and who was
- * woken. What waits is not taken as told before it was: when the answer is lost, the next place that
- * is given back tells again.
+ * forward, after how many ms, how many were put off so far, and those that have a place; and who
+ * was woken. What waits is not taken as told before it was: when the answer is lost, the next place
+ * that is given back tells again.
  */
 export const GIVE_BACK_PLACE = `${PLACE_LIBRARY}
 local given = cjson.decode(ARGV[2])
@@ -145,9 +145,9 @@ end
 return { store, endpoint, count, delay, lane.refused, having, woken }`;
 
 /**
- * None of the deliveries of an endpoint waits: `storeId`, `endpointId`, and how many had been put off
- * when the database was asked (`refused`): one that was put off since then waits. What is kept for
- * it is given to others. Returns who was woken.
+ * None of the deliveries of an endpoint waits: `storeId`, `endpointId`, and how many had been put
+ * off when the database was asked (`refused`): one that was put off since then waits. What is kept
+ * for it is given to others. Returns who was woken.
  */
 export const NOTE_NONE_WAITING = `${PLACE_LIBRARY}
 local told = cjson.decode(ARGV[2])
@@ -162,7 +162,10 @@ elseif kept then
 end
 return wake()`;
 
-/** A process works on deliveries: `processId`, for how long it counts (`countsMs`). Returns who was woken. */
+/**
+ * A process works on deliveries: `processId`, for how long it counts (`countsMs`). Returns who was
+ * woken.
+ */
 export const ANNOUNCE_PROCESS = `${PLACE_LIBRARY}
 local announced = cjson.decode(ARGV[2])
 redis.call('ZADD', key('processes'), now + announced.countsMs, announced.processId)

@@ -1,7 +1,13 @@
 import { createHash } from 'node:crypto';
 
 import type { Context } from '../../platform/context.ts';
-import { ANNOUNCE_PROCESS, GIVE_BACK_PLACE, NOTE_NONE_WAITING, REPORT_PLACES, TAKE_PLACES } from './placeScripts.ts';
+import {
+  ANNOUNCE_PROCESS,
+  GIVE_BACK_PLACE,
+  NOTE_NONE_WAITING,
+  REPORT_PLACES,
+  TAKE_PLACES,
+} from './placeScripts.ts';
 
 /** What the scripts of placeScripts.ts are called with, and what they return. */
 
@@ -15,7 +21,10 @@ export interface DeliveryOfStore extends EndpointOfStore {
 }
 
 export interface DeliveryWithJob extends DeliveryOfStore {
-  /** That is to be put on the queue; the place that it takes is its own. Absent: it is worked on already. */
+  /**
+   * That is to be put on the queue; the place that it takes is its own. Absent: it is worked on
+   * already.
+   */
   readonly jobId?: string | undefined;
 }
 
@@ -44,7 +53,10 @@ export interface PlaceRules {
   readonly longestClosedMs: number;
 }
 
-/** `failure`: it answered something else than 2xx; `silence`: it did not answer; `none`: nothing was posted. */
+/**
+ * `failure`: it answered something else than 2xx; `silence`: it did not answer; `none`: nothing was
+ * posted.
+ */
 export type PostResult = 'success' | 'failure' | 'overload' | 'silence' | 'none';
 
 type RedisContext = Pick<Context, 'redis' | 'config'>;
@@ -55,13 +67,24 @@ interface Script {
 }
 
 const scripts = Object.fromEntries(
-  Object.entries({ TAKE_PLACES, GIVE_BACK_PLACE, NOTE_NONE_WAITING, ANNOUNCE_PROCESS, REPORT_PLACES }).map(([name, text]) => [
-    name,
-    { text, sha: createHash('sha1').update(text).digest('hex') },
-  ]),
-) as Record<'TAKE_PLACES' | 'GIVE_BACK_PLACE' | 'NOTE_NONE_WAITING' | 'ANNOUNCE_PROCESS' | 'REPORT_PLACES', Script>;
+  Object.entries({
+    TAKE_PLACES,
+    GIVE_BACK_PLACE,
+    NOTE_NONE_WAITING,
+    ANNOUNCE_PROCESS,
+    REPORT_PLACES,
+  }).map(([name, text]) => [name, { text, sha: createHash('sha1').update(text).digest('hex') }]),
+) as Record<
+  'TAKE_PLACES' | 'GIVE_BACK_PLACE' | 'NOTE_NONE_WAITING' | 'ANNOUNCE_PROCESS' | 'REPORT_PLACES',
+  Script
+>;
 
-async function run(ctx: RedisContext, script: Script, rules: PlaceRules, asked: object = {}): Promise<unknown> {
+async function run(
+  ctx: RedisContext,
+  script: Script,
+  rules: PlaceRules,
+  asked: object = {},
+): Promise<unknown> {
   const values = [baseOf(ctx), JSON.stringify(rules), JSON.stringify(asked)] as const;
   try {
     return await ctx.redis.evalsha(script.sha, 1, ...values);
@@ -79,13 +102,16 @@ function baseOf({ config }: RedisContext): string {
 export interface PlaceAnswer {
   /** 0: it has one now; else after how many ms to ask again. */
   readonly delayMs: number;
-  /** For how long its endpoint has answered nothing with 2xx; 0: it has, or nothing is known of it. */
+  /**
+   * For how long its endpoint has answered nothing with 2xx; 0: it has, or nothing is known of it.
+   */
   readonly failingMs: number;
 }
 
 /**
  * @param input.heldMs how long a place is held
- * @param input.isStarting they are about to be posted: one that has a place already keeps it; otherwise it is refused
+ * @param input.isStarting they are about to be posted: one that has a place already keeps it;
+ *   otherwise it is refused
  * @param input.random 0 ≤ n < 1
  * @returns for each delivery, in their order
  */
@@ -104,11 +130,20 @@ export async function takePlacesInRedis(
     ...{ deliveryId, endpointId, storeId, jobId },
     random: random(),
   }));
-  const answers = (await run(ctx, scripts.TAKE_PLACES, rules, { deliveries, isStarting, heldMs })) as number[];
-  return deliveries.map((_, index) => ({ delayMs: answers[2 * index] ?? 0, failingMs: answers[2 * index + 1] ?? 0 }));
+  const answers = (await run(ctx, scripts.TAKE_PLACES, rules, {
+    deliveries,
+    isStarting,
+    heldMs,
+  })) as number[];
+  return deliveries.map((_, index) => ({
+    delayMs: answers[2 * index] ?? 0,
+    failingMs: answers[2 * index + 1] ?? 0,
+  }));
 }
 
-/** An endpoint for which a place is kept for a moment: the next of its deliveries that asks has it. */
+/**
+ * An endpoint for which a place is kept for a moment: the next of its deliveries that asks has it.
+ */
 export interface WokenEndpoint extends EndpointOfStore {
   /** How many of its deliveries were put off so far. */
   readonly refused: number;
@@ -116,10 +151,20 @@ export interface WokenEndpoint extends EndpointOfStore {
   readonly having: readonly string[];
 }
 
-type WokenReply = readonly [storeId: string, endpointId: string, refused: number, having: readonly string[]];
+type WokenReply = readonly [
+  storeId: string,
+  endpointId: string,
+  refused: number,
+  having: readonly string[],
+];
 
 function toWoken(replies: unknown): WokenEndpoint[] {
-  return (replies as WokenReply[]).map(([storeId, endpointId, refused, having]) => ({ storeId, endpointId, refused, having }));
+  return (replies as WokenReply[]).map(([storeId, endpointId, refused, having]) => ({
+    storeId,
+    endpointId,
+    refused,
+    having,
+  }));
 }
 
 /** For an endpoint whose delivery gave its place back. */
@@ -133,18 +178,26 @@ export interface PlacesLeft extends WokenEndpoint {
 }
 
 /**
- * @param given the delivery with what came of it; or, for a job that does not begin it, the job: its place is given back if it is for that job
+ * @param given the delivery with what came of it; or, for a job that does not begin it, the job:
+ *   its place is given back if it is for that job
  * @param given.askedMs for how long the endpoint asked to be left alone
  * @returns see PlacesLeft
  */
 export async function giveBackPlaceInRedis(
   ctx: RedisContext,
   rules: PlaceRules,
-  given: (DeliveryOfStore | JobOfDelivery) & { readonly result: PostResult; readonly latencyMs: number; readonly askedMs: number },
+  given: (DeliveryOfStore | JobOfDelivery) & {
+    readonly result: PostResult;
+    readonly latencyMs: number;
+    readonly askedMs: number;
+  },
 ): Promise<PlacesLeft> {
-  const [storeId, endpointId, free, delayMs, refused, having, woken] = (await run(ctx, scripts.GIVE_BACK_PLACE, rules, given)) as [
-    ...[string, string, number, number, number, string[], unknown],
-  ];
+  const [storeId, endpointId, free, delayMs, refused, having, woken] = (await run(
+    ctx,
+    scripts.GIVE_BACK_PLACE,
+    rules,
+    given,
+  )) as [...[string, string, number, number, number, string[], unknown]];
   return { storeId, endpointId, free, delayMs, refused, having, woken: toWoken(woken) };
 }
 
@@ -158,11 +211,18 @@ export async function noteNoneWaiting(
   rules: PlaceRules,
   { endpointId, storeId, refused }: EndpointOfStore & { readonly refused: number },
 ): Promise<WokenEndpoint[]> {
-  return toWoken(await run(ctx, scripts.NOTE_NONE_WAITING, rules, { endpointId, storeId, refused }));
+  return toWoken(
+    await run(ctx, scripts.NOTE_NONE_WAITING, rules, { endpointId, storeId, refused }),
+  );
 }
 
 /** @returns who is woken: there may be more places now, or some that ended by themselves */
-export async function addProcess(ctx: RedisContext, rules: PlaceRules, processId: string, countsMs: number): Promise<WokenEndpoint[]> {
+export async function addProcess(
+  ctx: RedisContext,
+  rules: PlaceRules,
+  processId: string,
+  countsMs: number,
+): Promise<WokenEndpoint[]> {
   return toWoken(await run(ctx, scripts.ANNOUNCE_PROCESS, rules, { processId, countsMs }));
 }
 
@@ -182,11 +242,17 @@ export async function readPlaces(
   readonly putOff: { readonly endpoint: number; readonly share: number };
   readonly waitingStores: { readonly new: number; readonly slow: number; readonly quick: number };
 }> {
-  const [places, newEndpoints, slowEndpoints, processes, [endpoint, share], ...waiting] = (await run(
-    ctx,
-    scripts.REPORT_PLACES,
-    rules,
-  )) as [string[], number, number, number, [string | null, string | null], number, number, number];
+  const [places, newEndpoints, slowEndpoints, processes, [endpoint, share], ...waiting] =
+    (await run(ctx, scripts.REPORT_PLACES, rules)) as [
+      string[],
+      number,
+      number,
+      number,
+      [string | null, string | null],
+      number,
+      number,
+      number,
+    ];
   return {
     stores: places.map((place) => place.split('/')[0] ?? ''),
     newEndpoints,

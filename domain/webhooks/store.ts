@@ -1,4 +1,11 @@
-import { execute, parseJsonColumn, placeholders, selectRows, type Database, type Transaction } from '../../platform/db.ts';
+import {
+  execute,
+  parseJsonColumn,
+  placeholders,
+  selectRows,
+  type Database,
+  type Transaction,
+} from '../../platform/db.ts';
 import { insertRows } from '../../platform/insertRows.ts';
 import { lockInOrder } from '../../platform/lockInOrder.ts';
 import { splitRows } from '../../platform/splitRows.ts';
@@ -15,9 +22,16 @@ import type {
 
 // Endpoints
 
-/** Holds back whoever else wants to change what belongs to the store. @returns whether there is such a store */
+/**
+ * Holds back whoever else wants to change what belongs to the store. @returns whether there is such
+ * a store
+ */
 export async function lockStore(trx: Transaction, storeId: string): Promise<boolean> {
-  const rows = await selectRows<{ id: string }>(trx, 'SELECT id FROM stores WHERE id = ? FOR UPDATE', [storeId]);
+  const rows = await selectRows<{ id: string }>(
+    trx,
+    'SELECT id FROM stores WHERE id = ? FOR UPDATE',
+    [storeId],
+  );
   return rows.length > 0;
 }
 
@@ -30,7 +44,11 @@ export async function countEndpoints(db: Database | Transaction, storeId: string
   return Number(row?.count ?? 0);
 }
 
-export async function insertEndpoint(trx: Transaction, endpoint: WebhookEndpoint, secretCiphertext: string): Promise<void> {
+export async function insertEndpoint(
+  trx: Transaction,
+  endpoint: WebhookEndpoint,
+  secretCiphertext: string,
+): Promise<void> {
   await execute(
     trx,
     `INSERT INTO webhook_endpoints (id, store_id, url, secret_ciphertext, event_types, status, disabled_reason, created_at, deleted_at)
@@ -59,7 +77,10 @@ interface EndpointRow {
 }
 
 /** Oldest first. */
-export async function listEndpoints(db: Database | Transaction, storeId: string): Promise<WebhookEndpoint[]> {
+export async function listEndpoints(
+  db: Database | Transaction,
+  storeId: string,
+): Promise<WebhookEndpoint[]> {
   const rows = await selectRows<EndpointRow>(
     db,
     `SELECT id, store_id, url, event_types, status, disabled_reason, created_at FROM webhook_endpoints
@@ -88,7 +109,10 @@ export interface ListeningEndpoint {
 }
 
 /** The endpoints of these stores that take events at all. */
-export async function listListeningEndpoints(db: Database | Transaction, storeIds: readonly string[]): Promise<ListeningEndpoint[]> {
+export async function listListeningEndpoints(
+  db: Database | Transaction,
+  storeIds: readonly string[],
+): Promise<ListeningEndpoint[]> {
   const rows = [];
   for (const part of splitRows(storeIds.map((id) => [id]))) {
     const found = await selectRows<Pick<EndpointRow, 'id' | 'store_id' | 'event_types'>>(
@@ -99,11 +123,18 @@ export async function listListeningEndpoints(db: Database | Transaction, storeId
     );
     rows.push(...found);
   }
-  return rows.map((row) => ({ id: row.id, storeId: row.store_id, eventTypes: parseEventTypes(row.event_types) }));
+  return rows.map((row) => ({
+    id: row.id,
+    storeId: row.store_id,
+    eventTypes: parseEventTypes(row.event_types),
+  }));
 }
 
 /** @returns undefined when there is none (any more) */
-export async function lockEndpoint(trx: Transaction, endpointId: string): Promise<{ readonly storeId: string } | undefined> {
+export async function lockEndpoint(
+  trx: Transaction,
+  endpointId: string,
+): Promise<{ readonly storeId: string } | undefined> {
   const [row] = await selectRows<{ store_id: string }>(
     trx,
     'SELECT store_id FROM webhook_endpoints WHERE id = ? AND deleted_at IS NULL FOR UPDATE',
@@ -113,12 +144,28 @@ export async function lockEndpoint(trx: Transaction, endpointId: string): Promis
 }
 
 /** The row stays for the history of its deliveries; the secret, of no use any more, does not. */
-export async function markEndpointDeleted(trx: Transaction, endpointId: string, now: Date): Promise<void> {
-  await execute(trx, "UPDATE webhook_endpoints SET deleted_at = ?, secret_ciphertext = '' WHERE id = ?", [now, endpointId]);
+export async function markEndpointDeleted(
+  trx: Transaction,
+  endpointId: string,
+  now: Date,
+): Promise<void> {
+  await execute(
+    trx,
+    "UPDATE webhook_endpoints SET deleted_at = ?, secret_ciphertext = '' WHERE id = ?",
+    [now, endpointId],
+  );
 }
 
-export async function markEndpointDisabled(trx: Transaction, endpointId: string, reason: string): Promise<void> {
-  await execute(trx, "UPDATE webhook_endpoints SET status = 'disabled', disabled_reason = ? WHERE id = ?", [reason, endpointId]);
+export async function markEndpointDisabled(
+  trx: Transaction,
+  endpointId: string,
+  reason: string,
+): Promise<void> {
+  await execute(
+    trx,
+    "UPDATE webhook_endpoints SET status = 'disabled', disabled_reason = ? WHERE id = ?",
+    [reason, endpointId],
+  );
 }
 
 // Events
@@ -145,13 +192,21 @@ export async function insertEvents(trx: Transaction, events: readonly StoreEvent
 }
 
 /** Oldest first. */
-export async function listEventsOfPayment(db: Database | Transaction, paymentId: Bytes32): Promise<PaymentEventSummary[]> {
+export async function listEventsOfPayment(
+  db: Database | Transaction,
+  paymentId: Bytes32,
+): Promise<PaymentEventSummary[]> {
   const rows = await selectRows<{ id: string; type: EventType; version: number; created_at: Date }>(
     db,
     "SELECT id, type, version, created_at FROM events WHERE payment_id = ? AND refund_id = '' ORDER BY version",
     [paymentId],
   );
-  return rows.map((row) => ({ eventId: row.id, type: row.type, version: Number(row.version), at: row.created_at }));
+  return rows.map((row) => ({
+    eventId: row.id,
+    type: row.type,
+    version: Number(row.version),
+    at: row.created_at,
+  }));
 }
 
 // Deliveries
@@ -174,7 +229,14 @@ export async function insertDeliveries(
       into: `INSERT INTO webhook_deliveries (id, endpoint_id, event_id, status, attempts, next_attempt_at, created_at, updated_at)`,
       values: "(?, ?, ?, 'pending', 0, ?, ?, ?)",
     },
-    deliveries.map(({ id, endpointId, eventId }) => [id, endpointId, eventId, nextAttemptAt, now, now]),
+    deliveries.map(({ id, endpointId, eventId }) => [
+      id,
+      endpointId,
+      eventId,
+      nextAttemptAt,
+      now,
+      now,
+    ]),
   );
 }
 
@@ -223,7 +285,10 @@ interface DeliveryToAttemptRow extends DeliveryRow {
   readonly event_created_at: Date;
 }
 
-export async function findDeliveryToAttempt(db: Database, deliveryId: string): Promise<DeliveryToAttempt | undefined> {
+export async function findDeliveryToAttempt(
+  db: Database,
+  deliveryId: string,
+): Promise<DeliveryToAttempt | undefined> {
   const [row] = await selectRows<DeliveryToAttemptRow>(
     db,
     `SELECT d.id, d.endpoint_id, d.event_id, d.status, d.attempts, d.next_attempt_at, d.created_at,
@@ -256,9 +321,21 @@ export async function findDeliveryToAttempt(db: Database, deliveryId: string): P
 export async function listStoresOfDeliveries(
   db: Database | Transaction,
   deliveryIds: readonly string[],
-): Promise<{ readonly deliveryId: string; readonly endpointId: string; readonly storeId: string; readonly createdAt: Date }[]> {
+): Promise<
+  {
+    readonly deliveryId: string;
+    readonly endpointId: string;
+    readonly storeId: string;
+    readonly createdAt: Date;
+  }[]
+> {
   if (deliveryIds.length === 0) return [];
-  const rows = await selectRows<{ id: string; endpoint_id: string; store_id: string; created_at: Date }>(
+  const rows = await selectRows<{
+    id: string;
+    endpoint_id: string;
+    store_id: string;
+    created_at: Date;
+  }>(
     db,
     `SELECT d.id, d.endpoint_id, d.created_at, en.store_id FROM webhook_deliveries d JOIN webhook_endpoints en ON en.id = d.endpoint_id
      WHERE d.id IN (${placeholders(deliveryIds)})`,
@@ -267,12 +344,28 @@ export async function listStoresOfDeliveries(
   const byId = new Map(rows.map((row) => [row.id, row]));
   return deliveryIds.flatMap((id) => {
     const row = byId.get(id);
-    return row === undefined ? [] : [{ deliveryId: id, endpointId: row.endpoint_id, storeId: row.store_id, createdAt: row.created_at }];
+    return row === undefined
+      ? []
+      : [
+          {
+            deliveryId: id,
+            endpointId: row.endpoint_id,
+            storeId: row.store_id,
+            createdAt: row.created_at,
+          },
+        ];
   });
 }
 
-/** What is due for an endpoint, whether it is being posted or waits: the ids of the `limit` oldest. */
-export async function listDueDeliveries(db: Database, endpointId: string, now: Date, limit: number): Promise<string[]> {
+/**
+ * What is due for an endpoint, whether it is being posted or waits: the ids of the `limit` oldest.
+ */
+export async function listDueDeliveries(
+  db: Database,
+  endpointId: string,
+  now: Date,
+  limit: number,
+): Promise<string[]> {
   const rows = await selectRows<{ id: string }>(
     db,
     `SELECT id FROM webhook_deliveries WHERE endpoint_id = ? AND status = 'pending' AND next_attempt_at <= ?
@@ -282,7 +375,10 @@ export async function listDueDeliveries(db: Database, endpointId: string, now: D
   return rows.map(({ id }) => id);
 }
 
-export async function lockDelivery(trx: Transaction, deliveryId: string): Promise<WebhookDelivery | undefined> {
+export async function lockDelivery(
+  trx: Transaction,
+  deliveryId: string,
+): Promise<WebhookDelivery | undefined> {
   const [row] = await selectRows<DeliveryRow>(
     trx,
     'SELECT id, endpoint_id, event_id, status, attempts, next_attempt_at FROM webhook_deliveries WHERE id = ? FOR UPDATE',
@@ -296,17 +392,20 @@ export async function updateDelivery(
   delivery: Pick<WebhookDelivery, 'id' | 'status' | 'attempts' | 'nextAttemptAt'>,
   now: Date,
 ): Promise<void> {
-  await execute(trx, 'UPDATE webhook_deliveries SET status = ?, attempts = ?, next_attempt_at = ?, updated_at = ? WHERE id = ?', [
-    delivery.status,
-    delivery.attempts,
-    delivery.nextAttemptAt,
-    now,
-    delivery.id,
-  ]);
+  await execute(
+    trx,
+    'UPDATE webhook_deliveries SET status = ?, attempts = ?, next_attempt_at = ?, updated_at = ? WHERE id = ?',
+    [delivery.status, delivery.attempts, delivery.nextAttemptAt, now, delivery.id],
+  );
 }
 
 /** Without an attempt, if it is still pending. */
-export async function endDelivery(db: Database, deliveryId: string, status: 'failed' | 'cancelled', now: Date): Promise<void> {
+export async function endDelivery(
+  db: Database,
+  deliveryId: string,
+  status: 'failed' | 'cancelled',
+  now: Date,
+): Promise<void> {
   await execute(
     db,
     "UPDATE webhook_deliveries SET status = ?, next_attempt_at = NULL, updated_at = ? WHERE id = ? AND status = 'pending'",
@@ -314,13 +413,22 @@ export async function endDelivery(db: Database, deliveryId: string, status: 'fai
   );
 }
 
-/** Cancels what still waits for the endpoint, and takes back the promises of that work. The endpoint is locked by the caller. */
-export async function cancelPendingDeliveries(trx: Transaction, endpointId: string, now: Date): Promise<void> {
-  // Read first, without locks: the index of what is pending leads to its rows in the opposite direction of an attempt that locks its
-  // row and then takes it out of that index.
-  const pending = await selectRows<{ id: string }>(trx, "SELECT id FROM webhook_deliveries WHERE endpoint_id = ? AND status = 'pending'", [
-    endpointId,
-  ]);
+/**
+ * Cancels what still waits for the endpoint, and takes back the promises of that work. The endpoint
+ * is locked by the caller.
+ */
+export async function cancelPendingDeliveries(
+  trx: Transaction,
+  endpointId: string,
+  now: Date,
+): Promise<void> {
+  // Read first, without locks: the index of what is pending leads to its rows in the opposite
+  // direction of an attempt that locks its row and then takes it out of that index.
+  const pending = await selectRows<{ id: string }>(
+    trx,
+    "SELECT id FROM webhook_deliveries WHERE endpoint_id = ? AND status = 'pending'",
+    [endpointId],
+  );
   const ids = await lockInOrder(
     pending.map(({ id }) => id),
     async (chunk) => {
@@ -336,7 +444,11 @@ export async function cancelPendingDeliveries(trx: Transaction, endpointId: stri
       `UPDATE webhook_deliveries SET status = 'cancelled', next_attempt_at = NULL, updated_at = ? WHERE id IN (${placeholders(chunk)})`,
       [now, ...chunk],
     );
-    await execute(trx, `DELETE FROM outbox WHERE queue = 'webhook' AND subject_id IN (${placeholders(chunk)})`, chunk);
+    await execute(
+      trx,
+      `DELETE FROM outbox WHERE queue = 'webhook' AND subject_id IN (${placeholders(chunk)})`,
+      chunk,
+    );
   }
 }
 

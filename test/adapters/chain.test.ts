@@ -25,14 +25,33 @@ describe('the chain adapter', () => {
     it('is what the contract computes, and what EIP-712 says', async () => {
       const samples = [
         on.makeTerms(),
-        on.makeTerms({ amount: amountOf(1n), salt: `0x${'00'.repeat(32)}`, expiresAt: new Date(1_999) }),
-        on.makeTerms({ amount: amountOf(10n ** 65n - 1n), salt: `0x${'ff'.repeat(32)}`, expiresAt: new Date('9999-12-31T23:59:59.999Z') }),
+        on.makeTerms({
+          amount: amountOf(1n),
+          salt: `0x${'00'.repeat(32)}`,
+          expiresAt: new Date(1_999),
+        }),
+        on.makeTerms({
+          amount: amountOf(10n ** 65n - 1n),
+          salt: `0x${'ff'.repeat(32)}`,
+          expiresAt: new Date('9999-12-31T23:59:59.999Z'),
+        }),
       ];
       for (const terms of samples) {
         const { salt, amount } = terms;
-        const message = { salt, token: on.token, amount, merchant: on.merchant, expiresAt: Math.floor(terms.expiresAt.getTime() / 1000) };
+        const message = {
+          salt,
+          token: on.token,
+          amount,
+          merchant: on.merchant,
+          expiresAt: Math.floor(terms.expiresAt.getTime() / 1000),
+        };
         const byEip712 = hashTypedData({
-          domain: { name: 'MSQPay', version: '1', chainId: on.config.chainId, verifyingContract: on.config.gateway },
+          domain: {
+            name: 'MSQPay',
+            version: '1',
+            chainId: on.config.chainId,
+            verifyingContract: on.config.gateway,
+          },
           types: {
             PaymentTerms: [
               { name: 'salt', type: 'bytes32' },
@@ -76,7 +95,12 @@ describe('the chain adapter', () => {
 
       const head = await on.port.getHead();
       const receipt = await on.port.findReceipt(hash);
-      expect(receipt).to.deep.include({ hash, succeeded: true, blockNumber: head.number, blockHash: head.hash });
+      expect(receipt).to.deep.include({
+        hash,
+        succeeded: true,
+        blockNumber: head.number,
+        blockHash: head.hash,
+      });
       expect(receipt?.payments).to.deep.equal([
         {
           paymentId: id,
@@ -91,8 +115,12 @@ describe('the chain adapter', () => {
         },
       ]);
       expect(receipt?.gasUsed).to.be.a('bigint');
-      expect((await on.port.listGatewayLogs({ fromBlock: 0n, toBlock: head.number })).payments).to.deep.include(receipt?.payments[0]);
-      expect((await on.port.listGatewayLogs({ fromBlock: head.number, toBlock: head.number })).payments).to.have.length(1);
+      expect(
+        (await on.port.listGatewayLogs({ fromBlock: 0n, toBlock: head.number })).payments,
+      ).to.deep.include(receipt?.payments[0]);
+      expect(
+        (await on.port.listGatewayLogs({ fromBlock: head.number, toBlock: head.number })).payments,
+      ).to.have.length(1);
       expect(await on.port.findPayer(id)).to.equal(payer.address);
       expect(await on.port.findBlock(head.number)).to.deep.equal(head);
     });
@@ -104,7 +132,13 @@ describe('the chain adapter', () => {
     });
 
     it('takes no other contract’s event for a payment', async () => {
-      const hash = await on.mine(on.wallet.deployContract({ abi: [], bytecode: emitterOfForgedPayment(), account: on.deployer }));
+      const hash = await on.mine(
+        on.wallet.deployContract({
+          abi: [],
+          bytecode: emitterOfForgedPayment(),
+          account: on.deployer,
+        }),
+      );
       const receipt = await on.port.findReceipt(hash);
       expect(receipt).to.deep.include({ succeeded: true, payments: [] });
     });

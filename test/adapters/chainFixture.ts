@@ -1,10 +1,25 @@
 import { pino } from 'pino';
-import { createWalletClient, defineChain, getAddress, http, publicActions, type TypedDataDefinition } from 'viem';
-import { generatePrivateKey, mnemonicToAccount, type HDAccount, type PrivateKeyAccount } from 'viem/accounts';
+import {
+  createWalletClient,
+  defineChain,
+  getAddress,
+  http,
+  publicActions,
+  type TypedDataDefinition,
+} from 'viem';
+import {
+  generatePrivateKey,
+  mnemonicToAccount,
+  type HDAccount,
+  type PrivateKeyAccount,
+} from 'viem/accounts';
 
 import { createChain } from '../../adapters/chain/createChain.ts';
 import { deployContracts } from '../../contracts/deploy.ts';
-import { hostileTokenAbi, hostileTokenBytecode } from '../../contracts/generated/test/HostileToken.ts';
+import {
+  hostileTokenAbi,
+  hostileTokenBytecode,
+} from '../../contracts/generated/test/HostileToken.ts';
 import { testTokenAbi } from '../../contracts/generated/TestToken.ts';
 import { startChain } from '../../dev/chain.ts';
 import type { ChainPort, RelayCall, TypedData } from '../../domain/chain/ports.ts';
@@ -16,7 +31,10 @@ import type { Address, Hex } from '../../shared/hex.ts';
 import type { AmountUnits } from '../../shared/money.ts';
 import { addMs, systemClock } from '../../shared/clock.ts';
 
-/** A real chain with the real contracts, the port under test on it, and what a customer with a wallet does. */
+/**
+ * A real chain with the real contracts, the port under test on it, and what a customer with a
+ * wallet does.
+ */
 
 const MNEMONIC = 'test test test test test test test test test test test junk';
 const log = pino({ level: 'silent' });
@@ -50,9 +68,17 @@ export interface ChainFixture {
    * @param changes of the chain's configuration
    * @param aheadMs by how much our clock is ahead of the machine's
    */
-  createPort(rpcUrls: readonly string[], changes?: Partial<ChainConfig>, aheadMs?: number | (() => number)): ChainPort;
+  createPort(
+    rpcUrls: readonly string[],
+    changes?: Partial<ChainConfig>,
+    aheadMs?: number | (() => number),
+  ): ChainPort;
   makeTerms(changes?: Partial<PaymentTerms>): PaymentTerms;
-  makeRequest(payer: PrivateKeyAccount, terms: PaymentTerms, changes?: Partial<ForwardRequest>): Promise<ForwardRequest>;
+  makeRequest(
+    payer: PrivateKeyAccount,
+    terms: PaymentTerms,
+    changes?: Partial<ForwardRequest>,
+  ): Promise<ForwardRequest>;
   mine(hash: Promise<Hex>): Promise<Hex>;
   mint(to: Address, amount: bigint, of?: Address): Promise<Hex>;
   /** Gives the payer coins for gas, too. */
@@ -69,7 +95,8 @@ export interface ChainFixture {
 
 export async function startChainFixture(): Promise<ChainFixture> {
   const anvil = await startChain();
-  const account = (addressIndex: number): HDAccount => mnemonicToAccount(MNEMONIC, { addressIndex });
+  const account = (addressIndex: number): HDAccount =>
+    mnemonicToAccount(MNEMONIC, { addressIndex });
   const [deployer, relayer, merchant] = [account(0), account(1), account(2).address];
   const deployment = await deployContracts({
     rpcUrl: anvil.rpcUrl,
@@ -77,8 +104,14 @@ export async function startChainFixture(): Promise<ChainFixture> {
     tokens: [{ name: 'Test Dollar', symbol: 'TUSD', decimals: 6 }],
   });
   const wallet = createWallet(anvil.rpcUrl);
-  const hostileHash = await wallet.deployContract({ abi: hostileTokenAbi, bytecode: hostileTokenBytecode, account: deployer });
-  const hostileToken = getAddress((await wallet.waitForTransactionReceipt({ hash: hostileHash })).contractAddress ?? '0x');
+  const hostileHash = await wallet.deployContract({
+    abi: hostileTokenAbi,
+    bytecode: hostileTokenBytecode,
+    account: deployer,
+  });
+  const hostileToken = getAddress(
+    (await wallet.waitForTransactionReceipt({ hash: hostileHash })).contractAddress ?? '0x',
+  );
   const token = getAddress(deployment.tokens[0]?.address ?? '0x');
   const config: ChainConfig = {
     chainId: anvil.chainId,
@@ -95,7 +128,12 @@ export async function startChainFixture(): Promise<ChainFixture> {
     development: false,
     dataGasPerRequest: 0,
     tokens: [
-      { address: token, symbol: 'TUSD', decimals: 6, permit: { name: 'Test Dollar', version: '1' } },
+      {
+        address: token,
+        symbol: 'TUSD',
+        decimals: 6,
+        permit: { name: 'Test Dollar', version: '1' },
+      },
       { address: hostileToken, symbol: 'HOST', decimals: 18 },
     ],
     relayers: [],
@@ -110,8 +148,14 @@ export async function startChainFixture(): Promise<ChainFixture> {
       gasBudgetPerPayerPerDay: undefined,
     },
   };
-  const createPort = (rpcUrls: readonly string[], changes: Partial<ChainConfig> = {}, aheadMs: number | (() => number) = 0): ChainPort => {
-    const clock = { now: () => addMs(systemClock.now(), typeof aheadMs === 'number' ? aheadMs : aheadMs()) };
+  const createPort = (
+    rpcUrls: readonly string[],
+    changes: Partial<ChainConfig> = {},
+    aheadMs: number | (() => number) = 0,
+  ): ChainPort => {
+    const clock = {
+      now: () => addMs(systemClock.now(), typeof aheadMs === 'number' ? aheadMs : aheadMs()),
+    };
     return createChain({ chain: { ...config, ...changes, rpcUrls: [...rpcUrls] }, clock, log });
   };
   const port = createPort([anvil.rpcUrl]);
@@ -160,18 +204,46 @@ export async function startChainFixture(): Promise<ChainFixture> {
       ...changes,
     }),
     mint: (to, amount, of = token) =>
-      mine(wallet.writeContract({ abi: testTokenAbi, address: of, functionName: 'mint', args: [to, amount], account: deployer })),
+      mine(
+        wallet.writeContract({
+          abi: testTokenAbi,
+          address: of,
+          functionName: 'mint',
+          args: [to, amount],
+          account: deployer,
+        }),
+      ),
     async approve(payer, amount, of = token) {
-      await mine(wallet.sendTransaction({ to: payer.address, value: 10n ** 18n, account: deployer }));
+      await mine(
+        wallet.sendTransaction({ to: payer.address, value: 10n ** 18n, account: deployer }),
+      );
       const args = [config.gateway, amount] as const;
-      await mine(wallet.writeContract({ abi: testTokenAbi, address: of, functionName: 'approve', args, account: payer }));
+      await mine(
+        wallet.writeContract({
+          abi: testTokenAbi,
+          address: of,
+          functionName: 'approve',
+          args,
+          account: payer,
+        }),
+      );
     },
     pay: (payer, terms, gas) =>
       mine(
-        wallet.sendTransaction({ to: config.gateway, data: port.encodePay(terms), account: payer, ...(gas === undefined ? {} : { gas }) }),
+        wallet.sendTransaction({
+          to: config.gateway,
+          data: port.encodePay(terms),
+          account: payer,
+          ...(gas === undefined ? {} : { gas }),
+        }),
       ),
     async signPermit(payer, value, deadline = unixSeconds(3600)) {
-      const typedData = await port.buildPermitTypedData({ token, owner: payer.address, value, deadline });
+      const typedData = await port.buildPermitTypedData({
+        token,
+        owner: payer.address,
+        value,
+        deadline,
+      });
       if (typedData === undefined) throw new Error('the token has no permit');
       return { value, deadline: BigInt(deadline), signature: await sign(payer, typedData) };
     },
@@ -184,8 +256,19 @@ export async function startChainFixture(): Promise<ChainFixture> {
     },
     verify: (request, signature) => {
       // The rail signs no terms of its own: the request carries them.
-      const terms = { salt: generatePrivateKey(), token, amount: 1n as AmountUnits, merchant, expiresAt: inSeconds(3600) };
-      return port.verifySignature({ signed: { rail: 'forwarder', request }, paymentId: port.paymentIdOf(terms), terms, signature });
+      const terms = {
+        salt: generatePrivateKey(),
+        token,
+        amount: 1n as AmountUnits,
+        merchant,
+        expiresAt: inSeconds(3600),
+      };
+      return port.verifySignature({
+        signed: { rail: 'forwarder', request },
+        paymentId: port.paymentIdOf(terms),
+        terms,
+        signature,
+      });
     },
     close: () => anvil.close(),
   };
@@ -207,7 +290,9 @@ function createWallet(rpcUrl: string) {
     nativeCurrency: { name: 'Ether', symbol: 'ETH', decimals: 18 },
     rpcUrls: { default: { http: [rpcUrl] } },
   });
-  return createWalletClient({ chain, transport: http(rpcUrl), pollingInterval: 20 }).extend(publicActions);
+  return createWalletClient({ chain, transport: http(rpcUrl), pollingInterval: 20 }).extend(
+    publicActions,
+  );
 }
 
 export function unixSeconds(fromNow: number): number {
@@ -219,7 +304,11 @@ export function inSeconds(fromNow: number): Date {
 }
 
 export function split(signature: Hex): { r: Hex; s: Hex; v: number } {
-  return { r: `0x${signature.slice(2, 66)}`, s: `0x${signature.slice(66, 130)}`, v: Number.parseInt(signature.slice(130), 16) };
+  return {
+    r: `0x${signature.slice(2, 66)}`,
+    s: `0x${signature.slice(66, 130)}`,
+    v: Number.parseInt(signature.slice(130), 16),
+  };
 }
 
 export async function rejection(promise: Promise<unknown>): Promise<AppError> {

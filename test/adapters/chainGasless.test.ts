@@ -31,10 +31,21 @@ describe('the chain adapter', () => {
 
       const call = await on.buildCall({ request, signature, terms });
       expect(call.to).to.equal(on.config.forwarder);
-      const hash = await on.mine(on.wallet.sendTransaction({ to: call.to, data: call.data, gas: call.gasLimit, account: on.relayer }));
+      const hash = await on.mine(
+        on.wallet.sendTransaction({
+          to: call.to,
+          data: call.data,
+          gas: call.gasLimit,
+          account: on.relayer,
+        }),
+      );
       const receipt = await on.port.findReceipt(hash);
       expect(receipt?.payments).to.have.length(1);
-      expect(receipt?.payments[0]).to.include({ paymentId: on.port.paymentIdOf(terms), payer: payer.address, amount: terms.amount });
+      expect(receipt?.payments[0]).to.include({
+        paymentId: on.port.paymentIdOf(terms),
+        payer: payer.address,
+        amount: terms.amount,
+      });
       expect(receipt?.gasUsed).to.satisfy((used: bigint) => used < call.gasLimit);
       expect(await on.port.getForwarderNonce(payer.address)).to.equal(1n);
     });
@@ -46,15 +57,30 @@ describe('the chain adapter', () => {
       const signature = await sign(payer, on.port.buildForwardRequestTypedData(request));
       const permit = await on.signPermit(payer, terms.amount);
       const call = await on.buildCall({ request, signature, permit, terms });
-      const hash = await on.mine(on.wallet.sendTransaction({ to: call.to, data: call.data, gas: call.gasLimit, account: on.relayer }));
-      expect((await on.port.findReceipt(hash))?.payments[0]).to.include({ paymentId: on.port.paymentIdOf(terms), payer: payer.address });
+      const hash = await on.mine(
+        on.wallet.sendTransaction({
+          to: call.to,
+          data: call.data,
+          gas: call.gasLimit,
+          account: on.relayer,
+        }),
+      );
+      expect((await on.port.findReceipt(hash))?.payments[0]).to.include({
+        paymentId: on.port.paymentIdOf(terms),
+        payer: payer.address,
+      });
 
       const again = on.makeTerms();
       await on.mint(payer.address, again.amount);
       const nextRequest = await on.makeRequest(payer, again);
       const nextSignature = await sign(payer, on.port.buildForwardRequestTypedData(nextRequest));
       const nextPermit = await on.signPermit(payer, again.amount);
-      const nextCall = await on.buildCall({ request: nextRequest, signature: nextSignature, permit: nextPermit, terms: again });
+      const nextCall = await on.buildCall({
+        request: nextRequest,
+        signature: nextSignature,
+        permit: nextPermit,
+        terms: again,
+      });
       const { v, r, s } = split(nextPermit.signature);
       await on.mine(
         on.wallet.writeContract({
@@ -66,13 +92,23 @@ describe('the chain adapter', () => {
         }),
       );
       const nextHash = await on.mine(
-        on.wallet.sendTransaction({ to: nextCall.to, data: nextCall.data, gas: nextCall.gasLimit, account: on.relayer }),
+        on.wallet.sendTransaction({
+          to: nextCall.to,
+          data: nextCall.data,
+          gas: nextCall.gasLimit,
+          account: on.relayer,
+        }),
       );
       expect((await on.port.findReceipt(nextHash))?.payments).to.have.length(1);
     });
 
     it('offers no permit for a token without one', async () => {
-      const input = { token: on.hostileToken, owner: payer.address, value: 1n, deadline: unixSeconds(60) };
+      const input = {
+        token: on.hostileToken,
+        owner: payer.address,
+        value: 1n,
+        deadline: unixSeconds(60),
+      };
       expect(await on.port.buildPermitTypedData(input)).to.equal(undefined);
     });
 
@@ -98,7 +134,13 @@ describe('the chain adapter', () => {
         [{ ...request, deadline: request.deadline + 1 }, signature],
         [{ ...request, data: '0x' as const }, signature],
         [{ ...request, from: on.relayer.address }, signature],
-        [request, await sign(privateKeyToAccount(generatePrivateKey()), on.port.buildForwardRequestTypedData(request))],
+        [
+          request,
+          await sign(
+            privateKeyToAccount(generatePrivateKey()),
+            on.port.buildForwardRequestTypedData(request),
+          ),
+        ],
         [request, malleated],
         [request, '0x'],
         [request, `0x${'00'.repeat(65)}`],
@@ -123,7 +165,9 @@ describe('the chain adapter', () => {
       expect(await on.port.estimateRelayGas(items(unpayable, its)))
         .to.have.property('reason')
         .that.contains('FailedCall');
-      expect(await on.port.estimateRelayGas(items(unpayable, '0x12'))).to.include({ kind: 'refused' });
+      expect(await on.port.estimateRelayGas(items(unpayable, '0x12'))).to.include({
+        kind: 'refused',
+      });
     });
   });
 });

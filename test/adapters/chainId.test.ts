@@ -39,9 +39,15 @@ describe('the chain adapter, behind a URL of another chain', () => {
           request.socket.destroy();
           return;
         }
-        void fetch(line.target, { method: 'POST', headers: { 'content-type': 'application/json' }, body })
+        void fetch(line.target, {
+          method: 'POST',
+          headers: { 'content-type': 'application/json' },
+          body,
+        })
           .then((answer) => answer.text())
-          .then((text) => response.writeHead(200, { 'content-type': 'application/json' }).end(text));
+          .then((text) =>
+            response.writeHead(200, { 'content-type': 'application/json' }).end(text),
+          );
       });
     });
     servers.push(server);
@@ -51,7 +57,12 @@ describe('the chain adapter, behind a URL of another chain', () => {
   }
 
   async function mineBlocks(rpcUrl: string, count: number): Promise<void> {
-    const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'anvil_mine', params: [toHex(count)] });
+    const body = JSON.stringify({
+      jsonrpc: '2.0',
+      id: 1,
+      method: 'anvil_mine',
+      params: [toHex(count)],
+    });
     await fetch(rpcUrl, { method: 'POST', headers: { 'content-type': 'application/json' }, body });
   }
 
@@ -70,7 +81,9 @@ describe('the chain adapter, behind a URL of another chain', () => {
       for (const ask of questions) {
         const error = await rejection(ask(port));
         expect(error.code).to.equal('PAY_020');
-        expect((error.cause as Error).message).to.match(/of another chain than 31337|is of chain 31338, not 31337/);
+        expect((error.cause as Error).message).to.match(
+          /of another chain than 31337|is of chain 31338, not 31337/,
+        );
       }
       for (const line of lines) expect(new Set(line.asked)).to.deep.equal(new Set(['eth_chainId']));
       expect(port.listOtherChainUrls()).to.deep.equal([...lines.keys()]);
@@ -79,7 +92,8 @@ describe('the chain adapter, behind a URL of another chain', () => {
 
   it('takes the answers of the next one, from the first question on', async () => {
     const wrong = await startUrl(other.rpcUrl);
-    for (const ask of questions) expect(await ask(on.createPort([wrong.url, on.rpcUrl]))).to.deep.equal(await ask(on.port));
+    for (const ask of questions)
+      expect(await ask(on.createPort([wrong.url, on.rpcUrl]))).to.deep.equal(await ask(on.port));
     expect(new Set(wrong.asked)).to.deep.equal(new Set(['eth_chainId']));
   });
 
@@ -128,9 +142,11 @@ describe('the chain adapter, behind a URL of another chain', () => {
     ];
     for (const ask of questions) {
       line.target = on.rpcUrl;
-      // Each its own: one that finds the URL on the other chain when it compares heads would not ask it again.
+      // Each its own: one that finds the URL on the other chain when it compares heads would not
+      // ask it again.
       const port = on.createPort([line.url, on.rpcUrl]);
-      // It is right now, and for the next minute nothing but an answer of its own says that it is not.
+      // It is right now, and for the next minute nothing but an answer of its own says that it is
+      // not.
       await port.getHead();
       const right = await ask(port);
       line.target = other.rpcUrl;
@@ -163,7 +179,10 @@ describe('the guard of chain ids', () => {
     let answer = 1;
     let asked = 0;
     const lines: string[] = [];
-    const log = { info: () => lines.push('right'), error: () => lines.push('wrong') } as unknown as Logger;
+    const log = {
+      info: () => lines.push('right'),
+      error: () => lines.push('wrong'),
+    } as unknown as Logger;
     const askChainId = () => {
       asked++;
       return Promise.resolve(answer);
@@ -175,7 +194,11 @@ describe('the guard of chain ids', () => {
         (error: unknown) => (error instanceof OtherChainError ? 'wrong' : 'failed'),
       );
     expect(guard.isOfOtherChain(0)).to.equal(undefined);
-    expect(await Promise.all([check(), check(), check()])).to.deep.equal(['right', 'right', 'right']);
+    expect(await Promise.all([check(), check(), check()])).to.deep.equal([
+      'right',
+      'right',
+      'right',
+    ]);
     expect(asked).to.equal(1);
     answer = 2;
     now = 59_999;

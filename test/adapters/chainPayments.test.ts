@@ -44,7 +44,11 @@ describe('the chain adapter, looking for payments without the scanner’s logs',
 
   /** A node that answers some questions in its own way, and notes what it was asked. */
   async function startNode(
-    answer: (method: string, params: readonly unknown[], real: () => Promise<Answer>) => Promise<Answer> | undefined,
+    answer: (
+      method: string,
+      params: readonly unknown[],
+      real: () => Promise<Answer>,
+    ) => Promise<Answer> | undefined,
   ) {
     const server = createServer((request, response) => {
       const chunks: Buffer[] = [];
@@ -55,7 +59,11 @@ describe('the chain adapter, looking for payments without the scanner’s logs',
         const answerOne = async (question: Question) => {
           const { id, method, params = [] } = question;
           asked.push(method);
-          const passedOn = { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(question) };
+          const passedOn = {
+            method: 'POST',
+            headers: { 'content-type': 'application/json' },
+            body: JSON.stringify(question),
+          };
           const real = async () => (await (await fetch(on.rpcUrl, passedOn)).json()) as Answer;
           return { ...(await (answer(method, params, real) ?? real())), jsonrpc: '2.0', id };
         };
@@ -71,7 +79,8 @@ describe('the chain adapter, looking for payments without the scanner’s logs',
     return on.createPort([`http://127.0.0.1:${(server.address() as AddressInfo).port}`]);
   }
 
-  const unpaid = (count: number) => Array.from({ length: count }, () => on.port.paymentIdOf(on.makeTerms()));
+  const unpaid = (count: number) =>
+    Array.from({ length: count }, () => on.port.paymentIdOf(on.makeTerms()));
   const countOf = (method: string) => asked.filter((one) => one === method).length;
 
   it('tells who paid of very many in few questions, as of one block', async () => {
@@ -92,7 +101,9 @@ describe('the chain adapter, looking for payments without the scanner’s logs',
         ? Promise.resolve({ error: { code: -32602, message: 'missing field: to' } })
         : undefined,
     );
-    expect([...(await port.findPayers([...unpaid(12), paid.id])).payers]).to.deep.equal([[paid.id, paid.payer]]);
+    expect([...(await port.findPayers([...unpaid(12), paid.id])).payers]).to.deep.equal([
+      [paid.id, paid.payer],
+    ]);
     expect(countOf('eth_call')).to.equal(14);
   });
 
@@ -112,33 +123,54 @@ describe('the chain adapter, looking for payments without the scanner’s logs',
     const { number } = await on.port.getHead();
     const log = await on.port.findPaymentLog(find);
     expect(log).to.deep.include({ paymentId: paid.id, payer: paid.payer });
-    expect(log).to.deep.equal((await on.port.listGatewayLogs({ fromBlock: 0n, toBlock: number })).payments[0]);
-    expect(await on.port.findPaymentLog({ ...find, paymentId: unpaid(1)[0] ?? paid.id })).to.equal(undefined);
+    expect(log).to.deep.equal(
+      (await on.port.listGatewayLogs({ fromBlock: 0n, toBlock: number })).payments[0],
+    );
+    expect(await on.port.findPaymentLog({ ...find, paymentId: unpaid(1)[0] ?? paid.id })).to.equal(
+      undefined,
+    );
 
     const refusing = await startNode((method, params) => {
       if (method !== 'eth_getLogs') return undefined;
-      const { fromBlock, toBlock, topics } = params[0] as { fromBlock: Hex; toBlock: Hex; topics: readonly unknown[] };
+      const { fromBlock, toBlock, topics } = params[0] as {
+        fromBlock: Hex;
+        toBlock: Hex;
+        topics: readonly unknown[];
+      };
       expect(topics[1]).to.equal(paid.id);
-      return fromBlock === toBlock ? undefined : Promise.resolve({ error: { code: -32000, message: 'block range too large' } });
+      return fromBlock === toBlock
+        ? undefined
+        : Promise.resolve({ error: { code: -32000, message: 'block range too large' } });
     });
     expect(await refusing.findPaymentLog(find)).to.deep.equal(log);
 
     const forked = await startNode((method, _params, real) =>
       method === 'eth_getLogs'
-        ? real().then(({ result }) => ({ result: (result as object[]).map((one) => ({ ...one, blockHash: `0x${'ab'.repeat(32)}` })) }))
+        ? real().then(({ result }) => ({
+            result: (result as object[]).map((one) => ({
+              ...one,
+              blockHash: `0x${'ab'.repeat(32)}`,
+            })),
+          }))
         : undefined,
     );
     expect(await forked.findPaymentLog(find)).to.equal(undefined);
   });
 
   it('finds the event at whichever URL shows it, and none when all say so that answer', async () => {
-    const find = { paymentId: paid.id, since: addMs(paid.terms.expiresAt, -7_200_000), until: paid.terms.expiresAt };
+    const find = {
+      paymentId: paid.id,
+      since: addMs(paid.terms.expiresAt, -7_200_000),
+      until: paid.terms.expiresAt,
+    };
     const lacking = await startOddNode(on.rpcUrl);
     lacking.changeResults((method, result) => (method === 'eth_getLogs' ? [] : result));
     try {
       const log = await on.port.findPaymentLog(find);
       expect(await on.createPort([lacking.url, on.rpcUrl]).findPaymentLog(find)).to.deep.equal(log);
-      expect(await on.createPort([lacking.url, NOWHERE, on.rpcUrl]).findPaymentLog(find)).to.deep.equal(log);
+      expect(
+        await on.createPort([lacking.url, NOWHERE, on.rpcUrl]).findPaymentLog(find),
+      ).to.deep.equal(log);
       expect(await on.createPort([lacking.url, NOWHERE]).findPaymentLog(find)).to.equal(undefined);
     } finally {
       await lacking.close();

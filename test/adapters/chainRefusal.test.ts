@@ -38,17 +38,23 @@ describe('the chain adapter', () => {
       const terms = on.makeTerms();
       await on.mint(payer.address, terms.amount);
       await on.approve(payer, terms.amount);
-      expect(await on.port.findRefusal({ terms, payer: payer.address, permit: null })).to.equal(undefined);
+      expect(await on.port.findRefusal({ terms, payer: payer.address, permit: null })).to.equal(
+        undefined,
+      );
     });
 
     it('names too small a balance, also when the allowance is missing too', async () => {
       await on.mint(payer.address, 10n);
-      expect(await on.port.findRefusal({ terms: on.makeTerms(), payer: payer.address, permit: null })).to.deep.equal({
+      expect(
+        await on.port.findRefusal({ terms: on.makeTerms(), payer: payer.address, permit: null }),
+      ).to.deep.equal({
         kind: 'insufficientBalance',
         balance: 10n,
       });
       await on.approve(payer, maxUint256);
-      expect(await on.port.findRefusal({ terms: on.makeTerms(), payer: payer.address, permit: null })).to.deep.equal({
+      expect(
+        await on.port.findRefusal({ terms: on.makeTerms(), payer: payer.address, permit: null }),
+      ).to.deep.equal({
         kind: 'insufficientBalance',
         balance: 10n,
       });
@@ -58,7 +64,9 @@ describe('the chain adapter', () => {
       const terms = on.makeTerms();
       await on.mint(payer.address, terms.amount);
       await on.approve(payer, 5n);
-      expect(await on.port.findRefusal({ terms, payer: payer.address, permit: null })).to.deep.equal({
+      expect(
+        await on.port.findRefusal({ terms, payer: payer.address, permit: null }),
+      ).to.deep.equal({
         kind: 'insufficientAllowance',
         allowance: 5n,
       });
@@ -69,11 +77,17 @@ describe('the chain adapter', () => {
       await on.mint(payer.address, terms.amount * 2n);
       await on.approve(payer, maxUint256);
       await on.pay(payer, terms);
-      expect(await on.port.findRefusal({ terms, payer: payer.address, permit: null })).to.deep.equal({ kind: 'alreadyProcessed' });
+      expect(
+        await on.port.findRefusal({ terms, payer: payer.address, permit: null }),
+      ).to.deep.equal({ kind: 'alreadyProcessed' });
       const expired = on.makeTerms({ expiresAt: inSeconds(-60) });
-      expect(await on.port.findRefusal({ terms: expired, payer: payer.address, permit: null })).to.deep.equal({ kind: 'expired' });
+      expect(
+        await on.port.findRefusal({ terms: expired, payer: payer.address, permit: null }),
+      ).to.deep.equal({ kind: 'expired' });
       const toSelf = on.makeTerms({ merchant: payer.address });
-      expect(await on.port.findRefusal({ terms: toSelf, payer: payer.address, permit: null })).to.deep.equal({
+      expect(
+        await on.port.findRefusal({ terms: toSelf, payer: payer.address, permit: null }),
+      ).to.deep.equal({
         kind: 'other',
         reason: `PayerIsMerchant(${payer.address})`,
       });
@@ -82,12 +96,18 @@ describe('the chain adapter', () => {
     it('judges with a permit as if it had been applied', async () => {
       const terms = on.makeTerms();
       await on.mint(payer.address, terms.amount);
-      expect(await on.port.findRefusal({ terms, payer: payer.address, permit: await on.signPermit(payer, terms.amount) })).to.equal(
-        undefined,
-      );
+      expect(
+        await on.port.findRefusal({
+          terms,
+          payer: payer.address,
+          permit: await on.signPermit(payer, terms.amount),
+        }),
+      ).to.equal(undefined);
       expect(await on.port.getAllowance(on.token, payer.address)).to.equal(0n);
       const tooLittle = await on.signPermit(payer, terms.amount - 1n);
-      expect(await on.port.findRefusal({ terms, payer: payer.address, permit: tooLittle })).to.deep.equal({
+      expect(
+        await on.port.findRefusal({ terms, payer: payer.address, permit: tooLittle }),
+      ).to.deep.equal({
         kind: 'insufficientAllowance',
         allowance: terms.amount - 1n,
       });
@@ -97,9 +117,14 @@ describe('the chain adapter', () => {
       const terms = on.makeTerms();
       await on.mint(payer.address, terms.amount);
       const good = await on.signPermit(payer, terms.amount);
-      const stranger = await privateKeyToAccount(generatePrivateKey()).signMessage({ message: 'hello' });
+      const stranger = await privateKeyToAccount(generatePrivateKey()).signMessage({
+        message: 'hello',
+      });
       const bad: [Permit, RegExp][] = [
-        [await on.signPermit(payer, terms.amount, unixSeconds(-60)), /^ERC2612ExpiredSignature\(\d+\)$/],
+        [
+          await on.signPermit(payer, terms.amount, unixSeconds(-60)),
+          /^ERC2612ExpiredSignature\(\d+\)$/,
+        ],
         [{ ...good, signature: stranger }, /^ERC2612InvalidSigner\(0x\w{40}, 0x\w{40}\)$/],
         [{ ...good, signature: '0x1234' }, /^its signature is not one of 65 bytes/],
         [{ ...good, value: good.value + 1n }, /^ERC2612InvalidSigner/],
@@ -110,11 +135,20 @@ describe('the chain adapter', () => {
         expect(refusal).to.have.property('permitRefusal').that.matches(words);
       }
       await on.approve(payer, terms.amount);
-      for (const [permit] of bad) expect(await on.port.findRefusal({ terms, payer: payer.address, permit })).to.equal(undefined);
+      for (const [permit] of bad)
+        expect(await on.port.findRefusal({ terms, payer: payer.address, permit })).to.equal(
+          undefined,
+        );
     });
 
     describe('of a token that does not say why', () => {
-      for (const mode of ['RevertSilently', 'ReturnFalse', 'RevertWithReason', 'BurnGas', 'RevertBomb'] as const) {
+      for (const mode of [
+        'RevertSilently',
+        'ReturnFalse',
+        'RevertWithReason',
+        'BurnGas',
+        'RevertBomb',
+      ] as const) {
         it(`finds the reason itself (${mode})`, async () => {
           await on.mine(
             on.wallet.writeContract({
@@ -132,13 +166,19 @@ describe('the chain adapter', () => {
           await on.mint(payer.address, terms.amount, on.hostileToken);
           expect(await judge()).to.deep.equal({ kind: 'insufficientAllowance', allowance: 0n });
           const withPermit = await judge(await on.signPermit(payer, terms.amount));
-          expect(withPermit).to.deep.equal({ kind: 'insufficientAllowance', allowance: 0n, permitRefusal: 'no permit' });
+          expect(withPermit).to.deep.equal({
+            kind: 'insufficientAllowance',
+            allowance: 0n,
+            permitRefusal: 'no permit',
+          });
           await on.approve(payer, terms.amount, on.hostileToken);
           const refusal = await judge();
           expect(refusal).to.include({ kind: 'other' });
           expect(refusal)
             .to.have.property('reason')
-            .that.matches(/^The token refuses the transfer: (no reason given|unknown error 0x\w{8})$/);
+            .that.matches(
+              /^The token refuses the transfer: (no reason given|unknown error 0x\w{8})$/,
+            );
         });
       }
     });

@@ -52,7 +52,11 @@ export async function startDamagedNode(rpcUrl: string): Promise<DamagedNode> {
       void (async () => {
         const body = Buffer.concat(chunks).toString();
         const asked = JSON.parse(body) as Question | Question[];
-        const passedOn = await fetch(rpcUrl, { method: 'POST', headers: { 'content-type': 'application/json' }, body });
+        const passedOn = await fetch(rpcUrl, {
+          method: 'POST',
+          headers: { 'content-type': 'application/json' },
+          body,
+        });
         const answers = (await passedOn.json()) as Answer | Answer[];
         const damaged = damaging.get(request.url?.split('/')[1] ?? '');
         for (const answer of [answers].flat()) {
@@ -61,7 +65,9 @@ export async function startDamagedNode(rpcUrl: string): Promise<DamagedNode> {
         }
         response.writeHead(200, { 'content-type': 'application/json' });
         const isIdentity = [asked].flat().every(({ method }) => method === 'eth_chainId');
-        response.end(damaged?.body !== undefined && !isIdentity ? damaged.body : JSON.stringify(answers));
+        response.end(
+          damaged?.body !== undefined && !isIdentity ? damaged.body : JSON.stringify(answers),
+        );
       })();
     });
   });

@@ -22,7 +22,12 @@ describeRelayerConformance('Defender', async ({ rpcUrl, chainId, privateKey }) =
   let logged = '';
   const log = pino({ level: 'trace' }, { write: (line: string) => void (logged += line) });
   const createRelayer = (): RelayerPort =>
-    createDefenderRelayer({ relayer: { id: 'main', apiKey: API_KEY, apiSecret: API_SECRET }, timeoutMs: 1_500, clock: systemClock, log });
+    createDefenderRelayer({
+      relayer: { id: 'main', apiKey: API_KEY, apiSecret: API_SECRET },
+      timeoutMs: 1_500,
+      clock: systemClock,
+      log,
+    });
   return {
     relayer: createRelayer(),
     second: createRelayer(),

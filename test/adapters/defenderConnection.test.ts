@@ -30,7 +30,8 @@ describe('the Defender relayer', () => {
         socket.on('close', () => sockets.delete(socket));
       });
       await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-      process.env['DEFENDER_API_URL'] = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+      process.env['DEFENDER_API_URL'] =
+        `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
     });
     afterEach(async () => {
       server.closeAllConnections();
@@ -39,7 +40,9 @@ describe('the Defender relayer', () => {
 
     it('closes the connection of a send that was given up', async () => {
       onTransaction = () => undefined;
-      expect((await defender.send(defender.createRelayer({ timeoutMs: SHORT_TIMEOUT_MS }))).kind).to.equal('ambiguous');
+      expect(
+        (await defender.send(defender.createRelayer({ timeoutMs: SHORT_TIMEOUT_MS }))).kind,
+      ).to.equal('ambiguous');
       // At most the idle one of the login is left.
       await waitUntil(() => sockets.size <= 1, { what: 'the connection’s end' });
       expect(defender.posts).to.equal(1);
@@ -65,7 +68,8 @@ describe('the Defender relayer', () => {
     });
 
     it('is refused when it is told to wait, and when nobody listens', async () => {
-      onTransaction = (socket) => socket.end('HTTP/1.1 429 Too Many Requests\r\nretry-after: 3\r\ncontent-length: 0\r\n\r\n');
+      onTransaction = (socket) =>
+        socket.end('HTTP/1.1 429 Too Many Requests\r\nretry-after: 3\r\ncontent-length: 0\r\n\r\n');
       const relayer = defender.createRelayer();
       expect(await defender.send(relayer)).to.include({ kind: 'refused', retryAfterMs: 3_000 });
       server.closeAllConnections();

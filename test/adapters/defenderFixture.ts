@@ -3,13 +3,19 @@ import nock from 'nock';
 import { pino } from 'pino';
 import sinon from 'sinon';
 
-import { createDefenderRelayer, type DefenderRelayerOptions } from '../../adapters/relayers/createDefenderRelayer.ts';
+import {
+  createDefenderRelayer,
+  type DefenderRelayerOptions,
+} from '../../adapters/relayers/createDefenderRelayer.ts';
 import type { RelayerPort, SendOutcome } from '../../domain/relay/ports.ts';
 import { AppError } from '../../shared/errors.ts';
 import type { Address, Hex } from '../../shared/hex.ts';
 import { systemClock } from '../../shared/clock.ts';
 
-/** Defender's wire contract by nock, with every POST of a transaction counted, and a look-out for leaked credentials. */
+/**
+ * Defender's wire contract by nock, with every POST of a transaction counted, and a look-out for
+ * leaked credentials.
+ */
 
 export const BASE = 'http://defender.test';
 export const API_KEY = 'KeyOfTheRelayer1234567890';
@@ -20,9 +26,16 @@ export const DATA: Hex = '0xABcd0123';
 export const HASH = `0x${'Ab'.repeat(32)}`;
 /** Longer than any answer takes here, however busy the machine is. */
 const PATIENCE_MS = 10_000;
-/** Of a relayer whose provider keeps silent: what comes before the silence has to be over by then. */
+/**
+ * Of a relayer whose provider keeps silent: what comes before the silence has to be over by then.
+ */
 export const SHORT_TIMEOUT_MS = 1_000;
-export const INPUT = { to: TO, data: DATA, gasLimit: 250_000n, validUntil: new Date('2030-01-01T00:00:00Z') };
+export const INPUT = {
+  to: TO,
+  data: DATA,
+  gasLimit: 250_000n,
+  validUntil: new Date('2030-01-01T00:00:00Z'),
+};
 
 export const transaction = (changes: object = {}): object => ({
   transactionId: 'tx-1',

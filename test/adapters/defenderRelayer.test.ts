@@ -74,7 +74,10 @@ describe('the Defender relayer', () => {
 
     it('finds a lost send on a later page, whatever the case of its letters', async () => {
       const other = transaction({ transactionId: 'other', data: '0x99' });
-      const queries = onList([{ items: [other], next: 'p2' }, { items: [other, transaction({ status: 'mined' })] }]);
+      const queries = onList([
+        { items: [other], next: 'p2' },
+        { items: [other, transaction({ status: 'mined' })] },
+      ]);
       expect(await defender.createRelayer().findSent({ to: TO, data: DATA, since })).to.deep.equal({
         providerTransactionId: 'tx-1',
         hash: HASH.toLowerCase(),
@@ -82,13 +85,24 @@ describe('the Defender relayer', () => {
       });
       expect(queries).to.deep.equal([
         { since: '2026-01-01T11:59:00.000Z', limit: '50', sort: 'desc', usePagination: 'true' },
-        { since: '2026-01-01T11:59:00.000Z', limit: '50', sort: 'desc', next: 'p2', usePagination: 'true' },
+        {
+          since: '2026-01-01T11:59:00.000Z',
+          limit: '50',
+          sort: 'desc',
+          next: 'p2',
+          usePagination: 'true',
+        },
       ]);
     });
 
     it('prefers a transaction that lives to one of an earlier try that has ended', async () => {
-      onList([{ items: [transaction({ transactionId: 'old', status: 'expired' })], next: 'p2' }, { items: [transaction()] }]);
-      expect(await defender.createRelayer().findSent({ to: TO, data: DATA, since })).to.include({ providerTransactionId: 'tx-1' });
+      onList([
+        { items: [transaction({ transactionId: 'old', status: 'expired' })], next: 'p2' },
+        { items: [transaction()] },
+      ]);
+      expect(await defender.createRelayer().findSent({ to: TO, data: DATA, since })).to.include({
+        providerTransactionId: 'tx-1',
+      });
     });
 
     it('says that there is none only after the whole list was read', async () => {
@@ -96,15 +110,23 @@ describe('the Defender relayer', () => {
         { items: [], next: 'p2' },
         { items: [transaction({ to: '0x00' })], next: null },
       ]);
-      expect(await defender.createRelayer().findSent({ to: TO, data: DATA, since })).to.equal(undefined);
+      expect(await defender.createRelayer().findSent({ to: TO, data: DATA, since })).to.equal(
+        undefined,
+      );
       expect(queries).to.have.length(2);
     });
 
     it('does not say that there is none when a page fails or cannot be read', async () => {
       onList([{ items: [], next: 'p2' }, { entries: [] }]);
-      expect((await rejection(defender.createRelayer().findSent({ to: TO, data: DATA, since }))).kind.code).to.equal('PAY_021');
+      expect(
+        (await rejection(defender.createRelayer().findSent({ to: TO, data: DATA, since }))).kind
+          .code,
+      ).to.equal('PAY_021');
       onList([{ items: [{ to: TO, data: DATA, status: 'sent' }] }]);
-      expect((await rejection(defender.createRelayer().findSent({ to: TO, data: DATA, since }))).kind.code).to.equal('PAY_021');
+      expect(
+        (await rejection(defender.createRelayer().findSent({ to: TO, data: DATA, since }))).kind
+          .code,
+      ).to.equal('PAY_021');
     });
   });
 
@@ -135,13 +157,19 @@ describe('the Defender relayer', () => {
       expect(await relayer.findTransaction('a/b')).to.equal(undefined);
       const error = await rejection(relayer.findTransaction('tx-2'));
       expect(error.kind.code).to.equal('PAY_021');
-      expect(error.internal).to.deep.equal({ relayerId: 'main', reason: 'the provider answered 500' });
+      expect(error.internal).to.deep.equal({
+        relayerId: 'main',
+        reason: 'the provider answered 500',
+      });
     });
 
     it('ends a persistent 401 here too', async () => {
       defender.allowLogin();
       let reads = 0;
-      nock(BASE).post('/auth/refresh-token').reply(200, { accessToken: 'another', refreshToken: 'refresh' }).persist();
+      nock(BASE)
+        .post('/auth/refresh-token')
+        .reply(200, { accessToken: 'another', refreshToken: 'refresh' })
+        .persist();
       nock(BASE)
         .get('/relayers/self/txs/tx-1')
         .reply(() => {
@@ -167,6 +195,10 @@ describe('the Defender relayer', () => {
       txsQuotaUsage: 1,
       rpcQuotaUsage: 1,
     });
-    expect(await defender.createRelayer().getStatus()).to.deep.equal({ address: TO, paused: true, pendingTransactions: 3 });
+    expect(await defender.createRelayer().getStatus()).to.deep.equal({
+      address: TO,
+      paused: true,
+      pendingTransactions: 3,
+    });
   });
 });

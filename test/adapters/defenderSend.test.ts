@@ -3,7 +3,19 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import nock from 'nock';
 import sinon from 'sinon';
 
-import { API_KEY, API_SECRET, BASE, DATA, HASH, INPUT, SHORT_TIMEOUT_MS, TO, TOKEN, transaction, useDefender } from './defenderFixture.ts';
+import {
+  API_KEY,
+  API_SECRET,
+  BASE,
+  DATA,
+  HASH,
+  INPUT,
+  SHORT_TIMEOUT_MS,
+  TO,
+  TOKEN,
+  transaction,
+  useDefender,
+} from './defenderFixture.ts';
 
 describe('send of the Defender relayer', () => {
   const defender = useDefender();
@@ -21,12 +33,20 @@ describe('send of the Defender relayer', () => {
       kind: 'accepted',
       transaction: { providerTransactionId: 'tx-1', hash: HASH.toLowerCase(), state: 'pending' },
     });
-    expect(body).to.deep.equal({ to: TO, data: DATA, gasLimit: 250_000, speed: 'fast', validUntil: '2030-01-01T00:00:00.000Z' });
+    expect(body).to.deep.equal({
+      to: TO,
+      data: DATA,
+      gasLimit: 250_000,
+      speed: 'fast',
+      validUntil: '2030-01-01T00:00:00.000Z',
+    });
   });
 
   it('is accepted without a hash when the provider has only noted the intent', async () => {
     defender.allowLogin();
-    defender.onSend((post) => post.reply(200, transaction({ hash: null, isIntent: true, status: 'pending' })));
+    defender.onSend((post) =>
+      post.reply(200, transaction({ hash: null, isIntent: true, status: 'pending' })),
+    );
     expect(await defender.send()).to.deep.equal({
       kind: 'accepted',
       transaction: { providerTransactionId: 'tx-1', hash: null, state: 'pending' },
@@ -37,9 +57,18 @@ describe('send of the Defender relayer', () => {
     defender.allowLogin(1);
     defender.onSend((post) => post.reply(200, transaction()));
     const relayer = defender.createRelayer();
-    const outcomes = await Promise.all([defender.send(relayer), defender.send(relayer), defender.send(relayer)]);
+    const outcomes = await Promise.all([
+      defender.send(relayer),
+      defender.send(relayer),
+      defender.send(relayer),
+    ]);
     outcomes.push(await defender.send(relayer));
-    expect(outcomes.map((outcome) => outcome.kind)).to.deep.equal(['accepted', 'accepted', 'accepted', 'accepted']);
+    expect(outcomes.map((outcome) => outcome.kind)).to.deep.equal([
+      'accepted',
+      'accepted',
+      'accepted',
+      'accepted',
+    ]);
     expect(defender.posts).to.equal(4);
   });
 
@@ -47,7 +76,12 @@ describe('send of the Defender relayer', () => {
     defender.allowLogin();
     nock(BASE).post('/relayers/self/txs').reply(401, { message: 'Unauthorized' });
     nock(BASE)
-      .post('/auth/refresh-token', { apiKey: API_KEY, secretKey: API_SECRET, type: 'relay', refreshToken: 'refresh' })
+      .post('/auth/refresh-token', {
+        apiKey: API_KEY,
+        secretKey: API_SECRET,
+        type: 'relay',
+        refreshToken: 'refresh',
+      })
       .reply(200, { accessToken: 'second-token', refreshToken: 'refresh' });
     nock(BASE, { reqheaders: { authorization: 'Bearer second-token' } })
       .post('/relayers/self/txs')
@@ -66,10 +100,17 @@ describe('send of the Defender relayer', () => {
       })
       .persist();
     let status = 401;
-    defender.onSend((post) => post.reply(() => (status === 401 ? [401, { message: 'Unauthorized' }] : [200, transaction()])));
+    defender.onSend((post) =>
+      post.reply(() =>
+        status === 401 ? [401, { message: 'Unauthorized' }] : [200, transaction()],
+      ),
+    );
     const relayer = defender.createRelayer();
     const outcome = await defender.send(relayer);
-    expect(outcome).to.include({ kind: 'refused', reason: 'the provider answered 401: Unauthorized' });
+    expect(outcome).to.include({
+      kind: 'refused',
+      reason: 'the provider answered 401: Unauthorized',
+    });
     await sleep(100);
     expect({ posts: defender.posts, refreshes }).to.deep.equal({ posts: 2, refreshes: 1 });
 
@@ -84,8 +125,16 @@ describe('send of the Defender relayer', () => {
       expected: { kind: 'rejected', reason: 'the provider answered 400: gasLimit is required' },
     },
     { status: 422, body: {}, expected: { kind: 'rejected' } },
-    { status: 400, body: { message: 'Relayer is paused' }, expected: { kind: 'refused', retryAfterMs: 30_000 } },
-    { status: 403, body: { message: 'Forbidden' }, expected: { kind: 'refused', retryAfterMs: 30_000 } },
+    {
+      status: 400,
+      body: { message: 'Relayer is paused' },
+      expected: { kind: 'refused', retryAfterMs: 30_000 },
+    },
+    {
+      status: 403,
+      body: { message: 'Forbidden' },
+      expected: { kind: 'refused', retryAfterMs: 30_000 },
+    },
     { status: 404, body: 'no such page', expected: { kind: 'refused', retryAfterMs: 30_000 } },
     {
       status: 429,
@@ -103,7 +152,12 @@ describe('send of the Defender relayer', () => {
     { status: 200, body: '<html>all is well</html>', expected: { kind: 'ambiguous' } },
     { status: 200, body: { hash: HASH }, expected: { kind: 'ambiguous' } },
     { status: 200, body: '', expected: { kind: 'ambiguous' } },
-  ] satisfies { status: number; body: nock.Body; headers?: Record<string, string>; expected: object }[]) {
+  ] satisfies {
+    status: number;
+    body: nock.Body;
+    headers?: Record<string, string>;
+    expected: object;
+  }[]) {
     it(`is ${expected.kind} after ${status} ${JSON.stringify(body)}, and is posted once`, async () => {
       defender.allowLogin();
       defender.onSend((post) => post.reply(status, body, headers));
@@ -129,7 +183,9 @@ describe('send of the Defender relayer', () => {
 
   it('repeats the provider’s words without the credentials in them', async () => {
     defender.allowLogin();
-    defender.onSend((post) => post.reply(400, { message: `key ${API_KEY} with secret ${API_SECRET} may not` }));
+    defender.onSend((post) =>
+      post.reply(400, { message: `key ${API_KEY} with secret ${API_SECRET} may not` }),
+    );
     expect(await defender.send()).to.deep.equal({
       kind: 'rejected',
       reason: 'the provider answered 400: key [redacted] with secret [redacted] may not',
@@ -141,26 +197,39 @@ describe('send of the Defender relayer', () => {
     defender.onSend((post) => post.delay(60_000).reply(200, transaction()));
     const startedAt = Date.now();
     const outcome = await defender.send(defender.createRelayer({ timeoutMs: SHORT_TIMEOUT_MS }));
-    expect(outcome).to.deep.equal({ kind: 'ambiguous', reason: `the provider gave no answer within ${SHORT_TIMEOUT_MS} ms` });
+    expect(outcome).to.deep.equal({
+      kind: 'ambiguous',
+      reason: `the provider gave no answer within ${SHORT_TIMEOUT_MS} ms`,
+    });
     expect(Date.now() - startedAt, 'the answer would have come after a minute').to.be.below(30_000);
     expect(defender.posts).to.equal(1);
   });
 
   it('is ambiguous when the connection is reset, and is posted once', async () => {
     defender.allowLogin();
-    defender.onSend((post) => post.replyWithError(Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET' })));
+    defender.onSend((post) =>
+      post.replyWithError(Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET' })),
+    );
     expect((await defender.send()).kind).to.equal('ambiguous');
     expect(defender.posts).to.equal(1);
   });
 
   it('is refused when the connection cannot be made: then nothing was sent', async () => {
     defender.allowLogin();
-    defender.onSend((post) => post.replyWithError(Object.assign(new Error('connect ECONNREFUSED 127.0.0.1:1'), { code: 'ECONNREFUSED' })));
+    defender.onSend((post) =>
+      post.replyWithError(
+        Object.assign(new Error('connect ECONNREFUSED 127.0.0.1:1'), { code: 'ECONNREFUSED' }),
+      ),
+    );
     expect((await defender.send()).kind).to.equal('refused');
   });
 
   it('is rejected when it is too late already, without a request', async () => {
-    expect(await defender.createRelayer().send({ ...INPUT, validUntil: new Date('2020-01-01T00:00:00Z') })).to.include({
+    expect(
+      await defender
+        .createRelayer()
+        .send({ ...INPUT, validUntil: new Date('2020-01-01T00:00:00Z') }),
+    ).to.include({
       kind: 'rejected',
     });
   });
@@ -168,7 +237,9 @@ describe('send of the Defender relayer', () => {
   it('is refused without a word of the credentials when the login is refused, and works once the login does', async () => {
     // The SDK waits 7 to 14 seconds between its four tries.
     const realSetTimeout = globalThis.setTimeout;
-    sinon.stub(globalThis, 'setTimeout').callsFake((run: () => void, ms?: number) => realSetTimeout(run, (ms ?? 0) / 100));
+    sinon
+      .stub(globalThis, 'setTimeout')
+      .callsFake((run: () => void, ms?: number) => realSetTimeout(run, (ms ?? 0) / 100));
     let logins = 0;
     nock(BASE)
       .post('/auth/login')
@@ -201,7 +272,9 @@ describe('send of the Defender relayer', () => {
     const relayer = defender.createRelayer({ timeoutMs: SHORT_TIMEOUT_MS });
     const outcome = await defender.send(relayer);
     expect(outcome).to.include({ kind: 'refused', retryAfterMs: 30_000 });
-    expect(outcome).to.have.property('reason').that.contains(`the login took longer than ${SHORT_TIMEOUT_MS} ms`);
+    expect(outcome)
+      .to.have.property('reason')
+      .that.contains(`the login took longer than ${SHORT_TIMEOUT_MS} ms`);
 
     defender.allowLogin();
     expect((await defender.send(relayer)).kind).to.equal('accepted');

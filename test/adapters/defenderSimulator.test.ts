@@ -1,11 +1,21 @@
 import { expect } from 'chai';
 import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts';
 
-import { startDefenderSimulator, type DefenderSimulator } from '../../dev/defenderSimulator/startDefenderSimulator.ts';
+import {
+  startDefenderSimulator,
+  type DefenderSimulator,
+} from '../../dev/defenderSimulator/startDefenderSimulator.ts';
 import type { RelayerPort } from '../../domain/relay/ports.ts';
 import type { Bytes32 } from '../../shared/hex.ts';
 import { waitUntil } from '../support/waitUntil.ts';
-import { inSeconds, privateKeyOf, sign, startChainFixture, type BuiltCall, type ChainFixture } from './chainFixture.ts';
+import {
+  inSeconds,
+  privateKeyOf,
+  sign,
+  startChainFixture,
+  type BuiltCall,
+  type ChainFixture,
+} from './chainFixture.ts';
 import { API_KEY, API_SECRET, SHORT_TIMEOUT_MS, useDefender } from './defenderFixture.ts';
 
 describe('a gasless payment over the Defender relayer', () => {
@@ -42,14 +52,22 @@ describe('a gasless payment over the Defender relayer', () => {
     const request = await on.makeRequest(payer, terms);
     const signature = await sign(payer, on.port.buildForwardRequestTypedData(request));
     const permit = await on.signPermit(payer, terms.amount);
-    return { id: on.port.paymentIdOf(terms), call: await on.buildCall({ request, signature, permit, terms }) };
+    return {
+      id: on.port.paymentIdOf(terms),
+      call: await on.buildCall({ request, signature, permit, terms }),
+    };
   }
 
   const send = ({ to, data, gasLimit }: BuiltCall, by = relayer): ReturnType<RelayerPort['send']> =>
     by.send({ to, data, gasLimit, validUntil: inSeconds(600) });
   /** To a simulator that behaves as `kind` says. */
   const sendInto = (kind: string, call: BuiltCall): ReturnType<RelayerPort['send']> =>
-    send(call, kind.startsWith('timeout') ? defender.createRelayer({ timeoutMs: SHORT_TIMEOUT_MS }) : relayer);
+    send(
+      call,
+      kind.startsWith('timeout')
+        ? defender.createRelayer({ timeoutMs: SHORT_TIMEOUT_MS })
+        : relayer,
+    );
 
   async function waitUntilMined(providerTransactionId: string): Promise<Bytes32> {
     for (;;) {
@@ -64,7 +82,9 @@ describe('a gasless payment over the Defender relayer', () => {
     const outcome = await send(call);
     if (outcome.kind !== 'accepted') throw new Error(outcome.reason);
     const hash = await waitUntilMined(outcome.transaction.providerTransactionId);
-    expect((await on.port.findReceipt(hash))?.payments.map((payment) => payment.paymentId)).to.deep.equal([id]);
+    expect(
+      (await on.port.findReceipt(hash))?.payments.map((payment) => payment.paymentId),
+    ).to.deep.equal([id]);
     expect(await relayer.getStatus()).to.include({ address: on.relayer.address, paused: false });
   });
 
@@ -75,16 +95,26 @@ describe('a gasless payment over the Defender relayer', () => {
       simulator.setFault({ kind });
       const before = simulator.transactions().length;
       expect((await sendInto(kind, call)).kind).to.equal('ambiguous');
-      await waitUntil(() => simulator.transactions().length > before, { what: 'the simulator to have taken it' });
+      await waitUntil(() => simulator.transactions().length > before, {
+        what: 'the simulator to have taken it',
+      });
       const found = await relayer.findSent({ ...call, since });
       if (found === undefined) throw new Error('not found');
       const hash = await waitUntilMined(found.providerTransactionId);
-      expect((await on.port.findReceipt(hash))?.payments.map((payment) => payment.paymentId)).to.deep.equal([id]);
+      expect(
+        (await on.port.findReceipt(hash))?.payments.map((payment) => payment.paymentId),
+      ).to.deep.equal([id]);
       expect(simulator.transactions()).to.have.length(before + 1);
     });
   }
 
-  for (const kind of ['timeoutBeforeSend', 'resetBeforeSend', 'rateLimited', 'paused', 'unauthorized'] as const) {
+  for (const kind of [
+    'timeoutBeforeSend',
+    'resetBeforeSend',
+    'rateLimited',
+    'paused',
+    'unauthorized',
+  ] as const) {
     it(`is not found, or was never sent twice, after ${kind}`, async () => {
       const since = new Date();
       const { call } = await signPayment();
@@ -93,14 +123,18 @@ describe('a gasless payment over the Defender relayer', () => {
       const outcome = await sendInto(kind, call);
       const found = await relayer.findSent({ ...call, since });
       if (kind === 'unauthorized') {
-        expect([outcome.kind, simulator.requests().sendTransaction - before, found?.state !== undefined]).to.deep.equal([
-          'accepted',
-          2,
-          true,
-        ]);
+        expect([
+          outcome.kind,
+          simulator.requests().sendTransaction - before,
+          found?.state !== undefined,
+        ]).to.deep.equal(['accepted', 2, true]);
       } else {
         const expected = kind === 'rateLimited' || kind === 'paused' ? 'refused' : 'ambiguous';
-        expect([outcome.kind, simulator.requests().sendTransaction - before, found]).to.deep.equal([expected, 1, undefined]);
+        expect([outcome.kind, simulator.requests().sendTransaction - before, found]).to.deep.equal([
+          expected,
+          1,
+          undefined,
+        ]);
       }
     });
   }

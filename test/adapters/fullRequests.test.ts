@@ -32,7 +32,8 @@ describe('the chain adapter, with many questions at one moment', function () {
     node.noteRequests((methods) => requests.push(methods));
   });
 
-  const count = (methods: readonly string[], wanted: string) => methods.filter((method) => method === wanted).length;
+  const count = (methods: readonly string[], wanted: string) =>
+    methods.filter((method) => method === wanted).length;
 
   it('puts no more than some nodes take into one request, and with each question the chain’s id', async () => {
     // They all say that they have what they are asked about, so that its blocks are looked at too.
@@ -42,7 +43,11 @@ describe('the chain adapter, with many questions at one moment', function () {
     const hash = asBytes32(`0x${'ab'.repeat(32)}`);
     const poll = (first: bigint) =>
       port.pollEvents(
-        Array.from({ length: 100 }, (_, index): SeenEvent => ({ paymentId: hash, blockNumber: first - BigInt(index), blockHash: hash })),
+        Array.from({ length: 100 }, (_, index): SeenEvent => ({
+          paymentId: hash,
+          blockNumber: first - BigInt(index),
+          blockHash: hash,
+        })),
       );
     await Promise.all([
       ...[0n, 100n, 200n].map((blocks) => poll(number - BigInt(DEEP) - blocks)),
@@ -50,7 +55,8 @@ describe('the chain adapter, with many questions at one moment', function () {
     ]);
     const lengths = requests.map(({ length }) => length);
     expect(Math.max(...lengths)).to.be.within(90, MOST);
-    for (const methods of requests.filter(({ length }) => length > 1)) expect(count(methods, 'eth_chainId') * 2).to.equal(methods.length);
+    for (const methods of requests.filter(({ length }) => length > 1))
+      expect(count(methods, 'eth_chainId') * 2).to.equal(methods.length);
   });
 
   /** A multicall's answer: each of a hundred was paid by somebody. */
@@ -66,15 +72,21 @@ describe('the chain adapter, with many questions at one moment', function () {
     const port = on.createPort([node.url]);
     const head = await port.getHead();
     requests = [];
-    const found = await Promise.all(Array.from({ length: 150 }, (_, height) => port.findBlockUnder(head, BigInt(height))));
-    expect(found.map((block) => (typeof block === 'object' ? Number(block.number) : block))).to.deep.equal([...found.keys()]);
+    const found = await Promise.all(
+      Array.from({ length: 150 }, (_, height) => port.findBlockUnder(head, BigInt(height))),
+    );
+    expect(
+      found.map((block) => (typeof block === 'object' ? Number(block.number) : block)),
+    ).to.deep.equal([...found.keys()]);
     for (const methods of requests) {
       expect(methods.length).to.be.at.most(MOST);
       expect(count(methods, 'eth_getBlockByNumber')).to.equal(2 * count(methods, 'eth_chainId'));
     }
     const elsewhere = { number: head.number, hash: asBytes32(`0x${'ab'.repeat(32)}`) };
     expect(await port.findBlockUnder(elsewhere, 1n)).to.equal('otherBranch');
-    expect(await port.findBlockUnder({ ...head, number: head.number + 1n }, 1n)).to.equal('otherBranch');
+    expect(await port.findBlockUnder({ ...head, number: head.number + 1n }, 1n)).to.equal(
+      'otherBranch',
+    );
     expect(await port.findBlockUnder(head, head.number + 1n)).to.equal(undefined);
   });
 
@@ -83,10 +95,13 @@ describe('the chain adapter, with many questions at one moment', function () {
     const port = on.createPort([node.url]);
     await Promise.all([
       ...Array.from({ length: 60 }, (_, height) => port.findBlock(BigInt(height))),
-      ...Array.from({ length: 60 }, (_, height) => port.listGatewayLogs({ fromBlock: 0n, toBlock: BigInt(height) })),
+      ...Array.from({ length: 60 }, (_, height) =>
+        port.listGatewayLogs({ fromBlock: 0n, toBlock: BigInt(height) }),
+      ),
     ]);
     const withLogs = requests.filter((methods) => count(methods, 'eth_getLogs') > 0);
     expect(withLogs.length).to.be.at.least(1);
-    for (const methods of withLogs) expect([...methods].sort()).to.deep.equal(['eth_getBlockByNumber', 'eth_getLogs']);
+    for (const methods of withLogs)
+      expect([...methods].sort()).to.deep.equal(['eth_getBlockByNumber', 'eth_getLogs']);
   });
 });

@@ -51,14 +51,20 @@ describe('the chain adapter, reading the gateway’s logs', () => {
 
   /**
    * A node that passes requests on and changes the answers.
-   * @param options.refusesBatches answers as a server does that does not know several questions in one request
+   * @param options.refusesBatches answers as a server does that does not know several questions in
+   *   one request
    */
   async function startNode(
     change: (question: Question, answer: Answer) => Promise<void> | void,
     options: {
       readonly refusesBatches?: boolean;
-      /** What a server in front of the node answers in its place; undefined: it passes the request on. */
-      readonly inPlace?: (questions: readonly Question[]) => { readonly status: number; readonly text: string } | undefined;
+      /**
+       * What a server in front of the node answers in its place; undefined: it passes the request
+       * on.
+       */
+      readonly inPlace?: (
+        questions: readonly Question[],
+      ) => { readonly status: number; readonly text: string } | undefined;
     } = {},
   ): Promise<{ readonly url: string; readonly requests: Question[][] }> {
     const requests: Question[][] = [];
@@ -72,16 +78,28 @@ describe('the chain adapter, reading the gateway’s logs', () => {
           requests.push([asked].flat());
           const other = options.inPlace?.([asked].flat());
           if (other !== undefined) {
-            response.writeHead(other.status, { 'content-type': other.status === 200 ? 'application/json' : 'text/html' });
+            response.writeHead(other.status, {
+              'content-type': other.status === 200 ? 'application/json' : 'text/html',
+            });
             response.end(other.text);
             return;
           }
           if (Array.isArray(asked) && options.refusesBatches === true) {
             response.writeHead(200, { 'content-type': 'application/json' });
-            response.end(JSON.stringify({ jsonrpc: '2.0', id: null, error: { code: -32600, message: 'invalid request' } }));
+            response.end(
+              JSON.stringify({
+                jsonrpc: '2.0',
+                id: null,
+                error: { code: -32600, message: 'invalid request' },
+              }),
+            );
             return;
           }
-          const passedOn = await fetch(on.rpcUrl, { method: 'POST', headers: { 'content-type': 'application/json' }, body });
+          const passedOn = await fetch(on.rpcUrl, {
+            method: 'POST',
+            headers: { 'content-type': 'application/json' },
+            body,
+          });
           const answers = (await passedOn.json()) as Answer | Answer[];
           for (const answer of [answers].flat()) {
             const question = [asked].flat().find(({ id }) => id === answer.id);
@@ -105,8 +123,12 @@ describe('the chain adapter, reading the gateway’s logs', () => {
     const found = await over(url).listGatewayLogs(range);
     expect(found.payments).to.have.length(1);
     expect(found.last).to.deep.equal(await on.port.findBlock(range.toBlock));
-    const withLogs = requests.filter((questions) => questions.some(({ method }) => method === 'eth_getLogs'));
-    expect(withLogs.map((questions) => questions.map(({ method }) => method))).to.deep.equal([['eth_getBlockByNumber', 'eth_getLogs']]);
+    const withLogs = requests.filter((questions) =>
+      questions.some(({ method }) => method === 'eth_getLogs'),
+    );
+    expect(withLogs.map((questions) => questions.map(({ method }) => method))).to.deep.equal([
+      ['eth_getBlockByNumber', 'eth_getLogs'],
+    ]);
   });
 
   it('believes no log of a block that is not the one at its height, and asks the next URL', async () => {
@@ -116,13 +138,16 @@ describe('the chain adapter, reading the gateway’s logs', () => {
     const error = await rejection(over(url).listGatewayLogs(range));
     expect(error.code).to.equal('PAY_020');
     expect((error.cause as Error).message).to.match(/another block than its header/);
-    expect((await over(url, on.rpcUrl).listGatewayLogs(range)).payments[0]?.blockHash).not.to.equal(FOREIGN);
+    expect((await over(url, on.rpcUrl).listGatewayLogs(range)).payments[0]?.blockHash).not.to.equal(
+      FOREIGN,
+    );
   });
 
   it('believes no log that names another block than its node’s header, when the node knew better a moment ago', async () => {
     let isCached = false;
     const { url } = await startNode(({ method }, answer) => {
-      if (method === 'eth_getLogs' && isCached) for (const log of logsOf(answer)) log.blockHash = FOREIGN;
+      if (method === 'eth_getLogs' && isCached)
+        for (const log of logsOf(answer)) log.blockHash = FOREIGN;
     });
     const port = over(url);
     expect((await port.listGatewayLogs(range)).payments).to.have.length(1);
@@ -151,7 +176,8 @@ describe('the chain adapter, reading the gateway’s logs', () => {
     let headers = 0;
     const { url } = await startNode(
       ({ method, params }, answer) => {
-        const isLast = method === 'eth_getBlockByNumber' && BigInt(String(params[0])) === range.toBlock;
+        const isLast =
+          method === 'eth_getBlockByNumber' && BigInt(String(params[0])) === range.toBlock;
         if (isLast && ++headers % 2 === 0) (answer.result as { hash: Hex }).hash = FOREIGN;
       },
       { refusesBatches: true },
@@ -179,21 +205,27 @@ describe('the chain adapter, reading the gateway’s logs', () => {
       many = { fromBlock: paidAt, toBlock: paidAt + BLOCKS - 1n };
     });
 
-    const isForLogs = (questions: readonly Question[]) => questions.some(({ method }) => method === 'eth_getLogs');
+    const isForLogs = (questions: readonly Question[]) =>
+      questions.some(({ method }) => method === 'eth_getLogs');
     /** To a batch whose logs are refused. */
     const refusal = (questions: readonly Question[], message: string) => ({
       status: 200,
-      text: JSON.stringify(questions.map(({ id }) => ({ jsonrpc: '2.0', id, error: { code: -32000, message } }))),
+      text: JSON.stringify(
+        questions.map(({ id }) => ({ jsonrpc: '2.0', id, error: { code: -32000, message } })),
+      ),
     });
-    const PAGE = '<html><style>body { max-width: 40em }\n h1 { background-size: cover; font-size: 2em }</style>502 Bad Gateway</html>';
+    const PAGE =
+      '<html><style>body { max-width: 40em }\n h1 { background-size: cover; font-size: 2em }</style>502 Bad Gateway</html>';
 
     it('asks for as many as before after a moment of a bad gateway', async () => {
       let pages = 1;
       const { url, requests } = await startNode(() => undefined, {
-        inPlace: (questions) => (isForLogs(questions) && pages-- > 0 ? { status: 502, text: PAGE } : undefined),
+        inPlace: (questions) =>
+          isForLogs(questions) && pages-- > 0 ? { status: 502, text: PAGE } : undefined,
       });
       const port = over(url, on.rpcUrl);
-      for (let times = 0; times < 3; times++) expect((await port.listGatewayLogs(many)).payments).to.have.length(1);
+      for (let times = 0; times < 3; times++)
+        expect((await port.listGatewayLogs(many)).payments).to.have.length(1);
       expect(sizesOf(requests)).to.deep.equal([2_000, 2_000, 2_000]);
       expect(port.getLogLimit()).to.equal(undefined);
     });
@@ -201,7 +233,8 @@ describe('the chain adapter, reading the gateway’s logs', () => {
     it('asks for as many as before when a single block was refused as well', async () => {
       let isBad = true;
       const { url, requests } = await startNode(() => undefined, {
-        inPlace: (questions) => (isForLogs(questions) && isBad ? refusal(questions, 'too many blocks') : undefined),
+        inPlace: (questions) =>
+          isForLogs(questions) && isBad ? refusal(questions, 'too many blocks') : undefined,
       });
       const port = over(url, on.rpcUrl);
       expect((await port.listGatewayLogs(many)).payments).to.have.length(1);
@@ -216,7 +249,8 @@ describe('the chain adapter, reading the gateway’s logs', () => {
       this.timeout(40_000);
       let isSlow = true;
       const { url, requests } = await startNode(async ({ method }) => {
-        if (method === 'eth_getLogs' && isSlow) await new Promise((resolve) => setTimeout(resolve, 6_000));
+        if (method === 'eth_getLogs' && isSlow)
+          await new Promise((resolve) => setTimeout(resolve, 6_000));
       });
       const port = over(url);
       expect((await rejection(port.listGatewayLogs(many))).code).to.equal('PAY_020');
@@ -230,7 +264,10 @@ describe('the chain adapter, reading the gateway’s logs', () => {
     it('asks for as many new blocks as before when old ones were refused, and for no more old ones than new', async () => {
       let most = 100;
       const { url, requests } = await startNode(() => undefined, {
-        inPlace: (questions) => (Number(sizesOf([questions])[0] ?? 0) > most ? refusal(questions, 'block range too large') : undefined),
+        inPlace: (questions) =>
+          Number(sizesOf([questions])[0] ?? 0) > most
+            ? refusal(questions, 'block range too large')
+            : undefined,
       });
       const port = over(url);
       const sizesOfRead = async (again: boolean) => {
@@ -253,7 +290,8 @@ describe('the chain adapter, reading the gateway’s logs', () => {
       const { url, requests } = await startNode(() => undefined, {
         inPlace: (questions) => {
           if (!isForLogs(questions)) return undefined;
-          if ((sizesOf([questions])[0] ?? 0) > MOST) return refusal(questions, 'block range too large');
+          if ((sizesOf([questions])[0] ?? 0) > MOST)
+            return refusal(questions, 'block range too large');
           return failsAfter-- === 0 ? { status: 429, text: 'slow down' } : undefined;
         },
       });
@@ -272,13 +310,16 @@ describe('the chain adapter, reading the gateway’s logs', () => {
       const { url, requests } = await startNode(
         ({ method, params }, answer) => {
           const block = answer.result as { hash: Hex } | null;
-          const isMiddle = method === 'eth_getBlockByNumber' && params[0] === `0x${(many.fromBlock + 999n).toString(16)}`;
+          const isMiddle =
+            method === 'eth_getBlockByNumber' &&
+            params[0] === `0x${(many.fromBlock + 999n).toString(16)}`;
           if (isMiddle && isOther && block !== null) block.hash = FOREIGN;
         },
         {
           inPlace: (questions) => {
             if (!isForLogs(questions)) return undefined;
-            if ((sizesOf([questions])[0] ?? 0) > 1_000) return refusal(questions, 'block range too large');
+            if ((sizesOf([questions])[0] ?? 0) > 1_000)
+              return refusal(questions, 'block range too large');
             if (failsAfter-- !== 0) return undefined;
             isOther = true;
             return { status: 429, text: 'slow down' };
@@ -294,7 +335,8 @@ describe('the chain adapter, reading the gateway’s logs', () => {
     const { url, requests } = await startNode(() => undefined);
     const port = over(url);
     const [first] = (await port.listGatewayLogs(range)).payments;
-    const [second] = (await port.listGatewayLogs({ ...range, fromBlock: range.fromBlock - 1n })).payments;
+    const [second] = (await port.listGatewayLogs({ ...range, fromBlock: range.fromBlock - 1n }))
+      .payments;
     expect(sizesOf(requests)).to.have.length(2);
     // Not one that is like it, which would have been made of the answer: the very same.
     expect(second).to.equal(first);
@@ -310,6 +352,9 @@ describe('the chain adapter, reading the gateway’s logs', () => {
     const [first] = (await port.listGatewayLogs(range)).payments;
     expect((await port.listGatewayLogs(range)).payments[0]).to.deep.equal(first);
     isOther = true;
-    expect((await port.listGatewayLogs(range)).payments[0]).to.deep.include({ amount: 7n, blockHash: first?.blockHash });
+    expect((await port.listGatewayLogs(range)).payments[0]).to.deep.include({
+      amount: 7n,
+      blockHash: first?.blockHash,
+    });
   });
 });

@@ -57,7 +57,9 @@ describe('the chain adapter, of several RPC URLs of which one makes much of itse
         liar.runAhead(blocks);
         const port = liarFirst();
         expect((await port.findBlock(block.number))?.hash, 'as it says').not.to.equal(block.hash);
-        expect(await port.pollBlocks([block])).to.deep.equal([{ stands: 1, replaced: 1, missing: 0 }]);
+        expect(await port.pollBlocks([block])).to.deep.equal([
+          { stands: 1, replaced: 1, missing: 0 },
+        ]);
         expect((await port.findBlock(block.number))?.hash).to.equal(block.hash);
       });
     }
@@ -85,7 +87,9 @@ describe('the chain adapter, of several RPC URLs of which one makes much of itse
       liar.forkAt(block.number);
       liar.runAhead(1_000);
       const port = on.createPort([liar.url, on.rpcUrl, on.rpcUrl]);
-      expect(await port.pollBlocks([block])).to.deep.equal([{ stands: 2, replaced: 0, missing: 0 }]);
+      expect(await port.pollBlocks([block])).to.deep.equal([
+        { stands: 2, replaced: 0, missing: 0 },
+      ]);
     });
 
     it('is not kept undecided by one that has been stuck for an hour', async () => {
@@ -93,12 +97,16 @@ describe('the chain adapter, of several RPC URLs of which one makes much of itse
       liar.forkAt(block.number);
       liar.ageBy(HOUR_MS);
       await on.mint(payer.address, 1n);
-      expect(await liarFirst().pollBlocks([block])).to.deep.equal([{ stands: 1, replaced: 0, missing: 0 }]);
+      expect(await liarFirst().pollBlocks([block])).to.deep.equal([
+        { stands: 1, replaced: 0, missing: 0 },
+      ]);
     });
 
     it('is what all say when the chain has paused for an hour', async () => {
       const port = on.createPort([liar.url, on.rpcUrl], {}, HOUR_MS);
-      expect(await port.pollBlocks([block])).to.deep.equal([{ stands: 2, replaced: 0, missing: 0 }]);
+      expect(await port.pollBlocks([block])).to.deep.equal([
+        { stands: 2, replaced: 0, missing: 0 },
+      ]);
     });
   });
 
@@ -112,8 +120,11 @@ describe('the chain adapter, of several RPC URLs of which one makes much of itse
     liar.runAhead(1_000);
     expect((await port.getHead()).number).to.equal(block.number);
     liar.runAhead(2);
-    expect((await liarFirst().getHead()).number, 'a block or two ahead').to.equal(block.number + 2n);
-    // Where nobody else answers, it is all there is; but no chain makes so many blocks in so short a time.
+    expect((await liarFirst().getHead()).number, 'a block or two ahead').to.equal(
+      block.number + 2n,
+    );
+    // Where nobody else answers, it is all there is; but no chain makes so many blocks in so short
+    // a time.
     const alone = on.createPort([liar.url, 'http://127.0.0.1:9']);
     liar.runAhead(1_000);
     expect((await alone.getHead()).number).to.equal(block.number + 1_000n);
@@ -125,15 +136,21 @@ describe('the chain adapter, of several RPC URLs of which one makes much of itse
     beforeEach(async () => {
       await on.pay(payer, terms);
       block = await on.port.getHead();
-      liar.changeResults((method, result) => (method === 'eth_call' ? `0x${'00'.repeat(32)}` : result));
+      liar.changeResults((method, result) =>
+        method === 'eth_call' ? `0x${'00'.repeat(32)}` : result,
+      );
     });
 
     it('is not believed because only it has the newest block', async () => {
       liar.runAhead(1);
       const head = await on.createPort([liar.url]).getHead();
       expect(await liarFirst().findPayer(paymentId, [head])).to.equal(payer.address);
-      expect(await on.createPort([liar.url]).findPayer(paymentId, [head]), 'all there is').to.equal(undefined);
-      expect(await on.createPort([on.rpcUrl, liar.url]).isRefunded(paymentId, 1n, [head])).to.equal(false);
+      expect(await on.createPort([liar.url]).findPayer(paymentId, [head]), 'all there is').to.equal(
+        undefined,
+      );
+      expect(await on.createPort([on.rpcUrl, liar.url]).isRefunded(paymentId, 1n, [head])).to.equal(
+        false,
+      );
     });
 
     it('is not believed because of its branch, whose blocks the scanner took for the chain’s', async () => {
@@ -158,7 +175,9 @@ describe('the chain adapter, of several RPC URLs of which one makes much of itse
         expect(await port.isRefunded(paymentId, 1n, [block])).to.equal('unknown');
         const { block: asOf, payers } = await port.findPayers([paymentId]);
         expect([asOf, [...payers]]).to.deep.equal([undefined, []]);
-        expect(await port.pollBlocks([block])).to.deep.equal([{ stands: 1, replaced: 0, missing: 1 }]);
+        expect(await port.pollBlocks([block])).to.deep.equal([
+          { stands: 1, replaced: 0, missing: 1 },
+        ]);
       } finally {
         await other.close();
       }
@@ -184,7 +203,9 @@ describe('the chain adapter, of several RPC URLs of which one makes much of itse
       const signature = await sign(payer, on.port.buildForwardRequestTypedData(request));
       item = on.toItem({ request, signature, terms });
       liar.changeResults((method, result) =>
-        ['eth_call', 'eth_estimateGas'].includes(method) ? new Error('execution reverted: no') : result,
+        ['eth_call', 'eth_estimateGas'].includes(method)
+          ? new Error('execution reverted: no')
+          : result,
       );
     });
 
@@ -201,7 +222,9 @@ describe('the chain adapter, of several RPC URLs of which one makes much of itse
       const other = await startOddNode(on.rpcUrl);
       try {
         other.changeResults(() => new Error('too many requests'));
-        expect(await on.createPort([liar.url, other.url]).isSurelyRefused(item, [block])).to.equal('unknown');
+        expect(await on.createPort([liar.url, other.url]).isSurelyRefused(item, [block])).to.equal(
+          'unknown',
+        );
       } finally {
         await other.close();
       }
@@ -212,7 +235,9 @@ describe('the chain adapter, of several RPC URLs of which one makes much of itse
       await stuck.standStill();
       stuck.ageBy(HOUR_MS);
       await on.mint(payer.address, 1n);
-      expect(await on.createPort([liar.url, stuck.url]).isSurelyRefused(item, [await on.port.getHead()])).to.equal(true);
+      expect(
+        await on.createPort([liar.url, stuck.url]).isSurelyRefused(item, [await on.port.getHead()]),
+      ).to.equal(true);
       await stuck.close();
     });
   });

@@ -61,14 +61,19 @@ describe('the chain adapter, asked as of blocks that are known', () => {
     expect(await both.findPayer(paymentId, since)).to.equal(payer.address);
     node.catchUp();
     expect(await old.findPayer(paymentId, since)).to.equal(payer.address);
-    expect(await both.findPayer(on.port.paymentIdOf(on.makeTerms()), await head())).to.equal(undefined);
+    expect(await both.findPayer(on.port.paymentIdOf(on.makeTerms()), await head())).to.equal(
+      undefined,
+    );
   });
 
   it('is not told so by a URL on a fork either, however high its head is', async () => {
     const [block] = await head();
     node.forkAt(block!.number);
     expect(await old.findPayer(paymentId, [block!])).to.equal('unknown');
-    expect(await old.findPayer(paymentId, [{ number: block!.number }]), 'any block of that height').to.equal(undefined);
+    expect(
+      await old.findPayer(paymentId, [{ number: block!.number }]),
+      'any block of that height',
+    ).to.equal(undefined);
     expect(await both.findPayer(paymentId, [block!])).to.equal(undefined);
   });
 
@@ -92,7 +97,10 @@ describe('the chain adapter, asked as of blocks that are known', () => {
     expect(await old.findPayer(on.port.paymentIdOf(on.makeTerms()), since)).to.equal(undefined);
     expect(await old.isRefunded(paymentId, 1n, since)).to.equal(false);
     node.answerCallsUpTo(since[0]!.number - 1n);
-    expect((await rejection(old.findPayer(paymentId, since))).code, 'which lacks those too').to.equal('PAY_020');
+    expect(
+      (await rejection(old.findPayer(paymentId, since))).code,
+      'which lacks those too',
+    ).to.equal('PAY_020');
   });
 
   it('is not told that something was not done by one URL that lies, whichever is asked first', async () => {
@@ -104,27 +112,41 @@ describe('the chain adapter, asked as of blocks that are known', () => {
     node.changeResults((method, result) => (method === 'eth_call' ? nothing : result));
     expect(await old.findPayer(paymentId, since), 'all there is').to.equal(undefined);
     expect(await both.findPayer(paymentId, since)).to.equal(payer.address);
-    node.changeResults((method, result) => (method === 'eth_call' ? nothing.replace(/0$/, '1') : result));
+    node.changeResults((method, result) =>
+      method === 'eth_call' ? nothing.replace(/0$/, '1') : result,
+    );
     const otherFirst = on.createPort([on.rpcUrl, node.url]);
-    expect(await otherFirst.isRefunded(paymentId, 1n, since), 'where a second refund might be made').to.equal(true);
+    expect(
+      await otherFirst.isRefunded(paymentId, 1n, since),
+      'where a second refund might be made',
+    ).to.equal(true);
   });
 
   it('takes many for unpaid only when every URL says so: who shows one as paid may be behind', async () => {
     const unpaid = on.port.paymentIdOf(on.makeTerms());
     await payUnseen();
     const [block] = await head();
-    expect([...(await both.findPayers([unpaid, paymentId])).payers]).to.deep.equal([[paymentId, payer.address]]);
+    expect([...(await both.findPayers([unpaid, paymentId])).payers]).to.deep.equal([
+      [paymentId, payer.address],
+    ]);
     const otherFirst = on.createPort([on.rpcUrl, node.url]);
     const { block: asOf, payers } = await otherFirst.findPayers([unpaid, paymentId]);
     // The other one does not say so as of its own block.
-    expect([asOf?.number, [...payers]]).to.deep.equal([block!.number - 1n, [[paymentId, payer.address]]]);
+    expect([asOf?.number, [...payers]]).to.deep.equal([
+      block!.number - 1n,
+      [[paymentId, payer.address]],
+    ]);
     node.catchUp();
     await node.standStill();
     for (let blocks = 0; blocks < 20; blocks++) await on.mint(payer.address, 1n);
     // The one that is ahead is on another branch: what it does not show, the one behind does.
     const ahead = await startOddNode(on.rpcUrl);
-    ahead.changeResults((method, result) => (method === 'eth_call' ? `0x${'00'.repeat(32)}` : result));
-    const { payers: shownBehind } = await on.createPort([ahead.url, node.url]).findPayers([paymentId]);
+    ahead.changeResults((method, result) =>
+      method === 'eth_call' ? `0x${'00'.repeat(32)}` : result,
+    );
+    const { payers: shownBehind } = await on
+      .createPort([ahead.url, node.url])
+      .findPayers([paymentId]);
     await ahead.close();
     expect([...shownBehind]).to.deep.equal([[paymentId, payer.address]]);
   });
@@ -133,8 +155,14 @@ describe('the chain adapter, asked as of blocks that are known', () => {
     const permit = await on.signPermit(payer, terms.amount);
     const asked = { token: on.token, owner: payer.address, permit };
     expect(await both.isPermitNext(asked, await head())).to.equal(true);
-    expect(await both.isPermitNext({ ...asked, owner: on.merchant }, await head()), 'of another key').to.equal(false);
-    expect(await both.isPermitNext({ ...asked, token: on.hostileToken }, await head()), 'a token without one').to.equal(false);
+    expect(
+      await both.isPermitNext({ ...asked, owner: on.merchant }, await head()),
+      'of another key',
+    ).to.equal(false);
+    expect(
+      await both.isPermitNext({ ...asked, token: on.hostileToken }, await head()),
+      'a token without one',
+    ).to.equal(false);
     await node.standStill();
     await on.mint(payer.address, 1n);
     const since = await head();
@@ -159,17 +187,24 @@ describe('the chain adapter, asked as of blocks that are known', () => {
     await on.mint(payer.address, 1n);
     slow.holdBack(true);
     const startedAt = performance.now();
-    expect(await on.createPort([node.url, slow.url, on.rpcUrl]).getForwarderNonce(payer.address, await head())).to.equal(0n);
+    expect(
+      await on
+        .createPort([node.url, slow.url, on.rpcUrl])
+        .getForwarderNonce(payer.address, await head()),
+    ).to.equal(0n);
     expect(performance.now() - startedAt, 'its time limit').to.be.below(RPC_TIMEOUT_MS);
     // Where no other one has them, it is waited for.
-    const waiting = on.createPort([node.url, slow.url]).getForwarderNonce(payer.address, await head());
+    const waiting = on
+      .createPort([node.url, slow.url])
+      .getForwarderNonce(payer.address, await head());
     slow.holdBack(false);
     expect(await waiting).to.equal(0n);
     await slow.close();
   });
 
   describe('whether a payment would be refused', () => {
-    const find = (port: ChainPort, since?: readonly KnownBlock[]) => port.findRefusal({ terms, payer: payer.address, permit: null, since });
+    const find = (port: ChainPort, since?: readonly KnownBlock[]) =>
+      port.findRefusal({ terms, payer: payer.address, permit: null, since });
 
     it('is not told by a URL that lags behind the payer’s tokens', async () => {
       await node.standStill();
@@ -185,7 +220,8 @@ describe('the chain adapter, asked as of blocks that are known', () => {
 
     it('is told when all say so, and by whoever answers', async () => {
       const dead = on.createPort(['http://127.0.0.1:9', on.rpcUrl]);
-      for (const port of [old, both, dead]) expect((await find(port, await head()))?.kind).to.equal('insufficientBalance');
+      for (const port of [old, both, dead])
+        expect((await find(port, await head()))?.kind).to.equal('insufficientBalance');
       expect((await find(both, []))?.kind).to.equal('insufficientBalance');
     });
 
@@ -205,7 +241,9 @@ describe('the chain adapter, asked as of blocks that are known', () => {
     expect(await on.createPort([on.rpcUrl, node.url]).isContract(wallet)).to.equal(false);
     node.catchUp();
     expect(await both.isContract(wallet)).to.equal(true);
-    expect(await both.verifySignature({ ...signed, signature: `0x${'12'.repeat(65)}` })).to.equal(undefined);
+    expect(await both.verifySignature({ ...signed, signature: `0x${'12'.repeat(65)}` })).to.equal(
+      undefined,
+    );
   });
 
   it('is told of a small balance only when every URL says so', async () => {
@@ -233,8 +271,16 @@ describe('the chain adapter, asked as of blocks that are known', () => {
       wallet,
       async authorizationOf(owner: typeof wallet) {
         const authorization = { payer: owner, deadline: Math.floor(Date.now() / 1000) + 600 };
-        const signature = await sign(payer, on.port.buildAuthorizationTypedData({ paymentId, terms, authorization }));
-        return { signed: { rail: 'authorization', authorization }, paymentId, terms, signature } as const;
+        const signature = await sign(
+          payer,
+          on.port.buildAuthorizationTypedData({ paymentId, terms, authorization }),
+        );
+        return {
+          signed: { rail: 'authorization', authorization },
+          paymentId,
+          terms,
+          signature,
+        } as const;
       },
     };
   }

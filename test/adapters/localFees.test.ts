@@ -3,17 +3,28 @@ import { expect } from 'chai';
 import { capFees, decideCap, decideRaise } from '../../adapters/relayers/localFees.ts';
 
 const GWEI = 10n ** 9n;
-const fees = (max: bigint, priority: bigint | null) => ({ maxFeePerGas: max, maxPriorityFeePerGas: priority });
+const fees = (max: bigint, priority: bigint | null) => ({
+  maxFeePerGas: max,
+  maxPriorityFeePerGas: priority,
+});
 
 describe('the fees of a key of our own', () => {
   const raise = (changes: Partial<Parameters<typeof decideRaise>[0]>) =>
-    decideRaise({ fees: fees(100n, 10n), asked: fees(1n, 1n), bumpPercent: 15, cap: 10_000n, ...changes });
+    decideRaise({
+      fees: fees(100n, 10n),
+      asked: fees(1n, 1n),
+      bumpPercent: 15,
+      cap: 10_000n,
+      ...changes,
+    });
 
   it('are raised in both fields, by the percentage or to what the chain asks for', () => {
     expect(raise({})).to.deep.equal(fees(115n, 12n));
     expect(raise({ asked: fees(500n, 11n) })).to.deep.equal(fees(500n, 12n));
     expect(raise({ asked: fees(100n, 40n) })).to.deep.equal(fees(115n, 40n));
-    expect(raise({ fees: fees(100n, null), asked: fees(20n, null) })).to.deep.equal(fees(115n, null));
+    expect(raise({ fees: fees(100n, null), asked: fees(20n, null) })).to.deep.equal(
+      fees(115n, null),
+    );
   });
 
   it('never stay the same, however small they are', () => {
@@ -29,7 +40,9 @@ describe('the fees of a key of our own', () => {
   });
 
   it('are never tipped with more than they are altogether', () => {
-    expect(capFees(fees(100n * GWEI, 50n * GWEI), 20n * GWEI)).to.deep.equal(fees(20n * GWEI, 20n * GWEI));
+    expect(capFees(fees(100n * GWEI, 50n * GWEI), 20n * GWEI)).to.deep.equal(
+      fees(20n * GWEI, 20n * GWEI),
+    );
     expect(capFees(fees(100n, null), 20n)).to.deep.equal(fees(20n, null));
     expect(capFees(fees(10n, 3n), 20n)).to.deep.equal(fees(10n, 3n));
   });

@@ -2,10 +2,21 @@ import { randomBytes } from 'node:crypto';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { pino } from 'pino';
-import { createTestClient, createWalletClient, defineChain, http, parseEther, publicActions, type Transaction } from 'viem';
+import {
+  createTestClient,
+  createWalletClient,
+  defineChain,
+  http,
+  parseEther,
+  publicActions,
+  type Transaction,
+} from 'viem';
 import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts';
 
-import { createLocalRelayer, type LocalRelayerOptions } from '../../adapters/relayers/createLocalRelayer.ts';
+import {
+  createLocalRelayer,
+  type LocalRelayerOptions,
+} from '../../adapters/relayers/createLocalRelayer.ts';
 import { up } from '../../db/migrations/0003_local_relayer.ts';
 import { startChain } from '../../dev/chain.ts';
 import type { ProviderTransaction, RelayerPort, SendOutcome } from '../../domain/relay/ports.ts';
@@ -14,7 +25,10 @@ import { addMs } from '../../shared/clock.ts';
 import type { Address, Hex } from '../../shared/hex.ts';
 import { getStack } from '../support/stack.ts';
 
-/** A key of our own as a relayer, on a real chain and a real database, with a node in between that can be told to fail. */
+/**
+ * A key of our own as a relayer, on a real chain and a real database, with a node in between that
+ * can be told to fail.
+ */
 
 interface Call {
   readonly to: Address;
@@ -28,7 +42,10 @@ export interface LocalFixture {
   readonly address: Address;
   readonly privateKey: Hex;
   readonly client: ReturnType<typeof createClient>;
-  /** Every instance has this key, database and chain: another process, or the same one after a restart. */
+  /**
+   * Every instance has this key, database and chain: another process, or the same one after a
+   * restart.
+   */
   createRelayer(
     changes?: Partial<LocalRelayerOptions['relayer']> & {
       readonly rpcUrls?: readonly string[];
@@ -71,16 +88,27 @@ interface RpcProxy {
  * lose            to the chain, and then break the connection
  * withoutBaseFee  to the chain, and the block as one without EIP-1559 would show it
  */
-export type Reply = 'passOn' | 'break' | 'lose' | 'withoutBaseFee' | { readonly error: object } | { readonly result: unknown };
+export type Reply =
+  | 'passOn'
+  | 'break'
+  | 'lose'
+  | 'withoutBaseFee'
+  | { readonly error: object }
+  | { readonly result: unknown };
 
 export const TARGET: Address = '0x00000000000000000000000000000000000000AA';
 export const BUMP_AFTER_MS = 30_000;
 
 function createClient(rpcUrl: string) {
-  return createTestClient({ mode: 'anvil', transport: http(rpcUrl), cacheTime: 0 }).extend(publicActions);
+  return createTestClient({ mode: 'anvil', transport: http(rpcUrl), cacheTime: 0 }).extend(
+    publicActions,
+  );
 }
 
-/** @param setup a chain and an account that are there already; absent: a chain of its own, without any block that the test does not mine */
+/**
+ * @param setup a chain and an account that are there already; absent: a chain of its own, without
+ *   any block that the test does not mine
+ */
 export async function startLocalFixture(setup?: {
   readonly rpcUrl: string;
   readonly chainId: number;
@@ -88,8 +116,14 @@ export async function startLocalFixture(setup?: {
 }): Promise<LocalFixture> {
   const stack = await getStack();
   const chain = setup ? undefined : await startChain();
-  const { rpcUrl, chainId } = setup ?? { rpcUrl: chain?.rpcUrl ?? '', chainId: chain?.chainId ?? 0 };
-  const db = createDatabase(await stack.createDatabase(`local_${process.pid}_${randomBytes(4).toString('hex')}`), 8);
+  const { rpcUrl, chainId } = setup ?? {
+    rpcUrl: chain?.rpcUrl ?? '',
+    chainId: chain?.chainId ?? 0,
+  };
+  const db = createDatabase(
+    await stack.createDatabase(`local_${process.pid}_${randomBytes(4).toString('hex')}`),
+    8,
+  );
   await up(db);
   const client = createClient(rpcUrl);
   const privateKey = setup?.privateKey ?? generatePrivateKey();
@@ -106,7 +140,10 @@ export async function startLocalFixture(setup?: {
   const log = pino({ level: 'trace' }, { write: (line: string) => void (logged += line) });
 
   const ask = (method: string, params: readonly unknown[]) =>
-    client.request<{ Method: string; Parameters: readonly unknown[]; ReturnType: unknown }>({ method, params });
+    client.request<{ Method: string; Parameters: readonly unknown[]; ReturnType: unknown }>({
+      method,
+      params,
+    });
   const mine = (blocks = 1) => client.mine({ blocks, interval: 0 });
 
   function createRelayer({
@@ -156,7 +193,14 @@ export async function startLocalFixture(setup?: {
         rpcUrls: { default: { http: [rpcUrl] } },
       });
       const wallet = createWalletClient({ account, chain: own, transport: http(rpcUrl) });
-      return wallet.sendTransaction({ to: TARGET, value: 1n, nonce, gas: 30_000n, maxFeePerGas, maxPriorityFeePerGas: 10n ** 9n });
+      return wallet.sendTransaction({
+        to: TARGET,
+        value: 1n,
+        nonce,
+        gas: 30_000n,
+        maxFeePerGas,
+        maxPriorityFeePerGas: 10n ** 9n,
+      });
     },
     mine,
     async takeSnapshot() {
@@ -173,7 +217,8 @@ export async function startLocalFixture(setup?: {
       const found = new Map<number, { hash: Hex; to: string | null }>();
       for (const [owner, transactions] of [...Object.entries(pending), ...Object.entries(queued)]) {
         if (owner.toLowerCase() !== address.toLowerCase()) continue;
-        for (const [nonce, { hash, to }] of Object.entries(transactions)) found.set(Number(nonce), { hash, to });
+        for (const [nonce, { hash, to }] of Object.entries(transactions))
+          found.set(Number(nonce), { hash, to });
       }
       return found;
     },
@@ -182,8 +227,13 @@ export async function startLocalFixture(setup?: {
       const head = await client.getBlockNumber();
       const landed: Transaction[] = [];
       for (let number = 1n; number <= head; number++) {
-        const { transactions } = await client.getBlock({ blockNumber: number, includeTransactions: true });
-        landed.push(...transactions.filter(({ from }) => from.toLowerCase() === address.toLowerCase()));
+        const { transactions } = await client.getBlock({
+          blockNumber: number,
+          includeTransactions: true,
+        });
+        landed.push(
+          ...transactions.filter(({ from }) => from.toLowerCase() === address.toLowerCase()),
+        );
       }
       return landed;
     },
@@ -205,21 +255,36 @@ async function startProxy(rpcUrl: string): Promise<{ proxy: RpcProxy; server: Se
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
     request.on('end', () => {
       const body = Buffer.concat(chunks).toString();
-      const { id, method, params = [] } = JSON.parse(body) as { id: number; method: string; params?: readonly unknown[] };
+      const {
+        id,
+        method,
+        params = [],
+      } = JSON.parse(body) as { id: number; method: string; params?: readonly unknown[] };
       proxy.asked.push(method);
       void (async () => {
         const reply = await proxy.answer(method, params);
         response.setHeader('content-type', 'application/json');
         if (reply === 'break') return response.destroy();
-        if (typeof reply === 'object') return response.end(JSON.stringify({ jsonrpc: '2.0', id, ...reply }));
-        const passedOn = await fetch(rpcUrl, { method: 'POST', headers: { 'content-type': 'application/json' }, body });
+        if (typeof reply === 'object')
+          return response.end(JSON.stringify({ jsonrpc: '2.0', id, ...reply }));
+        const passedOn = await fetch(rpcUrl, {
+          method: 'POST',
+          headers: { 'content-type': 'application/json' },
+          body,
+        });
         const text = await passedOn.text();
         if (reply === 'lose') return response.destroy();
-        return response.end(reply === 'withoutBaseFee' ? text.replace(/"baseFeePerGas":"0x[0-9a-f]+",?/, '') : text);
+        return response.end(
+          reply === 'withoutBaseFee' ? text.replace(/"baseFeePerGas":"0x[0-9a-f]+",?/, '') : text,
+        );
       })().catch(() => response.destroy());
     });
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const proxy: RpcProxy = { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, asked: [], answer: () => 'passOn' };
+  const proxy: RpcProxy = {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    asked: [],
+    answer: () => 'passOn',
+  };
   return { proxy, server };
 }

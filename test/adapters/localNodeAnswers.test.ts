@@ -7,7 +7,15 @@ import { createRpcClients } from '../../adapters/chain/createRpcClients.ts';
 import { createLocalMinimum, type LocalMinimum } from '../../adapters/relayers/localMinimum.ts';
 import { createLocalNode, type LocalNode } from '../../adapters/relayers/localNode.ts';
 import type { AppError } from '../../shared/errors.ts';
-import { damage, DAMAGES, startDamagedNode, type Answer, type Damage, type DamagedNode, type Question } from './damagedNode.ts';
+import {
+  damage,
+  DAMAGES,
+  startDamagedNode,
+  type Answer,
+  type Damage,
+  type DamagedNode,
+  type Question,
+} from './damagedNode.ts';
 import { startLocalFixture, TARGET, type LocalFixture } from './localFixture.ts';
 
 /** What others offer in each block, so that there is something to learn. */
@@ -49,7 +57,10 @@ describe('a node’s answer that is none, to a key of our own as a relayer', fun
       ...{ maxFeePerGas: parseGwei('100'), maxPriorityFeePerGas: TIP },
     });
     const request = <T>(method: string, params: readonly unknown[]) =>
-      on.client.request<{ Method: string; ReturnType: T; Parameters: readonly unknown[] }>({ method, params });
+      on.client.request<{ Method: string; ReturnType: T; Parameters: readonly unknown[] }>({
+        method,
+        params,
+      });
     const [other] = await request<Hex[]>('eth_accounts', []);
     expect(other?.toLowerCase()).to.not.equal(address.toLowerCase());
     for (let blocks = 0; blocks < 3; blocks++) {
@@ -89,7 +100,12 @@ describe('a node’s answer that is none, to a key of our own as a relayer', fun
   const OTHER_HASH = keccak256('0x00');
 
   const FIELDS: readonly Field[] = [
-    ...[readAccount, look].map((ask): Field => ({ method: 'eth_getTransactionCount', path: [], kind: 'number', ask })),
+    ...[readAccount, look].map((ask): Field => ({
+      method: 'eth_getTransactionCount',
+      path: [],
+      kind: 'number',
+      ask,
+    })),
     { method: 'eth_getBalance', path: [], kind: 'amount', ask: readAccount },
     ...[readAccount, readFees].map((ask): Field => ({
       method: 'eth_getBlockByNumber',
@@ -99,21 +115,72 @@ describe('a node’s answer that is none, to a key of our own as a relayer', fun
       // The chain has no EIP-1559.
       saysSomething: [null, undefined],
     })),
-    { method: 'eth_estimateGas', path: [], kind: 'number', ask: ({ node: asked }) => asked.estimateNoopGas() },
-    { method: 'eth_feeHistory', path: [], kind: 'list', ask: learnTip, alone: CHEAP.maxPriorityFeePerGas },
-    { method: 'eth_feeHistory', path: ['oldestBlock'], kind: 'number', ask: learnTip, alone: CHEAP.maxPriorityFeePerGas },
     {
-      ...{ method: 'eth_feeHistory', path: ['reward'], kind: 'list', ask: learnTip, alone: CHEAP.maxPriorityFeePerGas },
+      method: 'eth_estimateGas',
+      path: [],
+      kind: 'number',
+      ask: ({ node: asked }) => asked.estimateNoopGas(),
+    },
+    {
+      method: 'eth_feeHistory',
+      path: [],
+      kind: 'list',
+      ask: learnTip,
+      alone: CHEAP.maxPriorityFeePerGas,
+    },
+    {
+      method: 'eth_feeHistory',
+      path: ['oldestBlock'],
+      kind: 'number',
+      ask: learnTip,
+      alone: CHEAP.maxPriorityFeePerGas,
+    },
+    {
+      ...{
+        method: 'eth_feeHistory',
+        path: ['reward'],
+        kind: 'list',
+        ask: learnTip,
+        alone: CHEAP.maxPriorityFeePerGas,
+      },
       // The node tells what was used, and not what was paid.
       saysSomething: [null, undefined],
     },
-    { method: 'eth_feeHistory', path: ['reward', 1], kind: 'list', ask: learnTip, alone: CHEAP.maxPriorityFeePerGas },
-    { method: 'eth_feeHistory', path: ['reward', 1, 0], kind: 'number', ask: learnTip, alone: CHEAP.maxPriorityFeePerGas },
-    { method: 'eth_feeHistory', path: ['gasUsedRatio'], kind: 'list', ask: learnTip, alone: CHEAP.maxPriorityFeePerGas },
-    { method: 'eth_sendRawTransaction', path: [], kind: 'hash', ask: broadcast, alone: { kind: 'noAnswer' } },
+    {
+      method: 'eth_feeHistory',
+      path: ['reward', 1],
+      kind: 'list',
+      ask: learnTip,
+      alone: CHEAP.maxPriorityFeePerGas,
+    },
+    {
+      method: 'eth_feeHistory',
+      path: ['reward', 1, 0],
+      kind: 'number',
+      ask: learnTip,
+      alone: CHEAP.maxPriorityFeePerGas,
+    },
+    {
+      method: 'eth_feeHistory',
+      path: ['gasUsedRatio'],
+      kind: 'list',
+      ask: learnTip,
+      alone: CHEAP.maxPriorityFeePerGas,
+    },
+    {
+      method: 'eth_sendRawTransaction',
+      path: [],
+      kind: 'hash',
+      ask: broadcast,
+      alone: { kind: 'noAnswer' },
+    },
   ];
 
-  async function expectBothWays({ method, path, ask, alone }: Field, honest: unknown, by: Damage): Promise<void> {
+  async function expectBothWays(
+    { method, path, ask, alone }: Field,
+    honest: unknown,
+    by: Damage,
+  ): Promise<void> {
     const what = by === undefined ? 'absent' : JSON.stringify(by);
     let damaged = 0;
     const answer = (question: Question, given: Answer) => {
@@ -123,9 +190,14 @@ describe('a node’s answer that is none, to a key of our own as a relayer', fun
       damage(given, path, by);
       damaged++;
     };
-    expect(await ask(over(node.urlWith({ answer }), on.rpc.url)), `${what}: the next URL`).to.deep.equal(honest);
+    expect(
+      await ask(over(node.urlWith({ answer }), on.rpc.url)),
+      `${what}: the next URL`,
+    ).to.deep.equal(honest);
     expect(damaged, what).to.be.greaterThan(0);
-    const told = await ask(over(node.urlWith({ answer }))).catch((error: unknown) => (error as AppError).code);
+    const told = await ask(over(node.urlWith({ answer }))).catch(
+      (error: unknown) => (error as AppError).code,
+    );
     expect(told, `${what}: nothing is told`).to.deep.equal(alone ?? 'PAY_020');
   }
 
@@ -140,7 +212,13 @@ describe('a node’s answer that is none, to a key of our own as a relayer', fun
   }
 
   it('is the fault of its node: the hash of another transaction than was sent', async () => {
-    const field: Field = { method: 'eth_sendRawTransaction', path: [], kind: 'hash', ask: broadcast, alone: { kind: 'noAnswer' } };
+    const field: Field = {
+      method: 'eth_sendRawTransaction',
+      path: [],
+      kind: 'hash',
+      ask: broadcast,
+      alone: { kind: 'noAnswer' },
+    };
     await expectBothWays(field, { kind: 'taken' }, OTHER_HASH);
   });
 

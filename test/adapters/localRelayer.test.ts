@@ -3,7 +3,13 @@ import { parseEther, parseGwei } from 'viem';
 
 import type { RelayerPort, SendOutcome } from '../../domain/relay/ports.ts';
 import { parseJsonColumn } from '../../platform/db.ts';
-import { BUMP_AFTER_MS, startLocalFixture, TARGET, type LocalFixture, type Reply } from './localFixture.ts';
+import {
+  BUMP_AFTER_MS,
+  startLocalFixture,
+  TARGET,
+  type LocalFixture,
+  type Reply,
+} from './localFixture.ts';
 
 describe('a key of our own as a relayer: sending', function () {
   this.timeout(30_000);
@@ -21,22 +27,34 @@ describe('a key of our own as a relayer: sending', function () {
     expect(`${rows} ${log}`).not.to.contain(on.privateKey.slice(2));
   });
 
-  const noncesLanded = async (): Promise<number[]> => (await on.listLanded()).map(({ nonce }) => nonce);
+  const noncesLanded = async (): Promise<number[]> =>
+    (await on.listLanded()).map(({ nonce }) => nonce);
   const upTo = (count: number): number[] => Array.from({ length: count }, (_, nonce) => nonce);
 
   it('gives out each nonce once and without a gap, to two processes that send at the same moment', async () => {
     // Twenty that wait for each other: on a busy machine the last of them waits for long.
-    const others = [on.createRelayer({ timeoutMs: 20_000 }), on.createRelayer({ timeoutMs: 20_000 })];
+    const others = [
+      on.createRelayer({ timeoutMs: 20_000 }),
+      on.createRelayer({ timeoutMs: 20_000 }),
+    ];
     const calls = Array.from({ length: 20 }, () => on.makeCall());
-    const sent = await Promise.all(calls.map((call, index) => on.send(others[index % 2] ?? relayer, call)));
+    const sent = await Promise.all(
+      calls.map((call, index) => on.send(others[index % 2] ?? relayer, call)),
+    );
     expect((await on.readRows()).map(({ nonce }) => Number(nonce))).to.deep.equal(upTo(20));
     await on.mine();
     await Promise.all(others.map((other) => on.tend(other)));
     expect(await noncesLanded()).to.deep.equal(upTo(20));
     const landed = await on.listLanded();
-    expect(landed.map(({ input }) => input).sort()).to.deep.equal(calls.map(({ data }) => data).sort());
+    expect(landed.map(({ input }) => input).sort()).to.deep.equal(
+      calls.map(({ data }) => data).sort(),
+    );
     for (const { providerTransactionId, hash } of sent)
-      expect(await relayer.findTransaction(providerTransactionId)).to.deep.equal({ providerTransactionId, hash, state: 'mined' });
+      expect(await relayer.findTransaction(providerTransactionId)).to.deep.equal({
+        providerTransactionId,
+        hash,
+        state: 'mined',
+      });
   });
 
   it('saves a transaction before any node sees it', async () => {
@@ -66,8 +84,13 @@ describe('a key of our own as a relayer: sending', function () {
       await on.tend(other);
       await on.mine();
       await on.tend(other);
-      expect((await on.listLanded()).map(({ input, hash }) => [input, hash])).to.deep.equal([[call.data, sent.hash]]);
-      expect(await other.findTransaction(sent.providerTransactionId)).to.deep.equal({ ...sent, state: 'mined' });
+      expect((await on.listLanded()).map(({ input, hash }) => [input, hash])).to.deep.equal([
+        [call.data, sent.hash],
+      ]);
+      expect(await other.findTransaction(sent.providerTransactionId)).to.deep.equal({
+        ...sent,
+        state: 'mined',
+      });
     });
   }
 
@@ -102,7 +125,10 @@ describe('a key of our own as a relayer: sending', function () {
     await on.tend();
     const since = new Date(on.now().getTime() - 30_000);
     expect(await relayer.findSent({ ...call, since })).to.deep.equal({ ...first, state: 'ended' });
-    const again = await on.send(relayer, { ...call, validUntil: new Date(on.now().getTime() + 60_000) });
+    const again = await on.send(relayer, {
+      ...call,
+      validUntil: new Date(on.now().getTime() + 60_000),
+    });
     expect(again.providerTransactionId).not.to.equal(first.providerTransactionId);
     expect(await relayer.findSent({ ...call, since })).to.deep.equal(again);
   });
@@ -183,7 +209,10 @@ describe('a key of our own as a relayer: sending', function () {
   });
 
   it('understands what nodes say to a broadcast, each in its own words', async () => {
-    const table: readonly (readonly [words: string, meaning: 'has it' | 'too cheap' | 'never' | 'try again'])[] = [
+    const table: readonly (readonly [
+      words: string,
+      meaning: 'has it' | 'too cheap' | 'never' | 'try again',
+    ])[] = [
       ['already known', 'has it'],
       ['AlreadyKnown', 'has it'],
       ['Known transaction', 'has it'],
@@ -208,7 +237,8 @@ describe('a key of our own as a relayer: sending', function () {
       let isFirst = true;
       on.rpc.answer = (method) => {
         if (method !== 'eth_sendRawTransaction') return 'passOn';
-        const reply = isFirst || meaning === 'try again' ? { error: { code: -32000, message } } : 'passOn';
+        const reply =
+          isFirst || meaning === 'try again' ? { error: { code: -32000, message } } : 'passOn';
         isFirst = false;
         return reply;
       };
@@ -217,7 +247,9 @@ describe('a key of our own as a relayer: sending', function () {
       expect([outcome.kind, row?.['status']], message).to.deep.equal(
         meaning === 'never' ? ['rejected', 'cancelling'] : ['accepted', 'pending'],
       );
-      expect(parseJsonColumn(row?.['hashes']), message).to.have.length(meaning === 'too cheap' ? 2 : 1);
+      expect(parseJsonColumn(row?.['hashes']), message).to.have.length(
+        meaning === 'too cheap' ? 2 : 1,
+      );
       expect(row?.['broadcast_at'] !== null, message).to.equal(meaning !== 'try again');
     }
   });
@@ -227,12 +259,17 @@ describe('a key of our own as a relayer: sending', function () {
     try {
       on.rpc.answer = (method) => (method === 'eth_sendRawTransaction' ? 'lose' : 'passOn');
       clueless.rpc.answer = (method) =>
-        method === 'eth_sendRawTransaction' ? { error: { code: -32000, message: 'oversized data' } } : 'passOn';
+        method === 'eth_sendRawTransaction'
+          ? { error: { code: -32000, message: 'oversized data' } }
+          : 'passOn';
       const sent = await on.send(on.createRelayer({ rpcUrls: [on.rpc.url, clueless.rpc.url] }));
       await on.mine();
       on.rpc.answer = () => 'passOn';
       await on.tend();
-      expect(await relayer.findTransaction(sent.providerTransactionId)).to.deep.equal({ ...sent, state: 'mined' });
+      expect(await relayer.findTransaction(sent.providerTransactionId)).to.deep.equal({
+        ...sent,
+        state: 'mined',
+      });
     } finally {
       await clueless.close();
     }
@@ -262,7 +299,10 @@ describe('a key of our own as a relayer: sending', function () {
     expect(landed).to.include({ type: 'legacy' });
     expect(landed?.hash).not.to.equal(sent.hash);
     await on.tend();
-    expect(await relayer.findTransaction(sent.providerTransactionId)).to.include({ state: 'mined', hash: landed?.hash });
+    expect(await relayer.findTransaction(sent.providerTransactionId)).to.include({
+      state: 'mined',
+      hash: landed?.hash,
+    });
   });
 
   it('leaves the key out of the error for one that is none', () => {

@@ -28,7 +28,11 @@ describeRelayerConformance('local', async (setup): Promise<RelayerFixture> => {
       await Promise.all([relayer.tend?.(), second.tend?.()]);
     },
     async readValidUntil(id) {
-      const [row] = await selectRows<{ valid_until: Date }>(on.db, 'SELECT valid_until FROM local_relayer_transactions WHERE id = ?', [id]);
+      const [row] = await selectRows<{ valid_until: Date }>(
+        on.db,
+        'SELECT valid_until FROM local_relayer_transactions WHERE id = ?',
+        [id],
+      );
       if (row === undefined) throw new Error(`there is no transaction ${id}`);
       return row.valid_until;
     },

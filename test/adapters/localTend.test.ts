@@ -26,8 +26,10 @@ describe('a key of our own as a relayer: tending', function () {
     expect(log).not.to.contain(on.privateKey.slice(2));
   });
 
-  const stateOf = async ({ providerTransactionId }: ProviderTransaction) => (await relayer.findTransaction(providerTransactionId))?.state;
-  const hashOf = async ({ providerTransactionId }: ProviderTransaction) => (await relayer.findTransaction(providerTransactionId))?.hash;
+  const stateOf = async ({ providerTransactionId }: ProviderTransaction) =>
+    (await relayer.findTransaction(providerTransactionId))?.state;
+  const hashOf = async ({ providerTransactionId }: ProviderTransaction) =>
+    (await relayer.findTransaction(providerTransactionId))?.hash;
   const landed = async () => (await on.listLanded()).map(({ nonce, hash }) => [nonce, hash]);
   const alerts = () =>
     on
@@ -61,12 +63,17 @@ describe('a key of our own as a relayer: tending', function () {
       await on.tend();
       const after = await on.readRows();
       for (const fee of ['max_fee_per_gas', 'max_priority_fee_per_gas'])
-        expect(BigInt(String(after[0]?.[fee])) * 100n >= BigInt(String(before[0]?.[fee])) * 115n).to.equal(true);
+        expect(
+          BigInt(String(after[0]?.[fee])) * 100n >= BigInt(String(before[0]?.[fee])) * 115n,
+        ).to.equal(true);
       const raised = await relayer.findTransaction(first.providerTransactionId);
       expect(raised).to.deep.equal({ ...first, hash: raised?.hash });
       expect(raised?.hash).not.to.equal(first.hash);
       expect(await hashOf(second)).to.equal(second.hash);
-      expect([...(await on.readPool()).values()].map(({ hash }) => hash)).to.deep.equal([raised?.hash, second.hash]);
+      expect([...(await on.readPool()).values()].map(({ hash }) => hash)).to.deep.equal([
+        raised?.hash,
+        second.hash,
+      ]);
       await on.mine();
       await on.tend();
       expect(await landed()).to.deep.equal([
@@ -85,7 +92,10 @@ describe('a key of our own as a relayer: tending', function () {
       await on.mine();
       on.rpc.answer = () => 'passOn';
       await on.tend();
-      expect(await relayer.findTransaction(sent.providerTransactionId)).to.deep.equal({ ...sent, state: 'mined' });
+      expect(await relayer.findTransaction(sent.providerTransactionId)).to.deep.equal({
+        ...sent,
+        state: 'mined',
+      });
     });
 
     it('gets over a base fee that has risen above all of it, with every nonce', async () => {
@@ -111,7 +121,12 @@ describe('a key of our own as a relayer: tending', function () {
       }
       const found = alerts();
       expect(found).to.have.length.within(1, 10);
-      expect(found[0]).to.include({ level: 50, alert: 'relayer_stuck_nonce', relayerId: 'own', nonce: 0 });
+      expect(found[0]).to.include({
+        level: 50,
+        alert: 'relayer_stuck_nonce',
+        relayerId: 'own',
+        nonce: 0,
+      });
       expect(await capped.getStatus()).to.include({ pendingTransactions: 1, hasStuckNonce: true });
       const [row] = await on.readRows();
       expect(BigInt(String(row?.['max_fee_per_gas'])) <= parseGwei('3.2')).to.equal(true);
@@ -120,10 +135,15 @@ describe('a key of our own as a relayer: tending', function () {
       await on.tend(capped);
       expect(alerts()).to.have.length(count);
       const hash = await hashOf(sent);
-      expect([...(await on.readPool()).values()].map((pooled) => pooled.hash)).to.deep.equal([hash]);
+      expect([...(await on.readPool()).values()].map((pooled) => pooled.hash)).to.deep.equal([
+        hash,
+      ]);
       await on.mine();
       await on.tend(capped);
-      expect(await relayer.findTransaction(sent.providerTransactionId)).to.include({ state: 'mined', hash });
+      expect(await relayer.findTransaction(sent.providerTransactionId)).to.include({
+        state: 'mined',
+        hash,
+      });
     });
 
     it('ends at what the account can pay, which is an alert too, and is mined at that', async () => {
@@ -231,7 +251,8 @@ describe('a key of our own as a relayer: tending', function () {
     it('is not believed to be lost while only the receipt is late', async () => {
       const sent = await on.send(relayer);
       await on.mine();
-      on.rpc.answer = (method) => (method === 'eth_getTransactionReceipt' ? { result: null } : 'passOn');
+      on.rpc.answer = (method) =>
+        method === 'eth_getTransactionReceipt' ? { result: null } : 'passOn';
       await on.tend();
       on.advance(ABSENCE_MS - 2_000);
       await on.tend();
@@ -244,7 +265,8 @@ describe('a key of our own as a relayer: tending', function () {
     it('has to be absent all the time: what a reorganisation gave back in between counts anew', async () => {
       const takeBack = await on.takeSnapshot();
       const sent = await on.send(relayer);
-      const hideReceipts = (method: string) => (method === 'eth_getTransactionReceipt' ? { result: null } : ('passOn' as const));
+      const hideReceipts = (method: string) =>
+        method === 'eth_getTransactionReceipt' ? { result: null } : ('passOn' as const);
       on.rpc.answer = hideReceipts;
       await on.mine();
       await on.tend();
@@ -304,8 +326,12 @@ describe('a key of our own as a relayer: tending', function () {
       on.rpc.answer = (method) => (method === 'eth_sendRawTransaction' ? 'break' : 'passOn');
       await on.tend();
       on.rpc.answer = () => 'passOn';
-      // As after a rise of what the layer below costs, where the gas of a transaction pays for that too.
-      await execute(on.db, 'UPDATE local_relayer_transactions SET gas_limit = 20500, broadcast_at = NULL');
+      // As after a rise of what the layer below costs, where the gas of a transaction pays for that
+      // too.
+      await execute(
+        on.db,
+        'UPDATE local_relayer_transactions SET gas_limit = 20500, broadcast_at = NULL',
+      );
       for (const { hash } of (await on.readPool()).values()) await on.dropFromPool(hash);
       await on.tend();
       const [row] = await on.readRows();
@@ -323,9 +349,14 @@ describe('a key of our own as a relayer: tending', function () {
       expect((await on.readPool()).get(0)?.to?.toLowerCase()).to.equal(toSelf());
       await on.mine();
       await on.tend();
-      expect(await relayer.findTransaction(sent.providerTransactionId)).to.deep.equal({ ...sent, state: 'ended' });
+      expect(await relayer.findTransaction(sent.providerTransactionId)).to.deep.equal({
+        ...sent,
+        state: 'ended',
+      });
       const found = await on.listLanded();
-      expect(found.map(({ to, input }) => [to?.toLowerCase(), input])).to.deep.equal([[toSelf(), '0x']]);
+      expect(found.map(({ to, input }) => [to?.toLowerCase(), input])).to.deep.equal([
+        [toSelf(), '0x'],
+      ]);
     });
 
     it('is mined when the call was faster than the no-op', async () => {
@@ -337,7 +368,10 @@ describe('a key of our own as a relayer: tending', function () {
       await on.mine();
       await on.tend();
       expect(await landed()).to.deep.equal([[0, sent.hash]]);
-      expect(await relayer.findTransaction(sent.providerTransactionId)).to.deep.equal({ ...sent, state: 'mined' });
+      expect(await relayer.findTransaction(sent.providerTransactionId)).to.deep.equal({
+        ...sent,
+        state: 'mined',
+      });
     });
 
     it('does not stand in the way of others, though nobody broadcast it in time', async () => {
@@ -404,7 +438,9 @@ describe('a key of our own as a relayer: tending', function () {
       await on.mine();
       await on.tend();
       expect(await stateOf(sent)).to.equal('ended');
-      expect((await on.listLanded()).map(({ nonce, to }) => [nonce, to?.toLowerCase()])).to.deep.equal([[0, toSelf()]]);
+      expect(
+        (await on.listLanded()).map(({ nonce, to }) => [nonce, to?.toLowerCase()]),
+      ).to.deep.equal([[0, toSelf()]]);
     });
 
     it('that takes somebody else’s back has a no-op use the nonce', async () => {
@@ -423,7 +459,9 @@ describe('a key of our own as a relayer: tending', function () {
       await on.mine();
       await on.tend();
       expect(await stateOf(sent)).to.equal('ended');
-      expect((await on.listLanded()).map(({ nonce, to }) => [nonce, to?.toLowerCase()])).to.deep.equal([[0, toSelf()]]);
+      expect(
+        (await on.listLanded()).map(({ nonce, to }) => [nonce, to?.toLowerCase()]),
+      ).to.deep.equal([[0, toSelf()]]);
       on.advance(DROPPED_MS);
       await on.tend();
       await on.mine();

@@ -1,19 +1,43 @@
 import { expect } from 'chai';
-import { keccak256, parseGwei, parseTransaction, toHex, type TransactionSerializedEIP1559 } from 'viem';
+import {
+  keccak256,
+  parseGwei,
+  parseTransaction,
+  toHex,
+  type TransactionSerializedEIP1559,
+} from 'viem';
 
 import { createLocalMinimum, readNamedMinimum } from '../../adapters/relayers/localMinimum.ts';
 import { decideCap, decideRaise } from '../../adapters/relayers/localFees.ts';
 import type { Hex } from '../../shared/hex.ts';
-import { BUMP_AFTER_MS, startLocalFixture, TARGET, type LocalFixture, type Reply } from './localFixture.ts';
+import {
+  BUMP_AFTER_MS,
+  startLocalFixture,
+  TARGET,
+  type LocalFixture,
+  type Reply,
+} from './localFixture.ts';
 
 const MINIMUM = parseGwei('25');
 
 describe('a minimum above what the node suggests', () => {
   describe('in the words of a refusal', () => {
     const WORDS: readonly (readonly [string, 'tip' | 'price', bigint])[] = [
-      ['transaction underpriced: gas tip cap 1, minimum needed 25000000000', 'tip', 25_000_000_000n],
-      ['transaction gas price too low: gas tip cap 100000000, minimum needed 1000000000', 'tip', 1_000_000_000n],
-      ['transaction underpriced: tip needed 3000000000, tip permitted 1000000000', 'tip', 3_000_000_000n],
+      [
+        'transaction underpriced: gas tip cap 1, minimum needed 25000000000',
+        'tip',
+        25_000_000_000n,
+      ],
+      [
+        'transaction gas price too low: gas tip cap 100000000, minimum needed 1000000000',
+        'tip',
+        1_000_000_000n,
+      ],
+      [
+        'transaction underpriced: tip needed 3000000000, tip permitted 1000000000',
+        'tip',
+        3_000_000_000n,
+      ],
       [
         'transaction underpriced: address 0x8db97C7cEcE249c2b98bDC0226Cc4C2A57BF52FC have gas tip cap (225000000000) < pool gas tip cap (470000000000)',
         'tip',
@@ -22,11 +46,16 @@ describe('a minimum above what the node suggests', () => {
       ['FeeTooLow, EffectivePriorityFeePerGas too low 1 < 2, BaseFee: 0', 'tip', 2n],
       ['max priority fee per gas 1 below minimum 25000000000', 'tip', 25_000_000_000n],
       ['priority fee is below the minimum of 1.5 gwei', 'tip', 1_500_000_000n],
-      ["Gas price '830000000000' is below configured minimum gas price '950000000000'", 'price', 950_000_000_000n],
+      [
+        "Gas price '830000000000' is below configured minimum gas price '950000000000'",
+        'price',
+        950_000_000_000n,
+      ],
       ["It does not satisfy your node's minimal gas price (minimal: 100 got: 50).", 'price', 100n],
     ];
     for (const [words, of, wei] of WORDS) {
-      it(`is read: ${words.slice(0, 70)}`, () => void expect(readNamedMinimum(words)).to.deep.equal({ of, wei }));
+      it(`is read: ${words.slice(0, 70)}`, () =>
+        void expect(readNamedMinimum(words)).to.deep.equal({ of, wei }));
     }
     for (const words of [
       'transaction underpriced',
@@ -34,20 +63,40 @@ describe('a minimum above what the node suggests', () => {
       'intrinsic gas too low: gas 0, minimum needed 21000',
       'FeeTooLow, MaxFeePerGas too low. MaxFeePerGas: 50, BaseFee: 100, MaxPriorityFeePerGas:200, Block number: 5',
     ]) {
-      it(`is not named: ${words.slice(0, 70)}`, () => void expect(readNamedMinimum(words)).to.equal(undefined));
+      it(`is not named: ${words.slice(0, 70)}`, () =>
+        void expect(readNamedMinimum(words)).to.equal(undefined));
     }
   });
 
   describe('as a rule', () => {
     let now = 0;
-    const create = (configured?: bigint, most?: bigint) => createLocalMinimum({ configured, most, now: () => now });
-    const asked = { baseFeePerGas: 10n, maxFeePerGas: 21n, maxPriorityFeePerGas: 1n, suggested: 21n };
+    const create = (configured?: bigint, most?: bigint) =>
+      createLocalMinimum({ configured, most, now: () => now });
+    const asked = {
+      baseFeePerGas: 10n,
+      maxFeePerGas: 21n,
+      maxPriorityFeePerGas: 1n,
+      suggested: 21n,
+    };
 
     it('lifts the tip, and the maximum by as much', () => {
       const minimum = create(30n);
-      expect(minimum.lift(asked)).to.deep.equal({ ...asked, maxFeePerGas: 50n, maxPriorityFeePerGas: 30n });
-      expect(minimum.lift({ ...asked, maxPriorityFeePerGas: 31n })).to.deep.include({ maxPriorityFeePerGas: 31n });
-      expect(minimum.lift({ baseFeePerGas: 0n, maxFeePerGas: 7n, maxPriorityFeePerGas: null, suggested: 7n })).to.deep.include({
+      expect(minimum.lift(asked)).to.deep.equal({
+        ...asked,
+        maxFeePerGas: 50n,
+        maxPriorityFeePerGas: 30n,
+      });
+      expect(minimum.lift({ ...asked, maxPriorityFeePerGas: 31n })).to.deep.include({
+        maxPriorityFeePerGas: 31n,
+      });
+      expect(
+        minimum.lift({
+          baseFeePerGas: 0n,
+          maxFeePerGas: 7n,
+          maxPriorityFeePerGas: null,
+          suggested: 7n,
+        }),
+      ).to.deep.include({
         maxFeePerGas: 30n,
       });
     });
@@ -55,8 +104,14 @@ describe('a minimum above what the node suggests', () => {
     it('takes of a minimum of the whole price what the base fee leaves', () => {
       const minimum = create();
       expect(minimum.learn('price', 25n)).to.equal(true);
-      expect(minimum.lift(asked)).to.deep.equal({ ...asked, maxFeePerGas: 35n, maxPriorityFeePerGas: 15n });
-      expect(minimum.lift({ ...asked, baseFeePerGas: 25n })).to.deep.include({ maxPriorityFeePerGas: 1n });
+      expect(minimum.lift(asked)).to.deep.equal({
+        ...asked,
+        maxFeePerGas: 35n,
+        maxPriorityFeePerGas: 15n,
+      });
+      expect(minimum.lift({ ...asked, baseFeePerGas: 25n })).to.deep.include({
+        maxPriorityFeePerGas: 1n,
+      });
     });
 
     it('is forgotten after ten minutes, and believed up to the operator’s cap, or 300 gwei', () => {
@@ -83,8 +138,12 @@ describe('a minimum above what the node suggests', () => {
         const lifted = minimum.lift(asked);
         const cap = decideCap({ ...lifted, suggested: 1_000n }, undefined);
         const raised = decideRaise({ fees, asked: lifted, bumpPercent: 10, cap });
-        expect(raised?.maxPriorityFeePerGas).to.satisfy((tip: bigint) => tip >= 30n && tip * 10n >= fees.maxPriorityFeePerGas * 11n);
-        expect(raised?.maxFeePerGas).to.satisfy((most: bigint) => most * 10n >= fees.maxFeePerGas * 11n);
+        expect(raised?.maxPriorityFeePerGas).to.satisfy(
+          (tip: bigint) => tip >= 30n && tip * 10n >= fees.maxPriorityFeePerGas * 11n,
+        );
+        expect(raised?.maxFeePerGas).to.satisfy(
+          (most: bigint) => most * 10n >= fees.maxFeePerGas * 11n,
+        );
       }
     });
   });
@@ -102,9 +161,13 @@ describe('a minimum above what the node suggests', () => {
     });
     afterEach(() => on.close());
 
-    const tipOf = (raw: unknown): bigint => parseTransaction(raw as TransactionSerializedEIP1559).maxPriorityFeePerGas ?? 0n;
+    const tipOf = (raw: unknown): bigint =>
+      parseTransaction(raw as TransactionSerializedEIP1559).maxPriorityFeePerGas ?? 0n;
 
-    /** A node that suggests a tip of 1 wei. @param onTooLittle what becomes of a transaction that offers less than the minimum */
+    /**
+     * A node that suggests a tip of 1 wei. @param onTooLittle what becomes of a transaction that
+     * offers less than the minimum
+     */
     function suggestOneWei(onTooLittle: (raw: Hex, tip: bigint) => Reply): void {
       on.rpc.answer = (method, [raw]) => {
         if (method === 'eth_maxPriorityFeePerGas') return { result: '0x1' };
@@ -115,11 +178,16 @@ describe('a minimum above what the node suggests', () => {
       };
     }
 
-    const refuse = (message: (tip: bigint) => string) => (_raw: Hex, tip: bigint) => ({ error: { code: -32000, message: message(tip) } });
-    const landedTips = async () => (await on.listLanded()).map(({ maxPriorityFeePerGas }) => maxPriorityFeePerGas);
+    const refuse = (message: (tip: bigint) => string) => (_raw: Hex, tip: bigint) => ({
+      error: { code: -32000, message: message(tip) },
+    });
+    const landedTips = async () =>
+      (await on.listLanded()).map(({ maxPriorityFeePerGas }) => maxPriorityFeePerGas);
 
     it('is learned from the refusal at once, and kept for what comes after', async () => {
-      suggestOneWei(refuse((tip) => `transaction underpriced: gas tip cap ${tip}, minimum needed ${MINIMUM}`));
+      suggestOneWei(
+        refuse((tip) => `transaction underpriced: gas tip cap ${tip}, minimum needed ${MINIMUM}`),
+      );
       const relayer = on.createRelayer();
       await on.send(relayer);
       expect(offered).to.deep.equal([1n, MINIMUM]);
@@ -137,15 +205,25 @@ describe('a minimum above what the node suggests', () => {
       await on.send(on.createRelayer({ minPriorityFeePerGasWei: parseGwei('30') }));
       expect(offered).to.deep.equal([parseGwei('30')]);
       on.rpc.answer = (method) =>
-        method === 'eth_getBlockByNumber' ? 'withoutBaseFee' : method === 'eth_gasPrice' ? { result: '0x1' } : 'passOn';
+        method === 'eth_getBlockByNumber'
+          ? 'withoutBaseFee'
+          : method === 'eth_gasPrice'
+            ? { result: '0x1' }
+            : 'passOn';
       await on.send(on.createRelayer({ minPriorityFeePerGasWei: parseGwei('31') }));
       const rows = await on.readRows();
-      expect([...rows].map(({ max_fee_per_gas: price }) => String(price)).at(-1)).to.equal(String(parseGwei('31')));
+      expect([...rows].map(({ max_fee_per_gas: price }) => String(price)).at(-1)).to.equal(
+        String(parseGwei('31')),
+      );
     });
 
     it('is seen in what others pay when nothing is mined and nobody says why', async () => {
       suggestOneWei((raw) => ({ result: keccak256(raw) }));
-      const [other] = await on.client.request<{ Method: 'eth_accounts'; ReturnType: Hex[]; Parameters?: undefined }>({
+      const [other] = await on.client.request<{
+        Method: 'eth_accounts';
+        ReturnType: Hex[];
+        Parameters?: undefined;
+      }>({
         method: 'eth_accounts',
       });
       const payLikeOthers = async () => {
@@ -156,7 +234,11 @@ describe('a minimum above what the node suggests', () => {
           maxFeePerGas: toHex(parseGwei('100')),
           maxPriorityFeePerGas: toHex(MINIMUM),
         };
-        await on.client.request<{ Method: string; ReturnType: Hex; Parameters: readonly unknown[] }>({
+        await on.client.request<{
+          Method: string;
+          ReturnType: Hex;
+          Parameters: readonly unknown[];
+        }>({
           method: 'eth_sendTransaction',
           params: [transaction],
         });
@@ -194,11 +276,17 @@ describe('a minimum above what the node suggests', () => {
     });
 
     it('is not followed beyond what may be offered: that is an alert, and the log says what the node wants', async () => {
-      suggestOneWei(refuse((tip) => `transaction underpriced: gas tip cap ${tip}, minimum needed ${10n ** 15n}`));
+      suggestOneWei(
+        refuse(
+          (tip) => `transaction underpriced: gas tip cap ${tip}, minimum needed ${10n ** 15n}`,
+        ),
+      );
       const relayer = on.createRelayer({ maxFeePerGasWei: parseGwei('20') });
       await on.send(relayer);
       expect(offered.every((tip) => tip < MINIMUM)).to.equal(true);
-      expect(on.readLog()).to.match(/"wei":"1000000000000000".*a node wants more than may be offered/);
+      expect(on.readLog()).to.match(
+        /"wei":"1000000000000000".*a node wants more than may be offered/,
+      );
       expect((await on.readRows()).map(({ status }) => status)).to.deep.equal(['pending']);
     });
   });

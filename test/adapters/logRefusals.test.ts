@@ -1,5 +1,12 @@
 import { expect } from 'chai';
-import { type BaseError, HttpRequestError, ResponseBodyTooLargeError, RpcRequestError, TimeoutError, UnknownRpcError } from 'viem';
+import {
+  type BaseError,
+  HttpRequestError,
+  ResponseBodyTooLargeError,
+  RpcRequestError,
+  TimeoutError,
+  UnknownRpcError,
+} from 'viem';
 
 import { createLogRanges } from '../../adapters/chain/createLogRanges.ts';
 import { judgeLogRefusal } from '../../adapters/chain/judgeLogRefusal.ts';
@@ -36,7 +43,8 @@ const MAINTENANCE = `<html><head>
 <style>body{max-width:600px} h1{font-size:2em}</style></head>
 <body><h1>Down for maintenance</h1></body></html>`;
 const BOTH = 'eth_getLogs is limited to a 10,000 range, upgrade for higher throughput';
-const UPSTREAM = 'upstream connect error or disconnect/reset before headers. reset reason: connection timeout, max response size';
+const UPSTREAM =
+  'upstream connect error or disconnect/reset before headers. reset reason: connection timeout, max response size';
 
 describe('a refusal of logs', () => {
   /** In the words of the well-known providers and nodes. */
@@ -51,22 +59,43 @@ describe('a refusal of logs', () => {
       -32600,
       'Under the Free tier plan, you can make eth_getLogs requests with up to a 10 block range. Based on your parameters, this block range should work: [0x1, 0xa]. Upgrade to PAYG for expanded block range.',
     ],
-    ['Infura, results', -32005, 'query returned more than 10000 results. Try with this block range [0x1, 0x2].'],
+    [
+      'Infura, results',
+      -32005,
+      'query returned more than 10000 results. Try with this block range [0x1, 0x2].',
+    ],
     ['Infura, range', -32602, 'range 1000000 exceeds limit of 10000'],
     ['QuickNode', -32614, 'eth_getLogs is limited to a 10,000 range'],
     ['QuickNode, free', -32615, 'eth_getLogs is limited to a 5 range'],
     ['Ankr', -32600, 'block range is too wide'],
     ['Ankr, another chain', -32602, 'maximum [from, to] blocks distance: 10000'],
-    ['Chainstack', -32000, 'Block range limit exceeded. See more details at https://docs.chainstack.com/docs/limits#evm-range-limits'],
+    [
+      'Chainstack',
+      -32000,
+      'Block range limit exceeded. See more details at https://docs.chainstack.com/docs/limits#evm-range-limits',
+    ],
     [
       'BlockPI',
       -32602,
       'eth_getLogs is limited to 1024 block range. Please check the parameter requirements at https://docs.blockpi.io/documentations/api-reference',
     ],
-    ['Cloudflare', -32047, "Invalid eth_getLogs request. 'fromBlock'-'toBlock' range too large. Max range: 800"],
+    [
+      'Cloudflare',
+      -32047,
+      "Invalid eth_getLogs request. 'fromBlock'-'toBlock' range too large. Max range: 800",
+    ],
     ['dRPC', 30, 'ranges over 10000 blocks are not supported on freetier'],
-    ['Tenderly', -32602, 'invalid params', { error_id: 'x', payload: 'range 9009594 is bigger than range limit 2000' }],
-    ['thirdweb', -32602, 'Log response size exceeded. Maximum allowed number of requested blocks is 3500'],
+    [
+      'Tenderly',
+      -32602,
+      'invalid params',
+      { error_id: 'x', payload: 'range 9009594 is bigger than range limit 2000' },
+    ],
+    [
+      'thirdweb',
+      -32602,
+      'Log response size exceeded. Maximum allowed number of requested blocks is 3500',
+    ],
     ['1RPC, range', -32000, 'eth_getLogs is limited to a 10,000 range'],
     ['1RPC, size', -32000, 'response size should not greater than 10000000 bytes'],
     ['LlamaRPC', -32602, 'query exceeds max results 20000, retry with the range 24383075-24383096'],
@@ -80,7 +109,11 @@ describe('a refusal of logs', () => {
     ['Reth, results', -32602, 'query exceeds max results 20000'],
     ['Nethermind', -32005, 'Too many logs requested. Max logs per response is 20000.'],
     ['Besu', -32005, 'Requested range exceeds maximum RPC range limit'],
-    ['zkSync', -32602, 'Query returned more than 10000 results. Try with this block range [0x1, 0x2].'],
+    [
+      'zkSync',
+      -32602,
+      'Query returned more than 10000 results. Try with this block range [0x1, 0x2].',
+    ],
     ['Arbitrum', -32000, 'logs matched by query exceeds limit of 10000'],
     ['Polygon', -32000, 'Block range is too large'],
     ['Candle', -32600, 'block range too high'],
@@ -89,7 +122,11 @@ describe('a refusal of logs', () => {
     ['Base', -32614, 'block range too large'],
     ['Harmony', -32000, 'query must be smaller than size 1024'],
     ['Scroll', -32000, 'block range is bigger than maxBlockRange'],
-    ['Morph', -32000, 'block range is larger than max block range, block range = 5120, max block range = 5000'],
+    [
+      'Morph',
+      -32000,
+      'block range is larger than max block range, block range = 5120, max block range = 5000',
+    ],
     ['Moonbeam', -32603, 'block range is too wide (maximum 1024)'],
     ['Swell', -32602, 'block range greater than 10000 max'],
     ['Somnia', -32602, 'block range exceeds 1000'],
@@ -100,18 +137,23 @@ describe('a refusal of logs', () => {
       expect(judgeLogRefusal(answered(code, message, data))).to.equal('tooMuch');
       // Some say it in the body of an HTTP error.
       if (data === undefined && !message.startsWith('limit exceeded'))
-        expect(judgeLogRefusal(httpError(400, JSON.stringify({ error: { code, message } })))).to.equal('tooMuch');
+        expect(
+          judgeLogRefusal(httpError(400, JSON.stringify({ error: { code, message } }))),
+        ).to.equal('tooMuch');
     });
   }
 
   it('is of too much at once: an HTTP status, and an answer that is too long for us', () => {
     expect(judgeLogRefusal(httpError(413))).to.equal('tooMuch');
-    expect(judgeLogRefusal(new ResponseBodyTooLargeError({ maxSize: 1, size: 2 }))).to.equal('tooMuch');
+    expect(judgeLogRefusal(new ResponseBodyTooLargeError({ maxSize: 1, size: 2 }))).to.equal(
+      'tooMuch',
+    );
   });
 
   it('may be of too much at once where nobody answers in time', () => {
     expect(judgeLogRefusal(new TimeoutError({ body, url }))).to.equal('tooSlow');
-    for (const status of [408, 504, 524]) expect(judgeLogRefusal(httpError(status))).to.equal('tooSlow');
+    for (const status of [408, 504, 524])
+      expect(judgeLogRefusal(httpError(status))).to.equal('tooSlow');
     for (const [code, message] of [
       [-32005, 'query timeout exceeded'],
       [-32002, 'request timed out'],
@@ -123,18 +165,32 @@ describe('a refusal of logs', () => {
 
   it('stands in the body of an HTTP error: as JSON whatever its status, as a short text below 501', () => {
     const words = 'block range too large';
-    for (const status of [400, 403, 500]) expect(judgeLogRefusal(bodyError(status, words)), String(status)).to.equal('tooMuch');
-    for (const status of [501, 502, 503]) expect(judgeLogRefusal(bodyError(status, words)), String(status)).to.equal('other');
+    for (const status of [400, 403, 500])
+      expect(judgeLogRefusal(bodyError(status, words)), String(status)).to.equal('tooMuch');
+    for (const status of [501, 502, 503])
+      expect(judgeLogRefusal(bodyError(status, words)), String(status)).to.equal('other');
     for (const status of [400, 500, 502]) {
-      expect(judgeLogRefusal(httpError(status, JSON.stringify({ code: 'E_RANGE', message: words }))), String(status)).to.equal('tooMuch');
+      expect(
+        judgeLogRefusal(httpError(status, JSON.stringify({ code: 'E_RANGE', message: words }))),
+        String(status),
+      ).to.equal('tooMuch');
     }
-    expect(judgeLogRefusal(bodyError(400, `${words} ${'x'.repeat(1_000)}`)), 'a long text').to.equal('other');
+    expect(
+      judgeLogRefusal(bodyError(400, `${words} ${'x'.repeat(1_000)}`)),
+      'a long text',
+    ).to.equal('other');
   });
 
   const OTHER: readonly (readonly [string, BaseError])[] = [
     ['a rate limit', answered(-32005, 'daily request count exceeded, request rate limited')],
-    ['a limit a second', answered(429, 'Your app has exceeded its compute units per second capacity')],
-    ['a plan’s limit', answered(-32007, "You've exceeded the RPS limit available on the current plan")],
+    [
+      'a limit a second',
+      answered(429, 'Your app has exceeded its compute units per second capacity'),
+    ],
+    [
+      'a plan’s limit',
+      answered(-32007, "You've exceeded the RPS limit available on the current plan"),
+    ],
     ['too many requests', answered(-32005, 'Too Many Requests')],
     ['a quota', answered(-32005, 'monthly quota exceeded')],
     ['HTTP 429', httpError(429, 'block range limit')],
@@ -147,11 +203,18 @@ describe('a refusal of logs', () => {
     ['a page about maintenance, as an answer', bodyError(404, MAINTENANCE)],
     ['a proxy without a node', bodyError(503, UPSTREAM)],
     ['a proxy without a node, in the node’s place', answered(-32603, UPSTREAM)],
-    ['a node without its own node', answered(-32603, 'max retries exceeded: could not fetch block')],
-    ['a block that is not there yet', answered(-32000, 'block #123 not found, max known block 122')],
+    [
+      'a node without its own node',
+      answered(-32603, 'max retries exceeded: could not fetch block'),
+    ],
+    [
+      'a block that is not there yet',
+      answered(-32000, 'block #123 not found, max known block 122'),
+    ],
     ['a block that nobody knows', answered(-32001, 'unknown block, max blocks 122')],
   ];
-  for (const [what, error] of OTHER) it(`is none: ${what}`, () => void expect(judgeLogRefusal(error)).to.equal('other'));
+  for (const [what, error] of OTHER)
+    it(`is none: ${what}`, () => void expect(judgeLogRefusal(error)).to.equal('other'));
 
   const UNCLEAR: readonly (readonly [number, string])[] = [
     [-32000, 'block range extends beyond current head block'],
@@ -165,7 +228,8 @@ describe('a refusal of logs', () => {
     [-32005, 'block range limit exceeded for your compute units per second'],
   ];
   for (const [code, message] of UNCLEAR) {
-    it(`is not clear: ${message}`, () => void expect(judgeLogRefusal(answered(code, message))).to.equal('unclear'));
+    it(`is not clear: ${message}`, () =>
+      void expect(judgeLogRefusal(answered(code, message))).to.equal('unclear'));
   }
 });
 
@@ -177,7 +241,10 @@ describe('how many blocks’ logs a URL is asked for', () => {
   });
   const create = () => createLogRanges(() => at);
 
-  /** Asks for so many at most, of a node that takes `most`. @returns the sizes that were asked for until it took one */
+  /**
+   * Asks for so many at most, of a node that takes `most`. @returns the sizes that were asked for
+   * until it took one
+   */
   function ask(ranges: ReturnType<typeof create>, wanted: bigint, most: bigint): bigint[] {
     const sizes: bigint[] = [];
     for (;;) {
@@ -243,7 +310,18 @@ describe('how many blocks’ logs a URL is asked for', () => {
 
   it('is as before once a single block is refused as well, which nobody follows down again for a minute', () => {
     const ranges = create();
-    expect(ask(ranges, 1_000n, 0n)).to.deep.equal([1_000n, 500n, 250n, 125n, 62n, 31n, 15n, 7n, 3n, 1n]);
+    expect(ask(ranges, 1_000n, 0n)).to.deep.equal([
+      1_000n,
+      500n,
+      250n,
+      125n,
+      62n,
+      31n,
+      15n,
+      7n,
+      3n,
+      1n,
+    ]);
     expect(ranges.limitOf(0)).to.equal(undefined);
     expect(ask(ranges, 1_000n, 0n)).to.deep.equal([1_000n]);
     at += 60_000;
@@ -297,7 +375,8 @@ describe('how many blocks’ logs a URL is asked for', () => {
   it('is less after the third refusal in a row in words that nobody knows', () => {
     const ranges = create();
     const unknown = answered(-32000, 'Zu viel auf einmal');
-    for (let times = 0; times < 2; times++) expect(ranges.noteFailed(0, 64n, unknown)).to.equal(false);
+    for (let times = 0; times < 2; times++)
+      expect(ranges.noteFailed(0, 64n, unknown)).to.equal(false);
     expect(ranges.limitOf(0)).to.equal(undefined);
     ranges.noteTaken(0, 3n);
     for (let times = 0; times < 2; times++) ranges.noteFailed(0, 64n, unknown);
@@ -319,7 +398,8 @@ describe('how many blocks’ logs a URL is asked for', () => {
 
   it('is not touched by what is about something else', () => {
     const ranges = create();
-    for (let times = 0; times < 9; times++) expect(ranges.noteFailed(0, 64n, answered(-32005, 'request rate limited'))).to.equal(false);
+    for (let times = 0; times < 9; times++)
+      expect(ranges.noteFailed(0, 64n, answered(-32005, 'request rate limited'))).to.equal(false);
     expect(ranges.limitOf(0)).to.equal(undefined);
   });
 });

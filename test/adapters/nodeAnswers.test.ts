@@ -8,7 +8,15 @@ import { type AppError } from '../../shared/errors.ts';
 import type { Hex } from '../../shared/hex.ts';
 import { systemClock } from '../../shared/clock.ts';
 import { startChainFixture, type ChainFixture } from './chainFixture.ts';
-import { damage, DAMAGES, startDamagedNode, type Answer, type Damage, type DamagedNode, type Question } from './damagedNode.ts';
+import {
+  damage,
+  DAMAGES,
+  startDamagedNode,
+  type Answer,
+  type Damage,
+  type DamagedNode,
+  type Question,
+} from './damagedNode.ts';
 
 /** One field of the answers to one method, and a question that needs it. */
 interface Field {
@@ -34,7 +42,10 @@ describe('a node’s answer that is none', () => {
   let other: ReturnType<ChainFixture['toItem']>;
   const since = new Date(Date.now() - 3_600_000);
   let lines: Record<string, unknown>[] = [];
-  const log = pino({ level: 'debug' }, { write: (line: string) => void lines.push(JSON.parse(line) as Record<string, unknown>) });
+  const log = pino(
+    { level: 'debug' },
+    { write: (line: string) => void lines.push(JSON.parse(line) as Record<string, unknown>) },
+  );
 
   before(async function () {
     this.timeout(60_000);
@@ -62,11 +73,17 @@ describe('a node’s answer that is none', () => {
     const request = await on.makeRequest(customer, terms);
     const typedData = on.port.buildForwardRequestTypedData(request);
     const signature = await customer.signTypedData(structuredClone(typedData));
-    return on.toItem({ request, signature, permit: await on.signPermit(customer, terms.amount), terms });
+    return on.toItem({
+      request,
+      signature,
+      permit: await on.signPermit(customer, terms.amount),
+      terms,
+    });
   }
 
   const urlWith: DamagedNode['urlWith'] = (damaged) => node.urlWith(damaged);
-  const over = (...rpcUrls: string[]): ChainPort => createChain({ chain: { ...on.config, rpcUrls }, clock: systemClock, log });
+  const over = (...rpcUrls: string[]): ChainPort =>
+    createChain({ chain: { ...on.config, rpcUrls }, clock: systemClock, log });
 
   const range = () => ({ fromBlock: block, toBlock: block });
   const receipt = (port: ChainPort) => port.findReceipt(txHash);
@@ -105,22 +122,71 @@ describe('a node’s answer that is none', () => {
       kind: 'number',
       ask: receipt,
     })),
-    { method: 'eth_getTransactionReceipt', path: ['effectiveGasPrice'], kind: 'number', ask: receipt, isOptional: true },
-    { method: 'eth_getTransactionReceipt', path: ['gasUsedForL1'], kind: 'number', ask: receipt, isOptional: true },
-    { method: 'eth_getTransactionReceipt', path: ['l1Fee'], kind: 'amount', ask: receipt, isOptional: true },
+    {
+      method: 'eth_getTransactionReceipt',
+      path: ['effectiveGasPrice'],
+      kind: 'number',
+      ask: receipt,
+      isOptional: true,
+    },
+    {
+      method: 'eth_getTransactionReceipt',
+      path: ['gasUsedForL1'],
+      kind: 'number',
+      ask: receipt,
+      isOptional: true,
+    },
+    {
+      method: 'eth_getTransactionReceipt',
+      path: ['l1Fee'],
+      kind: 'amount',
+      ask: receipt,
+      isOptional: true,
+    },
     { method: 'eth_getTransactionReceipt', path: ['logs'], kind: 'list', ask: receipt },
-    ...LOG_FIELDS.map(([name, kind]): Field => ({ method: 'eth_getTransactionReceipt', path: ['logs', 1, name], kind, ask: receipt })),
+    ...LOG_FIELDS.map(([name, kind]): Field => ({
+      method: 'eth_getTransactionReceipt',
+      path: ['logs', 1, name],
+      kind,
+      ask: receipt,
+    })),
     { method: 'eth_getLogs', path: [], kind: 'list', ask: logs },
-    ...LOG_FIELDS.map(([name, kind]): Field => ({ method: 'eth_getLogs', path: [0, name], kind, ask: logs })),
-    { method: 'eth_getLogs', path: [], kind: 'list', ask: (port) => port.findPaymentLog({ paymentId, since, until: new Date() }) },
+    ...LOG_FIELDS.map(([name, kind]): Field => ({
+      method: 'eth_getLogs',
+      path: [0, name],
+      kind,
+      ask: logs,
+    })),
+    {
+      method: 'eth_getLogs',
+      path: [],
+      kind: 'list',
+      ask: (port) => port.findPaymentLog({ paymentId, since, until: new Date() }),
+    },
     { method: 'eth_getTransactionByHash', path: ['hash'], kind: 'hash', ask: call },
-    { method: 'eth_getTransactionByHash', path: ['to'], kind: 'address', ask: call, saysSomething: [null, undefined] },
+    {
+      method: 'eth_getTransactionByHash',
+      path: ['to'],
+      kind: 'address',
+      ask: call,
+      saysSomething: [null, undefined],
+    },
     { method: 'eth_getTransactionByHash', path: ['input'], kind: 'data', ask: call },
     { method: 'eth_getTransactionByHash', path: ['gas'], kind: 'number', ask: call },
     { method: 'eth_gasPrice', path: [], kind: 'number', ask: (port) => port.getGasPrice() },
-    { method: 'eth_getBalance', path: [], kind: 'amount', ask: (port) => port.getBalance(payer.address) },
+    {
+      method: 'eth_getBalance',
+      path: [],
+      kind: 'amount',
+      ask: (port) => port.getBalance(payer.address),
+    },
     { method: 'eth_getCode', path: [], kind: 'data', ask: (port) => port.runsForeignCode(item) },
-    { method: 'eth_estimateGas', path: [], kind: 'number', ask: (port) => port.estimateRelayGas([item]) },
+    {
+      method: 'eth_estimateGas',
+      path: [],
+      kind: 'number',
+      ask: (port) => port.estimateRelayGas([item]),
+    },
     {
       method: 'eth_call',
       path: [],
@@ -133,13 +199,19 @@ describe('a node’s answer that is none', () => {
           port.getForwarderNonce(payer.address),
           port.getRefundedAmount(paymentId),
           port.isRefunded(paymentId, 1n),
-          port.buildPermitTypedData({ token: on.token, owner: payer.address, value: 1n, deadline: 1 }),
+          port.buildPermitTypedData({
+            token: on.token,
+            owner: payer.address,
+            value: 1n,
+            deadline: 1,
+          }),
           port.findRefusal({ terms: item.terms, payer: payer.address, permit: null }),
           port.simulateRelay([item]),
           port.simulateRelay([item, other]),
         ]),
     },
-    // A batch's results, and views, come as something: a node that lacks the contract answers with nothing.
+    // A batch's results, and views, come as something: a node that lacks the contract answers with
+    // nothing.
     ...[
       (port: ChainPort) => port.findPayer(paymentId),
       (port: ChainPort) => port.getForwarderNonce(payer.address),
@@ -167,14 +239,19 @@ describe('a node’s answer that is none', () => {
             const both = over(urlWith({ answer }), on.rpcUrl);
             expect(await ask(both), `${what}: the next URL`).to.deep.equal(honest);
             expect(damaged, what).to.be.greaterThan(0);
-            if (!isOptional) expect(both.countBadAnswers()[0], `${what}: counted`).to.be.greaterThan(0);
+            if (!isOptional)
+              expect(both.countBadAnswers()[0], `${what}: counted`).to.be.greaterThan(0);
 
             const alone = await ask(over(urlWith({ answer }))).then(
               (value) => ({ value }),
               (error: unknown) => ({ error }),
             );
             if (isOptional) expect(alone, what).to.deep.equal({ value: honest });
-            else expect((alone as { error?: AppError }).error?.code, `${what}: nothing is told`).to.equal('PAY_020');
+            else
+              expect(
+                (alone as { error?: AppError }).error?.code,
+                `${what}: nothing is told`,
+              ).to.equal('PAY_020');
           }),
       );
     });
@@ -186,31 +263,46 @@ describe('a node’s answer that is none', () => {
         over(
           urlWith({
             answer(question, answer) {
-              if (question.method === 'eth_getTransactionReceipt') answer.result = { ...(answer.result as object), ...fields };
+              if (question.method === 'eth_getTransactionReceipt')
+                answer.result = { ...(answer.result as object), ...fields };
             },
           }),
         ),
       );
-    const told = async (fields: Record<string, unknown>) => (await shown({ gasUsed: '0x2d8fe4', ...fields }))?.dataGasUsed;
+    const told = async (fields: Record<string, unknown>) =>
+      (await shown({ gasUsed: '0x2d8fe4', ...fields }))?.dataGasUsed;
     // Arbitrum and its kin.
-    expect(await told({ gasUsedForL1: '0x2b262a', l1BlockNumber: '0xfbbfe6' })).to.equal(2_827_818n);
+    expect(await told({ gasUsedForL1: '0x2b262a', l1BlockNumber: '0xfbbfe6' })).to.equal(
+      2_827_818n,
+    );
     expect(await told({ gasUsedForL1: '0x0' })).to.equal(0n);
     expect(await told({ gasUsedForL1: '0x2d8fe5' }), 'more than the whole').to.equal(undefined);
     // The OP stack: what is called gas here is of the layer below.
-    expect(await told({ l1Fee: '0x5f5e100', l1GasUsed: '0x640', l1GasPrice: '0x3b9aca00' })).to.equal(0n);
+    expect(
+      await told({ l1Fee: '0x5f5e100', l1GasUsed: '0x640', l1GasPrice: '0x3b9aca00' }),
+    ).to.equal(0n);
     expect(await told({ l1GasUsed: '0x640' })).to.equal(undefined);
     expect(await told({})).to.equal(undefined);
   });
 
   it('says the same in capital letters', async () => {
     const shout = (value: unknown): unknown => {
-      if (typeof value === 'string') return /^0x[0-9a-f]*$/.test(value) ? `0x${value.slice(2).toUpperCase()}` : value;
+      if (typeof value === 'string')
+        return /^0x[0-9a-f]*$/.test(value) ? `0x${value.slice(2).toUpperCase()}` : value;
       if (Array.isArray(value)) return value.map(shout);
       if (typeof value !== 'object' || value === null) return value;
       return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, shout(inner)]));
     };
-    const loud = over(urlWith({ answer: (_question, answer) => void (answer.result = shout(answer.result)) }));
-    const questions = [receipt, logs, call, (port: ChainPort) => port.findPayer(paymentId), (port: ChainPort) => port.findBlock(block)];
+    const loud = over(
+      urlWith({ answer: (_question, answer) => void (answer.result = shout(answer.result)) }),
+    );
+    const questions = [
+      receipt,
+      logs,
+      call,
+      (port: ChainPort) => port.findPayer(paymentId),
+      (port: ChainPort) => port.findBlock(block),
+    ];
     for (const ask of questions) expect(await ask(loud)).to.deep.equal(await ask(on.port));
     expect(loud.countBadAnswers()).to.deep.equal([0]);
   });
@@ -228,10 +320,15 @@ describe('a node’s answer that is none', () => {
     const hash = `0x${'ab'.repeat(32)}`;
     const foreign = (result: Record<string, unknown>) => {
       result['transactionHash'] = result['hash'] = hash;
-      for (const one of (result['logs'] ?? []) as Record<string, unknown>[]) one['transactionHash'] = hash;
+      for (const one of (result['logs'] ?? []) as Record<string, unknown>[])
+        one['transactionHash'] = hash;
     };
-    expect(await receipt(swapped('eth_getTransactionReceipt', foreign))).to.deep.equal(await receipt(on.port));
-    expect(await call(swapped('eth_getTransactionByHash', foreign))).to.deep.equal(await call(on.port));
+    expect(await receipt(swapped('eth_getTransactionReceipt', foreign))).to.deep.equal(
+      await receipt(on.port),
+    );
+    expect(await call(swapped('eth_getTransactionByHash', foreign))).to.deep.equal(
+      await call(on.port),
+    );
     const later = swapped('eth_getBlockByNumber', (result) => void (result['number'] = '0x1'));
     expect(await later.findBlock(block)).to.deep.equal(await on.port.findBlock(block));
     const outside = over(
@@ -250,24 +347,47 @@ describe('a node’s answer that is none', () => {
     const pending = over(
       urlWith({
         answer: ({ method }, answer) => {
-          if (method === 'eth_getTransactionReceipt') answer.result = { blockNumber: null, blockHash: null, transactionHash: txHash };
+          if (method === 'eth_getTransactionReceipt')
+            answer.result = { blockNumber: null, blockHash: null, transactionHash: txHash };
         },
       }),
     );
     expect(await receipt(pending)).to.equal(undefined);
   });
 
-  const BODIES = ['null', '[]', '{}', '"text"', '12', 'not JSON', '', '[null]', '{"jsonrpc":"2.0"}', '<html></html>'];
+  const BODIES = [
+    'null',
+    '[]',
+    '{}',
+    '"text"',
+    '12',
+    'not JSON',
+    '',
+    '[null]',
+    '{"jsonrpc":"2.0"}',
+    '<html></html>',
+  ];
   for (const body of BODIES) {
     it(`is the fault of its node: a body that is ${body === '' ? 'empty' : body}`, async () => {
       const both = over(urlWith({ body }), on.rpcUrl);
-      expect(await both.getBalance(payer.address)).to.equal(await on.port.getBalance(payer.address));
+      expect(await both.getBalance(payer.address)).to.equal(
+        await on.port.getBalance(payer.address),
+      );
       expect(await both.findBlock(block)).to.deep.equal(await on.port.findBlock(block));
       expect(await logs(both)).to.deep.equal(await logs(on.port));
     });
   }
 
-  const ERRORS: readonly unknown[] = ['text', {}, [], 12, { code: -32000 }, { message: 42 }, { code: 'x', message: null }, { message: {} }];
+  const ERRORS: readonly unknown[] = [
+    'text',
+    {},
+    [],
+    12,
+    { code: -32000 },
+    { message: 42 },
+    { code: 'x', message: null },
+    { message: {} },
+  ];
   for (const error of ERRORS) {
     it(`is the fault of its node: the error ${JSON.stringify(error)}`, async () => {
       const answer = ({ method }: Question, given: Answer) => {
@@ -276,7 +396,9 @@ describe('a node’s answer that is none', () => {
         given.error = error;
       };
       const both = over(urlWith({ answer }), on.rpcUrl);
-      expect(await both.getBalance(payer.address)).to.equal(await on.port.getBalance(payer.address));
+      expect(await both.getBalance(payer.address)).to.equal(
+        await on.port.getBalance(payer.address),
+      );
       expect(await logs(both)).to.deep.equal(await logs(on.port));
       expect(await both.simulateRelay([item])).to.deep.equal(await on.port.simulateRelay([item]));
       const alone = over(urlWith({ answer }));
@@ -330,8 +452,10 @@ describe('a node’s answer that is none', () => {
         urlWith({
           answer: ({ method }, answer) => {
             if (method === 'eth_gasPrice') answer.result = '0x7b';
-            if (method === 'eth_getTransactionReceipt') delete (answer.result as Record<string, unknown>)['effectiveGasPrice'];
-            if (method === 'eth_getTransactionByHash' && names.includes('transaction')) answer.result = null;
+            if (method === 'eth_getTransactionReceipt')
+              delete (answer.result as Record<string, unknown>)['effectiveGasPrice'];
+            if (method === 'eth_getTransactionByHash' && names.includes('transaction'))
+              answer.result = null;
             else if (method === 'eth_getTransactionByHash')
               for (const name of names) delete (answer.result as Record<string, unknown>)[name];
           },

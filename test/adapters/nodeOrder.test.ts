@@ -12,18 +12,24 @@ interface Line {
 }
 
 /**
- * Nodes whose heads the test moves, and a clock that stands still. `undefined`: the node does not answer. The chain's newest block is of this moment; blocks are
- * as old as they are behind that one, or as `ages` says (milliseconds, of each node).
+ * Nodes whose heads the test moves, and a clock that stands still. `undefined`: the node does not
+ * answer. The chain's newest block is of this moment; blocks are as old as they are behind that
+ * one, or as `ages` says (milliseconds, of each node).
  */
 function createScene(
   heads: (number | undefined)[],
-  options: { blockTimeMs?: number; chainIds?: Record<number, number>; ages?: Record<number, number> } = {},
+  options: {
+    blockTimeMs?: number;
+    chainIds?: Record<number, number>;
+    ages?: Record<number, number>;
+  } = {},
 ) {
   const { blockTimeMs = 12_000, chainIds = {}, ages = {} } = options;
   let now = 1_000_000;
   const lines: Line[] = [];
   const asked: string[] = [];
-  const write = (level: Line['level']) => (facts: { rpcUrl: number }) => lines.push({ level, rpcUrl: facts.rpcUrl });
+  const write = (level: Line['level']) => (facts: { rpcUrl: number }) =>
+    lines.push({ level, rpcUrl: facts.rpcUrl });
   const order = createNodeOrder({
     count: heads.length,
     chainId: CHAIN_ID,
@@ -94,7 +100,8 @@ describe('the order in which RPC URLs are asked', () => {
   it('prefers the best of those that lag, and does without the one that they lag behind', async () => {
     const { heads, look } = createScene([10, 50, 100]);
     expect(await look()).to.deep.equal([2, 1, 0]);
-    // The best one falls silent. Of the others, the better one is up to date as far as anybody can tell.
+    // The best one falls silent. Of the others, the better one is up to date as far as anybody can
+    // tell.
     heads[2] = undefined;
     expect(await look()).to.deep.equal([1, 2, 0]);
   });
@@ -106,7 +113,9 @@ describe('the order in which RPC URLs are asked', () => {
   });
 
   it('does not ask one of another chain, whose head is no measure, until it is of ours', async () => {
-    const { look, lines, chainIds, heads } = createScene([1_000_000, 100, 100], { chainIds: { 0: 1 } });
+    const { look, lines, chainIds, heads } = createScene([1_000_000, 100, 100], {
+      chainIds: { 0: 1 },
+    });
     expect(await look()).to.deep.equal([1, 2]);
     expect(await look()).to.deep.equal([1, 2]);
     expect(lines).to.deep.equal([]);
@@ -122,13 +131,18 @@ describe('the order in which RPC URLs are asked', () => {
     order.putLast(0);
     order.putLast(0);
     expect(order.current()).to.deep.equal([1, 2, 0]);
-    expect(lines.filter(({ rpcUrl }) => rpcUrl === 0)).to.deep.equal([{ level: 'warn', rpcUrl: 0 }]);
+    expect(lines.filter(({ rpcUrl }) => rpcUrl === 0)).to.deep.equal([
+      { level: 'warn', rpcUrl: 0 },
+    ]);
     expect(await look(59_999)).to.deep.equal([1, 2, 0]);
     expect(await look(5_000)).to.deep.equal([0, 1, 2]);
   });
 
   it('puts one last whose head is further ahead than blocks can have been made, and measures no other by it', async () => {
-    const { heads, ages, look, lines } = createScene([1_100, 100], { blockTimeMs: 2_000, ages: { 0: 0, 1: 2_000 } });
+    const { heads, ages, look, lines } = createScene([1_100, 100], {
+      blockTimeMs: 2_000,
+      ages: { 0: 0, 1: 2_000 },
+    });
     expect(await look()).to.deep.equal([1, 0]);
     expect(lines).to.deep.equal([{ level: 'warn', rpcUrl: 0 }]);
     heads.splice(0, 2, 101, 101);

@@ -10,25 +10,36 @@ import { simulatorFaults } from './relayerConformanceSimulator.ts';
 const API_KEY = 'KeyOfTheOzRelayer1234567890';
 
 for (const listOrder of ['newestFirst', 'oldestFirst'] as const) {
-  describeRelayerConformance(`OpenZeppelin Relayer, listing ${listOrder}`, async ({ rpcUrl, chainId, privateKey }) => {
-    const relayerId = 'anvil-main';
-    const simulator = await startOzRelayerSimulator({ rpcUrl, chainId, privateKey, relayerId, apiKey: API_KEY, pollMs: 20, listOrder });
-    let logged = '';
-    const log = pino({ level: 'trace' }, { write: (line: string) => void (logged += line) });
-    const createRelayer = (): RelayerPort =>
-      createOzRelayer({
-        relayer: { id: 'main', url: simulator.url, relayerId, apiKey: API_KEY },
-        timeoutMs: 1_500,
-        clock: systemClock,
-        log,
+  describeRelayerConformance(
+    `OpenZeppelin Relayer, listing ${listOrder}`,
+    async ({ rpcUrl, chainId, privateKey }) => {
+      const relayerId = 'anvil-main';
+      const simulator = await startOzRelayerSimulator({
+        rpcUrl,
+        chainId,
+        privateKey,
+        relayerId,
+        apiKey: API_KEY,
+        pollMs: 20,
+        listOrder,
       });
-    return {
-      relayer: createRelayer(),
-      second: createRelayer(),
-      secrets: [API_KEY, privateKey.slice(2)],
-      readLog: () => logged,
-      ...simulatorFaults(simulator),
-      close: () => simulator.close(),
-    };
-  });
+      let logged = '';
+      const log = pino({ level: 'trace' }, { write: (line: string) => void (logged += line) });
+      const createRelayer = (): RelayerPort =>
+        createOzRelayer({
+          relayer: { id: 'main', url: simulator.url, relayerId, apiKey: API_KEY },
+          timeoutMs: 1_500,
+          clock: systemClock,
+          log,
+        });
+      return {
+        relayer: createRelayer(),
+        second: createRelayer(),
+        secrets: [API_KEY, privateKey.slice(2)],
+        readLog: () => logged,
+        ...simulatorFaults(simulator),
+        close: () => simulator.close(),
+      };
+    },
+  );
 }

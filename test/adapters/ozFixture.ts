@@ -9,7 +9,10 @@ import { AppError } from '../../shared/errors.ts';
 import type { Address, Hex } from '../../shared/hex.ts';
 import { systemClock } from '../../shared/clock.ts';
 
-/** The OpenZeppelin Relayer's wire contract by a real server that answers as a test says, with a look-out for leaked credentials. */
+/**
+ * The OpenZeppelin Relayer's wire contract by a real server that answers as a test says, with a
+ * look-out for leaked credentials.
+ */
 
 export const API_KEY = 'KeyOfTheOzRelayer1234567890';
 export const TO: Address = '0x5FbDB2315678afecb367f032d93F642f64180aa3';
@@ -20,7 +23,12 @@ export const HASH = `0x${'Ab'.repeat(32)}`;
 export const PATIENCE_MS = 10_000;
 /** Of a relayer whose provider keeps silent: it has to have read the request by then. */
 export const SHORT_TIMEOUT_MS = 500;
-export const INPUT = { to: TO, data: DATA, gasLimit: 250_000n, validUntil: new Date('2030-01-01T00:00:00Z') };
+export const INPUT = {
+  to: TO,
+  data: DATA,
+  gasLimit: 250_000n,
+  validUntil: new Date('2030-01-01T00:00:00Z'),
+};
 
 export const transaction = (changes: object = {}): object => ({
   id: 'tx-1',
@@ -46,9 +54,15 @@ export const transaction = (changes: object = {}): object => ({
 });
 
 /** What has taken the place of a transaction that waited too long. */
-export const noop = (changes: object = {}): object => transaction({ to: FROM, data: '0x', ...changes });
+export const noop = (changes: object = {}): object =>
+  transaction({ to: FROM, data: '0x', ...changes });
 
-export const success = (data: unknown, rest: object = {}): object => ({ success: true, data, error: null, ...rest });
+export const success = (data: unknown, rest: object = {}): object => ({
+  success: true,
+  data,
+  error: null,
+  ...rest,
+});
 
 export interface Received {
   readonly method: string;
@@ -75,7 +89,9 @@ export interface OzFixture {
   url: string;
   /** To every request from now on. */
   onRequest(respond: Respond): void;
-  createRelayer(changes?: Omit<Partial<OzRelayerOptions>, 'relayer'> & { readonly url?: string }): RelayerPort;
+  createRelayer(
+    changes?: Omit<Partial<OzRelayerOptions>, 'relayer'> & { readonly url?: string },
+  ): RelayerPort;
   send(relayer?: RelayerPort): Promise<SendOutcome>;
   stopServer(): Promise<void>;
 }
@@ -121,7 +137,13 @@ export function useOzServer(): OzFixture {
     for await (const chunk of request) chunks.push(chunk as Buffer);
     const text = Buffer.concat(chunks).toString();
     const { method = '', url = '', headers, socket } = request;
-    const entry: Received = { method, url, headers, body: text === '' ? undefined : JSON.parse(text), socket };
+    const entry: Received = {
+      method,
+      url,
+      headers,
+      body: text === '' ? undefined : JSON.parse(text),
+      socket,
+    };
     received.push(entry);
     const answer = respond(entry, response);
     if (answer === 'none') return;
@@ -130,7 +152,9 @@ export function useOzServer(): OzFixture {
       return;
     }
     response.writeHead(answer.status, { 'content-type': 'application/json', ...answer.headers });
-    response.end(typeof answer.body === 'string' ? answer.body : JSON.stringify(answer.body ?? null));
+    response.end(
+      typeof answer.body === 'string' ? answer.body : JSON.stringify(answer.body ?? null),
+    );
   }
 
   beforeEach(async () => {
@@ -140,7 +164,9 @@ export function useOzServer(): OzFixture {
       throw new Error('no request was expected');
     };
     server = createServer((request, response) => {
-      handle(request, response).catch((error: unknown) => response.destroy(error instanceof Error ? error : undefined));
+      handle(request, response).catch((error: unknown) =>
+        response.destroy(error instanceof Error ? error : undefined),
+      );
     });
     server.on('connection', (socket) => {
       sockets.add(socket);

@@ -1,42 +1,72 @@
 import { expect } from 'chai';
 
-import { DATA, FROM, HASH, noop, rejection, success, TO, transaction, useOzServer } from './ozFixture.ts';
+import {
+  DATA,
+  FROM,
+  HASH,
+  noop,
+  rejection,
+  success,
+  TO,
+  transaction,
+  useOzServer,
+} from './ozFixture.ts';
 
 const since = new Date('2026-01-01T12:00:00Z');
 const FOUND = { providerTransactionId: 'tx-1', hash: HASH.toLowerCase(), state: 'pending' };
 /** Seconds after `since`. */
-const at = (seconds: number): string => new Date(since.getTime() + seconds * 1000).toISOString().replace('Z', '999+00:00');
+const at = (seconds: number): string =>
+  new Date(since.getTime() + seconds * 1000).toISOString().replace('Z', '999+00:00');
 
 describe('the OpenZeppelin Relayer', () => {
   const oz = useOzServer();
-  const findSent = (): Promise<unknown> => oz.createRelayer().findSent({ to: TO, data: DATA, since });
+  const findSent = (): Promise<unknown> =>
+    oz.createRelayer().findSent({ to: TO, data: DATA, since });
 
   /** Serves these, cut into pages, in this order. */
   function serveList(items: object[]): void {
     oz.onRequest(({ url }) => {
       const { searchParams, pathname } = new URL(url, oz.url);
       expect(pathname).to.equal('/api/v1/relayers/anvil-main/transactions/');
-      const [page, perPage] = [Number(searchParams.get('page')), Number(searchParams.get('per_page'))];
+      const [page, perPage] = [
+        Number(searchParams.get('page')),
+        Number(searchParams.get('per_page')),
+      ];
       const pagination = { current_page: page, per_page: perPage, total_items: items.length };
-      return { status: 200, body: success(items.slice((page - 1) * perPage, page * perPage), { pagination }) };
+      return {
+        status: 200,
+        body: success(items.slice((page - 1) * perPage, page * perPage), { pagination }),
+      };
     });
   }
-  const pagesRead = (): number[] => oz.received.map(({ url }) => Number(new URL(url, oz.url).searchParams.get('page')));
+  const pagesRead = (): number[] =>
+    oz.received.map(({ url }) => Number(new URL(url, oz.url).searchParams.get('page')));
 
   describe('findSent', () => {
     /** One a second, up to the given one, oldest first. */
     const others = (count: number, lastAt: number): object[] =>
       Array.from({ length: count }, (_, index) =>
-        transaction({ id: `other-${index}`, data: '0x99', created_at: at(lastAt - (count - 1 - index)) }),
+        transaction({
+          id: `other-${index}`,
+          data: '0x99',
+          created_at: at(lastAt - (count - 1 - index)),
+        }),
       );
 
     it('finds it whatever the case of its letters', async () => {
-      serveList([transaction({ id: 'other', data: '0x99' }), transaction({ to: TO.toUpperCase().replace('0X', '0x') })]);
+      serveList([
+        transaction({ id: 'other', data: '0x99' }),
+        transaction({ to: TO.toUpperCase().replace('0X', '0x') }),
+      ]);
       expect(await findSent()).to.deep.equal(FOUND);
     });
 
     it('finds it on a later page of a list with the newest first, and reads no further', async () => {
-      serveList([...others(120, 300), transaction({ created_at: at(1) }), ...others(200, -90)].sort(newestFirst));
+      serveList(
+        [...others(120, 300), transaction({ created_at: at(1) }), ...others(200, -90)].sort(
+          newestFirst,
+        ),
+      );
       expect(await findSent()).to.deep.equal(FOUND);
       expect(pagesRead()).to.deep.equal([1, 2, 3]);
     });
@@ -75,7 +105,12 @@ describe('the OpenZeppelin Relayer', () => {
     });
 
     it('reads everything when all seems to have come at the same moment', async () => {
-      serveList([...Array.from({ length: 130 }, (_, index) => transaction({ id: `other-${index}`, data: '0x99' })), transaction()]);
+      serveList([
+        ...Array.from({ length: 130 }, (_, index) =>
+          transaction({ id: `other-${index}`, data: '0x99' }),
+        ),
+        transaction(),
+      ]);
       expect(await findSent()).to.deep.equal(FOUND);
       expect(pagesRead()).to.deep.equal([1, 2, 3]);
     });
@@ -113,7 +148,8 @@ describe('the OpenZeppelin Relayer', () => {
       serveList([transaction({ data: null })]);
       expect((await rejection(findSent())).internal).to.deep.equal({
         relayerId: 'main',
-        reason: 'a listed transaction does not tell what it carries: it is being replaced, or the provider is too old',
+        reason:
+          'a listed transaction does not tell what it carries: it is being replaced, or the provider is too old',
       });
       serveList([transaction({ data: null, to: '0x00000000000000000000000000000000000000aa' })]);
       expect(await findSent()).to.equal(undefined);
@@ -132,15 +168,22 @@ describe('the OpenZeppelin Relayer', () => {
       }
       const all = others(51, 300).sort(newestFirst);
       oz.onRequest(({ url }) =>
-        url.includes('page=1&') ? { status: 200, body: success(all.slice(0, 50), { pagination }) } : { status: 500 },
+        url.includes('page=1&')
+          ? { status: 200, body: success(all.slice(0, 50), { pagination }) }
+          : { status: 500 },
       );
-      expect((await rejection(findSent())).internal).to.deep.equal({ relayerId: 'main', reason: 'the provider answered 500' });
+      expect((await rejection(findSent())).internal).to.deep.equal({
+        relayerId: 'main',
+        reason: 'the provider answered 500',
+      });
     });
 
     it('gives up on a list without end', async () => {
       oz.onRequest(() => ({
         status: 200,
-        body: success(others(50, 300), { pagination: { current_page: 1, per_page: 50, total_items: 1_000_000 } }),
+        body: success(others(50, 300), {
+          pagination: { current_page: 1, per_page: 50, total_items: 1_000_000 },
+        }),
       }));
       expect((await rejection(findSent())).internal)
         .to.have.property('reason')
@@ -165,11 +208,19 @@ describe('the OpenZeppelin Relayer', () => {
       it(`reads the status ${status} as ${state}`, async () => {
         oz.onRequest(() => ({ status: 200, body: success(transaction({ status })) }));
         expect(await find()).to.deep.equal({ ...FOUND, state });
-        expect(oz.received[0]).to.include({ method: 'GET', url: '/api/v1/relayers/anvil-main/transactions/tx-1' });
+        expect(oz.received[0]).to.include({
+          method: 'GET',
+          url: '/api/v1/relayers/anvil-main/transactions/tx-1',
+        });
       });
     }
 
-    for (const [status, state] of Object.entries({ submitted: 'pending', mined: 'ended', confirmed: 'ended', failed: 'ended' })) {
+    for (const [status, state] of Object.entries({
+      submitted: 'pending',
+      mined: 'ended',
+      confirmed: 'ended',
+      failed: 'ended',
+    })) {
       it(`reads the status ${status} of what was replaced by a transfer to itself as ${state}, with no hash of ours`, async () => {
         for (const data of ['0x', null]) {
           oz.onRequest(() => ({ status: 200, body: success(noop({ status, data })) }));
@@ -179,12 +230,18 @@ describe('the OpenZeppelin Relayer', () => {
     }
 
     it('takes a call with data to the relayer’s account for no replacement', async () => {
-      oz.onRequest(() => ({ status: 200, body: success(transaction({ to: FROM, status: 'mined' })) }));
+      oz.onRequest(() => ({
+        status: 200,
+        body: success(transaction({ to: FROM, status: 'mined' })),
+      }));
       expect(await find()).to.deep.equal({ ...FOUND, state: 'mined' });
     });
 
     it('is undefined for an id that the provider does not know', async () => {
-      oz.onRequest(() => ({ status: 404, body: { success: false, data: null, error: 'Transaction with ID a/b not found' } }));
+      oz.onRequest(() => ({
+        status: 404,
+        body: { success: false, data: null, error: 'Transaction with ID a/b not found' },
+      }));
       expect(await find('a/b')).to.equal(undefined);
       expect(oz.received[0]?.url).to.equal('/api/v1/relayers/anvil-main/transactions/a%2Fb');
     });
@@ -205,27 +262,40 @@ describe('the OpenZeppelin Relayer', () => {
         oz.onRequest(() => ({ status, body: { success: false, error: 'no' } }));
         const error = await rejection(find());
         expect(error.kind.code).to.equal('PAY_021');
-        expect(error.internal).to.deep.equal({ relayerId: 'main', reason: `the provider answered ${status}: no` });
+        expect(error.internal).to.deep.equal({
+          relayerId: 'main',
+          reason: `the provider answered ${status}: no`,
+        });
       }
     });
   });
 
   describe('getStatus', () => {
-    function serveStatus(relayer: object, status: object = { pending_transactions_count: 3 }): void {
+    function serveStatus(
+      relayer: object,
+      status: object = { pending_transactions_count: 3 },
+    ): void {
       oz.onRequest(({ url }) => ({
         status: 200,
-        body: success(url.includes('/status') ? status : { id: 'anvil-main', address: TO.toLowerCase(), ...relayer }),
+        body: success(
+          url.includes('/status')
+            ? status
+            : { id: 'anvil-main', address: TO.toLowerCase(), ...relayer },
+        ),
       }));
     }
     const getStatus = (): Promise<unknown> => oz.createRelayer().getStatus();
 
     it('tells the account, and how many wait, without having its balance and history looked up', async () => {
       serveStatus({ paused: false, system_disabled: false });
-      expect(await getStatus()).to.deep.equal({ address: TO, paused: false, pendingTransactions: 3 });
-      expect(oz.received.map(({ url }) => url.replace('/api/v1/relayers/anvil-main', '')).sort()).to.deep.equal([
-        '',
-        '/status?include_balance=false&include_last_confirmed_tx=false',
-      ]);
+      expect(await getStatus()).to.deep.equal({
+        address: TO,
+        paused: false,
+        pendingTransactions: 3,
+      });
+      expect(
+        oz.received.map(({ url }) => url.replace('/api/v1/relayers/anvil-main', '')).sort(),
+      ).to.deep.equal(['', '/status?include_balance=false&include_last_confirmed_tx=false']);
     });
 
     it('is paused when an operator or the provider itself has switched it off', async () => {

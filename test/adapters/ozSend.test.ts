@@ -6,14 +6,28 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import sinon from 'sinon';
 
 import { waitUntil } from '../support/waitUntil.ts';
-import { API_KEY, DATA, HASH, PATIENCE_MS, SHORT_TIMEOUT_MS, success, TO, transaction, useOzServer, type Answer } from './ozFixture.ts';
+import {
+  API_KEY,
+  DATA,
+  HASH,
+  PATIENCE_MS,
+  SHORT_TIMEOUT_MS,
+  success,
+  TO,
+  transaction,
+  useOzServer,
+  type Answer,
+} from './ozFixture.ts';
 
 describe('send of the OpenZeppelin Relayer', () => {
   const oz = useOzServer();
   afterEach(() => sinon.restore());
 
   it('is accepted: the wire request is what the API documents, and the hash comes later', async () => {
-    oz.onRequest(() => ({ status: 200, body: success(transaction({ hash: null, status: 'pending', nonce: null })) }));
+    oz.onRequest(() => ({
+      status: 200,
+      body: success(transaction({ hash: null, status: 'pending', nonce: null })),
+    }));
     expect(await oz.send()).to.deep.equal({
       kind: 'accepted',
       transaction: { providerTransactionId: 'tx-1', hash: null, state: 'pending' },
@@ -21,7 +35,10 @@ describe('send of the OpenZeppelin Relayer', () => {
     expect(oz.received).to.have.length(1);
     const [{ method, url, headers, body } = {}] = oz.received;
     expect([method, url]).to.deep.equal(['POST', '/api/v1/relayers/anvil-main/transactions']);
-    expect(headers).to.include({ authorization: `Bearer ${API_KEY}`, 'content-type': 'application/json' });
+    expect(headers).to.include({
+      authorization: `Bearer ${API_KEY}`,
+      'content-type': 'application/json',
+    });
     expect(body).to.deep.equal({
       to: TO,
       value: 0,
@@ -46,24 +63,54 @@ describe('send of the OpenZeppelin Relayer', () => {
     {
       status: 400,
       body: error('Transaction target address is not whitelisted'),
-      expected: { kind: 'rejected', reason: 'the provider answered 400: Transaction target address is not whitelisted' },
+      expected: {
+        kind: 'rejected',
+        reason: 'the provider answered 400: Transaction target address is not whitelisted',
+      },
     },
     { status: 422, body: error('Unprocessable'), expected: { kind: 'rejected' } },
     { status: 413, body: 'too large', expected: { kind: 'rejected' } },
-    { status: 400, body: error('Insufficient balance error: 0 wei'), expected: { kind: 'refused', retryAfterMs: 30_000 } },
+    {
+      status: 400,
+      body: error('Insufficient balance error: 0 wei'),
+      expected: { kind: 'refused', retryAfterMs: 30_000 },
+    },
     {
       status: 401,
       body: { success: false, code: 401, error: 'Unauthorized', message: 'Unauthorized' },
-      expected: { kind: 'refused', reason: 'the provider answered 401: Unauthorized', retryAfterMs: 30_000 },
+      expected: {
+        kind: 'refused',
+        reason: 'the provider answered 401: Unauthorized',
+        retryAfterMs: 30_000,
+      },
     },
-    { status: 403, body: error('Relayer paused'), expected: { kind: 'refused', retryAfterMs: 30_000 } },
-    { status: 404, body: error('Relayer with ID anvil-main not found'), expected: { kind: 'refused', retryAfterMs: 30_000 } },
+    {
+      status: 403,
+      body: error('Relayer paused'),
+      expected: { kind: 'refused', retryAfterMs: 30_000 },
+    },
+    {
+      status: 404,
+      body: error('Relayer with ID anvil-main not found'),
+      expected: { kind: 'refused', retryAfterMs: 30_000 },
+    },
     {
       status: 429,
-      body: { success: false, code: 429, error: 'TooManyRequests', message: 'Too many requests', after: 9 },
+      body: {
+        success: false,
+        code: 429,
+        error: 'TooManyRequests',
+        message: 'Too many requests',
+        after: 9,
+      },
       expected: { kind: 'refused', retryAfterMs: 9_000 },
     },
-    { status: 429, headers: { 'retry-after': '7' }, body: { after: 9 }, expected: { kind: 'refused', retryAfterMs: 7_000 } },
+    {
+      status: 429,
+      headers: { 'retry-after': '7' },
+      body: { after: 9 },
+      expected: { kind: 'refused', retryAfterMs: 7_000 },
+    },
     { status: 429, body: '', expected: { kind: 'refused', retryAfterMs: 2_000 } },
     { status: 429, body: { after: 1e6 }, expected: { kind: 'refused', retryAfterMs: 600_000 } },
     { status: 408, body: {}, expected: { kind: 'ambiguous' } },
@@ -74,12 +121,28 @@ describe('send of the OpenZeppelin Relayer', () => {
     { status: 503, expected: { kind: 'ambiguous' } },
     { status: 504, expected: { kind: 'ambiguous' } },
     { status: 520, body: {}, expected: { kind: 'ambiguous' } },
-    { status: 200, body: '<html>all is well</html>', expected: { kind: 'ambiguous', reason: 'the provider’s answer is not JSON' } },
+    {
+      status: 200,
+      body: '<html>all is well</html>',
+      expected: { kind: 'ambiguous', reason: 'the provider’s answer is not JSON' },
+    },
     { status: 200, body: '', expected: { kind: 'ambiguous' } },
-    { status: 200, body: success({ hash: HASH }), expected: { kind: 'ambiguous', reason: 'the provider’s answer cannot be read' } },
-    { status: 200, body: { ...error('something'), data: transaction() }, expected: { kind: 'ambiguous' } },
+    {
+      status: 200,
+      body: success({ hash: HASH }),
+      expected: { kind: 'ambiguous', reason: 'the provider’s answer cannot be read' },
+    },
+    {
+      status: 200,
+      body: { ...error('something'), data: transaction() },
+      expected: { kind: 'ambiguous' },
+    },
     { status: 200, body: transaction(), expected: { kind: 'ambiguous' } },
-    { status: 200, body: success(transaction({ data: `0x${'00'.repeat(9 * 1024 * 1024)}` })), expected: { kind: 'ambiguous' } },
+    {
+      status: 200,
+      body: success(transaction({ data: `0x${'00'.repeat(9 * 1024 * 1024)}` })),
+      expected: { kind: 'ambiguous' },
+    },
   ];
   for (const { expected, ...answer } of cases) {
     const { status, headers = {}, body } = answer;
@@ -95,7 +158,9 @@ describe('send of the OpenZeppelin Relayer', () => {
   it('does not follow a redirect: the key and the transaction go nowhere else', async () => {
     oz.onRequest(() => ({ status: 307, headers: { location: `${oz.url}/elsewhere` } }));
     expect((await oz.send()).kind).to.equal('ambiguous');
-    expect(oz.received.map(({ url }) => url)).to.deep.equal(['/api/v1/relayers/anvil-main/transactions']);
+    expect(oz.received.map(({ url }) => url)).to.deep.equal([
+      '/api/v1/relayers/anvil-main/transactions',
+    ]);
   });
 
   it('repeats the provider’s words without the key in them, and not all of them', async () => {
@@ -111,7 +176,10 @@ describe('send of the OpenZeppelin Relayer', () => {
     oz.onRequest(() => 'none');
     const startedAt = Date.now();
     const outcome = await oz.send(oz.createRelayer({ timeoutMs: SHORT_TIMEOUT_MS }));
-    expect(outcome).to.deep.equal({ kind: 'ambiguous', reason: `the provider gave no answer within ${SHORT_TIMEOUT_MS} ms` });
+    expect(outcome).to.deep.equal({
+      kind: 'ambiguous',
+      reason: `the provider gave no answer within ${SHORT_TIMEOUT_MS} ms`,
+    });
     expect(Date.now() - startedAt).to.be.within(SHORT_TIMEOUT_MS - 5, PATIENCE_MS);
     await waitUntil(() => oz.sockets.size === 0, { what: 'the connection’s end' });
     expect(oz.received).to.have.length(1);
@@ -124,7 +192,10 @@ describe('send of the OpenZeppelin Relayer', () => {
       return 'none';
     });
     const outcome = await oz.send(oz.createRelayer({ timeoutMs: SHORT_TIMEOUT_MS }));
-    expect(outcome).to.deep.equal({ kind: 'ambiguous', reason: `the provider gave no answer within ${SHORT_TIMEOUT_MS} ms` });
+    expect(outcome).to.deep.equal({
+      kind: 'ambiguous',
+      reason: `the provider gave no answer within ${SHORT_TIMEOUT_MS} ms`,
+    });
   });
 
   it('is ambiguous when the provider hangs up after it has read the request, and is posted once', async () => {
@@ -157,12 +228,27 @@ describe('send of the OpenZeppelin Relayer', () => {
   for (const code of ['ENOTFOUND', 'EAI_AGAIN']) {
     it(`is refused when the host has no address (${code})`, async () => {
       const asked: string[] = [];
-      sinon.stub(dns, 'lookup').callsFake(((hostname: string, _options: unknown, done: (error: Error) => void) => {
+      sinon.stub(dns, 'lookup').callsFake(((
+        hostname: string,
+        _options: unknown,
+        done: (error: Error) => void,
+      ) => {
         asked.push(hostname);
-        process.nextTick(done, Object.assign(new Error(`getaddrinfo ${code} ${hostname}`), { code, syscall: 'getaddrinfo', hostname }));
+        process.nextTick(
+          done,
+          Object.assign(new Error(`getaddrinfo ${code} ${hostname}`), {
+            code,
+            syscall: 'getaddrinfo',
+            hostname,
+          }),
+        );
       }) as typeof dns.lookup);
       const outcome = await oz.send(oz.createRelayer({ url: 'http://relayer.example:8080' }));
-      expect(outcome).to.deep.equal({ kind: 'refused', reason: `the provider cannot be reached: ${code}`, retryAfterMs: 5_000 });
+      expect(outcome).to.deep.equal({
+        kind: 'refused',
+        reason: `the provider cannot be reached: ${code}`,
+        retryAfterMs: 5_000,
+      });
       expect(asked).to.deep.equal(['relayer.example']);
     });
   }
@@ -196,7 +282,9 @@ describe('send of the OpenZeppelin Relayer', () => {
 
     it('comes after a harmless question once the provider may be back', async () => {
       let healthy = false;
-      oz.onRequest(() => (healthy ? { status: 200, body: success(transaction()) } : { status: 503 }));
+      oz.onRequest(() =>
+        healthy ? { status: 200, body: success(transaction()) } : { status: 503 },
+      );
       const relayer = oz.createRelayer({ breaker: { failures: 1, openMs: 50 } });
       expect((await oz.send(relayer)).kind).to.equal('ambiguous');
       await sleep(60);
@@ -204,12 +292,11 @@ describe('send of the OpenZeppelin Relayer', () => {
       healthy = true;
       await sleep(60);
       expect((await oz.send(relayer)).kind).to.equal('accepted');
-      expect(oz.received.map(({ method, url }) => `${method} ${url.replace('/api/v1/relayers/anvil-main', '')}`)).to.deep.equal([
-        'POST /transactions',
-        'GET ',
-        'GET ',
-        'POST /transactions',
-      ]);
+      expect(
+        oz.received.map(
+          ({ method, url }) => `${method} ${url.replace('/api/v1/relayers/anvil-main', '')}`,
+        ),
+      ).to.deep.equal(['POST /transactions', 'GET ', 'GET ', 'POST /transactions']);
     });
 
     it('goes on for answers that concern one request or our pace', async () => {

@@ -46,7 +46,10 @@ describe('the OpenZeppelin Relayer simulator', function () {
   let folder: string;
   let options: OzRelayerSimulatorOptions;
   let simulator: OzRelayerSimulator;
-  const createClient = (rpcUrl: string) => createTestClient({ mode: 'anvil', transport: http(rpcUrl), cacheTime: 0 }).extend(publicActions);
+  const createClient = (rpcUrl: string) =>
+    createTestClient({ mode: 'anvil', transport: http(rpcUrl), cacheTime: 0 }).extend(
+      publicActions,
+    );
   let client: ReturnType<typeof createClient>;
 
   before(async () => {
@@ -60,7 +63,15 @@ describe('the OpenZeppelin Relayer simulator', function () {
   });
   beforeEach(async () => {
     const { rpcUrl, chainId } = chain;
-    options = { rpcUrl, chainId, privateKey: generatePrivateKey(), relayerId, apiKey, pollMs: 20, confirmations: 3 };
+    options = {
+      rpcUrl,
+      chainId,
+      privateKey: generatePrivateKey(),
+      relayerId,
+      apiKey,
+      pollMs: 20,
+      confirmations: 3,
+    };
     simulator = await startOzRelayerSimulator(options);
   });
   afterEach(async () => {
@@ -69,13 +80,20 @@ describe('the OpenZeppelin Relayer simulator', function () {
     await client.setAutomine(true);
   });
 
-  async function ask(path: string, init: { body?: unknown; key?: string; method?: string } = {}): Promise<Reply> {
+  async function ask(
+    path: string,
+    init: { body?: unknown; key?: string; method?: string } = {},
+  ): Promise<Reply> {
     const response = await fetch(`${simulator.url}/api/v1/relayers/${relayerId}${path}`, {
       method: init.method ?? (init.body === undefined ? 'GET' : 'POST'),
       headers: { authorization: `Bearer ${init.key ?? apiKey}` },
       ...(init.body === undefined ? {} : { body: JSON.stringify(init.body) }),
     });
-    return { status: response.status, retryAfter: response.headers.get('retry-after'), body: (await response.json()) as Reply['body'] };
+    return {
+      status: response.status,
+      retryAfter: response.headers.get('retry-after'),
+      body: (await response.json()) as Reply['body'],
+    };
   }
   const send = (body: object = call()): Promise<Reply> => ask('/transactions', { body });
   async function sendTaken(body?: object): Promise<OzTransaction> {
@@ -83,7 +101,8 @@ describe('the OpenZeppelin Relayer simulator', function () {
     expect(reply, JSON.stringify(reply.body)).to.include({ status: 200 });
     return reply.body['data'] as OzTransaction;
   }
-  const read = async (id: string): Promise<OzTransaction> => (await ask(`/transactions/${id}`)).body['data'] as OzTransaction;
+  const read = async (id: string): Promise<OzTransaction> =>
+    (await ask(`/transactions/${id}`)).body['data'] as OzTransaction;
   const reach = (id: string, ...statuses: OzTransaction['status'][]): Promise<OzTransaction> =>
     waitUntil(
       async () => {
@@ -92,20 +111,38 @@ describe('the OpenZeppelin Relayer simulator', function () {
       },
       { everyMs: 15, what: `${id} to be ${statuses.join(' or ')}` },
     );
-  const sentSoFar = (): Promise<number> => client.getTransactionCount({ address: simulator.address });
+  const sentSoFar = (): Promise<number> =>
+    client.getTransactionCount({ address: simulator.address });
 
   it('answers before it has signed, then sends, and tells each status up to confirmed', async () => {
     const body = call({ value: 5 });
     const reply = await send(body);
     expect(reply.body).to.include({ success: true, error: null });
     const sent = reply.body['data'] as OzTransaction;
-    expect(sent).to.deep.include({ hash: null, status: 'pending', nonce: null, signature: null, relayer_id: relayerId, value: '5' });
-    expect(sent).to.include({ to: recipient, from: simulator.address, data: body['data'], gas_limit: 60_000, speed: 'fast' });
+    expect(sent).to.deep.include({
+      hash: null,
+      status: 'pending',
+      nonce: null,
+      signature: null,
+      relayer_id: relayerId,
+      value: '5',
+    });
+    expect(sent).to.include({
+      to: recipient,
+      from: simulator.address,
+      data: body['data'],
+      gas_limit: 60_000,
+      speed: 'fast',
+    });
     expect(sent.created_at).to.match(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}\+00:00$/);
     const mined = await reach(sent.id, 'mined');
     expect(mined.nonce).to.equal(0);
     expect(mined.max_fee_per_gas).to.match(/^\d+$/);
-    expect(await client.getTransaction({ hash: mined.hash as Hex })).to.include({ input: body['data'], value: 5n, gas: 60_000n });
+    expect(await client.getTransaction({ hash: mined.hash as Hex })).to.include({
+      input: body['data'],
+      value: 5n,
+      gas: 60_000n,
+    });
     await client.mine({ blocks: 3 });
     expect(await reach(sent.id, 'confirmed'))
       .to.have.property('confirmed_at')
@@ -116,7 +153,9 @@ describe('the OpenZeppelin Relayer simulator', function () {
     const sent = await sendTaken(call({ to: null, data: '0x60006000fd' }));
     const failed = await reach(sent.id, 'failed');
     expect(failed.status_reason).to.contain('reverted');
-    expect((await client.getTransactionReceipt({ hash: failed.hash as Hex })).status).to.equal('reverted');
+    expect((await client.getTransactionReceipt({ hash: failed.hash as Hex })).status).to.equal(
+      'reverted',
+    );
   });
 
   it('turns what is not mined by its validUntil into a transfer to itself, which is then confirmed under the same id', async () => {
@@ -128,10 +167,19 @@ describe('the OpenZeppelin Relayer simulator', function () {
       const found = await read(sent.id);
       return found.to === simulator.address && found;
     });
-    expect(replaced).to.include({ status: 'submitted', data: '0x', value: '0', gas_limit: 21_000, nonce: first.nonce });
+    expect(replaced).to.include({
+      status: 'submitted',
+      data: '0x',
+      value: '0',
+      gas_limit: 21_000,
+      nonce: first.nonce,
+    });
     expect(replaced.hash).not.to.equal(first.hash);
     await client.mine({ blocks: 1 });
-    expect(await reach(sent.id, 'confirmed')).to.include({ hash: replaced.hash, to: simulator.address });
+    expect(await reach(sent.id, 'confirmed')).to.include({
+      hash: replaced.hash,
+      to: simulator.address,
+    });
     expect(await sentSoFar()).to.equal(1);
   });
 
@@ -149,7 +197,10 @@ describe('the OpenZeppelin Relayer simulator', function () {
     for (const id of ids) await reach(id, 'mined', 'confirmed');
     const list = async (query: string): Promise<{ ids: string[]; pagination: unknown }> => {
       const { body } = await ask(`/transactions/?${query}`);
-      return { ids: (body['data'] as OzTransaction[]).map(({ id }) => id), pagination: body['pagination'] };
+      return {
+        ids: (body['data'] as OzTransaction[]).map(({ id }) => id),
+        pagination: body['pagination'],
+      };
     };
     const [a, , c, d, e] = ids;
     expect(await list('page=1&per_page=2')).to.deep.equal({
@@ -164,7 +215,12 @@ describe('the OpenZeppelin Relayer simulator', function () {
 
     await simulator.close();
     const statePath = join(folder, 'oldest.jsonl');
-    simulator = await startOzRelayerSimulator({ ...options, statePath, listOrder: 'oldestFirst', hidesData: true });
+    simulator = await startOzRelayerSimulator({
+      ...options,
+      statePath,
+      listOrder: 'oldestFirst',
+      hidesData: true,
+    });
     const [first, second] = [await sendTaken(), await sendTaken()];
     expect((await list('')).ids).to.deep.equal([first.id, second.id]);
     expect(first).not.to.have.property('data');
@@ -178,7 +234,10 @@ describe('the OpenZeppelin Relayer simulator', function () {
       paused: false,
       system_disabled: false,
     });
-    expect((await ask('/balance')).body['data']).to.deep.equal({ balance: Number(parseEther('10000')), unit: 'wei' });
+    expect((await ask('/balance')).body['data']).to.deep.equal({
+      balance: Number(parseEther('10000')),
+      unit: 'wei',
+    });
     await client.setAutomine(false);
     await reach((await sendTaken()).id, 'submitted');
     expect((await ask('/status')).body['data']).to.include({
@@ -187,7 +246,9 @@ describe('the OpenZeppelin Relayer simulator', function () {
       nonce: '1',
       balance: parseEther('10000').toString(),
     });
-    expect((await ask('/status?include_balance=false')).body['data']).not.to.have.property('balance');
+    expect((await ask('/status?include_balance=false')).body['data']).not.to.have.property(
+      'balance',
+    );
   });
 
   it('refuses what cannot be right with a 400 and its reason, and takes nothing', async () => {
@@ -213,7 +274,12 @@ describe('the OpenZeppelin Relayer simulator', function () {
   });
 
   it('answers foreign credentials with 401, and what it does not have with 404', async () => {
-    const unauthorized = { success: false, code: 401, error: 'Unauthorized', message: 'Unauthorized' };
+    const unauthorized = {
+      success: false,
+      code: 401,
+      error: 'Unauthorized',
+      message: 'Unauthorized',
+    };
     expect(await ask('', { key: 'wrong' })).to.deep.include({ status: 401, body: unauthorized });
     expect(await ask('/transactions', { key: '', body: call() })).to.include({ status: 401 });
     const unknown = await ask('/transactions/no-such-id');
@@ -221,7 +287,9 @@ describe('the OpenZeppelin Relayer simulator', function () {
       status: 404,
       body: { success: false, data: null, error: 'Transaction with ID no-such-id not found' },
     });
-    expect((await fetch(`${simulator.url}/api/v1/relayers/other/transactions/`)).status).to.equal(404);
+    expect((await fetch(`${simulator.url}/api/v1/relayers/other/transactions/`)).status).to.equal(
+      404,
+    );
     expect(simulator.transactions()).to.deep.equal([]);
   });
 
@@ -232,12 +300,22 @@ describe('the OpenZeppelin Relayer simulator', function () {
         {
           status: 429,
           retryAfter: '7',
-          body: { success: false, code: 429, error: 'TooManyRequests', message: 'Too Many Requests', after: 7 },
+          body: {
+            success: false,
+            code: 429,
+            error: 'TooManyRequests',
+            message: 'Too Many Requests',
+            after: 7,
+          },
         },
         0,
       ],
       [{ kind: 'unauthorized' }, { status: 401 }, 0],
-      [{ kind: 'paused' }, { status: 403, body: { success: false, data: null, error: 'Relayer paused' } }, 0],
+      [
+        { kind: 'paused' },
+        { status: 403, body: { success: false, data: null, error: 'Relayer paused' } },
+        0,
+      ],
       [{ kind: 'serverError', status: 503 }, { status: 503 }, 0],
       [{ kind: 'serverErrorAfterSend' }, { status: 500 }, 1],
     ];
@@ -287,13 +365,30 @@ describe('the OpenZeppelin Relayer simulator', function () {
 
     it('is told to over HTTP too, and refuses faults and operations that it does not have', async () => {
       const control = async (body: unknown): Promise<number> =>
-        (await fetch(`${simulator.url}/_control/faults`, { method: 'POST', body: JSON.stringify(body) })).status;
-      expect(await control({ kind: 'serverError', operation: 'getRelayerStatus', count: 'forever' })).to.equal(201);
-      expect([(await ask('/status')).status, (await ask('/status')).status, (await ask('')).status]).to.deep.equal([500, 500, 200]);
+        (
+          await fetch(`${simulator.url}/_control/faults`, {
+            method: 'POST',
+            body: JSON.stringify(body),
+          })
+        ).status;
+      expect(
+        await control({ kind: 'serverError', operation: 'getRelayerStatus', count: 'forever' }),
+      ).to.equal(201);
+      expect([
+        (await ask('/status')).status,
+        (await ask('/status')).status,
+        (await ask('')).status,
+      ]).to.deep.equal([500, 500, 200]);
       expect(await control({ kind: 'serverError', operation: 'login' })).to.equal(400);
-      expect((await fetch(`${simulator.url}/_control/faults`, { method: 'DELETE' })).status).to.equal(200);
+      expect(
+        (await fetch(`${simulator.url}/_control/faults`, { method: 'DELETE' })).status,
+      ).to.equal(200);
       expect((await ask('/status')).status).to.equal(200);
-      expect(simulator.requests()).to.include({ getRelayerStatus: 3, getRelayer: 1, sendTransaction: 0 });
+      expect(simulator.requests()).to.include({
+        getRelayerStatus: 3,
+        getRelayer: 1,
+        sendTransaction: 0,
+      });
     });
   });
 

@@ -6,11 +6,20 @@ import { getAddress, type Abi, type Hex } from 'viem';
 import { createJudgePermit } from '../../adapters/chain/createJudgePermit.ts';
 import { createRpcClients } from '../../adapters/chain/createRpcClients.ts';
 import { daiTokenAbi, daiTokenBytecode } from '../../contracts/generated/test/DaiToken.ts';
-import { hostileTokenAbi, hostileTokenBytecode } from '../../contracts/generated/test/HostileToken.ts';
-import { regulatedTokenAbi, regulatedTokenBytecode } from '../../contracts/generated/test/RegulatedToken.ts';
+import {
+  hostileTokenAbi,
+  hostileTokenBytecode,
+} from '../../contracts/generated/test/HostileToken.ts';
+import {
+  regulatedTokenAbi,
+  regulatedTokenBytecode,
+} from '../../contracts/generated/test/RegulatedToken.ts';
 import { testWalletAbi, testWalletBytecode } from '../../contracts/generated/test/TestWallet.ts';
 import { usdtTokenAbi, usdtTokenBytecode } from '../../contracts/generated/test/UsdtToken.ts';
-import { walletPermitTokenAbi, walletPermitTokenBytecode } from '../../contracts/generated/test/WalletPermitToken.ts';
+import {
+  walletPermitTokenAbi,
+  walletPermitTokenBytecode,
+} from '../../contracts/generated/test/WalletPermitToken.ts';
 import type { PermitVerdict } from '../../domain/chain/model.ts';
 import type { Address } from '../../shared/hex.ts';
 import { createLogger } from '../../platform/logger.ts';
@@ -32,15 +41,29 @@ describe('judgePermit', function () {
     return getAddress((await on.wallet.waitForTransactionReceipt({ hash })).contractAddress ?? '');
   }
 
-  const listed = (address: Address, permit: { name: string; version: string }) => ({ address, symbol: 'TEST', decimals: 6, permit });
-  function judge(address: Address, permit: { name: string; version: string }): Promise<PermitVerdict> {
+  const listed = (address: Address, permit: { name: string; version: string }) => ({
+    address,
+    symbol: 'TEST',
+    decimals: 6,
+    permit,
+  });
+  function judge(
+    address: Address,
+    permit: { name: string; version: string },
+  ): Promise<PermitVerdict> {
     return on.createPort([on.rpcUrl], { tokens: [listed(address, permit)] }).judgePermit(address);
   }
 
   it('says that a permit works which the token takes, and whether the token asks contract accounts', async () => {
-    expect(await judge(on.token, { name: 'Test Dollar', version: '1' })).to.deep.equal({ kind: 'works', asContract: false });
+    expect(await judge(on.token, { name: 'Test Dollar', version: '1' })).to.deep.equal({
+      kind: 'works',
+      asContract: false,
+    });
     const asking = await deploy(walletPermitTokenAbi, walletPermitTokenBytecode);
-    expect(await judge(asking, { name: 'Wallet Dollar', version: '1' })).to.deep.equal({ kind: 'works', asContract: true });
+    expect(await judge(asking, { name: 'Wallet Dollar', version: '1' })).to.deep.equal({
+      kind: 'works',
+      asContract: true,
+    });
   });
 
   it('leaves nothing behind: no allowance, no nonce, no block', async () => {
@@ -63,7 +86,10 @@ describe('judgePermit', function () {
   });
 
   it('names a permit of another kind', async () => {
-    const verdict = await judge(await deploy(daiTokenAbi, daiTokenBytecode), { name: 'Dai-like', version: '1' });
+    const verdict = await judge(await deploy(daiTokenAbi, daiTokenBytecode), {
+      name: 'Dai-like',
+      version: '1',
+    });
     expect(verdict).to.include({ kind: 'unusable', flaw: 'otherKind' });
   });
 
@@ -73,7 +99,10 @@ describe('judgePermit', function () {
     // Takes any call, and does nothing: as the fallback of WETH.
     const wallet = await deploy(testWalletAbi, testWalletBytecode, [on.deployer.address]);
     for (const token of [usdt, hostile, wallet, getAddress(`0x${'12'.repeat(20)}`)]) {
-      expect(await judge(token, { name: 'Any', version: '1' })).to.include({ kind: 'unusable', flaw: 'noPermit' });
+      expect(await judge(token, { name: 'Any', version: '1' })).to.include({
+        kind: 'unusable',
+        flaw: 'noPermit',
+      });
     }
   });
 
@@ -83,7 +112,10 @@ describe('judgePermit', function () {
     const log = createLogger({ log: { level: 'silent', pretty: false } }, 'test');
     let now = 0;
     const rpc = createRpcClients({ ...config, log });
-    const { judgePermit, listPermitVerdicts } = createJudgePermit(config, rpc, { log, now: () => now });
+    const { judgePermit, listPermitVerdicts } = createJudgePermit(config, rpc, {
+      log,
+      now: () => now,
+    });
     const pause = (paused: boolean) =>
       on.mine(
         on.wallet.writeContract({
@@ -116,7 +148,10 @@ describe('judgePermit', function () {
   });
 
   it('is no verdict while no node answers: what was known stands', async () => {
-    const config = { ...on.config, tokens: [listed(on.token, { name: 'Test Dollar', version: '1' })] };
+    const config = {
+      ...on.config,
+      tokens: [listed(on.token, { name: 'Test Dollar', version: '1' })],
+    };
     const log = createLogger({ log: { level: 'silent', pretty: false } }, 'test');
     let now = 0;
     let isAway = false;
@@ -125,7 +160,9 @@ describe('judgePermit', function () {
     const failing = {
       ...rpc,
       attemptOneNode: ((work) =>
-        isAway ? dead.askOneNode((client) => client.getChainId()) : rpc.attemptOneNode(work)) as typeof rpc.attemptOneNode,
+        isAway
+          ? dead.askOneNode((client) => client.getChainId())
+          : rpc.attemptOneNode(work)) as typeof rpc.attemptOneNode,
     };
     const { judgePermit } = createJudgePermit(config, failing, { log, now: () => now });
     isAway = true;
@@ -146,8 +183,13 @@ describe('judgePermit', function () {
     }
     type Answer = { readonly result: Hex } | { readonly error: object };
 
-    /** A node that gives one answer to every call of the token, and else passes on what a node says. */
-    async function withOddNode(answer: Answer, work: (rpcUrl: string) => Promise<void>): Promise<void> {
+    /**
+     * A node that gives one answer to every call of the token, and else passes on what a node says.
+     */
+    async function withOddNode(
+      answer: Answer,
+      work: (rpcUrl: string) => Promise<void>,
+    ): Promise<void> {
       const server = createServer((request, response) => {
         const chunks: Buffer[] = [];
         request.on('data', (chunk: Buffer) => chunks.push(chunk));
@@ -158,7 +200,9 @@ describe('judgePermit', function () {
           const tell = async (question: Question): Promise<unknown> => {
             if (isOdd(question)) return { jsonrpc: '2.0', id: question.id, ...answer };
             const headers = { 'content-type': 'application/json' };
-            return (await fetch(on.rpcUrl, { method: 'POST', headers, body: JSON.stringify(question) })).json();
+            return (
+              await fetch(on.rpcUrl, { method: 'POST', headers, body: JSON.stringify(question) })
+            ).json();
           };
           void Promise.all([asked].flat().map(tell)).then((answers) => {
             response.writeHead(200, { 'content-type': 'application/json' });
@@ -184,21 +228,32 @@ describe('judgePermit', function () {
         withOddNode(answer, async (odd) => {
           const tokens = [listed(on.token, { name: 'Test Dollar', version: '1' })];
           const port = on.createPort([odd, on.rpcUrl], { tokens });
-          expect(await port.judgePermit(on.token)).to.deep.equal({ kind: 'works', asContract: false });
+          expect(await port.judgePermit(on.token)).to.deep.equal({
+            kind: 'works',
+            asContract: false,
+          });
           // Nobody contradicts it.
-          expect(await on.createPort([odd, DEAD], { tokens }).judgePermit(on.token)).to.include({ kind: 'unusable', flaw: 'noPermit' });
+          expect(await on.createPort([odd, DEAD], { tokens }).judgePermit(on.token)).to.include({
+            kind: 'unusable',
+            flaw: 'noPermit',
+          });
         }));
     }
 
     it('says that a permit does not work when all of them say so', async () => {
       const tokens = [listed(on.token, { name: 'Other', version: '1' })];
-      const verdict = await on.createPort([on.rpcUrl, on.rpcUrl, DEAD], { tokens }).judgePermit(on.token);
+      const verdict = await on
+        .createPort([on.rpcUrl, on.rpcUrl, DEAD], { tokens })
+        .judgePermit(on.token);
       expect(verdict).to.include({ kind: 'unusable', flaw: 'otherDomain' });
     });
   });
 
   it('asks once for those that ask at once', async () => {
-    const config = { ...on.config, tokens: [listed(on.token, { name: 'Test Dollar', version: '1' })] };
+    const config = {
+      ...on.config,
+      tokens: [listed(on.token, { name: 'Test Dollar', version: '1' })],
+    };
     const log = createLogger({ log: { level: 'silent', pretty: false } }, 'test');
     const rpc = createRpcClients({ ...config, log });
     let probes = 0;

@@ -46,7 +46,8 @@ describe('the chain adapter, asking several RPC URLs whether events are final', 
     });
   });
 
-  const both = (confirmations: number | 'finalized') => on.createPort([node.url, on.rpcUrl], { confirmations });
+  const both = (confirmations: number | 'finalized') =>
+    on.createPort([node.url, on.rpcUrl], { confirmations });
   const unpaid = (): SeenEvent => ({ ...paid, paymentId: on.port.paymentIdOf(on.makeTerms()) });
   const poll = async (port: ChainPort, event: SeenEvent) => (await port.pollEvents([event]))[0];
   /** Payments in a hundred blocks, as many as one poll may have: of the last ones there are. */
@@ -54,25 +55,54 @@ describe('the chain adapter, asking several RPC URLs whether events are final', 
     const { number } = await port.getHead();
     const numbers = Array.from({ length: 100 }, (_, index) => number - BigInt(DEEP + index));
     const blocks = await Promise.all(numbers.map((height) => port.findBlock(height)));
-    return blocks.map((block) => ({ ...paid, blockNumber: block?.number ?? 0n, blockHash: block?.hash ?? FOREIGN }));
+    return blocks.map((block) => ({
+      ...paid,
+      blockNumber: block?.number ?? 0n,
+      blockHash: block?.hash ?? FOREIGN,
+    }));
   }
 
-  const mine = (blocks: number) => askFor(createAskNode(on.rpcUrl), 'anvil_mine', [`0x${blocks.toString(16)}`]);
+  const mine = (blocks: number) =>
+    askFor(createAskNode(on.rpcUrl), 'anvil_mine', [`0x${blocks.toString(16)}`]);
 
   it('hears of each whether it is there as of what is final, or that this comes before it', async () => {
     const depth = Number((await on.port.getHead()).number - paid.blockNumber) + 1;
-    expect(await poll(both(depth), paid)).to.deep.equal({ final: 2, early: 0, absent: 0, unheard: 0 });
-    expect(await poll(both(depth + 1), paid)).to.deep.equal({ final: 0, early: 2, absent: 0, unheard: 0 });
-    expect(await poll(both(depth), unpaid())).to.deep.equal({ final: 0, early: 0, absent: 2, unheard: 0 });
-    // It was paid after that block.
-    expect(await poll(both(depth + 1), { ...paid, blockNumber: paid.blockNumber - 1n })).to.deep.equal({
+    expect(await poll(both(depth), paid)).to.deep.equal({
+      final: 2,
+      early: 0,
+      absent: 0,
+      unheard: 0,
+    });
+    expect(await poll(both(depth + 1), paid)).to.deep.equal({
+      final: 0,
+      early: 2,
+      absent: 0,
+      unheard: 0,
+    });
+    expect(await poll(both(depth), unpaid())).to.deep.equal({
       final: 0,
       early: 0,
       absent: 2,
       unheard: 0,
     });
-    expect(await poll(both(depth), { ...paid, nonce: 1n }), 'a refund').to.deep.equal({ final: 0, early: 0, absent: 2, unheard: 0 });
-    node.changeResults((method, result) => (method === 'eth_call' ? `0x${'00'.repeat(31)}01` : result));
+    // It was paid after that block.
+    expect(
+      await poll(both(depth + 1), { ...paid, blockNumber: paid.blockNumber - 1n }),
+    ).to.deep.equal({
+      final: 0,
+      early: 0,
+      absent: 2,
+      unheard: 0,
+    });
+    expect(await poll(both(depth), { ...paid, nonce: 1n }), 'a refund').to.deep.equal({
+      final: 0,
+      early: 0,
+      absent: 2,
+      unheard: 0,
+    });
+    node.changeResults((method, result) =>
+      method === 'eth_call' ? `0x${'00'.repeat(31)}01` : result,
+    );
     expect(await poll(both(depth), { ...paid, nonce: 1n }), 'one that one has made').to.deep.equal({
       final: 1,
       early: 0,
@@ -88,7 +118,9 @@ describe('the chain adapter, asking several RPC URLs whether events are final', 
     expect(polls.at(-1)).to.deep.equal({ final: 2, early: 0, absent: 0, unheard: 0 });
     expect(asked.filter((method) => method === 'eth_call')).to.have.length(1);
     asked = [];
-    expect(await on.createPort([node.url]).pollEvents([unpaid()])).to.deep.equal([{ final: 1, early: 0, absent: 0, unheard: 0 }]);
+    expect(await on.createPort([node.url]).pollEvents([unpaid()])).to.deep.equal([
+      { final: 1, early: 0, absent: 0, unheard: 0 },
+    ]);
     expect(asked).to.deep.equal([]);
   });
 
@@ -98,16 +130,33 @@ describe('the chain adapter, asking several RPC URLs whether events are final', 
     const states: bigint[] = [];
     node.noteCalls((block) => states.push(block));
     for (const confirmations of [DEEP, 'finalized'] as const) {
-      expect(await poll(both(confirmations), paid)).to.deep.equal({ final: 2, early: 0, absent: 0, unheard: 0 });
-      expect(await poll(both(confirmations), { ...paid, blockHash: FOREIGN })).to.deep.equal({ final: 0, early: 0, absent: 2, unheard: 0 });
-      expect(await poll(both(confirmations), unpaid())).to.deep.equal({ final: 0, early: 0, absent: 2, unheard: 0 });
-      const { number } = await on.port.getHead();
-      expect(await poll(both(confirmations), { ...paid, blockNumber: number - 10n })).to.deep.equal({
-        final: 0,
-        early: 2,
+      expect(await poll(both(confirmations), paid)).to.deep.equal({
+        final: 2,
+        early: 0,
         absent: 0,
         unheard: 0,
       });
+      expect(await poll(both(confirmations), { ...paid, blockHash: FOREIGN })).to.deep.equal({
+        final: 0,
+        early: 0,
+        absent: 2,
+        unheard: 0,
+      });
+      expect(await poll(both(confirmations), unpaid())).to.deep.equal({
+        final: 0,
+        early: 0,
+        absent: 2,
+        unheard: 0,
+      });
+      const { number } = await on.port.getHead();
+      expect(await poll(both(confirmations), { ...paid, blockNumber: number - 10n })).to.deep.equal(
+        {
+          final: 0,
+          early: 2,
+          absent: 0,
+          unheard: 0,
+        },
+      );
     }
     expect(states).to.have.length(6);
     expect(states.every((block) => block >= kept)).to.equal(true);
@@ -133,9 +182,12 @@ describe('the chain adapter, asking several RPC URLs whether events are final', 
       const events = await listDeep(on.port);
       node.delayBy(300);
       other.delayBy(300);
-      const polls = await on.createPort([node.url, other.url], { confirmations: DEEP }).pollEvents(events);
+      const polls = await on
+        .createPort([node.url, other.url], { confirmations: DEEP })
+        .pollEvents(events);
       expect(polls).to.have.length(100);
-      for (const each of polls) expect(each).to.deep.equal({ final: 2, early: 0, absent: 0, unheard: 0 });
+      for (const each of polls)
+        expect(each).to.deep.equal({ final: 2, early: 0, absent: 0, unheard: 0 });
     });
 
     it('waits for those that take one question at a time', async () => {
@@ -155,13 +207,21 @@ describe('the chain adapter, asking several RPC URLs whether events are final', 
       // Asks each of them, and waits for none for so long.
       expect(await port.isContract(on.config.gateway)).to.equal(true);
       other.delayBy(100);
-      expect(await poll(port, unpaid())).to.deep.equal({ final: 1, early: 0, absent: 1, unheard: 0 });
+      expect(await poll(port, unpaid())).to.deep.equal({
+        final: 1,
+        early: 0,
+        absent: 1,
+        unheard: 0,
+      });
     });
 
     it('hears one that has answered at once, however long another one takes that lies', async () => {
       const wordOfOne = `0x${'00'.repeat(31)}01`;
       let passedMs = 0;
-      const ofNow = (result: unknown) => ({ ...(result as object), timestamp: toHex(Math.floor((Date.now() + passedMs) / 1_000)) });
+      const ofNow = (result: unknown) => ({
+        ...(result as object),
+        timestamp: toHex(Math.floor((Date.now() + passedMs) / 1_000)),
+      });
       const isHeader = (method: string) => method === 'eth_getBlockByNumber';
       other.changeResults((method, result) => (isHeader(method) ? ofNow(result) : result));
       node.delayBy(300);
@@ -172,16 +232,25 @@ describe('the chain adapter, asking several RPC URLs whether events are final', 
         return isFirst ? 'none' : wordOfOne;
       });
       const port = on.createPort([node.url, other.url], { confirmations: 1 }, () => passedMs);
-      expect(await poll(port, unpaid())).to.deep.equal({ final: 1, early: 0, absent: 1, unheard: 0 });
+      expect(await poll(port, unpaid())).to.deep.equal({
+        final: 1,
+        early: 0,
+        absent: 1,
+        unheard: 0,
+      });
     });
 
     it('hears it of who has paid, too, which one that lies does not decide by itself', async () => {
-      node.changeResults((method, result) => (method === 'eth_call' ? `0x${'00'.repeat(32)}` : result));
+      node.changeResults((method, result) =>
+        method === 'eth_call' ? `0x${'00'.repeat(32)}` : result,
+      );
       const port = on.createPort([node.url, other.url]);
       other.delayBy(2_500);
       expect(await port.isContract(on.config.gateway)).to.equal(true);
       other.delayBy(200);
-      expect([...(await port.findPayers([paid.paymentId])).payers.keys()]).to.deep.equal([paid.paymentId]);
+      expect([...(await port.findPayers([paid.paymentId])).payers.keys()]).to.deep.equal([
+        paid.paymentId,
+      ]);
       const head = await on.port.getHead();
       expect(await port.findPayer(paid.paymentId, [head])).to.be.a('string');
     });

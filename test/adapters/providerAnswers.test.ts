@@ -10,7 +10,22 @@ const FROM: Address = `0x${'22'.repeat(20)}`;
 const DATA: Hex = '0x1234';
 
 /** What stands where a field belongs. `undefined`: nothing does. */
-const DAMAGES: readonly unknown[] = [null, undefined, '', '0x', '0xzz', 'x'.repeat(1_000), 12, -1, 1.5, 1e300, true, {}, [], ['x']];
+const DAMAGES: readonly unknown[] = [
+  null,
+  undefined,
+  '',
+  '0x',
+  '0xzz',
+  'x'.repeat(1_000),
+  12,
+  -1,
+  1.5,
+  1e300,
+  true,
+  {},
+  [],
+  ['x'],
+];
 
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -21,13 +36,18 @@ function withField(answer: Fields, name: string, value: unknown): Fields {
 }
 
 /** Runs `check` for every kind of damage to every field, the original left out. */
-function damageAll(answer: Fields, check: (damaged: Fields, name: string, value: unknown) => void): void {
+function damageAll(
+  answer: Fields,
+  check: (damaged: Fields, name: string, value: unknown) => void,
+): void {
   for (const name of Object.keys(answer)) {
     for (const value of DAMAGES) {
       try {
         check(withField(answer, name, value), name, value);
       } catch (error) {
-        throw new Error(`${name}: ${JSON.stringify(value)?.slice(0, 20) ?? 'absent'}`, { cause: error });
+        throw new Error(`${name}: ${JSON.stringify(value)?.slice(0, 20) ?? 'absent'}`, {
+          cause: error,
+        });
       }
     }
   }
@@ -37,19 +57,38 @@ describe('a provider’s answer with a damaged field', () => {
   const PROVIDERS = [
     {
       name: 'Defender',
-      transaction: { transactionId: 'tx-1', hash: HASH, status: 'mined', to: TO, data: DATA, createdAt: '2026-01-01T00:00:00Z' },
+      transaction: {
+        transactionId: 'tx-1',
+        hash: HASH,
+        status: 'mined',
+        to: TO,
+        data: DATA,
+        createdAt: '2026-01-01T00:00:00Z',
+      },
       parse: defender.parseTransaction,
     },
     {
       name: 'OpenZeppelin Relayer',
-      transaction: { id: 'tx-1', hash: HASH, status: 'mined', created_at: '2026-01-01T00:00:00Z', from: FROM, to: TO, data: DATA },
+      transaction: {
+        id: 'tx-1',
+        hash: HASH,
+        status: 'mined',
+        created_at: '2026-01-01T00:00:00Z',
+        from: FROM,
+        to: TO,
+        data: DATA,
+      },
       parse: (answer: unknown) => oz.parseTransaction({ success: true, data: answer }),
     },
   ] as const;
 
   for (const { name, transaction, parse } of PROVIDERS) {
     it(`is none, or says nothing that is not so: a transaction of ${name}`, () => {
-      expect(parse(transaction)).to.deep.equal({ providerTransactionId: 'tx-1', hash: HASH, state: 'mined' });
+      expect(parse(transaction)).to.deep.equal({
+        providerTransactionId: 'tx-1',
+        hash: HASH,
+        state: 'mined',
+      });
       damageAll(transaction, (damaged, field, value) => {
         const read = parse(damaged);
         if (read === undefined) return;
@@ -64,7 +103,8 @@ describe('a provider’s answer with a damaged field', () => {
         // What nobody knows is not over: the chain is asked on.
         expect(read.state).to.equal(field === 'status' ? 'pending' : 'mined');
       });
-      for (const answer of [null, undefined, '', 'text', 12, true, [], [transaction], {}]) expect(parse(answer)).to.equal(undefined);
+      for (const answer of [null, undefined, '', 'text', 12, true, [], [transaction], {}])
+        expect(parse(answer)).to.equal(undefined);
     });
   }
 
@@ -72,7 +112,9 @@ describe('a provider’s answer with a damaged field', () => {
     const own = { address: TO, paused: false, numberOfPendingTransactions: 3 };
     damageAll(own, (damaged, field, value) => {
       const read = defender.parseRelayerStatus(damaged);
-      const isStillOne = (field === 'paused' && value === true) || (field === 'numberOfPendingTransactions' && value === 12);
+      const isStillOne =
+        (field === 'paused' && value === true) ||
+        (field === 'numberOfPendingTransactions' && value === 12);
       expect(read === undefined).to.equal(!isStillOne);
     });
     const ofOz = { address: TO, paused: false };
@@ -81,7 +123,10 @@ describe('a provider’s answer with a damaged field', () => {
       expect(oz.parseRelayer({ success: true, data: damaged }) === undefined).to.equal(!isStillOne);
     });
     for (const count of DAMAGES) {
-      const read = oz.parsePendingCount({ success: true, data: withField({}, 'pending_transactions_count', count) });
+      const read = oz.parsePendingCount({
+        success: true,
+        data: withField({}, 'pending_transactions_count', count),
+      });
       expect(read).to.equal(count === 12 ? 12 : undefined);
     }
   });
@@ -94,7 +139,8 @@ describe('a provider’s answer with a damaged field', () => {
       const carries = defender.carriesCall(damaged, call);
       if (field === 'to' || field === 'data') expect(carries).to.not.equal(true);
     });
-    const page = (items: unknown) => oz.parsePage({ success: true, data: items, pagination: { per_page: 50, total_items: 1 } });
+    const page = (items: unknown) =>
+      oz.parsePage({ success: true, data: items, pagination: { per_page: 50, total_items: 1 } });
     damageAll(PROVIDERS[1].transaction, (damaged, field) => {
       // One that cannot be read makes the page none: it could be the one.
       const [item] = page([damaged])?.items ?? [];
@@ -103,6 +149,7 @@ describe('a provider’s answer with a damaged field', () => {
       if (field === 'to' || field === 'data') expect(carries).to.not.equal(true);
       else expect(carries).to.equal(true);
     });
-    for (const items of [null, undefined, {}, 'x', [null], [12]]) expect(page(items)).to.equal(undefined);
+    for (const items of [null, undefined, {}, 'x', [null], [12]])
+      expect(page(items)).to.equal(undefined);
   });
 });

@@ -28,17 +28,24 @@ export interface RelayerFixture {
   readonly secrets: readonly string[];
   /** All that both have logged. */
   readLog(): string;
-  /** What maintenance does every few seconds; nothing where the provider looks after itself. Called over and over while the suite waits. */
+  /**
+   * What maintenance does every few seconds; nothing where the provider looks after itself. Called
+   * over and over while the suite waits.
+   */
   tend(): Promise<void>;
   /** As the provider has noted it. */
   readValidUntil(providerTransactionId: string): Promise<Date>;
-  /** Makes the provider raise the fees of the next transaction that it takes, soon, unless that is mined by then. */
+  /**
+   * Makes the provider raise the fees of the next transaction that it takes, soon, unless that is
+   * mined by then.
+   */
   raiseFeesOfNext(): Promise<void>;
   /** Every reason for which it refuses for the time being. At least one. */
   readonly refusals: readonly Refusal[];
   /**
-   * possible    the answer to a send comes over a network: it may get lost, and the provider may be away
-   * impossible  the intent is kept in our own database: there is no doubt about it, and only the chain's answers may get lost
+   * possible the answer to a send comes over a network: it may get lost, and the provider may be
+   * away impossible the intent is kept in our own database: there is no doubt about it, and only
+   * the chain's answers may get lost
    */
   readonly lostAnswers:
     | {
@@ -48,7 +55,8 @@ export interface RelayerFixture {
       }
     | { readonly kind: 'impossible'; cutOffChain(when: When, how: How): Promise<Undo> };
   /** Whether it may take a transaction without having signed it. */
-  readonly lateHashes: { readonly kind: 'possible'; delayNext(): void } | { readonly kind: 'impossible' };
+  readonly lateHashes:
+    { readonly kind: 'possible'; delayNext(): void } | { readonly kind: 'impossible' };
   /** Whether somebody can stop it from sending. */
   readonly pausing: { readonly kind: 'possible'; pause(): Undo } | { readonly kind: 'impossible' };
   close(): Promise<void>;
@@ -73,10 +81,14 @@ const GAS_LIMIT = 60_000n;
 const PATIENCE_MS = 10_000;
 const HOWS = ['timeout', 'reset', 'serverError'] as const;
 
-const createClient = (rpcUrl: string) => createTestClient({ mode: 'anvil', transport: http(rpcUrl), cacheTime: 0 }).extend(publicActions);
+const createClient = (rpcUrl: string) =>
+  createTestClient({ mode: 'anvil', transport: http(rpcUrl), cacheTime: 0 }).extend(publicActions);
 
 /** @param makeFixture leaves nothing running when it rejects */
-export function describeRelayerConformance(name: string, makeFixture: (setup: RelayerSetup) => Promise<RelayerFixture>): void {
+export function describeRelayerConformance(
+  name: string,
+  makeFixture: (setup: RelayerSetup) => Promise<RelayerFixture>,
+): void {
   describe(`a relayer: ${name}`, function () {
     this.timeout(40_000);
     let chain: Chain;
@@ -154,7 +166,10 @@ export function describeRelayerConformance(name: string, makeFixture: (setup: Re
       return waitUntil(tendAndAsk, { timeoutMs: PATIENCE_MS, everyMs: 20, what });
     }
 
-    async function waitForState(id: string, state: ProviderTransaction['state']): Promise<ProviderTransaction> {
+    async function waitForState(
+      id: string,
+      state: ProviderTransaction['state'],
+    ): Promise<ProviderTransaction> {
       return until(`${id} to be ${state}`, async () => {
         const found = await on.relayer.findTransaction(id);
         return found?.state === state && found;
@@ -166,7 +181,10 @@ export function describeRelayerConformance(name: string, makeFixture: (setup: Re
       const found: Transaction[] = [];
       const head = await client.getBlockNumber();
       for (let number = firstBlock + 1n; number <= head; number++) {
-        const { transactions } = await client.getBlock({ blockNumber: number, includeTransactions: true });
+        const { transactions } = await client.getBlock({
+          blockNumber: number,
+          includeTransactions: true,
+        });
         found.push(...transactions.filter(({ input }) => input === call.data.toLowerCase()));
       }
       return found;
@@ -177,7 +195,9 @@ export function describeRelayerConformance(name: string, makeFixture: (setup: Re
     /** What waits in the pool for the account's lowest unused nonce. */
     async function readPool(): Promise<{ to: string | null; hash: Hex } | undefined> {
       const { pending } = await client.getTxpoolContent();
-      const mine = Object.entries(pending).find(([address]) => address.toLowerCase() === account.toLowerCase())?.[1];
+      const mine = Object.entries(pending).find(
+        ([address]) => address.toLowerCase() === account.toLowerCase(),
+      )?.[1];
       return mine?.[String(await nonceOnChain())];
     }
 
@@ -191,7 +211,10 @@ export function describeRelayerConformance(name: string, makeFixture: (setup: Re
         const found = await landings(call);
         expect(found).to.have.length(1);
         expect(found[0]).to.include({ hash: mined.hash, gas: GAS_LIMIT, value: 0n });
-        expect([found[0]?.to?.toLowerCase(), found[0]?.from.toLowerCase()]).to.deep.equal([TARGET.toLowerCase(), account.toLowerCase()]);
+        expect([found[0]?.to?.toLowerCase(), found[0]?.from.toLowerCase()]).to.deep.equal([
+          TARGET.toLowerCase(),
+          account.toLowerCase(),
+        ]);
         expect(await on.readValidUntil(sent.providerTransactionId)).to.deep.equal(call.validUntil);
         expect(await on.second.findTransaction(sent.providerTransactionId)).to.deep.equal(mined);
         expect(await nonceOnChain()).to.equal(1);
@@ -199,9 +222,14 @@ export function describeRelayerConformance(name: string, makeFixture: (setup: Re
 
       it('lands each of many at once, from two processes, with a nonce of its own', async () => {
         const calls = Array.from({ length: 12 }, () => makeCall());
-        const sent = await Promise.all(calls.map((call, index) => sendAccepted(call, index % 2 === 0 ? on.relayer : on.second)));
-        expect(new Set(sent.map((transaction) => transaction.providerTransactionId)).size).to.equal(calls.length);
-        for (const { providerTransactionId } of sent) await waitForState(providerTransactionId, 'mined');
+        const sent = await Promise.all(
+          calls.map((call, index) => sendAccepted(call, index % 2 === 0 ? on.relayer : on.second)),
+        );
+        expect(new Set(sent.map((transaction) => transaction.providerTransactionId)).size).to.equal(
+          calls.length,
+        );
+        for (const { providerTransactionId } of sent)
+          await waitForState(providerTransactionId, 'mined');
         for (const call of calls) expect(await landings(call)).to.have.length(1);
         expect(await nonceOnChain()).to.equal(calls.length);
       });
@@ -219,7 +247,10 @@ export function describeRelayerConformance(name: string, makeFixture: (setup: Re
           const call = makeCall();
           const undo = await begin();
           const outcome = await send(call);
-          expect(outcome, reason).to.include({ kind: 'refused', ...(retryAfterMs === undefined ? {} : { retryAfterMs }) });
+          expect(outcome, reason).to.include({
+            kind: 'refused',
+            ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+          });
           expect(outcome, reason).to.have.property('retryAfterMs').that.is.within(1, 600_000);
           await undo();
           await expectNothingSent(call);
@@ -233,7 +264,8 @@ export function describeRelayerConformance(name: string, makeFixture: (setup: Re
         if (on.lateHashes.kind === 'possible') on.lateHashes.delayNext();
         const call = makeCall();
         const sent = await sendAccepted(call);
-        if (on.lateHashes.kind === 'possible') expect(sent).to.include({ hash: null, state: 'pending' });
+        if (on.lateHashes.kind === 'possible')
+          expect(sent).to.include({ hash: null, state: 'pending' });
         else expect(sent.hash).to.match(/^0x[0-9a-f]{64}$/);
         const mined = await waitForState(sent.providerTransactionId, 'mined');
         expect((await landings(call)).map(({ hash }) => hash)).to.deep.equal([mined.hash]);
@@ -245,7 +277,9 @@ export function describeRelayerConformance(name: string, makeFixture: (setup: Re
           await client.mine({ blocks: 1 });
         }
         expect(await landings(call)).to.deep.equal([]);
-        expect(await on.relayer.findSent({ ...call, since: addMs(new Date(), -300_000) })).to.equal(undefined);
+        expect(await on.relayer.findSent({ ...call, since: addMs(new Date(), -300_000) })).to.equal(
+          undefined,
+        );
       }
     });
 
@@ -257,7 +291,9 @@ export function describeRelayerConformance(name: string, makeFixture: (setup: Re
           if (on.lostAnswers.kind === 'impossible') return expectCertainty(call, 'afterTaken', how);
           on.lostAnswers.loseNext('afterTaken', how);
           expect((await send(call)).kind).to.equal('ambiguous');
-          const found = await until('the send to be found', () => on.second.findSent({ ...call, since }));
+          const found = await until('the send to be found', () =>
+            on.second.findSent({ ...call, since }),
+          );
           const mined = await waitForState(found.providerTransactionId, 'mined');
           expect((await landings(call)).map(({ hash }) => hash)).to.deep.equal([mined.hash]);
           expect(await nonceOnChain()).to.equal(1);
@@ -266,7 +302,8 @@ export function describeRelayerConformance(name: string, makeFixture: (setup: Re
         it(`leaves a doubt that findSent removes, or cannot happen: lost before anything was taken (${how})`, async () => {
           const since = new Date();
           const call = makeCall();
-          if (on.lostAnswers.kind === 'impossible') return expectCertainty(call, 'beforeTaken', how);
+          if (on.lostAnswers.kind === 'impossible')
+            return expectCertainty(call, 'beforeTaken', how);
           on.lostAnswers.loseNext('beforeTaken', how);
           expect((await send(call)).kind).to.equal('ambiguous');
           await client.mine({ blocks: 3 });
@@ -277,12 +314,17 @@ export function describeRelayerConformance(name: string, makeFixture: (setup: Re
 
       it('does not pass for an answer: whoever asks while nobody answers hears that, and a send is not accepted', async () => {
         const call = makeCall();
-        if (on.lostAnswers.kind === 'impossible') return expectCertainty(call, 'beforeTaken', 'timeout');
+        if (on.lostAnswers.kind === 'impossible')
+          return expectCertainty(call, 'beforeTaken', 'timeout');
         const sent = await sendAccepted(call);
         await waitForState(sent.providerTransactionId, 'mined');
         const undo = on.lostAnswers.beAway();
-        expect(await refusalOf(on.relayer.findSent({ ...call, since: addMs(new Date(), -60_000) }))).to.equal('PAY_021');
-        expect(await refusalOf(on.relayer.findTransaction(sent.providerTransactionId))).to.equal('PAY_021');
+        expect(
+          await refusalOf(on.relayer.findSent({ ...call, since: addMs(new Date(), -60_000) })),
+        ).to.equal('PAY_021');
+        expect(await refusalOf(on.relayer.findTransaction(sent.providerTransactionId))).to.equal(
+          'PAY_021',
+        );
         expect(await refusalOf(on.relayer.getStatus())).to.equal('PAY_021');
         const other = makeCall();
         expect((await send(other)).kind).to.be.oneOf(['ambiguous', 'refused']);
@@ -290,7 +332,10 @@ export function describeRelayerConformance(name: string, makeFixture: (setup: Re
         expect(await landings(other)).to.deep.equal([]);
       });
 
-      /** For a provider that knows what it did: without the chain it takes the transaction or does not, and stands by it. */
+      /**
+       * For a provider that knows what it did: without the chain it takes the transaction or does
+       * not, and stands by it.
+       */
       async function expectCertainty(call: Call, when: When, how: How): Promise<void> {
         if (on.lostAnswers.kind === 'possible') throw new Error('answers may get lost');
         const since = new Date();
@@ -322,10 +367,16 @@ export function describeRelayerConformance(name: string, makeFixture: (setup: Re
         // However it is written.
         const data: Hex = `0x${call.data.slice(2).toLowerCase()}`;
         expect(await on.relayer.findSent({ to: call.to, data, since })).to.deep.equal(mined);
-        expect(await on.relayer.findSent({ to: call.to, data: makeCall().data, since })).to.equal(undefined);
-        expect(await on.relayer.findSent({ to: account, data: call.data, since })).to.equal(undefined);
+        expect(await on.relayer.findSent({ to: call.to, data: makeCall().data, since })).to.equal(
+          undefined,
+        );
+        expect(await on.relayer.findSent({ to: account, data: call.data, since })).to.equal(
+          undefined,
+        );
         // The two clocks may differ by a minute.
-        expect(await on.relayer.findSent({ ...call, since: addMs(new Date(), 120_000) })).to.equal(undefined);
+        expect(await on.relayer.findSent({ ...call, since: addMs(new Date(), 120_000) })).to.equal(
+          undefined,
+        );
       });
 
       it('finds one of many', async () => {
@@ -343,7 +394,9 @@ export function describeRelayerConformance(name: string, makeFixture: (setup: Re
     it('findTransaction does not know an id that it never gave', async () => {
       const { providerTransactionId } = await sendAccepted(makeCall());
       // Of the same form.
-      const unknown = providerTransactionId.replace(/[0-9a-f]/g, (digit) => (digit === '9' ? '8' : '9'));
+      const unknown = providerTransactionId.replace(/[0-9a-f]/g, (digit) =>
+        digit === '9' ? '8' : '9',
+      );
       expect(await on.relayer.findTransaction(unknown)).to.equal(undefined);
     });
 
@@ -363,7 +416,11 @@ export function describeRelayerConformance(name: string, makeFixture: (setup: Re
           const found = await on.relayer.findTransaction(id);
           return found?.hash === second.hash && found;
         });
-        expect(raised).to.deep.equal({ providerTransactionId: id, hash: second.hash, state: 'pending' });
+        expect(raised).to.deep.equal({
+          providerTransactionId: id,
+          hash: second.hash,
+          state: 'pending',
+        });
         await client.mine({ blocks: 1 });
         const mined = await waitForState(id, 'mined');
         expect((await landings(call)).map(({ hash }) => hash)).to.deep.equal([mined.hash]);
@@ -407,7 +464,11 @@ export function describeRelayerConformance(name: string, makeFixture: (setup: Re
 
     describe('getStatus', () => {
       it('tells the account that pays, and how many transactions wait', async () => {
-        expect(await on.relayer.getStatus()).to.include({ address: account, paused: false, pendingTransactions: 0 });
+        expect(await on.relayer.getStatus()).to.include({
+          address: account,
+          paused: false,
+          pendingTransactions: 0,
+        });
         await client.setAutomine(false);
         const sent = await sendAccepted(makeCall());
         await until('it to be in the pool', readPool);

@@ -2,13 +2,24 @@ import type { DefenderSimulator } from '../../dev/defenderSimulator/startDefende
 import type { RelayerFixture } from './relayerConformance.ts';
 
 type Simulator = Pick<DefenderSimulator, 'clearFaults' | 'transactions'> & {
-  setFault(fault: Parameters<DefenderSimulator['setFault']>[0] & { readonly operation?: never }): void;
+  setFault(
+    fault: Parameters<DefenderSimulator['setFault']>[0] & { readonly operation?: never },
+  ): void;
 };
 
 /** The part of a fixture that is the same for every simulated provider. */
 export function simulatorFaults(
   simulator: Simulator,
-): Pick<RelayerFixture, 'tend' | 'readValidUntil' | 'raiseFeesOfNext' | 'refusals' | 'lostAnswers' | 'lateHashes' | 'pausing'> {
+): Pick<
+  RelayerFixture,
+  | 'tend'
+  | 'readValidUntil'
+  | 'raiseFeesOfNext'
+  | 'refusals'
+  | 'lostAnswers'
+  | 'lateHashes'
+  | 'pausing'
+> {
   const undo = (): void => simulator.clearFaults();
   return {
     tend: () => Promise.resolve(),
@@ -48,8 +59,10 @@ export function simulatorFaults(
       kind: 'possible',
       loseNext(when, how) {
         const isTaken = when === 'afterTaken';
-        if (how === 'timeout') simulator.setFault({ kind: isTaken ? 'timeoutAfterSend' : 'timeoutBeforeSend' });
-        else if (how === 'reset') simulator.setFault({ kind: isTaken ? 'resetAfterSend' : 'resetBeforeSend' });
+        if (how === 'timeout')
+          simulator.setFault({ kind: isTaken ? 'timeoutAfterSend' : 'timeoutBeforeSend' });
+        else if (how === 'reset')
+          simulator.setFault({ kind: isTaken ? 'resetAfterSend' : 'resetBeforeSend' });
         else if (isTaken) simulator.setFault({ kind: 'serverErrorAfterSend', status: 502 });
         else simulator.setFault({ kind: 'serverError', status: 502 });
       },
@@ -58,7 +71,10 @@ export function simulatorFaults(
         return undo;
       },
     },
-    lateHashes: { kind: 'possible', delayNext: () => simulator.setFault({ kind: 'intent', delayMs: 300 }) },
+    lateHashes: {
+      kind: 'possible',
+      delayNext: () => simulator.setFault({ kind: 'intent', delayMs: 300 }),
+    },
     pausing: {
       kind: 'possible',
       pause() {

@@ -10,7 +10,11 @@ import { rejection, startChainFixture, type ChainFixture } from './chainFixture.
 interface Question {
   readonly id: number;
   readonly method: string;
-  readonly params?: readonly [{ readonly from?: Address }, string?, Readonly<Record<Address, { readonly code?: string }>>?];
+  readonly params?: readonly [
+    { readonly from?: Address },
+    string?,
+    Readonly<Record<Address, { readonly code?: string }>>?,
+  ];
 }
 
 /** EIP-3607 is about transactions; some nodes keep it for calls too. */
@@ -46,7 +50,12 @@ describe('a node that takes no call from an account with code', () => {
     if (method !== 'eth_call') return false;
     asked.push(from);
     if (from === undefined || params?.[2]?.[from]?.code === '0x') return false;
-    const { result } = await ask({ jsonrpc: '2.0', id: 1, method: 'eth_getCode', params: [from, 'latest'] });
+    const { result } = await ask({
+      jsonrpc: '2.0',
+      id: 1,
+      method: 'eth_getCode',
+      params: [from, 'latest'],
+    });
     return result !== '0x';
   }
 
@@ -61,7 +70,9 @@ describe('a node that takes no call from an account with code', () => {
             [questions]
               .flat()
               .map(async (question) =>
-                (await isRefused(question)) ? { jsonrpc: '2.0', id: question.id, error: refusal } : await ask(question),
+                (await isRefused(question))
+                  ? { jsonrpc: '2.0', id: question.id, error: refusal }
+                  : await ask(question),
               ),
           );
           response.writeHead(200, { 'content-type': 'application/json' });
@@ -75,9 +86,25 @@ describe('a node that takes no call from an account with code', () => {
   }
 
   const WORDS: readonly (readonly [string, object])[] = [
-    ['Geth', { code: -32000, message: 'sender not an eoa: address 0x9fE46736679d2D9a65F0992F2272dE9f3c7fa6e0, codehash: 0xab' }],
-    ['older Geth', { code: -32000, message: 'err: sender not an eoa: address 0x9f, codehash: 0xab (supplied gas 460000)' }],
-    ['Nethermind', { code: -32015, message: 'VM execution error.', data: 'sender has deployed code' }],
+    [
+      'Geth',
+      {
+        code: -32000,
+        message:
+          'sender not an eoa: address 0x9fE46736679d2D9a65F0992F2272dE9f3c7fa6e0, codehash: 0xab',
+      },
+    ],
+    [
+      'older Geth',
+      {
+        code: -32000,
+        message: 'err: sender not an eoa: address 0x9f, codehash: 0xab (supplied gas 460000)',
+      },
+    ],
+    [
+      'Nethermind',
+      { code: -32015, message: 'VM execution error.', data: 'sender has deployed code' },
+    ],
     ['Besu', { code: -32000, message: 'Sender account not authorized to send transactions' }],
     ['Reth', { code: -32003, message: 'reject transactions from senders with deployed code' }],
     ['Frontier', { code: -32603, message: 'evm error: TransactionMustComeFromEOA' }],
@@ -89,9 +116,15 @@ describe('a node that takes no call from an account with code', () => {
       const payer = privateKeyToAccount(generatePrivateKey());
       const terms = on.makeTerms();
       const question = { terms, payer: payer.address, permit: null };
-      expect(await port.findRefusal(question)).to.deep.equal({ kind: 'insufficientBalance', balance: 0n });
+      expect(await port.findRefusal(question)).to.deep.equal({
+        kind: 'insufficientBalance',
+        balance: 0n,
+      });
       await on.mint(payer.address, terms.amount);
-      expect(await port.findRefusal(question)).to.deep.equal({ kind: 'insufficientAllowance', allowance: 0n });
+      expect(await port.findRefusal(question)).to.deep.equal({
+        kind: 'insufficientAllowance',
+        allowance: 0n,
+      });
       const permit = await on.signPermit(payer, terms.amount);
       expect(await port.findRefusal({ ...question, permit })).to.equal(undefined);
       await on.approve(payer, terms.amount);
@@ -112,9 +145,15 @@ describe('a node that takes no call from an account with code', () => {
     // Any contract will do as the payer's.
     const payer = on.hostileToken;
     const question = { terms, payer, permit: null };
-    expect(await port.findRefusal(question)).to.deep.equal({ kind: 'insufficientBalance', balance: 0n });
+    expect(await port.findRefusal(question)).to.deep.equal({
+      kind: 'insufficientBalance',
+      balance: 0n,
+    });
     await on.mint(payer, terms.amount);
-    expect(await port.findRefusal(question)).to.deep.equal({ kind: 'insufficientAllowance', allowance: 0n });
+    expect(await port.findRefusal(question)).to.deep.equal({
+      kind: 'insufficientAllowance',
+      allowance: 0n,
+    });
   });
 
   it('is away like every other node when it refuses a call in words that mean something else', async () => {

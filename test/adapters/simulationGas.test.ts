@@ -45,7 +45,11 @@ describe('the gas of a simulation', () => {
     await on.mint(payer.address, terms.amount);
     await on.approve(payer, terms.amount);
     const request = await on.makeRequest(payer, terms);
-    item = on.toItem({ request, terms, signature: await sign(payer, on.port.buildForwardRequestTypedData(request)) });
+    item = on.toItem({
+      request,
+      terms,
+      signature: await sign(payer, on.port.buildForwardRequestTypedData(request)),
+    });
 
     await on.mine(
       on.wallet.writeContract({
@@ -79,7 +83,8 @@ describe('the gas of a simulation', () => {
       const gas = call.gas === undefined ? undefined : BigInt(call.gas);
       if (isRun) calls.push({ method: question.method, to: call.to?.toLowerCase(), gas });
       if (isRun && gas !== undefined) {
-        if (gas <= dataGas) return { error: { code: -32000, message: `gas required exceeds allowance (${gas})` } };
+        if (gas <= dataGas)
+          return { error: { code: -32000, message: `gas required exceeds allowance (${gas})` } };
         call.gas = toHex(gas - dataGas);
       }
       const passed = await fetch(on.rpcUrl, {
@@ -96,27 +101,43 @@ describe('the gas of a simulation', () => {
       request.on('data', (chunk: Buffer) => chunks.push(chunk));
       request.on('end', () => {
         const asked = JSON.parse(Buffer.concat(chunks).toString()) as Question | Question[];
-        const answerOne = async (question: Question) => ({ ...(await answerTo(question)), jsonrpc: '2.0', id: question.id });
-        void (Array.isArray(asked) ? Promise.all(asked.map(answerOne)) : answerOne(asked)).then((answer) => {
-          response.writeHead(200, { 'content-type': 'application/json' });
-          response.end(JSON.stringify(answer));
+        const answerOne = async (question: Question) => ({
+          ...(await answerTo(question)),
+          jsonrpc: '2.0',
+          id: question.id,
         });
+        void (Array.isArray(asked) ? Promise.all(asked.map(answerOne)) : answerOne(asked)).then(
+          (answer) => {
+            response.writeHead(200, { 'content-type': 'application/json' });
+            response.end(JSON.stringify(answer));
+          },
+        );
       });
     });
     servers.push(server);
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    return on.createPort([`http://127.0.0.1:${(server.address() as AddressInfo).port}`], { dataGasPerRequest });
+    return on.createPort([`http://127.0.0.1:${(server.address() as AddressInfo).port}`], {
+      dataGasPerRequest,
+    });
   }
 
   it('allows for what a layer-2 chain takes for a request’s data, and gives the request gas for it', async () => {
     const plain = await (await connect(0n, 0)).estimateRelayGas([item]);
     const port = await connect(BigInt(DATA_GAS), DATA_GAS);
     const estimate = await port.estimateRelayGas([item]);
-    if (plain.kind === 'refused' || estimate.kind === 'refused') throw new Error('an honest request was refused');
+    if (plain.kind === 'refused' || estimate.kind === 'refused')
+      throw new Error('an honest request was refused');
     expect(estimate.gasLimit >= plain.gasLimit + BigInt(DATA_GAS)).to.equal(true);
-    expect(await port.simulateRelay([item])).to.deep.equal({ kind: 'ran', outcomes: [{ succeeds: true, reason: '' }] });
+    expect(await port.simulateRelay([item])).to.deep.equal({
+      kind: 'ran',
+      outcomes: [{ succeeds: true, reason: '' }],
+    });
     expect(
-      await port.findRefusal({ terms, payer: item.signed.rail === 'forwarder' ? item.signed.request.from : burner, permit: null }),
+      await port.findRefusal({
+        terms,
+        payer: item.signed.rail === 'forwarder' ? item.signed.request.from : burner,
+        permit: null,
+      }),
     ).to.equal(undefined);
   });
 
@@ -134,9 +155,13 @@ describe('the gas of a simulation', () => {
       expect((await port.estimateRelayGas([burning])).kind).to.equal('refused');
       const alone = await port.simulateRelay([burning]);
       expect(alone.kind === 'ran' && alone.outcomes[0]?.succeeds).to.equal(false);
-      expect(await port.findRefusal({ terms: burningTerms, payer: burner, permit: null })).to.not.equal(undefined);
+      expect(
+        await port.findRefusal({ terms: burningTerms, payer: burner, permit: null }),
+      ).to.not.equal(undefined);
       const together = await port.simulateRelay([item, burning]);
-      expect(together.kind === 'ran' && together.outcomes.map(({ succeeds }) => succeeds)).to.deep.equal([true, false]);
+      expect(
+        together.kind === 'ran' && together.outcomes.map(({ succeeds }) => succeeds),
+      ).to.deep.equal([true, false]);
 
       expect(calls.length).to.be.greaterThan(4);
       expect(calls.filter(({ gas }) => gas === undefined)).to.deep.equal([]);

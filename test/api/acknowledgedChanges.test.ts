@@ -52,21 +52,29 @@ describe('a read that follows an acknowledged change', function () {
     return ((await response.json()) as { status: string }).status;
   };
   const cancelAt = async (server: RunningServer, paymentId: string) => {
-    expect((await api.call(`${server.url}/api/v1/payments/${paymentId}/cancel`, { method: 'POST' })).status).to.equal(200);
+    expect(
+      (await api.call(`${server.url}/api/v1/payments/${paymentId}/cancel`, { method: 'POST' }))
+        .status,
+    ).to.equal(200);
   };
   /** Remembered by the one process, changed by the other, and read from the first at once. */
   async function readAfterCancel(reader: RunningServer, writer: RunningServer): Promise<string> {
     const { paymentId } = await api.createPayment();
-    for (let asked = 0; asked < 3; asked++) expect(await statusAt(reader, paymentId)).to.equal('pending');
+    for (let asked = 0; asked < 3; asked++)
+      expect(await statusAt(reader, paymentId)).to.equal('pending');
     await cancelAt(writer, paymentId);
     return statusAt(reader, paymentId);
   }
   async function readMany(reader: RunningServer, writer: RunningServer): Promise<Set<string>> {
     const statuses = new Set<string>();
-    for (let round = 0; round < ROUNDS; round++) statuses.add(await readAfterCancel(reader, writer));
+    for (let round = 0; round < ROUNDS; round++)
+      statuses.add(await readAfterCancel(reader, writer));
     return statuses;
   }
-  /** The other process, with hints that fail as they do when a part of Redis, or the way to it, is away. */
+  /**
+   * The other process, with hints that fail as they do when a part of Redis, or the way to it, is
+   * away.
+   */
   async function withSignals(create: () => Signals): Promise<RunningServer> {
     // A pool of its own: what a process remembers hangs on it.
     const { ctx, close } = await createContext(api.config, { name: 'api' });
@@ -79,26 +87,43 @@ describe('a read that follows an acknowledged change', function () {
     );
     return server;
   }
-  const signalsOver = (options: { redis: () => ReturnType<typeof createRedis>; subscribe: () => ReturnType<typeof createRedis> }) => () => {
-    const redis = options.redis();
-    redis.on('error', () => undefined);
-    closing.push(() => redis.disconnect());
-    return createSignals({ redis, subscribe: options.subscribe, prefix: api.config.queuePrefix, log: api.ctx.log });
-  };
+  const signalsOver =
+    (options: {
+      redis: () => ReturnType<typeof createRedis>;
+      subscribe: () => ReturnType<typeof createRedis>;
+    }) =>
+    () => {
+      const redis = options.redis();
+      redis.on('error', () => undefined);
+      closing.push(() => redis.disconnect());
+      return createSignals({
+        redis,
+        subscribe: options.subscribe,
+        prefix: api.config.queuePrefix,
+        log: api.ctx.log,
+      });
+    };
   const connect = (kind: 'command' | 'subscriber') => createRedis(api.config.redisUrl, kind);
   const away = () => createRedis('redis://127.0.0.1:1', 'command');
 
-  const sign = (typedData: unknown) => signTypedData(customer, typedData as Parameters<typeof signTypedData>[1]);
+  const sign = (typedData: unknown) =>
+    signTypedData(customer, typedData as Parameters<typeof signTypedData>[1]);
   async function signExecute() {
     const { paymentId } = await api.createPayment();
-    const asked = await api.call(`/payments/${paymentId}/authorization?customerAddress=${customer.address}`);
+    const asked = await api.call(
+      `/payments/${paymentId}/authorization?customerAddress=${customer.address}`,
+    );
     const { typedData } = (await asked.json()) as components['schemas']['AuthorizationRequest'];
-    return { paymentId, signed: { customerAddress: customer.address, signature: await sign(typedData) } };
+    return {
+      paymentId,
+      signed: { customerAddress: customer.address, signature: await sign(typedData) },
+    };
   }
   async function signRelay() {
     const { paymentId } = await api.createPayment();
     const asked = await api.call(`/payments/${paymentId}/gasless?userAddress=${customer.address}`);
-    const { forwardRequest, typedData } = (await asked.json()) as components['schemas']['GaslessRequest'];
+    const { forwardRequest, typedData } =
+      (await asked.json()) as components['schemas']['GaslessRequest'];
     return { paymentId, signed: { forwardRequest, signature: await sign(typedData) } };
   }
 
@@ -121,9 +146,12 @@ describe('a read that follows an acknowledged change', function () {
   });
 
   it('also when the process that changes cannot reach Redis: it answers later', async () => {
-    const writer = await withSignals(signalsOver({ redis: away, subscribe: () => connect('subscriber') }));
+    const writer = await withSignals(
+      signalsOver({ redis: away, subscribe: () => connect('subscriber') }),
+    );
     const { paymentId } = await api.createPayment();
-    for (let asked = 0; asked < 3; asked++) expect(await statusAt(otherServer, paymentId)).to.equal('pending');
+    for (let asked = 0; asked < 3; asked++)
+      expect(await statusAt(otherServer, paymentId)).to.equal('pending');
     const changedAt = performance.now();
     await cancelAt(writer, paymentId);
     expect(performance.now() - changedAt).to.be.above(REMEMBERED_MS - 50);
@@ -131,13 +159,20 @@ describe('a read that follows an acknowledged change', function () {
   });
 
   it('also when the process that reads cannot reach Redis', async () => {
-    const reader = await withSignals(signalsOver({ redis: away, subscribe: () => connect('subscriber') }));
+    const reader = await withSignals(
+      signalsOver({ redis: away, subscribe: () => connect('subscriber') }),
+    );
     expect(await readMany(reader, api.server)).to.deep.equal(new Set(['cancelled']));
   });
 
   it('also when the hints do not arrive', async () => {
-    const deaf = () => Object.assign(connect('subscriber'), { subscribe: () => Promise.resolve(0) }) as ReturnType<typeof createRedis>;
-    const reader = await withSignals(signalsOver({ redis: () => connect('command'), subscribe: deaf }));
+    const deaf = () =>
+      Object.assign(connect('subscriber'), { subscribe: () => Promise.resolve(0) }) as ReturnType<
+        typeof createRedis
+      >;
+    const reader = await withSignals(
+      signalsOver({ redis: () => connect('command'), subscribe: deaf }),
+    );
     expect(await readMany(reader, api.server)).to.deep.equal(new Set(['cancelled']));
   });
 
@@ -165,11 +200,16 @@ describe('a read that follows an acknowledged change', function () {
     receiver.trust(((await endpoint.json()) as { secret: string }).secret);
     const { paymentId } = await api.createPayment({}, store);
     const read = async () => {
-      const response = await api.call(`${otherServer.url}/api/v1/payments/${paymentId}/status`, { store });
+      const response = await api.call(`${otherServer.url}/api/v1/payments/${paymentId}/status`, {
+        store,
+      });
       return ((await response.json()) as { status: string }).status;
     };
     for (let asked = 0; asked < 3; asked++) expect(await read()).to.equal('pending');
-    const silent = { ...api.ctx, signals: { ...api.ctx.signals, paymentsChanged: () => Promise.resolve() } };
+    const silent = {
+      ...api.ctx,
+      signals: { ...api.ctx.signals, paymentsChanged: () => Promise.resolve() },
+    };
     await cancelPayment(silent, { storeId: store.storeId, paymentId: asBytes32(paymentId) });
     const deliveries = await api.ctx
       .db('webhook_deliveries as d')
@@ -183,13 +223,23 @@ describe('a read that follows an acknowledged change', function () {
   });
 
   describe('whose maker died before it could say so', () => {
-    /** Changes what it is asked to, and tells nobody of it, as when it is killed after its commit. */
+    /**
+     * Changes what it is asked to, and tells nobody of it, as when it is killed after its commit.
+     */
     const withoutTelling = () =>
-      withSignals(() => ({ ...api.ctx.signals, paymentsChanged: () => Promise.resolve(), close: () => Promise.resolve() }));
+      withSignals(() => ({
+        ...api.ctx.signals,
+        paymentsChanged: () => Promise.resolve(),
+        close: () => Promise.resolve(),
+      }));
     const rememberPending = async (paymentId: string) => {
-      for (let asked = 0; asked < 3; asked++) expect(await statusAt(otherServer, paymentId)).to.equal('pending');
+      for (let asked = 0; asked < 3; asked++)
+        expect(await statusAt(otherServer, paymentId)).to.equal('pending');
     };
-    /** Whether the other process was told that it changed, by now: what it remembers ends by itself too, on a busy machine before it is asked. */
+    /**
+     * Whether the other process was told that it changed, by now: what it remembers ends by itself
+     * too, on a busy machine before it is asked.
+     */
     let heard: unknown[] = [];
     let endListening = () => undefined as void;
     before(() => {
@@ -204,8 +254,11 @@ describe('a read that follows an acknowledged change', function () {
       await other.ctx.signals.isUpToDate();
       expect(heard.some((one) => one === paymentId || one === 'all')).to.equal(true);
     }
-    const cancel = (server: RunningServer, paymentId: string, headers: Record<string, string> = {}) =>
-      api.call(`${server.url}/api/v1/payments/${paymentId}/cancel`, { method: 'POST', headers });
+    const cancel = (
+      server: RunningServer,
+      paymentId: string,
+      headers: Record<string, string> = {},
+    ) => api.call(`${server.url}/api/v1/payments/${paymentId}/cancel`, { method: 'POST', headers });
 
     it('is not older than its replay', async () => {
       const dying = await withoutTelling();
@@ -214,7 +267,10 @@ describe('a read that follows an acknowledged change', function () {
       await rememberPending(paymentId);
       expect((await cancel(dying, paymentId, headers)).status).to.equal(200);
       const replay = await cancel(api.server, paymentId, headers);
-      expect([replay.status, replay.headers.get('idempotent-replayed')]).to.deep.equal([200, 'true']);
+      expect([replay.status, replay.headers.get('idempotent-replayed')]).to.deep.equal([
+        200,
+        'true',
+      ]);
       await expectKnownToOther(paymentId, 'cancelled');
     });
 
@@ -232,35 +288,49 @@ describe('a read that follows an acknowledged change', function () {
       const dying = await withoutTelling();
       const { paymentId, signed } = await signExecute();
       const headers = { 'idempotency-key': `execute-${paymentId.slice(2, 12)}` };
-      const execute = (server: RunningServer) => api.call(`${server.url}/api/v1/payments/${paymentId}/execute`, { json: signed, headers });
+      const execute = (server: RunningServer) =>
+        api.call(`${server.url}/api/v1/payments/${paymentId}/execute`, { json: signed, headers });
       await rememberPending(paymentId);
       expect((await execute(dying)).status).to.equal(202);
       const replay = await execute(api.server);
-      expect([replay.status, replay.headers.get('idempotent-replayed')]).to.deep.equal([202, 'true']);
+      expect([replay.status, replay.headers.get('idempotent-replayed')]).to.deep.equal([
+        202,
+        'true',
+      ]);
       await expectKnownToOther(paymentId, 'processing');
     });
   });
 
   describe('that another read has shown, before whoever made it told of it', () => {
     const cancelSilently = async (paymentId: string) => {
-      const silent = { ...api.ctx, signals: { ...api.ctx.signals, paymentsChanged: () => Promise.resolve() } };
+      const silent = {
+        ...api.ctx,
+        signals: { ...api.ctx.signals, paymentsChanged: () => Promise.resolve() },
+      };
       await cancelPayment(silent, { storeId: api.store.storeId, paymentId: asBytes32(paymentId) });
     };
     const readAt = async (path: string) => {
       const response = await api.call(`${otherServer.url}/api/v1/payments${path}`);
       expect(response.status).to.equal(200);
-      return (await response.json()) as { status?: string; timeline?: { type: string }[]; data?: { paymentId: string; status: string }[] };
+      return (await response.json()) as {
+        status?: string;
+        timeline?: { type: string }[];
+        data?: { paymentId: string; status: string }[];
+      };
     };
     /** By what reads it. */
     const reads: Record<string, (paymentId: string) => Promise<string | undefined>> = {
       'its own': async (paymentId) => (await readAt(`/${paymentId}`)).status,
-      'the list': async (paymentId) => (await readAt('')).data?.find((one) => one.paymentId === paymentId)?.status,
-      'a status request that waits': async (paymentId) => (await readAt(`/${paymentId}/status?wait=25`)).status,
+      'the list': async (paymentId) =>
+        (await readAt('')).data?.find((one) => one.paymentId === paymentId)?.status,
+      'a status request that waits': async (paymentId) =>
+        (await readAt(`/${paymentId}/status?wait=25`)).status,
     };
     for (const [what, read] of Object.entries(reads)) {
       it(`is not older: ${what}`, async () => {
         const { paymentId } = await api.createPayment();
-        for (let asked = 0; asked < 3; asked++) expect(await statusAt(otherServer, paymentId)).to.equal('pending');
+        for (let asked = 0; asked < 3; asked++)
+          expect(await statusAt(otherServer, paymentId)).to.equal('pending');
         await cancelSilently(paymentId);
         expect(await read(paymentId)).to.equal('cancelled');
         expect(await statusAt(otherServer, paymentId)).to.equal('cancelled');
@@ -270,7 +340,9 @@ describe('a read that follows an acknowledged change', function () {
     it('is not older than the timeline, which may be newer than the payment beside it', async () => {
       const { id: paymentId } = await api.createTestPayment(api.store);
       let forgotten = 0;
-      const end = other.ctx.signals.onPaymentChanged((id) => void (forgotten += id === paymentId ? 1 : 0));
+      const end = other.ctx.signals.onPaymentChanged(
+        (id) => void (forgotten += id === paymentId ? 1 : 0),
+      );
       await getPaymentStatus(other.ctx, { storeId: api.store.storeId, paymentId, waitSeconds: 0 });
       const payment = (await findPayment(other.ctx.db, paymentId))!;
       noteReadPayment(other.ctx, payment);
@@ -286,7 +358,8 @@ describe('a read that follows an acknowledged change', function () {
       ['execute', await signExecute()],
       ['relay', await signRelay()],
     ] as const) {
-      for (let asked = 0; asked < 3; asked++) expect(await statusAt(otherServer, paymentId)).to.equal('pending');
+      for (let asked = 0; asked < 3; asked++)
+        expect(await statusAt(otherServer, paymentId)).to.equal('pending');
       const accepted = await api.call(`/payments/${paymentId}/${rail}`, { json: signed });
       expect(accepted.status).to.equal(202);
       expect(await statusAt(otherServer, paymentId), rail).to.equal('processing');
@@ -298,8 +371,12 @@ describe('a read that follows an acknowledged change', function () {
     const isUpToDate = () => new Promise<boolean>((resolve) => setImmediate(() => resolve(false)));
     const ctx = { ...api.ctx, signals: { ...api.ctx.signals, isUpToDate } };
     let questions = 0;
-    api.ctx.db.on('query', ({ sql }: { sql: string }) => (questions += sql.includes('FROM payments') ? 1 : 0));
-    const ask = () => getPaymentStatus(ctx, { storeId: api.store.storeId, paymentId, waitSeconds: 0 });
+    api.ctx.db.on(
+      'query',
+      ({ sql }: { sql: string }) => (questions += sql.includes('FROM payments') ? 1 : 0),
+    );
+    const ask = () =>
+      getPaymentStatus(ctx, { storeId: api.store.storeId, paymentId, waitSeconds: 0 });
     for (let round = 1; round <= 3; round++) {
       await Promise.all(Array.from({ length: 50 }, ask));
       expect(questions, 'of each moment').to.equal(round);
@@ -310,7 +387,8 @@ describe('a read that follows an acknowledged change', function () {
   it('also when Redis has lost its count', async () => {
     for (let round = 0; round < 5; round++) {
       const { paymentId } = await api.createPayment();
-      for (let asked = 0; asked < 3; asked++) expect(await statusAt(otherServer, paymentId)).to.equal('pending');
+      for (let asked = 0; asked < 3; asked++)
+        expect(await statusAt(otherServer, paymentId)).to.equal('pending');
       await api.ctx.redis.del(`${api.config.queuePrefix}:changes`);
       await cancelAt(api.server, paymentId);
       expect(await statusAt(otherServer, paymentId)).to.equal('cancelled');

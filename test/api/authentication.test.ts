@@ -15,7 +15,8 @@ describe('authentication', () => {
   });
   after(() => api.close());
 
-  const ask = (apiKey: string | null) => api.call('/tokens', { store: null, headers: apiKey === null ? {} : { 'x-api-key': apiKey } });
+  const ask = (apiKey: string | null) =>
+    api.call('/tokens', { store: null, headers: apiKey === null ? {} : { 'x-api-key': apiKey } });
 
   const OPERATIONS: readonly [string, string][] = [
     ['GET', '/payments'],
@@ -54,16 +55,31 @@ describe('authentication', () => {
   }
 
   it('refuses a valid key in another letter case', async () => {
-    expect((await ask(api.store.apiKey.toUpperCase().replace('SK_TEST_', 'sk_test_'))).status).to.equal(401);
+    expect(
+      (await ask(api.store.apiKey.toUpperCase().replace('SK_TEST_', 'sk_test_'))).status,
+    ).to.equal(401);
   });
 
   it('refuses a key in the query or as a bearer token', async () => {
-    expect((await api.call(`/tokens?x-api-key=${api.store.apiKey}`, { store: null })).status).to.equal(401);
-    expect((await api.call('/tokens', { store: null, headers: { authorization: `Bearer ${api.store.apiKey}` } })).status).to.equal(401);
+    expect(
+      (await api.call(`/tokens?x-api-key=${api.store.apiKey}`, { store: null })).status,
+    ).to.equal(401);
+    expect(
+      (
+        await api.call('/tokens', {
+          store: null,
+          headers: { authorization: `Bearer ${api.store.apiKey}` },
+        })
+      ).status,
+    ).to.equal(401);
   });
 
   it('refuses a revoked key at once in the process that revoked it', async () => {
-    const { id, key } = await issueApiKey(api.ctx, { storeId: api.store.storeId, role: 'store', environment: 'live' });
+    const { id, key } = await issueApiKey(api.ctx, {
+      storeId: api.store.storeId,
+      role: 'store',
+      environment: 'live',
+    });
     expect((await ask(key)).status).to.equal(200);
     await revokeApiKey(api.ctx, { apiKeyId: id });
     expect((await ask(key)).status).to.equal(401);
@@ -71,13 +87,21 @@ describe('authentication', () => {
 
   it('admits a key of each role to store operations', async () => {
     for (const role of ['store', 'support', 'admin', 'super_admin'] as const) {
-      const { key } = await issueApiKey(api.ctx, { storeId: api.store.storeId, role, environment: 'test' });
+      const { key } = await issueApiKey(api.ctx, {
+        storeId: api.store.storeId,
+        role,
+        environment: 'test',
+      });
       expect([role, (await ask(key)).status]).to.deep.equal([role, 200]);
     }
   });
 
   it('lets a support key look, and answers PAY_011 when it wants to change something', async () => {
-    const { key } = await issueApiKey(api.ctx, { storeId: api.store.storeId, role: 'support', environment: 'test' });
+    const { key } = await issueApiKey(api.ctx, {
+      storeId: api.store.storeId,
+      role: 'support',
+      environment: 'test',
+    });
     for (const [method, path] of OPERATIONS) {
       const response = await api.call(path, { method, store: null, headers: { 'x-api-key': key } });
       if (method === 'GET') expect(response.status, path).to.be.oneOf([200, 400, 404]);
@@ -104,7 +128,10 @@ describe('authentication', () => {
     after(() => guessed.close());
 
     const from = (address: string, apiKey: string) =>
-      guessed.call('/tokens', { store: null, headers: { 'x-api-key': apiKey, 'x-forwarded-for': address } });
+      guessed.call('/tokens', {
+        store: null,
+        headers: { 'x-api-key': apiKey, 'x-forwarded-for': address },
+      });
     const madeUp = (i: number) => `sk_test_${String(i).padStart(32, '0')}`;
 
     it('further wrong ones are refused with 429, and no valid one is', async () => {
@@ -117,19 +144,26 @@ describe('authentication', () => {
       expect(Number(refused.headers.get('retry-after'))).to.be.within(1, 60);
       expect((await readProblem(refused)).code).to.equal('PAY_012');
 
-      const { key: fresh } = await issueApiKey(guessed.ctx, { storeId: guessed.store.storeId, role: 'store', environment: 'test' });
+      const { key: fresh } = await issueApiKey(guessed.ctx, {
+        storeId: guessed.store.storeId,
+        role: 'store',
+        environment: 'test',
+      });
       expect((await from('203.0.113.9', fresh)).status, 'a key that was never used').to.equal(200);
       expect((await from('203.0.113.10', madeUp(999))).status, 'another address').to.equal(401);
     });
 
     it('a port behind the address, or brackets around it, make no other address of it', async () => {
-      const spell = (i: number) => (i % 2 === 0 ? `203.0.113.11:${10_000 + i}` : `[::ffff:203.0.113.11]:${10_000 + i}`);
+      const spell = (i: number) =>
+        i % 2 === 0 ? `203.0.113.11:${10_000 + i}` : `[::ffff:203.0.113.11]:${10_000 + i}`;
       const statuses: number[] = [];
       for (let i = 0; i < 102; i++) statuses.push((await from(spell(i), madeUp(i))).status);
       expect(statuses.slice(100)).to.deep.equal([429, 429]);
       const invented: number[] = [];
       for (let i = 0; i < 102; i++) invented.push((await from(`made-up-${i}`, madeUp(i))).status);
-      expect(invented.slice(100), 'what is no address counts as the proxy’s').to.deep.equal([429, 429]);
+      expect(invented.slice(100), 'what is no address counts as the proxy’s').to.deep.equal([
+        429, 429,
+      ]);
     });
   });
 
@@ -140,7 +174,10 @@ describe('authentication', () => {
     try {
       await api.call(`${server.url}/api/v1/tokens`);
       expect(lines).to.have.length(0);
-      for (let i = 0; i < 2; i++) await api.call(`${server.url}/api/v1/tokens`, { headers: { 'x-forwarded-for': '203.0.113.9' } });
+      for (let i = 0; i < 2; i++)
+        await api.call(`${server.url}/api/v1/tokens`, {
+          headers: { 'x-forwarded-for': '203.0.113.9' },
+        });
       expect(lines).to.have.length(1);
       expect(lines[0]).to.include('MSQPAY_TRUSTED_PROXIES').and.not.include('203.0.113.9');
     } finally {

@@ -5,18 +5,33 @@ import { expect } from 'chai';
 
 import { migrate } from '../../db/migrate.ts';
 import { startDatabase, type Database as Server } from '../../dev/database/startDatabase.ts';
-import { createDatabase, execute, inTransaction, selectRows, type Database } from '../../platform/db.ts';
+import {
+  createDatabase,
+  execute,
+  inTransaction,
+  selectRows,
+  type Database,
+} from '../../platform/db.ts';
 import { createLogger } from '../../platform/logger.ts';
 import { startHealthServer } from '../../workers/startHealthServer.ts';
 import { createTcpSwitch, type TcpSwitch } from '../support/tcpSwitch.ts';
 import { waitUntil } from '../support/waitUntil.ts';
-import { paymentRequest, readProblem, startTestApi, type Payment, type TestApi } from './startTestApi.ts';
+import {
+  paymentRequest,
+  readProblem,
+  startTestApi,
+  type Payment,
+  type TestApi,
+} from './startTestApi.ts';
 
 const PASSWORD = 'a password';
 /** The library logs each refusal. */
 const silent = createLogger({ log: { level: 'silent', pretty: false } }, 'test');
 
-/** Two servers behind one address. Neither ever dies: connections stay as they are, and only what new ones lead to changes. */
+/**
+ * Two servers behind one address. Neither ever dies: connections stay as they are, and only what
+ * new ones lead to changes.
+ */
 describe('a fail-over of the database', function () {
   this.timeout(120_000);
 
@@ -32,7 +47,10 @@ describe('a fail-over of the database', function () {
   before(async () => {
     folder = mkdtempSync(join(tmpdir(), 'msqpay-failover-'));
     for (const name of ['first', 'second']) {
-      const server = await startDatabase({ dataDir: join(folder, name), logPath: join(folder, `${name}.log`) });
+      const server = await startDatabase({
+        dataDir: join(folder, name),
+        logPath: join(folder, `${name}.log`),
+      });
       const root = createDatabase(await server.createDatabase('shop'), 4, silent);
       servers.push(server);
       roots.push(root);
@@ -51,7 +69,8 @@ describe('a fail-over of the database', function () {
       await trx.raw('SET SESSION foreign_key_checks = 0');
       for (const table of await listTables(first)) {
         const rows = (await first(table).select()) as Record<string, unknown>[];
-        if (rows.length > 0 && !table.startsWith('schema_migrations')) await trx(table).insert(rows);
+        if (rows.length > 0 && !table.startsWith('schema_migrations'))
+          await trx(table).insert(rows);
       }
       await trx.raw('SET SESSION foreign_key_checks = 1');
     });
@@ -75,10 +94,16 @@ describe('a fail-over of the database', function () {
   }
   const portOf = (index: number) => servers[index]?.port ?? 0;
   async function listTables(db: Database): Promise<string[]> {
-    return (await selectRows<Record<string, string>>(db, 'SHOW TABLES')).flatMap((row) => Object.values(row));
+    return (await selectRows<Record<string, string>>(db, 'SHOW TABLES')).flatMap((row) =>
+      Object.values(row),
+    );
   }
   const setReadOnly = (index: number) => execute(rootAt(index), 'SET GLOBAL read_only = 1');
-  const post = (key: string) => api.call('/payments', { headers: { 'idempotency-key': key }, json: paymentRequest(api, { orderId: key }) });
+  const post = (key: string) =>
+    api.call('/payments', {
+      headers: { 'idempotency-key': key },
+      json: paymentRequest(api, { orderId: key }),
+    });
   const nextKey = () => `order-${++orders}`;
   async function expectUnavailable(response: Response): Promise<void> {
     expect(Number(response.headers.get('retry-after'))).to.be.at.least(1);
@@ -87,7 +112,8 @@ describe('a fail-over of the database', function () {
   /** As many live connections as the pool has. */
   const fillPool = () => Promise.all(Array.from({ length: 40 }, () => api.call('/payments')));
   const isAt = async (index: number, { paymentId }: Payment) =>
-    (await selectRows(rootAt(index), 'SELECT id FROM payments WHERE id = ?', [paymentId])).length === 1;
+    (await selectRows(rootAt(index), 'SELECT id FROM payments WHERE id = ?', [paymentId]))
+      .length === 1;
   const readiness = async () => (await fetch(`${api.url}/readyz`)).status;
   const health = async () => {
     const response = await fetch(`${workers.url}/healthz`);

@@ -7,7 +7,13 @@ import { toProblemReply } from '../../api/problem.ts';
 import { checkDependencies } from '../../api/routes/service/checkDependencies.ts';
 import { migrate } from '../../db/migrate.ts';
 import { startDatabase, type Database as Server } from '../../dev/database/startDatabase.ts';
-import { createDatabase, execute, inTransaction, selectRows, type Database } from '../../platform/db.ts';
+import {
+  createDatabase,
+  execute,
+  inTransaction,
+  selectRows,
+  type Database,
+} from '../../platform/db.ts';
 import { errnoOf } from '../../platform/errnoOf.ts';
 import type { Context } from '../../platform/context.ts';
 import type { WatchedConnection } from '../../platform/dropReadOnlyConnections.ts';
@@ -29,7 +35,11 @@ describe('a database that is there and refuses to work', function () {
 
   before(async () => {
     folder = mkdtempSync(join(tmpdir(), 'msqpay-refusals-'));
-    server = await startDatabase({ dataDir: join(folder, 'database'), logPath: join(folder, 'database.log'), isDisposable: true });
+    server = await startDatabase({
+      dataDir: join(folder, 'database'),
+      logPath: join(folder, 'database.log'),
+      isDisposable: true,
+    });
     const url = new URL(await server.createDatabase('shop'));
     root = createDatabase(url.href, 4, silent);
     await execute(root, 'CREATE TABLE things (id INT PRIMARY KEY, name VARCHAR(20))');
@@ -86,7 +96,13 @@ describe('a database that is there and refuses to work', function () {
       try {
         const before = await connectionOf(one);
         // The server is well, and is made to say it.
-        await expectUnavailable(execute(one, `SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = ${errno}, MESSAGE_TEXT = 'not now'`), errno);
+        await expectUnavailable(
+          execute(
+            one,
+            `SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = ${errno}, MESSAGE_TEXT = 'not now'`,
+          ),
+          errno,
+        );
         expect(await connectionOf(one)).not.to.equal(before);
       } finally {
         await one.destroy();
@@ -96,14 +112,24 @@ describe('a database that is there and refuses to work', function () {
 
   it('is unavailable when a proxy in front of it has no server, or a replicated group refuses a commit again and again', async () => {
     for (const errno of [9001, 3101]) {
-      await expectUnavailable(execute(user, `SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = ${errno}, MESSAGE_TEXT = 'not now'`), errno);
+      await expectUnavailable(
+        execute(
+          user,
+          `SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = ${errno}, MESSAGE_TEXT = 'not now'`,
+        ),
+        errno,
+      );
     }
   });
 
   it('is asked once more when a replicated group refused a commit', async () => {
     let tries = 0;
     const result = await inTransaction(user, async (trx) => {
-      if (++tries === 1) await execute(trx, "SIGNAL SQLSTATE '40000' SET MYSQL_ERRNO = 3101, MESSAGE_TEXT = 'rolled back'");
+      if (++tries === 1)
+        await execute(
+          trx,
+          "SIGNAL SQLSTATE '40000' SET MYSQL_ERRNO = 3101, MESSAGE_TEXT = 'rolled back'",
+        );
       return execute(trx, "UPDATE things SET name = 'three' WHERE id = 1");
     });
     expect([tries, result]).to.deep.equal([2, 1]);
@@ -115,7 +141,11 @@ describe('a database that is there and refuses to work', function () {
     let moved: Database;
 
     before(async () => {
-      second = await startDatabase({ dataDir: join(folder, 'second'), logPath: join(folder, 'second.log'), isDisposable: true });
+      second = await startDatabase({
+        dataDir: join(folder, 'second'),
+        logPath: join(folder, 'second.log'),
+        isDisposable: true,
+      });
       const secondRoot = createDatabase(await second.createDatabase('shop'), 1, silent);
       for (const db of [root, secondRoot]) {
         await migrate(db);
@@ -128,7 +158,11 @@ describe('a database that is there and refuses to work', function () {
       address = await createTcpSwitch(Number(new URL(server.url).port));
     });
     beforeEach(async () => {
-      moved = createDatabase(`mysql://shop:${encodeURIComponent('a password')}@127.0.0.1:${address.port}/shop`, 4, silent);
+      moved = createDatabase(
+        `mysql://shop:${encodeURIComponent('a password')}@127.0.0.1:${address.port}/shop`,
+        4,
+        silent,
+      );
       // As many live connections as the pool has, all to the first server.
       address.leadTo(Number(new URL(server.url).port));
       await Promise.all([1, 2, 3, 4].map(() => selectRows(moved, 'SELECT SLEEP(0.1)')));
@@ -155,10 +189,14 @@ describe('a database that is there and refuses to work', function () {
     it('a connection that the pool is ending already is left alone', async () => {
       // As Knex ends one: listeners off, and the other side silent about it.
       const connection = await (
-        moved.client as { acquireConnection(): Promise<WatchedConnection & { removeAllListeners(): void }> }
+        moved.client as {
+          acquireConnection(): Promise<WatchedConnection & { removeAllListeners(): void }>;
+        }
       ).acquireConnection();
       connection.removeAllListeners();
-      await (moved.client as { releaseConnection(connection: unknown): Promise<void> }).releaseConnection(connection);
+      await (
+        moved.client as { releaseConnection(connection: unknown): Promise<void> }
+      ).releaseConnection(connection);
       await expectUnavailable(update(moved), 1290);
     });
 
@@ -171,8 +209,17 @@ describe('a database that is there and refuses to work', function () {
     });
 
     it('readiness tries a write, and finds it', async () => {
-      const ctx = { db: moved, config: { chains: [], queuePrefix: '{x}' }, chains: new Map(), random: Math.random, log: silent, redis: {} };
-      const status = async () => (await checkDependencies(ctx as unknown as Context)).find(({ name }) => name === 'database')?.status;
+      const ctx = {
+        db: moved,
+        config: { chains: [], queuePrefix: '{x}' },
+        chains: new Map(),
+        random: Math.random,
+        log: silent,
+        redis: {},
+      };
+      const status = async () =>
+        (await checkDependencies(ctx as unknown as Context)).find(({ name }) => name === 'database')
+          ?.status;
       address.leadTo(Number(new URL(server.url).port));
       expect(await status(), 'the first server does not write').to.equal('down');
       address.leadTo(Number(new URL(second.url).port));
@@ -181,13 +228,19 @@ describe('a database that is there and refuses to work', function () {
   });
 
   it('is unavailable while it gives our user no more connections', async () => {
-    await execute(root, "CREATE USER few@'127.0.0.1' IDENTIFIED BY 'a password' WITH MAX_USER_CONNECTIONS 1");
+    await execute(
+      root,
+      "CREATE USER few@'127.0.0.1' IDENTIFIED BY 'a password' WITH MAX_USER_CONNECTIONS 1",
+    );
     const url = new URL(server.url);
     url.username = 'few';
     url.password = 'a password';
     const few = createDatabase(url.href, 3, silent);
     try {
-      await expectUnavailable(Promise.all([1, 2, 3].map(() => selectRows(few, 'SELECT SLEEP(0.3)'))), 1226);
+      await expectUnavailable(
+        Promise.all([1, 2, 3].map(() => selectRows(few, 'SELECT SLEEP(0.3)'))),
+        1226,
+      );
     } finally {
       await few.destroy();
     }
@@ -205,12 +258,16 @@ describe('a database that is there and refuses to work', function () {
           inTransaction(user, async (trx) => {
             const id = await connectionOf(trx);
             const waiting = execute(trx, "UPDATE things SET name = 'four' WHERE id = 1");
-            const isWaiting = "SELECT 1 FROM information_schema.innodb_trx WHERE trx_mysql_thread_id = ? AND trx_state = 'LOCK WAIT'";
-            const killing = waitUntil(async () => (await selectRows(root, isWaiting, [id])).length > 0, {
-              what: 'it to wait for the lock',
-              // Asked more often, the database says what it said before.
-              everyMs: 250,
-            }).then(() => execute(root, `${command} ${id}`));
+            const isWaiting =
+              "SELECT 1 FROM information_schema.innodb_trx WHERE trx_mysql_thread_id = ? AND trx_state = 'LOCK WAIT'";
+            const killing = waitUntil(
+              async () => (await selectRows(root, isWaiting, [id])).length > 0,
+              {
+                what: 'it to wait for the lock',
+                // Asked more often, the database says what it said before.
+                everyMs: 250,
+              },
+            ).then(() => execute(root, `${command} ${id}`));
             const [ended] = await Promise.allSettled([waiting, killing]);
             if (ended.status === 'rejected') throw ended.reason;
           }),
@@ -225,11 +282,13 @@ describe('a database that is there and refuses to work', function () {
     const one = createDatabase(`${server.url}/shop`, 1, silent);
     try {
       await selectRows(one, 'SET SESSION wait_timeout = 1');
-      // As long as a process stands still it does not see that it was hung up on; so the next statement goes out on this connection.
+      // As long as a process stands still it does not see that it was hung up on; so the next
+      // statement goes out on this connection.
       const until = Date.now() + 2_500;
       while (Date.now() < until);
       await expectUnavailable(selectRows(one, 'SELECT 1'));
-      // MySQL says on the connection that it hung up, and only then is it found to be closed: two statements fail.
+      // MySQL says on the connection that it hung up, and only then is it found to be closed: two
+      // statements fail.
       const seen: Error[] = [];
       await waitUntil(() => update(one).catch((error: Error) => void seen.push(error)));
       for (const error of seen) await expectUnavailable(Promise.reject(error));

@@ -16,7 +16,13 @@ import { PROJECT_ROOT } from '../../platform/projectRoot.ts';
 import { asBytes32 } from '../../shared/hex.ts';
 import { signTypedData } from '../support/gasless.ts';
 import { driveUntil, isOver } from '../support/relayFlow.ts';
-import { readProblem, startTestApi, type CallOptions, type Payment, type TestApi } from './startTestApi.ts';
+import {
+  readProblem,
+  startTestApi,
+  type CallOptions,
+  type Payment,
+  type TestApi,
+} from './startTestApi.ts';
 import { programArguments } from '../support/programArguments.ts';
 
 type AuthorizationRequest = components['schemas']['AuthorizationRequest'];
@@ -27,7 +33,10 @@ const withLimits =
   (limits: Partial<Config['chains'][number]['relayLimits']>) =>
   (config: Config): Config => ({
     ...config,
-    chains: config.chains.map((chain) => ({ ...chain, relayLimits: { ...chain.relayLimits, ...limits } })),
+    chains: config.chains.map((chain) => ({
+      ...chain,
+      relayLimits: { ...chain.relayLimits, ...limits },
+    })),
   });
 
 describe('GET /payments/{paymentId}/authorization and POST /payments/{paymentId}/execute', function () {
@@ -41,31 +50,50 @@ describe('GET /payments/{paymentId}/authorization and POST /payments/{paymentId}
     this.timeout(120_000);
     api = await startTestApi();
     const token = api.tokens.TUSD;
-    [approved, unapproved] = await Promise.all([api.chain.createCustomer({ token }), api.chain.createCustomer({ token, approve: false })]);
+    [approved, unapproved] = await Promise.all([
+      api.chain.createCustomer({ token }),
+      api.chain.createCustomer({ token, approve: false }),
+    ]);
   });
   after(() => api.close());
 
   const ask = (payment: Payment, customerAddress: string, init: CallOptions = {}) =>
-    api.call(`/payments/${payment.paymentId}/authorization?customerAddress=${customerAddress}`, init);
+    api.call(
+      `/payments/${payment.paymentId}/authorization?customerAddress=${customerAddress}`,
+      init,
+    );
   const execute = (payment: Pick<Payment, 'paymentId'>, json: unknown, init: CallOptions = {}) =>
     api.call(`/payments/${payment.paymentId}/execute`, { ...init, json });
-  const attemptsOf = (payment: Payment) => listRelayAttempts(api.ctx, { paymentId: asBytes32(payment.paymentId) });
+  const attemptsOf = (payment: Payment) =>
+    listRelayAttempts(api.ctx, { paymentId: asBytes32(payment.paymentId) });
   const wallet = (account: PrivateKeyAccount, data: AuthorizationRequest['typedData']) =>
     signTypedData(account, data as Parameters<typeof signTypedData>[1]);
 
   /** All that a store's server and its customer's wallet do, with nothing but the API's answers. */
   async function sign(payment: Payment, customer: PrivateKeyAccount): Promise<ExecuteRequest> {
-    const { typedData, permit } = (await (await ask(payment, customer.address)).json()) as AuthorizationRequest;
+    const { typedData, permit } = (await (
+      await ask(payment, customer.address)
+    ).json()) as AuthorizationRequest;
     return {
       customerAddress: customer.address,
       signature: await wallet(customer, typedData),
       ...(permit === null
         ? {}
-        : { permit: { value: permit.value, deadline: permit.deadline, signature: await wallet(customer, permit.typedData) } }),
+        : {
+            permit: {
+              value: permit.value,
+              deadline: permit.deadline,
+              signature: await wallet(customer, permit.typedData),
+            },
+          }),
     };
   }
 
-  async function refuse(payment: Payment, json: unknown, init: CallOptions = {}): Promise<[number, string]> {
+  async function refuse(
+    payment: Payment,
+    json: unknown,
+    init: CallOptions = {},
+  ): Promise<[number, string]> {
     const before = await attemptsOf(payment);
     const problem = await readProblem(await execute(payment, json, init));
     expect(await attemptsOf(payment)).to.deep.equal(before);
@@ -73,7 +101,11 @@ describe('GET /payments/{paymentId}/authorization and POST /payments/{paymentId}
   }
 
   const complete = (payment: Payment) =>
-    driveUntil(api.ctx, { id: asBytes32(payment.paymentId), storeId: api.store.storeId, chainId: payment.chainId }, isOver);
+    driveUntil(
+      api.ctx,
+      { id: asBytes32(payment.paymentId), storeId: api.store.storeId, chainId: payment.chainId },
+      isOver,
+    );
 
   for (const isApproved of [true, false]) {
     it(`take on the authorization of a customer who ${isApproved ? 'approved the gateway' : 'signs a permit'}, and it pays`, async () => {
@@ -83,11 +115,22 @@ describe('GET /payments/{paymentId}/authorization and POST /payments/{paymentId}
       expect(request.permit === undefined).to.equal(isApproved);
       const accepted = await execute(payment, request);
       expect(accepted.status).to.equal(202);
-      expect(await accepted.json()).to.deep.equal({ paymentId: payment.paymentId, status: 'processing', confirmations: 0 });
+      expect(await accepted.json()).to.deep.equal({
+        paymentId: payment.paymentId,
+        status: 'processing',
+        confirmations: 0,
+      });
       expect((await complete(payment)).payment.status).to.equal('completed');
-      const shown = (await (await api.call(`/payments/${payment.paymentId}`)).json()) as PaymentWithTimeline;
+      const shown = (await (
+        await api.call(`/payments/${payment.paymentId}`)
+      ).json()) as PaymentWithTimeline;
       const [attempt] = shown.relayAttempts;
-      expect(attempt).to.include({ rail: 'authorization', status: 'succeeded', payer: customer.address, error: null });
+      expect(attempt).to.include({
+        rail: 'authorization',
+        status: 'succeeded',
+        payer: customer.address,
+        error: null,
+      });
       expect(Number(attempt?.gasUsed)).to.be.within(40_000, 200_000);
       expect(BigInt(attempt?.gasCost ?? 0) > BigInt(attempt?.gasUsed ?? 0)).to.equal(true);
     });
@@ -98,8 +141,14 @@ describe('GET /payments/{paymentId}/authorization and POST /payments/{paymentId}
     const { publicClient } = api.chain;
     const { chain } = publicClient;
     const client = createWalletClient({ account: owner, transport: http(api.stack.chain.rpcUrl) });
-    const deployed = await client.deployContract({ abi: testWalletAbi, bytecode: testWalletBytecode, args: [owner.address], chain });
-    const address = (await publicClient.waitForTransactionReceipt({ hash: deployed })).contractAddress as Address;
+    const deployed = await client.deployContract({
+      abi: testWalletAbi,
+      bytecode: testWalletBytecode,
+      args: [owner.address],
+      chain,
+    });
+    const address = (await publicClient.waitForTransactionReceipt({ hash: deployed }))
+      .contractAddress as Address;
     const mint = await client.writeContract({
       address: api.tokens.TUSD,
       abi: testTokenAbi,
@@ -108,7 +157,11 @@ describe('GET /payments/{paymentId}/authorization and POST /payments/{paymentId}
       chain,
     });
     await publicClient.waitForTransactionReceipt({ hash: mint });
-    const approval = encodeFunctionData({ abi: testTokenAbi, functionName: 'approve', args: [api.stack.deployment.gateway, 10n ** 12n] });
+    const approval = encodeFunctionData({
+      abi: testTokenAbi,
+      functionName: 'approve',
+      args: [api.stack.deployment.gateway, 10n ** 12n],
+    });
     const approve = await client.writeContract({
       address,
       abi: testWalletAbi,
@@ -121,37 +174,62 @@ describe('GET /payments/{paymentId}/authorization and POST /payments/{paymentId}
     const payment = await api.createPayment();
     const { typedData } = (await (await ask(payment, address)).json()) as AuthorizationRequest;
     const stranger = await api.chain.createCustomer({});
-    expect(await refuse(payment, { customerAddress: address, signature: await wallet(stranger, typedData) })).to.deep.equal([
-      422,
-      'PAY_015',
-    ]);
-    const accepted = await execute(payment, { customerAddress: address, signature: await wallet(owner, typedData) });
+    expect(
+      await refuse(payment, {
+        customerAddress: address,
+        signature: await wallet(stranger, typedData),
+      }),
+    ).to.deep.equal([422, 'PAY_015']);
+    const accepted = await execute(payment, {
+      customerAddress: address,
+      signature: await wallet(owner, typedData),
+    });
     expect(accepted.status).to.equal(202);
-    expect((await complete(payment)).payment).to.include({ status: 'completed', payer: getAddress(address) });
+    expect((await complete(payment)).payment).to.include({
+      status: 'completed',
+      payer: getAddress(address),
+    });
   });
 
   it('let one customer authorise several payments side by side', async () => {
-    const payments = [await api.createPayment(), await api.createPayment(), await api.createPayment()];
+    const payments = [
+      await api.createPayment(),
+      await api.createPayment(),
+      await api.createPayment(),
+    ];
     const signed = await Promise.all(payments.map((payment) => sign(payment, approved)));
-    const answers = await Promise.all(payments.map((payment, index) => execute(payment, signed[index])));
+    const answers = await Promise.all(
+      payments.map((payment, index) => execute(payment, signed[index])),
+    );
     expect(answers.map(({ status }) => status)).to.deep.equal([202, 202, 202]);
-    for (const payment of payments) expect((await complete(payment)).payment.status).to.equal('completed');
+    for (const payment of payments)
+      expect((await complete(payment)).payment.status).to.equal('completed');
   });
 
   it('refuse what does not fit, with the real reason', async () => {
     const [payment, other] = [await api.createPayment(), await api.createPayment()];
     const request = await sign(payment, approved);
     const broke = await api.chain.createCustomer({ token: api.tokens.TUSD, balance: 1_499_999n });
-    expect(await refuse(payment, { ...request, customerAddress: unapproved.address })).to.deep.equal([422, 'PAY_015']);
+    expect(
+      await refuse(payment, { ...request, customerAddress: unapproved.address }),
+    ).to.deep.equal([422, 'PAY_015']);
     expect(await refuse(other, request)).to.deep.equal([422, 'PAY_015']);
-    expect(await refuse(payment, { ...request, signature: `0x${'00'.repeat(65)}` })).to.deep.equal([422, 'PAY_015']);
+    expect(await refuse(payment, { ...request, signature: `0x${'00'.repeat(65)}` })).to.deep.equal([
+      422,
+      'PAY_015',
+    ]);
     expect(await refuse(payment, await sign(payment, broke))).to.deep.equal([422, 'PAY_001']);
     const { permit: _permit, ...withoutPermit } = await sign(
       payment,
       await api.chain.createCustomer({ token: api.tokens.TUSD, approve: false }),
     );
     expect(await refuse(payment, withoutPermit)).to.deep.equal([422, 'PAY_002']);
-    for (const wrong of [{}, { ...request, signature: '0x1' }, { ...request, customerAddress: '0x12' }, { ...request, extra: 1 }]) {
+    for (const wrong of [
+      {},
+      { ...request, signature: '0x1' },
+      { ...request, customerAddress: '0x12' },
+      { ...request, extra: 1 },
+    ]) {
       expect(await refuse(payment, wrong)).to.deep.equal([400, 'PAY_005']);
     }
     expect((await ask(payment, '0x12')).status).to.equal(400);
@@ -176,7 +254,10 @@ describe('GET /payments/{paymentId}/authorization and POST /payments/{paymentId}
   it('refuse a payment that is cancelled, on its way or paid', async () => {
     const payment = await api.createPayment();
     const request = await sign(payment, approved);
-    await cancelPayment(api.ctx, { storeId: api.store.storeId, paymentId: asBytes32(payment.paymentId) });
+    await cancelPayment(api.ctx, {
+      storeId: api.store.storeId,
+      paymentId: asBytes32(payment.paymentId),
+    });
     expect(await refuse(payment, request)).to.deep.equal([409, 'PAY_004']);
     const second = await api.createPayment();
     const signed = await sign(second, approved);
@@ -192,9 +273,15 @@ describe('GET /payments/{paymentId}/authorization and POST /payments/{paymentId}
     const headers = { 'idempotency-key': 'execute-1' };
     const first = await execute(payment, request, { headers });
     const second = await execute(payment, request, { headers });
-    expect([first.status, second.status, second.headers.get('idempotent-replayed')]).to.deep.equal([202, 202, 'true']);
+    expect([first.status, second.status, second.headers.get('idempotent-replayed')]).to.deep.equal([
+      202,
+      202,
+      'true',
+    ]);
     expect(await second.text()).to.equal(await first.text());
-    expect(await refuse(payment, { ...request, customerAddress: unapproved.address }, { headers })).to.deep.equal([422, 'PAY_013']);
+    expect(
+      await refuse(payment, { ...request, customerAddress: unapproved.address }, { headers }),
+    ).to.deep.equal([422, 'PAY_013']);
     expect(await attemptsOf(payment)).to.have.length(1);
   });
 
@@ -212,9 +299,14 @@ describe('GET /payments/{paymentId}/authorization and POST /payments/{paymentId}
         const customer = await limited.chain.createCustomer({ token: limited.tokens.TUSD });
         const send = async () => {
           const payment = await limited.createPayment();
-          const answer = await limited.call(`/payments/${payment.paymentId}/authorization?customerAddress=${customer.address}`);
+          const answer = await limited.call(
+            `/payments/${payment.paymentId}/authorization?customerAddress=${customer.address}`,
+          );
           const { typedData } = (await answer.json()) as AuthorizationRequest;
-          const json = { customerAddress: customer.address, signature: await wallet(customer, typedData) };
+          const json = {
+            customerAddress: customer.address,
+            signature: await wallet(customer, typedData),
+          };
           return limited.call(`/payments/${payment.paymentId}/execute`, { json });
         };
         if (code === 'PAY_033') expect((await send()).status).to.equal(202);
@@ -234,12 +326,25 @@ describe('GET /payments/{paymentId}/authorization and POST /payments/{paymentId}
     const chainId = api.config.chains[0]?.chainId ?? 0;
     const addFailure = () =>
       inTransaction(api.ctx.db, (trx) =>
-        addWaste(trx, { chainId, holders: [{ rule: 'signer', holder: customer.address }], at: new Date(), gasCost: 5n }),
+        addWaste(trx, {
+          chainId,
+          holders: [{ rule: 'signer', holder: customer.address }],
+          at: new Date(),
+          gasCost: 5n,
+        }),
       );
-    const login = Buffer.from(`${api.config.admin.user}:${api.config.admin.password}`).toString('base64');
+    const login = Buffer.from(`${api.config.admin.user}:${api.config.admin.password}`).toString(
+      'base64',
+    );
     const count = async (code: string) => {
-      const text = await (await fetch(`${api.url}/metrics`, { headers: { authorization: `Basic ${login}` } })).text();
-      return Number(text.match(new RegExp(`^msqpay_problems_total\\{code="${code}",reason="payer"\\} ([0-9]+)$`, 'm'))?.[1] ?? 0);
+      const text = await (
+        await fetch(`${api.url}/metrics`, { headers: { authorization: `Basic ${login}` } })
+      ).text();
+      return Number(
+        text.match(
+          new RegExp(`^msqpay_problems_total\\{code="${code}",reason="payer"\\} ([0-9]+)$`, 'm'),
+        )?.[1] ?? 0,
+      );
     };
     const before = [await count('PAY_041'), await count('PAY_042')];
 
@@ -253,7 +358,10 @@ describe('GET /payments/{paymentId}/authorization and POST /payments/{paymentId}
     expect([refused.status, refused.headers.get('retry-after')]).to.deep.equal([409, null]);
     expect(await readProblem(refused)).to.include({ code: 'PAY_042', reason: 'payer' });
     expect(await attemptsOf(payment)).to.deep.equal([]);
-    expect([await count('PAY_041'), await count('PAY_042')]).to.deep.equal([before[0]! + 1, before[1]! + 1]);
+    expect([await count('PAY_041'), await count('PAY_042')]).to.deep.equal([
+      before[0]! + 1,
+      before[1]! + 1,
+    ]);
 
     // An operator's word ends it.
     const lift = [
@@ -264,7 +372,10 @@ describe('GET /payments/{paymentId}/authorization and POST /payments/{paymentId}
       '--holder',
       customer.address.toLowerCase(),
     ];
-    const { stdout } = await promisify(execFile)(process.execPath, lift, { cwd: PROJECT_ROOT, env: api.environment() });
+    const { stdout } = await promisify(execFile)(process.execPath, lift, {
+      cwd: PROJECT_ROOT,
+      env: api.environment(),
+    });
     expect(JSON.parse(stdout)).to.deep.equal({ forgotten: 4 });
     expect((await execute(payment, request)).status).to.equal(202);
   });

@@ -18,7 +18,10 @@ describe('GET /payments/{paymentId}/gasless', () => {
     this.timeout(120_000);
     api = await startTestApi();
     const token = api.tokens.TUSD;
-    [approved, unapproved] = await Promise.all([api.chain.createCustomer({ token }), api.chain.createCustomer({ token, approve: false })]);
+    [approved, unapproved] = await Promise.all([
+      api.chain.createCustomer({ token }),
+      api.chain.createCustomer({ token, approve: false }),
+    ]);
   });
   after(() => api.close());
 
@@ -45,7 +48,10 @@ describe('GET /payments/{paymentId}/gasless', () => {
     });
     expect(typedData.primaryType).to.equal('ForwardRequest');
     expect(typedData.message).to.deep.equal(forwardRequest);
-    expect(typedData.domain).to.include({ chainId: payment.chainId, verifyingContract: api.stack.deployment.forwarder });
+    expect(typedData.domain).to.include({
+      chainId: payment.chainId,
+      verifyingContract: api.stack.deployment.forwarder,
+    });
     const other = await read(await api.createPayment(), approved);
     expect(other.forwardRequest.data).not.to.equal(forwardRequest.data);
   });
@@ -53,21 +59,32 @@ describe('GET /payments/{paymentId}/gasless', () => {
   it('gives typed data that a wallet can sign as it is', async () => {
     const { typedData } = await read(await api.createPayment(), approved);
     expect(Object.keys(typedData.types)).to.include.members(['EIP712Domain', 'ForwardRequest']);
-    expect(await signTypedData(approved, typedData as Parameters<typeof signTypedData>[1])).to.match(/^0x[0-9a-f]{130}$/);
+    expect(
+      await signTypedData(approved, typedData as Parameters<typeof signTypedData>[1]),
+    ).to.match(/^0x[0-9a-f]{130}$/);
   });
 
   it('offers a permit for the amount when the gateway’s allowance is short', async () => {
     const payment = await api.createPayment();
     const { permit } = await read(payment, unapproved);
-    expect(permit).to.include({ value: payment.amount, deadline: String(Date.parse(payment.expiresAt) / 1000) });
+    expect(permit).to.include({
+      value: payment.amount,
+      deadline: String(Date.parse(payment.expiresAt) / 1000),
+    });
     expect(permit?.typedData.primaryType).to.equal('Permit');
-    expect(permit?.typedData.message).to.include({ owner: unapproved.address, spender: payment.gateway, value: payment.amount });
+    expect(permit?.typedData.message).to.include({
+      owner: unapproved.address,
+      spender: payment.gateway,
+      value: payment.amount,
+    });
     expect(permit?.typedData.domain['verifyingContract']).to.equal(api.tokens.TUSD);
   });
 
   it('takes the address in any case, and answers in the checksummed one', async () => {
     const response = await ask(await api.createPayment(), approved.address.toLowerCase());
-    expect(((await response.json()) as GaslessRequest).forwardRequest.from).to.equal(approved.address);
+    expect(((await response.json()) as GaslessRequest).forwardRequest.from).to.equal(
+      approved.address,
+    );
   });
 
   for (const [name, query] of [
@@ -84,14 +101,20 @@ describe('GET /payments/{paymentId}/gasless', () => {
 
   it('refuses without a key with 401 PAY_010', async () => {
     const { paymentId } = await api.createPayment();
-    const problem = await readProblem(await api.call(`/payments/${paymentId}/gasless?userAddress=${approved.address}`, { store: null }));
+    const problem = await readProblem(
+      await api.call(`/payments/${paymentId}/gasless?userAddress=${approved.address}`, {
+        store: null,
+      }),
+    );
     expect([problem.status, problem.code]).to.deep.equal([401, 'PAY_010']);
   });
 
   it('answers for another store’s payment as for an unknown one: 404 PAY_009', async () => {
     const [payment, other] = [await api.createPayment(), await api.createTestStore()];
     const foreign = await readProblem(await ask(payment, approved.address, other));
-    const unknown = await readProblem(await ask({ paymentId: UNKNOWN_ID }, approved.address, other));
+    const unknown = await readProblem(
+      await ask({ paymentId: UNKNOWN_ID }, approved.address, other),
+    );
     expect([foreign.status, foreign.code]).to.deep.equal([404, 'PAY_009']);
     expect({ ...foreign, requestId: '' }).to.deep.equal({ ...unknown, requestId: '' });
   });

@@ -12,7 +12,9 @@ describe('getPayment', () => {
   it('shows the payment with its timeline and relay attempts', async () => {
     const created = await api.createPayment();
     await api.call(`/payments/${created.paymentId}/cancel`, { method: 'POST' });
-    const { data } = await api.client().GET('/payments/{paymentId}', { params: { path: { paymentId: created.paymentId } } });
+    const { data } = await api
+      .client()
+      .GET('/payments/{paymentId}', { params: { path: { paymentId: created.paymentId } } });
     expect(data?.status).to.equal('cancelled');
     expect(data?.timeline.map(({ type, version }) => [type, version])).to.deep.equal([
       ['payment.created', 1],

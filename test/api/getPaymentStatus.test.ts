@@ -14,7 +14,9 @@ describe('getPaymentStatus', () => {
 
   it('answers the status alone, without a hash while there is none', async () => {
     const { paymentId } = await api.createPayment();
-    const { data } = await api.client().GET('/payments/{paymentId}/status', { params: { path: { paymentId } } });
+    const { data } = await api
+      .client()
+      .GET('/payments/{paymentId}/status', { params: { path: { paymentId } } });
     expect(data).to.deep.equal({ paymentId, status: 'pending', confirmations: 0 });
   });
 
@@ -32,7 +34,9 @@ describe('getPaymentStatus', () => {
   it('with wait, answers unchanged once the time is over', async () => {
     const { paymentId } = await api.createPayment();
     const startedAt = performance.now();
-    expect(await (await api.call(`/payments/${paymentId}/status?wait=1`)).json()).to.include({ status: 'pending' });
+    expect(await (await api.call(`/payments/${paymentId}/status?wait=1`)).json()).to.include({
+      status: 'pending',
+    });
     expect(performance.now() - startedAt).to.be.within(950, 15_000);
   });
 
@@ -40,12 +44,16 @@ describe('getPaymentStatus', () => {
     const { paymentId } = await api.createPayment();
     await api.call(`/payments/${paymentId}/status`);
     await api.call(`/payments/${paymentId}/cancel`, { method: 'POST' });
-    expect(await (await api.call(`/payments/${paymentId}/status`)).json()).to.include({ status: 'cancelled' });
+    expect(await (await api.call(`/payments/${paymentId}/status`)).json()).to.include({
+      status: 'cancelled',
+    });
   });
 
   it('answers 404 for an unknown id, with wait at once', async () => {
     const startedAt = performance.now();
-    const problem = await readProblem(await api.call(`/payments/0x${'0'.repeat(64)}/status?wait=20`));
+    const problem = await readProblem(
+      await api.call(`/payments/0x${'0'.repeat(64)}/status?wait=20`),
+    );
     expect([problem.status, problem.code]).to.deep.equal([404, 'PAY_009']);
     expect(performance.now() - startedAt).to.be.below(15_000);
   });
@@ -53,7 +61,9 @@ describe('getPaymentStatus', () => {
   for (const wait of ['-1', '61', 'x', '1.5', '']) {
     it(`refuses wait=${wait}`, async () => {
       const { paymentId } = await api.createPayment();
-      const problem = await readProblem(await api.call(`/payments/${paymentId}/status?wait=${wait}`));
+      const problem = await readProblem(
+        await api.call(`/payments/${paymentId}/status?wait=${wait}`),
+      );
       expect([problem.status, problem.code]).to.deep.equal([400, 'PAY_005']);
     });
   }

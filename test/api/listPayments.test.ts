@@ -12,9 +12,13 @@ describe('listPayments', () => {
   const created: Payment[] = [];
   before(async () => {
     api = await startTestApi();
-    for (let i = 0; i < 7; i++) created.push(await api.createPayment({ orderId: i % 2 === 0 ? 'even' : 'odd' }));
+    for (let i = 0; i < 7; i++)
+      created.push(await api.createPayment({ orderId: i % 2 === 0 ? 'even' : 'odd' }));
     for (const [i, payment] of created.entries()) {
-      await execute(api.ctx.db, 'UPDATE payments SET created_at = ? WHERE id = ?', [new Date(Date.UTC(2026, 0, 1 + i)), payment.paymentId]);
+      await execute(api.ctx.db, 'UPDATE payments SET created_at = ? WHERE id = ?', [
+        new Date(Date.UTC(2026, 0, 1 + i)),
+        payment.paymentId,
+      ]);
     }
     await api.call(`/payments/${created[0]?.paymentId}/cancel`, { method: 'POST' });
   });
@@ -26,7 +30,8 @@ describe('listPayments', () => {
     if (data === undefined) throw new Error('no answer');
     return data;
   };
-  const idsOf = (payments: readonly { paymentId: string }[]) => payments.map((payment) => payment.paymentId);
+  const idsOf = (payments: readonly { paymentId: string }[]) =>
+    payments.map((payment) => payment.paymentId);
 
   it('gives each payment exactly once over its pages, newest first', async () => {
     const seen: string[] = [];
@@ -52,7 +57,9 @@ describe('listPayments', () => {
   });
 
   it('filters by status', async () => {
-    expect(idsOf((await list({ status: 'cancelled' })).data)).to.deep.equal([created[0]?.paymentId]);
+    expect(idsOf((await list({ status: 'cancelled' })).data)).to.deep.equal([
+      created[0]?.paymentId,
+    ]);
   });
 
   it('filters by orderId', async () => {
@@ -61,12 +68,19 @@ describe('listPayments', () => {
   });
 
   it('filters by time: createdAfter includes its moment, createdBefore does not', async () => {
-    const page = await list({ createdAfter: '2026-01-02T00:00:00Z', createdBefore: '2026-01-04T00:00:00Z' });
+    const page = await list({
+      createdAfter: '2026-01-02T00:00:00Z',
+      createdBefore: '2026-01-04T00:00:00Z',
+    });
     expect(idsOf(page.data)).to.deep.equal([created[2]?.paymentId, created[1]?.paymentId]);
   });
 
   it('answers an empty page when nothing matches', async () => {
-    expect(await list({ orderId: 'nothing' })).to.deep.equal({ data: [], hasMore: false, nextCursor: null });
+    expect(await list({ orderId: 'nothing' })).to.deep.equal({
+      data: [],
+      hasMore: false,
+      nextCursor: null,
+    });
   });
 
   describe('takes queries as clients write them', () => {
@@ -89,7 +103,9 @@ describe('listPayments', () => {
       for (const orderId of orderIds) await api.createPayment({ orderId });
     });
 
-    type Ask = (query: Record<string, string>) => Promise<Response | { status: number; data: unknown }>;
+    type Ask = (
+      query: Record<string, string>,
+    ) => Promise<Response | { status: number; data: unknown }>;
     const headers = () => ({ 'x-api-key': api.store.apiKey });
     const url = () => `${api.url}/api/v1/payments`;
     const asked = async (ask: Ask, query: Record<string, string>): Promise<readonly Payment[]> => {
@@ -97,11 +113,20 @@ describe('listPayments', () => {
       expect(answer.status).to.equal(200);
       return (('json' in answer ? await answer.json() : answer.data) as { data: Payment[] }).data;
     };
-    /** As little encoded as RFC 3986 allows in a query, which is what many hand-written clients send. */
+    /**
+     * As little encoded as RFC 3986 allows in a query, which is what many hand-written clients
+     * send.
+     */
     const encodeLeast = (text: string) =>
-      encodeURIComponent(text).replace(/%(3A|2F|3F|40|21|24|27|28|29|2A|2C|3B|5B|5D)/g, decodeURIComponent);
+      encodeURIComponent(text).replace(
+        /%(3A|2F|3F|40|21|24|27|28|29|2A|2C|3B|5B|5D)/g,
+        decodeURIComponent,
+      );
     const encodeMost = (text: string) =>
-      encodeURIComponent(text).replace(/[!'()*]/g, (one) => `%${one.charCodeAt(0).toString(16).toUpperCase()}`);
+      encodeURIComponent(text).replace(
+        /[!'()*]/g,
+        (one) => `%${one.charCodeAt(0).toString(16).toUpperCase()}`,
+      );
     const joined = (query: Record<string, string>, encode: (text: string) => string) =>
       Object.entries(query)
         .map(([name, value]) => `${name}=${encode(value)}`)
@@ -109,20 +134,46 @@ describe('listPayments', () => {
     const ENCODED_AS_CURL = 'all but unreserved encoded, as curl -G --data-urlencode does';
     const clients: Record<string, Ask> = {
       axios: (query) => axios.get(url(), { params: query, headers: headers() }),
-      'URLSearchParams (form encoding)': (query) => fetch(`${url()}?${new URLSearchParams(query)}`, { headers: headers() }),
-      encodeURIComponent: (query) => fetch(`${url()}?${joined(query, encodeURIComponent)}`, { headers: headers() }),
-      [ENCODED_AS_CURL]: (query) => fetch(`${url()}?${joined(query, encodeMost)}`, { headers: headers() }),
-      'only what has to be encoded': (query) => fetch(`${url()}?${joined(query, encodeLeast)}`, { headers: headers() }),
+      'URLSearchParams (form encoding)': (query) =>
+        fetch(`${url()}?${new URLSearchParams(query)}`, { headers: headers() }),
+      encodeURIComponent: (query) =>
+        fetch(`${url()}?${joined(query, encodeURIComponent)}`, { headers: headers() }),
+      [ENCODED_AS_CURL]: (query) =>
+        fetch(`${url()}?${joined(query, encodeMost)}`, { headers: headers() }),
+      'only what has to be encoded': (query) =>
+        fetch(`${url()}?${joined(query, encodeLeast)}`, { headers: headers() }),
     };
     const hasCurl = spawnSync('curl', ['--version']).status === 0;
     if (hasCurl) clients['curl -G --data-urlencode'] = askWithCurl;
-    else clients['curl -G --data-urlencode, as far as it can be had: curl is not installed here'] = clients[ENCODED_AS_CURL]!;
+    else
+      clients['curl -G --data-urlencode, as far as it can be had: curl is not installed here'] =
+        clients[ENCODED_AS_CURL]!;
 
     /** The program itself: as it is, without what its user has configured. */
-    async function askWithCurl(query: Record<string, string>): Promise<{ status: number; data: unknown }> {
-      const parameters = Object.entries(query).flatMap(([name, value]) => ['--data-urlencode', `${name}=${value}`]);
-      const common = ['-q', '--silent', '--show-error', '--noproxy', '*', '--write-out', '\n%{http_code}'];
-      const { stdout } = await promisify(execFile)('curl', [...common, '-H', `x-api-key: ${api.store.apiKey}`, '-G', url(), ...parameters]);
+    async function askWithCurl(
+      query: Record<string, string>,
+    ): Promise<{ status: number; data: unknown }> {
+      const parameters = Object.entries(query).flatMap(([name, value]) => [
+        '--data-urlencode',
+        `${name}=${value}`,
+      ]);
+      const common = [
+        '-q',
+        '--silent',
+        '--show-error',
+        '--noproxy',
+        '*',
+        '--write-out',
+        '\n%{http_code}',
+      ];
+      const { stdout } = await promisify(execFile)('curl', [
+        ...common,
+        '-H',
+        `x-api-key: ${api.store.apiKey}`,
+        '-G',
+        url(),
+        ...parameters,
+      ]);
       const end = stdout.lastIndexOf('\n');
       return { status: Number(stdout.slice(end + 1)), data: JSON.parse(stdout.slice(0, end)) };
     }
@@ -135,14 +186,22 @@ describe('listPayments', () => {
             orderId,
           ).to.deep.equal([orderId]);
         }
-        const inTime = await asked(ask, { createdAfter: '2026-01-02T09:00:00+09:00', createdBefore: '2026-01-04T00:00:00.000Z' });
+        const inTime = await asked(ask, {
+          createdAfter: '2026-01-02T09:00:00+09:00',
+          createdBefore: '2026-01-04T00:00:00.000Z',
+        });
         expect(idsOf(inTime)).to.deep.equal([created[2]?.paymentId, created[1]?.paymentId]);
       });
     }
 
     it('a plus sign of an offset that nobody encoded', async () => {
-      const answer = await api.call('/payments?createdAfter=2026-01-02T09:00:00+09:00&createdBefore=2026-01-04T09:00:00+09:00');
-      expect(idsOf(((await answer.json()) as { data: Payment[] }).data)).to.deep.equal([created[2]?.paymentId, created[1]?.paymentId]);
+      const answer = await api.call(
+        '/payments?createdAfter=2026-01-02T09:00:00+09:00&createdBefore=2026-01-04T09:00:00+09:00',
+      );
+      expect(idsOf(((await answer.json()) as { data: Payment[] }).data)).to.deep.equal([
+        created[2]?.paymentId,
+        created[1]?.paymentId,
+      ]);
     });
   });
 
@@ -168,8 +227,13 @@ describe('listPayments', () => {
     '1764273600',
   ]) {
     it(`refuses ${moment} as a moment`, async () => {
-      const problem = await readProblem(await api.call(`/payments?createdAfter=${encodeURIComponent(moment)}`));
-      expect([problem.status, problem.errors?.map(({ path }) => path)]).to.deep.equal([400, ['/query/createdAfter']]);
+      const problem = await readProblem(
+        await api.call(`/payments?createdAfter=${encodeURIComponent(moment)}`),
+      );
+      expect([problem.status, problem.errors?.map(({ path }) => path)]).to.deep.equal([
+        400,
+        ['/query/createdAfter'],
+      ]);
     });
   }
 
@@ -180,11 +244,20 @@ describe('listPayments', () => {
       '2024-02-29t12:00:00.123456789z',
       '2026-11-27T23:59:59-23:59',
     ]) {
-      expect((await api.call(`/payments?createdBefore=${encodeURIComponent(moment)}`)).status, moment).to.equal(200);
+      expect(
+        (await api.call(`/payments?createdBefore=${encodeURIComponent(moment)}`)).status,
+        moment,
+      ).to.equal(200);
     }
   });
 
-  for (const query of ['orderId=%FF', 'orderId=%C3%28', 'orderId=%', 'orderId=a%00b', 'orderId=%ED%A0%80']) {
+  for (const query of [
+    'orderId=%FF',
+    'orderId=%C3%28',
+    'orderId=%',
+    'orderId=a%00b',
+    'orderId=%ED%A0%80',
+  ]) {
     it(`refuses ?${query}, which is no text`, async () => {
       const problem = await readProblem(await api.call(`/payments?${query}`));
       expect([problem.status, problem.code]).to.deep.equal([400, 'PAY_005']);

@@ -33,7 +33,10 @@ describe('listTokens', () => {
 
   it('says that a chain without a relayer offers nothing gasless', async () => {
     const plain = await startTestApi({
-      config: (config) => ({ ...config, chains: config.chains.map((chain) => ({ ...chain, relayers: [] })) }),
+      config: (config) => ({
+        ...config,
+        chains: config.chains.map((chain) => ({ ...chain, relayers: [] })),
+      }),
     });
     try {
       const { data } = await plain.client().GET('/tokens');
@@ -50,13 +53,17 @@ describe('listTokens', () => {
         ...config,
         chains: config.chains.map((chain) => ({
           ...chain,
-          tokens: chain.tokens.map((token) => (token.symbol === 'TUSD' ? { ...token, minRelayAmount: least } : token)),
+          tokens: chain.tokens.map((token) =>
+            token.symbol === 'TUSD' ? { ...token, minRelayAmount: least } : token,
+          ),
         })),
       }),
     });
     try {
       const { data } = await strict.client().GET('/tokens');
-      expect(data?.data.map(({ symbol, minRelayAmount }) => [symbol, minRelayAmount])).to.deep.equal([
+      expect(
+        data?.data.map(({ symbol, minRelayAmount }) => [symbol, minRelayAmount]),
+      ).to.deep.equal([
         ['TUSD', '1500000'],
         ['TEUR', null],
       ]);
@@ -65,17 +72,27 @@ describe('listTokens', () => {
         await strict.createPayment({ amount: String(least - 1n) }),
         await strict.createPayment({ amount: String(least) }),
       ];
-      for (const path of [`gasless?userAddress=${customer.address}`, `authorization?customerAddress=${customer.address}`]) {
-        expect((await readProblem(await strict.call(`/payments/${tiny.paymentId}/${path}`))).code).to.equal('PAY_043');
+      for (const path of [
+        `gasless?userAddress=${customer.address}`,
+        `authorization?customerAddress=${customer.address}`,
+      ]) {
+        expect(
+          (await readProblem(await strict.call(`/payments/${tiny.paymentId}/${path}`))).code,
+        ).to.equal('PAY_043');
         expect((await strict.call(`/payments/${enough.paymentId}/${path}`)).status).to.equal(200);
       }
       // Whatever was signed, and wherever the typed data came from.
       const json = { customerAddress: customer.address, signature: `0x${'11'.repeat(65)}` };
-      const refused = await readProblem(await strict.call(`/payments/${tiny.paymentId}/execute`, { json }));
+      const refused = await readProblem(
+        await strict.call(`/payments/${tiny.paymentId}/execute`, { json }),
+      );
       expect([refused.status, refused.code]).to.deep.equal([422, 'PAY_043']);
       await strict.chain.payDirectly(
         customer,
-        await readPayment(strict.ctx, { id: asBytes32(tiny.paymentId), storeId: strict.store.storeId }),
+        await readPayment(strict.ctx, {
+          id: asBytes32(tiny.paymentId),
+          storeId: strict.store.storeId,
+        }),
       );
       await scanUntilSeen(strict, tiny.paymentId);
     } finally {
@@ -94,7 +111,10 @@ async function scanUntilSeen(api: TestApi, paymentId: string): Promise<void> {
   await waitUntil(
     async () => {
       await scanChain(api.ctx, api.config.chains[0]!.chainId);
-      return (await readPayment(api.ctx, { id: asBytes32(paymentId), storeId: api.store.storeId })).position ?? undefined;
+      return (
+        (await readPayment(api.ctx, { id: asBytes32(paymentId), storeId: api.store.storeId }))
+          .position ?? undefined
+      );
     },
     { what: 'the direct payment', everyMs: 100 },
   );

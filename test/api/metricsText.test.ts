@@ -17,7 +17,8 @@ import { withRelayer } from '../support/varyContext.ts';
 import { startTestApi, type TestApi } from './startTestApi.ts';
 
 const STUCK_AFTER_MS = 30;
-const SAMPLE = /^([a-z_][a-z0-9_]*)(?:\{((?:[a-z_]+="(?:[^"\\\n]|\\.)*"(?:,|(?=\})))*)\})? (-?[0-9.e+-]+|NaN|[+-]Inf)$/i;
+const SAMPLE =
+  /^([a-z_][a-z0-9_]*)(?:\{((?:[a-z_]+="(?:[^"\\\n]|\\.)*"(?:,|(?=\})))*)\})? (-?[0-9.e+-]+|NaN|[+-]Inf)$/i;
 
 interface Sample {
   readonly name: string;
@@ -25,7 +26,10 @@ interface Sample {
   readonly value: number;
 }
 
-/** Prometheus's text format. @throws Error on a line that is none of it, and on a sample of a metric that was not declared before */
+/**
+ * Prometheus's text format. @throws Error on a line that is none of it, and on a sample of a metric
+ * that was not declared before
+ */
 function parseMetrics(text: string): Sample[] {
   if (!text.endsWith('\n')) throw new Error('the last line has no end');
   const types = new Map<string, string>();
@@ -34,7 +38,9 @@ function parseMetrics(text: string): Sample[] {
     .filter((line) => line !== '')
     .flatMap((line) => {
       if (line.startsWith('# HELP ')) return [];
-      const type = /^# TYPE ([a-z_][a-z0-9_]*) (counter|gauge|histogram|summary|untyped)$/.exec(line);
+      const type = /^# TYPE ([a-z_][a-z0-9_]*) (counter|gauge|histogram|summary|untyped)$/.exec(
+        line,
+      );
       if (type?.[1] !== undefined && type[2] !== undefined) {
         if (types.has(type[1])) throw new Error(`${type[1]} is declared twice`);
         types.set(type[1], type[2]);
@@ -44,8 +50,12 @@ function parseMetrics(text: string): Sample[] {
       if (name === undefined || value === undefined) throw new Error(`not a sample: ${line}`);
       const declared = types.get(name) ?? types.get(name.replace(/_(bucket|sum|count)$/, ''));
       if (declared === undefined) throw new Error(`${name} is not declared`);
-      const pairs = [...labels.matchAll(/([a-z_]+)="((?:[^"\\]|\\.)*)"/gi)].map(([, label, text]) => [label, text]);
-      return [{ name, labels: Object.fromEntries(pairs) as Record<string, string>, value: Number(value) }];
+      const pairs = [...labels.matchAll(/([a-z_]+)="((?:[^"\\]|\\.)*)"/gi)].map(
+        ([, label, text]) => [label, text],
+      );
+      return [
+        { name, labels: Object.fromEntries(pairs) as Record<string, string>, value: Number(value) },
+      ];
     });
 }
 
@@ -64,14 +74,20 @@ describe('the figures of GET /metrics', function () {
   const login = (password = api.config.admin.password) => ({
     authorization: `Basic ${Buffer.from(`${api.config.admin.user}:${password}`).toString('base64')}`,
   });
-  const get = (path: string, headers: Record<string, string> = {}) => fetch(`${api.url}${path}`, { headers });
+  const get = (path: string, headers: Record<string, string> = {}) =>
+    fetch(`${api.url}${path}`, { headers });
 
   /** The values of a metric's samples with these labels. */
-  async function read(name: string, labels: Readonly<Record<string, string>> = {}): Promise<number[]> {
+  async function read(
+    name: string,
+    labels: Readonly<Record<string, string>> = {},
+  ): Promise<number[]> {
     const samples = parseMetrics(await (await get('/metrics', login())).text());
     return samples
       .filter(
-        (sample) => sample.name === `msqpay_${name}` && Object.entries(labels).every(([label, text]) => sample.labels[label] === text),
+        (sample) =>
+          sample.name === `msqpay_${name}` &&
+          Object.entries(labels).every(([label, text]) => sample.labels[label] === text),
       )
       .map(({ value }) => value);
   }
@@ -79,7 +95,10 @@ describe('the figures of GET /metrics', function () {
   async function accept() {
     const customer = await api.chain.createCustomer({ token: api.tokens.TUSD });
     const { paymentId } = await api.createPayment();
-    const payment = await readPayment(api.ctx, { id: asBytes32(paymentId), storeId: api.store.storeId });
+    const payment = await readPayment(api.ctx, {
+      id: asBytes32(paymentId),
+      storeId: api.store.storeId,
+    });
     await executePayment(api.ctx, await signAuthorization(api.ctx, customer, payment));
     return { payment, id: (await readAttempt(api.ctx, payment)).id };
   }
@@ -90,13 +109,18 @@ describe('the figures of GET /metrics', function () {
     expect(response.headers.get('content-type')).to.match(/^text\/plain; version=0\.0\.4/);
     const text = await response.text();
     const names = new Set(parseMetrics(text).map(({ name }) => name));
-    expect([...names]).to.include.members(['msqpay_process_cpu_seconds_total', 'msqpay_relayer_standing', 'msqpay_relayer_alert']);
+    expect([...names]).to.include.members([
+      'msqpay_process_cpu_seconds_total',
+      'msqpay_relayer_standing',
+      'msqpay_relayer_alert',
+    ]);
     expect(text).to.not.contain(api.config.admin.password);
     expect(text).to.not.contain(api.store.apiKey);
   });
 
   it('are kept from who guesses passwords, without locking the queues’ pages as well', async () => {
-    for (let count = 0; count < 10; count++) expect((await get('/metrics', login(`guess ${count}`))).status).to.equal(401);
+    for (let count = 0; count < 10; count++)
+      expect((await get('/metrics', login(`guess ${count}`))).status).to.equal(401);
     const refused = await get('/metrics', login('guess 11'));
     expect(refused.status).to.equal(429);
     expect(Number(refused.headers.get('retry-after'))).to.be.within(1, 60);
@@ -112,7 +136,9 @@ describe('the figures of GET /metrics', function () {
     await checkRelayers(api.ctx);
     expect(await read('relayer_standing', { ...relayer, standing: 'unknown' })).to.deep.equal([0]);
     expect(await read('relayer_standing', { ...relayer, standing: 'ready' })).to.deep.equal([1]);
-    expect((await read('relayer_standing', relayer)).reduce((sum, value) => sum + value, 0)).to.equal(1);
+    expect(
+      (await read('relayer_standing', relayer)).reduce((sum, value) => sum + value, 0),
+    ).to.equal(1);
     expect((await read('relayer_balance_wei', relayer))[0]).to.be.greaterThan(0);
   });
 
@@ -136,7 +162,8 @@ describe('the figures of GET /metrics', function () {
 
   it('follow a request from waiting to its end, with what is outstanding for it', async () => {
     const relayer = { relayer: 'main', chain: String(chainId) };
-    const attempts = (status: string) => read('relay_attempts', { chain: String(chainId), rail: 'authorization', status });
+    const attempts = (status: string) =>
+      read('relay_attempts', { chain: String(chainId), rail: 'authorization', status });
     const { payment, id } = await accept();
     expect(await attempts('queued')).to.deep.equal([1]);
     expect(await read('outbox_rows', { queue: 'relay' })).to.deep.equal([1]);
@@ -150,7 +177,8 @@ describe('the figures of GET /metrics', function () {
     expect(await read('relayer_sent_last_minute', relayer)).to.deep.equal([1]);
 
     await driveUntil(api.ctx, payment, isOver);
-    for (const status of ['queued', 'submitted', 'mined', 'succeeded']) expect(await attempts(status), status).to.deep.equal([]);
+    for (const status of ['queued', 'submitted', 'mined', 'succeeded'])
+      expect(await attempts(status), status).to.deep.equal([]);
     expect(await read('relayer_in_flight', relayer)).to.deep.equal([0]);
     expect(await read('relayer_sent_last_minute', relayer)).to.deep.equal([1]);
   });
@@ -162,7 +190,11 @@ describe('the figures of GET /metrics', function () {
     expect((await read('scan_seconds_behind', { chain }))[0]).to.be.within(0, 60);
     expect(await read('scan_halted', { chain })).to.deep.equal([0, 0]);
     expect(await read('completions_overdue', { chain })).to.deep.equal([0]);
-    const cursor = { next_block: 1, head_number: 5_000, scanned_timestamp: new Date(Date.now() - 600_000) };
+    const cursor = {
+      next_block: 1,
+      head_number: 5_000,
+      scanned_timestamp: new Date(Date.now() - 600_000),
+    };
     const halt = { halt_reason: 'withdrawals', halted_at: new Date(), halt_count: 300 };
     await api.ctx
       .db('chain_cursors')
@@ -172,7 +204,9 @@ describe('the figures of GET /metrics', function () {
     expect((await read('scan_seconds_behind', { chain }))[0]).to.be.within(600, 700);
     expect(await read('scan_halted', { chain, reason: 'withdrawals' })).to.deep.equal([1]);
     expect(await read('scan_halted', { chain, reason: 'begunAnew' })).to.deep.equal([0]);
-    const ready = (await (await fetch(`${api.url}/readyz`)).json()) as { dependencies: { name: string; status: string }[] };
+    const ready = (await (await fetch(`${api.url}/readyz`)).json()) as {
+      dependencies: { name: string; status: string }[];
+    };
     expect(ready.dependencies).to.deep.include({
       name: `scan:${chain}`,
       status: 'down',
@@ -194,7 +228,9 @@ describe('the figures of GET /metrics', function () {
     expect((await read('chain_clock_ahead_seconds', { chain }))[0]).to.be.within(570, 600);
     expect(await read('scan_seconds_behind', { chain })).to.deep.equal([0]);
     await scannedAt(-1_000);
-    expect(await read('chain_clock_ahead_seconds', { chain }), 'behind is not ahead').to.deep.equal([0]);
+    expect(await read('chain_clock_ahead_seconds', { chain }), 'behind is not ahead').to.deep.equal(
+      [0],
+    );
   });
 
   it('show work that nobody does as overdue', async () => {
@@ -207,7 +243,10 @@ describe('the figures of GET /metrics', function () {
     expect(await read('outbox_rows', { queue: 'expire' })).to.deep.equal([1]);
     expect(await read('payments_overdue_seconds')).to.deep.equal([0]);
     expect(await read('outbox_overdue_seconds', { queue: 'expire' })).to.deep.equal([0]);
-    await execute(api.ctx.db, 'UPDATE payments SET expires_at = ? WHERE id = ?', [new Date(Date.now() - 90_000), paymentId]);
+    await execute(api.ctx.db, 'UPDATE payments SET expires_at = ? WHERE id = ?', [
+      new Date(Date.now() - 90_000),
+      paymentId,
+    ]);
     expect((await read('payments_overdue_seconds'))[0]).to.be.within(90, 110);
   });
 
@@ -218,7 +257,9 @@ describe('the figures of GET /metrics', function () {
       const log = pino({ level: 'error' }, { write: (line: string) => void lines.push(line) });
       await checkRelayers({ ...api.ctx, log });
       expect(lines.join('')).to.not.contain(api.config.admin.password);
-      return lines.map((line) => JSON.parse(line) as Record<string, unknown>).filter(({ alert }) => alert !== undefined);
+      return lines
+        .map((line) => JSON.parse(line) as Record<string, unknown>)
+        .filter(({ alert }) => alert !== undefined);
     }
     expect(await check()).to.deep.equal([]);
     const { payment, id } = await accept();
@@ -226,7 +267,12 @@ describe('the figures of GET /metrics', function () {
     await sleep(STUCK_AFTER_MS + 20);
     const alerts = await check();
     expect(alerts).to.have.length(1);
-    expect(alerts[0]).to.include({ alert: 'relayer_stuck', relayerId: 'main', chainId, inFlight: 1 });
+    expect(alerts[0]).to.include({
+      alert: 'relayer_stuck',
+      relayerId: 'main',
+      chainId,
+      inFlight: 1,
+    });
     // At every check, for as long as it lasts.
     expect(await check()).to.have.length(1);
     expect(await read('relayer_alert', relayer)).to.deep.equal([1]);
@@ -239,7 +285,11 @@ describe('the figures of GET /metrics', function () {
     const relayer = { relayer: 'main', chain: String(chainId) };
     await checkRelayers(api.ctx);
     expect(await read('relayer_resting', relayer)).to.deep.equal([0]);
-    await noteSend(api.ctx, 'main', { kind: 'refused', reason: 'too many requests', retryAfterMs: 60_000 });
+    await noteSend(api.ctx, 'main', {
+      kind: 'refused',
+      reason: 'too many requests',
+      retryAfterMs: 60_000,
+    });
     expect(await read('relayer_resting', relayer)).to.deep.equal([1]);
     await noteSend(api.ctx, 'main', {
       kind: 'accepted',

@@ -16,16 +16,25 @@ describe('pages', () => {
   });
   after(() => api.close());
 
-  const get = (path: string, headers: Record<string, string> = {}) => fetch(api.url + path, { redirect: 'manual', headers });
-  const basic = (user: string, password: string) => ({ authorization: `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}` });
+  const get = (path: string, headers: Record<string, string> = {}) =>
+    fetch(api.url + path, { redirect: 'manual', headers });
+  const basic = (user: string, password: string) => ({
+    authorization: `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`,
+  });
   const login = () => basic(api.config.admin.user, api.config.admin.password);
 
-  /** What a browser would load for this page; fails on anything that its Content-Security-Policy forbids. */
+  /**
+   * What a browser would load for this page; fails on anything that its Content-Security-Policy
+   * forbids.
+   */
   async function loadPage(path: string, headers: Record<string, string> = {}): Promise<string> {
     const response = await get(path, headers);
     expect(response.status).to.equal(200);
     const policy = response.headers.get('content-security-policy') ?? '';
-    expect(policy).to.include("script-src 'self'").and.include("default-src 'none'").and.include("frame-ancestors 'none'");
+    expect(policy)
+      .to.include("script-src 'self'")
+      .and.include("default-src 'none'")
+      .and.include("frame-ancestors 'none'");
     const html = await response.text();
     const base = new URL(/<base href="([^"]+)"/.exec(html)?.[1] ?? path, api.url + path);
     const files = [...html.matchAll(/<(?:script|link)[^>]*?(?:src|href)="([^"]+)"[^>]*>/g)]
@@ -38,7 +47,9 @@ describe('pages', () => {
       expect([url.pathname, file.status]).to.deep.equal([url.pathname, 200]);
       expect(file.headers.get('content-type')).to.match(/javascript|css/);
     }
-    const inlineScripts = [...html.matchAll(/<script(?![^>]*src=)(?![^>]*type="application\/json")[^>]*>/g)];
+    const inlineScripts = [
+      ...html.matchAll(/<script(?![^>]*src=)(?![^>]*type="application\/json")[^>]*>/g),
+    ];
     expect(inlineScripts, 'inline scripts').to.deep.equal([]);
     return html;
   }
@@ -53,7 +64,9 @@ describe('pages', () => {
 
     it('is shown by Swagger UI, with every file that it loads', async () => {
       expect(await loadPage('/api/v1/docs/')).to.include('swagger-ui');
-      expect(await (await get('/api/v1/docs/swagger-ui-init.js')).text()).to.include('/api/v1/openapi.json');
+      expect(await (await get('/api/v1/docs/swagger-ui-init.js')).text()).to.include(
+        '/api/v1/openapi.json',
+      );
     });
 
     for (const path of ['/', '/docs', '/api/v1/docs']) {
@@ -67,7 +80,12 @@ describe('pages', () => {
 
   describe('Bull Board', () => {
     it('asks for a login, in a way that makes a browser ask its user', async () => {
-      for (const path of ['/admin/queues', '/admin/queues/', '/admin/queues/api/queues', '/admin/queues/static/js/main.js']) {
+      for (const path of [
+        '/admin/queues',
+        '/admin/queues/',
+        '/admin/queues/api/queues',
+        '/admin/queues/static/js/main.js',
+      ]) {
         const response = await get(path);
         expect([path, response.status]).to.deep.equal([path, 401]);
         expect(response.headers.get('www-authenticate')).to.match(/^Basic realm=/);
@@ -94,10 +112,15 @@ describe('pages', () => {
       const { queues } = (await (await get('/admin/queues/api/queues', login())).json()) as {
         queues: { name: string; readOnlyMode: boolean }[];
       };
-      expect(queues.map((queue) => queue.name)).to.have.members(api.queues.all.map((queue) => queue.name));
+      expect(queues.map((queue) => queue.name)).to.have.members(
+        api.queues.all.map((queue) => queue.name),
+      );
       expect(new Set(queues.map((queue) => queue.readOnlyMode))).to.deep.equal(new Set([true]));
 
-      const pause = await fetch(`${api.url}/admin/queues/api/queues/relay/pause`, { method: 'PUT', headers: login() });
+      const pause = await fetch(`${api.url}/admin/queues/api/queues/relay/pause`, {
+        method: 'PUT',
+        headers: login(),
+      });
       expect(pause.status).to.be.within(400, 499);
       expect(await api.queues.get('relay').isPaused()).to.equal(false);
     });
@@ -105,7 +128,10 @@ describe('pages', () => {
     it('allows changes when the configuration says so', async () => {
       const open = await startTestApi({ env: { MSQPAY_BULL_BOARD_READ_ONLY: 'false' } });
       try {
-        const pause = await fetch(`${open.url}/admin/queues/api/queues/relay/pause`, { method: 'PUT', headers: login() });
+        const pause = await fetch(`${open.url}/admin/queues/api/queues/relay/pause`, {
+          method: 'PUT',
+          headers: login(),
+        });
         expect(pause.status).to.equal(200);
         expect(await open.queues.get('relay').isPaused()).to.equal(true);
       } finally {
@@ -117,19 +143,29 @@ describe('pages', () => {
       const lines: string[] = [];
       const guessed = await startTestApi();
       const server = await startServer(
-        { ...guessed.ctx, log: pino({ level: 'warn' }, { write: (line: string) => void lines.push(line) }) },
+        {
+          ...guessed.ctx,
+          log: pino({ level: 'warn' }, { write: (line: string) => void lines.push(line) }),
+        },
         [],
       );
       try {
-        const ask = (headers: Record<string, string>) => fetch(`${server.url}/admin/queues`, { headers });
-        for (let i = 0; i < 10; i++) expect((await ask(basic('admin', `guess ${i}`))).status).to.equal(401);
+        const ask = (headers: Record<string, string>) =>
+          fetch(`${server.url}/admin/queues`, { headers });
+        for (let i = 0; i < 10; i++)
+          expect((await ask(basic('admin', `guess ${i}`))).status).to.equal(401);
         expect((await ask(basic('admin', 'guess 11'))).status).to.equal(429);
         const askedAt = performance.now();
         expect((await ask(login())).status).to.equal(200);
         expect(performance.now() - askedAt, 'no faster than a wrong one').to.be.above(900);
-        for (let i = 0; i < 3; i++) expect((await ask({})).status, 'no login is no attempt').to.equal(401);
-        const told = lines.map((line) => JSON.parse(line) as Record<string, unknown>).filter(({ address }) => address !== undefined);
-        expect(told.map(({ address }) => address)).to.deep.equal(Array<string>(11).fill('127.0.0.1'));
+        for (let i = 0; i < 3; i++)
+          expect((await ask({})).status, 'no login is no attempt').to.equal(401);
+        const told = lines
+          .map((line) => JSON.parse(line) as Record<string, unknown>)
+          .filter(({ address }) => address !== undefined);
+        expect(told.map(({ address }) => address)).to.deep.equal(
+          Array<string>(11).fill('127.0.0.1'),
+        );
         expect(lines.join('')).not.to.include('guess');
       } finally {
         await server.stop();
@@ -145,11 +181,14 @@ describe('pages', () => {
       it(`is let in while ${GUESSES} wrong ones of its address wait, and waits as they do: ${path}`, async () => {
         const guessed = await startTestApi();
         try {
-          const ask = async (headers: Record<string, string>) => (await fetch(guessed.url + path, { headers })).status;
+          const ask = async (headers: Record<string, string>) =>
+            (await fetch(guessed.url + path, { headers })).status;
           for (let i = 0; i < 10; i++) await ask(basic('admin', `guess ${i}`));
           const received = nextRequest(path, GUESSES);
           const startedAt = performance.now();
-          const guesses = Array.from({ length: GUESSES }, (_, i) => ask(basic('admin', `guess ${i}`)));
+          const guesses = Array.from({ length: GUESSES }, (_, i) =>
+            ask(basic('admin', `guess ${i}`)),
+          );
           await received;
           const right = Array.from({ length: 3 }, () => ask(login()));
           expect(await Promise.all(right)).to.deep.equal([200, 200, 200]);
@@ -173,7 +212,12 @@ describe('pages', () => {
         );
       // Asked of Redis one after the other, and so in this order.
       const asked = [false, false, false, true].map(slowed);
-      expect(await Promise.all(asked)).to.deep.equal(['compared', 'compared', 'PAY_012', 'compared']);
+      expect(await Promise.all(asked)).to.deep.equal([
+        'compared',
+        'compared',
+        'PAY_012',
+        'compared',
+      ]);
     });
   });
 });

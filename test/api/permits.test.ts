@@ -6,7 +6,10 @@ import type { components } from '../../api/generated/openapi.ts';
 import { daiTokenAbi, daiTokenBytecode } from '../../contracts/generated/test/DaiToken.ts';
 import { testWalletAbi, testWalletBytecode } from '../../contracts/generated/test/TestWallet.ts';
 import { usdtTokenAbi, usdtTokenBytecode } from '../../contracts/generated/test/UsdtToken.ts';
-import { walletPermitTokenAbi, walletPermitTokenBytecode } from '../../contracts/generated/test/WalletPermitToken.ts';
+import {
+  walletPermitTokenAbi,
+  walletPermitTokenBytecode,
+} from '../../contracts/generated/test/WalletPermitToken.ts';
 import { testTokenAbi, testTokenBytecode } from '../../contracts/generated/TestToken.ts';
 import { checkPermits } from '../../domain/relay/checkPermits.ts';
 import type { ChainConfig } from '../../platform/config.ts';
@@ -15,7 +18,13 @@ import { deployToken, withTokens } from '../support/deployToken.ts';
 import { signTypedData } from '../support/gasless.ts';
 import { createTestChain, type ChainHome } from '../support/harness.ts';
 import { getStack } from '../support/stack.ts';
-import { readProblem, startTestApi, type Payment, type Problem, type TestApi } from './startTestApi.ts';
+import {
+  readProblem,
+  startTestApi,
+  type Payment,
+  type Problem,
+  type TestApi,
+} from './startTestApi.ts';
 
 type AuthorizationRequest = components['schemas']['AuthorizationRequest'];
 type Readiness = components['schemas']['Readiness'];
@@ -27,14 +36,21 @@ describe('permits that cannot work', function () {
   let api: TestApi;
   let home: ChainHome;
   /** By what is wrong with it. */
-  let tokens: Record<'otherDomain' | 'otherKind' | 'noPermit' | 'notListed' | 'asksContracts', Address>;
+  let tokens: Record<
+    'otherDomain' | 'otherKind' | 'noPermit' | 'notListed' | 'asksContracts',
+    Address
+  >;
 
   before(async function () {
     this.timeout(120_000);
     const stack = await getStack();
     home = { stack, chain: createTestChain(stack) };
     tokens = {
-      otherDomain: await deployToken(home, testTokenAbi, testTokenBytecode, ['Real Name', 'OTHER', 6]),
+      otherDomain: await deployToken(home, testTokenAbi, testTokenBytecode, [
+        'Real Name',
+        'OTHER',
+        6,
+      ]),
       otherKind: await deployToken(home, daiTokenAbi, daiTokenBytecode),
       noPermit: await deployToken(home, usdtTokenAbi, usdtTokenBytecode, [6]),
       notListed: await deployToken(home, usdtTokenAbi, usdtTokenBytecode, [6]),
@@ -57,7 +73,9 @@ describe('permits that cannot work', function () {
   after(() => api.close());
 
   async function ask(payment: Payment, customerAddress: Address): Promise<AuthorizationRequest> {
-    const response = await api.call(`/payments/${payment.paymentId}/authorization?customerAddress=${customerAddress}`);
+    const response = await api.call(
+      `/payments/${payment.paymentId}/authorization?customerAddress=${customerAddress}`,
+    );
     expect(response.status).to.equal(200);
     return (await response.json()) as AuthorizationRequest;
   }
@@ -65,21 +83,41 @@ describe('permits that cannot work', function () {
   async function execute(payment: Payment, json: unknown): Promise<Response> {
     return api.call(`/payments/${payment.paymentId}/execute`, { json });
   }
-  const refuse = async (response: Promise<Response>): Promise<Pick<Problem, 'status' | 'code' | 'reason' | 'detail'>> => {
+  const refuse = async (
+    response: Promise<Response>,
+  ): Promise<Pick<Problem, 'status' | 'code' | 'reason' | 'detail'>> => {
     const { status, code, reason, detail } = await readProblem(await response);
-    return { status, code, ...(reason === undefined ? {} : { reason }), ...(detail === undefined ? {} : { detail }) };
+    return {
+      status,
+      code,
+      ...(reason === undefined ? {} : { reason }),
+      ...(detail === undefined ? {} : { detail }),
+    };
   };
 
-  async function createContractWallet(token: Address): Promise<{ address: Address; owner: PrivateKeyAccount }> {
+  async function createContractWallet(
+    token: Address,
+  ): Promise<{ address: Address; owner: PrivateKeyAccount }> {
     const owner = await api.chain.createCustomer({});
     const address = await deployToken(home, testWalletAbi, testWalletBytecode, [owner.address]);
     await write(token, testTokenAbi, 'mint', [address, 10n ** 12n]);
     return { address, owner };
   }
-  async function write(address: Address, abi: Abi, functionName: string, args: readonly unknown[]): Promise<void> {
+  async function write(
+    address: Address,
+    abi: Abi,
+    functionName: string,
+    args: readonly unknown[],
+  ): Promise<void> {
     const account = await api.chain.createCustomer({});
     const wallet = createWalletClient({ account, transport: http(api.stack.chain.rpcUrl) });
-    const hash = await wallet.writeContract({ address, abi, functionName, args, chain: api.chain.publicClient.chain });
+    const hash = await wallet.writeContract({
+      address,
+      abi,
+      functionName,
+      args,
+      chain: api.chain.publicClient.chain,
+    });
     await api.chain.publicClient.waitForTransactionReceipt({ hash });
   }
 
@@ -94,7 +132,9 @@ describe('permits that cannot work', function () {
       const payment = await api.createPayment({ token: tokens[token] });
       const request = await ask(payment, customer.address);
       expect(request).to.deep.include({ permit: null, approveFirst });
-      const gasless = await api.call(`/payments/${payment.paymentId}/gasless?userAddress=${customer.address}`);
+      const gasless = await api.call(
+        `/payments/${payment.paymentId}/gasless?userAddress=${customer.address}`,
+      );
       expect(await gasless.json()).to.deep.include({ permit: null, approveFirst });
 
       const signature = await signTypedData(customer, request.typedData as Typed);
@@ -104,7 +144,11 @@ describe('permits that cannot work', function () {
       expect(without.detail)
         .to.match(/: have the payer approve the gateway first\.$/)
         .and.not.match(/sign the permit/);
-      const permit = { value: payment.amount, deadline: request.deadline, signature: `0x${'11'.repeat(64)}1b` };
+      const permit = {
+        value: payment.amount,
+        deadline: request.deadline,
+        signature: `0x${'11'.repeat(64)}1b`,
+      };
       const withPermit = await refuse(execute(payment, { ...signed, permit }));
       expect(withPermit).to.include({ status: 422, code: 'PAY_002', reason: approveFirst });
       expect(withPermit.detail).to.match(/the token refuses the permit \(/);
@@ -135,7 +179,11 @@ describe('permits that cannot work', function () {
     const signed = {
       customerAddress: address,
       signature: await signTypedData(owner, typedData as Typed),
-      permit: { value: permit.value, deadline, signature: await signTypedData(owner, permit.typedData as Typed) },
+      permit: {
+        value: permit.value,
+        deadline,
+        signature: await signTypedData(owner, permit.typedData as Typed),
+      },
     };
     expect((await execute(payment, signed)).status).to.equal(202);
   });
@@ -150,7 +198,11 @@ describe('permits that cannot work', function () {
         const payment = await api.createPayment({ token });
         const { typedData, deadline } = await ask(payment, address);
         const permit = { value: payment.amount, deadline, signature };
-        const signed = { customerAddress: address, signature: await signTypedData(owner, typedData as Typed), permit };
+        const signed = {
+          customerAddress: address,
+          signature: await signTypedData(owner, typedData as Typed),
+          permit,
+        };
         const refused = await refuse(execute(payment, signed));
         expect(refused).to.include({ status: 422, code: 'PAY_002', reason: 'contractWallet' });
         expect(refused.detail).to.match(
@@ -161,14 +213,23 @@ describe('permits that cannot work', function () {
   }
 
   it('of a customer with a key, whose signature is no key’s, are to be signed anew', async () => {
-    const customer = await api.chain.createCustomer({ token: tokens.asksContracts, approve: false });
+    const customer = await api.chain.createCustomer({
+      token: tokens.asksContracts,
+      approve: false,
+    });
     const payment = await api.createPayment({ token: tokens.asksContracts });
     const { typedData, deadline } = await ask(payment, customer.address);
     const permit = { value: payment.amount, deadline, signature: `0x${'11'.repeat(130)}` };
-    const signed = { customerAddress: customer.address, signature: await signTypedData(customer, typedData as Typed), permit };
+    const signed = {
+      customerAddress: customer.address,
+      signature: await signTypedData(customer, typedData as Typed),
+      permit,
+    };
     const refused = await refuse(execute(payment, signed));
     expect(refused).to.include({ status: 422, code: 'PAY_002', reason: 'permitRefused' });
-    expect(refused.detail).to.match(/; ask anew for what to sign, or have the payer approve the gateway\.$/);
+    expect(refused.detail).to.match(
+      /; ask anew for what to sign, or have the payer approve the gateway\.$/,
+    );
   });
 
   it('a refused permit of a token whose permits work is told in the token’s words', async () => {
@@ -178,9 +239,13 @@ describe('permits that cannot work', function () {
     expect(approveFirst).to.equal(null);
     const signature = await signTypedData(customer, typedData as Typed);
     const permit = { value: payment.amount, deadline, signature };
-    const refused = await refuse(execute(payment, { customerAddress: customer.address, signature, permit }));
+    const refused = await refuse(
+      execute(payment, { customerAddress: customer.address, signature, permit }),
+    );
     expect(refused).to.include({ status: 422, code: 'PAY_002', reason: 'permitRefused' });
-    expect(refused.detail).to.match(/the token refuses the permit \(ERC2612InvalidSigner\(0x\w{40}, 0x\w{40}\)\)/);
+    expect(refused.detail).to.match(
+      /the token refuses the permit \(ERC2612InvalidSigner\(0x\w{40}, 0x\w{40}\)\)/,
+    );
   });
 
   it('are an alert in the workers’ log, in the metrics, in readiness, and missing in the list of tokens', async () => {
@@ -189,18 +254,32 @@ describe('permits that cannot work', function () {
       error: (fields: Record<string, unknown>) => void lines.push(fields),
     });
     await checkPermits({ ...api.ctx, log });
-    const flaws = { otherDomain: 'otherDomain', otherKind: 'otherKind', noPermit: 'noPermit' } as const;
-    const alerts = lines.filter(({ alert }) => alert === 'permit_unusable').map(({ token, flaw }) => [token, flaw]);
-    expect(alerts).to.have.deep.members(Object.entries(flaws).map(([name, flaw]) => [tokens[name as keyof typeof flaws], flaw]));
+    const flaws = {
+      otherDomain: 'otherDomain',
+      otherKind: 'otherKind',
+      noPermit: 'noPermit',
+    } as const;
+    const alerts = lines
+      .filter(({ alert }) => alert === 'permit_unusable')
+      .map(({ token, flaw }) => [token, flaw]);
+    expect(alerts).to.have.deep.members(
+      Object.entries(flaws).map(([name, flaw]) => [tokens[name as keyof typeof flaws], flaw]),
+    );
 
-    const login = Buffer.from(`${api.config.admin.user}:${api.config.admin.password}`).toString('base64');
-    const metrics = await (await fetch(`${api.url}/metrics`, { headers: { authorization: `Basic ${login}` } })).text();
+    const login = Buffer.from(`${api.config.admin.user}:${api.config.admin.password}`).toString(
+      'base64',
+    );
+    const metrics = await (
+      await fetch(`${api.url}/metrics`, { headers: { authorization: `Basic ${login}` } })
+    ).text();
     const shown = metrics.split('\n').filter((line) => line.startsWith('msqpay_permit_unusable{'));
     expect(shown).to.have.length(3);
     expect(shown.join('\n')).to.include(`token="${tokens.otherDomain}",flaw="otherDomain"} 1`);
 
     const readiness = (await (await fetch(`${api.url}/readyz`)).json()) as Readiness;
-    const down = readiness.dependencies.filter(({ status }) => status === 'down').map(({ name }) => name);
+    const down = readiness.dependencies
+      .filter(({ status }) => status === 'down')
+      .map(({ name }) => name);
     expect(down).to.include.members(api.config.chains.map(({ chainId }) => `permits:${chainId}`));
 
     const listed = (await api.client().GET('/tokens')).data?.data ?? [];

@@ -15,7 +15,10 @@ interface ErrorCodeSchema {
 
 describe('error codes', () => {
   const { components } = readOpenapiDocument() as unknown as {
-    components: { schemas: { ErrorCode: ErrorCodeSchema }; responses: Record<string, { description: string } | undefined> };
+    components: {
+      schemas: { ErrorCode: ErrorCodeSchema };
+      responses: Record<string, { description: string } | undefined>;
+    };
   };
   const documented = components.schemas.ErrorCode;
   const rows = [...documented.description.matchAll(/^\| (PAY_\d{3}) \| (\d{3}) \|/gm)].map(
@@ -37,7 +40,13 @@ describe('error codes', () => {
 
   /** Of what became of an attempt: in its `error` and in events, never the answer to a request. */
   const ONLY_OF_ATTEMPTS = ['PAY_029', 'PAY_030'];
-  const SHARED = { BadRequest: 400, Conflict: 409, Unprocessable: 422, RateLimited: 429, Unavailable: 503 };
+  const SHARED = {
+    BadRequest: 400,
+    Conflict: 409,
+    Unprocessable: 422,
+    RateLimited: 429,
+    Unavailable: 503,
+  };
   for (const [name, status] of Object.entries(SHARED)) {
     it(`the description of the reply ${name} names every code that is answered with ${status}`, () => {
       const named = components.responses[name]?.description.match(/PAY_\d{3}/g) ?? [];
@@ -92,12 +101,36 @@ describe('toProblemReply', () => {
   });
 
   const lostConnections: readonly [string, Error][] = [
-    ['closed by the server', Object.assign(new Error('Connection lost'), { code: 'PROTOCOL_CONNECTION_LOST', fatal: true })],
+    [
+      'closed by the server',
+      Object.assign(new Error('Connection lost'), {
+        code: 'PROTOCOL_CONNECTION_LOST',
+        fatal: true,
+      }),
+    ],
     ['refused', Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' })],
-    ['closing', Object.assign(new Error("Can't add new command when connection is in closed state"), { fatal: true })],
-    ['server shutting down', Object.assign(new Error('shutdown'), { code: 'ER_SERVER_SHUTDOWN', errno: 1053, sqlState: '08S01' })],
-    ['none left in the pool', Object.assign(new Error('Timeout acquiring a connection'), { name: 'KnexTimeoutError' })],
-    ['lost, told by way of another error', new Error('work failed', { cause: Object.assign(new Error('gone'), { code: 'ECONNRESET' }) })],
+    [
+      'closing',
+      Object.assign(new Error("Can't add new command when connection is in closed state"), {
+        fatal: true,
+      }),
+    ],
+    [
+      'server shutting down',
+      Object.assign(new Error('shutdown'), {
+        code: 'ER_SERVER_SHUTDOWN',
+        errno: 1053,
+        sqlState: '08S01',
+      }),
+    ],
+    [
+      'none left in the pool',
+      Object.assign(new Error('Timeout acquiring a connection'), { name: 'KnexTimeoutError' }),
+    ],
+    [
+      'lost, told by way of another error',
+      new Error('work failed', { cause: Object.assign(new Error('gone'), { code: 'ECONNRESET' }) }),
+    ],
   ];
   for (const [name, error] of lostConnections) {
     it(`a lost database connection (${name}) is 503 with Retry-After`, () => {
@@ -109,7 +142,11 @@ describe('toProblemReply', () => {
   }
 
   it('a mistake in our SQL is a 500, not an absent database', () => {
-    const error = Object.assign(new Error('syntax'), { code: 'ER_PARSE_ERROR', errno: 1064, sqlState: '42000' });
+    const error = Object.assign(new Error('syntax'), {
+      code: 'ER_PARSE_ERROR',
+      errno: 1064,
+      sqlState: '42000',
+    });
     expect(toProblemReply(error, 'req_1').status).to.equal(500);
   });
 });

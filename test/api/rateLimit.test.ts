@@ -16,7 +16,8 @@ describe('rate limit', () => {
   afterEach(() => api.close());
 
   /**
-   * What Redis does not answer within a quarter of a second is let through uncounted, which may happen on a busy machine: then another store does the same.
+   * What Redis does not answer within a quarter of a second is let through uncounted, which may
+   * happen on a busy machine: then another store does the same.
    * @returns the answers to one store, all of which were counted
    */
   function counted(ask: (store: TestStore) => Promise<Response[]>): Promise<Response[]> {
@@ -39,7 +40,9 @@ describe('rate limit', () => {
     const answers = await counted((store) => askInTurn(store, 11));
     for (const [index, answer] of answers.slice(0, 10).entries()) {
       expect(answer.status).to.equal(200);
-      expect(answer.headers.get('ratelimit')).to.match(new RegExp(`^"api-key"; r=${9 - index}; t=\\d+$`));
+      expect(answer.headers.get('ratelimit')).to.match(
+        new RegExp(`^"api-key"; r=${9 - index}; t=\\d+$`),
+      );
       expect(answer.headers.get('ratelimit-policy')).to.match(/^"api-key"; q=10; w=60; pk=:/);
     }
     const refused = answers[10]!;
@@ -52,7 +55,11 @@ describe('rate limit', () => {
     const second = await startServer(api.ctx, [], { idleMs: 10 });
     try {
       const answers = await counted((store) =>
-        Promise.all(Array.from({ length: 40 }, (_, i) => api.call(i % 2 === 0 ? '/tokens' : `${second.url}/api/v1/tokens`, { store }))),
+        Promise.all(
+          Array.from({ length: 40 }, (_, i) =>
+            api.call(i % 2 === 0 ? '/tokens' : `${second.url}/api/v1/tokens`, { store }),
+          ),
+        ),
       );
       expect(answers.filter((answer) => answer.status === 200)).to.have.length(10);
       expect(answers.filter((answer) => answer.status === 429)).to.have.length(30);
@@ -79,13 +86,16 @@ describe('rate limit without Redis', () => {
     const api = await startTestApi({ env: { MSQPAY_RATE_LIMIT_PER_MINUTE: '1' } });
     const gone = createRedis('redis://127.0.0.1:1', 'command');
     gone.on('error', () => undefined);
-    const silent = Object.create(api.ctx.redis, { evalsha: { value: () => new Promise(() => undefined) } }) as typeof api.ctx.redis;
+    const silent = Object.create(api.ctx.redis, {
+      evalsha: { value: () => new Promise(() => undefined) },
+    }) as typeof api.ctx.redis;
     try {
       for (const redis of [gone, silent]) {
         const server = await startServer({ ...api.ctx, redis }, [], { idleMs: 10 });
         try {
           const startedAt = performance.now();
-          for (let i = 0; i < 5; i++) expect((await api.call(`${server.url}/api/v1/tokens`)).status).to.equal(200);
+          for (let i = 0; i < 5; i++)
+            expect((await api.call(`${server.url}/api/v1/tokens`)).status).to.equal(200);
           // The client waits two seconds for an answer; five requests would wait for ten.
           expect(performance.now() - startedAt).to.be.below(8_000);
         } finally {
@@ -114,7 +124,11 @@ describe('createRedisRateLimitStore', () => {
 
   it('gives each of many requests at once a place of its own in the row', async () => {
     const store = newStore(60_000);
-    const counts = await Promise.all(Array.from({ length: 100 }, (_, i) => Promise.resolve(store.increment(i % 2 === 0 ? 'a' : 'b'))));
+    const counts = await Promise.all(
+      Array.from({ length: 100 }, (_, i) =>
+        Promise.resolve(store.increment(i % 2 === 0 ? 'a' : 'b')),
+      ),
+    );
     const ofA = counts.filter((_, i) => i % 2 === 0).map((info) => info.totalHits);
     expect(ofA).to.deep.equal(Array.from({ length: 50 }, (_, i) => i + 1));
     expect((await store.get?.('b'))?.totalHits).to.equal(50);
@@ -129,7 +143,9 @@ describe('createRedisRateLimitStore', () => {
     // Whoever waits is told the exact place, with those before it that Redis has not heard of.
     expect((await store.increment('a')).totalHits).to.equal(5);
     store.countSoon('a', 100);
-    await waitUntil(async () => (await store.get?.('a'))?.totalHits === 6, { what: 'Redis to be told' });
+    await waitUntil(async () => (await store.get?.('a'))?.totalHits === 6, {
+      what: 'Redis to be told',
+    });
     expect((await store.increment('a')).totalHits).to.equal(7);
   });
 
@@ -144,7 +160,9 @@ describe('createRedisRateLimitStore', () => {
     for (let count = 0; count < 95; count++) await other!.increment('a');
     one!.countSoon('a', 90);
     // Redis answers in order: what it says of this count has arrived before.
-    await waitUntil(async () => (await one!.get?.('a'))?.totalHits === 97, { what: 'Redis to be told' });
+    await waitUntil(async () => (await one!.get?.('a'))?.totalHits === 97, {
+      what: 'Redis to be told',
+    });
     expect(one!.countSoon('a', 90)).to.equal(undefined);
     expect((await one!.increment('a')).totalHits).to.equal(98);
   });
@@ -154,7 +172,9 @@ describe('createRedisRateLimitStore', () => {
     await store.increment('a');
     const { resetTime } = await store.increment('a');
     expect(resetTime?.getTime()).to.be.within(Date.now(), Date.now() + 300);
-    await waitUntil(async () => (await store.get?.('a')) === undefined, { what: 'the end of the window' });
+    await waitUntil(async () => (await store.get?.('a')) === undefined, {
+      what: 'the end of the window',
+    });
     expect((await store.increment('a')).totalHits).to.equal(1);
   });
 

@@ -10,7 +10,13 @@ import { expireNow } from '../support/expireNow.ts';
 import { signTypedData } from '../support/gasless.ts';
 import { driveUntil, isOver, readAttempt } from '../support/relayFlow.ts';
 import { waitUntil } from '../support/waitUntil.ts';
-import { readProblem, startTestApi, type CallOptions, type Payment, type TestApi } from './startTestApi.ts';
+import {
+  readProblem,
+  startTestApi,
+  type CallOptions,
+  type Payment,
+  type TestApi,
+} from './startTestApi.ts';
 
 type GaslessRequest = components['schemas']['GaslessRequest'];
 type RelayRequest = components['schemas']['RelayRequest'];
@@ -24,28 +30,47 @@ describe('POST /payments/{paymentId}/relay', () => {
     this.timeout(120_000);
     api = await startTestApi();
     const token = api.tokens.TUSD;
-    [approved, unapproved] = await Promise.all([api.chain.createCustomer({ token }), api.chain.createCustomer({ token, approve: false })]);
+    [approved, unapproved] = await Promise.all([
+      api.chain.createCustomer({ token }),
+      api.chain.createCustomer({ token, approve: false }),
+    ]);
   });
   after(() => api.close());
 
   const relay = (payment: Pick<Payment, 'paymentId'>, json: unknown, init: CallOptions = {}) =>
     api.call(`/payments/${payment.paymentId}/relay`, { ...init, json });
-  const attemptsOf = (payment: Payment) => listRelayAttempts(api.ctx, { paymentId: asBytes32(payment.paymentId) });
+  const attemptsOf = (payment: Payment) =>
+    listRelayAttempts(api.ctx, { paymentId: asBytes32(payment.paymentId) });
 
   /** All that a store's server and its customer's wallet do, with nothing but the API's answers. */
   async function sign(payment: Payment, customer: PrivateKeyAccount): Promise<RelayRequest> {
-    const response = await api.call(`/payments/${payment.paymentId}/gasless?userAddress=${customer.address}`);
+    const response = await api.call(
+      `/payments/${payment.paymentId}/gasless?userAddress=${customer.address}`,
+    );
     const { forwardRequest, typedData, permit } = (await response.json()) as GaslessRequest;
-    const wallet = (data: GaslessRequest['typedData']) => signTypedData(customer, data as Parameters<typeof signTypedData>[1]);
+    const wallet = (data: GaslessRequest['typedData']) =>
+      signTypedData(customer, data as Parameters<typeof signTypedData>[1]);
     return {
       forwardRequest,
       signature: await wallet(typedData),
-      ...(permit === null ? {} : { permit: { value: permit.value, deadline: permit.deadline, signature: await wallet(permit.typedData) } }),
+      ...(permit === null
+        ? {}
+        : {
+            permit: {
+              value: permit.value,
+              deadline: permit.deadline,
+              signature: await wallet(permit.typedData),
+            },
+          }),
     };
   }
 
   /** The refusal; nothing may have been taken on. */
-  async function refuse(payment: Payment, json: unknown, init: CallOptions = {}): Promise<[number, string]> {
+  async function refuse(
+    payment: Payment,
+    json: unknown,
+    init: CallOptions = {},
+  ): Promise<[number, string]> {
     const before = await attemptsOf(payment);
     const problem = await readProblem(await relay(payment, json, init));
     expect(await attemptsOf(payment)).to.deep.equal(before);
@@ -61,8 +86,15 @@ describe('POST /payments/{paymentId}/relay', () => {
       const response = await relay(payment, request);
       expect(response.status).to.equal(202);
       expect(response.headers.get('preference-applied')).to.equal(null);
-      expect(await response.json()).to.deep.equal({ paymentId: payment.paymentId, status: 'processing', confirmations: 0 });
-      const stored = await getPayment(api.ctx, { storeId: api.store.storeId, paymentId: asBytes32(payment.paymentId) });
+      expect(await response.json()).to.deep.equal({
+        paymentId: payment.paymentId,
+        status: 'processing',
+        confirmations: 0,
+      });
+      const stored = await getPayment(api.ctx, {
+        storeId: api.store.storeId,
+        paymentId: asBytes32(payment.paymentId),
+      });
       const ended = await driveUntil(api.ctx, stored, isOver);
       expect(ended.payment).to.include({ status: 'completed', payer: customer.address });
       const shown = (await (await api.call(`/payments/${payment.paymentId}`)).json()) as Payment;
@@ -82,13 +114,20 @@ describe('POST /payments/{paymentId}/relay', () => {
     expect(response.headers.get('preference-applied')).to.equal('wait');
     const { txHash } = await readAttempt(api.ctx, { id: asBytes32(payment.paymentId) });
     expect(txHash).to.match(/^0x[0-9a-f]{64}$/);
-    expect(await response.json()).to.deep.equal({ paymentId: payment.paymentId, status: 'processing', confirmations: 0, txHash });
+    expect(await response.json()).to.deep.equal({
+      paymentId: payment.paymentId,
+      status: 'processing',
+      confirmations: 0,
+      txHash,
+    });
   });
 
   it('answers without the hash when the time to wait is over, and is taken on all the same', async () => {
     const customer = await api.chain.createCustomer({ token: api.tokens.TUSD });
     const payment = await api.createPayment();
-    const response = await relay(payment, await sign(payment, customer), { headers: { prefer: 'respond-async, wait=1' } });
+    const response = await relay(payment, await sign(payment, customer), {
+      headers: { prefer: 'respond-async, wait=1' },
+    });
     expect(response.status).to.equal(202);
     expect(await response.json()).to.not.have.property('txHash');
     expect(await attemptsOf(payment)).to.have.length(1);
@@ -100,7 +139,10 @@ describe('POST /payments/{paymentId}/relay', () => {
     const request = await sign(payment, customer);
     const headers = { 'idempotency-key': `relay-${payment.paymentId.slice(2, 12)}` };
     const first = await relay(payment, request, { headers });
-    const stored = await getPayment(api.ctx, { storeId: api.store.storeId, paymentId: asBytes32(payment.paymentId) });
+    const stored = await getPayment(api.ctx, {
+      storeId: api.store.storeId,
+      paymentId: asBytes32(payment.paymentId),
+    });
     await driveUntil(api.ctx, stored, isOver);
     const again = await relay(payment, request, { headers });
     expect([first.status, again.status]).to.deep.equal([202, 202]);
@@ -115,12 +157,23 @@ describe('POST /payments/{paymentId}/relay', () => {
     const customer = await api.chain.createCustomer({ token: api.tokens.TUSD });
     const payment = await api.createPayment();
     const request = await sign(payment, customer);
-    expect(await refuse(payment, { ...request, priority: 'urgent' })).to.deep.equal([400, 'PAY_005']);
+    expect(await refuse(payment, { ...request, priority: 'urgent' })).to.deep.equal([
+      400,
+      'PAY_005',
+    ]);
     const headers = { 'idempotency-key': `urgent-${payment.paymentId.slice(2, 12)}` };
-    expect((await relay(payment, { ...request, priority: 'high' }, { headers })).status).to.equal(202);
-    const shown = (await (await api.call(`/payments/${payment.paymentId}`)).json()) as components['schemas']['PaymentWithTimeline'];
+    expect((await relay(payment, { ...request, priority: 'high' }, { headers })).status).to.equal(
+      202,
+    );
+    const shown = (await (
+      await api.call(`/payments/${payment.paymentId}`)
+    ).json()) as components['schemas']['PaymentWithTimeline'];
     expect(shown.relayAttempts.map(({ priority }) => priority)).to.deep.equal(['high']);
-    expect((await relay(payment, { ...request, priority: 'high' }, { headers })).headers.get('idempotent-replayed')).to.equal('true');
+    expect(
+      (await relay(payment, { ...request, priority: 'high' }, { headers })).headers.get(
+        'idempotent-replayed',
+      ),
+    ).to.equal('true');
     expect(await refuse(payment, request, { headers })).to.deep.equal([422, 'PAY_013']);
   });
 
@@ -131,7 +184,9 @@ describe('POST /payments/{paymentId}/relay', () => {
     const headers = { 'idempotency-key': `twice-${payment.paymentId.slice(2, 12)}` };
     const responses = await Promise.all([1, 2, 3].map(() => relay(payment, request, { headers })));
     expect(responses.map(({ status }) => status)).to.deep.equal([202, 202, 202]);
-    expect(new Set(await Promise.all(responses.map((response) => response.text()))).size).to.equal(1);
+    expect(new Set(await Promise.all(responses.map((response) => response.text()))).size).to.equal(
+      1,
+    );
     expect(await attemptsOf(payment)).to.have.length(1);
   });
 
@@ -144,7 +199,10 @@ describe('POST /payments/{paymentId}/relay', () => {
 
     it('with 422 PAY_002 a payer who has not approved the gateway', async () => {
       const payment = await api.createPayment();
-      const { forwardRequest, signature } = await sign(payment, await api.chain.createCustomer({ token: api.tokens.TUSD, approve: false }));
+      const { forwardRequest, signature } = await sign(
+        payment,
+        await api.chain.createCustomer({ token: api.tokens.TUSD, approve: false }),
+      );
       expect(await refuse(payment, { forwardRequest, signature })).to.deep.equal([422, 'PAY_002']);
     });
 
@@ -152,15 +210,23 @@ describe('POST /payments/{paymentId}/relay', () => {
       const payment = await api.createPayment();
       const request = await sign(payment, approved);
       const payer = await api.chain.createCustomer({ token: api.tokens.TUSD });
-      const stored = await getPayment(api.ctx, { storeId: api.store.storeId, paymentId: asBytes32(payment.paymentId) });
-      await api.chain.publicClient.waitForTransactionReceipt({ hash: await api.chain.payDirectly(payer, stored) });
+      const stored = await getPayment(api.ctx, {
+        storeId: api.store.storeId,
+        paymentId: asBytes32(payment.paymentId),
+      });
+      await api.chain.publicClient.waitForTransactionReceipt({
+        hash: await api.chain.payDirectly(payer, stored),
+      });
       expect(await refuse(payment, request)).to.deep.equal([409, 'PAY_003']);
     });
 
     it('with 409 PAY_004 a cancelled payment, and one whose relay is under way', async () => {
       const [cancelled, relaying] = [await api.createPayment(), await api.createPayment()];
       const [one, two] = [await sign(cancelled, approved), await sign(relaying, approved)];
-      await cancelPayment(api.ctx, { storeId: api.store.storeId, paymentId: asBytes32(cancelled.paymentId) });
+      await cancelPayment(api.ctx, {
+        storeId: api.store.storeId,
+        paymentId: asBytes32(cancelled.paymentId),
+      });
       expect(await refuse(cancelled, one)).to.deep.equal([409, 'PAY_004']);
       expect((await relay(relaying, two)).status).to.equal(202);
       expect(await refuse(relaying, two)).to.deep.equal([409, 'PAY_004']);
@@ -171,13 +237,18 @@ describe('POST /payments/{paymentId}/relay', () => {
       const request = await sign(payment, approved);
       const store = await api.createTestStore();
       expect(await refuse(payment, request, { store })).to.deep.equal([404, 'PAY_009']);
-      const unknown = await readProblem(await relay({ paymentId: `0x${'0c'.repeat(32)}` }, request, { store }));
+      const unknown = await readProblem(
+        await relay({ paymentId: `0x${'0c'.repeat(32)}` }, request, { store }),
+      );
       expect([unknown.status, unknown.code]).to.deep.equal([404, 'PAY_009']);
     });
 
     it('with 401 PAY_010 a caller without a key', async () => {
       const payment = await api.createPayment();
-      expect(await refuse(payment, await sign(payment, approved), { store: null })).to.deep.equal([401, 'PAY_010']);
+      expect(await refuse(payment, await sign(payment, approved), { store: null })).to.deep.equal([
+        401,
+        'PAY_010',
+      ]);
     });
 
     it('with 422 PAY_013 an Idempotency-Key that was used for another request', async () => {
@@ -193,7 +264,10 @@ describe('POST /payments/{paymentId}/relay', () => {
     it('with 422 PAY_015 a signature that is not the payer’s', async () => {
       const payment = await api.createPayment();
       const [mine, theirs] = [await sign(payment, approved), await sign(payment, unapproved)];
-      expect(await refuse(payment, { ...mine, signature: theirs.signature })).to.deep.equal([422, 'PAY_015']);
+      expect(await refuse(payment, { ...mine, signature: theirs.signature })).to.deep.equal([
+        422,
+        'PAY_015',
+      ]);
     });
 
     it('with 409 PAY_016 a nonce that was used', async () => {
@@ -201,7 +275,10 @@ describe('POST /payments/{paymentId}/relay', () => {
       const [first, second] = [await api.createPayment(), await api.createPayment()];
       const [one, two] = [await sign(first, customer), await sign(second, customer)];
       expect((await relay(first, one)).status).to.equal(202);
-      const stored = await getPayment(api.ctx, { storeId: api.store.storeId, paymentId: asBytes32(first.paymentId) });
+      const stored = await getPayment(api.ctx, {
+        storeId: api.store.storeId,
+        paymentId: asBytes32(first.paymentId),
+      });
       await driveUntil(api.ctx, stored, isOver);
       expect(await refuse(second, two)).to.deep.equal([409, 'PAY_016']);
     });
@@ -221,51 +298,108 @@ describe('POST /payments/{paymentId}/relay', () => {
     it('with 422 PAY_019 a deadline that leaves too little time', async () => {
       const payment = await api.createPayment();
       const request = await sign(payment, approved);
-      const forwardRequest = { ...request.forwardRequest, deadline: String(Math.floor(Date.now() / 1000) + 5) };
+      const forwardRequest = {
+        ...request.forwardRequest,
+        deadline: String(Math.floor(Date.now() / 1000) + 5),
+      };
       expect(await refuse(payment, { ...request, forwardRequest })).to.deep.equal([422, 'PAY_019']);
     });
 
     it('with 415 PAY_024 what is not JSON', async () => {
       const payment = await api.createPayment();
-      const response = await api.call(`/payments/${payment.paymentId}/relay`, { body: 'a=b', headers: { 'content-type': 'text/plain' } });
+      const response = await api.call(`/payments/${payment.paymentId}/relay`, {
+        body: 'a=b',
+        headers: { 'content-type': 'text/plain' },
+      });
       const problem = await readProblem(response);
       expect([problem.status, problem.code]).to.deep.equal([415, 'PAY_024']);
     });
 
-    const changes: readonly (readonly [name: string, change: (request: RelayRequest) => unknown])[] = [
+    const changes: readonly (readonly [
+      name: string,
+      change: (request: RelayRequest) => unknown,
+    ])[] = [
       ['no body', () => ({})],
       ['no signature', ({ forwardRequest }) => ({ forwardRequest })],
       ['a signature that is no hex', (request) => ({ ...request, signature: 'signed' })],
       ['a member that is not known', (request) => ({ ...request, gasPrice: '1' })],
-      ['a number instead of a decimal string', (request) => ({ ...request, forwardRequest: { ...request.forwardRequest, gas: 300000 } })],
-      ['a negative gas', (request) => ({ ...request, forwardRequest: { ...request.forwardRequest, gas: '-1' } })],
-      ['a value in hex', (request) => ({ ...request, forwardRequest: { ...request.forwardRequest, value: '0x0' } })],
-      ['an empty nonce', (request) => ({ ...request, forwardRequest: { ...request.forwardRequest, nonce: '' } })],
+      [
+        'a number instead of a decimal string',
+        (request) => ({ ...request, forwardRequest: { ...request.forwardRequest, gas: 300000 } }),
+      ],
+      [
+        'a negative gas',
+        (request) => ({ ...request, forwardRequest: { ...request.forwardRequest, gas: '-1' } }),
+      ],
+      [
+        'a value in hex',
+        (request) => ({ ...request, forwardRequest: { ...request.forwardRequest, value: '0x0' } }),
+      ],
+      [
+        'an empty nonce',
+        (request) => ({ ...request, forwardRequest: { ...request.forwardRequest, nonce: '' } }),
+      ],
       [
         'a deadline beyond all times',
-        (request) => ({ ...request, forwardRequest: { ...request.forwardRequest, deadline: '9'.repeat(30) } }),
+        (request) => ({
+          ...request,
+          forwardRequest: { ...request.forwardRequest, deadline: '9'.repeat(30) },
+        }),
       ],
-      ['an address of another length', (request) => ({ ...request, forwardRequest: { ...request.forwardRequest, to: '0x12' } })],
-      ['data with half a byte', (request) => ({ ...request, forwardRequest: { ...request.forwardRequest, data: '0xabc' } })],
-      ['a permit without a signature', (request) => ({ ...request, permit: { value: '1', deadline: '1' } })],
+      [
+        'an address of another length',
+        (request) => ({ ...request, forwardRequest: { ...request.forwardRequest, to: '0x12' } }),
+      ],
+      [
+        'data with half a byte',
+        (request) => ({ ...request, forwardRequest: { ...request.forwardRequest, data: '0xabc' } }),
+      ],
+      [
+        'a permit without a signature',
+        (request) => ({ ...request, permit: { value: '1', deadline: '1' } }),
+      ],
       ['a permit that is null', (request) => ({ ...request, permit: null })],
     ];
     for (const [name, change] of changes) {
       it(`with 400 PAY_005 ${name}`, async () => {
         const payment = await api.createPayment();
-        expect(await refuse(payment, change(await sign(payment, approved)))).to.deep.equal([400, 'PAY_005']);
+        expect(await refuse(payment, change(await sign(payment, approved)))).to.deep.equal([
+          400,
+          'PAY_005',
+        ]);
       });
     }
 
     const HUGE = '9'.repeat(78);
     for (const [name, change] of [
-      ['nonce', (request: RelayRequest) => ({ ...request, forwardRequest: { ...request.forwardRequest, nonce: HUGE } })],
-      ['deadline', (request: RelayRequest) => ({ ...request, forwardRequest: { ...request.forwardRequest, deadline: '281474976710656' } })],
-      ['permit', (request: RelayRequest) => ({ ...request, permit: { value: HUGE, deadline: '1', signature: `0x${'11'.repeat(65)}` } })],
+      [
+        'nonce',
+        (request: RelayRequest) => ({
+          ...request,
+          forwardRequest: { ...request.forwardRequest, nonce: HUGE },
+        }),
+      ],
+      [
+        'deadline',
+        (request: RelayRequest) => ({
+          ...request,
+          forwardRequest: { ...request.forwardRequest, deadline: '281474976710656' },
+        }),
+      ],
+      [
+        'permit',
+        (request: RelayRequest) => ({
+          ...request,
+          permit: { value: HUGE, deadline: '1', signature: `0x${'11'.repeat(65)}` },
+        }),
+      ],
     ] as const) {
       it(`with 400 PAY_005 a ${name} that is more than the contracts can hold`, async () => {
         const payment = await api.createPayment();
-        expect(await refuse(payment, change(await sign(payment, unapproved)))).to.deep.equal([400, 'PAY_005']);
+        expect(await refuse(payment, change(await sign(payment, unapproved)))).to.deep.equal([
+          400,
+          'PAY_005',
+        ]);
       });
     }
 
@@ -283,7 +417,10 @@ describe('POST /payments/{paymentId}/relay', () => {
       const request = await sign(payment, approved);
       for (const change of [{ value: HUGE }, { gas: HUGE }]) {
         const forwardRequest = { ...request.forwardRequest, ...change };
-        expect(await refuse(payment, { ...request, forwardRequest })).to.deep.equal([422, 'PAY_018']);
+        expect(await refuse(payment, { ...request, forwardRequest })).to.deep.equal([
+          422,
+          'PAY_018',
+        ]);
       }
     });
   });

@@ -2,7 +2,12 @@ import createClient, { type Client } from 'openapi-fetch';
 
 import type { components, paths } from '../../api/generated/openapi.ts';
 import { startServer, type RunningServer } from '../../api/startServer.ts';
-import { createHarness, type Harness, type HarnessOptions, type TestStore } from '../support/harness.ts';
+import {
+  createHarness,
+  type Harness,
+  type HarnessOptions,
+  type TestStore,
+} from '../support/harness.ts';
 
 export type Problem = components['schemas']['Problem'];
 export type Payment = components['schemas']['Payment'];
@@ -36,7 +41,11 @@ export async function startTestApi(options: HarnessOptions = {}): Promise<TestAp
   const store = await harness.createTestStore();
 
   async function call(path: string, init: CallOptions = {}): Promise<Response> {
-    const { store: caller = store, json, method = json === undefined && init.body === undefined ? 'GET' : 'POST' } = init;
+    const {
+      store: caller = store,
+      json,
+      method = json === undefined && init.body === undefined ? 'GET' : 'POST',
+    } = init;
     const body = json === undefined ? init.body : JSON.stringify(json);
     return fetch(path.startsWith('http') ? path : `${server.url}/api/v1${path}`, {
       method,
@@ -46,7 +55,9 @@ export async function startTestApi(options: HarnessOptions = {}): Promise<TestAp
         ...(json === undefined ? {} : { 'content-type': 'application/json' }),
         ...init.headers,
       },
-      ...(body === undefined ? {} : { body: typeof body === 'string' ? body : new Uint8Array(body) }),
+      ...(body === undefined
+        ? {}
+        : { body: typeof body === 'string' ? body : new Uint8Array(body) }),
       ...(init.signal === undefined ? {} : { signal: init.signal }),
     });
   }
@@ -56,11 +67,19 @@ export async function startTestApi(options: HarnessOptions = {}): Promise<TestAp
     url: server.url,
     server,
     store,
-    client: (caller = store) => createClient<paths>({ baseUrl: `${server.url}/api/v1`, headers: { 'x-api-key': caller.apiKey } }),
+    client: (caller = store) =>
+      createClient<paths>({
+        baseUrl: `${server.url}/api/v1`,
+        headers: { 'x-api-key': caller.apiKey },
+      }),
     call,
     async createPayment(overrides = {}, caller = store) {
-      const response = await call('/payments', { store: caller, json: paymentRequest(harness, overrides) });
-      if (response.status !== 201) throw new Error(`POST /payments answered ${response.status}: ${await response.text()}`);
+      const response = await call('/payments', {
+        store: caller,
+        json: paymentRequest(harness, overrides),
+      });
+      if (response.status !== 201)
+        throw new Error(`POST /payments answered ${response.status}: ${await response.text()}`);
       return (await response.json()) as Payment;
     },
     async close() {
@@ -70,7 +89,10 @@ export async function startTestApi(options: HarnessOptions = {}): Promise<TestAp
   };
 }
 
-export function paymentRequest(harness: Pick<Harness, 'tokens'>, overrides: Record<string, unknown> = {}): Record<string, unknown> {
+export function paymentRequest(
+  harness: Pick<Harness, 'tokens'>,
+  overrides: Record<string, unknown> = {},
+): Record<string, unknown> {
   return { orderId: 'order-1', amount: '1500000', token: harness.tokens.TUSD, ...overrides };
 }
 
@@ -78,10 +100,14 @@ export function paymentRequest(harness: Pick<Harness, 'tokens'>, overrides: Reco
 export async function readProblem(response: Response): Promise<Problem> {
   const text = await response.text();
   const type = response.headers.get('content-type');
-  if (type === null || !type.startsWith('application/problem+json')) throw new Error(`not a problem: ${response.status} ${type} ${text}`);
+  if (type === null || !type.startsWith('application/problem+json'))
+    throw new Error(`not a problem: ${response.status} ${type} ${text}`);
   const problem = JSON.parse(text) as Problem;
-  if (problem.status !== response.status) throw new Error(`the problem says ${problem.status}, the response ${response.status}`);
-  if (problem.requestId !== response.headers.get('x-request-id')) throw new Error('the problem has another request id than the response');
-  if (problem.type !== `urn:msqpay:error:${problem.code}`) throw new Error(`unexpected type ${problem.type}`);
+  if (problem.status !== response.status)
+    throw new Error(`the problem says ${problem.status}, the response ${response.status}`);
+  if (problem.requestId !== response.headers.get('x-request-id'))
+    throw new Error('the problem has another request id than the response');
+  if (problem.type !== `urn:msqpay:error:${problem.code}`)
+    throw new Error(`unexpected type ${problem.type}`);
   return problem;
 }

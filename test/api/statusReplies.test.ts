@@ -20,17 +20,26 @@ describe('a status request that was answered a moment ago', () => {
     const [first, second] = await askTwice(`/payments/${payment.id}/status`);
     expect(await second.text()).to.equal(await first.text());
     const headersOf = (response: Response) =>
-      Object.fromEntries([...response.headers].filter(([name]) => !['x-request-id', 'ratelimit', 'date'].includes(name)));
+      Object.fromEntries(
+        [...response.headers].filter(
+          ([name]) => !['x-request-id', 'ratelimit', 'date'].includes(name),
+        ),
+      );
     expect(headersOf(second)).to.deep.equal(headersOf(first));
-    expect(second.headers.get('x-request-id')).to.match(/^req_/).and.not.to.equal(first.headers.get('x-request-id'));
-    const leftOf = (response: Response) => Number(/r=(\d+)/.exec(response.headers.get('ratelimit') ?? '')?.[1]);
+    expect(second.headers.get('x-request-id'))
+      .to.match(/^req_/)
+      .and.not.to.equal(first.headers.get('x-request-id'));
+    const leftOf = (response: Response) =>
+      Number(/r=(\d+)/.exec(response.headers.get('ratelimit') ?? '')?.[1]);
     expect(leftOf(second)).to.equal(leftOf(first) - 1);
   });
 
   it('keeps the caller’s own request id', async () => {
     const payment = await api.createTestPayment(api.store);
     await api.call(`/payments/${payment.id}/status`);
-    const response = await api.call(`/payments/${payment.id}/status`, { headers: { 'x-request-id': 'mine-1' } });
+    const response = await api.call(`/payments/${payment.id}/status`, {
+      headers: { 'x-request-id': 'mine-1' },
+    });
     expect(response.headers.get('x-request-id')).to.equal('mine-1');
   });
 
@@ -50,7 +59,9 @@ describe('a status request that was answered a moment ago', () => {
     await api.call('/tokens', { store: other });
     expect((await api.call(path, { store: other })).status).to.equal(404);
     expect((await api.call(path, { store: null })).status).to.equal(401);
-    expect((await api.call(path, { store: null, headers: { 'x-api-key': 'nonsense' } })).status).to.equal(401);
+    expect(
+      (await api.call(path, { store: null, headers: { 'x-api-key': 'nonsense' } })).status,
+    ).to.equal(401);
   });
 
   it('counts against the limit like any other', async () => {
@@ -58,7 +69,8 @@ describe('a status request that was answered a moment ago', () => {
     try {
       const payment = await limited.createTestPayment(limited.store);
       const statuses: number[] = [];
-      for (let asked = 0; asked < 7; asked++) statuses.push((await limited.call(`/payments/${payment.id}/status`)).status);
+      for (let asked = 0; asked < 7; asked++)
+        statuses.push((await limited.call(`/payments/${payment.id}/status`)).status);
       expect(statuses).to.deep.equal([200, 200, 200, 200, 200, 429, 429]);
     } finally {
       await limited.close();

@@ -29,7 +29,11 @@ describe('stores', () => {
   after(() => harness.close());
   beforeEach(() => {
     now = Date.now();
-    ctx = { ...harness.ctx, db: harness.ctx.db.withUserParams({}), clock: { now: () => new Date(now) } };
+    ctx = {
+      ...harness.ctx,
+      db: harness.ctx.db.withUserParams({}),
+      clock: { now: () => new Date(now) },
+    };
   });
   const rejection = (promise: Promise<unknown>) =>
     promise.then(
@@ -38,8 +42,16 @@ describe('stores', () => {
     );
 
   it('registers the payout address and the further merchants, each once', async () => {
-    const store = await createStore(ctx, { name: 'Shop', payoutAddress: PAYOUT, merchants: [SECOND, PAYOUT] });
-    expect(await getStore(ctx, store.id)).to.deep.equal({ id: store.id, name: 'Shop', payoutAddress: PAYOUT });
+    const store = await createStore(ctx, {
+      name: 'Shop',
+      payoutAddress: PAYOUT,
+      merchants: [SECOND, PAYOUT],
+    });
+    expect(await getStore(ctx, store.id)).to.deep.equal({
+      id: store.id,
+      name: 'Shop',
+      payoutAddress: PAYOUT,
+    });
     for (const [address, registered] of [
       [PAYOUT, true],
       [SECOND, true],
@@ -57,14 +69,18 @@ describe('stores', () => {
       await createStore(ctx, { name: 'A', payoutAddress: PAYOUT }),
       await createStore(ctx, { name: 'B', payoutAddress: SECOND }),
     ];
-    expect(await isRegisteredMerchant(ctx, { storeId: one.id, address: other.payoutAddress })).to.equal(false);
+    expect(
+      await isRegisteredMerchant(ctx, { storeId: one.id, address: other.payoutAddress }),
+    ).to.equal(false);
   });
 
   it('throws notFound for an unknown store, also when a key is to be issued', async () => {
     expect(await rejection(getStore(ctx, 'st_none')))
       .to.be.instanceOf(AppError)
       .and.to.include({ code: 'PAY_009' });
-    expect(await rejection(issueApiKey(ctx, { storeId: 'st_none', role: 'store', environment: 'test' }))).to.include({ code: 'PAY_009' });
+    expect(
+      await rejection(issueApiKey(ctx, { storeId: 'st_none', role: 'store', environment: 'test' })),
+    ).to.include({ code: 'PAY_009' });
   });
 
   describe('API keys', () => {
@@ -76,19 +92,25 @@ describe('stores', () => {
     it('are kept as a hash only', async () => {
       const { id, key } = await issueApiKey(ctx, { storeId, role: 'store', environment: 'live' });
       expect(key).to.match(/^sk_live_[0-9A-Za-z]{32}$/);
-      const rows = await selectRows<{ key_hint: string }>(ctx.db, 'SELECT * FROM api_keys WHERE id = ?', [id]);
+      const rows = await selectRows<{ key_hint: string }>(
+        ctx.db,
+        'SELECT * FROM api_keys WHERE id = ?',
+        [id],
+      );
       expect(JSON.stringify(rows)).not.to.include(key.slice(8, 28));
       expect(rows[0]?.key_hint).to.equal(`sk_live_...${key.slice(-4)}`);
       expect(await findIdentity(ctx, key)).to.deep.equal({ apiKeyId: id, storeId, role: 'store' });
     });
 
     it('use every character equally often: bytes that would favour some are thrown away', async () => {
-      // 250 is beyond the last multiple of 62, 61 and 247 stand for the last character, 0 and 62 for the first.
+      // 250 is beyond the last multiple of 62, 61 and 247 stand for the last character, 0 and 62
+      // for the first.
       const bytes = [250, 255, 248, 0, 61, 62, 247];
       let at = 0;
       const scripted = {
         ...ctx,
-        randomBytes: (size: number) => Buffer.from(Array.from({ length: size }, () => bytes[at++ % bytes.length] ?? 0)),
+        randomBytes: (size: number) =>
+          Buffer.from(Array.from({ length: size }, () => bytes[at++ % bytes.length] ?? 0)),
       };
       const { key } = await issueApiKey(scripted, { storeId, role: 'store', environment: 'test' });
       expect(key).to.equal(`sk_test_${'0z0z'.repeat(8)}`);
@@ -113,20 +135,26 @@ describe('stores', () => {
 });
 
 describe('createExpiringCache', () => {
-  const newCache = (maxEntries = 10) => createExpiringCache<string>({ maxEntries, lifetimeMs: () => 100 });
+  const newCache = (maxEntries = 10) =>
+    createExpiringCache<string>({ maxEntries, lifetimeMs: () => 100 });
 
   it('asks once for requests that come together, and again when the answer is too old', async () => {
     const cache = newCache();
     let asked = 0;
     const load = () => Promise.resolve(`answer ${++asked}`);
-    expect(await Promise.all([cache.get('a', 0, load), cache.get('a', 0, load)])).to.deep.equal(['answer 1', 'answer 1']);
+    expect(await Promise.all([cache.get('a', 0, load), cache.get('a', 0, load)])).to.deep.equal([
+      'answer 1',
+      'answer 1',
+    ]);
     expect(await cache.get('a', 99, load)).to.equal('answer 1');
     expect(await cache.get('a', 100, load)).to.equal('answer 2');
   });
 
   it('does not keep a failure', async () => {
     const cache = newCache();
-    const failed = await cache.get('a', 0, () => Promise.reject(new Error('away'))).catch((error: unknown) => error);
+    const failed = await cache
+      .get('a', 0, () => Promise.reject(new Error('away')))
+      .catch((error: unknown) => error);
     expect(failed).to.be.instanceOf(Error);
     expect(await cache.get('a', 0, () => Promise.resolve('back'))).to.equal('back');
   });

@@ -10,13 +10,14 @@ describe('webhook endpoints', () => {
   });
   after(() => api.close());
 
-  const create = (json: unknown, headers: Record<string, string> = {}) => api.call('/webhook-endpoints', { json, headers });
+  const create = (json: unknown, headers: Record<string, string> = {}) =>
+    api.call('/webhook-endpoints', { json, headers });
 
   describe('createWebhookEndpoint', () => {
     it('shows the secret once: here, and never in the list', async () => {
-      const { data, response } = await api
-        .client()
-        .POST('/webhook-endpoints', { body: { url: 'https://shop.example/hooks', eventTypes: ['payment.completed'] } });
+      const { data, response } = await api.client().POST('/webhook-endpoints', {
+        body: { url: 'https://shop.example/hooks', eventTypes: ['payment.completed'] },
+      });
       expect(response.status).to.equal(201);
       expect(data?.secret).to.match(/^whsec_[A-Za-z0-9+/]{32,}={0,2}$/);
       expect(data).to.deep.include({
@@ -32,7 +33,9 @@ describe('webhook endpoints', () => {
     });
 
     it('sends every type when none is named', async () => {
-      expect(await (await create({ url: 'https://shop.example/all' })).json()).to.include({ eventTypes: null });
+      expect(await (await create({ url: 'https://shop.example/all' })).json()).to.include({
+        eventTypes: null,
+      });
     });
 
     it('takes scheme and host in capitals', async () => {
@@ -41,7 +44,9 @@ describe('webhook endpoints', () => {
 
     it('keeps neither the secret nor the reply that shows it in clear text, and can still replay it', async () => {
       const headers = { 'idempotency-key': 'endpoint-1' };
-      const first = (await (await create({ url: 'https://shop.example/once' }, headers)).json()) as { secret: string };
+      const first = (await (
+        await create({ url: 'https://shop.example/once' }, headers)
+      ).json()) as { secret: string };
       const rows = await selectRows<Record<string, unknown>>(
         api.ctx.db,
         'SELECT e.*, k.* FROM webhook_endpoints e JOIN idempotency_keys k',
@@ -56,7 +61,11 @@ describe('webhook endpoints', () => {
       ['no URL', {}, 'PAY_005'],
       ['a URL of another scheme', { url: 'ftp://shop.example/' }, 'PAY_005'],
       ['something that is no URL', { url: 'shop.example' }, 'PAY_005'],
-      ['an unknown event type', { url: 'https://shop.example/', eventTypes: ['payment.paid'] }, 'PAY_005'],
+      [
+        'an unknown event type',
+        { url: 'https://shop.example/', eventTypes: ['payment.paid'] },
+        'PAY_005',
+      ],
       ['an empty list of types', { url: 'https://shop.example/', eventTypes: [] }, 'PAY_005'],
       ['a URL with a password', { url: 'https://user:password@shop.example/' }, 'PAY_031'],
     ];
@@ -68,7 +77,9 @@ describe('webhook endpoints', () => {
     }
 
     it('refuses private addresses with PAY_031 unless the server was told to allow them', async () => {
-      const strict = await startTestApi({ env: { MSQPAY_WEBHOOK_ALLOW_PRIVATE_NETWORKS: 'false' } });
+      const strict = await startTestApi({
+        env: { MSQPAY_WEBHOOK_ALLOW_PRIVATE_NETWORKS: 'false' },
+      });
       try {
         for (const url of [
           'http://127.0.0.1/',
@@ -77,7 +88,9 @@ describe('webhook endpoints', () => {
           'http://localhost:3000/',
           'http://169.254.169.254/latest',
         ]) {
-          const problem = await readProblem(await strict.call('/webhook-endpoints', { json: { url } }));
+          const problem = await readProblem(
+            await strict.call('/webhook-endpoints', { json: { url } }),
+          );
           expect([url, problem.code]).to.deep.equal([url, 'PAY_031']);
         }
       } finally {
@@ -89,7 +102,10 @@ describe('webhook endpoints', () => {
       const store = await api.createTestStore();
       const statuses: number[] = [];
       for (let i = 0; i < 21; i++) {
-        const answer = await api.call('/webhook-endpoints', { store, json: { url: `https://shop.example/${i}` } });
+        const answer = await api.call('/webhook-endpoints', {
+          store,
+          json: { url: `https://shop.example/${i}` },
+        });
         statuses.push(answer.status);
         if (i === 20) expect((await readProblem(answer)).code).to.equal('PAY_032');
         else await answer.text();
@@ -101,15 +117,22 @@ describe('webhook endpoints', () => {
 
   describe('deleteWebhookEndpoint', () => {
     it('answers 204 without a body, and the endpoint is gone', async () => {
-      const { data } = await api.client().POST('/webhook-endpoints', { body: { url: 'https://shop.example/gone' } });
+      const { data } = await api
+        .client()
+        .POST('/webhook-endpoints', { body: { url: 'https://shop.example/gone' } });
       const answer = await api.call(`/webhook-endpoints/${data?.id}`, { method: 'DELETE' });
       expect([answer.status, await answer.text()]).to.deep.equal([204, '']);
       expect(await (await api.call('/webhook-endpoints')).text()).not.to.include(data?.id);
-      expect((await readProblem(await api.call(`/webhook-endpoints/${data?.id}`, { method: 'DELETE' }))).code).to.equal('PAY_009');
+      expect(
+        (await readProblem(await api.call(`/webhook-endpoints/${data?.id}`, { method: 'DELETE' })))
+          .code,
+      ).to.equal('PAY_009');
     });
 
     it('answers 400 for what cannot be an id', async () => {
-      expect((await readProblem(await api.call('/webhook-endpoints/1', { method: 'DELETE' }))).code).to.equal('PAY_005');
+      expect(
+        (await readProblem(await api.call('/webhook-endpoints/1', { method: 'DELETE' }))).code,
+      ).to.equal('PAY_005');
     });
   });
 });

@@ -38,27 +38,52 @@ const { values } = parseArgs({
     'hostile-pair': { type: 'boolean', default: false },
   },
 });
-const [seed, payments, deaths, flood] = [values.seed, values.payments, values.deaths, values.flood].map(Number) as [
-  number,
-  number,
-  number,
-  number,
-];
-if (![seed, payments, deaths, flood].every((number) => Number.isSafeInteger(number) && number >= 0) || payments < 20) fail();
-const lies = values.lies.split(',').map((name) => LIE_KINDS.find((kind) => kind === name) ?? fail());
+const [seed, payments, deaths, flood] = [
+  values.seed,
+  values.payments,
+  values.deaths,
+  values.flood,
+].map(Number) as [number, number, number, number];
+if (
+  ![seed, payments, deaths, flood].every((number) => Number.isSafeInteger(number) && number >= 0) ||
+  payments < 20
+)
+  fail();
+const lies = values.lies
+  .split(',')
+  .map((name) => LIE_KINDS.find((kind) => kind === name) ?? fail());
 
 const startedAt = Date.now();
-const onProgress = (message: string) => console.log(`${String(Math.round((Date.now() - startedAt) / 1000)).padStart(5)} s  ${message}`);
+const onProgress = (message: string) =>
+  console.log(`${String(Math.round((Date.now() - startedAt) / 1000)).padStart(5)} s  ${message}`);
 console.log(`chaos with seed ${seed}`);
 try {
   if (values['hostile-pair']) {
-    const { misdeeds, slowdown } = await runHostilePair({ seed, payments, flood, logs: values.logs, onProgress });
-    for (const [what, times] of Object.entries(misdeeds)) console.log(`    ${String(times).padStart(5)}  ${what}`);
-    console.log(`  the others took ${slowdown.toFixed(2)} times as long; at most ${TOLERATED_SLOWDOWN} are tolerated`);
+    const { misdeeds, slowdown } = await runHostilePair({
+      seed,
+      payments,
+      flood,
+      logs: values.logs,
+      onProgress,
+    });
+    for (const [what, times] of Object.entries(misdeeds))
+      console.log(`    ${String(times).padStart(5)}  ${what}`);
+    console.log(
+      `  the others took ${slowdown.toFixed(2)} times as long; at most ${TOLERATED_SLOWDOWN} are tolerated`,
+    );
     process.exitCode = slowdown <= TOLERATED_SLOWDOWN ? 0 : 1;
   } else {
     const { calm: isCalm, logs } = values;
-    const report = await runChaos({ seed, payments, deaths: isCalm ? 0 : deaths, lies, isCalm, isShort: values.short, logs, onProgress });
+    const report = await runChaos({
+      seed,
+      payments,
+      deaths: isCalm ? 0 : deaths,
+      lies,
+      isCalm,
+      isShort: values.short,
+      logs,
+      onProgress,
+    });
     console.log(`\n${formatReport(report)}`);
     process.exitCode = report.breaches.length === 0 ? 0 : 1;
   }

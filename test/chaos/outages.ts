@@ -33,11 +33,22 @@ interface Outages {
 }
 
 /** Everything but lies: what is away, is slow, or is lost. Resolves when all of it has ended. */
-export async function startOutages({ harness, chaos, random, isOver, count, isCalm }: Outages): Promise<void> {
+export async function startOutages({
+  harness,
+  chaos,
+  random,
+  isOver,
+  count,
+  isCalm,
+}: Outages): Promise<void> {
   const { databaseControl } = harness.stack;
   const redis = createRedis(harness.config.redisUrl, 'worker');
   /** At least once, then again and again. */
-  async function repeatedly(fromMs: number, toMs: number, work: (random: Random) => Promise<void>): Promise<void> {
+  async function repeatedly(
+    fromMs: number,
+    toMs: number,
+    work: (random: Random) => Promise<void>,
+  ): Promise<void> {
     const own = createRandom(random.between(0, 2 ** 31));
     do {
       await sleep(own.between(fromMs, toMs));
@@ -78,7 +89,8 @@ export async function startOutages({ harness, chaos, random, isOver, count, isCa
         for (const node of away) node.restore();
       }),
       repeatedly(8_000, 25_000, async (own) => {
-        if (databaseControl === undefined) throw new Error('the database was given by DATABASE_URL; it cannot be restarted');
+        if (databaseControl === undefined)
+          throw new Error('the database was given by DATABASE_URL; it cannot be restarted');
         await databaseControl.kill('SIGKILL');
         count('database killed');
         await sleep(own.between(200, 1_500));

@@ -6,7 +6,11 @@ import { createStoreClient, type StoreClient } from '../support/storeClient.ts';
 import { startStoreServer, type StoreServer } from '../support/storeServer.ts';
 import { startChaosChains, type ChaosChains, type Relaying } from './chains/startChaosChains.ts';
 import { createMerchant, type Merchant } from './people/refundPayments.ts';
-import { startMortalApi, startMortalWorkers, type MortalProcess } from './processes/chaosProcesses.ts';
+import {
+  startMortalApi,
+  startMortalWorkers,
+  type MortalProcess,
+} from './processes/chaosProcesses.ts';
 
 /** Two chains, an installation of the server that may die, and a store that listens. */
 export interface World {
@@ -45,7 +49,10 @@ interface Options {
   readonly logs?: string | undefined;
 }
 
-/** For how long the store's clients send a request again that has no answer: longer than the API is away on the slowest machine. */
+/**
+ * For how long the store's clients send a request again that has no answer: longer than the API is
+ * away on the slowest machine.
+ */
 const PATIENCE_MS = 30 * 60_000;
 /** The same, when nothing fails any more. */
 const LAST_PATIENCE_MS = 15_000;
@@ -62,7 +69,9 @@ export async function startWorld({ random, deaths, relaying, logs }: Options): P
       env: {
         MSQPAY_OUTBOX_REDRIVE_MS: '2000',
         // Of a store that answers nine times of ten nothing is given up, however slow the machine.
-        MSQPAY_WEBHOOK_SCHEDULE_SECONDS: ['0,1,2,3', ...Array.from({ length: 40 }, () => '5')].join(','),
+        MSQPAY_WEBHOOK_SCHEDULE_SECONDS: ['0,1,2,3', ...Array.from({ length: 40 }, () => '5')].join(
+          ',',
+        ),
         MSQPAY_WEBHOOK_TIMEOUT_MS: '5000',
         MSQPAY_RELAY_RESEND_AFTER_MS: '12000',
         // Longer than any node lags or is on a branch of its own.
@@ -76,7 +85,11 @@ export async function startWorld({ random, deaths, relaying, logs }: Options): P
 
     async function openStore(name: string, payoutAddress: Address): Promise<OpenedStore> {
       const opened = await createStore(harness.ctx, { name, payoutAddress });
-      const { key } = await issueApiKey(harness.ctx, { storeId: opened.id, role: 'store', environment: 'test' });
+      const { key } = await issueApiKey(harness.ctx, {
+        storeId: opened.id,
+        role: 'store',
+        environment: 'test',
+      });
       return { storeId: opened.id, apiKey: key };
     }
     const store = await openStore('A shop', merchant.account.address);
@@ -90,9 +103,11 @@ export async function startWorld({ random, deaths, relaying, logs }: Options): P
     const home = { environment: chaos.environment, logs };
     const api = keep(await startMortalApi(home, own(), deaths));
     async function startWorkers(): Promise<void> {
-      for (let index = 0; index < WORKERS; index++) keep(await startMortalWorkers(home, own(), deaths, `workers-${index}`));
+      for (let index = 0; index < WORKERS; index++)
+        keep(await startMortalWorkers(home, own(), deaths, `workers-${index}`));
     }
-    const unlessOneFails = <T>(work: Promise<T>) => Promise.race([work, ...processes.map(({ failed }) => failed)]);
+    const unlessOneFails = <T>(work: Promise<T>) =>
+      Promise.race([work, ...processes.map(({ failed }) => failed)]);
 
     let patienceMs = PATIENCE_MS;
     const endPatience = () => {
@@ -103,7 +118,8 @@ export async function startWorld({ random, deaths, relaying, logs }: Options): P
       patienceMs = 0;
       return Promise.resolve();
     });
-    const clientOf = ({ apiKey }: OpenedStore) => createStoreClient({ url: api.url, apiKey, patienceMs: () => patienceMs });
+    const clientOf = ({ apiKey }: OpenedStore) =>
+      createStoreClient({ url: api.url, apiKey, patienceMs: () => patienceMs });
     const client = clientOf(store);
     async function listen(listening: StoreClient): Promise<StoreServer> {
       const server = await startStoreServer();
@@ -140,6 +156,7 @@ async function registerEndpoint(client: StoreClient, url: string): Promise<strin
     params: { header: { 'Idempotency-Key': 'the-endpoint' } },
     body: { url },
   });
-  if (endpoint.data === undefined) throw new Error(`registering the endpoint: ${JSON.stringify(endpoint.error)}`);
+  if (endpoint.data === undefined)
+    throw new Error(`registering the endpoint: ${JSON.stringify(endpoint.error)}`);
   return endpoint.data.secret;
 }

@@ -17,7 +17,10 @@ export interface CheckoutPage {
   items(selector: string): string[];
   /** Resolves when the script has nothing more to follow. */
   readonly finished: Promise<void>;
-  /** As when the customer leaves: one that is not finished would follow its payment for ever, the shop's end included. */
+  /**
+   * As when the customer leaves: one that is not finished would follow its payment for ever, the
+   * shop's end included.
+   */
   close(): void;
 }
 
@@ -30,7 +33,10 @@ class FakeElement {
   children: FakeElement[] = [];
   readonly dataset: Record<string, string>;
   readonly classes = new Set<string>();
-  readonly classList = { toggle: (name: string, on: boolean) => (on ? this.classes.add(name) : this.classes.delete(name)) };
+  readonly classList = {
+    toggle: (name: string, on: boolean) =>
+      on ? this.classes.add(name) : this.classes.delete(name),
+  };
   onClick: () => unknown = () => undefined;
 
   constructor(dataset: Record<string, string> = {}) {
@@ -47,11 +53,19 @@ class FakeElement {
   }
 }
 
-/** Runs the script of a checkout page, as the shop sends both, against a DOM that has just what the script needs. */
-export async function openCheckoutPage(url: string, wallet: FakeWallet | undefined): Promise<CheckoutPage> {
+/**
+ * Runs the script of a checkout page, as the shop sends both, against a DOM that has just what the
+ * script needs.
+ */
+export async function openCheckoutPage(
+  url: string,
+  wallet: FakeWallet | undefined,
+): Promise<CheckoutPage> {
   const page = await (await fetch(url)).text();
   const described = unescapeHtml(/data-payment="([^"]*)"/.exec(page)?.[1] ?? '');
-  const buttons = [...page.matchAll(/data-pay="([^"]*)"/g)].map(([, way]) => new FakeElement({ pay: way ?? '' }));
+  const buttons = [...page.matchAll(/data-pay="([^"]*)"/g)].map(
+    ([, way]) => new FakeElement({ pay: way ?? '' }),
+  );
   const elements = new Map<string, FakeElement>();
   const find = (selector: string): FakeElement => {
     if (!page.includes(`id="${selector.slice(1)}"`)) throw new Error(`the page has no ${selector}`);
@@ -59,8 +73,14 @@ export async function openCheckoutPage(url: string, wallet: FakeWallet | undefin
     elements.set(selector, element);
     return element;
   };
-  find('#progress').children = [...page.matchAll(/data-step="([^"]*)"/g)].map(([, step]) => new FakeElement({ step: step ?? '' }));
-  const checkout = { dataset: { payment: described }, querySelector: find, querySelectorAll: () => buttons };
+  find('#progress').children = [...page.matchAll(/data-step="([^"]*)"/g)].map(
+    ([, step]) => new FakeElement({ step: step ?? '' }),
+  );
+  const checkout = {
+    dataset: { payment: described },
+    querySelector: find,
+    querySelectorAll: () => buttons,
+  };
 
   const script = readFileSync(join(PROJECT_ROOT, 'demo', 'shop', 'public', 'checkout.js'), 'utf8');
   let isOpen = true;
@@ -68,7 +88,8 @@ export async function openCheckoutPage(url: string, wallet: FakeWallet | undefin
   const finished = runInNewContext(`(async () => { ${script} })()`, {
     document: { querySelector: () => checkout, createElement: () => new FakeElement() },
     window: { ethereum: wallet },
-    fetch: (path: string, options?: RequestInit) => (isOpen ? fetch(new URL(path, url), options) : never),
+    fetch: (path: string, options?: RequestInit) =>
+      isOpen ? fetch(new URL(path, url), options) : never,
     setTimeout: (work: () => void, ms: number) => setTimeout(() => isOpen && work(), ms),
     crypto,
     TextDecoderStream,
@@ -89,5 +110,10 @@ export async function openCheckoutPage(url: string, wallet: FakeWallet | undefin
 }
 
 function unescapeHtml(text: string): string {
-  return text.replaceAll('&quot;', '"').replaceAll('&#39;', "'").replaceAll('&lt;', '<').replaceAll('&gt;', '>').replaceAll('&amp;', '&');
+  return text
+    .replaceAll('&quot;', '"')
+    .replaceAll('&#39;', "'")
+    .replaceAll('&lt;', '<')
+    .replaceAll('&gt;', '>')
+    .replaceAll('&amp;', '&');
 }

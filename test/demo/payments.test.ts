@@ -65,15 +65,23 @@ describe('demo shop: paying for real', function () {
 
   async function order(product: string) {
     const headers = { 'content-type': 'application/json', accept: 'application/json' };
-    const response = await fetch(`${shop.url}/orders`, { method: 'POST', headers, body: JSON.stringify({ product }) });
+    const response = await fetch(`${shop.url}/orders`, {
+      method: 'POST',
+      headers,
+      body: JSON.stringify({ product }),
+    });
     const { paymentId } = (await response.json()) as ShownOrder;
-    return expectData(await client.GET('/payments/{paymentId}', { params: { path: { paymentId } } }));
+    return expectData(
+      await client.GET('/payments/{paymentId}', { params: { path: { paymentId } } }),
+    );
   }
 
   const waitForShipping = (paymentId: string) =>
     waitUntil(
       async () => {
-        const shown = (await (await fetch(`${shop.url}/orders/${paymentId}.json`)).json()) as ShownOrder;
+        const shown = (await (
+          await fetch(`${shop.url}/orders/${paymentId}.json`)
+        ).json()) as ShownOrder;
         return shown.shipped && shown.webhooks.length >= 3 && shown;
       },
       { what: 'the order to be shipped', timeoutMs: 40_000 },
@@ -92,10 +100,20 @@ describe('demo shop: paying for real', function () {
     const before = await balanceOf(payment.merchant);
     const steps: string[] = [];
     const onStep = (step: string) => steps.push(step);
-    const { txHash } = await payDirectly({ rpcUrl: harness.stack.chain.rpcUrl, customerKey: DEV_KEYS.customer, client, payment, onStep });
+    const { txHash } = await payDirectly({
+      rpcUrl: harness.stack.chain.rpcUrl,
+      customerKey: DEV_KEYS.customer,
+      client,
+      payment,
+      onStep,
+    });
     const shown = await waitForShipping(payment.paymentId);
     expect(shown.status).to.equal('completed');
-    expect(shown.webhooks.map(({ type }) => type)).to.have.members(['payment.created', 'payment.processing', 'payment.completed']);
+    expect(shown.webhooks.map(({ type }) => type)).to.have.members([
+      'payment.created',
+      'payment.processing',
+      'payment.completed',
+    ]);
     expect((await balanceOf(payment.merchant)) - before).to.equal(2_500_000n);
     expect(steps.join('\n')).to.include('approved the gateway for 2.5 TUSD').and.to.include(txHash);
   });
@@ -119,7 +137,9 @@ describe('demo shop: paying for real', function () {
     expect(await harness.chain.publicClient.getTransactionCount({ address: customer })).to.equal(0);
     expect(await balanceOf(customer)).to.equal(0n);
     expect(await harness.chain.countPayments(asBytes32(payment.paymentId))).to.equal(1);
-    expect(steps.join('\n')).to.include('has 0 ETH and 0 TUSD').and.to.include('signed a permit for 12.9 TUSD');
+    expect(steps.join('\n'))
+      .to.include('has 0 ETH and 0 TUSD')
+      .and.to.include('signed a permit for 12.9 TUSD');
   });
 
   /** A browser's wallet, with the key of a customer of the test chain. */
@@ -131,12 +151,15 @@ describe('demo shop: paying for real', function () {
         asked.push(method);
         if (method === 'eth_requestAccounts') return [account.address];
         if (method === 'wallet_switchEthereumChain') return null;
-        if (method === 'eth_signTypedData_v4') return account.signTypedData(JSON.parse(params[1] as string) as TypedDataDefinition);
+        if (method === 'eth_signTypedData_v4')
+          return account.signTypedData(JSON.parse(params[1] as string) as TypedDataDefinition);
         if (method === 'eth_sendTransaction') {
           const { to, data } = params[0] as { to: Address; data: Hex };
           return wallet.sendTransaction({ chain: null, to, data });
         }
-        return publicClient.request({ method, params } as Parameters<typeof publicClient.request>[0]);
+        return publicClient.request({ method, params } as Parameters<
+          typeof publicClient.request
+        >[0]);
       },
     };
   }
@@ -144,9 +167,16 @@ describe('demo shop: paying for real', function () {
   for (const way of ['direct', 'gasless'] as const) {
     it(`lets a browser wallet pay on the checkout page: ${way}`, async () => {
       const payment = await order('headphones');
-      const customer = await harness.chain.createCustomer({ token: harness.tokens.TUSD, balance: 89_000_000n, approve: false });
+      const customer = await harness.chain.createCustomer({
+        token: harness.tokens.TUSD,
+        balance: 89_000_000n,
+        approve: false,
+      });
       const asked: string[] = [];
-      const page = await openCheckoutPage(`${shop.url}/checkout/${payment.paymentId}`, createWallet(customer, asked));
+      const page = await openCheckoutPage(
+        `${shop.url}/checkout/${payment.paymentId}`,
+        createWallet(customer, asked),
+      );
       await waitUntil(() => page.text('#message') === 'Waiting for your payment.');
       expect(page.isHidden('#wallet-buttons')).to.equal(false);
       expect(page.isHidden('#buttons')).to.equal(false);

@@ -67,7 +67,11 @@ describe('demo shop', () => {
       await openShop();
       expect(registered()).to.deep.equal(first);
       expect(api.count('POST', '/webhook-endpoints')).to.equal(1);
-      expect([...api.endpoints.values()]).to.deep.include({ url: 'http://shop.test/webhooks', secret: first?.secret, status: 'enabled' });
+      expect([...api.endpoints.values()]).to.deep.include({
+        url: 'http://shop.test/webhooks',
+        secret: first?.secret,
+        status: 'enabled',
+      });
       expect(statSync(statePath).mode & 0o777).to.equal(0o600);
       expect(api.requests.every((request) => request.apiKey === API_KEY)).to.equal(true);
     });
@@ -75,7 +79,9 @@ describe('demo shop', () => {
     it('is replaced when the address changed', async () => {
       await (await openShop()).close();
       await openShop({ SHOP_PUBLIC_URL: 'http://moved.test/' });
-      expect([...api.endpoints.values()].map(({ url }) => url)).to.deep.equal(['http://moved.test/webhooks']);
+      expect([...api.endpoints.values()].map(({ url }) => url)).to.deep.equal([
+        'http://moved.test/webhooks',
+      ]);
     });
 
     it('is made again when it is gone or was disabled', async () => {
@@ -86,7 +92,10 @@ describe('demo shop', () => {
       for (const endpoint of api.endpoints.values()) endpoint.status = 'disabled';
       await openShop();
       expect([...api.endpoints.entries()]).to.deep.equal([
-        [registered()?.id, { url: 'http://shop.test/webhooks', secret: registered()?.secret, status: 'enabled' }],
+        [
+          registered()?.id,
+          { url: 'http://shop.test/webhooks', secret: registered()?.secret, status: 'enabled' },
+        ],
       ]);
     });
 
@@ -98,16 +107,22 @@ describe('demo shop', () => {
     });
 
     it('is the same one when the reply was lost and the shop asks again', async () => {
-      // The server did it, but the shop never heard: three attempts, then the shop gives up and is started again.
+      // The server did it, but the shop never heard: three attempts, then the shop gives up and is
+      // started again.
       const keys = new Set<string | undefined>();
       api.intercept = (request) => {
-        if (request.method === 'POST' && request.path === '/webhook-endpoints') keys.add(request.idempotencyKey);
+        if (request.method === 'POST' && request.path === '/webhook-endpoints')
+          keys.add(request.idempotencyKey);
         return request.method === 'POST' ? 'hangUp' : undefined;
       };
       await expectRejection(openShop());
       api.intercept = () => undefined;
       await openShop();
-      keys.add(api.requests.findLast(({ path, method }) => path === '/webhook-endpoints' && method === 'POST')?.idempotencyKey);
+      keys.add(
+        api.requests.findLast(
+          ({ path, method }) => path === '/webhook-endpoints' && method === 'POST',
+        )?.idempotencyKey,
+      );
       expect(keys.size).to.equal(1);
       expect(api.endpoints.size).to.equal(1);
     });
@@ -115,7 +130,8 @@ describe('demo shop', () => {
 
   it('waits for a payment server that is still starting', async () => {
     let refusals = 4;
-    api.intercept = (request) => (request.path === '/tokens' && refusals-- > 0 ? { status: 503, body: {} } : undefined);
+    api.intercept = (request) =>
+      request.path === '/tokens' && refusals-- > 0 ? { status: 503, body: {} } : undefined;
     await openShop();
     expect(registeredUrl()).to.equal('http://shop.test/webhooks');
   });
@@ -128,7 +144,8 @@ describe('demo shop', () => {
   it('asks for the price on its own list, whatever the browser sends, and one payment however often it has to ask', async () => {
     const shop = await openShop();
     let failures = 2;
-    api.intercept = (request) => (request.path === '/payments' && failures-- > 0 ? 'hangUp' : undefined);
+    api.intercept = (request) =>
+      request.path === '/payments' && failures-- > 0 ? 'hangUp' : undefined;
     const response = await buy(shop, 'product=notebook&amount=1&price=0.01');
     const [order] = await readOrders(shop);
     expect(response.status).to.equal(303);
@@ -137,21 +154,32 @@ describe('demo shop', () => {
     const attempts = api.requests.filter(({ path }) => path === '/payments');
     expect(attempts).to.have.length(3);
     expect(new Set(attempts.map(({ idempotencyKey }) => idempotencyKey)).size).to.equal(1);
-    expect(attempts[0]?.body).to.deep.include({ amount: '12900000', token: TOKEN_ADDRESS, orderId: order?.['orderId'] });
+    expect(attempts[0]?.body).to.deep.include({
+      amount: '12900000',
+      token: TOKEN_ADDRESS,
+      orderId: order?.['orderId'],
+    });
   });
 
   it('answers a script that asks for JSON with the order', async () => {
     const shop = await openShop();
     const headers = { 'content-type': 'application/json', accept: 'application/json' };
-    const response = await fetch(`${shop.url}/orders`, { method: 'POST', body: JSON.stringify({ product: 'espresso' }), headers });
+    const response = await fetch(`${shop.url}/orders`, {
+      method: 'POST',
+      body: JSON.stringify({ product: 'espresso' }),
+      headers,
+    });
     expect(response.status).to.equal(201);
     const order = (await response.json()) as { paymentId: string };
-    expect(await (await fetch(`${shop.url}/orders/${order.paymentId}.json`)).json()).to.deep.equal(order);
+    expect(await (await fetch(`${shop.url}/orders/${order.paymentId}.json`)).json()).to.deep.equal(
+      order,
+    );
   });
 
   it('keeps no order that the payment server refused', async () => {
     const shop = await openShop();
-    api.intercept = (request) => (request.path === '/payments' ? problem(400, 'PAY_006', 'unknown token') : undefined);
+    api.intercept = (request) =>
+      request.path === '/payments' ? problem(400, 'PAY_006', 'unknown token') : undefined;
     expect((await buy(shop, 'product=espresso')).status).to.equal(400);
     expect((await buy(shop, 'product=nothing')).status).to.equal(400);
     expect(await readOrders(shop)).to.deep.equal([]);
@@ -176,8 +204,19 @@ describe('demo shop', () => {
     const shop = await openShop();
     await buy(shop, 'product=espresso');
     const [order] = await readOrders(shop);
-    const { paymentId, orderId, amount } = order as { paymentId: string; orderId: string; amount: string };
-    const data = { paymentId, orderId, amount, token: TOKEN_ADDRESS, status: 'completed', version: 3 };
+    const { paymentId, orderId, amount } = order as {
+      paymentId: string;
+      orderId: string;
+      amount: string;
+    };
+    const data = {
+      paymentId,
+      orderId,
+      amount,
+      token: TOKEN_ADDRESS,
+      status: 'completed',
+      version: 3,
+    };
     // Spaces and an escape that parsing and printing again would not bring back.
     const body = `{ "type": "payment.completed",  "note": "\\u00e9", "data": ${JSON.stringify(data)} }`;
     const post = (id: string, secret: string) => {
@@ -191,14 +230,19 @@ describe('demo shop', () => {
       return fetch(`${shop.url}/webhooks`, { method: 'POST', body, headers });
     };
     const secret = openStateFile(statePath).state.webhookEndpoint?.registered?.secret ?? '';
-    expect((await post('evt_1', `whsec_${Buffer.alloc(32, 99).toString('base64')}`)).status).to.equal(401);
+    expect(
+      (await post('evt_1', `whsec_${Buffer.alloc(32, 99).toString('base64')}`)).status,
+    ).to.equal(401);
     expect((await fetch(`${shop.url}/webhooks`, { method: 'POST' })).status).to.equal(401);
     expect((await post('evt_1', secret)).status).to.equal(204);
     expect((await post('evt_1', secret)).status).to.equal(204);
     const [shipped] = await readOrders(shop);
     expect(shipped).to.include({ status: 'completed', shipped: true });
     expect(shipped?.['webhooks']).to.have.length(1);
-    expect(await (await fetch(`${shop.url}/healthz`)).json()).to.deep.equal({ status: 'ok', unverifiedWebhooks: 2 });
+    expect(await (await fetch(`${shop.url}/healthz`)).json()).to.deep.equal({
+      status: 'ok',
+      unverifiedWebhooks: 2,
+    });
   });
 
   it('shows hostile names as text', async () => {
@@ -223,7 +267,9 @@ describe('demo shop', () => {
       expect(page).to.include('&quot;&gt;&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;&amp;amp;');
       expect(page).not.to.include('<script>alert');
       expect(page).not.to.match(/<style|style=|onclick=|<script>/);
-      expect(response.headers.get('content-security-policy')).to.include("default-src 'none'").and.to.include("script-src 'self'");
+      expect(response.headers.get('content-security-policy'))
+        .to.include("default-src 'none'")
+        .and.to.include("script-src 'self'");
       expect(page).not.to.include(API_KEY);
     }
   });
@@ -248,7 +294,9 @@ describe('demo shop', () => {
     await buy(shop, 'product=espresso');
     const { paymentId } = (await readOrders(shop))[0] as { paymentId: string };
     const ask = async (known: string) => {
-      const response = await fetch(`${shop.url}/orders/${paymentId}/status?known=${encodeURIComponent(known)}`);
+      const response = await fetch(
+        `${shop.url}/orders/${paymentId}/status?known=${encodeURIComponent(known)}`,
+      );
       return (await response.json()) as { status: string; known: string };
     };
     let status = 'pending';
@@ -286,13 +334,24 @@ describe('demo shop', () => {
   });
 
   it('refuses an environment that is not right, naming the variable and not its value', () => {
-    const environment = { SHOP_API_URL: api.url, SHOP_API_KEY: API_KEY, SHOP_STATE_PATH: statePath };
+    const environment = {
+      SHOP_API_URL: api.url,
+      SHOP_API_KEY: API_KEY,
+      SHOP_STATE_PATH: statePath,
+    };
     expect(() => readShopConfig({ ...environment, SHOP_API_URL: 'ftp://secret' }))
       .to.throw(/SHOP_API_URL/)
       .and.not.match(/secret/);
-    const demo = { SHOP_DEMO_CUSTOMER_KEY: `0x${'1'.repeat(64)}`, SHOP_RPC_URL: 'http://127.0.0.1:8545' };
-    expect(() => readShopConfig({ ...environment, SHOP_DEMO_CUSTOMER_KEY: demo.SHOP_DEMO_CUSTOMER_KEY })).to.throw(/go together/);
-    expect(() => readShopConfig({ ...environment, ...demo, NODE_ENV: 'production' })).to.throw(/for development/);
+    const demo = {
+      SHOP_DEMO_CUSTOMER_KEY: `0x${'1'.repeat(64)}`,
+      SHOP_RPC_URL: 'http://127.0.0.1:8545',
+    };
+    expect(() =>
+      readShopConfig({ ...environment, SHOP_DEMO_CUSTOMER_KEY: demo.SHOP_DEMO_CUSTOMER_KEY }),
+    ).to.throw(/go together/);
+    expect(() => readShopConfig({ ...environment, ...demo, NODE_ENV: 'production' })).to.throw(
+      /for development/,
+    );
     expect(readShopConfig({ ...environment, SHOP_PUBLIC_URL: '' }).publicUrl).to.equal(undefined);
   });
 
@@ -300,12 +359,16 @@ describe('demo shop', () => {
     const blocker = createServer().listen(0, '127.0.0.1');
     await new Promise((resolve) => blocker.once('listening', resolve));
     const { port } = blocker.address() as { port: number };
-    expect((await expectRejection(openShop({ SHOP_PORT: String(port) }))).message).to.include('EADDRINUSE');
+    expect((await expectRejection(openShop({ SHOP_PORT: String(port) }))).message).to.include(
+      'EADDRINUSE',
+    );
     blocker.close();
   });
 
   function registeredUrl(): unknown {
-    const state = JSON.parse(readFileSync(statePath, 'utf8')) as { webhookEndpoint: { url: string } };
+    const state = JSON.parse(readFileSync(statePath, 'utf8')) as {
+      webhookEndpoint: { url: string };
+    };
     return state.webhookEndpoint.url;
   }
 });

@@ -21,8 +21,13 @@ export interface FakeApi {
   readonly requests: FakeRequest[];
   /** Endpoints as they are registered now. */
   readonly endpoints: Map<string, { url: string; secret: string; status: 'enabled' | 'disabled' }>;
-  /** Answers instead of the fake's own handling, unless it returns undefined. `hangUp` closes the connection without an answer. */
-  intercept: (request: FakeRequest) => FakeReply | 'hangUp' | undefined | Promise<FakeReply | undefined>;
+  /**
+   * Answers instead of the fake's own handling, unless it returns undefined. `hangUp` closes the
+   * connection without an answer.
+   */
+  intercept: (
+    request: FakeRequest,
+  ) => FakeReply | 'hangUp' | undefined | Promise<FakeReply | undefined>;
   count(method: string, path: string): number;
   close(): Promise<void>;
 }
@@ -30,7 +35,10 @@ export interface FakeApi {
 export const TOKEN_ADDRESS = '0xe7f1725E7734CE288F8367e1Bb143E90bb3F0512';
 const CREATED_AT = '2026-01-01T00:00:00.000Z';
 
-/** The payment server's API as far as the shop uses it, with webhook endpoints and payments that are remembered, and replies that are replayed. */
+/**
+ * The payment server's API as far as the shop uses it, with webhook endpoints and payments that are
+ * remembered, and replies that are replayed.
+ */
 export async function startFakeApi(): Promise<FakeApi> {
   const requests: FakeRequest[] = [];
   const endpoints: FakeApi['endpoints'] = new Map();
@@ -53,10 +61,19 @@ export async function startFakeApi(): Promise<FakeApi> {
       };
     };
     if (path === '/tokens') {
-      const token = { chainId: 31337, chainName: 'Test', address: TOKEN_ADDRESS, symbol: 'TUSD', decimals: 6, permit: true, gasless: true };
+      const token = {
+        chainId: 31337,
+        chainName: 'Test',
+        address: TOKEN_ADDRESS,
+        symbol: 'TUSD',
+        decimals: 6,
+        permit: true,
+        gasless: true,
+      };
       return { status: 200, body: { data: [token] } };
     }
-    if (method === 'GET' && path === '/webhook-endpoints') return { status: 200, body: { data: [...endpoints.keys()].map(describe) } };
+    if (method === 'GET' && path === '/webhook-endpoints')
+      return { status: 200, body: { data: [...endpoints.keys()].map(describe) } };
     if (method === 'POST' && path === '/webhook-endpoints') {
       const endpointId = `we_${++count}`;
       const secret = `whsec_${Buffer.alloc(32, count).toString('base64')}`;
@@ -78,7 +95,10 @@ export async function startFakeApi(): Promise<FakeApi> {
   const server = createServer((message, response) => {
     void readRequest(message).then(async (request) => {
       requests.push(request);
-      const key = request.idempotencyKey === undefined ? undefined : `${request.path} ${request.idempotencyKey}`;
+      const key =
+        request.idempotencyKey === undefined
+          ? undefined
+          : `${request.path} ${request.idempotencyKey}`;
       const replayed = key === undefined ? undefined : replies.get(key);
       let reply = await api.intercept(request);
       if (reply === undefined) {
@@ -104,7 +124,8 @@ export async function startFakeApi(): Promise<FakeApi> {
     requests,
     endpoints,
     intercept: () => undefined,
-    count: (method, path) => requests.filter((request) => request.method === method && request.path === path).length,
+    count: (method, path) =>
+      requests.filter((request) => request.method === method && request.path === path).length,
     async close() {
       server.closeAllConnections();
       server.close();
@@ -115,10 +136,16 @@ export async function startFakeApi(): Promise<FakeApi> {
 }
 
 export function problem(status: number, code: string, detail = 'no'): FakeReply {
-  return { status, body: { type: 'about:blank', title: 'Refused', status, code, detail, requestId: 'req-1' } };
+  return {
+    status,
+    body: { type: 'about:blank', title: 'Refused', status, code, detail, requestId: 'req-1' },
+  };
 }
 
-function createFakePayment(number: number, { orderId, amount }: { orderId: string; amount: string }) {
+function createFakePayment(
+  number: number,
+  { orderId, amount }: { orderId: string; amount: string },
+) {
   const address = '0x70997970C51812dc3A010C7d01b50e0d17dc79C8';
   const salt = `0x${'ab'.repeat(32)}`;
   return {

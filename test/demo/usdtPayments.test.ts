@@ -15,7 +15,12 @@ import { generatePrivateKey, privateKeyToAccount, type PrivateKeyAccount } from 
 import { scanChain } from '../../domain/payments/scanChain.ts';
 import { asBytes32, type Address } from '../../shared/hex.ts';
 import { deployToken } from '../support/deployToken.ts';
-import { createHarness, createTestChain, type Harness, type TestStore } from '../support/harness.ts';
+import {
+  createHarness,
+  createTestChain,
+  type Harness,
+  type TestStore,
+} from '../support/harness.ts';
 import { driveUntil, isOver, readPayment } from '../support/relayFlow.ts';
 import { getStack } from '../support/stack.ts';
 import { waitUntil } from '../support/waitUntil.ts';
@@ -36,12 +41,20 @@ describe('demo shop: a token as USDT, with an allowance that is left over', func
   before(async function () {
     this.timeout(180_000);
     const stack = await getStack();
-    token = await deployToken({ stack, chain: createTestChain(stack) }, usdtTokenAbi, usdtTokenBytecode, [6]);
+    token = await deployToken(
+      { stack, chain: createTestChain(stack) },
+      usdtTokenAbi,
+      usdtTokenBytecode,
+      [6],
+    );
     // The only token, under the symbol that the shop takes.
     harness = await createHarness({
       config: (config) => ({
         ...config,
-        chains: config.chains.map((chain) => ({ ...chain, tokens: [{ address: token, symbol: 'TUSD', decimals: 6 }] })),
+        chains: config.chains.map((chain) => ({
+          ...chain,
+          tokens: [{ address: token, symbol: 'TUSD', decimals: 6 }],
+        })),
       }),
     });
     store = await harness.createTestStore();
@@ -65,7 +78,9 @@ describe('demo shop: a token as USDT, with an allowance that is left over', func
   const rpcUrl = () => harness.stack.chain.rpcUrl;
   const walletOf = (account: Account) => createWalletClient({ account, transport: http(rpcUrl()) });
   async function mined(hash: Promise<Hex>): Promise<void> {
-    expect((await harness.chain.publicClient.waitForTransactionReceipt({ hash: await hash })).status).to.equal('success');
+    expect(
+      (await harness.chain.publicClient.waitForTransactionReceipt({ hash: await hash })).status,
+    ).to.equal('success');
   }
 
   /** Has the tokens, and has approved one unit for something that never came to be. */
@@ -74,8 +89,20 @@ describe('demo shop: a token as USDT, with an allowance that is left over', func
     const account = privateKeyToAccount(key);
     await harness.chain.testClient.setBalance({ address: account.address, value: 10n ** 20n });
     const call = { address: token, abi: usdtTokenAbi, chain: null } as const;
-    await mined(walletOf(account).writeContract({ ...call, functionName: 'mint', args: [account.address, 10n * AMOUNT] }));
-    await mined(walletOf(account).writeContract({ ...call, functionName: 'approve', args: [harness.stack.deployment.gateway, 1n] }));
+    await mined(
+      walletOf(account).writeContract({
+        ...call,
+        functionName: 'mint',
+        args: [account.address, 10n * AMOUNT],
+      }),
+    );
+    await mined(
+      walletOf(account).writeContract({
+        ...call,
+        functionName: 'approve',
+        args: [harness.stack.deployment.gateway, 1n],
+      }),
+    );
     return { key, account };
   }
 
@@ -87,14 +114,17 @@ describe('demo shop: a token as USDT, with an allowance that is left over', func
     });
     return (await response.json()) as { paymentId: string };
   }
-  const readOrder = async (paymentId: string) => expectData(await client.GET('/payments/{paymentId}', { params: { path: { paymentId } } }));
+  const readOrder = async (paymentId: string) =>
+    expectData(await client.GET('/payments/{paymentId}', { params: { path: { paymentId } } }));
   const handle = (paymentId: string) => ({ id: asBytes32(paymentId), storeId: store.storeId });
 
   async function waitForPaid(paymentId: string): Promise<void> {
     await waitUntil(
       async () => {
         await scanChain(harness.ctx, harness.stack.chain.chainId);
-        return (await readPayment(harness.ctx, handle(paymentId))).status === 'completed' || undefined;
+        return (
+          (await readPayment(harness.ctx, handle(paymentId))).status === 'completed' || undefined
+        );
       },
       { what: 'the payment', everyMs: 100 },
     );
@@ -105,9 +135,17 @@ describe('demo shop: a token as USDT, with an allowance that is left over', func
     const { paymentId } = await order();
     const steps: string[] = [];
     const onStep = (step: string) => steps.push(step);
-    await payDirectly({ rpcUrl: rpcUrl(), customerKey: key, client, payment: await readOrder(paymentId), onStep });
+    await payDirectly({
+      rpcUrl: rpcUrl(),
+      customerKey: key,
+      client,
+      payment: await readOrder(paymentId),
+      onStep,
+    });
     await waitForPaid(paymentId);
-    expect(steps.join('\n')).to.match(/set what was left of an approval to 0: 0x\w+\napproved the gateway for 2\.5 TUSD/);
+    expect(steps.join('\n')).to.match(
+      /set what was left of an approval to 0: 0x\w+\napproved the gateway for 2\.5 TUSD/,
+    );
   });
 
   it('is paid gasless: the answer says that it takes an approval, and the relayer sends the payment', async () => {
@@ -115,10 +153,21 @@ describe('demo shop: a token as USDT, with an allowance that is left over', func
     const { paymentId } = await order();
     // The workers' part.
     const { chainId } = harness.stack.chain;
-    const driven = waitUntil(() => readPayment(harness.ctx, handle(paymentId)).then(({ status }) => status === 'processing' || undefined), {
-      what: 'the relay',
-    }).then(() => driveUntil(harness.ctx, { ...handle(paymentId), chainId }, isOver));
-    await payGasless({ rpcUrl: rpcUrl(), customerKey: key, client, payment: await readOrder(paymentId) });
+    const driven = waitUntil(
+      () =>
+        readPayment(harness.ctx, handle(paymentId)).then(
+          ({ status }) => status === 'processing' || undefined,
+        ),
+      {
+        what: 'the relay',
+      },
+    ).then(() => driveUntil(harness.ctx, { ...handle(paymentId), chainId }, isOver));
+    await payGasless({
+      rpcUrl: rpcUrl(),
+      customerKey: key,
+      client,
+      payment: await readOrder(paymentId),
+    });
     expect((await driven).attempt).to.include({ status: 'succeeded' });
     expect(await harness.chain.balanceOf(token, account.address)).to.equal(9n * AMOUNT);
   });
@@ -137,7 +186,9 @@ describe('demo shop: a token as USDT, with an allowance that is left over', func
           return walletOf(account).sendTransaction({ chain: null, to, data });
         }
         const { publicClient } = harness.chain;
-        return publicClient.request({ method, params } as Parameters<typeof publicClient.request>[0]);
+        return publicClient.request({ method, params } as Parameters<
+          typeof publicClient.request
+        >[0]);
       },
     };
     const page = await openCheckoutPage(`${shop.url}/checkout/${paymentId}`, wallet);

@@ -62,7 +62,9 @@ describe('clocks that are wrong', function () {
     const client = createStoreClient({ url: `${api.url}`, apiKey: testStore.apiKey });
     const { data: listed } = await client.api.GET('/webhook-endpoints');
     for (const { id: endpointId } of listed?.data ?? [])
-      await client.api.DELETE('/webhook-endpoints/{endpointId}', { params: { path: { endpointId } } });
+      await client.api.DELETE('/webhook-endpoints/{endpointId}', {
+        params: { path: { endpointId } },
+      });
     const { data } = await client.api.POST('/webhook-endpoints', { body: { url: store.url } });
     if (data === undefined) throw new Error('no endpoint was made');
     store.trust(data.secret);
@@ -70,10 +72,18 @@ describe('clocks that are wrong', function () {
   }
 
   let orders = 0;
-  const order = () => ({ orderId: `order-${++orders}`, amount: '1500000', token: harness.tokens.TUSD, expiresInSeconds: 900 });
+  const order = () => ({
+    orderId: `order-${++orders}`,
+    amount: '1500000',
+    token: harness.tokens.TUSD,
+    expiresInSeconds: 900,
+  });
 
   async function expectWebhook(paymentId: string, type: string, timeoutMs: number): Promise<void> {
-    await waitUntil(() => store.ofPayment(paymentId).some((one) => one.type === type), { timeoutMs, what: `${type} of ${paymentId}` });
+    await waitUntil(() => store.ofPayment(paymentId).some((one) => one.type === type), {
+      timeoutMs,
+      what: `${type} of ${paymentId}`,
+    });
   }
 
   async function readiness(api: ServerProcess): Promise<components['schemas']['Readiness']> {
@@ -96,7 +106,10 @@ describe('clocks that are wrong', function () {
       await client.execute(customer, payment.paymentId);
       await expectWebhook(payment.paymentId, 'payment.completed', 30_000);
       const { status, dependencies } = await readiness(api);
-      expect([status, dependencies.find((one) => one.name === 'clock')?.status]).to.deep.equal(['degraded', 'down']);
+      expect([status, dependencies.find((one) => one.name === 'clock')?.status]).to.deep.equal([
+        'degraded',
+        'down',
+      ]);
     });
 
     it(`an API that is ${name}, and starts before its database, dates its first payment right`, async () => {
@@ -107,16 +120,26 @@ describe('clocks that are wrong', function () {
         const direct = Number(database.port);
         database.port = String(address.port);
         const api = await start('api', aheadMs, { DATABASE_URL: database.href });
-        expect((await readiness(api)).dependencies.find((one) => one.name === 'clock')?.status, 'never compared').to.equal('down');
+        expect(
+          (await readiness(api)).dependencies.find((one) => one.name === 'clock')?.status,
+          'never compared',
+        ).to.equal('down');
         const headers = { 'x-api-key': testStore.apiKey, 'content-type': 'application/json' };
-        const create = () => fetch(`${api.url}/api/v1/payments`, { method: 'POST', headers, body: JSON.stringify(order()) });
+        const create = () =>
+          fetch(`${api.url}/api/v1/payments`, {
+            method: 'POST',
+            headers,
+            body: JSON.stringify(order()),
+          });
         expect((await create()).status).to.equal(503);
         const before = Date.now();
         address.leadTo(direct);
         const first = await waitUntil(
           async () => {
             const answer = await create();
-            return answer.status === 201 ? ((await answer.json()) as { expiresAt: string }) : undefined;
+            return answer.status === 201
+              ? ((await answer.json()) as { expiresAt: string })
+              : undefined;
           },
           { timeoutMs: 30_000, everyMs: 10, what: 'the first payment' },
         );
@@ -133,7 +156,10 @@ describe('clocks that are wrong', function () {
       store.answerWith(() => (refusals++ === 0 ? 500 : 204));
       const payment = await client.createPayment(order());
       // The second delivery is one that these workers have promised themselves, two seconds later.
-      await waitUntil(() => store.ofPayment(payment.paymentId).length === 2, { timeoutMs: 15_000, what: 'the second delivery' });
+      await waitUntil(() => store.ofPayment(payment.paymentId).length === 2, {
+        timeoutMs: 15_000,
+        what: 'the second delivery',
+      });
       const [first, second] = store.ofPayment(payment.paymentId);
       expect(second!.receivedAt - first!.receivedAt).to.be.within(1_500, 10_000);
 
@@ -143,7 +169,10 @@ describe('clocks that are wrong', function () {
       const { chainId } = harness.config.chains[0]!;
       const scannedTo = async () => (await findCursor(harness.ctx.db, chainId))?.nextBlock ?? 0n;
       const stoodAt = await scannedTo();
-      await waitUntil(async () => (await scannedTo()) > stoodAt + 2n, { timeoutMs: 30_000, what: 'the chain to be scanned' });
+      await waitUntil(async () => (await scannedTo()) > stoodAt + 2n, {
+        timeoutMs: 30_000,
+        what: 'the chain to be scanned',
+      });
       const customer = await harness.chain.createCustomer({ token: harness.tokens.TUSD });
       await client.execute(customer, payment.paymentId);
       await expectWebhook(payment.paymentId, 'payment.completed', 30_000);

@@ -20,14 +20,21 @@ describe('a context', () => {
   for (const aheadMs of [3_600_000, -3_600_000]) {
     it(`compares dates of receivers with the database’s clock, where its own is ${aheadMs} ms ahead`, async () => {
       const retryAt = addMs(harness.ctx.clock.now(), 90_000);
-      const receiver = createServer((_request, response) => response.writeHead(503, { 'retry-after': retryAt.toUTCString() }).end());
+      const receiver = createServer((_request, response) =>
+        response.writeHead(503, { 'retry-after': retryAt.toUTCString() }).end(),
+      );
       receiver.listen(0, '127.0.0.1');
       await once(receiver, 'listening');
       sinon.useFakeTimers({ now: Date.now() + aheadMs, toFake: ['Date'] });
       const { ctx, close } = await createContext(harness.config, { name: 'test' });
       try {
         const url = `http://127.0.0.1:${(receiver.address() as AddressInfo).port}/`;
-        const outcome = await ctx.webhookSender.post({ url, headers: {}, body: '{}', timeoutMs: 5_000 });
+        const outcome = await ctx.webhookSender.post({
+          url,
+          headers: {},
+          body: '{}',
+          timeoutMs: 5_000,
+        });
         expect(outcome.retryAfterSeconds).to.be.within(60, 91);
       } finally {
         await close();

@@ -19,7 +19,12 @@ describe('queues', function () {
 
   const put = (to: Queues) =>
     to.addAll([
-      { queue: 'relay', jobId: 'job-1', payload: { outboxId: 'job', generation: 1, subjectId: 'subject', requestId: null }, delayMs: 0 },
+      {
+        queue: 'relay',
+        jobId: 'job-1',
+        payload: { outboxId: 'job', generation: 1, subjectId: 'subject', requestId: null },
+        delayMs: 0,
+      },
     ]);
   const open = (url: string) => createQueues({ redisUrl: url, queuePrefix: 'test' });
 
@@ -56,7 +61,10 @@ describe('queues', function () {
       return bulk('job-1');
     });
     queues = await open(server.url);
-    expect(await put(queues).then(String, ({ message }: Error) => message), 'while it stands still').to.equal('Command timed out');
+    expect(
+      await put(queues).then(String, ({ message }: Error) => message),
+      'while it stands still',
+    ).to.equal('Command timed out');
     goOn();
     await put(queues);
     expect(added).to.be.greaterThan(0);

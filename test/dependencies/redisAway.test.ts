@@ -12,7 +12,9 @@ import { createHarness, type Harness } from '../support/harness.ts';
 import { runWorkers } from '../support/runWorkers.ts';
 import { waitUntil } from '../support/waitUntil.ts';
 
-/** What is closed while Redis is away is closed for good: nothing of it keeps a process from ending. */
+/**
+ * What is closed while Redis is away is closed for good: nothing of it keeps a process from ending.
+ */
 describe('a Redis that is away', function () {
   this.timeout(90_000);
 
@@ -22,7 +24,10 @@ describe('a Redis that is away', function () {
 
   before(async () => {
     folder = mkdtempSync(join(tmpdir(), 'msqpay-redis-away-'));
-    redis = await startRedis({ dataDir: join(folder, 'redis'), logPath: join(folder, 'redis.log') });
+    redis = await startRedis({
+      dataDir: join(folder, 'redis'),
+      logPath: join(folder, 'redis.log'),
+    });
     // Its own Redis stays: only what the workers leave behind is counted.
     harness = await createHarness();
   });
@@ -37,7 +42,10 @@ describe('a Redis that is away', function () {
       const connection = createRedis(`${scheme}://127.0.0.1:${await findFreePort()}`, 'worker');
       connection.on('error', () => undefined);
       const answer = connection.get('anything').then(String, (error: Error) => error.message);
-      await waitUntil(() => connection.status === 'reconnecting', { what: 'the connection to wait', everyMs: 5 });
+      await waitUntil(() => connection.status === 'reconnecting', {
+        what: 'the connection to wait',
+        everyMs: 5,
+      });
       const ended = new Promise((resolve) => connection.once('end', resolve));
       connection.disconnect();
       await ended;
@@ -48,15 +56,25 @@ describe('a Redis that is away', function () {
   }
 
   it('does not keep workers that are stopped meanwhile', async () => {
-    const countTimers = () => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
-    // Until the timers of the tests before have ended, and this one's own, which mocha sets after it was begun, is there.
+    const countTimers = () =>
+      process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
+    // Until the timers of the tests before have ended, and this one's own, which mocha sets after
+    // it was begun, is there.
     await sleep(1_000);
     const before = countTimers();
     const config = loadConfig(harness.environment({ REDIS_URL: redis.url }));
-    const workers = await runWorkers({ ...harness, config }, ['webhook', 'expire', 'maintenance', 'chain-scan']);
+    const workers = await runWorkers({ ...harness, config }, [
+      'webhook',
+      'expire',
+      'maintenance',
+      'chain-scan',
+    ]);
     await redis.kill();
     await sleep(1_000);
     await workers.stop(1_000);
-    await waitUntil(() => countTimers() <= before, { what: 'their timers to end', timeoutMs: 10_000 });
+    await waitUntil(() => countTimers() <= before, {
+      what: 'their timers to end',
+      timeoutMs: 10_000,
+    });
   });
 });

@@ -15,7 +15,10 @@ import { startStoreServer, type StoreServer } from '../support/storeServer.ts';
 import { createTcpSwitch, type TcpSwitch } from '../support/tcpSwitch.ts';
 import { waitUntil } from '../support/waitUntil.ts';
 
-/** Two Redis behind one address. Neither ever dies: connections stay as they are, and only what they lead to changes. */
+/**
+ * Two Redis behind one address. Neither ever dies: connections stay as they are, and only what they
+ * lead to changes.
+ */
 describe('a fail-over of Redis', function () {
   this.timeout(120_000);
 
@@ -32,7 +35,9 @@ describe('a fail-over of Redis', function () {
     folder = mkdtempSync(join(tmpdir(), 'msqpay-failover-'));
     servers = [];
     for (const name of ['first', 'second']) {
-      servers.push(await startRedis({ dataDir: join(folder, name), logPath: join(folder, `${name}.log`) }));
+      servers.push(
+        await startRedis({ dataDir: join(folder, name), logPath: join(folder, `${name}.log`) }),
+      );
     }
     admins = servers.map(({ url }) => createRedis(url, 'worker'));
     const first = servers[0]!;
@@ -43,13 +48,20 @@ describe('a fail-over of Redis', function () {
       await admin.config('SET', 'requirepass', password);
     }
     await admins[1]!.replicaof('127.0.0.1', first.port);
-    await waitUntil(async () => (await admins[1]!.info('replication')).includes('master_link_status:up'), { what: 'the replica' });
+    await waitUntil(
+      async () => (await admins[1]!.info('replication')).includes('master_link_status:up'),
+      { what: 'the replica' },
+    );
 
     address = await createTcpSwitch(first.port);
     const url = new URL(first.url);
     url.port = String(address.port);
     api = await startTestApi({
-      env: { REDIS_URL: url.href, MSQPAY_RATE_LIMIT_PER_MINUTE: '100', MSQPAY_WEBHOOK_ALLOW_PRIVATE_NETWORKS: 'true' },
+      env: {
+        REDIS_URL: url.href,
+        MSQPAY_RATE_LIMIT_PER_MINUTE: '100',
+        MSQPAY_WEBHOOK_ALLOW_PRIVATE_NETWORKS: 'true',
+      },
     });
     workers = await runWorkers(api, ['webhook', 'expire', 'maintenance']);
     health = await startHealthServer(workers.ctx, '127.0.0.1', 0);
@@ -74,11 +86,17 @@ describe('a fail-over of Redis', function () {
 
   async function expectWebhook(): Promise<void> {
     const { paymentId } = await api.createPayment();
-    await waitUntil(() => store.ofPayment(paymentId).length > 0, { what: 'the webhook', timeoutMs: 15_000 });
+    await waitUntil(() => store.ofPayment(paymentId).length > 0, {
+      what: 'the webhook',
+      timeoutMs: 15_000,
+    });
   }
-  const leftOf = async () => Number(/r=(\d+)/.exec((await api.call('/tokens')).headers.get('ratelimit') ?? '')?.[1]);
+  const leftOf = async () =>
+    Number(/r=(\d+)/.exec((await api.call('/tokens')).headers.get('ratelimit') ?? '')?.[1]);
   const redisStatus = async () => {
-    const { dependencies } = (await (await fetch(`${api.url}/readyz`)).json()) as { dependencies: { name: string; status: string }[] };
+    const { dependencies } = (await (await fetch(`${api.url}/readyz`)).json()) as {
+      dependencies: { name: string; status: string }[];
+    };
     return dependencies.find(({ name }) => name === 'redis')?.status;
   };
 
@@ -97,7 +115,8 @@ describe('a fail-over of Redis', function () {
 
     await expectWebhook();
     await waitUntil(async () => (await redisStatus()) === 'up', { what: 'readiness' });
-    // What Redis does not answer within a quarter of a second is let through uncounted, and so is what comes within a second after it.
+    // What Redis does not answer within a quarter of a second is let through uncounted, and so is
+    // what comes within a second after it.
     let left = await leftOf();
     await waitUntil(
       async () => {
@@ -120,11 +139,19 @@ describe('a fail-over of Redis', function () {
       ['a replica', () => admin.replicaof('127.0.0.1', 1), () => admin.replicaof('NO', 'ONE')],
     ] as const) {
       await begin();
-      await waitUntil(async () => (await redisStatus()) === 'down', { what: `readiness with ${what}` });
-      await waitUntil(async () => (await workersHealth()) === '503,true,false', { what: `workers with ${what}` });
+      await waitUntil(async () => (await redisStatus()) === 'down', {
+        what: `readiness with ${what}`,
+      });
+      await waitUntil(async () => (await workersHealth()) === '503,true,false', {
+        what: `workers with ${what}`,
+      });
       await end();
-      await waitUntil(async () => (await redisStatus()) === 'up', { what: `readiness without ${what}` });
-      await waitUntil(async () => (await workersHealth()) === '200,true,true', { what: `workers without ${what}` });
+      await waitUntil(async () => (await redisStatus()) === 'up', {
+        what: `readiness without ${what}`,
+      });
+      await waitUntil(async () => (await workersHealth()) === '200,true,true', {
+        what: `workers without ${what}`,
+      });
     }
     await expectWebhook();
   });
@@ -133,9 +160,15 @@ describe('a fail-over of Redis', function () {
     await admins[0]!.replicaof('NO', 'ONE');
     process.kill(servers[1]!.pid, 'SIGSTOP');
     address.leadTo(servers[0]!.port);
-    await waitUntil(async () => (await redisStatus()) === 'up', { what: 'readiness', timeoutMs: 30_000 });
+    await waitUntil(async () => (await redisStatus()) === 'up', {
+      what: 'readiness',
+      timeoutMs: 30_000,
+    });
     const { paymentId } = await api.createPayment();
-    await waitUntil(() => store.ofPayment(paymentId).length > 0, { what: 'the webhook', timeoutMs: 40_000 });
+    await waitUntil(() => store.ofPayment(paymentId).length > 0, {
+      what: 'the webhook',
+      timeoutMs: 40_000,
+    });
     const heard: string[] = [];
     const unsubscribe = workers.ctx.signals.onPaymentChanged((id) => heard.push(id));
     await waitUntil(

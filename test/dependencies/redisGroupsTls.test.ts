@@ -4,7 +4,11 @@ import { join } from 'node:path';
 import { expect } from 'chai';
 
 import { createRedis, type RedisConnection } from '../../platform/redis.ts';
-import { createCertificateAuthority, type CertificateAuthority, type CertificateFiles } from '../support/createCertificateAuthority.ts';
+import {
+  createCertificateAuthority,
+  type CertificateAuthority,
+  type CertificateFiles,
+} from '../support/createCertificateAuthority.ts';
 import { startRedisCluster, type RedisCluster } from '../support/startRedisCluster.ts';
 import { startRedisSentinel, type SentinelGroup } from '../support/startRedisSentinel.ts';
 import type { GroupTls } from '../support/tlsConfiguration.ts';
@@ -13,7 +17,9 @@ import { startServices } from './startServices.ts';
 
 const USER = 'shop';
 
-/** Real servers that speak TLS with us and with each other, and take nobody without a certificate. */
+/**
+ * Real servers that speak TLS with us and with each other, and take nobody without a certificate.
+ */
 describe('Redis with Sentinel, and a Redis Cluster, that are reached by TLS', function () {
   this.timeout(180_000);
 
@@ -34,11 +40,14 @@ describe('Redis with Sentinel, and a Redis Cluster, that are reached by TLS', fu
 
   const parameters = (ca: CertificateAuthority) =>
     `ssl-ca=${encodeURIComponent(ca.ca)}&ssl-cert=${encodeURIComponent(client.cert)}&ssl-key=${encodeURIComponent(client.key)}`;
-  const allow = (admin: RedisConnection, password: string) => admin.acl('SETUSER', USER, 'on', `>${password}`, '~*', '&*', '+@all');
+  const allow = (admin: RedisConnection, password: string) =>
+    admin.acl('SETUSER', USER, 'on', `>${password}`, '~*', '&*', '+@all');
   /** @returns where the product's own connections to that server have come in */
   async function listOwn(admin: RedisConnection): Promise<string[]> {
     const lines = String(await admin.client('LIST')).split('\n');
-    return lines.filter((line) => line.includes(`user=${USER} `)).map((line) => /laddr=(\S+)/.exec(line)?.[1] ?? '');
+    return lines
+      .filter((line) => line.includes(`user=${USER} `))
+      .map((line) => /laddr=(\S+)/.exec(line)?.[1] ?? '');
   }
   /** @returns why no connection comes about */
   async function refusal(url: string): Promise<string> {
@@ -86,13 +95,24 @@ describe('Redis with Sentinel, and a Redis Cluster, that are reached by TLS', fu
         const asking = String(await group.sentinel.client('LIST'))
           .split('\n')
           .filter(Boolean);
-        expect(asking.filter((line) => line.includes(`laddr=127.0.0.1:${group.sentinels[0]!.port} `))).to.have.length(1);
-        expect(asking.filter((line) => line.includes(`laddr=127.0.0.1:${group.portOf(group.sentinels[0]!)} `))).not.to.have.length(0);
+        expect(
+          asking.filter((line) => line.includes(`laddr=127.0.0.1:${group.sentinels[0]!.port} `)),
+        ).to.have.length(1);
+        expect(
+          asking.filter((line) =>
+            line.includes(`laddr=127.0.0.1:${group.portOf(group.sentinels[0]!)} `),
+          ),
+        ).not.to.have.length(0);
 
         await primary.kill();
-        await waitUntil(async () => (await group.findPrimary()) !== primary, { what: 'another primary', timeoutMs: 60_000 });
+        await waitUntil(async () => (await group.findPrimary()) !== primary, {
+          what: 'another primary',
+          timeoutMs: 60_000,
+        });
         await services.expectToWork();
-        expect(new Set(await listOwn(admins[1]!))).to.deep.equal(new Set([`127.0.0.1:${group.portOf(group.servers[1]!)}`]));
+        expect(new Set(await listOwn(admins[1]!))).to.deep.equal(
+          new Set([`127.0.0.1:${group.portOf(group.servers[1]!)}`]),
+        );
       } finally {
         await services.close();
       }
@@ -113,7 +133,8 @@ describe('Redis with Sentinel, and a Redis Cluster, that are reached by TLS', fu
     });
     after(() => cluster.close());
 
-    const urlWith = (ca: CertificateAuthority) => `rediss+cluster://${USER}:${cluster.password}@${cluster.hosts}?${parameters(ca)}`;
+    const urlWith = (ca: CertificateAuthority) =>
+      `rediss+cluster://${USER}:${cluster.password}@${cluster.hosts}?${parameters(ca)}`;
 
     it('carries everything by TLS alone, to every node', async () => {
       const services = await startServices(urlWith(authority));
@@ -122,7 +143,9 @@ describe('Redis with Sentinel, and a Redis Cluster, that are reached by TLS', fu
         for (const [index, admin] of cluster.admins.entries()) {
           const own = await listOwn(admin);
           expect(own.length, `node ${index}`).to.be.above(0);
-          expect(new Set(own), `node ${index}`).to.deep.equal(new Set([`127.0.0.1:${cluster.ports[index]}`]));
+          expect(new Set(own), `node ${index}`).to.deep.equal(
+            new Set([`127.0.0.1:${cluster.ports[index]}`]),
+          );
         }
       } finally {
         await services.close();

@@ -18,8 +18,13 @@ describe('a Redis that hangs up', function () {
     try {
       const answer = connection.get('anything').then(String, (error: Error) => error.message);
       // The second has come to nothing by the time of the third.
-      await waitUntil(() => server.connections() >= 3, { what: 'the connection to be tried again' });
-      expect(await Promise.race([answer, sleep(0, 'none')]), 'it is asked again when there is a connection').to.equal('none');
+      await waitUntil(() => server.connections() >= 3, {
+        what: 'the connection to be tried again',
+      });
+      expect(
+        await Promise.race([answer, sleep(0, 'none')]),
+        'it is asked again when there is a connection',
+      ).to.equal('none');
       connection.disconnect();
       expect(await Promise.race([answer, sleep(2_000, 'none')])).to.equal('Connection is closed.');
     } finally {

@@ -1,7 +1,11 @@
 import { once } from 'node:events';
 import { expect } from 'chai';
 
-import { createRedis, type RedisConnection, type RedisConnectionKind } from '../../platform/redis.ts';
+import {
+  createRedis,
+  type RedisConnection,
+  type RedisConnectionKind,
+} from '../../platform/redis.ts';
 import { startFakeRedis, type FakeRedis } from '../support/startFakeRedis.ts';
 
 /** What Redis says when it is there and does not work for us, in its own words. */
@@ -43,7 +47,8 @@ describe('a Redis that refuses', () => {
         const connected = await connect(kind);
         const set = () => connected.set('key', 'value');
         if (kind === 'command') {
-          // A caller that can go on without Redis is told at once; the next one finds the other server.
+          // A caller that can go on without Redis is told at once; the next one finds the other
+          // server.
           const ready = once(connected, 'ready');
           expect(await set().catch(() => 'failed')).to.equal('failed');
           await ready;

@@ -24,7 +24,9 @@ describe('Redis with Sentinel', function () {
 
   before(async () => {
     group = await startRedisSentinel({ name: 'shop' });
-    services = await startServices(`redis+sentinel://:${group.password}@${group.hosts}/2?name=shop&sentinel-password=${group.password}`);
+    services = await startServices(
+      `redis+sentinel://:${group.password}@${group.hosts}/2?name=shop&sentinel-password=${group.password}`,
+    );
     ({ api, store } = services);
   });
   after(async () => {
@@ -37,21 +39,34 @@ describe('Redis with Sentinel', function () {
     const primary = await group.findPrimary();
     const paymentIds: string[] = [];
     const make = async (count: number) => {
-      for (let made = 0; made < count; made++) paymentIds.push((await api.createPayment()).paymentId);
+      for (let made = 0; made < count; made++)
+        paymentIds.push((await api.createPayment()).paymentId);
     };
     await make(5);
     const failing = fail(primary);
     await make(5);
     await failing;
-    await waitUntil(async () => (await group.findPrimary()) !== primary, { what: 'another primary', timeoutMs: 60_000 });
+    await waitUntil(async () => (await group.findPrimary()) !== primary, {
+      what: 'another primary',
+      timeoutMs: 60_000,
+    });
     await make(5);
     await services.expectToWork();
-    await waitUntil(() => paymentIds.every((id) => store.ofPayment(id).length > 0), { what: 'every webhook', timeoutMs: 60_000 });
-    for (const id of paymentIds) expect(new Set(store.ofPayment(id).map((told) => told.id)).size, id).to.equal(1);
-    await waitUntil(async () => (await selectRows(api.ctx.db, "SELECT id FROM outbox WHERE queue = 'webhook'")).length === 0, {
-      what: 'the outbox to be empty',
-      timeoutMs: 30_000,
+    await waitUntil(() => paymentIds.every((id) => store.ofPayment(id).length > 0), {
+      what: 'every webhook',
+      timeoutMs: 60_000,
     });
+    for (const id of paymentIds)
+      expect(new Set(store.ofPayment(id).map((told) => told.id)).size, id).to.equal(1);
+    await waitUntil(
+      async () =>
+        (await selectRows(api.ctx.db, "SELECT id FROM outbox WHERE queue = 'webhook'")).length ===
+        0,
+      {
+        what: 'the outbox to be empty',
+        timeoutMs: 30_000,
+      },
+    );
   }
 
   it('is used at the primary that the sentinels name, in the database of the URL', async () => {
@@ -66,7 +81,10 @@ describe('Redis with Sentinel', function () {
 
   it('goes on connecting when it hears of a failover, or is to connect anew, while it connects', async () => {
     const { hosts, password } = group;
-    const redis = createRedis(`redis+sentinel://:${password}@${hosts}/2?name=shop&sentinel-password=${password}`, 'worker');
+    const redis = createRedis(
+      `redis+sentinel://:${password}@${hosts}/2?name=shop&sentinel-password=${password}`,
+      'worker',
+    );
     const seen: string[] = [];
     redis.on('end', () => seen.push('end'));
     try {
@@ -74,16 +92,22 @@ describe('Redis with Sentinel', function () {
       // What ioredis does at a sentinel's `+switch-master`, and what reconnecting on an error does.
       const connector = Reflect.get(redis, 'connector') as { disconnect(): void };
       for (const hear of [() => connector.disconnect(), () => redis.disconnect(true)]) {
-        const isConnecting = new Promise((resolve) => redis.once('connecting', () => resolve(hear())));
+        const isConnecting = new Promise((resolve) =>
+          redis.once('connecting', () => resolve(hear())),
+        );
         redis.disconnect(true);
         await isConnecting;
-        await waitUntil(() => redis.status === 'ready' || redis.status === 'end', { what: 'an end of connecting' });
+        await waitUntil(() => redis.status === 'ready' || redis.status === 'end', {
+          what: 'an end of connecting',
+        });
         expect(redis.status).to.equal('ready');
         expect(await redis.ping()).to.equal('PONG');
       }
       expect(seen).to.deep.equal([]);
       // Whoever ends it while it connects ends it for good.
-      const isEnded = new Promise((resolve) => redis.once('connecting', () => resolve(redis.disconnect())));
+      const isEnded = new Promise((resolve) =>
+        redis.once('connecting', () => resolve(redis.disconnect())),
+      );
       redis.disconnect(true);
       await isEnded;
       await waitUntil(() => redis.status === 'end', { what: 'the end' });
@@ -99,12 +123,18 @@ describe('Redis with Sentinel', function () {
   it('goes on when the primary falls silent, with its connections open, and one of the sentinels too', async () => {
     const { servers, sentinel, sentinels } = group;
     await servers[0]!.restart();
-    await waitUntil(async () => /slaves=1/.test(await sentinel.info('sentinel')), { what: 'the replica', timeoutMs: 30_000 });
-    const admin = createRedis(servers[0]!.url, 'worker');
-    await waitUntil(async () => (await admin.info('replication')).includes('master_link_status:up'), {
+    await waitUntil(async () => /slaves=1/.test(await sentinel.info('sentinel')), {
       what: 'the replica',
       timeoutMs: 30_000,
     });
+    const admin = createRedis(servers[0]!.url, 'worker');
+    await waitUntil(
+      async () => (await admin.info('replication')).includes('master_link_status:up'),
+      {
+        what: 'the replica',
+        timeoutMs: 30_000,
+      },
+    );
     admin.disconnect();
     await expectToSurvive(async (primary) => {
       for (const { pid } of [primary, sentinels[1]!]) process.kill(pid, 'SIGSTOP');

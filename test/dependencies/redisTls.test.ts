@@ -7,13 +7,19 @@ import { findFreePort } from '../../dev/freePort.ts';
 import { startRedis, type RedisServer } from '../../dev/redis.ts';
 import { createRedis } from '../../platform/redis.ts';
 import { startTestApi } from '../api/startTestApi.ts';
-import { createCertificateAuthority, type CertificateAuthority, type CertificateFiles } from '../support/createCertificateAuthority.ts';
+import {
+  createCertificateAuthority,
+  type CertificateAuthority,
+  type CertificateFiles,
+} from '../support/createCertificateAuthority.ts';
 import { runWorkers } from '../support/runWorkers.ts';
 import { startStoreServer } from '../support/storeServer.ts';
 import { createTcpSwitch } from '../support/tcpSwitch.ts';
 import { waitUntil } from '../support/waitUntil.ts';
 
-const HAS_IPV6 = Object.values(networkInterfaces()).some((addresses) => addresses?.some(({ address }) => address === '::1'));
+const HAS_IPV6 = Object.values(networkInterfaces()).some((addresses) =>
+  addresses?.some(({ address }) => address === '::1'),
+);
 const PASSWORD = 'p:ss/w?rd#1 @%&ä';
 
 describe('a Redis that is reached by TLS', function () {
@@ -56,8 +62,14 @@ describe('a Redis that is reached by TLS', function () {
 
   const pair = () => ({ 'ssl-cert': client.cert, 'ssl-key': client.key });
   const ownCa = () => ({ 'ssl-ca': authority.ca });
-  function urlOf(parameters: Readonly<Record<string, string>>, host = '127.0.0.1', port = tlsPort): string {
-    const search = Object.entries(parameters).map(([name, value]) => `${name}=${encodeURIComponent(value)}`);
+  function urlOf(
+    parameters: Readonly<Record<string, string>>,
+    host = '127.0.0.1',
+    port = tlsPort,
+  ): string {
+    const search = Object.entries(parameters).map(
+      ([name, value]) => `${name}=${encodeURIComponent(value)}`,
+    );
     return `rediss://shop%40user%3A1:${encodeURIComponent(PASSWORD)}@${host}:${port}/5?${search.join('&')}`;
   }
 
@@ -85,21 +97,34 @@ describe('a Redis that is reached by TLS', function () {
     expect(await connect(urlOf({ ...ownCa(), ...pair() })))
       .to.contain(' db=5 ')
       .and.to.contain('user=shop@user:1');
-    expect(await refusal(urlOf(ownCa()))).to.match(/certificate required|handshake|ECONNRESET|closed/i);
+    expect(await refusal(urlOf(ownCa()))).to.match(
+      /certificate required|handshake|ECONNRESET|closed/i,
+    );
   });
 
   it('is verified as the mode says: the authority, the name, the address', async () => {
     expect(await connect(urlOf({ 'ssl-mode': 'REQUIRED', ...pair() }))).to.contain('user=');
     for (const mode of ['VERIFY_CA', 'VERIFY_IDENTITY']) {
-      expect(await refusal(urlOf({ 'ssl-mode': mode, 'ssl-ca': other.ca, ...pair() })), mode).to.match(/self-signed|unable to verify/);
-      expect(await connect(urlOf({ 'ssl-mode': mode, ...ownCa(), ...pair() })), mode).to.contain('user=');
+      expect(
+        await refusal(urlOf({ 'ssl-mode': mode, 'ssl-ca': other.ca, ...pair() })),
+        mode,
+      ).to.match(/self-signed|unable to verify/);
+      expect(await connect(urlOf({ 'ssl-mode': mode, ...ownCa(), ...pair() })), mode).to.contain(
+        'user=',
+      );
     }
     const verified = { ...ownCa(), ...pair() };
-    expect(await connect(urlOf({ 'ssl-mode': 'VERIFY_CA', ...verified }, 'localhost'))).to.contain('user=');
+    expect(await connect(urlOf({ 'ssl-mode': 'VERIFY_CA', ...verified }, 'localhost'))).to.contain(
+      'user=',
+    );
     expect(await refusal(urlOf(verified, 'localhost'))).to.contain('does not match');
-    expect(await connect(urlOf({ ...verified, 'ssl-server-name': 'redis.internal' }, 'localhost'))).to.contain('user=');
+    expect(
+      await connect(urlOf({ ...verified, 'ssl-server-name': 'redis.internal' }, 'localhost')),
+    ).to.contain('user=');
     for (const name of ['redis2.internal', '127.0.0.2']) {
-      expect(await refusal(urlOf({ ...verified, 'ssl-server-name': name })), name).to.contain('does not match');
+      expect(await refusal(urlOf({ ...verified, 'ssl-server-name': name })), name).to.contain(
+        'does not match',
+      );
     }
   });
 
@@ -107,7 +132,9 @@ describe('a Redis that is reached by TLS', function () {
     it('is reached by its IPv6 address', async () => {
       const address = await createTcpSwitch(tlsPort, '::1');
       try {
-        expect(await connect(urlOf({ ...ownCa(), ...pair() }, '[::1]', address.port))).to.contain('user=');
+        expect(await connect(urlOf({ ...ownCa(), ...pair() }, '[::1]', address.port))).to.contain(
+          'user=',
+        );
       } finally {
         await address.close();
       }
@@ -129,10 +156,18 @@ describe('a Redis that is reached by TLS', function () {
       const endpoint = await api.call('/webhook-endpoints', { json: { url: store.url } });
       store.trust(((await endpoint.json()) as { secret: string }).secret);
       const { paymentId } = await api.createPayment();
-      await waitUntil(() => store.ofPayment(paymentId).length > 0, { what: 'the webhook', timeoutMs: 15_000 });
+      await waitUntil(() => store.ofPayment(paymentId).length > 0, {
+        what: 'the webhook',
+        timeoutMs: 15_000,
+      });
       // What Redis does not answer within a quarter of a second is let through uncounted.
-      await waitUntil(async () => /r=\d+/.test((await api.call('/tokens')).headers.get('ratelimit') ?? ''), { what: 'limits' });
-      const readiness = (await (await fetch(`${api.url}/readyz`)).json()) as { dependencies: { name: string; status: string }[] };
+      await waitUntil(
+        async () => /r=\d+/.test((await api.call('/tokens')).headers.get('ratelimit') ?? ''),
+        { what: 'limits' },
+      );
+      const readiness = (await (await fetch(`${api.url}/readyz`)).json()) as {
+        dependencies: { name: string; status: string }[];
+      };
       expect(readiness.dependencies.find(({ name }) => name === 'redis')?.status).to.equal('up');
 
       const connections = String(await admin.client('LIST'))
@@ -141,7 +176,8 @@ describe('a Redis that is reached by TLS', function () {
         .filter((line) => line.includes('user=shop@user:1'));
       // Of the API and of the workers: commands, producers, hints, consumers.
       expect(connections.length).to.be.above(6);
-      for (const connection of connections) expect(connection).to.contain(`laddr=127.0.0.1:${tlsPort}`).and.to.contain(' db=5 ');
+      for (const connection of connections)
+        expect(connection).to.contain(`laddr=127.0.0.1:${tlsPort}`).and.to.contain(' db=5 ');
     } finally {
       admin.disconnect();
       await workers.stop(1_000);

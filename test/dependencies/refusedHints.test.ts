@@ -28,14 +28,25 @@ describe('a user of Redis who has no rights to channels', function () {
 
   before(async () => {
     folder = mkdtempSync(join(tmpdir(), 'msqpay-acl-'));
-    server = await startRedis({ dataDir: join(folder, 'redis'), logPath: join(folder, 'redis.log') });
+    server = await startRedis({
+      dataDir: join(folder, 'redis'),
+      logPath: join(folder, 'redis.log'),
+    });
     admin = createRedis(server.url, 'worker');
     await admin.acl('SETUSER', 'shop', 'on', `>${PASSWORD}`, 'resetchannels', '~*', '+@all');
     const url = `redis://shop:${PASSWORD}@127.0.0.1:${server.port}`;
     told = [];
-    const log = pino({ level: 'info' }, { write: (line: string) => void told.push(JSON.parse(line) as (typeof told)[number]) });
+    const log = pino(
+      { level: 'info' },
+      { write: (line: string) => void told.push(JSON.parse(line) as (typeof told)[number]) },
+    );
     redis = createRedis(url, 'worker');
-    signals = createSignals({ redis, subscribe: () => createRedis(url, 'subscriber'), prefix: PREFIX, log });
+    signals = createSignals({
+      redis,
+      subscribe: () => createRedis(url, 'subscriber'),
+      prefix: PREFIX,
+      log,
+    });
     ctx = { redis, signals, config: { queuePrefix: PREFIX } } as unknown as Context;
   });
   after(async () => {
@@ -56,7 +67,9 @@ describe('a user of Redis who has no rights to channels', function () {
     expect(await tryWrite()).to.contain('The user');
     await change();
     await change();
-    expect(told.map(({ level, msg }) => [level, msg])).to.deep.equal([[40, 'Redis refuses hints: every change takes longer']]);
+    expect(told.map(({ level, msg }) => [level, msg])).to.deep.equal([
+      [40, 'Redis refuses hints: every change takes longer'],
+    ]);
 
     await admin.acl('SETUSER', 'shop', '&*');
     expect(await tryWrite()).to.equal('up');

@@ -40,13 +40,20 @@ describe('a worker', function () {
     server = connection = worker = undefined;
   });
 
-  /** As of when it was begun, in seconds. What comes once a second comes no more often on a busy machine, but may come later. */
+  /**
+   * As of when it was begun, in seconds. What comes once a second comes no more often on a busy
+   * machine, but may come later.
+   */
   function startStopwatch(): () => number {
     const startedAt = performance.now();
     return () => (performance.now() - startedAt) / 1_000;
   }
 
-  function start(url: string, work: () => Promise<void> = () => Promise.resolve(), concurrency = 1): { close(): Promise<void> } {
+  function start(
+    url: string,
+    work: () => Promise<void> = () => Promise.resolve(),
+    concurrency = 1,
+  ): { close(): Promise<void> } {
     const log = pino({ level: 'warn' }, { write: (line: string) => void warnings.push(line) });
     connection = createRedis(url, 'worker');
     connection.on('error', () => undefined);
@@ -65,7 +72,8 @@ describe('a worker', function () {
     start(server.url);
     await waitUntil(() => scripts >= 3, { what: 'more than the first scripts' });
     await sleep(3_000);
-    // Once a second for a job, each time twice when the script is not known, and once for stalled ones.
+    // Once a second for a job, each time twice when the script is not known, and once for stalled
+    // ones.
     expect(scripts).to.be.at.most(3 + 4 * seconds());
     expect(warnings).to.have.length(1);
     expect(warnings[0]).to.include('Redis refuses');
@@ -133,7 +141,9 @@ describe('a worker', function () {
   it('that found no Redis when it began is closed at once', async () => {
     const { close } = start(`redis://127.0.0.1:${await findFreePort()}`);
     await sleep(300);
-    expect(await Promise.race([close().then(() => 'closed'), sleep(5_000, 'open')])).to.equal('closed');
+    expect(await Promise.race([close().then(() => 'closed'), sleep(5_000, 'open')])).to.equal(
+      'closed',
+    );
   });
 
   it('that has one of its two connections only is not closed before the job that it was handed has ended', async () => {
@@ -237,12 +247,22 @@ describe('a worker', function () {
     let isKnown = true;
     let lookups = 0;
     // As a name server that takes its time to say that there is no such name.
-    const lookUp = (name: string, _options: unknown, done: (error: Error | null, addresses?: LookupAddress[]) => void): void => {
+    const lookUp = (
+      name: string,
+      _options: unknown,
+      done: (error: Error | null, addresses?: LookupAddress[]) => void,
+    ): void => {
       lookups += 1;
       if (isKnown) done(null, [{ address: '127.0.0.1', family: 4 }]);
       else
         setTimeout(
-          () => done(Object.assign(new Error(`getaddrinfo ENOTFOUND ${name}`), { syscall: 'getaddrinfo', code: 'ENOTFOUND' })),
+          () =>
+            done(
+              Object.assign(new Error(`getaddrinfo ENOTFOUND ${name}`), {
+                syscall: 'getaddrinfo',
+                code: 'ENOTFOUND',
+              }),
+            ),
           300,
         );
     };

@@ -2,7 +2,12 @@ import { fork, type ChildProcess } from 'node:child_process';
 import dns, { type LookupAddress } from 'node:dns';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { connect, getDefaultAutoSelectFamilyAttemptTimeout, setDefaultAutoSelectFamilyAttemptTimeout, type Socket } from 'node:net';
+import {
+  connect,
+  getDefaultAutoSelectFamilyAttemptTimeout,
+  setDefaultAutoSelectFamilyAttemptTimeout,
+  type Socket,
+} from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -65,22 +70,30 @@ describe('a host whose first addresses are dead', function () {
   /** They take no connection, and what knocks is dropped once a few have filled their queues. */
   async function dropAll(port: number): Promise<void> {
     for (const host of DEAD) {
-      const dead: ChildProcess = fork(join(PROJECT_ROOT, 'test', 'support', 'receiverProcess.mjs'), [host, String(port)], {
-        stdio: 'ignore',
-      });
+      const dead: ChildProcess = fork(
+        join(PROJECT_ROOT, 'test', 'support', 'receiverProcess.mjs'),
+        [host, String(port)],
+        {
+          stdio: 'ignore',
+        },
+      );
       closers.push(async () => {
         dead.kill('SIGKILL');
         await once(dead, 'exit');
       });
       await once(dead, 'message');
       dead.kill('SIGSTOP');
-      const waiting: Socket[] = Array.from({ length: 4 }, () => connect(port, host).on('error', () => undefined));
+      const waiting: Socket[] = Array.from({ length: 4 }, () =>
+        connect(port, host).on('error', () => undefined),
+      );
       closers.push(() => waiting.forEach((socket) => socket.destroy()));
     }
     await sleep(100);
   }
 
-  async function serve(tls?: Parameters<typeof startFakeRedis>[1]): Promise<FakeRedis & { readonly port: number }> {
+  async function serve(
+    tls?: Parameters<typeof startFakeRedis>[1],
+  ): Promise<FakeRedis & { readonly port: number }> {
     const server = await startFakeRedis(([name = '', what = '']) => {
       const own = `${bulk(GOOD)}:${port}\r\n`;
       switch (`${name} ${what}`.toLowerCase()) {
@@ -104,7 +117,10 @@ describe('a host whose first addresses are dead', function () {
     const redis = createRedis(url, 'worker');
     redis.on('error', () => undefined);
     try {
-      await waitUntil(() => redis.status === 'ready', { what: 'the connection', timeoutMs: REACHED_WITHIN_MS });
+      await waitUntil(() => redis.status === 'ready', {
+        what: 'the connection',
+        timeoutMs: REACHED_WITHIN_MS,
+      });
     } finally {
       redis.disconnect();
     }
@@ -136,7 +152,9 @@ describe('a host whose first addresses are dead', function () {
     const { port } = await serve({ cert: readFileSync(cert), key: readFileSync(key) });
     for (const kind of ['', '+cluster']) {
       give(kind === '' ? [...DEAD, GOOD] : [DEAD[0]!, GOOD]);
-      await expectReached(`rediss${kind}://${NAME}:${port}?ssl-ca=${encodeURIComponent(authority.ca)}`);
+      await expectReached(
+        `rediss${kind}://${NAME}:${port}?ssl-ca=${encodeURIComponent(authority.ca)}`,
+      );
     }
   });
 
@@ -146,7 +164,11 @@ describe('a host whose first addresses are dead', function () {
     await dropAll(Number(url.port));
     give([...DEAD, address]);
     url.hostname = NAME;
-    const db = createDatabase(url.href, 1, createLogger({ log: { level: 'silent', pretty: false } }, 'test'));
+    const db = createDatabase(
+      url.href,
+      1,
+      createLogger({ log: { level: 'silent', pretty: false } }, 'test'),
+    );
     closers.push(() => db.destroy());
     expect(await selectRows<{ one: number }>(db, 'SELECT 1 AS one')).to.have.length(1);
   });

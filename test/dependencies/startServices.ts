@@ -18,7 +18,11 @@ export interface Services {
 /** @param redisUrl as in REDIS_URL */
 export async function startServices(redisUrl: string): Promise<Services> {
   const api = await startTestApi({
-    env: { REDIS_URL: redisUrl, MSQPAY_RATE_LIMIT_PER_MINUTE: '1000', MSQPAY_WEBHOOK_ALLOW_PRIVATE_NETWORKS: 'true' },
+    env: {
+      REDIS_URL: redisUrl,
+      MSQPAY_RATE_LIMIT_PER_MINUTE: '1000',
+      MSQPAY_WEBHOOK_ALLOW_PRIVATE_NETWORKS: 'true',
+    },
   });
   const workers = await runWorkers(api, ['webhook', 'expire', 'maintenance', 'chain-scan']);
   const store = await startStoreServer();
@@ -26,19 +30,28 @@ export async function startServices(redisUrl: string): Promise<Services> {
   store.trust(((await endpoint.json()) as { secret: string }).secret);
 
   const redisStatus = async () => {
-    const { dependencies } = (await (await fetch(`${api.url}/readyz`)).json()) as { dependencies: { name: string; status: string }[] };
+    const { dependencies } = (await (await fetch(`${api.url}/readyz`)).json()) as {
+      dependencies: { name: string; status: string }[];
+    };
     return dependencies.find(({ name }) => name === 'redis')?.status;
   };
-  const leftOf = async () => Number(/r=(\d+)/.exec((await api.call('/tokens')).headers.get('ratelimit') ?? '')?.[1]);
+  const leftOf = async () =>
+    Number(/r=(\d+)/.exec((await api.call('/tokens')).headers.get('ratelimit') ?? '')?.[1]);
 
   return {
     api,
     workers,
     store,
     async expectToWork() {
-      await waitUntil(async () => (await redisStatus()) === 'up', { what: 'readiness', timeoutMs: 30_000 });
+      await waitUntil(async () => (await redisStatus()) === 'up', {
+        what: 'readiness',
+        timeoutMs: 30_000,
+      });
       const { paymentId } = await api.createPayment();
-      await waitUntil(() => store.ofPayment(paymentId).length > 0, { what: 'the webhook', timeoutMs: 30_000 });
+      await waitUntil(() => store.ofPayment(paymentId).length > 0, {
+        what: 'the webhook',
+        timeoutMs: 30_000,
+      });
       // Hints go from one process to the other, and each knows that it has heard all of them.
       const heard: string[] = [];
       const unsubscribe = workers.ctx.signals.onPaymentChanged((id) => heard.push(id));

@@ -15,40 +15,79 @@ interface Bootstrap {
   isNodeNewEnough(version: string): boolean;
 }
 
-// Plain JavaScript, since it runs before TypeScript is installed: the compiler knows its types only from here.
+// Plain JavaScript, since it runs before TypeScript is installed: the compiler knows its types only
+// from here.
 const bootstrapUrl = pathToFileURL(join(PROJECT_ROOT, 'dev', 'bootstrap.mjs')).href;
-const { decideInstallation, describeLock, isNodeNewEnough } = (await import(bootstrapUrl)) as Bootstrap;
+const { decideInstallation, describeLock, isNodeNewEnough } = (await import(
+  bootstrapUrl
+)) as Bootstrap;
 
 const platform = 'linux-x64';
-const lock = (packages: Record<string, unknown>): string => JSON.stringify({ lockfileVersion: 3, packages });
+const lock = (packages: Record<string, unknown>): string =>
+  JSON.stringify({ lockfileVersion: 3, packages });
 const tsx = { version: '4.0.0', integrity: 'sha512-aaa', dev: true };
-const forLinux = { version: '1.0.0', integrity: 'sha512-bbb', optional: true, os: ['linux'], cpu: ['x64'] };
-const forMac = { version: '1.0.0', integrity: 'sha512-ccc', optional: true, os: ['darwin'], cpu: ['arm64'] };
-const wanted = lock({ '': { name: 'msqpay' }, 'node_modules/tsx': tsx, 'node_modules/linux': forLinux, 'node_modules/mac': forMac });
+const forLinux = {
+  version: '1.0.0',
+  integrity: 'sha512-bbb',
+  optional: true,
+  os: ['linux'],
+  cpu: ['x64'],
+};
+const forMac = {
+  version: '1.0.0',
+  integrity: 'sha512-ccc',
+  optional: true,
+  os: ['darwin'],
+  cpu: ['arm64'],
+};
+const wanted = lock({
+  '': { name: 'msqpay' },
+  'node_modules/tsx': tsx,
+  'node_modules/linux': forLinux,
+  'node_modules/mac': forMac,
+});
 const complete = lock({ 'node_modules/tsx': tsx, 'node_modules/linux': forLinux });
 
 describe('the bootstrap', () => {
   it('installs when nothing is installed, whatever the note says', () => {
     const noteText = describeLock(wanted, platform);
-    expect(decideInstallation({ lockText: wanted, noteText, installedLockText: undefined, platform })).to.equal('install');
+    expect(
+      decideInstallation({ lockText: wanted, noteText, installedLockText: undefined, platform }),
+    ).to.equal('install');
   });
 
   it('does nothing when the note is of this lock file and platform', () => {
     const noteText = `${describeLock(wanted, platform)}\n`;
-    expect(decideInstallation({ lockText: wanted, noteText, installedLockText: complete, platform })).to.equal('current');
+    expect(
+      decideInstallation({ lockText: wanted, noteText, installedLockText: complete, platform }),
+    ).to.equal('current');
   });
 
   it('installs again when the lock file changed or the packages are for another platform', () => {
     const changed = wanted.replace('sha512-aaa', 'sha512-new');
     expect(
-      decideInstallation({ lockText: changed, noteText: describeLock(wanted, platform), installedLockText: complete, platform }),
+      decideInstallation({
+        lockText: changed,
+        noteText: describeLock(wanted, platform),
+        installedLockText: complete,
+        platform,
+      }),
     ).to.equal('install');
     const noteText = describeLock(wanted, 'darwin-arm64');
-    expect(decideInstallation({ lockText: wanted, noteText, installedLockText: complete, platform })).to.equal('install');
+    expect(
+      decideInstallation({ lockText: wanted, noteText, installedLockText: complete, platform }),
+    ).to.equal('install');
   });
 
   it('accepts what npm installed by itself when it is complete', () => {
-    expect(decideInstallation({ lockText: wanted, noteText: undefined, installedLockText: complete, platform })).to.equal('adopt');
+    expect(
+      decideInstallation({
+        lockText: wanted,
+        noteText: undefined,
+        installedLockText: complete,
+        platform,
+      }),
+    ).to.equal('adopt');
   });
 
   for (const [what, installed] of [
@@ -59,18 +98,20 @@ describe('the bootstrap', () => {
     ['has an unreadable list', '{"packages":'],
   ] as const) {
     it(`installs when what npm installed ${what}`, () => {
-      expect(decideInstallation({ lockText: wanted, noteText: undefined, installedLockText: installed, platform })).to.equal('install');
+      expect(
+        decideInstallation({
+          lockText: wanted,
+          noteText: undefined,
+          installedLockText: installed,
+          platform,
+        }),
+      ).to.equal('install');
     });
   }
 
   it('wants Node 20.19 or newer', () => {
-    expect(['18.20.0', '20.18.3', '20.19.0', '20.20.2', '22.1.0', '100.0.0'].map(isNodeNewEnough)).to.deep.equal([
-      false,
-      false,
-      true,
-      true,
-      true,
-      true,
-    ]);
+    expect(
+      ['18.20.0', '20.18.3', '20.19.0', '20.20.2', '22.1.0', '100.0.0'].map(isNodeNewEnough),
+    ).to.deep.equal([false, false, true, true, true, true]);
   });
 });

@@ -5,7 +5,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
-import { DirectoryInUseError, claimDirectory, isProcessAlive, reapRecordedProcess, startProcess } from '../../dev/childProcess.ts';
+import {
+  DirectoryInUseError,
+  claimDirectory,
+  isProcessAlive,
+  reapRecordedProcess,
+  startProcess,
+} from '../../dev/childProcess.ts';
 import { LOADER_ARGUMENTS, modulePath } from '../support/programArguments.ts';
 
 const moduleUrl = pathToFileURL(modulePath('dev/childProcess.ts')).href;
@@ -18,8 +24,13 @@ describe('child processes', function () {
   });
   afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-  /** A parent that starts a child which ignores Ctrl-C, tells us its pid, and then does what `end` says. */
-  async function startParent(end: string): Promise<{ parent: number; child: number; ended: Promise<unknown> }> {
+  /**
+   * A parent that starts a child which ignores Ctrl-C, tells us its pid, and then does what `end`
+   * says.
+   */
+  async function startParent(
+    end: string,
+  ): Promise<{ parent: number; child: number; ended: Promise<unknown> }> {
     const pidPath = join(folder, 'child.json');
     const script = `
       import { startProcess } from ${JSON.stringify(moduleUrl)};
@@ -32,15 +43,21 @@ describe('child processes', function () {
       console.log(child.pid);
       setTimeout(() => { ${end} }, 50);
       setInterval(() => {}, 1000);`;
-    const parent = spawn(process.execPath, [...LOADER_ARGUMENTS, '--input-type=module', '-e', script], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
+    const parent = spawn(
+      process.execPath,
+      [...LOADER_ARGUMENTS, '--input-type=module', '-e', script],
+      {
+        stdio: ['ignore', 'pipe', 'pipe'],
+      },
+    );
     let complaints = '';
     parent.stderr.setEncoding('utf8').on('data', (text: string) => (complaints += text));
     const ended = new Promise((resolve) => parent.once('exit', resolve));
     const child = await new Promise<number>((resolve, reject) => {
       parent.stdout.once('data', (chunk: Buffer) => resolve(Number(chunk.toString())));
-      parent.once('close', () => reject(new Error(`the parent ended before its child was up: ${complaints}`)));
+      parent.once('close', () =>
+        reject(new Error(`the parent ended before its child was up: ${complaints}`)),
+      );
     });
     return { parent: parent.pid ?? 0, child, ended };
   }
@@ -109,7 +126,10 @@ describe('child processes', function () {
     const child = await startProcess({
       name: 'the child',
       command: process.execPath,
-      args: ['-e', 'process.on("SIGTERM", () => {}); console.log("deaf"); setInterval(() => {}, 1000)'],
+      args: [
+        '-e',
+        'process.on("SIGTERM", () => {}); console.log("deaf"); setInterval(() => {}, 1000)',
+      ],
       logPath: join(folder, 'log'),
       isReady: ({ logTail }) => logTail().includes('deaf'),
       stopTimeoutMs: 100,
@@ -121,7 +141,10 @@ describe('child processes', function () {
     const claim = claimDirectory(folder);
     expect(() => claimDirectory(folder)).to.throw(DirectoryInUseError, folder);
     claim.release();
-    writeFileSync(join(folder, 'owner.json'), JSON.stringify({ pid: process.pid, startTime: 'another time', command: '' }));
+    writeFileSync(
+      join(folder, 'owner.json'),
+      JSON.stringify({ pid: process.pid, startTime: 'another time', command: '' }),
+    );
     claimDirectory(folder).release();
   });
 });

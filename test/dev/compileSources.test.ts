@@ -23,7 +23,10 @@ describe('compiled sources', function () {
       '{ "compilerOptions": { "module": "NodeNext", "target": "ES2023", "rewriteRelativeImportExtensions": true, "noEmit": true } }',
     );
     write('shop/price.ts', 'export const price: number = 3;\n');
-    write('main.ts', "import { price } from './shop/price.ts';\nexport const total: number = 2 * price;\n");
+    write(
+      'main.ts',
+      "import { price } from './shop/price.ts';\nexport const total: number = 2 * price;\n",
+    );
   });
   afterEach(() => rmSync(root, { recursive: true, force: true }));
 
@@ -37,7 +40,10 @@ describe('compiled sources', function () {
     expect(await compile()).to.deep.equal([]);
     write('shop/price.ts', 'export const price: number = 4;\n');
     expect(await compile()).to.deep.equal(['shop/price.ts']);
-    write('tsconfig.json', '{ "compilerOptions": { "module": "NodeNext", "target": "ES2022", "rewriteRelativeImportExtensions": true } }');
+    write(
+      'tsconfig.json',
+      '{ "compilerOptions": { "module": "NodeNext", "target": "ES2022", "rewriteRelativeImportExtensions": true } }',
+    );
     expect((await compile()).sort()).to.deep.equal(['main.ts', 'shop/price.ts']);
   });
 

@@ -13,7 +13,10 @@ describe('startDatabase', function () {
   let folder: string;
   let database: Database | undefined;
   const start = async (): Promise<Database> => {
-    database = await startDatabase({ dataDir: join(folder, 'database'), logPath: join(folder, 'database.log') });
+    database = await startDatabase({
+      dataDir: join(folder, 'database'),
+      logPath: join(folder, 'database.log'),
+    });
     return database;
   };
 
@@ -29,18 +32,29 @@ describe('startDatabase', function () {
   it('keeps every acknowledged commit when the server is killed, on the same address', async () => {
     const { url, pid, ...handle } = await start();
     const shop = await handle.createDatabase('shop');
-    await run(shop, 'CREATE TABLE payment (id INT PRIMARY KEY)', 'INSERT INTO payment VALUES (1), (2)');
+    await run(
+      shop,
+      'CREATE TABLE payment (id INT PRIMARY KEY)',
+      'INSERT INTO payment VALUES (1), (2)',
+    );
     await database?.kill('SIGKILL');
     expect(isProcessAlive(pid)).to.equal(false);
     await database?.restart();
     expect(database?.url).to.equal(url);
     expect(database?.pid).to.not.equal(pid);
-    expect(await run(shop, 'SELECT id FROM payment ORDER BY id')).to.deep.equal([{ id: 1 }, { id: 2 }]);
+    expect(await run(shop, 'SELECT id FROM payment ORDER BY id')).to.deep.equal([
+      { id: 1 },
+      { id: 2 },
+    ]);
   });
 
   it('finds the data of an earlier run, whose leftovers do not hinder it', async () => {
     const first = await start();
-    await run(await first.createDatabase('earlier'), 'CREATE TABLE t (id INT)', 'INSERT INTO t VALUES (7)');
+    await run(
+      await first.createDatabase('earlier'),
+      'CREATE TABLE t (id INT)',
+      'INSERT INTO t VALUES (7)',
+    );
     await first.close();
     // What a machine that lost its power leaves: the claims of processes that are no more.
     const gone = JSON.stringify({ pid: 2 ** 22 - 1, startTime: '1', command: '' });
@@ -52,9 +66,10 @@ describe('startDatabase', function () {
 
   it('refuses a data folder that a live process uses, and says which', async () => {
     await start();
-    const error = await startDatabase({ dataDir: join(folder, 'database'), logPath: join(folder, 'second.log') }).catch(
-      (reason: unknown) => reason,
-    );
+    const error = await startDatabase({
+      dataDir: join(folder, 'database'),
+      logPath: join(folder, 'second.log'),
+    }).catch((reason: unknown) => reason);
     expect(error).to.be.instanceOf(DirectoryInUseError);
     expect((error as Error).message).to.include(join(folder, 'database'));
   });
@@ -66,7 +81,12 @@ describe('startDatabase', function () {
       `SELECT @@innodb_flush_log_at_trx_commit AS flush, @@time_zone AS zone, @@character_set_server AS charset,
        ${database?.flavour === 'mariadb' ? '@@tx_isolation' : '@@transaction_isolation'} AS isolation`,
     );
-    expect(settings).to.deep.equal({ flush: 1, zone: '+00:00', charset: 'utf8mb4', isolation: 'READ-COMMITTED' });
+    expect(settings).to.deep.equal({
+      flush: 1,
+      zone: '+00:00',
+      charset: 'utf8mb4',
+      isolation: 'READ-COMMITTED',
+    });
   });
 
   it('is of the kind that DEV_DATABASE asks for, and refuses a kind that there is not', async () => {
@@ -79,22 +99,34 @@ describe('startDatabase', function () {
     if (wanted !== undefined && wanted !== '') expect(kind).to.equal(wanted);
     await database?.close();
     database = undefined;
-    expect(await withEnvironment('DEV_DATABASE', 'postgres', () => reasonOf(start()))).to.match(/mariadb or mysql/);
+    expect(await withEnvironment('DEV_DATABASE', 'postgres', () => reasonOf(start()))).to.match(
+      /mariadb or mysql/,
+    );
   });
 
   it('takes no other server when the one that DEV_MYSQLD names is none', async () => {
-    expect(await withEnvironment('DEV_MYSQLD', process.execPath, () => reasonOf(start()))).to.match(/no database server/);
-    expect(await withEnvironment('DEV_MYSQLD', '/nonexistent', () => reasonOf(start()))).to.match(/nonexistent/);
+    expect(await withEnvironment('DEV_MYSQLD', process.execPath, () => reasonOf(start()))).to.match(
+      /no database server/,
+    );
+    expect(await withEnvironment('DEV_MYSQLD', '/nonexistent', () => reasonOf(start()))).to.match(
+      /nonexistent/,
+    );
   });
 
   it('lets nobody in without its password, and creates and drops databases only by safe names', async () => {
     const { port, createDatabase, dropDatabase, url } = await start();
-    expect(await reasonOf(run(`mysql://root@127.0.0.1:${port}`, 'SELECT 1'))).to.match(/Access denied/);
-    expect(await reasonOf(createDatabase('a`; DROP DATABASE mysql'))).to.match(/Not a database name/);
+    expect(await reasonOf(run(`mysql://root@127.0.0.1:${port}`, 'SELECT 1'))).to.match(
+      /Access denied/,
+    );
+    expect(await reasonOf(createDatabase('a`; DROP DATABASE mysql'))).to.match(
+      /Not a database name/,
+    );
     await createDatabase('gone');
     await dropDatabase('gone');
     expect(await run(url, "SHOW DATABASES LIKE 'gone'")).to.deep.equal([]);
-    expect(readFileSync(join(folder, 'database.log'), 'utf8')).to.not.include(new URL(url).password);
+    expect(readFileSync(join(folder, 'database.log'), 'utf8')).to.not.include(
+      new URL(url).password,
+    );
   });
 
   it('leaves no process behind when closed', async () => {

@@ -24,7 +24,10 @@ import { startChain } from '../../dev/chain.ts';
 import type { Chain } from '../../dev/chain.ts';
 import type { Fault } from '../../dev/defenderSimulator/faults.ts';
 import { startDefenderSimulator } from '../../dev/defenderSimulator/startDefenderSimulator.ts';
-import type { DefenderSimulator, DefenderSimulatorOptions } from '../../dev/defenderSimulator/startDefenderSimulator.ts';
+import type {
+  DefenderSimulator,
+  DefenderSimulatorOptions,
+} from '../../dev/defenderSimulator/startDefenderSimulator.ts';
 import { advanceClock } from '../support/advanceClock.ts';
 import { programArguments } from '../support/programArguments.ts';
 import { startOddNode } from '../support/startOddNode.ts';
@@ -45,11 +48,18 @@ describe('the Defender simulator, through the Defender SDK', function () {
   let simulator: DefenderSimulator;
   let signer: Signer;
   let options: DefenderSimulatorOptions;
-  const createClient = (rpcUrl: string) => createTestClient({ mode: 'anvil', transport: http(rpcUrl), cacheTime: 0 }).extend(publicActions);
+  const createClient = (rpcUrl: string) =>
+    createTestClient({ mode: 'anvil', transport: http(rpcUrl), cacheTime: 0 }).extend(
+      publicActions,
+    );
   let client: ReturnType<typeof createClient>;
 
   const connect = (key = apiKey, secret = apiSecret): Signer =>
-    new Defender({ relayerApiKey: key, relayerApiSecret: secret, retryConfig: { retries: 0, retryDelay: () => 0 } }).relaySigner;
+    new Defender({
+      relayerApiKey: key,
+      relayerApiSecret: secret,
+      retryConfig: { retries: 0, retryDelay: () => 0 },
+    }).relaySigner;
 
   before(async () => {
     folder = mkdtempSync(join(tmpdir(), 'msqpay-simulator-'));
@@ -94,7 +104,8 @@ describe('the Defender simulator, through the Defender SDK', function () {
     );
   }
   const mined = (id: string): Promise<Transaction> => reach(id, 'mined', 'confirmed');
-  const sentSoFar = (): Promise<number> => client.getTransactionCount({ address: simulator.address });
+  const sentSoFar = (): Promise<number> =>
+    client.getTransactionCount({ address: simulator.address });
 
   describe('well-behaved', () => {
     it('gives ether to its account on anvil, sends, and tells each status up to confirmed', async () => {
@@ -116,19 +127,33 @@ describe('the Defender simulator, through the Defender SDK', function () {
       expect(await client.getBalance({ address: recipient })).to.equal(before + 1n);
       await client.mine({ blocks: 3 });
       await reach(sent.transactionId, 'confirmed');
-      expect(await signer.getRelayerStatus()).to.deep.include({ paused: false, numberOfPendingTransactions: 0, nonce: 1 });
+      expect(await signer.getRelayerStatus()).to.deep.include({
+        paused: false,
+        numberOfPendingTransactions: 0,
+        nonce: 1,
+      });
     });
 
     it('calls a transaction that reverted mined, as Defender does, and not failed', async () => {
       // Creation code that reverts at once.
-      const sent = await signer.sendTransaction({ data: '0x60006000fd', gasLimit: 100_000, speed: 'fast' });
+      const sent = await signer.sendTransaction({
+        data: '0x60006000fd',
+        gasLimit: 100_000,
+        speed: 'fast',
+      });
       await mined(sent.transactionId);
-      expect((await client.getTransactionReceipt({ hash: sent.hash as Hex })).status).to.equal('reverted');
+      expect((await client.getTransactionReceipt({ hash: sent.hash as Hex })).status).to.equal(
+        'reverted',
+      );
     });
 
     it('gives each of many concurrent requests a nonce of its own, without a gap', async () => {
-      const sent = await Promise.all(Array.from({ length: 20 }, () => signer.sendTransaction(transfer)));
-      expect(sent.map(({ nonce }) => nonce).sort((a, b) => a - b)).to.deep.equal(Array.from({ length: 20 }, (_, index) => index));
+      const sent = await Promise.all(
+        Array.from({ length: 20 }, () => signer.sendTransaction(transfer)),
+      );
+      expect(sent.map(({ nonce }) => nonce).sort((a, b) => a - b)).to.deep.equal(
+        Array.from({ length: 20 }, (_, index) => index),
+      );
       await Promise.all(sent.map(({ transactionId }) => mined(transactionId)));
     });
 
@@ -151,7 +176,8 @@ describe('the Defender simulator, through the Defender SDK', function () {
 
     it('lists newest first, page by page, by status and since a moment, and finds by nonce', async () => {
       const ids: string[] = [];
-      for (let count = 0; count < 5; count++) ids.push((await signer.sendTransaction(transfer)).transactionId);
+      for (let count = 0; count < 5; count++)
+        ids.push((await signer.sendTransaction(transfer)).transactionId);
       await Promise.all(ids.map(mined));
       const list = async (criteria: Parameters<Signer['listTransactions']>[0]) => {
         const answer = await signer.listTransactions(criteria);
@@ -162,7 +188,10 @@ describe('the Defender simulator, through the Defender SDK', function () {
       expect(first.ids).to.deep.equal([ids[4], ids[3], ids[2]]);
       const second = await list({ limit: 3, next: first.next ?? '' });
       expect(second).to.deep.equal({ ids: [ids[1], ids[0]], next: undefined });
-      expect((await list({ sort: 'asc', status: 'mined', limit: 2 })).ids).to.deep.equal([ids[0], ids[1]]);
+      expect((await list({ sort: 'asc', status: 'mined', limit: 2 })).ids).to.deep.equal([
+        ids[0],
+        ids[1],
+      ]);
       expect((await list({ status: 'pending' })).ids).to.deep.equal([]);
       expect((await list({ since: new Date(Date.now() + 1000) })).ids).to.deep.equal([]);
       expect((await signer.getTransactionByNonce(3)).transactionId).to.equal(ids[3]);
@@ -171,15 +200,28 @@ describe('the Defender simulator, through the Defender SDK', function () {
     it('signs messages and typed data as its account, and passes calls on to the node', async () => {
       const message = toHex('hello');
       const { sig } = await signer.sign({ message });
-      expect(await verifyMessage({ address: simulator.address, message: 'hello', signature: sig as Hex })).to.equal(true);
-      expect(await recoverMessageAddress({ message: { raw: message }, signature: sig as Hex })).to.equal(simulator.address);
+      expect(
+        await verifyMessage({
+          address: simulator.address,
+          message: 'hello',
+          signature: sig as Hex,
+        }),
+      ).to.equal(true);
+      expect(
+        await recoverMessageAddress({ message: { raw: message }, signature: sig as Hex }),
+      ).to.equal(simulator.address);
       const [domainSeparator, hashStructMessage] = [keccak256('0x01'), keccak256('0x02')];
       const typed = await signer.signTypedData({ domainSeparator, hashStructMessage });
       const hash = keccak256(concat(['0x1901', domainSeparator, hashStructMessage]));
-      expect(await recoverAddress({ hash, signature: typed.sig as Hex })).to.equal(simulator.address);
+      expect(await recoverAddress({ hash, signature: typed.sig as Hex })).to.equal(
+        simulator.address,
+      );
       expect((await signer.call({ method: 'eth_chainId', params: [] })).result).to.equal('0x7a69');
       expect((await signer.call({ method: 'no_such', params: [] })).error).to.have.property('code');
-      expect(await signer.getRelayer()).to.deep.include({ address: simulator.address, paused: false });
+      expect(await signer.getRelayer()).to.deep.include({
+        address: simulator.address,
+        paused: false,
+      });
     });
 
     it('refuses what cannot be right with a 400 and its reason, and sends nothing', async () => {
@@ -195,25 +237,43 @@ describe('the Defender simulator, through the Defender SDK', function () {
         expect(JSON.stringify(error)).to.match(reason);
       }
       expect(simulator.transactions()).to.deep.equal([]);
-      expect(await errorOf(signer.getTransaction('unknown'))).to.nested.include({ 'response.status': 404 });
+      expect(await errorOf(signer.getTransaction('unknown'))).to.nested.include({
+        'response.status': 404,
+      });
     });
 
     it('replaces a transaction that waits, by id and by nonce, and no other', async () => {
       await client.setAutomine(false);
       const sent = await signer.sendTransaction(transfer);
       const other = '0x00000000000000000000000000000000000000bb';
-      const replaced = await signer.replaceTransactionById(sent.transactionId, { ...transfer, to: other });
-      expect(replaced).to.include({ transactionId: sent.transactionId, nonce: sent.nonce, to: other });
-      const again = await signer.replaceTransactionByNonce(sent.nonce, { ...transfer, to: other, value: 2 });
+      const replaced = await signer.replaceTransactionById(sent.transactionId, {
+        ...transfer,
+        to: other,
+      });
+      expect(replaced).to.include({
+        transactionId: sent.transactionId,
+        nonce: sent.nonce,
+        to: other,
+      });
+      const again = await signer.replaceTransactionByNonce(sent.nonce, {
+        ...transfer,
+        to: other,
+        value: 2,
+      });
       expect(new Set([sent.hash, replaced.hash, again.hash]).size).to.equal(3);
       await client.mine({ blocks: 1 });
       expect((await mined(sent.transactionId)).hash).to.equal(again.hash);
-      expect(await errorOf(signer.replaceTransactionById(sent.transactionId, transfer))).to.nested.include({ 'response.status': 400 });
+      expect(
+        await errorOf(signer.replaceTransactionById(sent.transactionId, transfer)),
+      ).to.nested.include({ 'response.status': 400 });
     });
 
     it('takes the nonce of a transaction that is still not mined at its validUntil, and calls it expired', async () => {
       await client.setAutomine(false);
-      const sent = await signer.sendTransaction({ ...transfer, validUntil: new Date(Date.now() + 60_000).toISOString() });
+      const sent = await signer.sendTransaction({
+        ...transfer,
+        validUntil: new Date(Date.now() + 60_000).toISOString(),
+      });
       const before = await client.getBalance({ address: recipient });
       advanceClock(61_000);
       await until(() => simulator.transactions()[0]?.noop !== undefined);
@@ -238,15 +298,24 @@ describe('the Defender simulator, through the Defender SDK', function () {
       const node = await startOddNode(chain.rpcUrl);
       const logged: string[] = [];
       await simulator.close();
-      simulator = await startDefenderSimulator({ ...options, rpcUrl: node.url, log: (line) => void logged.push(line) });
+      simulator = await startDefenderSimulator({
+        ...options,
+        rpcUrl: node.url,
+        log: (line) => void logged.push(line),
+      });
       process.env['DEFENDER_API_URL'] = simulator.url;
       signer = connect();
       try {
         // So nothing new is on the chain that would be a reason to look at it again.
         await client.setAutomine(false);
-        node.changeResults((method, result) => (method === 'eth_getTransactionByHash' ? new Error('busy') : result));
+        node.changeResults((method, result) =>
+          method === 'eth_getTransactionByHash' ? new Error('busy') : result,
+        );
         const sent = await signer.sendTransaction(transfer);
-        await waitUntil(() => logged.some((line) => line.startsWith('following the transactions')), { what: 'a failure' });
+        await waitUntil(
+          () => logged.some((line) => line.startsWith('following the transactions')),
+          { what: 'a failure' },
+        );
         node.changeResults(undefined);
         await reach(sent.transactionId, 'inmempool');
         await client.mine({ blocks: 1 });
@@ -270,15 +339,27 @@ describe('the Defender simulator, through the Defender SDK', function () {
     });
 
     it('answers wrong ones as Defender does: 401 at the login, 403 for a foreign key, 401 for a foreign token', async () => {
-      const login = (body: object) => post('/auth/login', { apiKey, secretKey: apiSecret, type: 'relay', ...body });
-      expect(await login({ secretKey: 'wrong' })).to.include({ status: 401, statusText: 'Unauthorized' });
-      expect(await login({ apiKey: 'wrong' })).to.include({ status: 401, statusText: 'Unauthorized' });
+      const login = (body: object) =>
+        post('/auth/login', { apiKey, secretKey: apiSecret, type: 'relay', ...body });
+      expect(await login({ secretKey: 'wrong' })).to.include({
+        status: 401,
+        statusText: 'Unauthorized',
+      });
+      expect(await login({ apiKey: 'wrong' })).to.include({
+        status: 401,
+        statusText: 'Unauthorized',
+      });
       const { accessToken } = (await (await login({})).json()) as { accessToken: string };
       const get = (key: string, token: string) =>
-        fetch(`${simulator.url}/relayers/self`, { headers: { 'x-api-key': key, authorization: `Bearer ${token}` } });
+        fetch(`${simulator.url}/relayers/self`, {
+          headers: { 'x-api-key': key, authorization: `Bearer ${token}` },
+        });
       expect(await get(apiKey, accessToken)).to.include({ status: 200 });
       expect(await get('wrong', accessToken)).to.include({ status: 403, statusText: 'Forbidden' });
-      expect(await get(apiKey, `${accessToken}x`)).to.include({ status: 401, statusText: 'Unauthorized' });
+      expect(await get(apiKey, `${accessToken}x`)).to.include({
+        status: 401,
+        statusText: 'Unauthorized',
+      });
       expect(await get(apiKey, 'nonsense')).to.include({ status: 401 });
     });
   });
@@ -355,7 +436,9 @@ describe('the Defender simulator, through the Defender SDK', function () {
       const sent = await mined(intent.transactionId);
       expect(sent).to.have.property('isIntent', true);
       expect(sent).to.not.have.property('pendingIntentSince');
-      expect((await client.getTransactionReceipt({ hash: sent.hash as Hex })).status).to.equal('success');
+      expect((await client.getTransactionReceipt({ hash: sent.hash as Hex })).status).to.equal(
+        'success',
+      );
     });
 
     it('intent: one that was cancelled is forgotten and never sent; a signed transaction cannot be cancelled', async () => {
@@ -363,12 +446,16 @@ describe('the Defender simulator, through the Defender SDK', function () {
       const intent = await signer.sendTransaction(transfer);
       const other = await signer.sendTransaction(transfer);
       expect(await signer.cancelTransactionById(intent.transactionId)).to.have.property('message');
-      expect(await errorOf(signer.getTransaction(intent.transactionId))).to.nested.include({ 'response.status': 404 });
+      expect(await errorOf(signer.getTransaction(intent.transactionId))).to.nested.include({
+        'response.status': 404,
+      });
       advanceClock(61_000);
       await mined(other.transactionId);
       expect(await sentSoFar()).to.equal(1);
       const sent = await signer.sendTransaction(transfer);
-      expect(await errorOf(signer.cancelTransactionById(sent.transactionId))).to.nested.include({ 'response.status': 400 });
+      expect(await errorOf(signer.cancelTransactionById(sent.transactionId))).to.nested.include({
+        'response.status': 400,
+      });
     });
 
     it('gasBump: the hash changes, the id and the nonce do not, and one of the two is mined', async () => {
@@ -381,7 +468,9 @@ describe('the Defender simulator, through the Defender SDK', function () {
       expect(priceOf(bumped)).to.be.at.least(priceOf(sent) * 1.1);
       await client.mine({ blocks: 1 });
       expect((await mined(sent.transactionId)).hash).to.equal(bumped.hash);
-      expect(await client.getTransaction({ hash: sent.hash as Hex }).catch(() => null)).to.equal(null);
+      expect(await client.getTransaction({ hash: sent.hash as Hex }).catch(() => null)).to.equal(
+        null,
+      );
       expect(await sentSoFar()).to.equal(1);
     });
 
@@ -395,11 +484,16 @@ describe('the Defender simulator, through the Defender SDK', function () {
 
     it('neverMine: has a hash that the chain never sees, and holds up the next one until it expires', async () => {
       fault({ kind: 'neverMine' });
-      const lost = await signer.sendTransaction({ ...transfer, validUntil: new Date(Date.now() + 60_000).toISOString() });
+      const lost = await signer.sendTransaction({
+        ...transfer,
+        validUntil: new Date(Date.now() + 60_000).toISOString(),
+      });
       const next = await signer.sendTransaction(transfer);
       expect([lost.nonce, next.nonce]).to.deep.equal([0, 1]);
       await sleep(150);
-      expect(await client.getTransaction({ hash: lost.hash as Hex }).catch(() => null)).to.equal(null);
+      expect(await client.getTransaction({ hash: lost.hash as Hex }).catch(() => null)).to.equal(
+        null,
+      );
       expect((await signer.getTransaction(lost.transactionId)).status).to.equal('sent');
       expect(await sentSoFar()).to.equal(0);
       advanceClock(61_000);
@@ -409,7 +503,10 @@ describe('the Defender simulator, through the Defender SDK', function () {
 
     it('neverMine with releaseNonce: the next one has its nonce and is not held up', async () => {
       fault({ kind: 'neverMine', releaseNonce: true });
-      const lost = await signer.sendTransaction({ ...transfer, validUntil: new Date(Date.now() + 60_000).toISOString() });
+      const lost = await signer.sendTransaction({
+        ...transfer,
+        validUntil: new Date(Date.now() + 60_000).toISOString(),
+      });
       const next = await signer.sendTransaction(transfer);
       expect(next.nonce).to.equal(lost.nonce);
       await mined(next.transactionId);
@@ -426,7 +523,9 @@ describe('the Defender simulator, through the Defender SDK', function () {
         await client.mine({ blocks: 2 });
         await sleep(100);
         expect((await signer.getTransaction(sent.transactionId)).status).to.equal('submitted');
-        expect(await client.getTransaction({ hash: sent.hash as Hex }).catch(() => null)).to.equal(null);
+        expect(await client.getTransaction({ hash: sent.hash as Hex }).catch(() => null)).to.equal(
+          null,
+        );
         expect(await sentSoFar()).to.equal(0);
       });
     }
@@ -455,17 +554,34 @@ describe('the Defender simulator, through the Defender SDK', function () {
   });
 
   it('is controlled over HTTP too, and refuses faults that it does not know', async () => {
-    expect(await post('/_control/faults', { kind: 'serverError', status: 503, count: 'forever', operation: 'getRelayer' })).to.include({
+    expect(
+      await post('/_control/faults', {
+        kind: 'serverError',
+        status: 503,
+        count: 'forever',
+        operation: 'getRelayer',
+      }),
+    ).to.include({
       status: 201,
     });
     expect(await errorOf(signer.getRelayer())).to.nested.include({ 'response.status': 503 });
     expect(await errorOf(signer.getRelayer())).to.nested.include({ 'response.status': 503 });
-    expect(await fetch(`${simulator.url}/_control/faults`, { method: 'DELETE' })).to.include({ status: 200 });
+    expect(await fetch(`${simulator.url}/_control/faults`, { method: 'DELETE' })).to.include({
+      status: 200,
+    });
     await signer.getRelayer();
-    for (const wrong of [{ kind: 'nonsense' }, { kind: 'intent', delay: 5 }, { kind: 'paused', count: 0 }, []]) {
+    for (const wrong of [
+      { kind: 'nonsense' },
+      { kind: 'intent', delay: 5 },
+      { kind: 'paused', count: 0 },
+      [],
+    ]) {
       expect(await post('/_control/faults', wrong)).to.include({ status: 400 });
     }
-    const state = (await (await fetch(`${simulator.url}/_control/state`)).json()) as { requests: object; faults: unknown[] };
+    const state = (await (await fetch(`${simulator.url}/_control/state`)).json()) as {
+      requests: object;
+      faults: unknown[];
+    };
     expect(state.requests).to.include({ getRelayer: 3, sendTransaction: 0 });
     expect(state.faults).to.deep.equal([]);
     expect(await fetch(`${simulator.url}/_control/health`)).to.include({ status: 200 });
@@ -506,7 +622,11 @@ describe('the Defender simulator, through the Defender SDK', function () {
     await client.dropTransaction({ hash: waiting.hash as Hex });
 
     const port = Number(new URL(process.env['DEFENDER_API_URL']).port);
-    simulator = await startDefenderSimulator({ ...options, port, statePath: join(folder, 'transactions.jsonl') });
+    simulator = await startDefenderSimulator({
+      ...options,
+      port,
+      statePath: join(folder, 'transactions.jsonl'),
+    });
     expect((await signer.getTransaction(done.transactionId)).hash).to.equal(done.hash);
     expect(simulator.requests().login).to.equal(0);
     const next = await signer.sendTransaction(transfer);

@@ -12,7 +12,10 @@ describe('startRedis', function () {
   let folder: string;
   let server: RedisServer | undefined;
   const start = async (): Promise<RedisServer> => {
-    server = await startRedis({ dataDir: join(folder, 'redis'), logPath: join(folder, 'redis.log') });
+    server = await startRedis({
+      dataDir: join(folder, 'redis'),
+      logPath: join(folder, 'redis.log'),
+    });
     return server;
   };
 
@@ -42,13 +45,24 @@ describe('startRedis', function () {
   });
 
   it('evicts nothing and writes every change to its file', async () => {
-    const settings = await using((await start()).url, (redis) => redis.config('GET', 'maxmemory-policy', 'appendonly', 'bind'));
-    expect(settings).to.have.members(['maxmemory-policy', 'noeviction', 'appendonly', 'yes', 'bind', '127.0.0.1']);
+    const settings = await using((await start()).url, (redis) =>
+      redis.config('GET', 'maxmemory-policy', 'appendonly', 'bind'),
+    );
+    expect(settings).to.have.members([
+      'maxmemory-policy',
+      'noeviction',
+      'appendonly',
+      'yes',
+      'bind',
+      '127.0.0.1',
+    ]);
   });
 
   it('lets nobody in without its password', async () => {
     const { port } = await start();
-    const answer = await using(`redis://127.0.0.1:${port}`, (redis) => redis.get('kept').catch((error: unknown) => String(error)));
+    const answer = await using(`redis://127.0.0.1:${port}`, (redis) =>
+      redis.get('kept').catch((error: unknown) => String(error)),
+    );
     expect(answer).to.match(/NOAUTH/);
   });
 
@@ -60,7 +74,10 @@ describe('startRedis', function () {
   });
 });
 
-async function using<Result>(url: string, work: (redis: Redis) => Promise<Result>): Promise<Result> {
+async function using<Result>(
+  url: string,
+  work: (redis: Redis) => Promise<Result>,
+): Promise<Result> {
   const redis = new Redis(url, { maxRetriesPerRequest: 1, enableReadyCheck: false });
   try {
     return await work(redis);

@@ -10,7 +10,9 @@ describe('the parts of the tests', () => {
 
   for (const of of [1, 2, 3, 4]) {
     it(`are everything together, and nothing twice, for ${of}`, () => {
-      const parts = Array.from({ length: of }, (_, index) => chooseTasks(all, { number: index + 1, of }));
+      const parts = Array.from({ length: of }, (_, index) =>
+        chooseTasks(all, { number: index + 1, of }),
+      );
       expect(parts.flat().map((task) => task.name)).to.have.members(all.map((task) => task.name));
       for (const part of parts) expect(part).to.not.be.empty;
     });
@@ -26,12 +28,15 @@ describe('the suites', () => {
         .filter((name) => name.endsWith('.test.ts'))
         .map((name) => `${folder}/${name.split(sep).join('/')}`),
     );
-    const suitesOf = (file: string) => patterns.filter((pattern) => file.startsWith(pattern.replace('**/*.test.ts', '')));
+    const suitesOf = (file: string) =>
+      patterns.filter((pattern) => file.startsWith(pattern.replace('**/*.test.ts', '')));
     expect(files.filter((file) => suitesOf(file).length !== 1)).to.deep.equal([]);
     expect(patterns.filter((pattern) => !pattern.endsWith('/**/*.test.ts'))).to.deep.equal([]);
   });
 
   it('on MySQL is of files that there are', () => {
-    expect(ON_MYSQL.files?.filter((file) => !existsSync(join(PROJECT_ROOT, file)))).to.deep.equal([]);
+    expect(ON_MYSQL.files?.filter((file) => !existsSync(join(PROJECT_ROOT, file)))).to.deep.equal(
+      [],
+    );
   });
 });

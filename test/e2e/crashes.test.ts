@@ -43,9 +43,17 @@ describe(`crashes (CHAOS_SEED=${SEED})`, function () {
     });
     const store = await harness.createTestStore();
     const api = await createServerProcess(harness, 'api');
-    servers = [api, await createServerProcess(harness, 'workers'), await createServerProcess(harness, 'workers')];
+    servers = [
+      api,
+      await createServerProcess(harness, 'workers'),
+      await createServerProcess(harness, 'workers'),
+    ];
     await Promise.all(servers.map((server) => server.start()));
-    client = createStoreClient({ url: api.url, apiKey: store.apiKey, patienceMs: () => PATIENCE_MS });
+    client = createStoreClient({
+      url: api.url,
+      apiKey: store.apiKey,
+      patienceMs: () => PATIENCE_MS,
+    });
     flow = await prepareFlow(harness, store, client, PAYMENTS);
   });
   after(async () => {
@@ -60,32 +68,47 @@ describe(`crashes (CHAOS_SEED=${SEED})`, function () {
     try {
       await runThroughCrashes(random);
     } catch (error) {
-      throw new Error(`with CHAOS_SEED=${SEED}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+      throw new Error(
+        `with CHAOS_SEED=${SEED}: ${error instanceof Error ? error.message : String(error)}`,
+        { cause: error },
+      );
     }
   });
 
   async function runThroughCrashes(random: Random): Promise<void> {
-    for (let count = 0; count < 5; count++) harness.stack.simulator.setFault({ kind: random.pick(AMBIGUOUS) });
+    for (let count = 0; count < 5; count++)
+      harness.stack.simulator.setFault({ kind: random.pick(AMBIGUOUS) });
     // So long that a good part of the crashes falls between a send and its answer.
-    harness.stack.simulator.setFault({ kind: 'latencyMs', operation: 'sendTransaction', count: -1, delayMs: SEND_LATENCY_MS });
+    harness.stack.simulator.setFault({
+      kind: 'latencyMs',
+      operation: 'sendTransaction',
+      count: -1,
+      delayMs: SEND_LATENCY_MS,
+    });
     const receiver = createRandom(random.between(0, 2 ** 31));
-    flow.storeServer.answerWith(() => (receiver.next() < 0.1 ? receiver.pick([500, 503, 'none'] as const) : 204));
+    flow.storeServer.answerWith(() =>
+      receiver.next() < 0.1 ? receiver.pick([500, 503, 'none'] as const) : 204,
+    );
 
     const flowing = new AbortController();
     const kills = servers.map(() => 0);
     async function killAgainAndAgain(server: ServerProcess, index: number): Promise<void> {
       const moments = createRandom(random.between(0, 2 ** 31));
-      // At least twice each, whatever the machine's speed; and on a slow one, where a start takes long, not for ever.
+      // At least twice each, whatever the machine's speed; and on a slow one, where a start takes
+      // long, not for ever.
       while (kills[index]! < 2 || (!flowing.signal.aborted && kills[index]! < 5)) {
         await sleep(moments.between(200, 5_000));
-        if (!server.isRunning()) throw new Error(`${server.name} ended by itself:\n${server.logTail()}`);
+        if (!server.isRunning())
+          throw new Error(`${server.name} ended by itself:\n${server.logTail()}`);
         expect(await server.kill('SIGKILL')).to.deep.equal({ code: null, signal: 'SIGKILL' });
         kills[index]! += 1;
         await server.start();
       }
     }
     const killing = servers.map(killAgainAndAgain);
-    const paying = flow.run(client, { atOnce: 10, pauseMs: randomPause(random, 0, 2_000) }).finally(() => flowing.abort());
+    const paying = flow
+      .run(client, { atOnce: 10, pauseMs: randomPause(random, 0, 2_000) })
+      .finally(() => flowing.abort());
     try {
       await Promise.all([paying, ...killing]);
     } finally {

@@ -1,7 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 
-import { prepareOutage, requireControl, startInstallation, type Installation, type Outage } from './prepareOutage.ts';
+import {
+  prepareOutage,
+  requireControl,
+  startInstallation,
+  type Installation,
+  type Outage,
+} from './prepareOutage.ts';
 
 /** The database goes away while payments are on their way. */
 describe('an outage of the database', function () {
@@ -20,7 +26,11 @@ describe('an outage of the database', function () {
   afterEach(() => outage.close());
 
   it('that is the end of its process: everything completes once it is back', async () => {
-    const database = requireControl(installation.harness.stack.databaseControl, 'the database', 'DATABASE_URL');
+    const database = requireControl(
+      installation.harness.stack.databaseControl,
+      'the database',
+      'DATABASE_URL',
+    );
     const paying = outage.startPaying();
     for (let count = 0; count < 2; count++) {
       await sleep(1_500);
@@ -33,12 +43,21 @@ describe('an outage of the database', function () {
     }
     await paying;
     expect(outage.client.answers.get('503'), 'requests that met the outage').to.be.greaterThan(0);
-    expect([...outage.client.answers.keys()].sort(), 'it was told as a passing one').to.deep.equal(['200', '201', '202', '503']);
+    expect([...outage.client.answers.keys()].sort(), 'it was told as a passing one').to.deep.equal([
+      '200',
+      '201',
+      '202',
+      '503',
+    ]);
     await outage.expectAllEndedWell();
   });
 
   it('during which it only hangs: everything completes once it goes on', async () => {
-    const database = requireControl(installation.harness.stack.databaseControl, 'the database', 'DATABASE_URL');
+    const database = requireControl(
+      installation.harness.stack.databaseControl,
+      'the database',
+      'DATABASE_URL',
+    );
     const paying = outage.startPaying();
     for (let count = 0; count < 2; count++) {
       await sleep(1_000);
@@ -50,7 +69,11 @@ describe('an outage of the database', function () {
       }
     }
     await paying;
-    expect([...outage.client.answers.keys()].sort(), 'no request was refused').to.deep.equal(['200', '201', '202']);
+    expect([...outage.client.answers.keys()].sort(), 'no request was refused').to.deep.equal([
+      '200',
+      '201',
+      '202',
+    ]);
     await outage.expectAllEndedWell();
   });
 });

@@ -30,7 +30,9 @@ describe('the whole server, as processes of its own', function () {
     await Promise.all([api.start(), workers.start()]);
     client = createStoreClient({ url: api.url, apiKey: store.apiKey });
     storeServer = await startStoreServer();
-    const { data } = await client.api.POST('/webhook-endpoints', { body: { url: storeServer.url } });
+    const { data } = await client.api.POST('/webhook-endpoints', {
+      body: { url: storeServer.url },
+    });
     storeServer.trust(data!.secret);
   });
   afterEach(() => storeServer.answerWith(() => 204));
@@ -41,11 +43,15 @@ describe('the whole server, as processes of its own', function () {
     await harness.close();
   });
 
-  const newPayment = (orderId: string) => client.createPayment({ orderId, amount: '1500000', token: harness.tokens.TUSD });
-  const newCustomer = async (gasless: boolean) => (await createCustomers(harness, { count: 1, token: harness.tokens.TUSD, gasless }))[0]!;
+  const newPayment = (orderId: string) =>
+    client.createPayment({ orderId, amount: '1500000', token: harness.tokens.TUSD });
+  const newCustomer = async (gasless: boolean) =>
+    (await createCustomers(harness, { count: 1, token: harness.tokens.TUSD, gasless }))[0]!;
 
   async function expectAllWebhooksOnce(paymentId: string): Promise<void> {
-    await waitUntil(() => storeServer.ofPayment(paymentId).length >= 3, { what: `the webhooks of ${paymentId}` });
+    await waitUntil(() => storeServer.ofPayment(paymentId).length >= 3, {
+      what: `the webhooks of ${paymentId}`,
+    });
     // Time for one too many.
     await sleep(1_000);
     const types = storeServer.ofPayment(paymentId).map(({ type }) => type);
@@ -56,8 +62,12 @@ describe('the whole server, as processes of its own', function () {
   /** Once one is answered because as many as may wait, the others do. */
   async function startWaiting(paymentId: string) {
     const params = { path: { paymentId }, query: { wait: 25 } };
-    const requests = Array.from({ length: WAITS + 1 }, () => client.api.GET('/payments/{paymentId}/status', { params }));
-    const first = await Promise.race(requests.map(async (request, index) => ({ index, answer: await request })));
+    const requests = Array.from({ length: WAITS + 1 }, () =>
+      client.api.GET('/payments/{paymentId}/status', { params }),
+    );
+    const first = await Promise.race(
+      requests.map(async (request, index) => ({ index, answer: await request })),
+    );
     expect(first.answer.data!.status).to.equal('pending');
     return { answers: Promise.all(requests.filter((_, index) => index !== first.index)) };
   }
@@ -68,8 +78,15 @@ describe('the whole server, as processes of its own', function () {
     expect(payment.status).to.equal('pending');
     const hash = await payFromWallet(harness, customer, payment);
     await expectAllWebhooksOnce(payment.paymentId);
-    const { data } = await client.api.GET('/payments/{paymentId}', { params: { path: { paymentId: payment.paymentId } } });
-    expect(data).to.include({ status: 'completed', txHash: hash, payer: customer.address, late: false });
+    const { data } = await client.api.GET('/payments/{paymentId}', {
+      params: { path: { paymentId: payment.paymentId } },
+    });
+    expect(data).to.include({
+      status: 'completed',
+      txHash: hash,
+      payer: customer.address,
+      late: false,
+    });
     expect(data!.timeline.map(({ type }) => type)).to.deep.equal(ALL_EVENTS);
   });
 
@@ -80,7 +97,9 @@ describe('the whole server, as processes of its own', function () {
     const accepted = await client.relay(customer, payment.paymentId);
     expect(accepted.status).to.equal('processing');
     await expectAllWebhooksOnce(payment.paymentId);
-    const { data } = await client.api.GET('/payments/{paymentId}', { params: { path: { paymentId: payment.paymentId } } });
+    const { data } = await client.api.GET('/payments/{paymentId}', {
+      params: { path: { paymentId: payment.paymentId } },
+    });
     expect(data).to.include({ status: 'completed', payer: customer.address });
     expect(data!.relayAttempts.map(({ status }) => status)).to.deep.equal(['succeeded']);
     expect(await harness.chain.publicClient.getBalance({ address: customer.address })).to.equal(0n);
@@ -104,7 +123,8 @@ describe('the whole server, as processes of its own', function () {
   });
 
   it('leaves no failed job behind', async () => {
-    for (const queue of harness.queues.all) expect(await queue.getFailed(), queue.name).to.deep.equal([]);
+    for (const queue of harness.queues.all)
+      expect(await queue.getFailed(), queue.name).to.deep.equal([]);
   });
 
   it('ends waiting status requests with their answer when the API is told to stop by Ctrl-C', async () => {
@@ -137,7 +157,9 @@ describe('the whole server, as processes of its own', function () {
       [payment.paymentId],
     );
     expect(deliveries).to.deep.equal([{ status: 'succeeded', attempts: 1 }]);
-    expect(await selectRows(harness.ctx.db, "SELECT id FROM outbox WHERE queue = 'webhook'")).to.deep.equal([]);
+    expect(
+      await selectRows(harness.ctx.db, "SELECT id FROM outbox WHERE queue = 'webhook'"),
+    ).to.deep.equal([]);
     await workers.start();
     await sleep(1_000);
     expect(storeServer.ofPayment(payment.paymentId)).to.have.length(1);

@@ -11,7 +11,10 @@ const PAYMENTS = 30;
 const PATIENCE_MS = 60_000;
 const SEED = 1;
 
-/** One API and one workers process, which go on through every outage of a file: none of them is restarted for one, and none may end. */
+/**
+ * One API and one workers process, which go on through every outage of a file: none of them is
+ * restarted for one, and none may end.
+ */
 export interface Installation {
   readonly harness: Harness;
   readonly api: ServerProcess;
@@ -50,10 +53,16 @@ export async function startInstallation(): Promise<Installation> {
 
 export async function prepareOutage({ harness, api, workers }: Installation): Promise<Outage> {
   // Those that a test before has left dead are started again: what it met says nothing of this one.
-  await Promise.all([api, workers].filter((server) => !server.isRunning()).map((server) => server.start()));
+  await Promise.all(
+    [api, workers].filter((server) => !server.isRunning()).map((server) => server.start()),
+  );
   const random = createRandom(SEED);
   const store = await harness.createTestStore();
-  const client = createStoreClient({ url: api.url, apiKey: store.apiKey, patienceMs: () => PATIENCE_MS });
+  const client = createStoreClient({
+    url: api.url,
+    apiKey: store.apiKey,
+    patienceMs: () => PATIENCE_MS,
+  });
   const flow = await prepareFlow(harness, store, client, PAYMENTS);
   return {
     client,
@@ -62,13 +71,21 @@ export async function prepareOutage({ harness, api, workers }: Installation): Pr
     async expectAllEndedWell() {
       await flow.waitForEnd(120_000);
       await flow.expectExactlyOnce();
-      for (const server of [api, workers]) expect(server.isRunning(), `${server.name}:\n${server.logTail()}`).to.equal(true);
+      for (const server of [api, workers])
+        expect(server.isRunning(), `${server.name}:\n${server.logTail()}`).to.equal(true);
     },
     close: () => flow.close(),
   };
 }
 
-export function requireControl(control: EngineControl | undefined, name: string, variable: string): EngineControl {
-  if (control === undefined) throw new Error(`this test kills ${name}, so it needs one of its own: run it without ${variable}`);
+export function requireControl(
+  control: EngineControl | undefined,
+  name: string,
+  variable: string,
+): EngineControl {
+  if (control === undefined)
+    throw new Error(
+      `this test kills ${name}, so it needs one of its own: run it without ${variable}`,
+    );
   return control;
 }

@@ -4,9 +4,18 @@ import { expect } from 'chai';
 import { createRedis } from '../../platform/redis.ts';
 import { createStoreClient } from '../support/storeClient.ts';
 import { waitUntil } from '../support/waitUntil.ts';
-import { prepareOutage, requireControl, startInstallation, type Installation, type Outage } from './prepareOutage.ts';
+import {
+  prepareOutage,
+  requireControl,
+  startInstallation,
+  type Installation,
+  type Outage,
+} from './prepareOutage.ts';
 
-/** How long the client waits for Redis's answer to a command, and so every request would that waits for one. */
+/**
+ * How long the client waits for Redis's answer to a command, and so every request would that waits
+ * for one.
+ */
 const COMMAND_TIMEOUT_MS = 2_000;
 /** Of the one request that met whatever else the machine was busy with. */
 const SLOWEST_MS = 10_000;
@@ -64,7 +73,10 @@ describe('an outage of Redis', function () {
     await sleep(1_500);
     await redis.kill();
     try {
-      const impatient = createStoreClient({ url: installation.api.url, apiKey: (await installation.harness.createTestStore()).apiKey });
+      const impatient = createStoreClient({
+        url: installation.api.url,
+        apiKey: (await installation.harness.createTestStore()).apiKey,
+      });
       const creations: number[] = [];
       const statusRequests: number[] = [];
       for (let count = 0; count < 10; count++) {
@@ -75,7 +87,9 @@ describe('an outage of Redis', function () {
           token: installation.harness.tokens.TUSD,
         });
         const createdAt = Date.now();
-        const { data } = await impatient.api.GET('/payments/{paymentId}/status', { params: { path: { paymentId: payment.paymentId } } });
+        const { data } = await impatient.api.GET('/payments/{paymentId}/status', {
+          params: { path: { paymentId: payment.paymentId } },
+        });
         expect(data!.status).to.equal('pending');
         creations.push(createdAt - startedAt);
         statusRequests.push(Date.now() - createdAt);
@@ -83,7 +97,10 @@ describe('an outage of Redis', function () {
       }
       expectNoWaiting(creations, 'creations');
       expectNoWaiting(statusRequests, 'status requests');
-      expect([...impatient.answers.keys()].sort(), 'no request was refused').to.deep.equal(['200', '201']);
+      expect([...impatient.answers.keys()].sort(), 'no request was refused').to.deep.equal([
+        '200',
+        '201',
+      ]);
     } finally {
       await redis.restart();
     }
@@ -98,7 +115,10 @@ describe('an outage of Redis', function () {
     // It does not end, so there is no end to wait for.
     void redis.kill('SIGSTOP');
     try {
-      const impatient = createStoreClient({ url: installation.api.url, apiKey: (await installation.harness.createTestStore()).apiKey });
+      const impatient = createStoreClient({
+        url: installation.api.url,
+        apiKey: (await installation.harness.createTestStore()).apiKey,
+      });
       const deadline = Date.now() + 4_000;
       const times: number[] = [];
       for (let count = 0; Date.now() < deadline; count++) {
@@ -108,11 +128,16 @@ describe('an outage of Redis', function () {
           amount: '1',
           token: installation.harness.tokens.TUSD,
         });
-        await impatient.api.GET('/payments/{paymentId}/status', { params: { path: { paymentId } } });
+        await impatient.api.GET('/payments/{paymentId}/status', {
+          params: { path: { paymentId } },
+        });
         times.push(Date.now() - startedAt);
       }
       expectNoWaiting(times, 'creations with a status request');
-      expect([...impatient.answers.keys()].sort(), 'no request was refused').to.deep.equal(['200', '201']);
+      expect([...impatient.answers.keys()].sort(), 'no request was refused').to.deep.equal([
+        '200',
+        '201',
+      ]);
     } finally {
       void redis.kill('SIGCONT');
     }
@@ -129,8 +154,12 @@ describe('an outage of Redis', function () {
     try {
       await Promise.all([installation.api.start(), installation.workers.spawn()]);
       paying = outage.startPaying();
-      const health = () => fetch(`${installation.workers.url}/healthz`).then(({ status }) => status, String);
-      await waitUntil(async () => (await health()) === 503, { what: 'the workers to say that they are not well', timeoutMs: 30_000 });
+      const health = () =>
+        fetch(`${installation.workers.url}/healthz`).then(({ status }) => status, String);
+      await waitUntil(async () => (await health()) === 503, {
+        what: 'the workers to say that they are not well',
+        timeoutMs: 30_000,
+      });
       await sleep(2_000);
     } finally {
       await redis.restart();

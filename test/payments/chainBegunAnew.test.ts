@@ -27,7 +27,9 @@ describe('a chain begun anew under the same database', () => {
   before(async function () {
     this.timeout(120_000);
     old = await startOwnChain();
-    harness = await createHarness({ config: old.configure({ confirmations: CONFIRMATIONS, maxBlockRange: 2_000 }) });
+    harness = await createHarness({
+      config: old.configure({ confirmations: CONFIRMATIONS, maxBlockRange: 2_000 }),
+    });
     store = await harness.createTestStore();
     chainId = harness.config.chains[0]?.chainId ?? 0;
 
@@ -54,19 +56,24 @@ describe('a chain begun anew under the same database', () => {
   });
 
   const createPayment = () => harness.createTestPayment(store, { token: old.token });
-  const read = ({ id }: Payment) => getPayment(harness.ctx, { storeId: store.storeId, paymentId: id });
+  const read = ({ id }: Payment) =>
+    getPayment(harness.ctx, { storeId: store.storeId, paymentId: id });
   const scan = (ctx: Context = harness.ctx) => scanChain(ctx, chainId);
   const readCursor = async () => (await findCursor(harness.ctx.db, chainId))?.nextBlock;
 
   function onNewChain(change: Partial<ChainPort> = {}): Context {
-    const [chain] = anew.configure({ confirmations: CONFIRMATIONS, maxBlockRange: 2_000 })(harness.config).chains;
+    const [chain] = anew.configure({ confirmations: CONFIRMATIONS, maxBlockRange: 2_000 })(
+      harness.config,
+    ).chains;
     if (chain === undefined) throw new Error('the configuration has no chain');
     const port = createChain({ chain, clock: harness.ctx.clock, log: harness.ctx.log });
     return withChain(harness.ctx, chainId, () => ({ ...port, ...change }));
   }
 
   it('remembers the oldest block besides those of the window', async () => {
-    const numbers = (await listScannedBlocks(harness.ctx.db, chainId, 1_000)).map(({ number }) => number);
+    const numbers = (await listScannedBlocks(harness.ctx.db, chainId, 1_000)).map(
+      ({ number }) => number,
+    );
     const head = await old.getHeadNumber();
     expect(numbers.slice(0, 2)).to.deep.equal([head, head - 1n]);
     expect(numbers).to.have.length(3);
@@ -80,11 +87,13 @@ describe('a chain begun anew under the same database', () => {
       const last = tip > 0n ? tip : 0n;
       const behind = withChain(harness.ctx, chainId, (port) => ({
         getHead: async () => (await port.findBlock(last)) ?? port.getHead(),
-        findBlock: (number) => (number > last ? Promise.resolve(undefined) : port.findBlock(number)),
+        findBlock: (number) =>
+          number > last ? Promise.resolve(undefined) : port.findBlock(number),
         listGatewayLogs: () => Promise.reject(new Error('was asked for logs')),
       }));
       await scan(behind);
-      // And behind one address there may be several nodes: the head from one that is up to date, the blocks from one that is not.
+      // And behind one address there may be several nodes: the head from one that is up to date,
+      // the blocks from one that is not.
       const fresh = harness.ctx.chains.get(chainId);
       if (fresh === undefined) throw new Error('no chain');
       await scan(withChain(behind, chainId, () => ({ getHead: () => fresh.getHead() })));
@@ -95,7 +104,9 @@ describe('a chain begun anew under the same database', () => {
 
   it('is not what a foreign chain looks like, on which our gateway is not', async () => {
     const cursor = await readCursor();
-    const foreign = onNewChain({ findPayer: () => Promise.reject(new Error('there is no gateway')) });
+    const foreign = onNewChain({
+      findPayer: () => Promise.reject(new Error('there is no gateway')),
+    });
     await scan(foreign).then(
       () => expect.fail('the scan took a foreign chain for ours'),
       (error: unknown) => expect(error).to.have.property('message', 'there is no gateway'),

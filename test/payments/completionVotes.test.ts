@@ -41,7 +41,9 @@ describe('a payment that not all RPC URLs show as final', function () {
   before(async function () {
     this.timeout(120_000);
     chain = await startOwnChain();
-    harness = await createHarness({ config: chain.configure({ confirmations: CONFIRMATIONS, maxBlockRange: 100 }) });
+    harness = await createHarness({
+      config: chain.configure({ confirmations: CONFIRMATIONS, maxBlockRange: 100 }),
+    });
     store = await harness.createTestStore();
     ({ chainId } = chain);
     odd = await startOddNode(chain.rpcUrl);
@@ -60,19 +62,26 @@ describe('a payment that not all RPC URLs show as final', function () {
     second.catchUp();
     second.changeResults(undefined);
     logged = [];
-    payment = await harness.createTestPayment(store, { token: chain.token, expiresInSeconds: 3_600 });
+    payment = await harness.createTestPayment(store, {
+      token: chain.token,
+      expiresInSeconds: 3_600,
+    });
   });
 
   const historyOf = async () => readHistory(harness.ctx, await readPayment(harness.ctx, payment));
 
   /** What it logs is kept. */
   function ctxAfter(ms: number): Context {
-    const log = pino({ level: 'warn' }, { write: (line: string) => void logged.push(JSON.parse(line) as Record<string, unknown>) });
+    const log = pino(
+      { level: 'warn' },
+      { write: (line: string) => void logged.push(JSON.parse(line) as Record<string, unknown>) },
+    );
     return { ...atTime(harness.ctx, addMs(new Date(), passedMs + ms)), log };
   }
 
   /** Scans, with the first URL asked first. */
-  const scanThrough = (rpcUrls: readonly string[], afterMs = 0) => scanChain(withRpcUrls(ctxAfter(afterMs), chainId, rpcUrls), chainId);
+  const scanThrough = (rpcUrls: readonly string[], afterMs = 0) =>
+    scanChain(withRpcUrls(ctxAfter(afterMs), chainId, rpcUrls), chainId);
   /** One URL at least is not heard: after a minute it counts no more. */
   async function scanForAMinute(rpcUrls: readonly string[]): Promise<void> {
     const ctx = withRpcUrls(ctxAfter(0), chainId, rpcUrls);
@@ -88,7 +97,8 @@ describe('a payment that not all RPC URLs show as final', function () {
       time.end();
     }
   }
-  const isDisputed = () => logged.some(({ msg }) => /do not agree whether events are final/.test(String(msg)));
+  const isDisputed = () =>
+    logged.some(({ msg }) => /do not agree whether events are final/.test(String(msg)));
 
   async function alertsAfter(seconds: number): Promise<Record<string, unknown>[]> {
     logged = [];
@@ -140,12 +150,20 @@ describe('a payment that not all RPC URLs show as final', function () {
       expect(await historyOf()).to.deep.equal(SEEN);
       expect(isDisputed()).to.equal(true);
       expect(await alertsAfter(290)).to.deep.equal([]);
-      expect((await alertsAfter(310))[0]).to.include({ alert: 'completions_overdue', chainId, payments: 1, refunds: 0 });
+      expect((await alertsAfter(310))[0]).to.include({
+        alert: 'completions_overdue',
+        chainId,
+        payments: 1,
+        refunds: 0,
+      });
     });
 
     it('is completed by that one alone when no other has answered for a minute', async () => {
       await scanForAMinute([fork.rpcUrl, NOWHERE]);
-      const told = logged.find(({ msg, question }) => question === 'final events' && /no such question for a minute/.test(String(msg)));
+      const told = logged.find(
+        ({ msg, question }) =>
+          question === 'final events' && /no such question for a minute/.test(String(msg)),
+      );
       expect(told).to.include({ level: 40, chainId, rpcUrl: 1 });
       expect(JSON.stringify(told)).not.to.contain(NOWHERE);
       expect(await historyOf()).to.deep.equal(PAID);
@@ -157,7 +175,10 @@ describe('a payment that not all RPC URLs show as final', function () {
       const urls = [fork.rpcUrl, chain.rpcUrl, odd.url];
       const ctx = withRpcUrls(ctxAfter(NEXT_LOOK_MS), chainId, urls);
       await scanChain(ctx, chainId);
-      expect(logged.find(({ alert }) => alert === 'completed_disputed')).to.deep.include({ chainId, paymentIds: [payment.id] });
+      expect(logged.find(({ alert }) => alert === 'completed_disputed')).to.deep.include({
+        chainId,
+        paymentIds: [payment.id],
+      });
       await chain.mine(2);
       await scanChain(ctx, chainId);
       await scanChain(ctx, chainId);
@@ -171,7 +192,9 @@ describe('a payment that not all RPC URLs show as final', function () {
     await chain.mine(CONFIRMATIONS);
     // Another payment's event with this one's id: the block is the chain's.
     odd.changeResults((method, result) =>
-      method === 'eth_getLogs' ? [...(result as object[]), ...madeUp(result as { topics: string[] }[], other)] : result,
+      method === 'eth_getLogs'
+        ? [...(result as object[]), ...madeUp(result as { topics: string[] }[], other)]
+        : result,
     );
     const urls = [odd.url, chain.rpcUrl, second.url];
     await scanThrough(urls);
@@ -189,7 +212,9 @@ describe('a payment that not all RPC URLs show as final', function () {
     await chain.mine(CONFIRMATIONS);
     odd.changeResults((method, result) => {
       if (method === 'eth_call') return `0x${'00'.repeat(31)}01`;
-      return method === 'eth_getLogs' ? [...(result as object[]), ...madeUp(result as { topics: string[] }[], other)] : result;
+      return method === 'eth_getLogs'
+        ? [...(result as object[]), ...madeUp(result as { topics: string[] }[], other)]
+        : result;
     });
     const urls = [odd.url, second.url];
     await scanThrough(urls);
@@ -209,7 +234,11 @@ describe('a payment that not all RPC URLs show as final', function () {
   function madeUp(logs: readonly { topics: string[] }[], other: Payment): object[] {
     return logs
       .filter(({ topics }) => topics[1] === other.id)
-      .map((log) => ({ ...log, logIndex: '0x63', topics: log.topics.map((topic, index) => (index === 1 ? payment.id : topic)) }));
+      .map((log) => ({
+        ...log,
+        logIndex: '0x63',
+        topics: log.topics.map((topic, index) => (index === 1 ? payment.id : topic)),
+      }));
   }
 
   it('because one is ahead of the others, waits for as many blocks, and no longer', async () => {
@@ -229,7 +258,9 @@ describe('a payment that not all RPC URLs show as final', function () {
   });
 
   it('because a URL lies, or does not answer, is completed on the word of two', async () => {
-    odd.changeResults((method, result) => (method === 'eth_call' ? `0x${'00'.repeat(32)}` : result));
+    odd.changeResults((method, result) =>
+      method === 'eth_call' ? `0x${'00'.repeat(32)}` : result,
+    );
     await pay();
     await scanForAMinute([odd.url, chain.rpcUrl, second.url, NOWHERE]);
     expect(await historyOf()).to.deep.equal(PAID);

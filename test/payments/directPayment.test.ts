@@ -39,24 +39,33 @@ describe('a direct payment', () => {
       ['payment.processing', 2],
       ['payment.completed', 3],
     ]);
-    expect(await harness.chain.balanceOf(harness.tokens.TUSD, store.payoutAddress)).to.equal(1_500_000n);
+    expect(await harness.chain.balanceOf(harness.tokens.TUSD, store.payoutAddress)).to.equal(
+      1_500_000n,
+    );
   });
 
   it('is not created from text that no database can hold, nor from more metadata than a webhook can carry', async () => {
     const refused = async (input: Parameters<Harness['createTestPayment']>[1]) => {
-      const error: unknown = await harness.createTestPayment(store, input).catch((thrown: unknown) => thrown);
+      const error: unknown = await harness
+        .createTestPayment(store, input)
+        .catch((thrown: unknown) => thrown);
       expect(error).to.be.instanceOf(AppError);
       return (error as AppError).code;
     };
     expect(await refused({ orderId: '\ud800x' })).to.equal('PAY_005');
     expect(await refused({ metadata: { note: 'a\udfff' } })).to.equal('PAY_005');
     expect(await refused({ metadata: { note: 'x'.repeat(13_000) } })).to.equal('PAY_005');
-    expect((await harness.createTestPayment(store, { orderId: '😀 주문', metadata: { note: '😀' } })).orderId).to.equal('😀 주문');
+    expect(
+      (await harness.createTestPayment(store, { orderId: '😀 주문', metadata: { note: '😀' } }))
+        .orderId,
+    ).to.equal('😀 주문');
   });
 
   it('that cannot be saved tells the log nothing of what it holds', async () => {
     const payment = await harness.createTestPayment(store, { customerEmail: 'buyer@example.org' });
-    const error: unknown = await inTransaction(harness.ctx.db, (trx) => insertPayments(trx, [payment])).catch((thrown: unknown) => thrown);
+    const error: unknown = await inTransaction(harness.ctx.db, (trx) =>
+      insertPayments(trx, [payment]),
+    ).catch((thrown: unknown) => thrown);
     expect(error).to.be.instanceOf(Error);
     expect((error as Error).message).not.to.contain('buyer@example.org');
   });

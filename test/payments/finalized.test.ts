@@ -30,7 +30,8 @@ describe('when a payment counts', () => {
   });
 
   it('by finality: its block is the newest final one or older, however deep it is', () => {
-    const at = (finalized: bigint | undefined) => isFinal({ blockNumber: 10n }, { head: 1_000n, finalized }, 'finalized');
+    const at = (finalized: bigint | undefined) =>
+      isFinal({ blockNumber: 10n }, { head: 1_000n, finalized }, 'finalized');
     expect([9n, 10n, 11n].map(at)).to.deep.equal([false, true, true]);
     expect(at(undefined)).to.equal(false);
   });
@@ -45,7 +46,9 @@ describe('a chain whose payments wait for finality', () => {
   before(async function () {
     this.timeout(120_000);
     chain = await startOwnChain();
-    harness = await createHarness({ config: chain.configure({ confirmations: 'finalized', maxBlockRange: 100 }) });
+    harness = await createHarness({
+      config: chain.configure({ confirmations: 'finalized', maxBlockRange: 100 }),
+    });
     store = await harness.createTestStore();
     chainId = harness.config.chains[0]?.chainId ?? 0;
   });
@@ -55,13 +58,22 @@ describe('a chain whose payments wait for finality', () => {
   });
 
   const createPayment = () => harness.createTestPayment(store, { token: chain.token });
-  const read = (paymentId: `0x${string}`) => getPayment(harness.ctx, { storeId: store.storeId, paymentId });
+  const read = (paymentId: `0x${string}`) =>
+    getPayment(harness.ctx, { storeId: store.storeId, paymentId });
   const blockAt = (number: bigint) =>
-    askFor<{ number: string }>(createAskNode(chain.rpcUrl), 'eth_getBlockByNumber', [`0x${number.toString(16)}`, false]);
+    askFor<{ number: string }>(createAskNode(chain.rpcUrl), 'eth_getBlockByNumber', [
+      `0x${number.toString(16)}`,
+      false,
+    ]);
   const scan = () => scanChain(harness.ctx, chainId);
   const depthOf = async (ctx: Context, blockNumber: bigint) => {
     const block = await ctx.chains.get(chainId)?.findBlock(blockNumber);
-    return (await measureDepth(ctx, chainId, { blockNumber, blockHash: block?.hash ?? asBytes32(`0x${'00'.repeat(32)}`) })).kind;
+    return (
+      await measureDepth(ctx, chainId, {
+        blockNumber,
+        blockHash: block?.hash ?? asBytes32(`0x${'00'.repeat(32)}`),
+      })
+    ).kind;
   };
 
   it('completes a payment when the chain calls its block final, not one block earlier', async () => {
@@ -85,7 +97,11 @@ describe('a chain whose payments wait for finality', () => {
     expect(await depthOf(harness.ctx, blockNumber + 1n)).to.equal('waiting');
     const completed = await read(payment.id);
     expect(completed).to.include({ status: 'completed', late: false });
-    expect(await readHistory(harness.ctx, completed)).to.deep.equal(['payment.created', 'payment.processing', 'payment.completed']);
+    expect(await readHistory(harness.ctx, completed)).to.deep.equal([
+      'payment.created',
+      'payment.processing',
+      'payment.completed',
+    ]);
   });
 
   it('completes in one look what was final before it was seen', async () => {
@@ -142,7 +158,9 @@ describe('a chain whose payments wait for finality', () => {
     const payment = await createPayment();
     await chain.pay(await chain.createCustomer(), payment);
     await chain.mine(FINALITY_DEPTH + 1);
-    const mute = withChain(harness.ctx, chainId, () => ({ getFinalizedNumber: () => Promise.reject(new Error('no finality')) }));
+    const mute = withChain(harness.ctx, chainId, () => ({
+      getFinalizedNumber: () => Promise.reject(new Error('no finality')),
+    }));
     await scanChain(mute, chainId).then(
       () => expect.fail('the scan hid that the chain did not answer'),
       (error: unknown) => expect(error).to.have.property('message', 'no finality'),
@@ -153,7 +171,10 @@ describe('a chain whose payments wait for finality', () => {
   });
 
   it('counts by number where a number is configured', async () => {
-    const byNumber = { ...harness.ctx, config: chain.configure({ confirmations: 2 })(harness.config) };
+    const byNumber = {
+      ...harness.ctx,
+      config: chain.configure({ confirmations: 2 })(harness.config),
+    };
     const head = await chain.getHeadNumber();
     expect(await depthOf(byNumber, head)).to.equal('waiting');
     expect(await depthOf(byNumber, head - 1n)).to.equal('final');
@@ -164,11 +185,14 @@ describe('a chain whose payments wait for finality', () => {
     const place = { blockNumber: final, blockHash: asBytes32(`0x${'ab'.repeat(32)}`) };
     expect(await measureDepth(harness.ctx, chainId, place)).to.deep.equal({ kind: 'contradicted' });
     const lacking = withChain(harness.ctx, chainId, (port) => ({
-      findBlock: (number) => (number === final ? Promise.resolve(undefined) : port.findBlock(number)),
+      findBlock: (number) =>
+        number === final ? Promise.resolve(undefined) : port.findBlock(number),
     }));
     expect(await measureDepth(lacking, chainId, place)).to.deep.equal({ kind: 'contradicted' });
     // Behind the head that another node gave, or on another branch: its word is none.
-    const lagging = withChain(harness.ctx, chainId, () => ({ findBlock: () => Promise.resolve(undefined) }));
+    const lagging = withChain(harness.ctx, chainId, () => ({
+      findBlock: () => Promise.resolve(undefined),
+    }));
     expect(await measureDepth(lagging, chainId, place)).to.deep.equal({ kind: 'contradicted' });
   });
 
@@ -177,33 +201,54 @@ describe('a chain whose payments wait for finality', () => {
     const odd = await startOddNode(chain.rpcUrl);
     const slow = await startOddNode(chain.rpcUrl);
     const told: Record<string, unknown>[] = [];
-    const log = pino({ level: 'error' }, { write: (line: string) => void told.push(JSON.parse(line) as Record<string, unknown>) });
+    const log = pino(
+      { level: 'error' },
+      { write: (line: string) => void told.push(JSON.parse(line) as Record<string, unknown>) },
+    );
     try {
       const payment = await createPayment();
       await chain.pay(await chain.createCustomer(), payment);
       await chain.mine();
       const ctxAfter = (minutes: number) =>
-        withRpcUrls({ ...atTime(harness.ctx, addMs(new Date(), minutes * 60_000)), log }, chainId, [chain.rpcUrl, odd.url]);
+        withRpcUrls({ ...atTime(harness.ctx, addMs(new Date(), minutes * 60_000)), log }, chainId, [
+          chain.rpcUrl,
+          odd.url,
+        ]);
       await scanChain(ctxAfter(1), chainId);
       await checkCompletions(ctxAfter(40));
       expect(told, 'the chain is slow').to.deep.equal([]);
-      await checkCompletions(withRpcUrls(ctxAfter(40), chainId, [chain.rpcUrl, 'http://127.0.0.1:9']));
+      await checkCompletions(
+        withRpcUrls(ctxAfter(40), chainId, [chain.rpcUrl, 'http://127.0.0.1:9']),
+      );
       expect(told, 'and one of the URLs is dead').to.deep.equal([]);
       const standing = await blockAt((await chain.getHeadNumber()) - BigInt(FINALITY_DEPTH));
       await chain.mine(FINALITY_DEPTH);
       const final = await blockAt((await chain.getHeadNumber()) - BigInt(FINALITY_DEPTH));
       odd.changeResults((method, result) =>
-        method === 'eth_getBlockByNumber' && (result as { number?: string } | null)?.number === final.number ? standing : result,
+        method === 'eth_getBlockByNumber' &&
+        (result as { number?: string } | null)?.number === final.number
+          ? standing
+          : result,
       );
       await scanChain(ctxAfter(2), chainId);
       expect((await read(payment.id)).status).to.equal('processing');
       await checkCompletions(ctxAfter(20));
       expect(told).to.deep.equal([]);
       await checkCompletions(ctxAfter(40));
-      expect(told.splice(0)[0]).to.include({ alert: 'completions_overdue', chainId, payments: 1, refunds: 0 });
+      expect(told.splice(0)[0]).to.include({
+        alert: 'completions_overdue',
+        chainId,
+        payments: 1,
+        refunds: 0,
+      });
       slow.delayBy(5_500);
       await checkCompletions(withRpcUrls(ctxAfter(40), chainId, [slow.url, odd.url]));
-      expect(told[0]).to.include({ alert: 'completions_overdue', chainId, payments: 1, refunds: 0 });
+      expect(told[0]).to.include({
+        alert: 'completions_overdue',
+        chainId,
+        payments: 1,
+        refunds: 0,
+      });
     } finally {
       await odd.close();
       await slow.close();

@@ -33,7 +33,14 @@ describe('a scan that waits for an operator', () => {
     harness = await createHarness({
       config: (config) => {
         const own = configure(config);
-        return { ...own, chains: own.chains.map((one) => ({ ...one, development: false, maxWithdrawals: MAX_WITHDRAWALS })) };
+        return {
+          ...own,
+          chains: own.chains.map((one) => ({
+            ...one,
+            development: false,
+            maxWithdrawals: MAX_WITHDRAWALS,
+          })),
+        };
       },
     });
     store = await harness.createTestStore();
@@ -46,16 +53,23 @@ describe('a scan that waits for an operator', () => {
   });
 
   const createPayment = () => harness.createTestPayment(store, { token: chain.token });
-  const read = ({ id }: Pick<Payment, 'id'>) => getPayment(harness.ctx, { storeId: store.storeId, paymentId: id });
-  const statusesOf = (payments: readonly Payment[]) => Promise.all(payments.map(async (payment) => (await read(payment)).status));
+  const read = ({ id }: Pick<Payment, 'id'>) =>
+    getPayment(harness.ctx, { storeId: store.storeId, paymentId: id });
+  const statusesOf = (payments: readonly Payment[]) =>
+    Promise.all(payments.map(async (payment) => (await read(payment)).status));
   const scan = (ctx: Context = harness.ctx) => scanChain(ctx, chainId);
   const readHalt = async () => (await findCursor(harness.ctx.db, chainId))?.halt;
-  const report = async () => (await reportScans(harness.ctx)).find((one) => one.chainId === chainId);
+  const report = async () =>
+    (await reportScans(harness.ctx)).find((one) => one.chainId === chainId);
 
   function onForeignChain(): Context {
-    const [config] = foreign.configure({ confirmations: CONFIRMATIONS, maxBlockRange: 1_000 })(harness.config).chains;
+    const [config] = foreign.configure({ confirmations: CONFIRMATIONS, maxBlockRange: 1_000 })(
+      harness.config,
+    ).chains;
     if (config === undefined) throw new Error('the configuration has no chain');
-    return withChain(harness.ctx, chainId, () => createChain({ chain: config, clock: harness.ctx.clock, log: harness.ctx.log }));
+    return withChain(harness.ctx, chainId, () =>
+      createChain({ chain: config, clock: harness.ctx.clock, log: harness.ctx.log }),
+    );
   }
 
   async function payMany(count: number): Promise<Payment[]> {
@@ -99,23 +113,37 @@ describe('a scan that waits for an operator', () => {
     await allowWithdrawals(harness.ctx, { chainId, count: MAX_WITHDRAWALS + 1 });
     await scan();
     expect(new Set(await statusesOf(payments))).to.deep.equal(new Set(['completed']));
-    expect(await allowWithdrawals(harness.ctx, { chainId, count: MAX_WITHDRAWALS + 2 })).to.deep.equal({ allowed: 4, withdrawn: 0 });
+    expect(
+      await allowWithdrawals(harness.ctx, { chainId, count: MAX_WITHDRAWALS + 2 }),
+    ).to.deep.equal({ allowed: 4, withdrawn: 0 });
     await scan();
     expect(new Set(await statusesOf(payments))).to.deep.equal(new Set(['pending']));
     expect(await report()).to.deep.include({ haltReason: null, blocksBehind: 0 });
     // The word was for this once.
-    expect(await findCursor(harness.ctx.db, chainId)).to.include({ withdrawalsAllowed: null, withdrawn: 0, withdraw: null });
+    expect(await findCursor(harness.ctx.db, chainId)).to.include({
+      withdrawalsAllowed: null,
+      withdrawn: 0,
+      withdraw: null,
+    });
   });
 
   it('counts what several chunks of one rescan withdraw together', async () => {
     const single = {
       ...harness.ctx,
-      config: { ...harness.config, chains: harness.config.chains.map((one) => ({ ...one, maxBlockRange: 3 })) },
+      config: {
+        ...harness.config,
+        chains: harness.config.chains.map((one) => ({ ...one, maxBlockRange: 3 })),
+      },
     };
     await chain.mine();
     await scan();
     const goBack = await chain.takeSnapshot();
-    const payments = [...(await payMany(1)), ...(await payMany(1)), ...(await payMany(1)), ...(await payMany(1))];
+    const payments = [
+      ...(await payMany(1)),
+      ...(await payMany(1)),
+      ...(await payMany(1)),
+      ...(await payMany(1)),
+    ];
     await goBack();
     await chain.mine(30);
     await scan(single);
@@ -140,19 +168,30 @@ describe('a scan that waits for an operator', () => {
     await chain.mine();
     await scan();
     expect(await statusesOf(payments)).to.deep.equal(['completed']);
-    expect(await findCursor(harness.ctx.db, chainId)).to.include({ halt: null, nextBlock: (cursor?.nextBlock ?? 0n) + 1n });
+    expect(await findCursor(harness.ctx.db, chainId)).to.include({
+      halt: null,
+      nextBlock: (cursor?.nextBlock ?? 0n) + 1n,
+    });
   });
 
   it('scans a chain anew at an operator’s word, and withdraws what it does not show within what is allowed', async () => {
-    const before = await harness.ctx.db('payments').where({ status: 'completed' }).count<{ count: string | number }[]>('* as count');
+    const before = await harness.ctx
+      .db('payments')
+      .where({ status: 'completed' })
+      .count<{ count: string | number }[]>('* as count');
     const completed = Number(before[0]?.count);
     expect(completed).to.equal(1);
     await scan(onForeignChain());
     expect(await readHalt()).to.include({ reason: 'begunAnew' });
     await scanAnew(harness.ctx, { chainId });
     await scan(onForeignChain());
-    const after = await harness.ctx.db('payments').where({ status: 'completed' }).count<{ count: string | number }[]>('* as count');
+    const after = await harness.ctx
+      .db('payments')
+      .where({ status: 'completed' })
+      .count<{ count: string | number }[]>('* as count');
     expect(Number(after[0]?.count)).to.equal(0);
-    expect((await findCursor(harness.ctx.db, chainId))?.nextBlock).to.equal((await foreign.getHeadNumber()) + 1n);
+    expect((await findCursor(harness.ctx.db, chainId))?.nextBlock).to.equal(
+      (await foreign.getHeadNumber()) + 1n,
+    );
   });
 });

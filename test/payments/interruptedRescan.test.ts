@@ -23,7 +23,9 @@ describe('a rescan after a reorganisation', () => {
   before(async function () {
     this.timeout(120_000);
     chain = await startOwnChain();
-    harness = await createHarness({ config: chain.configure({ confirmations: CONFIRMATIONS, maxBlockRange: CHUNK }) });
+    harness = await createHarness({
+      config: chain.configure({ confirmations: CONFIRMATIONS, maxBlockRange: CHUNK }),
+    });
     store = await harness.createTestStore();
     chainId = harness.config.chains[0]?.chainId ?? 0;
   });
@@ -33,7 +35,8 @@ describe('a rescan after a reorganisation', () => {
   });
 
   const createPayment = () => harness.createTestPayment(store, { token: chain.token });
-  const read = ({ id }: Pick<Payment, 'id'>) => getPayment(harness.ctx, { storeId: store.storeId, paymentId: id });
+  const read = ({ id }: Pick<Payment, 'id'>) =>
+    getPayment(harness.ctx, { storeId: store.storeId, paymentId: id });
   const scan = (ctx: Context = harness.ctx) => scanChain(ctx, chainId);
   const readCursor = async () => {
     const cursor = await findCursor(harness.ctx.db, chainId);
@@ -42,12 +45,17 @@ describe('a rescan after a reorganisation', () => {
   };
 
   /** As for one who has found that this block is another than the one that was scanned. */
-  const scanAgain = (block: bigint) => moveBack(harness.ctx, chainId, { nextBlock: block, withdraw: { after: block - 1n, until: block } });
+  const scanAgain = (block: bigint) =>
+    moveBack(harness.ctx, chainId, {
+      nextBlock: block,
+      withdraw: { after: block - 1n, until: block },
+    });
 
   /** A node that does not answer about logs of the blocks from one on. */
   const brokenFrom = (block: bigint) =>
     withChain(harness.ctx, chainId, (port) => ({
-      listGatewayLogs: (range) => (range.toBlock >= block ? Promise.reject(new Error('gone')) : port.listGatewayLogs(range)),
+      listGatewayLogs: (range) =>
+        range.toBlock >= block ? Promise.reject(new Error('gone')) : port.listGatewayLogs(range),
     }));
 
   async function scanAndFail(ctx: Context): Promise<void> {
@@ -119,7 +127,11 @@ describe('a rescan after a reorganisation', () => {
     await goBack();
     await chain.mine(2);
     const forgetful = withChain(harness.ctx, chainId, (port) => ({
-      listGatewayLogs: async (range) => ({ ...(await port.listGatewayLogs(range)), payments: [], refunds: [] }),
+      listGatewayLogs: async (range) => ({
+        ...(await port.listGatewayLogs(range)),
+        payments: [],
+        refunds: [],
+      }),
     }));
     await scan(forgetful);
     expect((await readCursor()).withdraw).to.equal(null);
@@ -167,7 +179,10 @@ describe('a rescan after a reorganisation', () => {
     // And then a node answers whose logs lag.
     await scan(
       withChain(harness.ctx, chainId, (port) => ({
-        listGatewayLogs: async (range) => ({ ...(await port.listGatewayLogs(range)), payments: [] }),
+        listGatewayLogs: async (range) => ({
+          ...(await port.listGatewayLogs(range)),
+          payments: [],
+        }),
       })),
     );
     expect((await read(payment)).status).to.equal('completed');

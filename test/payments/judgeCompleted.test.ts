@@ -28,7 +28,9 @@ describe('completed payments that are judged again', () => {
   before(async function () {
     this.timeout(120_000);
     chain = await startOwnChain();
-    harness = await createHarness({ config: chain.configure({ confirmations: 2, maxBlockRange: 1_000 }) });
+    harness = await createHarness({
+      config: chain.configure({ confirmations: 2, maxBlockRange: 1_000 }),
+    });
     store = await harness.createTestStore();
     chainId = harness.config.chains[0]?.chainId ?? 0;
     block = await chain.getHeadNumber();
@@ -40,7 +42,8 @@ describe('completed payments that are judged again', () => {
     await chain.close();
   });
 
-  const read = ({ id }: Pick<Payment, 'id'>) => getPayment(harness.ctx, { storeId: store.storeId, paymentId: id });
+  const read = ({ id }: Pick<Payment, 'id'>) =>
+    getPayment(harness.ctx, { storeId: store.storeId, paymentId: id });
 
   async function scanAt(time: Date): Promise<void> {
     now = time;
@@ -51,8 +54,16 @@ describe('completed payments that are judged again', () => {
   let wrongOnes = 0;
   /** As if a wrong block had passed the last look. */
   async function completeWrongly(expiresInSeconds = 900): Promise<Payment> {
-    const payment = await harness.createTestPayment(store, { token: chain.token, expiresInSeconds });
-    const place = { block_number: Number(block), block_hash: FOREIGN, log_index: ++wrongOnes, tx_hash: FOREIGN };
+    const payment = await harness.createTestPayment(store, {
+      token: chain.token,
+      expiresInSeconds,
+    });
+    const place = {
+      block_number: Number(block),
+      block_hash: FOREIGN,
+      log_index: ++wrongOnes,
+      tx_hash: FOREIGN,
+    };
     await harness.ctx
       .db('payments')
       .where({ id: payment.id })
@@ -85,10 +96,30 @@ describe('completed payments that are judged again', () => {
 
   describe('and are not on the chain, near the end of their time,', () => {
     for (const { name, oursMs, chainsIsOver, status } of [
-      { name: 'wait again while neither clock says that it is over', oursMs: -10 * MINUTE_MS, chainsIsOver: false, status: 'pending' },
-      { name: 'wait again when only the database’s clock says so', oursMs: 10 * MINUTE_MS, chainsIsOver: false, status: 'pending' },
-      { name: 'are over when the chain’s clock says so', oursMs: 20 * MINUTE_MS, chainsIsOver: true, status: 'expired' },
-      { name: 'are over when only the chain’s clock says so', oursMs: -5 * MINUTE_MS, chainsIsOver: true, status: 'expired' },
+      {
+        name: 'wait again while neither clock says that it is over',
+        oursMs: -10 * MINUTE_MS,
+        chainsIsOver: false,
+        status: 'pending',
+      },
+      {
+        name: 'wait again when only the database’s clock says so',
+        oursMs: 10 * MINUTE_MS,
+        chainsIsOver: false,
+        status: 'pending',
+      },
+      {
+        name: 'are over when the chain’s clock says so',
+        oursMs: 20 * MINUTE_MS,
+        chainsIsOver: true,
+        status: 'expired',
+      },
+      {
+        name: 'are over when only the chain’s clock says so',
+        oursMs: -5 * MINUTE_MS,
+        chainsIsOver: true,
+        status: 'expired',
+      },
     ] as const) {
       it(name, async () => {
         const payment = await completeWrongly(HOUR_MS / 1000);
@@ -98,7 +129,9 @@ describe('completed payments that are judged again', () => {
         const withdrawn = await read(payment);
         expect(withdrawn).to.deep.include({ status, position: null, completedAt: null });
         expect((await readHistory(harness.ctx, withdrawn)).at(-1)).to.equal('payment.reorged');
-        await harness.ctx.db('chain_cursors').update({ settled_block: null, settled_timestamp: null });
+        await harness.ctx
+          .db('chain_cursors')
+          .update({ settled_block: null, settled_timestamp: null });
       });
     }
   });

@@ -34,7 +34,9 @@ describe('payments that are judged in several parts', function () {
   it('are completed as each part is heard, though the last one takes long', async () => {
     const { ctx } = harness;
     const { chainId } = chain;
-    const like = await harness.createTestPayment(await harness.createTestStore(), { token: chain.token });
+    const like = await harness.createTestPayment(await harness.createTestStore(), {
+      token: chain.token,
+    });
     await insertManyPayments(ctx, like, IN_ONE_PART + 1, () => null);
     const block = await getChain(ctx, chainId).findBlock(await chain.getHeadNumber());
     if (block === undefined) throw new Error('there is no block');
@@ -47,14 +49,18 @@ describe('payments that are judged in several parts', function () {
 
     let answerLast = (_polls: EventPoll[]): void => undefined;
     const last = new Promise<EventPoll[]>((resolve) => (answerLast = resolve));
-    const pollEvents = (events: readonly SeenEvent[]) => (events.length === 1 ? last : Promise.resolve(events.map(() => FINAL)));
+    const pollEvents = (events: readonly SeenEvent[]) =>
+      events.length === 1 ? last : Promise.resolve(events.map(() => FINAL));
     const scan = scanChain(
       withChain(ctx, chainId, () => ({ pollEvents })),
       chainId,
     );
-    const countCompleted = async () => (await selectRows(ctx.db, "SELECT id FROM payments WHERE status = 'completed'")).length;
+    const countCompleted = async () =>
+      (await selectRows(ctx.db, "SELECT id FROM payments WHERE status = 'completed'")).length;
     await waitUntil(async () => (await countCompleted()) > 0, { what: 'a completion' });
-    await waitUntil(async () => (await countCompleted()) === IN_ONE_PART, { what: 'the first part' });
+    await waitUntil(async () => (await countCompleted()) === IN_ONE_PART, {
+      what: 'the first part',
+    });
     answerLast([FINAL]);
     await scan;
     expect(await countCompleted()).to.equal(IN_ONE_PART + 1);

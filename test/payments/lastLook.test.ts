@@ -25,7 +25,9 @@ describe('the last look before money counts', () => {
     this.timeout(120_000);
     chain = await startOwnChain();
     // As most chains are configured.
-    harness = await createHarness({ config: chain.configure({ confirmations: CONFIRMATIONS, maxBlockRange: 1_000 }) });
+    harness = await createHarness({
+      config: chain.configure({ confirmations: CONFIRMATIONS, maxBlockRange: 1_000 }),
+    });
     store = await harness.createTestStore();
     chainId = harness.config.chains[0]?.chainId ?? 0;
     await chain.mine(CONFIRMATIONS);
@@ -36,7 +38,8 @@ describe('the last look before money counts', () => {
   });
 
   const createPayment = () => harness.createTestPayment(store, { token: chain.token });
-  const read = ({ id }: Pick<Payment, 'id'>) => getPayment(harness.ctx, { storeId: store.storeId, paymentId: id });
+  const read = ({ id }: Pick<Payment, 'id'>) =>
+    getPayment(harness.ctx, { storeId: store.storeId, paymentId: id });
   const scan = (ctx: Context = harness.ctx) => scanChain(ctx, chainId);
 
   it('completes no payment for a log of a block that is not on the chain, however deep it claims to be and however often it is shown', async () => {
@@ -44,11 +47,15 @@ describe('the last look before money counts', () => {
     await scan();
     await chain.mine();
     const head = await chain.getHeadNumber();
-    const foreign = { ...fakeLog(payment, head - BigInt(CONFIRMATIONS) + 1n, 0), blockHash: FOREIGN };
+    const foreign = {
+      ...fakeLog(payment, head - BigInt(CONFIRMATIONS) + 1n, 0),
+      blockHash: FOREIGN,
+    };
     const lying = withChain(harness.ctx, chainId, (port) => ({
       listGatewayLogs: async (range) => {
         const logs = await port.listGatewayLogs(range);
-        const isAsked = foreign.blockNumber >= range.fromBlock && foreign.blockNumber <= range.toBlock;
+        const isAsked =
+          foreign.blockNumber >= range.fromBlock && foreign.blockNumber <= range.toBlock;
         return isAsked ? { ...logs, payments: [...logs.payments, foreign] } : logs;
       },
     }));
@@ -90,7 +97,12 @@ describe('the last look before money counts', () => {
     await scan();
     expect((await read(paid)).status).to.equal('completed');
     // As if a wrong block had passed the look once.
-    const place = { block_number: Number(block), block_hash: FOREIGN, log_index: 7, tx_hash: FOREIGN };
+    const place = {
+      block_number: Number(block),
+      block_hash: FOREIGN,
+      log_index: 7,
+      tx_hash: FOREIGN,
+    };
     await harness.ctx
       .db('payments')
       .where({ id: payment.id })
@@ -98,7 +110,12 @@ describe('the last look before money counts', () => {
     await chain.mine();
     await scan(atTime(harness.ctx, addMs(new Date(), 20_000)));
     const withdrawn = await read(payment);
-    expect(withdrawn).to.deep.include({ status: 'pending', position: null, completedAt: null, version: 2 });
+    expect(withdrawn).to.deep.include({
+      status: 'pending',
+      position: null,
+      completedAt: null,
+      version: 2,
+    });
     expect((await readHistory(harness.ctx, withdrawn)).at(-1)).to.equal('payment.reorged');
     expect((await read(paid)).status).to.equal('completed');
   });

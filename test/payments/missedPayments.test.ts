@@ -42,7 +42,9 @@ describe('a payment whose event the node kept back for longer than the scanner l
   before(async function () {
     this.timeout(120_000);
     chain = await startOwnChain();
-    harness = await createHarness({ config: chain.configure({ confirmations: CONFIRMATIONS, maxBlockRange: MAX_BLOCK_RANGE }) });
+    harness = await createHarness({
+      config: chain.configure({ confirmations: CONFIRMATIONS, maxBlockRange: MAX_BLOCK_RANGE }),
+    });
     store = await harness.createTestStore();
     chainId = harness.config.chains[0]?.chainId ?? 0;
   });
@@ -51,12 +53,17 @@ describe('a payment whose event the node kept back for longer than the scanner l
     await chain.close();
   });
 
-  const createPayment = () => harness.createTestPayment(store, { token: chain.token, expiresInSeconds: aheadSeconds + 900 });
-  const read = (payment: Pick<Payment, 'id'>) => getPayment(harness.ctx, { storeId: store.storeId, paymentId: payment.id });
+  const createPayment = () =>
+    harness.createTestPayment(store, { token: chain.token, expiresInSeconds: aheadSeconds + 900 });
+  const read = (payment: Pick<Payment, 'id'>) =>
+    getPayment(harness.ctx, { storeId: store.storeId, paymentId: payment.id });
   const scan = () => scanChain(harness.ctx, chainId);
   /** A node that has blocks and state, and none of their logs. */
   const keepingBack = (ctx: Context) =>
-    withChain(ctx, chainId, (port) => ({ ...withoutLists(port), findPaymentLog: () => Promise.resolve(undefined) }));
+    withChain(ctx, chainId, (port) => ({
+      ...withoutLists(port),
+      findPaymentLog: () => Promise.resolve(undefined),
+    }));
   /** One that finds a log only when it is asked for by the payment's id. */
   const withoutLists = (port: ChainPort) => ({
     async listGatewayLogs(range: Parameters<ChainPort['listGatewayLogs']>[0]) {
@@ -79,11 +86,14 @@ describe('a payment whose event the node kept back for longer than the scanner l
     await chain.mine(BEYOND_OVERLAP);
     await scanChain(keepingBack(harness.ctx), chainId);
     await scan();
-    for (const payment of payments) expect((await read(payment)).status, 'it was not missed').to.equal('pending');
+    for (const payment of payments)
+      expect((await read(payment)).status, 'it was not missed').to.equal('pending');
     return { payments, blocks };
   }
 
-  /** Time passes on the chain, and the scanner sees it. @returns when the expiry's job is worked on */
+  /**
+   * Time passes on the chain, and the scanner sees it. @returns when the expiry's job is worked on
+   */
   async function passExpiry(payment: Payment): Promise<Context> {
     await chain.passTime(1_000);
     aheadSeconds += 1_000;
@@ -142,7 +152,10 @@ describe('a payment whose event the node kept back for longer than the scanner l
   it('is found though it is being relayed and no expiry asks', async () => {
     const [missed] = (await makeMissed()).payments;
     if (missed === undefined) throw new Error('nothing was paid');
-    await harness.ctx.db('payments').where({ id: missed.id }).update({ status: 'processing', version: 2 });
+    await harness.ctx
+      .db('payments')
+      .where({ id: missed.id })
+      .update({ status: 'processing', version: 2 });
     await findMissedPayments(atTime(harness.ctx, addMs(missed.updatedAt, 60_000)));
     expect((await read(missed)).position).to.equal(null);
     await findMissedPayments(atTime(harness.ctx, addMs(missed.updatedAt, 180_000)));
@@ -156,7 +169,10 @@ describe('a payment whose event the node kept back for longer than the scanner l
     const [missed] = (await makeMissed()).payments;
     if (missed === undefined) throw new Error('nothing was paid');
     const ids = [...waiting, missed].map(({ id }) => id);
-    await harness.ctx.db('payments').whereIn('id', ids).update({ status: 'processing', version: 2 });
+    await harness.ctx
+      .db('payments')
+      .whereIn('id', ids)
+      .update({ status: 'processing', version: 2 });
     const ctx = atTime(harness.ctx, addMs(missed.updatedAt, 180_000));
     await findMissedPayments(ctx);
     await findMissedPayments(ctx);
@@ -173,19 +189,26 @@ describe('a payment whose event the node kept back for longer than the scanner l
   it('is not cancelled; one that the chain cannot be asked about is', async () => {
     const [paid, other] = [(await makeMissed()).payments[0], await createPayment()];
     if (paid === undefined) throw new Error('nothing was paid');
-    const cancel = (ctx: Context, payment: Payment) => cancelPayment(ctx, { storeId: store.storeId, paymentId: payment.id });
+    const cancel = (ctx: Context, payment: Payment) =>
+      cancelPayment(ctx, { storeId: store.storeId, paymentId: payment.id });
     const refusal = await cancel(harness.ctx, paid).catch((error: unknown) => error);
     expect(refusal).to.include({ code: 'PAY_003' });
     expect((await read(paid)).status).to.equal('pending');
-    const away = withChain(harness.ctx, chainId, () => ({ findPayers: () => Promise.reject(new AppError(CHAIN_ERRORS.unavailable)) }));
+    const away = withChain(harness.ctx, chainId, () => ({
+      findPayers: () => Promise.reject(new AppError(CHAIN_ERRORS.unavailable)),
+    }));
     expect((await cancel(away, other)).status).to.equal('cancelled');
-    const silent = withChain(harness.ctx, chainId, () => ({ findPayers: () => new Promise<never>(() => undefined) }));
+    const silent = withChain(harness.ctx, chainId, () => ({
+      findPayers: () => new Promise<never>(() => undefined),
+    }));
     expect((await cancel(silent, await createPayment())).status).to.equal('cancelled');
   });
 
   describe('and blocks that are read again', () => {
     const rescan = (ctx: Context, fromBlock: bigint, toBlock: bigint) =>
-      rescanBlocks(ctx, { chainId, fromBlock, toBlock, reason: 'rescan' }).then(({ paymentIds }) => paymentIds);
+      rescanBlocks(ctx, { chainId, fromBlock, toBlock, reason: 'rescan' }).then(
+        ({ paymentIds }) => paymentIds,
+      );
 
     it('show what was missed in parts that the provider takes, and take nothing back that they do not show', async () => {
       const { payments, blocks } = await makeMissed(3);
@@ -202,7 +225,8 @@ describe('a payment whose event the node kept back for longer than the scanner l
       await scan();
       expect(await rescan(keepingBack(harness.ctx), first - 8n, last)).to.deep.equal([]);
       expect(await rescan(harness.ctx, first - 8n, last)).to.deep.equal([]);
-      for (const payment of payments) expect(await readHistory(harness.ctx, await read(payment))).to.deep.equal(COMPLETED);
+      for (const payment of payments)
+        expect(await readHistory(harness.ctx, await read(payment))).to.deep.equal(COMPLETED);
     });
 
     it('show nothing by a log of a block that is not on the chain', async () => {
@@ -212,7 +236,13 @@ describe('a payment whose event the node kept back for longer than the scanner l
       const forked = withChain(harness.ctx, chainId, (port) => ({
         async listGatewayLogs(range) {
           const logs = await port.listGatewayLogs(range);
-          return { ...logs, payments: logs.payments.map((log) => ({ ...log, blockHash: `0x${'ab'.repeat(32)}` as const })) };
+          return {
+            ...logs,
+            payments: logs.payments.map((log) => ({
+              ...log,
+              blockHash: `0x${'ab'.repeat(32)}` as const,
+            })),
+          };
         },
       }));
       expect(await rescan(forked, block, block)).to.deep.equal([]);
@@ -244,15 +274,34 @@ describe('a payment whose event the node kept back for longer than the scanner l
       writeFileSync(chainsFile, JSON.stringify({ chains: [entry] }));
       const env = harness.environment({ MSQPAY_CHAINS_FILE: chainsFile });
       const run = (...args: string[]) =>
-        promisify(execFile)(process.execPath, [...programArguments('cli/main.ts'), 'rescan', ...args], { env });
+        promisify(execFile)(
+          process.execPath,
+          [...programArguments('cli/main.ts'), 'rescan', ...args],
+          { env },
+        );
       try {
-        const { stdout, stderr } = await run('--chain', String(chainId), '--from', block, '--to', block);
+        const { stdout, stderr } = await run(
+          '--chain',
+          String(chainId),
+          '--from',
+          block,
+          '--to',
+          block,
+        );
         const [id] = payments.map((payment) => payment.id);
-        const result = { chainId, fromBlock: Number(block), toBlock: Number(block), foundPaymentIds: [id], foundRefundIds: [] };
+        const result = {
+          chainId,
+          fromBlock: Number(block),
+          toBlock: Number(block),
+          foundPaymentIds: [id],
+          foundRefundIds: [],
+        };
         expect(JSON.parse(stdout)).to.deep.equal(result);
         expect(stderr).to.contain(`blocks ${block} to ${block}: 1 found`);
         const ahead = String((await chain.getHeadNumber()) + 10n);
-        const refusal = await run('--chain', String(chainId), '--from', block, '--to', ahead).catch((error: unknown) => error);
+        const refusal = await run('--chain', String(chainId), '--from', block, '--to', ahead).catch(
+          (error: unknown) => error,
+        );
         expect(refusal).to.have.property('code', 2);
         expect(refusal)
           .to.have.property('stderr')
@@ -274,8 +323,12 @@ describe('a payment whose event the node kept back for longer than the scanner l
       const total = (await chain.getHeadNumber()) - BigInt(configured.startBlock) + 1n;
       const random = Math.log(Number(last) + 0.5) / Math.log(Number(total));
       const auditAt = (seconds: number) =>
-        auditBlocks({ ...atTime(harness.ctx, new Date(Date.UTC(2040) + seconds * 1000)), random: () => random });
-      const readAudit = async () => (await listRereads(harness.ctx.db)).find(({ reason }) => reason === 'audit');
+        auditBlocks({
+          ...atTime(harness.ctx, new Date(Date.UTC(2040) + seconds * 1000)),
+          random: () => random,
+        });
+      const readAudit = async () =>
+        (await listRereads(harness.ctx.db)).find(({ reason }) => reason === 'audit');
       await auditAt(0);
       expect(await readAudit()).to.include({ ranges: 0, found: 0 });
       await Promise.all([auditAt(300), auditAt(300), auditAt(300)]);
@@ -289,12 +342,16 @@ describe('a payment whose event the node kept back for longer than the scanner l
     });
 
     it('chooses from all that was scanned, the recent more often', () => {
-      const at = (random: number) => chooseRange({ first: 100n, last: 1_000_099n, size: 1_000, random });
+      const at = (random: number) =>
+        chooseRange({ first: 100n, last: 1_000_099n, size: 1_000, random });
       expect(at(0)).to.deep.equal({ fromBlock: 999_100n, toBlock: 1_000_099n });
       expect(at(0.5)).to.deep.equal({ fromBlock: 998_101n, toBlock: 999_100n });
       expect(at(0.9999999999)?.fromBlock).to.equal(100n);
       expect(chooseRange({ first: 100n, last: 99n, size: 10, random: 0.5 })).to.equal(undefined);
-      expect(chooseRange({ first: 100n, last: 100n, size: 10, random: 0.5 })).to.deep.equal({ fromBlock: 100n, toBlock: 100n });
+      expect(chooseRange({ first: 100n, last: 100n, size: 10, random: 0.5 })).to.deep.equal({
+        fromBlock: 100n,
+        toBlock: 100n,
+      });
     });
   });
 });

@@ -19,7 +19,10 @@ const CONFIRMATIONS = 3;
 const NEXT_LOOK_MS = 16_000;
 const SEEN = ['payment.created', 'payment.processing'];
 
-/** A provider has many nodes behind one URL, and some of them are still on a branch that all others have left. */
+/**
+ * A provider has many nodes behind one URL, and some of them are still on a branch that all others
+ * have left.
+ */
 describe('one RPC URL whose nodes do not follow the same branch', function () {
   this.timeout(60_000);
 
@@ -31,20 +34,25 @@ describe('one RPC URL whose nodes do not follow the same branch', function () {
   let fork: OrphanFork;
   let mixed: MixedNode;
   let raw: Hex;
-  /** Of requests for blocks by their number, without logs: those that are answered on the branch. */
+  /**
+   * Of requests for blocks by their number, without logs: those that are answered on the branch.
+   */
   let isOnBranch: (request: number) => boolean = () => false;
   let requests = 0;
 
   before(async function () {
     this.timeout(120_000);
     chain = await startOwnChain();
-    harness = await createHarness({ config: chain.configure({ confirmations: CONFIRMATIONS, maxBlockRange: 100 }) });
+    harness = await createHarness({
+      config: chain.configure({ confirmations: CONFIRMATIONS, maxBlockRange: 100 }),
+    });
     store = await harness.createTestStore();
     ({ chainId } = chain);
     mixed = await startMixedNode((questions) => {
       const isAboutBlocks =
-        questions.every(({ method }) => method === 'eth_chainId' || method === 'eth_getBlockByNumber') &&
-        questions.some(({ params }) => String(params?.[0]).startsWith('0x'));
+        questions.every(
+          ({ method }) => method === 'eth_chainId' || method === 'eth_getBlockByNumber',
+        ) && questions.some(({ params }) => String(params?.[0]).startsWith('0x'));
       return isAboutBlocks && isOnBranch(requests++) ? fork.rpcUrl : chain.rpcUrl;
     });
   });
@@ -54,11 +62,17 @@ describe('one RPC URL whose nodes do not follow the same branch', function () {
     await chain.close();
   });
 
-  /** Paid on a branch, where it is not deep enough; on the chain, which is a block longer, it is not paid. */
+  /**
+   * Paid on a branch, where it is not deep enough; on the chain, which is a block longer, it is not
+   * paid.
+   */
   beforeEach(async () => {
     isOnBranch = () => false;
     requests = 0;
-    payment = await harness.createTestPayment(store, { token: chain.token, expiresInSeconds: 3_600 });
+    payment = await harness.createTestPayment(store, {
+      token: chain.token,
+      expiresInSeconds: 3_600,
+    });
     const customer = await chain.createCustomer();
     await scanThrough(chain.rpcUrl);
     fork = await startOrphanFork(createAskNode(chain.rpcUrl), chainId);
@@ -75,7 +89,10 @@ describe('one RPC URL whose nodes do not follow the same branch', function () {
 
   const historyOf = async () => readHistory(harness.ctx, await readPayment(harness.ctx, payment));
   const scanThrough = (url: string, afterMs = 0) =>
-    scanChain(withRpcUrls(atTime(harness.ctx, addMs(new Date(), afterMs)), chainId, [url]), chainId);
+    scanChain(
+      withRpcUrls(atTime(harness.ctx, addMs(new Date(), afterMs)), chainId, [url]),
+      chainId,
+    );
 
   it('completes nothing that only the branch has, deep enough by the head of the chain', async () => {
     isOnBranch = () => true;
@@ -114,9 +131,12 @@ describe('one RPC URL whose nodes do not follow the same branch', function () {
     try {
       const ctx = withRpcUrls(harness.ctx, chainId, [branch.url]);
       const fromBlock = BigInt(fork.base);
-      const outcome = await rescanBlocks(ctx, { chainId, fromBlock, toBlock: fromBlock + 2n, reason: 'rescan' }).catch(
-        (error: unknown) => error,
-      );
+      const outcome = await rescanBlocks(ctx, {
+        chainId,
+        fromBlock,
+        toBlock: fromBlock + 2n,
+        reason: 'rescan',
+      }).catch((error: unknown) => error);
       expect(outcome, 'it is to be tried again').to.have.property('code', 'PAY_020');
     } finally {
       await branch.close();

@@ -34,7 +34,9 @@ describe('while nobody who has the head says what is in a block', function () {
   before(async function () {
     this.timeout(120_000);
     chain = await startOwnChain();
-    harness = await createHarness({ config: chain.configure({ confirmations: CONFIRMATIONS, maxBlockRange: 100 }) });
+    harness = await createHarness({
+      config: chain.configure({ confirmations: CONFIRMATIONS, maxBlockRange: 100 }),
+    });
     store = await harness.createTestStore();
     ({ chainId } = chain);
     await chain.mine(CONFIRMATIONS);
@@ -45,15 +47,22 @@ describe('while nobody who has the head says what is in a block', function () {
   });
   beforeEach(async () => {
     nowMs += 60_000;
-    payment = await harness.createTestPayment(store, { token: chain.token, expiresInSeconds: 3_600 });
+    payment = await harness.createTestPayment(store, {
+      token: chain.token,
+      expiresInSeconds: 3_600,
+    });
   });
 
   const later = () => atTime(harness.ctx, addMs(new Date(), (nowMs += 20_000)));
-  const historyOf = async (of = payment) => readHistory(harness.ctx, await readPayment(harness.ctx, of));
+  const historyOf = async (of = payment) =>
+    readHistory(harness.ctx, await readPayment(harness.ctx, of));
   const cursorOf = () => findCursor(harness.ctx.db, chainId);
   let asked = 0;
   /** The last word on a block: absent: the truth. */
-  const answering = (ctx: Context, answer: (number: bigint, head: Pick<Block, 'number'>) => Block | 'otherBranch' | undefined) =>
+  const answering = (
+    ctx: Context,
+    answer: (number: bigint, head: Pick<Block, 'number'>) => Block | 'otherBranch' | undefined,
+  ) =>
     withChain(ctx, chainId, (port) => ({
       findBlockUnder(head, number) {
         asked++;
@@ -81,11 +90,15 @@ describe('while nobody who has the head says what is in a block', function () {
     await scanChain(later(), chainId);
     const before = await cursorOf();
     await chain.mine(25);
-    const config = chain.configure({ confirmations: CONFIRMATIONS, maxBlockRange: 10 })(harness.config);
+    const config = chain.configure({ confirmations: CONFIRMATIONS, maxBlockRange: 10 })(
+      harness.config,
+    );
     const catchUp = (ctx: Context) => scanChain({ ...ctx, config }, chainId);
     const [from, top] = [before?.nextBlock ?? 0n, await chain.getHeadNumber()];
     await catchUp(
-      answering(later(), (number, head) => (head.number === top && number < top && number >= from ? 'otherBranch' : undefined)),
+      answering(later(), (number, head) =>
+        head.number === top && number < top && number >= from ? 'otherBranch' : undefined,
+      ),
     );
     expect((await cursorOf())?.nextBlock).to.equal(before?.nextBlock);
     await catchUp(later());
@@ -117,7 +130,9 @@ describe('while nobody who has the head says what is in a block', function () {
     await chain.mine(CONFIRMATIONS + 1);
     // At first it is asked how far the scan goes back.
     let times = 0;
-    const ctx = answering(later(), (number) => (number === place && ++times > 2 ? 'otherBranch' : undefined));
+    const ctx = answering(later(), (number) =>
+      number === place && ++times > 2 ? 'otherBranch' : undefined,
+    );
     await scanChain(ctx, chainId);
     expect(await historyOf()).to.deep.equal(SEEN);
     expect((await cursorOf())?.withdraw).not.to.equal(null);
@@ -131,11 +146,16 @@ describe('while nobody who has the head says what is in a block', function () {
       await chain.mine();
       await scanChain(later(), chainId);
     }
-    const [before, blocks] = [await cursorOf(), await listScannedBlocks(harness.ctx.db, chainId, 100)];
+    const [before, blocks] = [
+      await cursorOf(),
+      await listScannedBlocks(harness.ctx.db, chainId, 100),
+    ];
     await chain.mine();
     asked = 0;
     const last = blocks[0]?.number;
-    const ctx = answering(later(), (number) => (number === last ? { number, hash: FOREIGN, timestamp: new Date() } : 'otherBranch'));
+    const ctx = answering(later(), (number) =>
+      number === last ? { number, hash: FOREIGN, timestamp: new Date() } : 'otherBranch',
+    );
     await scanChain(ctx, chainId);
     expect(await cursorOf()).to.deep.equal(before);
     expect(await listScannedBlocks(harness.ctx.db, chainId, 100)).to.deep.equal(blocks);
@@ -147,7 +167,10 @@ describe('while nobody who has the head says what is in a block', function () {
       await chain.mine();
       await scanChain(later(), chainId);
     }
-    const [before, blocks] = [await cursorOf(), await listScannedBlocks(harness.ctx.db, chainId, 100)];
+    const [before, blocks] = [
+      await cursorOf(),
+      await listScannedBlocks(harness.ctx.db, chainId, 100),
+    ];
     await chain.mine();
     const untold = new Set(blocks.slice(2, 5).map(({ number }) => number));
     const top = await chain.getHeadNumber();
@@ -186,10 +209,17 @@ describe('while nobody who has the head says what is in a block', function () {
     await chain.passTime(5);
     await chain.mine(12);
     const told: Record<string, unknown>[] = [];
-    const log = pino({ level: 'warn' }, { write: (line: string) => void told.push(JSON.parse(line) as Record<string, unknown>) });
-    const ctx = answering({ ...later(), log }, (number) => (number === shared + 4n ? 'otherBranch' : undefined));
+    const log = pino(
+      { level: 'warn' },
+      { write: (line: string) => void told.push(JSON.parse(line) as Record<string, unknown>) },
+    );
+    const ctx = answering({ ...later(), log }, (number) =>
+      number === shared + 4n ? 'otherBranch' : undefined,
+    );
     await scanChain(ctx, chainId);
-    expect(told.find(({ msg }) => msg === 'the chain reorganised: scanning again')).to.include({ sharedUntil: shared.toString() });
+    expect(told.find(({ msg }) => msg === 'the chain reorganised: scanning again')).to.include({
+      sharedUntil: shared.toString(),
+    });
   });
 
   it('what is completed counts as not looked at: the next look is at it', async () => {
@@ -201,14 +231,24 @@ describe('while nobody who has the head says what is in a block', function () {
     for (let index = 1; index <= 140; index++) {
       const block = await harness.ctx.chains.get(chainId)?.findBlock(place + BigInt(index));
       const { id } = await harness.createTestPayment(store, { token: chain.token });
-      const stands = { block_number: Number(block?.number), block_hash: block?.hash, log_index: index, tx_hash: FOREIGN };
+      const stands = {
+        block_number: Number(block?.number),
+        block_hash: block?.hash,
+        log_index: index,
+        tx_hash: FOREIGN,
+      };
       await harness.ctx
         .db('payments')
         .where({ id })
         .update({ status: 'completed', completed_at: new Date(), ...stands });
     }
     // As if a wrong block had passed the look once.
-    const wrong = { block_number: Number(place), block_hash: FOREIGN, log_index: 9, tx_hash: FOREIGN };
+    const wrong = {
+      block_number: Number(place),
+      block_hash: FOREIGN,
+      log_index: 9,
+      tx_hash: FOREIGN,
+    };
     await harness.ctx
       .db('payments')
       .where({ id: payment.id })

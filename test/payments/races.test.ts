@@ -37,9 +37,12 @@ describe('changes of one payment at the same time', () => {
   });
 
   const createPayment = () => harness.createTestPayment(store, { token: chain.token });
-  const read = (payment: Pick<Payment, 'id'>) => getPayment(ctx, { storeId: store.storeId, paymentId: payment.id });
-  const cancel = (payment: Payment) => cancelPayment(ctx, { storeId: store.storeId, paymentId: payment.id });
-  const expire = (payment: Payment) => expirePayment(atTime(ctx, addMs(payment.terms.expiresAt, 3_600_000)), payment.id);
+  const read = (payment: Pick<Payment, 'id'>) =>
+    getPayment(ctx, { storeId: store.storeId, paymentId: payment.id });
+  const cancel = (payment: Payment) =>
+    cancelPayment(ctx, { storeId: store.storeId, paymentId: payment.id });
+  const expire = (payment: Payment) =>
+    expirePayment(atTime(ctx, addMs(payment.terms.expiresAt, 3_600_000)), payment.id);
 
   /** @returns the codes of those that were refused; anything but a refusal fails the test */
   async function refusalsOf(attempts: readonly Promise<unknown>[]): Promise<string[]> {
@@ -55,7 +58,12 @@ describe('changes of one payment at the same time', () => {
   it('cancelling and expiring end in one of the two, told once', async () => {
     for (let round = 0; round < ROUNDS; round++) {
       const payment = await createPayment();
-      const refusals = await refusalsOf([cancel(payment), expire(payment), cancel(payment), expire(payment)]);
+      const refusals = await refusalsOf([
+        cancel(payment),
+        expire(payment),
+        cancel(payment),
+        expire(payment),
+      ]);
       const ended = await read(payment);
       const history = await readHistory(ctx, ended);
       if (ended.status === 'cancelled') {
@@ -75,16 +83,28 @@ describe('changes of one payment at the same time', () => {
       const payment = await createPayment();
       await chain.pay(customer, payment);
       await chain.mine();
-      const refusals = await refusalsOf([scanChain(ctx, chainId), cancel(payment), expire(payment), scanChain(ctx, chainId)]);
+      const refusals = await refusalsOf([
+        scanChain(ctx, chainId),
+        cancel(payment),
+        expire(payment),
+        scanChain(ctx, chainId),
+      ]);
       expect(refusals.filter((code) => code !== 'PAY_003' && code !== 'PAY_004')).to.deep.equal([]);
       await scanChain(ctx, chainId);
       const ended = await read(payment);
       expect(ended.status).to.equal('completed');
       const history = await readHistory(ctx, ended);
-      const detour = history.filter((type) => type === 'payment.cancelled' || type === 'payment.expired');
+      const detour = history.filter(
+        (type) => type === 'payment.cancelled' || type === 'payment.expired',
+      );
       expect(detour.length).to.be.at.most(1);
       expect(ended.late).to.equal(detour.length === 1);
-      expect(history).to.deep.equal(['payment.created', ...detour, 'payment.processing', 'payment.completed']);
+      expect(history).to.deep.equal([
+        'payment.created',
+        ...detour,
+        'payment.processing',
+        'payment.completed',
+      ]);
     }
   });
 
@@ -126,8 +146,12 @@ describe('changes of one payment at the same time', () => {
   it('cancelling another store’s payment is answered like an unknown one, and changes nothing', async () => {
     const payment = await createPayment();
     const other = await harness.createTestStore();
-    const foreign = await expectRefusal(cancelPayment(ctx, { storeId: other.storeId, paymentId: payment.id }));
-    const unknown = await expectRefusal(cancelPayment(ctx, { storeId: other.storeId, paymentId: `0x${'0e'.repeat(32)}` }));
+    const foreign = await expectRefusal(
+      cancelPayment(ctx, { storeId: other.storeId, paymentId: payment.id }),
+    );
+    const unknown = await expectRefusal(
+      cancelPayment(ctx, { storeId: other.storeId, paymentId: `0x${'0e'.repeat(32)}` }),
+    );
     expect([foreign.code, foreign.detail]).to.deep.equal([unknown.code, unknown.detail]);
     expect(foreign.code).to.equal('PAY_009');
     expect((await read(payment)).status).to.equal('pending');

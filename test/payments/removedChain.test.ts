@@ -54,7 +54,11 @@ describe('what waits for a chain that was taken out of the configuration', funct
     storeId = (await createStore(ctx, { name: 'A shop', payoutAddress: merchant.address })).id;
   });
 
-  const createPayment = () => harness.createTestPayment({ storeId, apiKey: '', payoutAddress: merchant.address }, { token: chain.token });
+  const createPayment = () =>
+    harness.createTestPayment(
+      { storeId, apiKey: '', payoutAddress: merchant.address },
+      { token: chain.token },
+    );
   /** So long after the deadline, without the chain. */
   const removedAt = (deadline: Date, ms: number): Context => ({
     ...atTime(ctx, addMs(deadline, ms)),
@@ -72,11 +76,17 @@ describe('what waits for a chain that was taken out of the configuration', funct
       [5 * HOUR, 6 * HOUR],
       [DAY - 60_000, DAY],
     ] as const) {
-      expect(await expirePayment(removedAt(expiresAt, ms), payment.id)).to.deep.equal({ kind: 'later', at: addMs(expiresAt, next) });
+      expect(await expirePayment(removedAt(expiresAt, ms), payment.id)).to.deep.equal({
+        kind: 'later',
+        at: addMs(expiresAt, next),
+      });
       expect(await statusOf(payment)).to.equal('pending');
     }
     expect(await expirePayment(removedAt(expiresAt, DAY), payment.id)).to.deep.equal(DONE);
-    expect(await readHistory(ctx, await readPayment(ctx, payment))).to.deep.equal(['payment.created', 'payment.expired']);
+    expect(await readHistory(ctx, await readPayment(ctx, payment))).to.deep.equal([
+      'payment.created',
+      'payment.expired',
+    ]);
   });
 
   it('is expired by the sweep too', async () => {
@@ -92,7 +102,9 @@ describe('what waits for a chain that was taken out of the configuration', funct
     expect(await sendAttempt(removedAt(deadline, -60_000), id)).to.deep.equal(soon);
     await sendAttempt(ctx, id);
     const { transactionId } = await readAttempt(ctx, payment);
-    expect(await confirmTransaction(removedAt(deadline, -60_000), transactionId ?? '')).to.deep.equal(soon);
+    expect(
+      await confirmTransaction(removedAt(deadline, -60_000), transactionId ?? ''),
+    ).to.deep.equal(soon);
   });
 
   it('is told as it is when the chain is put back and shows that it was paid in time', async () => {
@@ -116,7 +128,10 @@ describe('what waits for a chain that was taken out of the configuration', funct
   it('fails as a relay that was not sent, and its payment expires', async () => {
     const payment = await createPayment();
     const { id, deadline } = await acceptRelay(ctx, await chain.createCustomer(), payment);
-    expect(await sendAttempt(removedAt(deadline, 1_000), id)).to.deep.equal({ kind: 'later', at: addMs(deadline, 1_000 + HOUR) });
+    expect(await sendAttempt(removedAt(deadline, 1_000), id)).to.deep.equal({
+      kind: 'later',
+      at: addMs(deadline, 1_000 + HOUR),
+    });
     expect(await statusOf(payment)).to.equal('processing');
     const over = removedAt(deadline, DAY);
     expect(await sendAttempt(over, id)).to.deep.equal(DONE);
@@ -150,14 +165,23 @@ describe('what waits for a chain that was taken out of the configuration', funct
     const { id } = await acceptRelay(ctx, await chain.createCustomer(), payment);
     await sendAttempt(ctx, id);
     const transactionId = (await readAttempt(ctx, payment)).transactionId ?? '';
-    const impatient = { ...ctx, config: { ...ctx.config, relay: { ...ctx.config.relay, resendAfterMs: 1 } } };
+    const impatient = {
+      ...ctx,
+      config: { ...ctx.config, relay: { ...ctx.config.relay, resendAfterMs: 1 } },
+    };
     await confirmTransaction(impatient, transactionId);
     const abandoned = () =>
-      selectRows(ctx.db, 'SELECT id FROM relay_transactions WHERE id = ? AND abandoned_at IS NOT NULL', [transactionId]);
+      selectRows(
+        ctx.db,
+        'SELECT id FROM relay_transactions WHERE id = ? AND abandoned_at IS NOT NULL',
+        [transactionId],
+      );
     expect(await abandoned()).to.have.length(1);
     const validUntil = (await findTransaction(ctx.db, transactionId))?.validUntil ?? new Date(0);
     // Another process may have the chain yet.
-    expect((await confirmTransaction(removedAt(validUntil, DAY - 1), transactionId)).kind).to.equal('later');
+    expect((await confirmTransaction(removedAt(validUntil, DAY - 1), transactionId)).kind).to.equal(
+      'later',
+    );
     expect(await abandoned()).to.have.length(1);
     expect(await confirmTransaction(removedAt(validUntil, DAY), transactionId)).to.deep.equal(DONE);
     expect(await abandoned()).to.have.length(0);
@@ -172,12 +196,22 @@ describe('what waits for a chain that was taken out of the configuration', funct
     const request = { storeId, paymentId: payment.id, amount: parseAmountUnits('10') };
     const { refund: signed, typedData } = await getRefundRequest(ctx, request);
     const signature = await signTypedData(merchant, typedData);
-    const refund = await refundPayment(ctx, { ...request, nonce: signed.nonce, deadline: signed.deadline, signature, permit: null });
+    const refund = await refundPayment(ctx, {
+      ...request,
+      nonce: signed.nonce,
+      deadline: signed.deadline,
+      signature,
+      permit: null,
+    });
     await sendAttempt(ctx, refund.relayAttemptId ?? '');
-    const [row] = await selectRows<{ transaction_id: string }>(ctx.db, 'SELECT transaction_id FROM relay_attempts WHERE refund_id = ?', [
-      refund.id,
-    ]);
-    expect(await confirmTransaction(removedAt(refund.deadline, DAY), row?.transaction_id ?? '')).to.deep.equal(DONE);
+    const [row] = await selectRows<{ transaction_id: string }>(
+      ctx.db,
+      'SELECT transaction_id FROM relay_attempts WHERE refund_id = ?',
+      [refund.id],
+    );
+    expect(
+      await confirmTransaction(removedAt(refund.deadline, DAY), row?.transaction_id ?? ''),
+    ).to.deep.equal(DONE);
     expect(await findRefund(ctx, refund.id)).to.include({ status: 'failed', errorCode: 'PAY_029' });
     await chain.mine(CONFIRMATIONS);
     await scanChain(ctx, chainId);

@@ -1,7 +1,12 @@
 import { expect } from 'chai';
 
 import { scanChain } from '../../domain/payments/scanChain.ts';
-import { cancelPayment, countConfirmations, expirePayment, getPayment } from '../../domain/payments/service.ts';
+import {
+  cancelPayment,
+  countConfirmations,
+  expirePayment,
+  getPayment,
+} from '../../domain/payments/service.ts';
 import { confirmTransaction } from '../../domain/relay/confirmTransaction.ts';
 import { sendAttempt } from '../../domain/relay/sendAttempt.ts';
 import { listRelayAttempts, relayPayment } from '../../domain/relay/service.ts';
@@ -26,7 +31,9 @@ describe('a reorganisation of the chain', () => {
   before(async function () {
     this.timeout(120_000);
     chain = await startOwnChain();
-    harness = await createHarness({ config: chain.configure({ confirmations: CONFIRMATIONS, maxBlockRange: 100 }) });
+    harness = await createHarness({
+      config: chain.configure({ confirmations: CONFIRMATIONS, maxBlockRange: 100 }),
+    });
     store = await harness.createTestStore();
     chainId = harness.config.chains[0]?.chainId ?? 0;
   });
@@ -36,13 +43,16 @@ describe('a reorganisation of the chain', () => {
   });
 
   const createPayment = () => harness.createTestPayment(store, { token: chain.token });
-  const read = (payment: Pick<Payment, 'id'>) => getPayment(harness.ctx, { storeId: store.storeId, paymentId: payment.id });
+  const read = (payment: Pick<Payment, 'id'>) =>
+    getPayment(harness.ctx, { storeId: store.storeId, paymentId: payment.id });
   const scan = (ctx: Context = harness.ctx) => scanChain(ctx, chainId);
   /** What each event tells the store of it, in order. */
   const readLateness = async (payment: Pick<Payment, 'id'>) => {
-    const rows = await selectRows<{ data: unknown }>(harness.ctx.db, 'SELECT data FROM events WHERE payment_id = ? ORDER BY version', [
-      payment.id,
-    ]);
+    const rows = await selectRows<{ data: unknown }>(
+      harness.ctx.db,
+      'SELECT data FROM events WHERE payment_id = ? ORDER BY version',
+      [payment.id],
+    );
     return rows.map(({ data }) => (parseJsonColumn(data) as { late: boolean }).late);
   };
 
@@ -59,7 +69,12 @@ describe('a reorganisation of the chain', () => {
     await goBack();
     await chain.mine(2);
     await scan();
-    expect(await read(payment)).to.deep.include({ status: 'pending', txHash: null, payer: null, position: null });
+    expect(await read(payment)).to.deep.include({
+      status: 'pending',
+      txHash: null,
+      payer: null,
+      position: null,
+    });
 
     await chain.send(signed);
     await chain.mine(CONFIRMATIONS);
@@ -90,14 +105,28 @@ describe('a reorganisation of the chain', () => {
       }
       const wasCompleted = depth >= CONFIRMATIONS;
       expect((await read(payment)).status).to.equal(wasCompleted ? 'completed' : 'processing');
-      const beforeReorg = ['payment.created', 'payment.processing', ...(wasCompleted ? ['payment.completed'] : [])];
+      const beforeReorg = [
+        'payment.created',
+        'payment.processing',
+        ...(wasCompleted ? ['payment.completed'] : []),
+      ];
 
       await goBack();
       await chain.mine(depth + 1);
       await scan();
       const withdrawn = await read(payment);
-      expect(withdrawn).to.deep.include({ status: 'pending', txHash: null, payer: null, position: null, completedAt: null, late: false });
-      expect(await readHistory(harness.ctx, withdrawn)).to.deep.equal([...beforeReorg, 'payment.reorged']);
+      expect(withdrawn).to.deep.include({
+        status: 'pending',
+        txHash: null,
+        payer: null,
+        position: null,
+        completedAt: null,
+        late: false,
+      });
+      expect(await readHistory(harness.ctx, withdrawn)).to.deep.equal([
+        ...beforeReorg,
+        'payment.reorged',
+      ]);
 
       await chain.send(signed);
       await chain.mine();
@@ -116,7 +145,11 @@ describe('a reorganisation of the chain', () => {
       expect(await chain.countPayments(payment.id)).to.equal(1);
       // What stood below the fork noticed nothing.
       const untouched = await read(earlier);
-      expect(await readHistory(harness.ctx, untouched)).to.deep.equal(['payment.created', 'payment.processing', 'payment.completed']);
+      expect(await readHistory(harness.ctx, untouched)).to.deep.equal([
+        'payment.created',
+        'payment.processing',
+        'payment.completed',
+      ]);
     });
   }
 
@@ -142,11 +175,20 @@ describe('a reorganisation of the chain', () => {
     // Seen again in the same look: there is nothing to tell, and its place is the new one.
     expect(moved).to.include({ status: 'completed', txHash: signed.hash });
     expect(moved.position?.blockNumber).to.equal((await chain.getHeadNumber()) - 1n);
-    expect(await readHistory(harness.ctx, moved)).to.deep.equal(['payment.created', 'payment.processing', 'payment.completed']);
+    expect(await readHistory(harness.ctx, moved)).to.deep.equal([
+      'payment.created',
+      'payment.processing',
+      'payment.completed',
+    ]);
   });
 
   it('below the only block whose hash is known completes nothing that the chain does not have', async () => {
-    const oneChunk = { ...harness.ctx, config: chain.configure({ confirmations: CONFIRMATIONS, maxBlockRange: 2_000 })(harness.config) };
+    const oneChunk = {
+      ...harness.ctx,
+      config: chain.configure({ confirmations: CONFIRMATIONS, maxBlockRange: 2_000 })(
+        harness.config,
+      ),
+    };
     const customer = await chain.createCustomer();
     const payment = await createPayment();
     await scan(oneChunk);
@@ -167,7 +209,10 @@ describe('a reorganisation of the chain', () => {
 
   it('never completes a payment whose block was replaced, even if nothing else noticed', async () => {
     // Few enough blocks a request that the payment's own is not read again with every scan.
-    const slow = { ...harness.ctx, config: chain.configure({ confirmations: 8, maxBlockRange: 1 })(harness.config) };
+    const slow = {
+      ...harness.ctx,
+      config: chain.configure({ confirmations: 8, maxBlockRange: 1 })(harness.config),
+    };
     const customer = await chain.createCustomer();
     const payment = await createPayment();
     await chain.pay(customer, payment);
@@ -176,20 +221,29 @@ describe('a reorganisation of the chain', () => {
     const { position } = await read(payment);
     expect(position).not.to.equal(null);
     // As if the reorganisation had escaped us: the place that we remember is of another fork.
-    await execute(harness.ctx.db, 'UPDATE payments SET block_hash = ? WHERE id = ?', [`0x${'ab'.repeat(32)}`, payment.id]);
+    await execute(harness.ctx.db, 'UPDATE payments SET block_hash = ? WHERE id = ?', [
+      `0x${'ab'.repeat(32)}`,
+      payment.id,
+    ]);
     await chain.mine(4);
     await scan(slow);
     // Its block was scanned again, and what the chain does have there was found.
     const completed = await read(payment);
     expect(completed.status).to.equal('completed');
     expect(completed.position?.blockHash).to.equal(position?.blockHash);
-    expect(await readHistory(harness.ctx, completed)).to.deep.equal(['payment.created', 'payment.processing', 'payment.completed']);
+    expect(await readHistory(harness.ctx, completed)).to.deep.equal([
+      'payment.created',
+      'payment.processing',
+      'payment.completed',
+    ]);
   });
 
   it('that is scanned in several chunks is not told when the event stands in a later one of them', async () => {
     const smallChunks = {
       ...harness.ctx,
-      config: chain.configure({ confirmations: CONFIRMATIONS + 20, maxBlockRange: 4 })(harness.config),
+      config: chain.configure({ confirmations: CONFIRMATIONS + 20, maxBlockRange: 4 })(
+        harness.config,
+      ),
     };
     const customer = await chain.createCustomer();
     const payment = await createPayment();
@@ -208,7 +262,10 @@ describe('a reorganisation of the chain', () => {
     await scan(smallChunks);
     const moved = await read(payment);
     expect(moved.status).to.equal('processing');
-    expect(await readHistory(harness.ctx, moved)).to.deep.equal(['payment.created', 'payment.processing']);
+    expect(await readHistory(harness.ctx, moved)).to.deep.equal([
+      'payment.created',
+      'payment.processing',
+    ]);
   });
 
   it('that leaves a shorter chain behind takes nothing away until other blocks show', async () => {
@@ -216,7 +273,12 @@ describe('a reorganisation of the chain', () => {
     const payment = await createPayment();
     await scan();
     const goBack = await chain.takeSnapshot();
-    for (const step of [() => chain.mine(), () => chain.mine(), () => chain.pay(customer, payment), () => chain.mine()]) {
+    for (const step of [
+      () => chain.mine(),
+      () => chain.mine(),
+      () => chain.pay(customer, payment),
+      () => chain.mine(),
+    ]) {
       await step();
       await scan();
     }
@@ -224,7 +286,8 @@ describe('a reorganisation of the chain', () => {
     await goBack();
     await scan();
     expect((await read(payment)).status).to.equal('processing');
-    // One other block is enough, though the chain is still shorter than what was scanned. Not an empty one: within a second that may be the same again.
+    // One other block is enough, though the chain is still shorter than what was scanned. Not an
+    // empty one: within a second that may be the same again.
     await chain.createCustomer();
     await scan();
     expect((await read(payment)).status).to.equal('pending');
@@ -275,20 +338,28 @@ describe('a reorganisation of the chain', () => {
     await scan();
     const first = await read(payment);
     expect(first.status).to.equal('completed');
-    expect(await confirmations(), 'though the head of a moment ago is remembered').to.equal(CONFIRMATIONS);
+    expect(await confirmations(), 'though the head of a moment ago is remembered').to.equal(
+      CONFIRMATIONS,
+    );
     await goBack();
     await chain.mine(CONFIRMATIONS);
     await chain.send(signed);
     await chain.mine();
     await scan();
     const moved = await read(payment);
-    expect(moved.position?.blockNumber).to.equal((first.position?.blockNumber ?? 0n) + BigInt(CONFIRMATIONS));
+    expect(moved.position?.blockNumber).to.equal(
+      (first.position?.blockNumber ?? 0n) + BigInt(CONFIRMATIONS),
+    );
     expect(moved).to.include({ status: 'completed', version: first.version });
     expect(await confirmations()).to.equal(1);
     await chain.mine();
     await scan();
     expect(await confirmations()).to.equal(2);
-    expect(await readHistory(harness.ctx, moved)).to.deep.equal(['payment.created', 'payment.processing', 'payment.completed']);
+    expect(await readHistory(harness.ctx, moved)).to.deep.equal([
+      'payment.created',
+      'payment.processing',
+      'payment.completed',
+    ]);
   });
 
   it('deeper than the confirmations takes a completion back, and the payment completes again', async () => {
@@ -303,7 +374,11 @@ describe('a reorganisation of the chain', () => {
     await goBack();
     await chain.mine(CONFIRMATIONS + 2);
     await scan();
-    expect(await read(payment)).to.deep.include({ status: 'pending', completedAt: null, position: null });
+    expect(await read(payment)).to.deep.include({
+      status: 'pending',
+      completedAt: null,
+      position: null,
+    });
     await chain.send(signed);
     await chain.mine(CONFIRMATIONS);
     await scan();
@@ -333,7 +408,11 @@ describe('a reorganisation of the chain', () => {
     await scan();
     const expired = await read(payment);
     expect(expired.status).to.equal('expired');
-    expect(await readHistory(harness.ctx, expired)).to.deep.equal(['payment.created', 'payment.processing', 'payment.reorged']);
+    expect(await readHistory(harness.ctx, expired)).to.deep.equal([
+      'payment.created',
+      'payment.processing',
+      'payment.reorged',
+    ]);
   });
 
   it('that takes the event away when only our clock says that it is too late leaves the payment open: it may come back', async () => {
@@ -400,7 +479,8 @@ describe('a reorganisation of the chain', () => {
     await sendAttempt(ctx, attempt?.id ?? '');
     await chain.mine();
     await scan();
-    const transactionId = (await listRelayAttempts(ctx, { paymentId: payment.id }))[0]?.transactionId ?? '';
+    const transactionId =
+      (await listRelayAttempts(ctx, { paymentId: payment.id }))[0]?.transactionId ?? '';
     await confirmTransaction(ctx, transactionId);
     expect((await listRelayAttempts(ctx, { paymentId: payment.id }))[0]?.status).to.equal('mined');
 
@@ -409,7 +489,9 @@ describe('a reorganisation of the chain', () => {
     await scan();
     expect(await read(payment)).to.deep.include({ status: 'processing', position: null });
     await confirmTransaction(ctx, transactionId);
-    expect((await listRelayAttempts(ctx, { paymentId: payment.id }))[0]?.status).to.equal('submitted');
+    expect((await listRelayAttempts(ctx, { paymentId: payment.id }))[0]?.status).to.equal(
+      'submitted',
+    );
 
     const [signed] = relayer.sent;
     if (signed === undefined) throw new Error('nothing was sent');
@@ -418,14 +500,20 @@ describe('a reorganisation of the chain', () => {
     await scan();
     expect(await confirmTransaction(ctx, transactionId)).to.deep.equal({ kind: 'done' });
     const completed = await read(payment);
-    expect(completed).to.include({ status: 'completed', txHash: signed.hash, relayAttemptId: null });
+    expect(completed).to.include({
+      status: 'completed',
+      txHash: signed.hash,
+      relayAttemptId: null,
+    });
     expect(await readHistory(ctx, completed)).to.deep.equal([
       'payment.created',
       'payment.processing',
       'payment.reorged',
       'payment.completed',
     ]);
-    expect((await listRelayAttempts(ctx, { paymentId: payment.id })).map(({ status }) => status)).to.deep.equal(['succeeded']);
+    expect(
+      (await listRelayAttempts(ctx, { paymentId: payment.id })).map(({ status }) => status),
+    ).to.deep.equal(['succeeded']);
     expect(relayer.sent).to.have.length(1);
   });
 
@@ -443,14 +531,17 @@ describe('a reorganisation of the chain', () => {
     await scan();
     await chain.mine(CONFIRMATIONS);
     // The relay's follower is ahead of the scanner: it sees the transaction final first.
-    const transactionId = (await listRelayAttempts(ctx, { paymentId: payment.id }))[0]?.transactionId ?? '';
+    const transactionId =
+      (await listRelayAttempts(ctx, { paymentId: payment.id }))[0]?.transactionId ?? '';
     await confirmTransaction(ctx, transactionId);
     await goBack();
     await chain.mine(CONFIRMATIONS + 2);
     await scan();
     await confirmTransaction(ctx, transactionId);
     expect(await read(payment)).to.include({ status: 'processing', relayAttemptId: attempt?.id });
-    expect((await listRelayAttempts(ctx, { paymentId: payment.id }))[0]?.status).to.equal('submitted');
+    expect((await listRelayAttempts(ctx, { paymentId: payment.id }))[0]?.status).to.equal(
+      'submitted',
+    );
 
     const [signed] = relayer.sent;
     if (signed === undefined) throw new Error('nothing was sent');
@@ -459,7 +550,9 @@ describe('a reorganisation of the chain', () => {
     await scan();
     await confirmTransaction(ctx, transactionId);
     expect((await read(payment)).status).to.equal('completed');
-    expect((await listRelayAttempts(ctx, { paymentId: payment.id }))[0]?.status).to.equal('succeeded');
+    expect((await listRelayAttempts(ctx, { paymentId: payment.id }))[0]?.status).to.equal(
+      'succeeded',
+    );
   });
 
   it('that takes the event of a cancelled payment away leaves it cancelled', async () => {

@@ -21,7 +21,9 @@ describe('scanning a chain', () => {
   before(async function () {
     this.timeout(120_000);
     chain = await startOwnChain();
-    harness = await createHarness({ config: chain.configure({ confirmations: CONFIRMATIONS, maxBlockRange: MAX_BLOCK_RANGE }) });
+    harness = await createHarness({
+      config: chain.configure({ confirmations: CONFIRMATIONS, maxBlockRange: MAX_BLOCK_RANGE }),
+    });
     store = await harness.createTestStore();
     chainId = harness.config.chains[0]?.chainId ?? 0;
   });
@@ -31,7 +33,8 @@ describe('scanning a chain', () => {
   });
 
   const createPayment = () => harness.createTestPayment(store, { token: chain.token });
-  const read = (paymentId: `0x${string}`) => getPayment(harness.ctx, { storeId: store.storeId, paymentId });
+  const read = (paymentId: `0x${string}`) =>
+    getPayment(harness.ctx, { storeId: store.storeId, paymentId });
   const scan = () => scanChain(harness.ctx, chainId);
 
   it('completes a payment in the very block that is its last confirmation, not one block earlier', async () => {
@@ -44,13 +47,21 @@ describe('scanning a chain', () => {
     for (let confirmations = 1; confirmations < CONFIRMATIONS; confirmations++) {
       await chain.mine();
       await scan();
-      expect(await read(payment.id)).to.include({ status: 'processing', txHash: hash, payer: customer.address });
+      expect(await read(payment.id)).to.include({
+        status: 'processing',
+        txHash: hash,
+        payer: customer.address,
+      });
     }
     await chain.mine();
     await scan();
     const completed = await read(payment.id);
     expect(completed).to.include({ status: 'completed', late: false });
-    expect(await readHistory(harness.ctx, completed)).to.deep.equal(['payment.created', 'payment.processing', 'payment.completed']);
+    expect(await readHistory(harness.ctx, completed)).to.deep.equal([
+      'payment.created',
+      'payment.processing',
+      'payment.completed',
+    ]);
   });
 
   it('takes a payment from whoever pays it, and keeps who that was', async () => {
@@ -64,7 +75,10 @@ describe('scanning a chain', () => {
   it('passes over a payment of the gateway that this installation does not know', async () => {
     const customer = await chain.createCustomer();
     const payment = await createPayment();
-    const foreign = { ...payment, terms: { ...payment.terms, salt: `0x${'ab'.repeat(32)}` as const } };
+    const foreign = {
+      ...payment,
+      terms: { ...payment.terms, salt: `0x${'ab'.repeat(32)}` as const },
+    };
     await chain.pay(customer, foreign);
     await chain.pay(customer, payment);
     await chain.mine(CONFIRMATIONS);
@@ -95,12 +109,19 @@ describe('scanning a chain', () => {
     await scanChain(ctx, chainId);
     for (const { id } of payments) {
       const payment = await read(id);
-      expect(await readHistory(harness.ctx, payment)).to.deep.equal(['payment.created', 'payment.processing', 'payment.completed']);
+      expect(await readHistory(harness.ctx, payment)).to.deep.equal([
+        'payment.created',
+        'payment.processing',
+        'payment.completed',
+      ]);
     }
     expect(ranges.length).to.be.greaterThan(5);
-    // The most blocks that the RPC provider takes at once, the overlap included: that is what the setting promises.
+    // The most blocks that the RPC provider takes at once, the overlap included: that is what the
+    // setting promises.
     expect(ranges.filter((size) => size > BigInt(MAX_BLOCK_RANGE))).to.deep.equal([]);
-    expect((await findCursor(harness.ctx.db, chainId))?.nextBlock).to.equal((await chain.getHeadNumber()) + 1n);
+    expect((await findCursor(harness.ctx.db, chainId))?.nextBlock).to.equal(
+      (await chain.getHeadNumber()) + 1n,
+    );
   });
 
   it('reads few blocks again where the chain gives the logs of few at once', async () => {
@@ -130,7 +151,10 @@ describe('scanning a chain', () => {
     await chain.mine(MAX_BLOCK_RANGE);
     const lateBlock = (await chain.getHeadNumber()) - BigInt(MAX_BLOCK_RANGE);
     const ctx = withChain(harness.ctx, chainId, (port) => ({
-      listGatewayLogs: (range) => (range.toBlock >= lateBlock ? Promise.reject(new Error('gone')) : port.listGatewayLogs(range)),
+      listGatewayLogs: (range) =>
+        range.toBlock >= lateBlock
+          ? Promise.reject(new Error('gone'))
+          : port.listGatewayLogs(range),
     }));
     await scanChain(ctx, chainId).then(
       () => expect.fail('the scan hid that the chain did not answer'),
@@ -149,10 +173,16 @@ describe('scanning a chain', () => {
     await chain.pay(await chain.createCustomer(), payment);
     await chain.mine(MAX_BLOCK_RANGE);
     const lagging = withChain(harness.ctx, chainId, (port) => ({
-      listGatewayLogs: async (range) => ({ ...(await port.listGatewayLogs(range)), payments: [], refunds: [] }),
+      listGatewayLogs: async (range) => ({
+        ...(await port.listGatewayLogs(range)),
+        payments: [],
+        refunds: [],
+      }),
     }));
     await scanChain(lagging, chainId);
-    expect((await findCursor(harness.ctx.db, chainId))?.nextBlock).to.equal((await chain.getHeadNumber()) + 1n);
+    expect((await findCursor(harness.ctx.db, chainId))?.nextBlock).to.equal(
+      (await chain.getHeadNumber()) + 1n,
+    );
     expect((await read(payment.id)).status).to.equal('pending');
     await chain.mine();
     await scan();
@@ -170,7 +200,11 @@ describe('scanning a chain', () => {
     await Promise.all([scan(), scan(), scan(), scan()]);
     await scan();
     for (const { id } of payments) {
-      expect(await readHistory(harness.ctx, await read(id))).to.deep.equal(['payment.created', 'payment.processing', 'payment.completed']);
+      expect(await readHistory(harness.ctx, await read(id))).to.deep.equal([
+        'payment.created',
+        'payment.processing',
+        'payment.completed',
+      ]);
     }
   });
 
@@ -185,14 +219,23 @@ describe('scanning a chain', () => {
     expect((await read(payment.id)).status).to.equal('processing');
     const behind = withChain(harness.ctx, chainId, (port) => ({
       getHead: async () => (await port.findBlock(before)) ?? port.getHead(),
-      findBlock: (number) => (number > before ? Promise.resolve(undefined) : port.findBlock(number)),
-      listGatewayLogs: (range) => (range.toBlock > before ? Promise.reject(new Error('block not found')) : port.listGatewayLogs(range)),
+      findBlock: (number) =>
+        number > before ? Promise.resolve(undefined) : port.findBlock(number),
+      listGatewayLogs: (range) =>
+        range.toBlock > before
+          ? Promise.reject(new Error('block not found'))
+          : port.listGatewayLogs(range),
     }));
     await scanChain(behind, chainId);
     expect((await read(payment.id)).status).to.equal('processing');
-    // Behind one address there may be several nodes: the head from one that is up to date, its blocks from one that is not.
+    // Behind one address there may be several nodes: the head from one that is up to date, its
+    // blocks from one that is not.
     await scanChain(
-      { ...behind, chains: withChain(behind, chainId, () => ({ getHead: () => requireChain().getHead() })).chains },
+      {
+        ...behind,
+        chains: withChain(behind, chainId, () => ({ getHead: () => requireChain().getHead() }))
+          .chains,
+      },
       chainId,
     ).catch((error: unknown) => expect(error).to.have.property('message', 'block not found'));
     expect((await read(payment.id)).status).to.equal('processing');
@@ -226,7 +269,8 @@ describe('scanning a chain', () => {
       const last = head - lag;
       const behind = withChain({ ...harness.ctx, log }, chainId, (port) => ({
         getHead: async () => (await port.findBlock(last)) ?? port.getHead(),
-        findBlock: (number) => (number > last ? Promise.resolve(undefined) : port.findBlock(number)),
+        findBlock: (number) =>
+          number > last ? Promise.resolve(undefined) : port.findBlock(number),
       }));
       await scanChain(behind, chainId);
       expect(await findCursor(harness.ctx.db, chainId)).to.deep.equal(cursor);
@@ -251,8 +295,14 @@ describe('scanning a chain', () => {
     // What an earlier gateway on an earlier chain would have left.
     await db('chain_cursors').update({ gateway: `0x${'11'.repeat(20)}`, next_block: 2_000 });
     await db('chain_blocks').delete();
-    await db('chain_blocks').insert({ chain_id: chainId, number: 1_999, hash: `0x${'22'.repeat(32)}` });
-    await db('payments').where({ id: payment.id }).update({ status: 'pending', block_number: null, block_hash: null, log_index: null });
+    await db('chain_blocks').insert({
+      chain_id: chainId,
+      number: 1_999,
+      hash: `0x${'22'.repeat(32)}`,
+    });
+    await db('payments')
+      .where({ id: payment.id })
+      .update({ status: 'pending', block_number: null, block_hash: null, log_index: null });
     await scan();
     expect((await read(payment.id)).status).to.equal('completed');
     await chain.mine();

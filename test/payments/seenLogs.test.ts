@@ -19,7 +19,10 @@ describe('what a scanner remembers of the logs that it has applied', () => {
 
   before(async () => {
     harness = await createHarness({
-      config: (config) => ({ ...config, chains: config.chains.map((one) => ({ ...one, startBlock: 1, confirmations: 50 })) }),
+      config: (config) => ({
+        ...config,
+        chains: config.chains.map((one) => ({ ...one, startBlock: 1, confirmations: 50 })),
+      }),
     });
     store = await harness.createTestStore();
     chainId = harness.config.chains[0]?.chainId ?? 0;
@@ -41,11 +44,14 @@ describe('what a scanner remembers of the logs that it has applied', () => {
         ...fake,
         findBlock: async (number: bigint) => {
           const block = await fake.findBlock?.(number);
-          return block && number === replaced ? { ...block, hash: fakeHash(0xf02c, number) } : block;
+          return block && number === replaced
+            ? { ...block, hash: fakeHash(0xf02c, number) }
+            : block;
         },
       };
     });
-  const statusOf = async ({ id }: Payment) => (await getPayment(harness.ctx, { storeId: store.storeId, paymentId: id })).status;
+  const statusOf = async ({ id }: Payment) =>
+    (await getPayment(harness.ctx, { storeId: store.storeId, paymentId: id })).status;
 
   /** Scans one block more. @returns how often payments were looked up */
   async function scan(ctx: Context = harness.ctx): Promise<number> {
@@ -95,7 +101,11 @@ describe('what a scanner remembers of the logs that it has applied', () => {
       fakeLog(third, block, foreign.length + 2),
     ];
     expect(await scan(), 'slices of 500').to.equal(11);
-    expect(await Promise.all(payments.map(statusOf))).to.deep.equal(['processing', 'processing', 'processing']);
+    expect(await Promise.all(payments.map(statusOf))).to.deep.equal([
+      'processing',
+      'processing',
+      'processing',
+    ]);
     for (let tries = 0; tries < 3; tries++) expect(await scan()).to.equal(0);
     // One more event is looked up by itself.
     const late = await harness.createTestPayment(store);
@@ -116,7 +126,10 @@ describe('what a scanner remembers of the logs that it has applied', () => {
       // The other process sees another fork for a moment, on which the payment is not.
       logs = [];
       replaced = head;
-      await moveBack(other, chainId, { nextBlock: head, withdraw: { after: head - 1n, until: head } });
+      await moveBack(other, chainId, {
+        nextBlock: head,
+        withdraw: { after: head - 1n, until: head },
+      });
       await scan(other);
       expect(await statusOf(payment)).to.equal('pending');
       replaced = undefined;
@@ -150,20 +163,27 @@ describe('what a scanner remembers of the logs that it has applied', () => {
     mostIds = ids;
     ids = 0;
 
-    // Two transactions: of the first payment and many that are not ours, and of the second one, in which the process dies.
+    // Two transactions: of the first payment and many that are not ours, and of the second one, in
+    // which the process dies.
     const block = head + 1n;
     const unknown = Array.from({ length: 499 }, (_, index) => ({
       ...fakeLog(other, block, index + 1),
       paymentId: fakeHash(0x1d, BigInt(index)),
     }));
     const shown = [fakeLog(payment, block, 0), ...unknown, fakeLog(second, block, 500)];
-    await moveBack(harness.ctx, chainId, { nextBlock: block, withdraw: { after: block - 1n, until: block } });
+    await moveBack(harness.ctx, chainId, {
+      nextBlock: block,
+      withdraw: { after: block - 1n, until: block },
+    });
     logs = shown;
     await scan(dying).then(
       () => expect.fail('nothing was interrupted'),
       (error: unknown) => expect(error).to.have.property('message', 'killed'),
     );
-    expect([await statusOf(payment), await statusOf(second)]).to.deep.equal(['processing', 'pending']);
+    expect([await statusOf(payment), await statusOf(second)]).to.deep.equal([
+      'processing',
+      'pending',
+    ]);
 
     // A node of another fork answers, and then the first one again.
     logs = [];
@@ -173,6 +193,9 @@ describe('what a scanner remembers of the logs that it has applied', () => {
     replaced = undefined;
     logs = shown;
     await scan();
-    expect([await statusOf(payment), await statusOf(second)]).to.deep.equal(['processing', 'processing']);
+    expect([await statusOf(payment), await statusOf(second)]).to.deep.equal([
+      'processing',
+      'processing',
+    ]);
   });
 });

@@ -34,7 +34,9 @@ describe('the time by which signatures and payments end', function () {
   before(async function () {
     this.timeout(120_000);
     chain = await startOwnChain();
-    harness = await createHarness({ config: chain.configure({ confirmations: CONFIRMATIONS, maxBlockRange: 100 }) });
+    harness = await createHarness({
+      config: chain.configure({ confirmations: CONFIRMATIONS, maxBlockRange: 100 }),
+    });
     ({ chainId } = chain);
     liar = await startOddNode(chain.rpcUrl);
   });
@@ -60,20 +62,24 @@ describe('the time by which signatures and payments end', function () {
     return settled;
   }
 
-  const scanThrough = (...rpcUrls: string[]) => scanChain(withRpcUrls(harness.ctx, chainId, rpcUrls), chainId);
+  const scanThrough = (...rpcUrls: string[]) =>
+    scanChain(withRpcUrls(harness.ctx, chainId, rpcUrls), chainId);
 
   /** The liar gives one block's header this time. */
   function retime(number: bigint, timeOf: (seconds: number) => number): void {
     liar.changeResults((method, result) => {
       const header = result as Header | null;
-      if (method !== 'eth_getBlockByNumber' || header === null || BigInt(header.number) !== number) return result;
+      if (method !== 'eth_getBlockByNumber' || header === null || BigInt(header.number) !== number)
+        return result;
       return { ...header, timestamp: `0x${timeOf(Number(header.timestamp)).toString(16)}` };
     });
   }
 
   it('is the newest final block’s, as all say', async () => {
     await scanThrough(liar.url, chain.rpcUrl);
-    expect((await readSettled()).block).to.equal((await chain.getHeadNumber()) - BigInt(CONFIRMATIONS) + 1n);
+    expect((await readSettled()).block).to.equal(
+      (await chain.getHeadNumber()) - BigInt(CONFIRMATIONS) + 1n,
+    );
   });
 
   for (const others of [0, 1])
@@ -110,7 +116,9 @@ describe('the time by which signatures and payments end', function () {
     for (const seconds of [0, 30, 61]) {
       const ctx = { ...atTime(harness.ctx, addMs(new Date(), seconds * 1_000)), log };
       await scanChain(withRpcUrls(ctx, chainId, [chain.rpcUrl, liar.url]), chainId);
-      expect(told.filter((line) => line.includes('do not agree on a final block'))).to.have.length(seconds < 60 ? 0 : 1);
+      expect(told.filter((line) => line.includes('do not agree on a final block'))).to.have.length(
+        seconds < 60 ? 0 : 1,
+      );
     }
     liar.forkAt(undefined);
     await liar.standStill();
@@ -132,13 +140,17 @@ describe('the time by which signatures and payments end', function () {
       liar.forkAt(known.block + 1n);
       const ctx = withRpcUrls(harness.ctx, chainId, [liar.url, chain.rpcUrl, other.url]);
       await scanChain(ctx, chainId);
-      expect((await findCursor(harness.ctx.db, chainId))?.settled, 'of another branch than was scanned').to.satisfy(
-        (settled: Settled | null) => settled === null || settled.block === known.block,
-      );
+      expect(
+        (await findCursor(harness.ctx.db, chainId))?.settled,
+        'of another branch than was scanned',
+      ).to.satisfy((settled: Settled | null) => settled === null || settled.block === known.block);
       await scanChain(ctx, chainId);
       await expectRaised('another block there');
       liar.forkAt(undefined);
-      retime((await chain.getHeadNumber()) - BigInt(CONFIRMATIONS) + 1n, (seconds) => seconds - 36_000);
+      retime(
+        (await chain.getHeadNumber()) - BigInt(CONFIRMATIONS) + 1n,
+        (seconds) => seconds - 36_000,
+      );
       await scan(liar.url);
       await expectRaised('an earlier time');
       await scan(NOWHERE);
@@ -151,13 +163,17 @@ describe('the time by which signatures and payments end', function () {
   it('is that of a block as deep below what was scanned, though the chain has gone on since', async () => {
     await chain.mine(CONFIRMATIONS + 3);
     const scanned = (await chain.getHeadNumber()) - BigInt(CONFIRMATIONS) - 1n;
-    const through = withChain(withRpcUrls(harness.ctx, chainId, [chain.rpcUrl, liar.url]), chainId, (port) => ({
-      async getHead() {
-        const head = await port.findBlock(scanned);
-        if (head === undefined) throw new Error('there is no such block');
-        return head;
-      },
-    }));
+    const through = withChain(
+      withRpcUrls(harness.ctx, chainId, [chain.rpcUrl, liar.url]),
+      chainId,
+      (port) => ({
+        async getHead() {
+          const head = await port.findBlock(scanned);
+          if (head === undefined) throw new Error('there is no such block');
+          return head;
+        },
+      }),
+    );
     await scanChain(through, chainId);
     expect((await readSettled()).block).to.equal(scanned - BigInt(CONFIRMATIONS) + 1n);
   });
@@ -168,11 +184,17 @@ describe('the time by which signatures and payments end', function () {
     for (const seconds of [0, 30, 61]) {
       await chain.mine(1);
       const ctx = { ...atTime(harness.ctx, addMs(new Date(), seconds * 1_000)), log };
-      const through = withChain(withRpcUrls(ctx, chainId, [chain.rpcUrl, liar.url]), chainId, (port) => ({
-        findAgreedFinal: () => port.findBlock(known.block),
-      }));
+      const through = withChain(
+        withRpcUrls(ctx, chainId, [chain.rpcUrl, liar.url]),
+        chainId,
+        (port) => ({
+          findAgreedFinal: () => port.findBlock(known.block),
+        }),
+      );
       await scanChain(through, chainId);
-      expect(told.filter((line) => line.includes('do not agree on a final block'))).to.have.length(seconds < 60 ? 0 : 1);
+      expect(told.filter((line) => line.includes('do not agree on a final block'))).to.have.length(
+        seconds < 60 ? 0 : 1,
+      );
     }
   });
 
@@ -181,22 +203,35 @@ describe('the time by which signatures and payments end', function () {
       const told: string[] = [];
       const log = pino({ level: 'warn' }, { write: (line: string) => void told.push(line) });
       const config = chain.configure({ confirmations })(harness.config);
-      const agreeing = { ...atTime(harness.ctx, addMs(new Date(), confirmations * 200_000)), config };
+      const agreeing = {
+        ...atTime(harness.ctx, addMs(new Date(), confirmations * 200_000)),
+        config,
+      };
       await scanChain(withRpcUrls(agreeing, chainId, [chain.rpcUrl, liar.url]), chainId);
       const agreed = await readSettled();
       expect(agreed.block).not.to.equal(known.block);
       for (const seconds of [20, 50, 81]) {
         await chain.mine(1);
-        const ctx = { ...atTime(harness.ctx, addMs(new Date(), confirmations * 200_000 + seconds * 1_000)), log, config };
-        const through = withChain(withRpcUrls(ctx, chainId, [chain.rpcUrl, liar.url]), chainId, (port) => ({
-          async findAgreedFinal(upTo) {
-            const block = await port.findBlock(upTo);
-            return block && { ...block, hash: asBytes32(`0x${'ab'.repeat(32)}`) };
-          },
-        }));
+        const ctx = {
+          ...atTime(harness.ctx, addMs(new Date(), confirmations * 200_000 + seconds * 1_000)),
+          log,
+          config,
+        };
+        const through = withChain(
+          withRpcUrls(ctx, chainId, [chain.rpcUrl, liar.url]),
+          chainId,
+          (port) => ({
+            async findAgreedFinal(upTo) {
+              const block = await port.findBlock(upTo);
+              return block && { ...block, hash: asBytes32(`0x${'ab'.repeat(32)}`) };
+            },
+          }),
+        );
         await scanChain(through, chainId);
         expect(await readSettled()).to.deep.equal(agreed);
-        expect(told.filter((line) => line.includes('do not agree on a final block'))).to.have.length(seconds < 80 ? 0 : 1);
+        expect(
+          told.filter((line) => line.includes('do not agree on a final block')),
+        ).to.have.length(seconds < 80 ? 0 : 1);
       }
     });
 
@@ -208,7 +243,10 @@ describe('the time by which signatures and payments end', function () {
   it('ends no request whose transaction may be mined at any moment', async () => {
     const relayer = await chain.createRelayer();
     const ctx = withRelayers(harness.ctx, chainId, [relayer]);
-    const payment = await harness.createTestPayment(await harness.createTestStore(), { token: chain.token, expiresInSeconds: 3_600 });
+    const payment = await harness.createTestPayment(await harness.createTestStore(), {
+      token: chain.token,
+      expiresInSeconds: 3_600,
+    });
     const { id, deadline } = await acceptRelay(ctx, await chain.createCustomer(), payment);
     expect(await sendAttempt(ctx, id)).to.deep.equal(DONE);
     const head = await chain.getHeadNumber();
@@ -217,7 +255,10 @@ describe('the time by which signatures and payments end', function () {
     await scanChain(through, chainId);
     expect((await confirmOnce(through, payment)).kind).to.equal('later');
     expect(await readAttempt(ctx, payment)).to.include({ status: 'submitted', errorCode: null });
-    expect(await readHistory(ctx, await readPayment(ctx, payment))).to.deep.equal(['payment.created', 'payment.processing']);
+    expect(await readHistory(ctx, await readPayment(ctx, payment))).to.deep.equal([
+      'payment.created',
+      'payment.processing',
+    ]);
     liar.changeResults(undefined);
     await chain.mine(CONFIRMATIONS);
     await scanChain(through, chainId);

@@ -13,7 +13,10 @@ import { waitUntil } from '../support/waitUntil.ts';
 /** More than have their turn at once. */
 const CHANGES = 5;
 
-/** Where Redis does not answer, whoever changed a payment waits for a moment before it tells of that (platform/signals.ts). */
+/**
+ * Where Redis does not answer, whoever changed a payment waits for a moment before it tells of that
+ * (platform/signals.ts).
+ */
 describe('a store’s turns while others are told late', function () {
   this.timeout(60_000);
 
@@ -37,26 +40,42 @@ describe('a store’s turns while others are told late', function () {
   after(() => harness.close());
 
   const countPayments = async (status: string) =>
-    (await selectRows(harness.ctx.db, 'SELECT id FROM payments WHERE store_id = ? AND status = ?', [store.storeId, status])).length;
-  const createPayments = () => Promise.all(Array.from({ length: CHANGES }, () => harness.createTestPayment(store)));
+    (
+      await selectRows(
+        harness.ctx.db,
+        'SELECT id FROM payments WHERE store_id = ? AND status = ?',
+        [store.storeId, status],
+      )
+    ).length;
+  const createPayments = () =>
+    Promise.all(Array.from({ length: CHANGES }, () => harness.createTestPayment(store)));
 
-  async function expectAllCommitted(changes: readonly Promise<{ readonly status: string }>[], status: string): Promise<void> {
+  async function expectAllCommitted(
+    changes: readonly Promise<{ readonly status: string }>[],
+    status: string,
+  ): Promise<void> {
     let answered = 0;
     const counted = changes.map((change) => change.finally(() => (answered += 1)));
     try {
-      await waitUntil(async () => (await countPayments(status)) === CHANGES, { what: `all payments to be ${status}` });
+      await waitUntil(async () => (await countPayments(status)) === CHANGES, {
+        what: `all payments to be ${status}`,
+      });
       expect(answered, 'answered before anybody was told').to.equal(0);
     } finally {
       tell();
       await Promise.allSettled(counted);
     }
-    expect((await Promise.all(counted)).map((payment) => payment.status)).to.deep.equal(Array.from({ length: CHANGES }, () => status));
+    expect((await Promise.all(counted)).map((payment) => payment.status)).to.deep.equal(
+      Array.from({ length: CHANGES }, () => status),
+    );
   }
 
   it('are not held by cancellations that have committed', async () => {
     const payments = await createPayments();
     await expectAllCommitted(
-      payments.map(({ id: paymentId }) => cancelPayment(ctx, { storeId: store.storeId, paymentId })),
+      payments.map(({ id: paymentId }) =>
+        cancelPayment(ctx, { storeId: store.storeId, paymentId }),
+      ),
       'cancelled',
     );
   });

@@ -32,7 +32,9 @@ describe('a payment that one RPC URL does not have, on a branch that grows faste
   before(async function () {
     this.timeout(120_000);
     chain = await startOwnChain();
-    harness = await createHarness({ config: chain.configure({ confirmations: CONFIRMATIONS, maxBlockRange: 100 }) });
+    harness = await createHarness({
+      config: chain.configure({ confirmations: CONFIRMATIONS, maxBlockRange: 100 }),
+    });
     store = await harness.createTestStore();
     ({ chainId } = chain);
   });
@@ -58,7 +60,10 @@ describe('a payment that one RPC URL does not have, on a branch that grows faste
     await odd.close();
     await goOn();
     await fork.close();
-    expect(await findCursor(harness.ctx.db, chainId)).to.deep.include({ withdraw: null, halt: null });
+    expect(await findCursor(harness.ctx.db, chainId)).to.deep.include({
+      withdraw: null,
+      halt: null,
+    });
   });
 
   const historyOf = async () => readHistory(harness.ctx, await readPayment(harness.ctx, payment));
@@ -69,7 +74,9 @@ describe('a payment that one RPC URL does not have, on a branch that grows faste
 
   /** The chain has come further than the branch, and whatever was withdrawn, it shows again. */
   async function goOn(): Promise<void> {
-    const ahead = Number(await askFor<string>(fork.ask, 'eth_blockNumber')) - Number(await chain.getHeadNumber());
+    const ahead =
+      Number(await askFor<string>(fork.ask, 'eth_blockNumber')) -
+      Number(await chain.getHeadNumber());
     if (ahead >= 0) await chain.mine(ahead + 1);
     await scanChain(harness.ctx, chainId);
     expect((await historyOf()).at(-1)).to.equal('payment.completed');
@@ -82,14 +89,21 @@ describe('a payment that one RPC URL does not have, on a branch that grows faste
     const ctx = through(fork.rpcUrl, chain.rpcUrl);
     await scanChain(ctx, chainId);
     expect(await historyOf()).to.deep.equal(PAID);
-    expect((await findCursor(ctx.db, chainId))?.withdraw, 'that is to be found out yet').not.to.equal(null);
+    expect(
+      (await findCursor(ctx.db, chainId))?.withdraw,
+      'that is to be found out yet',
+    ).not.to.equal(null);
     await scanChain(ctx, chainId);
     expect(await historyOf()).to.deep.equal(PAID);
-    expect(await findCursor(ctx.db, chainId)).to.deep.include({ nextBlock: (await chain.getHeadNumber()) + 1n, withdraw: null });
+    expect(await findCursor(ctx.db, chainId)).to.deep.include({
+      nextBlock: (await chain.getHeadNumber()) + 1n,
+      withdraw: null,
+    });
   });
 
   it('stays completed however often that one is asked alone and with the other', async () => {
-    for (let scans = 0; scans < 3; scans++) await scanChain(through(fork.rpcUrl, chain.rpcUrl), chainId);
+    for (let scans = 0; scans < 3; scans++)
+      await scanChain(through(fork.rpcUrl, chain.rpcUrl), chainId);
     expect(await historyOf()).to.deep.equal(PAID);
   });
 

@@ -6,7 +6,11 @@ import type { Payment } from '../../domain/payments/model.ts';
 import { scanChain } from '../../domain/payments/scanChain.ts';
 import type { Refund } from '../../domain/refunds/model.ts';
 import { findRefund } from '../../domain/refunds/service.ts';
-import { getRefundRequest, refundPayment, type RefundPaymentInput } from '../../domain/relay/refundPayment.ts';
+import {
+  getRefundRequest,
+  refundPayment,
+  type RefundPaymentInput,
+} from '../../domain/relay/refundPayment.ts';
 import { sendAttempt } from '../../domain/relay/sendAttempt.ts';
 import { createStore } from '../../domain/stores/service.ts';
 import type { Context } from '../../platform/context.ts';
@@ -38,7 +42,9 @@ describe('a refund that somebody else’s transaction makes', function () {
   before(async function () {
     this.timeout(120_000);
     chain = await startOwnChain();
-    harness = await createHarness({ config: chain.configure({ confirmations: CONFIRMATIONS, maxBlockRange: MAX_BLOCK_RANGE }) });
+    harness = await createHarness({
+      config: chain.configure({ confirmations: CONFIRMATIONS, maxBlockRange: MAX_BLOCK_RANGE }),
+    });
     ctx = harness.ctx;
     chainId = harness.config.chains[0]?.chainId ?? 0;
     merchant = await chain.createAccount();
@@ -51,7 +57,10 @@ describe('a refund that somebody else’s transaction makes', function () {
   });
 
   async function completePayment(): Promise<Payment> {
-    const payment = await harness.createTestPayment({ storeId, apiKey: '', payoutAddress: merchant.address }, { token: chain.token });
+    const payment = await harness.createTestPayment(
+      { storeId, apiKey: '', payoutAddress: merchant.address },
+      { token: chain.token },
+    );
     await chain.pay(await chain.createCustomer(), payment);
     await chain.mine(CONFIRMATIONS);
     await scanChain(ctx, chainId);
@@ -63,11 +72,20 @@ describe('a refund that somebody else’s transaction makes', function () {
     const request = { storeId, paymentId: payment.id, amount: parseAmountUnits('10') };
     const { refund, typedData } = await getRefundRequest(ctx, request);
     const { nonce, deadline } = refund;
-    return { ...request, nonce, deadline, signature: await signTypedData(merchant, typedData), permit: null };
+    return {
+      ...request,
+      nonce,
+      deadline,
+      signature: await signTypedData(merchant, typedData),
+      permit: null,
+    };
   }
 
   /** By whoever has the signature, in a block of its own. */
-  async function useSignature(payment: Payment, { amount, nonce, deadline, signature }: RefundPaymentInput): Promise<void> {
+  async function useSignature(
+    payment: Payment,
+    { amount, nonce, deadline, signature }: RefundPaymentInput,
+  ): Promise<void> {
     const call = ctx.chains.get(chainId)?.encodeRelay([
       {
         signed: { rail: 'refund', refund: { merchant: merchant.address, amount, nonce, deadline } },
@@ -75,7 +93,9 @@ describe('a refund that somebody else’s transaction makes', function () {
       },
     ]);
     if (call === undefined) throw new Error('no chain');
-    await (await chain.createRelayer()).send({ ...call, gasLimit: 300_000n, validUntil: new Date(deadline * 1000) });
+    await (
+      await chain.createRelayer()
+    ).send({ ...call, gasLimit: 300_000n, validUntil: new Date(deadline * 1000) });
     await chain.mine();
   }
 
@@ -93,11 +113,18 @@ describe('a refund that somebody else’s transaction makes', function () {
     await useSignature(payment, signed);
     await chain.mine(BEYOND_OVERLAP);
     const keepingBack = withChain(ctx, chainId, (port) => ({
-      listGatewayLogs: async (range) => ({ ...(await port.listGatewayLogs(range)), payments: [], refunds: [] }),
+      listGatewayLogs: async (range) => ({
+        ...(await port.listGatewayLogs(range)),
+        payments: [],
+        refunds: [],
+      }),
     }));
     await scanChain(keepingBack, chainId);
     await scanChain(ctx, chainId);
-    expect(await read(refund), 'it was not missed').to.include({ status: 'processing', position: null });
+    expect(await read(refund), 'it was not missed').to.include({
+      status: 'processing',
+      position: null,
+    });
     return refund;
   }
 
@@ -106,7 +133,8 @@ describe('a refund that somebody else’s transaction makes', function () {
   it('before its request is saved is found as soon as it is', async () => {
     const payment = await completePayment();
     const signed = await signRefund(payment);
-    // The merchant uses the signature itself when its request has been judged, and a scan comes before it is saved.
+    // The merchant uses the signature itself when its request has been judged, and a scan comes
+    // before it is saved.
     const hasty = withChain(ctx, chainId, (port) => ({
       async findRefundRefusal(...asked) {
         const refusal = await port.findRefundRefusal(...asked);
@@ -130,7 +158,9 @@ describe('a refund that somebody else’s transaction makes', function () {
     const lacking = await startOddNode(chain.rpcUrl);
     lacking.changeResults((method, result) => (method === 'eth_getLogs' ? [] : result));
     try {
-      await findMissedRefunds(withRpcUrls(atTime(ctx, later(refund, 180_000)), chainId, [lacking.url, chain.rpcUrl]));
+      await findMissedRefunds(
+        withRpcUrls(atTime(ctx, later(refund, 180_000)), chainId, [lacking.url, chain.rpcUrl]),
+      );
     } finally {
       await lacking.close();
     }
@@ -138,19 +168,35 @@ describe('a refund that somebody else’s transaction makes', function () {
     await scanChain(ctx, chainId);
     expect((await read(refund)).status).to.equal('completed');
     await sendAttempt(ctx, refund.relayAttemptId ?? '');
-    const attempts = await selectRows<{ status: string }>(ctx.db, 'SELECT status FROM relay_attempts WHERE refund_id = ?', [refund.id]);
+    const attempts = await selectRows<{ status: string }>(
+      ctx.db,
+      'SELECT status FROM relay_attempts WHERE refund_id = ?',
+      [refund.id],
+    );
     expect(attempts).to.deep.equal([{ status: 'failed' }]);
   });
 
   it('is found behind many others that are not made, by the round after', async () => {
     const other = await completePayment();
-    const waiting = Array.from({ length: 50 }, (_, index) => `rfd_00000000000000000000000000${String(index).padStart(4, '0')}`);
+    const waiting = Array.from(
+      { length: 50 },
+      (_, index) => `rfd_00000000000000000000000000${String(index).padStart(4, '0')}`,
+    );
     for (const [index, id] of waiting.entries()) {
       await execute(
         ctx.db,
         `INSERT INTO refunds (id, payment_id, store_id, chain_id, amount, nonce, deadline, status, version, created_at, updated_at)
          VALUES (?, ?, ?, ?, '1', ?, ?, 'processing', 1, ?, ?)`,
-        [id, other.id, storeId, chainId, String(1_000 + index), other.terms.expiresAt, other.createdAt, other.createdAt],
+        [
+          id,
+          other.id,
+          storeId,
+          chainId,
+          String(1_000 + index),
+          other.terms.expiresAt,
+          other.createdAt,
+          other.createdAt,
+        ],
       );
     }
     const refund = await makeMissed();
@@ -163,7 +209,9 @@ describe('a refund that somebody else’s transaction makes', function () {
 
   it('fails the work, so that it is told of, while no URL shows its event', async () => {
     const refund = await makeMissed();
-    const hiding = withChain(atTime(ctx, later(refund, 180_000)), chainId, () => ({ findRefundLog: () => Promise.resolve(undefined) }));
+    const hiding = withChain(atTime(ctx, later(refund, 180_000)), chainId, () => ({
+      findRefundLog: () => Promise.resolve(undefined),
+    }));
     await execute(ctx.db, "UPDATE refunds SET status = 'failed' WHERE id LIKE 'rfd_0000000000%'");
     const failure = await findMissedRefunds(hiding).catch((error: unknown) => error);
     expect(failure).to.include({ code: 'PAY_020' });

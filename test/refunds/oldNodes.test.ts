@@ -41,21 +41,43 @@ describe('a refund that was told as failed, and that the chain has as made', fun
     const { chainId } = config;
     const merchant = await chain.createAccount();
     await chain.approve(merchant);
-    const { id: storeId } = await createStore(ctx, { name: 'A shop', payoutAddress: merchant.address });
-    const payment = await harness.createTestPayment({ storeId, apiKey: '', payoutAddress: merchant.address }, { token: chain.token });
+    const { id: storeId } = await createStore(ctx, {
+      name: 'A shop',
+      payoutAddress: merchant.address,
+    });
+    const payment = await harness.createTestPayment(
+      { storeId, apiKey: '', payoutAddress: merchant.address },
+      { token: chain.token },
+    );
     await chain.pay(await chain.createCustomer(), payment);
     await chain.mine();
     await scanChain(ctx, chainId);
 
     const signRefund = async (nonce: bigint): Promise<RefundPaymentInput> => {
-      const refund = { merchant: merchant.address, amount: parseAmountUnits('10'), nonce, deadline: toUnixSeconds(new Date()) + 600 };
-      const signature = await signTypedData(merchant, port.buildRefundTypedData({ paymentId: payment.id, refund }));
+      const refund = {
+        merchant: merchant.address,
+        amount: parseAmountUnits('10'),
+        nonce,
+        deadline: toUnixSeconds(new Date()) + 600,
+      };
+      const signature = await signTypedData(
+        merchant,
+        port.buildRefundTypedData({ paymentId: payment.id, refund }),
+      );
       return { ...refund, storeId, paymentId: payment.id, signature, permit: null };
     };
     const first = await signRefund(1n);
     const { id, deadline } = await refundPayment(ctx, first);
-    await execute(ctx.db, "UPDATE refunds SET status = 'failed', error_code = 'PAY_029', error_detail = 'No.' WHERE id = ?", [id]);
-    await execute(ctx.db, "UPDATE relay_attempts SET status = 'failed', live_subject_id = NULL WHERE refund_id = ?", [id]);
+    await execute(
+      ctx.db,
+      "UPDATE refunds SET status = 'failed', error_code = 'PAY_029', error_detail = 'No.' WHERE id = ?",
+      [id],
+    );
+    await execute(
+      ctx.db,
+      "UPDATE relay_attempts SET status = 'failed', live_subject_id = NULL WHERE refund_id = ?",
+      [id],
+    );
 
     await node.standStill();
     const { signature, ...authorized } = first;
@@ -68,22 +90,42 @@ describe('a refund that was told as failed, and that the chain has as made', fun
         terms: payment.terms,
       },
     ]);
-    await (await chain.createRelayer()).send({ ...call, gasLimit: 300_000n, validUntil: addMs(new Date(), 60_000) });
+    await (
+      await chain.createRelayer()
+    ).send({ ...call, gasLimit: 300_000n, validUntil: addMs(new Date(), 60_000) });
     await chain.mine();
     // A node that shows no logs: nobody is told of it. By the chain's clock its signature is over.
     const forgetful = withChain(ctx, chainId, () => ({
-      listGatewayLogs: async (range) => ({ ...(await port.listGatewayLogs(range)), payments: [], refunds: [] }),
+      listGatewayLogs: async (range) => ({
+        ...(await port.listGatewayLogs(range)),
+        payments: [],
+        refunds: [],
+      }),
     }));
     await scanChain(forgetful, chainId);
     await setSettledTime(ctx, chainId, addMs(deadline, 31_000));
 
-    const old = createChain({ chain: { ...config, rpcUrls: [node.url] }, clock: ctx.clock, log: ctx.log });
-    const lagging = withChain(ctx, chainId, () => ({ isRefunded: old.isRefunded, getRefundedAmount: old.getRefundedAmount }));
+    const old = createChain({
+      chain: { ...config, rpcUrls: [node.url] },
+      clock: ctx.clock,
+      log: ctx.log,
+    });
+    const lagging = withChain(ctx, chainId, () => ({
+      isRefunded: old.isRefunded,
+      getRefundedAmount: old.getRefundedAmount,
+    }));
     const second = await signRefund(2n);
     expect((await expectRefusal(refundPayment(lagging, second))).code).to.equal('PAY_020');
     expect((await expectRefusal(refundPayment(ctx, second))).code).to.equal('PAY_037');
-    const both = createChain({ chain: { ...config, rpcUrls: [node.url, chain.rpcUrl] }, clock: ctx.clock, log: ctx.log });
-    const several = withChain(ctx, chainId, () => ({ isRefunded: both.isRefunded, getRefundedAmount: both.getRefundedAmount }));
+    const both = createChain({
+      chain: { ...config, rpcUrls: [node.url, chain.rpcUrl] },
+      clock: ctx.clock,
+      log: ctx.log,
+    });
+    const several = withChain(ctx, chainId, () => ({
+      isRefunded: both.isRefunded,
+      getRefundedAmount: both.getRefundedAmount,
+    }));
     expect((await expectRefusal(refundPayment(several, second))).code).to.equal('PAY_037');
   });
 });

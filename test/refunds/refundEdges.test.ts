@@ -7,7 +7,11 @@ import { scanChain } from '../../domain/payments/scanChain.ts';
 import type { Refund } from '../../domain/refunds/model.ts';
 import { findRefund } from '../../domain/refunds/service.ts';
 import { confirmTransaction } from '../../domain/relay/confirmTransaction.ts';
-import { getRefundRequest, refundPayment, type RefundPaymentInput } from '../../domain/relay/refundPayment.ts';
+import {
+  getRefundRequest,
+  refundPayment,
+  type RefundPaymentInput,
+} from '../../domain/relay/refundPayment.ts';
 import { sendAttempt } from '../../domain/relay/sendAttempt.ts';
 import { createStore } from '../../domain/stores/service.ts';
 import type { Context } from '../../platform/context.ts';
@@ -54,7 +58,10 @@ describe('a refund beside what else happens', function () {
   });
 
   async function completePayment(): Promise<Payment> {
-    const payment = await harness.createTestPayment({ storeId, apiKey: '', payoutAddress: merchant.address }, { token: chain.token });
+    const payment = await harness.createTestPayment(
+      { storeId, apiKey: '', payoutAddress: merchant.address },
+      { token: chain.token },
+    );
     await chain.pay(await chain.createCustomer(), payment);
     await chain.mine(CONFIRMATIONS);
     await scanChain(ctx, chainId);
@@ -74,7 +81,8 @@ describe('a refund beside what else happens', function () {
     };
   }
 
-  const send = async (refund: Refund) => expect(await sendAttempt(ctx, refund.relayAttemptId ?? '')).to.deep.equal(DONE);
+  const send = async (refund: Refund) =>
+    expect(await sendAttempt(ctx, refund.relayAttemptId ?? '')).to.deep.equal(DONE);
 
   async function read(refund: Refund): Promise<Refund> {
     const found = await findRefund(ctx, refund.id);
@@ -82,7 +90,9 @@ describe('a refund beside what else happens', function () {
     return found;
   }
 
-  async function attemptOf(refund: Refund): Promise<{ status: string; transaction_id: string | null }> {
+  async function attemptOf(
+    refund: Refund,
+  ): Promise<{ status: string; transaction_id: string | null }> {
     const [row] = await selectRows<{ status: string; transaction_id: string | null }>(
       ctx.db,
       'SELECT status, transaction_id FROM relay_attempts WHERE refund_id = ?',
@@ -92,7 +102,10 @@ describe('a refund beside what else happens', function () {
     return row;
   }
 
-  async function failRefund(payment: Payment, amount: bigint): Promise<{ refund: Refund; signed: RefundPaymentInput }> {
+  async function failRefund(
+    payment: Payment,
+    amount: bigint,
+  ): Promise<{ refund: Refund; signed: RefundPaymentInput }> {
     const signed = await signRefund(payment, amount);
     const refund = await refundPayment(ctx, signed);
     await failOnChain(refund);
@@ -114,7 +127,13 @@ describe('a refund beside what else happens', function () {
     const { refund, signed } = await failRefund(payment, 10n);
     const again = await signRefund(payment, 25n);
     expect(again.nonce).to.equal(signed.nonce);
-    expect(await refundPayment(ctx, again)).to.include({ id: refund.id, status: 'processing', version: 3, amount: 25n, errorCode: null });
+    expect(await refundPayment(ctx, again)).to.include({
+      id: refund.id,
+      status: 'processing',
+      version: 3,
+      amount: 25n,
+      errorCode: null,
+    });
     await send(await read(refund));
     await chain.mine(CONFIRMATIONS);
     await scanChain(ctx, chainId);
@@ -128,14 +147,19 @@ describe('a refund beside what else happens', function () {
 
   it('signed at once with another one and handed in at once is made, and so is the other one', async () => {
     const payment = await completePayment();
-    const signed = await Promise.all([signRefund(payment, 700_000n), signRefund(payment, 800_000n)]);
+    const signed = await Promise.all([
+      signRefund(payment, 700_000n),
+      signRefund(payment, 800_000n),
+    ]);
     expect(new Set(signed.map(({ nonce }) => nonce)).size).to.equal(2);
     const refunds = await Promise.all(signed.map((input) => refundPayment(ctx, input)));
     await sendAttempt(ctx, refunds[0]?.relayAttemptId ?? '');
     await sendAttempt(ctx, refunds[1]?.relayAttemptId ?? '');
     await chain.mine(CONFIRMATIONS);
     await scanChain(ctx, chainId);
-    expect(await Promise.all(refunds.map(async (refund) => (await read(refund)).status))).to.deep.equal(['completed', 'completed']);
+    expect(
+      await Promise.all(refunds.map(async (refund) => (await read(refund)).status)),
+    ).to.deep.equal(['completed', 'completed']);
     expect(await onChain(payment)).to.equal(1_500_000n);
   });
 
@@ -164,7 +188,10 @@ describe('a refund beside what else happens', function () {
     await sendAttempt(ctx, second.relayAttemptId ?? '');
     await chain.mine(CONFIRMATIONS);
     await scanChain(ctx, chainId);
-    expect([(await read(refund)).status, (await read(second)).status]).to.deep.equal(['completed', 'completed']);
+    expect([(await read(refund)).status, (await read(second)).status]).to.deep.equal([
+      'completed',
+      'completed',
+    ]);
     expect(await onChain(payment)).to.equal(50n);
   });
 
@@ -173,31 +200,67 @@ describe('a refund beside what else happens', function () {
     const { signed } = await failRefund(payment, 10n);
     const port = ctx.chains.get(chainId);
     if (port === undefined) throw new Error('no chain');
-    const refund = { merchant: merchant.address, amount: signed.amount, nonce: signed.nonce + 1n, deadline: signed.deadline };
-    const signature = await signTypedData(merchant, port.buildRefundTypedData({ paymentId: payment.id, refund }));
+    const refund = {
+      merchant: merchant.address,
+      amount: signed.amount,
+      nonce: signed.nonce + 1n,
+      deadline: signed.deadline,
+    };
+    const signature = await signTypedData(
+      merchant,
+      port.buildRefundTypedData({ paymentId: payment.id, refund }),
+    );
     const other = { ...signed, nonce: refund.nonce, signature };
     expect((await expectRefusal(refundPayment(ctx, other))).code).to.equal('PAY_037');
-    expect((await getRefundRequest(ctx, { storeId, paymentId: payment.id, amount: signed.amount })).refund.nonce).to.equal(signed.nonce);
+    expect(
+      (await getRefundRequest(ctx, { storeId, paymentId: payment.id, amount: signed.amount }))
+        .refund.nonce,
+    ).to.equal(signed.nonce);
   });
 
   /** As the merchant's own tools would: any nonce and deadline. */
-  async function signOwnRefund(payment: Payment, own: { amount: bigint; nonce: bigint; deadline: number }): Promise<RefundPaymentInput> {
-    const refund = { ...own, merchant: merchant.address, amount: parseAmountUnits(String(own.amount)) };
-    const typedData = ctx.chains.get(chainId)?.buildRefundTypedData({ paymentId: payment.id, refund });
+  async function signOwnRefund(
+    payment: Payment,
+    own: { amount: bigint; nonce: bigint; deadline: number },
+  ): Promise<RefundPaymentInput> {
+    const refund = {
+      ...own,
+      merchant: merchant.address,
+      amount: parseAmountUnits(String(own.amount)),
+    };
+    const typedData = ctx.chains
+      .get(chainId)
+      ?.buildRefundTypedData({ paymentId: payment.id, refund });
     if (typedData === undefined) throw new Error('no chain');
     const signature = await signTypedData(merchant, typedData);
-    return { storeId, paymentId: payment.id, amount: refund.amount, nonce: own.nonce, deadline: own.deadline, signature, permit: null };
+    return {
+      storeId,
+      paymentId: payment.id,
+      amount: refund.amount,
+      nonce: own.nonce,
+      deadline: own.deadline,
+      signature,
+      permit: null,
+    };
   }
 
   /** By somebody who has read the signature on the chain. */
-  async function useSignature(payment: Payment, { amount, nonce, deadline, signature }: RefundPaymentInput): Promise<void> {
+  async function useSignature(
+    payment: Payment,
+    { amount, nonce, deadline, signature }: RefundPaymentInput,
+  ): Promise<void> {
     const item = {
-      signed: { rail: 'refund' as const, refund: { merchant: merchant.address, amount, nonce, deadline } },
+      signed: {
+        rail: 'refund' as const,
+        refund: { merchant: merchant.address, amount, nonce, deadline },
+      },
       ...{ signature, permit: null, paymentId: payment.id, terms: payment.terms },
     };
     const call = ctx.chains.get(chainId)?.encodeRelay([item]);
     if (call === undefined) throw new Error('no chain');
-    await (await chain.createRelayer()).send({ ...call, gasLimit: 300_000n, validUntil: new Date(deadline * 1000) });
+    await (
+      await chain.createRelayer()
+    ).send({ ...call, gasLimit: 300_000n, validUntil: new Date(deadline * 1000) });
   }
 
   /** Some of these tests put the chain's clock ahead of ours. */
@@ -206,7 +269,8 @@ describe('a refund beside what else happens', function () {
     return toUnixSeconds(head?.timestamp ?? new Date());
   }
 
-  const onChain = async (payment: Payment) => ctx.chains.get(chainId)?.getRefundedAmount(payment.id);
+  const onChain = async (payment: Payment) =>
+    ctx.chains.get(chainId)?.getRefundedAmount(payment.id);
 
   it('that failed stands in their way by the chain’s clock: one that is behind ours takes the signature all the same, and no second one is made', async () => {
     const payment = await completePayment();
@@ -214,12 +278,22 @@ describe('a refund beside what else happens', function () {
     // An hour that the chain has not seen: it stood still, or its clock is behind.
     const ahead = atTime(ctx, new Date((signed.deadline + 60) * 1000));
     const soon = signed.deadline + 600;
-    const second = await signOwnRefund(payment, { amount: 10n, nonce: signed.nonce + 1n, deadline: soon });
+    const second = await signOwnRefund(payment, {
+      amount: 10n,
+      nonce: signed.nonce + 1n,
+      deadline: soon,
+    });
     expect((await expectRefusal(refundPayment(ahead, second))).code).to.equal('PAY_037');
     const request = { storeId, paymentId: payment.id, amount: signed.amount };
-    expect((await getRefundRequest(ahead, request)).refund.nonce, 'the API hands out the nonce that is safe').to.equal(signed.nonce);
+    expect(
+      (await getRefundRequest(ahead, request)).refund.nonce,
+      'the API hands out the nonce that is safe',
+    ).to.equal(signed.nonce);
 
-    const again = await refundPayment(ahead, await signOwnRefund(payment, { amount: 10n, nonce: signed.nonce, deadline: soon }));
+    const again = await refundPayment(
+      ahead,
+      await signOwnRefund(payment, { amount: 10n, nonce: signed.nonce, deadline: soon }),
+    );
     await useSignature(payment, signed);
     await chain.mine();
     await sendAttempt(ahead, again.relayAttemptId ?? '');
@@ -238,7 +312,11 @@ describe('a refund beside what else happens', function () {
     await chain.setNextBlockTime(new Date((nearer.deadline + 31) * 1000));
     await chain.mine(CONFIRMATIONS);
     await scanChain(ctx, chainId);
-    const other = await signOwnRefund(payment, { amount: 10n, nonce: signed.nonce + 1n, deadline: nearer.deadline + 600 });
+    const other = await signOwnRefund(payment, {
+      amount: 10n,
+      nonce: signed.nonce + 1n,
+      deadline: nearer.deadline + 600,
+    });
     expect((await expectRefusal(refundPayment(ctx, other))).code).to.equal('PAY_037');
     expect((await read(refund)).deadline).to.deep.equal(new Date(signed.deadline * 1000));
   });
@@ -253,13 +331,21 @@ describe('a refund beside what else happens', function () {
     await chain.mine();
     // A node that shows no logs: nobody is told of it.
     const forgetful = withChain(ctx, chainId, (port) => ({
-      listGatewayLogs: async (range) => ({ ...(await port.listGatewayLogs(range)), payments: [], refunds: [] }),
+      listGatewayLogs: async (range) => ({
+        ...(await port.listGatewayLogs(range)),
+        payments: [],
+        refunds: [],
+      }),
     }));
     await chain.setNextBlockTime(new Date((deadline + 31) * 1000));
     await chain.mine(CONFIRMATIONS);
     await scanChain(forgetful, chainId);
     expect(await read(refund)).to.include({ status: 'failed' });
-    const second = await signOwnRefund(payment, { amount: 10n, nonce: 2n, deadline: deadline + 600 });
+    const second = await signOwnRefund(payment, {
+      amount: 10n,
+      nonce: 2n,
+      deadline: deadline + 600,
+    });
     expect((await expectRefusal(refundPayment(ctx, second))).code).to.equal('PAY_037');
     expect(await onChain(payment)).to.equal(10n);
   });
@@ -270,15 +356,25 @@ describe('a refund beside what else happens', function () {
     const signed = await signOwnRefund(payment, { amount: 10n, nonce: 1n, deadline });
     const refund = await refundPayment(ctx, signed);
     await failOnChain(refund);
-    const second = await signOwnRefund(payment, { amount: 10n, nonce: 2n, deadline: deadline + 600 });
+    const second = await signOwnRefund(payment, {
+      amount: 10n,
+      nonce: 2n,
+      deadline: deadline + 600,
+    });
 
     await chain.setNextBlockTime(new Date((deadline + 31) * 1000));
     await chain.mine();
     const chains = ctx.config.chains.map((config) => ({ ...config, confirmations: 1 }));
     const atOnce = { ...ctx, config: { ...ctx.config, chains } };
-    expect((await expectRefusal(refundPayment(atOnce, second))).code, 'final, but what it holds is not known').to.equal('PAY_037');
+    expect(
+      (await expectRefusal(refundPayment(atOnce, second))).code,
+      'final, but what it holds is not known',
+    ).to.equal('PAY_037');
     await scanChain(ctx, chainId);
-    expect((await expectRefusal(refundPayment(ctx, second))).code, 'a reorganisation may replace that block').to.equal('PAY_037');
+    expect(
+      (await expectRefusal(refundPayment(ctx, second))).code,
+      'a reorganisation may replace that block',
+    ).to.equal('PAY_037');
     await chain.mine(CONFIRMATIONS - 1);
     await scanChain(ctx, chainId);
     const made = await refundPayment(ctx, second);
@@ -297,12 +393,17 @@ describe('a refund beside what else happens', function () {
     await refundPayment(ctx, await signRefund(payment, 25n));
     const { nonce, deadline, amount, signature } = signed;
     const item = {
-      signed: { rail: 'refund' as const, refund: { merchant: merchant.address, amount, nonce, deadline } },
+      signed: {
+        rail: 'refund' as const,
+        refund: { merchant: merchant.address, amount, nonce, deadline },
+      },
       ...{ signature, permit: null, paymentId: payment.id, terms: payment.terms },
     };
     const call = ctx.chains.get(chainId)?.encodeRelay([item]);
     if (call === undefined) throw new Error('no chain');
-    await (await chain.createRelayer()).send({ ...call, gasLimit: 300_000n, validUntil: new Date(deadline * 1000) });
+    await (
+      await chain.createRelayer()
+    ).send({ ...call, gasLimit: 300_000n, validUntil: new Date(deadline * 1000) });
     await chain.mine(CONFIRMATIONS);
     await scanChain(ctx, chainId);
     expect(await read(refund)).to.include({ status: 'completed', amount: 10n });
@@ -312,9 +413,11 @@ describe('a refund beside what else happens', function () {
   });
 
   async function attemptsOf(refund: Refund): Promise<string[]> {
-    const rows = await selectRows<{ id: string }>(ctx.db, 'SELECT id FROM relay_attempts WHERE refund_id = ? ORDER BY created_at, id', [
-      refund.id,
-    ]);
+    const rows = await selectRows<{ id: string }>(
+      ctx.db,
+      'SELECT id FROM relay_attempts WHERE refund_id = ? ORDER BY created_at, id',
+      [refund.id],
+    );
     return rows.map(({ id }) => id);
   }
 
@@ -326,7 +429,9 @@ describe('a refund beside what else happens', function () {
     expect((await read(first)).position).to.equal(null);
     const second = await refundPayment(ctx, await signRefund(payment, 750_000n));
     expect(second.status).to.equal('processing');
-    expect((await expectRefusal(refundPayment(ctx, await signRefund(payment, 1n)))).code).to.equal('PAY_035');
+    expect((await expectRefusal(refundPayment(ctx, await signRefund(payment, 1n)))).code).to.equal(
+      'PAY_035',
+    );
   });
 
   it('is not taken on when a reorganisation takes its payment away while it is being checked', async () => {
@@ -340,7 +445,9 @@ describe('a refund beside what else happens', function () {
       },
     }));
     expect((await expectRefusal(refundPayment(racing, signed))).code).to.equal('PAY_004');
-    expect(await selectRows(ctx.db, 'SELECT id FROM refunds WHERE payment_id = ?', [payment.id])).to.deep.equal([]);
+    expect(
+      await selectRows(ctx.db, 'SELECT id FROM refunds WHERE payment_id = ?', [payment.id]),
+    ).to.deep.equal([]);
   });
 
   it('ends when the merchant makes another one under its nonce', async () => {
@@ -349,12 +456,28 @@ describe('a refund beside what else happens', function () {
     const refund = await refundPayment(ctx, signed);
     const port = ctx.chains.get(chainId);
     if (port === undefined) throw new Error('no chain');
-    const other = { merchant: merchant.address, amount: parseAmountUnits('20'), nonce: signed.nonce, deadline: signed.deadline };
-    const signature = await signTypedData(merchant, port.buildRefundTypedData({ paymentId: payment.id, refund: other }));
+    const other = {
+      merchant: merchant.address,
+      amount: parseAmountUnits('20'),
+      nonce: signed.nonce,
+      deadline: signed.deadline,
+    };
+    const signature = await signTypedData(
+      merchant,
+      port.buildRefundTypedData({ paymentId: payment.id, refund: other }),
+    );
     const call = port.encodeRelay([
-      { signed: { rail: 'refund', refund: other }, signature, permit: null, paymentId: payment.id, terms: payment.terms },
+      {
+        signed: { rail: 'refund', refund: other },
+        signature,
+        permit: null,
+        paymentId: payment.id,
+        terms: payment.terms,
+      },
     ]);
-    await (await chain.createRelayer()).send({ ...call, gasLimit: 500_000n } as Parameters<OwnRelayer['send']>[0]);
+    await (
+      await chain.createRelayer()
+    ).send({ ...call, gasLimit: 500_000n } as Parameters<OwnRelayer['send']>[0]);
     await chain.mine(CONFIRMATIONS);
     for (let look = 0; look < 3; look++) {
       await scanChain(ctx, chainId);
@@ -379,14 +502,25 @@ describe('a refund beside what else happens', function () {
     await goBack();
     await chain.mine(CONFIRMATIONS + 1);
     await scanChain(ctx, chainId);
-    expect(await read(refund)).to.include({ status: 'failed', version: 3, position: null, completedAt: null });
-    expect((await expectRefusal(refundPayment(ctx, await signRefund(payment, 1n)))).code).to.equal('PAY_035');
+    expect(await read(refund)).to.include({
+      status: 'failed',
+      version: 3,
+      position: null,
+      completedAt: null,
+    });
+    expect((await expectRefusal(refundPayment(ctx, await signRefund(payment, 1n)))).code).to.equal(
+      'PAY_035',
+    );
 
     await chain.send(relayer.sent[0]!);
     await chain.mine(CONFIRMATIONS);
     await scanChain(ctx, chainId);
     expect(await read(refund)).to.include({ status: 'completed', version: 5 });
-    const events = await selectRows<{ type: string }>(ctx.db, 'SELECT type FROM events WHERE refund_id = ? ORDER BY version', [refund.id]);
+    const events = await selectRows<{ type: string }>(
+      ctx.db,
+      'SELECT type FROM events WHERE refund_id = ? ORDER BY version',
+      [refund.id],
+    );
     expect(events.map(({ type }) => type)).to.deep.equal([
       'refund.created',
       'refund.completed',
@@ -403,12 +537,24 @@ describe('a refund beside what else happens', function () {
     const { nonce, deadline, amount, signature } = await signRefund(payment, 1_000_000n);
     const own = { merchant: merchant.address, amount, nonce, deadline };
     const call = port.encodeRelay([
-      { signed: { rail: 'refund', refund: own }, signature, permit: null, paymentId: payment.id, terms: payment.terms },
+      {
+        signed: { rail: 'refund', refund: own },
+        signature,
+        permit: null,
+        paymentId: payment.id,
+        terms: payment.terms,
+      },
     ]);
-    await (await chain.createRelayer()).send({ ...call, gasLimit: 500_000n } as Parameters<OwnRelayer['send']>[0]);
+    await (
+      await chain.createRelayer()
+    ).send({ ...call, gasLimit: 500_000n } as Parameters<OwnRelayer['send']>[0]);
     await chain.mine(CONFIRMATIONS);
     await scanChain(ctx, chainId);
-    expect((await expectRefusal(refundPayment(ctx, await signRefund(payment, 500_001n)))).code).to.equal('PAY_035');
-    expect((await refundPayment(ctx, await signRefund(payment, 500_000n))).status).to.equal('processing');
+    expect(
+      (await expectRefusal(refundPayment(ctx, await signRefund(payment, 500_001n)))).code,
+    ).to.equal('PAY_035');
+    expect((await refundPayment(ctx, await signRefund(payment, 500_000n))).status).to.equal(
+      'processing',
+    );
   });
 });

@@ -7,7 +7,11 @@ import { scanChain } from '../../domain/payments/scanChain.ts';
 import { findRefund, listRefunds } from '../../domain/refunds/service.ts';
 import type { Refund } from '../../domain/refunds/model.ts';
 import { confirmTransaction } from '../../domain/relay/confirmTransaction.ts';
-import { getRefundRequest, refundPayment, type RefundPaymentInput } from '../../domain/relay/refundPayment.ts';
+import {
+  getRefundRequest,
+  refundPayment,
+  type RefundPaymentInput,
+} from '../../domain/relay/refundPayment.ts';
 import { sendAttempt } from '../../domain/relay/sendAttempt.ts';
 import { createStore } from '../../domain/stores/service.ts';
 import { selectRows } from '../../platform/db.ts';
@@ -56,7 +60,10 @@ describe('refunding a payment', function () {
   });
 
   async function completePayment(): Promise<Payment> {
-    const payment = await harness.createTestPayment({ storeId, apiKey: '', payoutAddress: merchant.address }, { token: chain.token });
+    const payment = await harness.createTestPayment(
+      { storeId, apiKey: '', payoutAddress: merchant.address },
+      { token: chain.token },
+    );
     await chain.pay(customer, payment);
     await chain.mine(CONFIRMATIONS);
     await scanChain(ctx, chainId);
@@ -64,7 +71,11 @@ describe('refunding a payment', function () {
     return payment;
   }
 
-  async function signRefund(payment: Payment, amount: bigint, signer = merchant): Promise<RefundPaymentInput> {
+  async function signRefund(
+    payment: Payment,
+    amount: bigint,
+    signer = merchant,
+  ): Promise<RefundPaymentInput> {
     const request = { storeId, paymentId: payment.id, amount: parseAmountUnits(String(amount)) };
     const { refund, typedData, permit } = await getRefundRequest(ctx, request);
     return {
@@ -75,7 +86,11 @@ describe('refunding a payment', function () {
       permit:
         permit === null
           ? null
-          : { value: permit.value, deadline: BigInt(permit.deadline), signature: await signTypedData(signer, permit.typedData) },
+          : {
+              value: permit.value,
+              deadline: BigInt(permit.deadline),
+              signature: await signTypedData(signer, permit.typedData),
+            },
     };
   }
 
@@ -85,7 +100,11 @@ describe('refunding a payment', function () {
 
   async function confirmAll(): Promise<void> {
     await scanChain(ctx, chainId);
-    const rows = await selectRows<{ id: string }>(ctx.db, 'SELECT id FROM relay_transactions WHERE relayer_id = ?', [relayer.id]);
+    const rows = await selectRows<{ id: string }>(
+      ctx.db,
+      'SELECT id FROM relay_transactions WHERE relayer_id = ?',
+      [relayer.id],
+    );
     for (const { id } of rows) await confirmTransaction(ctx, id);
   }
 
@@ -101,7 +120,9 @@ describe('refunding a payment', function () {
       'SELECT type, version FROM events WHERE refund_id = ? ORDER BY version',
       [refund.id],
     );
-    expect(rows.map(({ version }) => Number(version))).to.deep.equal(rows.map((_row, index) => index + 1));
+    expect(rows.map(({ version }) => Number(version))).to.deep.equal(
+      rows.map((_row, index) => index + 1),
+    );
     return rows.map(({ type }) => type);
   }
 
@@ -117,12 +138,21 @@ describe('refunding a payment', function () {
     expect((await read(refund)).status).to.equal('processing');
     await chain.mine(CONFIRMATIONS);
     await confirmAll();
-    expect(await read(refund)).to.include({ status: 'completed', version: 2, relayAttemptId: null, errorCode: null });
+    expect(await read(refund)).to.include({
+      status: 'completed',
+      version: 2,
+      relayAttemptId: null,
+      errorCode: null,
+    });
     expect(await eventsOf(refund)).to.deep.equal(['refund.created', 'refund.completed']);
     expect((await chain.balanceOf(customer.address)) - before).to.equal(500_000n);
     const after = await readPayment(ctx, payment);
     expect(after).to.include({ status: 'completed', version: 3 });
-    expect(await readHistory(ctx, after)).to.deep.equal(['payment.created', 'payment.processing', 'payment.completed']);
+    expect(await readHistory(ctx, after)).to.deep.equal([
+      'payment.created',
+      'payment.processing',
+      'payment.completed',
+    ]);
     const [attempt] = await selectRows<{ status: string; gas_used: string }>(
       ctx.db,
       'SELECT status, gas_used FROM relay_attempts WHERE refund_id = ?',
@@ -135,12 +165,16 @@ describe('refunding a payment', function () {
   it('in full, with a permit: and then nothing more', async () => {
     const payment = await completePayment();
     const refund = await refundPayment(ctx, await signRefund(payment, PAID));
-    expect((await expectRefusal(refundPayment(ctx, await signRefund(payment, 1n)))).code).to.equal('PAY_035');
+    expect((await expectRefusal(refundPayment(ctx, await signRefund(payment, 1n)))).code).to.equal(
+      'PAY_035',
+    );
     await send(refund);
     await chain.mine(CONFIRMATIONS);
     await confirmAll();
     expect((await read(refund)).status).to.equal('completed');
-    expect((await expectRefusal(refundPayment(ctx, await signRefund(payment, 1n)))).code).to.equal('PAY_035');
+    expect((await expectRefusal(refundPayment(ctx, await signRefund(payment, 1n)))).code).to.equal(
+      'PAY_035',
+    );
   });
 
   it('approved once, in parts: one transaction carries them', async () => {
@@ -156,8 +190,12 @@ describe('refunding a payment', function () {
     await chain.mine(CONFIRMATIONS);
     await confirmAll();
     for (const part of parts) expect((await read(part)).status).to.equal('completed');
-    expect((await expectRefusal(refundPayment(ctx, await signRefund(one, 1n)))).code).to.equal('PAY_035');
-    expect((await listRefunds(ctx, { paymentId: one.id })).map(({ amount }) => amount)).to.have.members([700_000n, 800_000n]);
+    expect((await expectRefusal(refundPayment(ctx, await signRefund(one, 1n)))).code).to.equal(
+      'PAY_035',
+    );
+    expect(
+      (await listRefunds(ctx, { paymentId: one.id })).map(({ amount }) => amount),
+    ).to.have.members([700_000n, 800_000n]);
   });
 
   it('of which two at once would exceed the payment takes one of them', async () => {
@@ -165,7 +203,9 @@ describe('refunding a payment', function () {
     await chain.approve(merchant);
     const signed = [await signRefund(payment, 1_000_000n), await signRefund(payment, 1_000_000n)];
     const outcomes = await Promise.allSettled(signed.map((input) => refundPayment(ctx, input)));
-    const refused = outcomes.flatMap((outcome) => (outcome.status === 'rejected' ? [(outcome.reason as { code: string }).code] : []));
+    const refused = outcomes.flatMap((outcome) =>
+      outcome.status === 'rejected' ? [(outcome.reason as { code: string }).code] : [],
+    );
     expect(refused).to.deep.equal(['PAY_035']);
   });
 
@@ -183,7 +223,10 @@ describe('refunding a payment', function () {
   it('is refused when anything does not fit, and changes nothing', async () => {
     const payment = await completePayment();
     const signed = await signRefund(payment, 10n);
-    const unpaid = await harness.createTestPayment({ storeId, apiKey: '', payoutAddress: merchant.address }, { token: chain.token });
+    const unpaid = await harness.createTestPayment(
+      { storeId, apiKey: '', payoutAddress: merchant.address },
+      { token: chain.token },
+    );
     const other = await harness.createTestStore();
     for (const [input, code] of [
       [{ ...signed, amount: parseAmountUnits('11') }, 'PAY_015'],
@@ -198,7 +241,9 @@ describe('refunding a payment', function () {
       expect((await expectRefusal(refundPayment(ctx, input))).code, code).to.equal(code);
     }
     expect(await listRefunds(ctx, { paymentId: payment.id })).to.deep.equal([]);
-    expect((await expectRefusal(getRefundRequest(ctx, { ...signed, storeId: other.storeId }))).code).to.equal('PAY_009');
+    expect(
+      (await expectRefusal(getRefundRequest(ctx, { ...signed, storeId: other.storeId }))).code,
+    ).to.equal('PAY_009');
   });
 
   it('tells the real reason when the merchant does not hold or allow the amount', async () => {
@@ -220,7 +265,11 @@ describe('refunding a payment', function () {
     await chain.moveTokensAway(merchant);
     await chain.mine();
     await send(refund);
-    expect(await read(refund)).to.include({ status: 'failed', errorCode: 'PAY_001', relayAttemptId: null });
+    expect(await read(refund)).to.include({
+      status: 'failed',
+      errorCode: 'PAY_001',
+      relayAttemptId: null,
+    });
     expect(await eventsOf(refund)).to.deep.equal(['refund.created', 'refund.failed']);
     await chain.mint(merchant.address, 10n);
     await chain.mine();
@@ -248,7 +297,11 @@ describe('refunding a payment', function () {
     await chain.mine(CONFIRMATIONS);
     await confirmAll();
     expect((await read(refund)).status).to.equal('completed');
-    expect(await eventsOf(refund)).to.deep.equal(['refund.created', 'refund.reorged', 'refund.completed']);
+    expect(await eventsOf(refund)).to.deep.equal([
+      'refund.created',
+      'refund.reorged',
+      'refund.completed',
+    ]);
   });
 
   it('that lands after it was given up is told truthfully', async () => {
@@ -258,12 +311,15 @@ describe('refunding a payment', function () {
     const [raw] = relayer.sent;
     const goBack = await chain.takeSnapshot();
     await goBack();
-    // Nobody has it any more, and by the chain's clock its deadline is over; somebody kept it all the same.
+    // Nobody has it any more, and by the chain's clock its deadline is over; somebody kept it all
+    // the same.
     await setSettledTime(ctx, chainId, addMs(refund.deadline, 60_000));
     const over = atTime(ctx, addMs(refund.deadline, 60_000));
-    const [row] = await selectRows<{ transaction_id: string }>(ctx.db, 'SELECT transaction_id FROM relay_attempts WHERE refund_id = ?', [
-      refund.id,
-    ]);
+    const [row] = await selectRows<{ transaction_id: string }>(
+      ctx.db,
+      'SELECT transaction_id FROM relay_attempts WHERE refund_id = ?',
+      [refund.id],
+    );
     await confirmTransaction(over, row?.transaction_id ?? '');
     expect((await read(refund)).status).to.equal('failed');
     await chain.send(raw!);
@@ -271,6 +327,11 @@ describe('refunding a payment', function () {
     await scanChain(ctx, chainId);
     await scanChain(ctx, chainId);
     expect(await read(refund)).to.include({ status: 'completed', errorCode: null });
-    expect(await eventsOf(refund)).to.deep.equal(['refund.created', 'refund.failed', 'refund.processing', 'refund.completed']);
+    expect(await eventsOf(refund)).to.deep.equal([
+      'refund.created',
+      'refund.failed',
+      'refund.processing',
+      'refund.completed',
+    ]);
   });
 });

@@ -6,7 +6,11 @@ import type { Payment } from '../../domain/payments/model.ts';
 import { scanChain } from '../../domain/payments/scanChain.ts';
 import type { RelayRail } from '../../domain/relay/model.ts';
 import { sendAttempt } from '../../domain/relay/sendAttempt.ts';
-import { executePayment, getAuthorizationRequest, relayPayment } from '../../domain/relay/service.ts';
+import {
+  executePayment,
+  getAuthorizationRequest,
+  relayPayment,
+} from '../../domain/relay/service.ts';
 import type { ChainConfig } from '../../platform/config.ts';
 import type { Context } from '../../platform/context.ts';
 import { selectRows } from '../../platform/db.ts';
@@ -16,7 +20,12 @@ import { expectRefusal } from '../support/expectRefusal.ts';
 import { expectTrueFlights } from '../support/expectTrueFlights.ts';
 import { signAuthorization, signGasless, signTypedData } from '../support/gasless.ts';
 import { createHarness, type Harness, type TestStore } from '../support/harness.ts';
-import { startOwnChain, type OwnChain, type OwnContractWallet, type OwnRelayer } from '../support/ownChain.ts';
+import {
+  startOwnChain,
+  type OwnChain,
+  type OwnContractWallet,
+  type OwnRelayer,
+} from '../support/ownChain.ts';
 import { readHistory } from '../support/paymentHistory.ts';
 import { confirmOnce, readAttempt, readPayment } from '../support/relayFlow.ts';
 import { atTime, withChain, withRelayer, withRelayers } from '../support/varyContext.ts';
@@ -53,15 +62,26 @@ describe('requests that wait together', function () {
   });
 
   const createPayment = (amount?: string) =>
-    harness.createTestPayment(store, { token: chain.token, ...(amount === undefined ? {} : { amount: parseAmountUnits(amount) }) });
+    harness.createTestPayment(store, {
+      token: chain.token,
+      ...(amount === undefined ? {} : { amount: parseAmountUnits(amount) }),
+    });
 
-  async function accept(rail: PayerRail, customer: PrivateKeyAccount, payment: Payment, base = ctx): Promise<string> {
+  async function accept(
+    rail: PayerRail,
+    customer: PrivateKeyAccount,
+    payment: Payment,
+    base = ctx,
+  ): Promise<string> {
     if (rail === 'forwarder') await relayPayment(base, await signGasless(base, customer, payment));
     else await executePayment(base, await signAuthorization(base, customer, payment));
     return (await readAttempt(ctx, payment)).id;
   }
 
-  async function acceptMany(rail: PayerRail, count: number): Promise<{ payment: Payment; id: string; customer: PrivateKeyAccount }[]> {
+  async function acceptMany(
+    rail: PayerRail,
+    count: number,
+  ): Promise<{ payment: Payment; id: string; customer: PrivateKeyAccount }[]> {
     const accepted = [];
     for (let index = 0; index < count; index++) {
       const [customer, payment] = [await chain.createCustomer(), await createPayment()];
@@ -73,7 +93,8 @@ describe('requests that wait together', function () {
   async function mineAndConfirm(payments: readonly Payment[]): Promise<void> {
     await chain.mine(CONFIRMATIONS);
     await scanChain(ctx, chainId);
-    for (const payment of payments) if ((await readAttempt(ctx, payment)).transactionId !== null) await confirmOnce(ctx, payment);
+    for (const payment of payments)
+      if ((await readAttempt(ctx, payment)).transactionId !== null) await confirmOnce(ctx, payment);
   }
 
   async function expectCompleted(payments: readonly Payment[]): Promise<void> {
@@ -93,7 +114,10 @@ describe('requests that wait together', function () {
     ...ctx,
     config: {
       ...ctx.config,
-      chains: ctx.config.chains.map((config) => ({ ...config, relayLimits: { ...config.relayLimits, ...limits } })),
+      chains: ctx.config.chains.map((config) => ({
+        ...config,
+        relayLimits: { ...config.relayLimits, ...limits },
+      })),
     },
   });
 
@@ -105,7 +129,11 @@ describe('requests that wait together', function () {
         expect(relayer.sent).to.have.length(1);
         for (const { id } of waiting) expect(await sendAttempt(ctx, id)).to.deep.equal(DONE);
         expect(relayer.sent).to.have.length(1);
-        const hashes = new Set(await Promise.all(waiting.map(async ({ payment }) => (await readPayment(ctx, payment)).txHash)));
+        const hashes = new Set(
+          await Promise.all(
+            waiting.map(async ({ payment }) => (await readPayment(ctx, payment)).txHash),
+          ),
+        );
         expect([...hashes]).to.deep.equal([relayer.sent[0]?.hash]);
         const payments = waiting.map(({ payment }) => payment);
         await mineAndConfirm(payments);
@@ -120,7 +148,9 @@ describe('requests that wait together', function () {
         const receipt = await ctx.chains.get(chainId)?.findReceipt(relayer.sent[0]!.hash);
         expect(receipt?.gasUsed).to.be.greaterThan(0n as unknown as number);
         expect(attempts.reduce((sum, { gasUsed }) => sum + gasUsed, 0n)).to.equal(receipt?.gasUsed);
-        expect(attempts.reduce((sum, { gasCost }) => sum + gasCost, 0n)).to.equal(receipt!.gasUsed * receipt!.effectiveGasPrice);
+        expect(attempts.reduce((sum, { gasCost }) => sum + gasCost, 0n)).to.equal(
+          receipt!.gasUsed * receipt!.effectiveGasPrice,
+        );
       });
 
       it('never go in more than the configured number', async () => {
@@ -140,8 +170,15 @@ describe('requests that wait together', function () {
         await chain.mine();
         await sendAttempt(ctx, waiting[0]!.id);
         expect(relayer.sent).to.have.length(1);
-        expect(await readAttempt(ctx, poor.payment)).to.include({ status: 'failed', errorCode: 'PAY_001', transactionId: null });
-        expect(await readPayment(ctx, poor.payment)).to.include({ status: 'pending', relayAttemptId: null });
+        expect(await readAttempt(ctx, poor.payment)).to.include({
+          status: 'failed',
+          errorCode: 'PAY_001',
+          transactionId: null,
+        });
+        expect(await readPayment(ctx, poor.payment)).to.include({
+          status: 'pending',
+          relayAttemptId: null,
+        });
         const payments = others.map(({ payment }) => payment);
         await mineAndConfirm(payments);
         await expectCompleted(payments);
@@ -171,7 +208,9 @@ describe('requests that wait together', function () {
         const waiting = await acceptMany(rail, 4);
         const strict = withChain(ctx, chainId, (port) => ({
           simulateRelay: (items) =>
-            items.length > 1 ? Promise.resolve({ kind: 'refused', reason: 'too much at once' }) : port.simulateRelay(items),
+            items.length > 1
+              ? Promise.resolve({ kind: 'refused', reason: 'too much at once' })
+              : port.simulateRelay(items),
         }));
         for (const { id } of waiting) await sendAttempt(strict, id);
         expect(relayer.sent).to.have.length(4);
@@ -182,13 +221,23 @@ describe('requests that wait together', function () {
 
       it('are sent again in smaller transactions when theirs is reverted as a whole', async () => {
         const waiting = await acceptMany(rail, 4);
-        const stingy = withRelayer(ctx, chainId, (own) => ({ send: (input) => own.send({ ...input, gasLimit: 200_000n }) }));
+        const stingy = withRelayer(ctx, chainId, (own) => ({
+          send: (input) => own.send({ ...input, gasLimit: 200_000n }),
+        }));
         await sendAttempt(stingy, waiting[0]!.id);
         const payments = waiting.map(({ payment }) => payment);
         await mineAndConfirm(payments);
         for (const payment of payments) {
-          expect(await readAttempt(ctx, payment)).to.include({ status: 'queued', transactionId: null, sends: 1, errorCode: null });
-          expect(await readPayment(ctx, payment)).to.include({ status: 'processing', txHash: null });
+          expect(await readAttempt(ctx, payment)).to.include({
+            status: 'queued',
+            transactionId: null,
+            sends: 1,
+            errorCode: null,
+          });
+          expect(await readPayment(ctx, payment)).to.include({
+            status: 'processing',
+            txHash: null,
+          });
         }
         for (const { id } of waiting) await sendAttempt(ctx, id);
         await mineAndConfirm(payments);
@@ -237,25 +286,42 @@ describe('requests that wait together', function () {
   });
 
   describe('that one node refuses', () => {
-    const patient = () => ({ ...ctx, config: { ...ctx.config, relay: { ...ctx.config.relay, refusalGraceMs: 15_000 } } });
+    const patient = () => ({
+      ...ctx,
+      config: { ...ctx.config, relay: { ...ctx.config.relay, refusalGraceMs: 15_000 } },
+    });
     const short = { kind: 'insufficientAllowance', allowance: 0n } as const;
 
     it('wait, since that node may lag; when it says so for as long as that may take, they fail', async () => {
       const [waiting, hopeless] = await acceptMany('authorization', 2);
       const lagging = withChain(patient(), chainId, () => ({
-        simulateRelay: (items) => Promise.resolve({ kind: 'ran', outcomes: items.map(() => ({ succeeds: false, reason: 'short' })) }),
+        simulateRelay: (items) =>
+          Promise.resolve({
+            kind: 'ran',
+            outcomes: items.map(() => ({ succeeds: false, reason: 'short' })),
+          }),
         estimateRelayGas: () => Promise.resolve({ kind: 'refused', reason: 'short' }),
         findRefusal: () => Promise.resolve(short),
       }));
       expect((await sendAttempt(lagging, waiting!.id)).kind).to.equal('later');
-      for (const { payment } of [waiting!, hopeless!]) expect(await readAttempt(ctx, payment)).to.include({ status: 'queued' });
+      for (const { payment } of [waiting!, hopeless!])
+        expect(await readAttempt(ctx, payment)).to.include({ status: 'queued' });
       const begin = new Date();
-      // Not before 15 seconds have passed since the first time, however long ago they were taken on.
-      expect((await sendAttempt(atTime(lagging, addMs(begin, 10_000)), hopeless!.id)).kind).to.equal('later');
+      // Not before 15 seconds have passed since the first time, however long ago they were taken
+      // on.
+      expect(
+        (await sendAttempt(atTime(lagging, addMs(begin, 10_000)), hopeless!.id)).kind,
+      ).to.equal('later');
       expect(await readAttempt(ctx, hopeless!.payment)).to.include({ status: 'queued' });
-      expect(await sendAttempt(atTime(lagging, addMs(begin, 15_001)), hopeless!.id)).to.deep.equal(DONE);
+      expect(await sendAttempt(atTime(lagging, addMs(begin, 15_001)), hopeless!.id)).to.deep.equal(
+        DONE,
+      );
       for (const { payment } of [waiting!, hopeless!]) {
-        expect(await readAttempt(ctx, payment)).to.include({ status: 'failed', errorCode: 'PAY_002', sends: 0 });
+        expect(await readAttempt(ctx, payment)).to.include({
+          status: 'failed',
+          errorCode: 'PAY_002',
+          sends: 0,
+        });
       }
     });
 
@@ -268,7 +334,9 @@ describe('requests that wait together', function () {
           const isOwn = (index: number) => items[index]?.paymentId === own!.payment.id;
           return {
             ...simulation,
-            outcomes: simulation.outcomes.map((it, index) => (isOwn(index) ? { succeeds: false, reason: 'short' } : it)),
+            outcomes: simulation.outcomes.map((it, index) =>
+              isOwn(index) ? { succeeds: false, reason: 'short' } : it,
+            ),
           };
         },
         findRefusal: () => Promise.resolve(short),
@@ -301,13 +369,16 @@ describe('requests that wait together', function () {
           const isFirst = (index: number) => items[index]?.paymentId === first.id;
           return {
             ...simulation,
-            outcomes: simulation.outcomes.map((it, index) => (isFirst(index) ? { succeeds: false, reason: 'no' } : it)),
+            outcomes: simulation.outcomes.map((it, index) =>
+              isFirst(index) ? { succeeds: false, reason: 'no' } : it,
+            ),
           };
         },
       }));
       await sendAttempt(failing, firstId);
       expect(await readAttempt(ctx, other!.payment)).to.include({ status: 'submitted' });
-      for (const payment of [first, second]) expect(await readAttempt(ctx, payment)).to.include({ status: 'queued' });
+      for (const payment of [first, second])
+        expect(await readAttempt(ctx, payment)).to.include({ status: 'queued' });
       expect(await sendAttempt(ctx, firstId)).to.deep.equal(DONE);
       await mineAndConfirm([first, second, other!.payment]);
       await expectCompleted([first, second, other!.payment]);
@@ -315,11 +386,17 @@ describe('requests that wait together', function () {
   });
 
   describe('among which is one of a contract wallet', () => {
-    async function acceptFromWallet(wallet: OwnContractWallet): Promise<{ payment: Payment; id: string }> {
+    async function acceptFromWallet(
+      wallet: OwnContractWallet,
+    ): Promise<{ payment: Payment; id: string }> {
       const payment = await createPayment();
       const request = { storeId: payment.storeId, paymentId: payment.id, payer: wallet.address };
       const { typedData } = await getAuthorizationRequest(ctx, request);
-      await executePayment(ctx, { ...request, signature: await signTypedData(wallet.owner, typedData), permit: null });
+      await executePayment(ctx, {
+        ...request,
+        signature: await signTypedData(wallet.owner, typedData),
+        permit: null,
+      });
       return { payment, id: (await readAttempt(ctx, payment)).id };
     }
 
@@ -330,12 +407,20 @@ describe('requests that wait together', function () {
       const hostile = await acceptFromWallet(wallet);
       others.push(...(await acceptMany('authorization', 2)));
       await sendAttempt(ctx, first!.id);
-      for (const { payment } of others) expect((await readAttempt(ctx, payment)).status).to.equal('submitted');
+      for (const { payment } of others)
+        expect((await readAttempt(ctx, payment)).status).to.equal('submitted');
       await sendAttempt(ctx, hostile.id);
       expect(relayer.sent).to.have.length(2);
-      await mineAndConfirm([first!.payment, ...others.map(({ payment }) => payment), hostile.payment]);
+      await mineAndConfirm([
+        first!.payment,
+        ...others.map(({ payment }) => payment),
+        hostile.payment,
+      ]);
       await expectCompleted([first!.payment, ...others.map(({ payment }) => payment)]);
-      expect(await readAttempt(ctx, hostile.payment)).to.include({ status: 'failed', errorCode: 'PAY_030' });
+      expect(await readAttempt(ctx, hostile.payment)).to.include({
+        status: 'failed',
+        errorCode: 'PAY_030',
+      });
     });
 
     it('that takes more gas than anybody’s request may: refused when it is handed in, and not sent when it turns out later', async () => {
@@ -346,7 +431,9 @@ describe('requests that wait together', function () {
       const request = { storeId: payment.storeId, paymentId: payment.id, payer: wallet.address };
       const { typedData } = await getAuthorizationRequest(ctx, request);
       const signature = await signTypedData(wallet.owner, typedData);
-      expect((await expectRefusal(executePayment(ctx, { ...request, signature, permit: null }))).code).to.equal('PAY_015');
+      expect(
+        (await expectRefusal(executePayment(ctx, { ...request, signature, permit: null }))).code,
+      ).to.equal('PAY_015');
 
       const [beside] = await acceptMany('authorization', 1);
       await sendAttempt(ctx, later.id);
@@ -356,7 +443,9 @@ describe('requests that wait together', function () {
       const attempt = await readAttempt(ctx, later.payment);
       expect(attempt).to.include({ status: 'failed', errorCode: 'PAY_027', sends: 0 });
       // Within the gas that it may take, the wallet comes to no answer.
-      expect(attempt.errorDetail).to.match(/^The chain would refuse the request: InvalidAuthorization/);
+      expect(attempt.errorDetail).to.match(
+        /^The chain would refuse the request: InvalidAuthorization/,
+      );
     });
   });
 
@@ -436,9 +525,15 @@ describe('requests that wait together', function () {
           return { payment, customer: await chain.createCustomer() };
         }),
       );
-      const inputs = await Promise.all(signed.map(({ payment, customer }) => signAuthorization(ctx, customer, payment)));
-      const outcomes = await Promise.allSettled(inputs.map((input) => executePayment(limited, input)));
-      const refused = outcomes.flatMap((outcome) => (outcome.status === 'rejected' ? [(outcome.reason as { code: string }).code] : []));
+      const inputs = await Promise.all(
+        signed.map(({ payment, customer }) => signAuthorization(ctx, customer, payment)),
+      );
+      const outcomes = await Promise.allSettled(
+        inputs.map((input) => executePayment(limited, input)),
+      );
+      const refused = outcomes.flatMap((outcome) =>
+        outcome.status === 'rejected' ? [(outcome.reason as { code: string }).code] : [],
+      );
       expect(refused).to.deep.equal(['PAY_033', 'PAY_033', 'PAY_033']);
       const [other, payment] = [await chain.createCustomer(), await createPayment()];
       await accept('authorization', other, payment, limited);
@@ -447,7 +542,9 @@ describe('requests that wait together', function () {
     it('on gas are told as PAY_034 with the time until the next day, count what was spent, and leave direct payments alone', async () => {
       const gasPrice = 1_000_000_007n;
       const budget = (wei: bigint) =>
-        withChain(withLimits({ gasBudgetPerStorePerDayWei: wei }), chainId, () => ({ getGasPrice: () => Promise.resolve(gasPrice) }));
+        withChain(withLimits({ gasBudgetPerStorePerDayWei: wei }), chainId, () => ({
+          getGasPrice: () => Promise.resolve(gasPrice),
+        }));
       const limited = budget(200_000n * gasPrice);
       const own = await harness.createTestStore();
       const make = () => harness.createTestPayment(own, { token: chain.token });
@@ -465,7 +562,9 @@ describe('requests that wait together', function () {
       expect(gasCost > 0n).to.equal(true);
       // What was set aside is free again, what was spent is not.
       const needed = gasCost + 135_000n * gasPrice;
-      expect((await expectRefusal(executePayment(budget(needed - 1n), second))).code).to.equal('PAY_034');
+      expect((await expectRefusal(executePayment(budget(needed - 1n), second))).code).to.equal(
+        'PAY_034',
+      );
       await executePayment(budget(needed), second);
       const direct = await make();
       await chain.pay(await chain.createCustomer(), direct);

@@ -53,7 +53,10 @@ describe('what is to be sent is claimed first', function () {
     ...ctx,
     config: {
       ...ctx.config,
-      chains: ctx.config.chains.map((config) => ({ ...config, relayLimits: { ...config.relayLimits, maxBatchSize } })),
+      chains: ctx.config.chains.map((config) => ({
+        ...config,
+        relayLimits: { ...config.relayLimits, maxBatchSize },
+      })),
     },
   });
   const withClaimMs = (claimMs: number, base = ctx): Context => ({
@@ -64,7 +67,10 @@ describe('what is to be sent is claimed first', function () {
   async function acceptMany(count: number): Promise<Waiting[]> {
     const waiting: Waiting[] = [];
     for (let index = 0; index < count; index++) {
-      const [customer, payment] = [await chain.createCustomer(), await harness.createTestPayment(store, { token: chain.token })];
+      const [customer, payment] = [
+        await chain.createCustomer(),
+        await harness.createTestPayment(store, { token: chain.token }),
+      ];
       await executePayment(ctx, await signAuthorization(ctx, customer, payment));
       waiting.push({ payment, id: (await readAttempt(ctx, payment)).id });
     }
@@ -115,7 +121,15 @@ describe('what is to be sent is claimed first', function () {
     const { claimMs } = ctx.config.relay;
     const dead = await inTransaction(ctx.db, (trx) =>
       claimAttempts(trx, {
-        ...{ chainId, now, freeAfter: addMs(now, 2 * claimMs), deadlineAfter: now, ownId: null, limit: 20, claimId: 'rlc_dead' },
+        ...{
+          chainId,
+          now,
+          freeAfter: addMs(now, 2 * claimMs),
+          deadlineAfter: now,
+          ownId: null,
+          limit: 20,
+          claimId: 'rlc_dead',
+        },
         ...{ lapsesAt: addMs(now, claimMs), head: { rail: 'authorization', batchFailures: 0 } },
       }),
     );
@@ -132,7 +146,11 @@ describe('what is to be sent is claimed first', function () {
     try {
       const waiting = await acceptMany(2);
       const [config] = ctx.config.chains;
-      const port = createChain({ chain: { ...config!, rpcUrls: [hanging.url, chain.rpcUrl] }, clock: ctx.clock, log: ctx.log });
+      const port = createChain({
+        chain: { ...config!, rpcUrls: [hanging.url, chain.rpcUrl] },
+        clock: ctx.clock,
+        log: ctx.log,
+      });
       // A question waits four seconds for the first URL.
       const slow = withClaimMs(900, { ...ctx, chains: new Map([[chainId, port]]) });
       let hasEnded = false;
@@ -161,23 +179,32 @@ describe('what is to be sent is claimed first', function () {
     const ids = waiting.map(({ id }) => id);
     const slow = withChain(ctx, chainId, (port) => ({
       async estimateRelayGas(items) {
-        await execute(ctx.db, `UPDATE relay_attempts SET claim_id = 'rlc_other' WHERE id IN (${placeholders(ids)})`, ids);
+        await execute(
+          ctx.db,
+          `UPDATE relay_attempts SET claim_id = 'rlc_other' WHERE id IN (${placeholders(ids)})`,
+          ids,
+        );
         return port.estimateRelayGas(items);
       },
     }));
     expect((await sendAttempt(slow, ids[0]!)).kind).to.equal('later');
     expect(relayer.sent).to.have.length(0);
-    await execute(ctx.db, `UPDATE relay_attempts SET claim_id = NULL, choose_after = NULL WHERE id IN (${placeholders(ids)})`, ids);
+    await execute(
+      ctx.db,
+      `UPDATE relay_attempts SET claim_id = NULL, choose_after = NULL WHERE id IN (${placeholders(ids)})`,
+      ids,
+    );
     await finish(waiting);
   });
 
   it('and what was marked by a clock that was hours ahead does not wait for hours', async () => {
     const waiting = await acceptMany(1);
     const { id } = waiting[0]!;
-    await execute(ctx.db, "UPDATE relay_attempts SET claim_id = 'rlc_ahead', choose_after = ? WHERE id = ?", [
-      addMs(new Date(), 3 * 3_600_000),
-      id,
-    ]);
+    await execute(
+      ctx.db,
+      "UPDATE relay_attempts SET claim_id = 'rlc_ahead', choose_after = ? WHERE id = ?",
+      [addMs(new Date(), 3 * 3_600_000), id],
+    );
     await sendAttempt(ctx, id);
     expect(relayer.sent).to.have.length(1);
     await finish(waiting);
@@ -189,9 +216,15 @@ describe('what is to be sent is claimed first', function () {
     const seen = await readAttempt(ctx, payment);
     // While the one who saw it was held up, it was sent and given up: it may be mined all the same.
     await sendAttempt(ctx, id);
-    await confirmOnce({ ...ctx, config: { ...ctx.config, relay: { ...ctx.config.relay, resendAfterMs: 1 } } }, payment);
+    await confirmOnce(
+      { ...ctx, config: { ...ctx.config, relay: { ...ctx.config.relay, resendAfterMs: 1 } } },
+      payment,
+    );
     expect(await readAttempt(ctx, payment)).to.include({ status: 'queued', mayStillLand: true });
-    const result = await endUnsent(ctx, seen, { code: 'PAY_029', detail: 'It would not have been made then.' });
+    const result = await endUnsent(ctx, seen, {
+      code: 'PAY_029',
+      detail: 'It would not have been made then.',
+    });
     expect(result.kind).to.equal('later');
     expect(await readAttempt(ctx, payment)).to.include({ status: 'queued' });
     await finish(waiting);
@@ -199,7 +232,11 @@ describe('what is to be sent is claimed first', function () {
 });
 
 /** Takes connections, and never answers. */
-async function startHangingServer(): Promise<{ readonly url: string; readonly wasAsked: Promise<void>; close(): Promise<void> }> {
+async function startHangingServer(): Promise<{
+  readonly url: string;
+  readonly wasAsked: Promise<void>;
+  close(): Promise<void>;
+}> {
   let noteAsked: () => void = () => undefined;
   const wasAsked = new Promise<void>((resolve) => (noteAsked = resolve));
   const sockets = new Set<{ destroy(): void }>();

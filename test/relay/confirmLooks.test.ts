@@ -16,7 +16,10 @@ const CONFIRMATIONS = 12;
 const BLOCK_TIME_MS = 12_000;
 const BATCH = 3;
 
-/** Twelve blocks of twelve seconds: 132 seconds until a transaction that is in a block is deep enough. */
+/**
+ * Twelve blocks of twelve seconds: 132 seconds until a transaction that is in a block is deep
+ * enough.
+ */
 describe('a transaction on a slow chain', function () {
   this.timeout(60_000);
 
@@ -36,7 +39,10 @@ describe('a transaction on a slow chain', function () {
     harness = await createHarness({
       config: (config) => {
         const configured = configure(config);
-        return { ...configured, chains: configured.chains.map((one) => ({ ...one, blockTimeMs: BLOCK_TIME_MS })) };
+        return {
+          ...configured,
+          chains: configured.chains.map((one) => ({ ...one, blockTimeMs: BLOCK_TIME_MS })),
+        };
       },
     });
     store = await harness.createTestStore();
@@ -66,8 +72,16 @@ describe('a transaction on a slow chain', function () {
   const transactionId = async () => (await readAll())[0]?.transactionId ?? '';
   const statuses = async () => [...new Set((await readAll()).map(({ status }) => status))];
 
-  /** What a look writes and locks in the tables of relaying: in statements, of which one changes all attempts. */
-  async function look(): Promise<{ result: WorkResult; attempts: number; transactions: number; locks: number }> {
+  /**
+   * What a look writes and locks in the tables of relaying: in statements, of which one changes all
+   * attempts.
+   */
+  async function look(): Promise<{
+    result: WorkResult;
+    attempts: number;
+    transactions: number;
+    locks: number;
+  }> {
     const statements: string[] = [];
     const note = ({ sql }: { readonly sql: string }) => void statements.push(sql);
     ctx.db.on('query', note);
@@ -85,7 +99,8 @@ describe('a transaction on a slow chain', function () {
     }
   }
 
-  const waitOf = (result: WorkResult) => (result.kind === 'later' ? result.at.getTime() - clock.now().getTime() : undefined);
+  const waitOf = (result: WorkResult) =>
+    result.kind === 'later' ? result.at.getTime() - clock.now().getTime() : undefined;
 
   it('is written when something changed, and only then, however often it is looked at', async () => {
     await chain.mine();
@@ -101,13 +116,18 @@ describe('a transaction on a slow chain', function () {
       expect(again, `at depth ${depth}`).to.include({ attempts: 0, transactions: 0, locks: 0 });
     }
     await chain.mine();
-    expect(await look(), 'deep enough, and the scanner has not completed it yet').to.include({ attempts: 0, transactions: 0, locks: 0 });
+    expect(await look(), 'deep enough, and the scanner has not completed it yet').to.include({
+      attempts: 0,
+      transactions: 0,
+      locks: 0,
+    });
     expect(await readAll()).to.deep.equal(before);
     await scanChain(ctx, chainId);
     await scanChain(ctx, chainId);
     expect(await look()).to.deep.include({ result: { kind: 'done' }, attempts: 1 });
     expect(await statuses()).to.deep.equal(['succeeded']);
-    for (const payment of payments) expect((await readPayment(ctx, payment)).status).to.equal('completed');
+    for (const payment of payments)
+      expect((await readPayment(ctx, payment)).status).to.equal('completed');
   });
 
   it('is looked at about when it is deep enough, and every half minute until then', async () => {
@@ -131,9 +151,10 @@ describe('a transaction on a slow chain', function () {
     }
     expect(await statuses()).to.deep.equal(['succeeded']);
     expect(looks).to.be.within(2, 7);
-    expect(clock.now().getTime() - startedAt.getTime(), 'not later than two blocks after it is').to.be.below(
-      (CONFIRMATIONS + 1) * BLOCK_TIME_MS,
-    );
+    expect(
+      clock.now().getTime() - startedAt.getTime(),
+      'not later than two blocks after it is',
+    ).to.be.below((CONFIRMATIONS + 1) * BLOCK_TIME_MS);
   });
 
   it('is looked at as soon as it may be in a block, and again at that pace when a reorganisation took it away', async () => {

@@ -55,8 +55,16 @@ describe('a relay whose receipt is damaged', function () {
     relayer = await chain.createRelayer();
     const [config] = harness.config.chains;
     if (config === undefined) throw new Error('there is no chain');
-    const alone = createChain({ chain: { ...config, rpcUrls: [node.url] }, clock: harness.ctx.clock, log: harness.ctx.log });
-    both = createChain({ chain: { ...config, rpcUrls: [node.url, chain.rpcUrl] }, clock: harness.ctx.clock, log: harness.ctx.log });
+    const alone = createChain({
+      chain: { ...config, rpcUrls: [node.url] },
+      clock: harness.ctx.clock,
+      log: harness.ctx.log,
+    });
+    both = createChain({
+      chain: { ...config, rpcUrls: [node.url, chain.rpcUrl] },
+      clock: harness.ctx.clock,
+      log: harness.ctx.log,
+    });
     ctx = { ...withRelayers(harness.ctx, chainId, [relayer]), chains: new Map([[chainId, alone]]) };
   });
   afterEach(() => expectTrueFlights(harness.ctx.db));
@@ -73,7 +81,9 @@ describe('a relay whose receipt is damaged', function () {
   }
 
   const damage = (change: (receipt: Fields) => Fields) =>
-    node.changeResults((method, result) => (method === 'eth_getTransactionReceipt' && result !== null ? change(result as Fields) : result));
+    node.changeResults((method, result) =>
+      method === 'eth_getTransactionReceipt' && result !== null ? change(result as Fields) : result,
+    );
 
   async function load(): Promise<number> {
     const [of] = await readRelayerLoads(ctx.db, [{ id: relayer.id }], new Date());
@@ -93,7 +103,10 @@ describe('a relay whose receipt is damaged', function () {
   }
 
   const without = (name: string) => (receipt: Fields) => ({ ...receipt, [name]: undefined });
-  const logOf = (change: (log: Fields) => Fields) => (receipt: Fields) => ({ ...receipt, logs: (receipt['logs'] as Fields[]).map(change) });
+  const logOf = (change: (log: Fields) => Fields) => (receipt: Fields) => ({
+    ...receipt,
+    logs: (receipt['logs'] as Fields[]).map(change),
+  });
   const DAMAGES: readonly (readonly [name: string, change: (receipt: Fields) => Fields])[] = [
     ['without a status', without('status')],
     ['with a status that is no number', (receipt) => ({ ...receipt, status: 'ok' })],
@@ -101,7 +114,10 @@ describe('a relay whose receipt is damaged', function () {
     ['without its logs', without('logs')],
     ['of a block without a hash', without('blockHash')],
     ['with a log that has half a byte of data', logOf((log) => ({ ...log, data: '0x1' }))],
-    ['with logs of another transaction', logOf((log) => ({ ...log, transactionHash: `0x${'ab'.repeat(32)}` }))],
+    [
+      'with logs of another transaction',
+      logOf((log) => ({ ...log, transactionHash: `0x${'ab'.repeat(32)}` })),
+    ],
   ];
 
   it('without a price ends it all the same, and is charged what its transaction shows', async () => {
@@ -120,8 +136,13 @@ describe('a relay whose receipt is damaged', function () {
 
       const waits = await confirmOnce(ctx, payments[0]);
       if (waits.kind !== 'later') throw new Error('nothing is known of it');
-      expect(waits.failure, 'after some of these there is an alert').to.include({ code: 'PAY_020' });
-      expect(await readAttempt(ctx, payments[0])).to.include({ status: 'submitted', errorCode: null });
+      expect(waits.failure, 'after some of these there is an alert').to.include({
+        code: 'PAY_020',
+      });
+      expect(await readAttempt(ctx, payments[0])).to.include({
+        status: 'submitted',
+        errorCode: null,
+      });
       expect(await load()).to.equal(1);
 
       node.changeResults(undefined);
@@ -137,9 +158,15 @@ describe('a relay whose receipt is damaged', function () {
       const { deadline, transactionId } = await readAttempt(ctx, payment);
       await setSettledTime(ctx, chainId, addMs(deadline, 31_000));
       const after = atTime(ctx, addMs(deadline, HOUR_MS - 1));
-      expect((await confirmOnce(after, payment)).kind, 'the scanner has seen it, and by which transaction nobody tells').to.equal('later');
+      expect(
+        (await confirmOnce(after, payment)).kind,
+        'the scanner has seen it, and by which transaction nobody tells',
+      ).to.equal('later');
       await confirmOnce(atTime(ctx, addMs(deadline, HOUR_MS)), payment);
-      expect(await readAttempt(ctx, payment)).to.include({ status: 'failed', errorCode: 'PAY_003' });
+      expect(await readAttempt(ctx, payment)).to.include({
+        status: 'failed',
+        errorCode: 'PAY_003',
+      });
       expect(await readHistory(ctx, await readPayment(ctx, payment)))
         .to.include('payment.completed')
         .and.not.include('payment.relay_failed');
@@ -147,12 +174,17 @@ describe('a relay whose receipt is damaged', function () {
       // Its relayer has it as pending.
       expect(await load()).to.equal(1);
       const { validUntil } = (await findTransaction(ctx.db, transactionId ?? ''))!;
-      expect(await confirmTransaction(atTime(ctx, addMs(validUntil, HOUR_MS)), transactionId ?? '')).to.deep.equal(DONE);
+      expect(
+        await confirmTransaction(atTime(ctx, addMs(validUntil, HOUR_MS)), transactionId ?? ''),
+      ).to.deep.equal(DONE);
       expect(await load()).to.equal(0);
     });
 
     it('ends as failed when the chain shows that it did nothing', async () => {
-      const [customer, payment] = [await chain.createCustomer(), await harness.createTestPayment(store, { token: chain.token })];
+      const [customer, payment] = [
+        await chain.createCustomer(),
+        await harness.createTestPayment(store, { token: chain.token }),
+      ];
       const { id } = await acceptRelay(ctx, customer, payment);
       await chain.moveTokensAway(customer);
       expect(await sendAttempt(ctx, id)).to.deep.equal(DONE);
@@ -164,9 +196,14 @@ describe('a relay whose receipt is damaged', function () {
       expect(await readAttempt(ctx, payment)).to.include({ status: 'submitted' });
       await setSettledTime(ctx, chainId, addMs(deadline, 31_000));
       await confirmOnce(atTime(ctx, addMs(deadline, 31_000)), payment);
-      expect(await readAttempt(ctx, payment)).to.include({ status: 'failed', errorCode: 'PAY_019' });
+      expect(await readAttempt(ctx, payment)).to.include({
+        status: 'failed',
+        errorCode: 'PAY_019',
+      });
       expect((await readPayment(ctx, payment)).status).to.equal('failed');
-      await harness.ctx.db('chain_cursors').update({ settled_block: null, settled_timestamp: null });
+      await harness.ctx
+        .db('chain_cursors')
+        .update({ settled_block: null, settled_timestamp: null });
     });
   });
 });

@@ -3,7 +3,11 @@ import { expect } from 'chai';
 import type { Payment } from '../../domain/payments/model.ts';
 import { scanChain } from '../../domain/payments/scanChain.ts';
 import { sendAttempt } from '../../domain/relay/sendAttempt.ts';
-import { executePayment, getAuthorizationRequest, relayPayment } from '../../domain/relay/service.ts';
+import {
+  executePayment,
+  getAuthorizationRequest,
+  relayPayment,
+} from '../../domain/relay/service.ts';
 import type { Context } from '../../platform/context.ts';
 import { createDelegatedAccounts, type DelegatedAccounts } from '../support/delegatedAccounts.ts';
 import { signAuthorization, signGasless, signTypedData } from '../support/gasless.ts';
@@ -29,13 +33,25 @@ describe('requests on a chain that takes gas for the data of each', function () 
     this.timeout(120_000);
     chain = await startOwnChain();
     accounts = await createDelegatedAccounts(chain);
-    const token = { address: accounts.token, symbol: 'WUSD', decimals: 6, permit: { name: 'Wallet Dollar', version: '1' } };
+    const token = {
+      address: accounts.token,
+      symbol: 'WUSD',
+      decimals: 6,
+      permit: { name: 'Wallet Dollar', version: '1' },
+    };
     const configure = chain.configure({ confirmations: CONFIRMATIONS });
     harness = await createHarness({
       config(base) {
         const config = configure(base);
         const more = { dataGasPerRequest: Number(DATA_GAS) };
-        return { ...config, chains: config.chains.map((only) => ({ ...only, ...more, tokens: [...only.tokens, token] })) };
+        return {
+          ...config,
+          chains: config.chains.map((only) => ({
+            ...only,
+            ...more,
+            tokens: [...only.tokens, token],
+          })),
+        };
       },
     });
     store = await harness.createTestStore();
@@ -53,24 +69,46 @@ describe('requests on a chain that takes gas for the data of each', function () 
 
   it('have what that may be set aside, whatever way they go and whatever code they run', async () => {
     // One whose account gets code after its request was taken on.
-    const [customer, changed] = [await accounts.createCustomer(), await createPayment(accounts.token)];
+    const [customer, changed] = [
+      await accounts.createCustomer(),
+      await createPayment(accounts.token),
+    ];
     await executePayment(ctx, await signAuthorization(ctx, customer, changed));
     expect((await readAttempt(ctx, changed)).reservedGas).to.equal(135_000n + DATA_GAS);
     await accounts.delegate(customer, 'turnCostly');
     await sendAttempt(ctx, (await readAttempt(ctx, changed)).id);
-    expect(await readAttempt(ctx, changed)).to.include({ runsForeignCode: true, reservedGas: 460_000n + DATA_GAS });
+    expect(await readAttempt(ctx, changed)).to.include({
+      runsForeignCode: true,
+      reservedGas: 460_000n + DATA_GAS,
+    });
 
-    const [authorized, forwarded, ofWallet] = [await createPayment(), await createPayment(), await createPayment()];
-    await executePayment(ctx, await signAuthorization(ctx, await chain.createCustomer(), authorized));
+    const [authorized, forwarded, ofWallet] = [
+      await createPayment(),
+      await createPayment(),
+      await createPayment(),
+    ];
+    await executePayment(
+      ctx,
+      await signAuthorization(ctx, await chain.createCustomer(), authorized),
+    );
     await relayPayment(ctx, await signGasless(ctx, await chain.createCustomer(), forwarded));
     const wallet = await chain.createContractWallet();
     const request = { storeId: store.storeId, paymentId: ofWallet.id, payer: wallet.address };
     const { typedData } = await getAuthorizationRequest(ctx, request);
-    await executePayment(ctx, { ...request, signature: await signTypedData(wallet.owner, typedData), permit: null });
-    const reserves = await Promise.all([authorized, forwarded, ofWallet].map(async (one) => (await readAttempt(ctx, one)).reservedGas));
+    await executePayment(ctx, {
+      ...request,
+      signature: await signTypedData(wallet.owner, typedData),
+      permit: null,
+    });
+    const reserves = await Promise.all(
+      [authorized, forwarded, ofWallet].map(
+        async (one) => (await readAttempt(ctx, one)).reservedGas,
+      ),
+    );
     expect(reserves).to.deep.equal([135_000n + DATA_GAS, 150_000n + DATA_GAS, 460_000n + DATA_GAS]);
     // Nothing is left for the others to be sent with.
-    for (const one of [authorized, forwarded, ofWallet]) await sendAttempt(ctx, (await readAttempt(ctx, one)).id);
+    for (const one of [authorized, forwarded, ofWallet])
+      await sendAttempt(ctx, (await readAttempt(ctx, one)).id);
   });
 
   for (const [name, tells] of [
@@ -102,11 +140,18 @@ describe('requests on a chain that takes gas for the data of each', function () 
       }));
       for (const payment of payments) await confirmOnce(taking, payment);
       const attempts = await Promise.all(payments.map((payment) => readAttempt(ctx, payment)));
-      for (const attempt of attempts) expect(attempt).to.include({ status: 'succeeded', batchIndex: attempts.indexOf(attempt) });
-      expect(attempts.map(({ permit }) => permit !== null)).to.deep.equal([false, false, false, true]);
+      for (const attempt of attempts)
+        expect(attempt).to.include({ status: 'succeeded', batchIndex: attempts.indexOf(attempt) });
+      expect(attempts.map(({ permit }) => permit !== null)).to.deep.equal([
+        false,
+        false,
+        false,
+        true,
+      ]);
       const charged = attempts.map(({ gasUsed }) => gasUsed);
       expect(charged.reduce((sum, gas) => sum + gas, 0n)).to.equal(used);
-      for (const gas of charged.slice(0, -1)) expect(gas > DATA_GAS + 40_000n, `${charged.join(', ')}`).to.equal(true);
+      for (const gas of charged.slice(0, -1))
+        expect(gas > DATA_GAS + 40_000n, `${charged.join(', ')}`).to.equal(true);
       expect(charged.at(-1)! < charged[0]! + 40_000n, `${charged.join(', ')}`).to.equal(true);
     });
   }

@@ -5,16 +5,31 @@ import { DONE } from '../../domain/outbox/model.ts';
 import type { Payment } from '../../domain/payments/model.ts';
 import { scanChain } from '../../domain/payments/scanChain.ts';
 import { sendAttempt } from '../../domain/relay/sendAttempt.ts';
-import { executePayment, getAuthorizationRequest, relayPayment } from '../../domain/relay/service.ts';
+import {
+  executePayment,
+  getAuthorizationRequest,
+  relayPayment,
+} from '../../domain/relay/service.ts';
 import { findTransaction } from '../../domain/relay/transactionStore.ts';
 import type { Context } from '../../platform/context.ts';
 import { execute, placeholders } from '../../platform/db.ts';
 import { addMs } from '../../shared/clock.ts';
 import { signAuthorization, signGasless, signTypedData } from '../support/gasless.ts';
 import { createHarness, type Harness, type TestStore } from '../support/harness.ts';
-import { startOwnChain, type OwnChain, type OwnContractWallet, type OwnRelayer } from '../support/ownChain.ts';
+import {
+  startOwnChain,
+  type OwnChain,
+  type OwnContractWallet,
+  type OwnRelayer,
+} from '../support/ownChain.ts';
 import { confirmOnce, readAttempt, readPayment } from '../support/relayFlow.ts';
-import { atTime, setSettledTime, withChain, withRelayer, withRelayers } from '../support/varyContext.ts';
+import {
+  atTime,
+  setSettledTime,
+  withChain,
+  withRelayer,
+  withRelayers,
+} from '../support/varyContext.ts';
 
 const CONFIRMATIONS = 2;
 
@@ -53,7 +68,10 @@ describe('choosing what is sent next', function () {
     ...base,
     config: {
       ...base.config,
-      chains: base.config.chains.map((config) => ({ ...config, relayLimits: { ...config.relayLimits, maxBatchSize } })),
+      chains: base.config.chains.map((config) => ({
+        ...config,
+        relayLimits: { ...config.relayLimits, maxBatchSize },
+      })),
     },
   });
 
@@ -65,7 +83,8 @@ describe('choosing what is sent next', function () {
 
   async function acceptMany(count: number): Promise<Waiting[]> {
     const waiting: Waiting[] = [];
-    for (let index = 0; index < count; index++) waiting.push(await accept(await chain.createCustomer()));
+    for (let index = 0; index < count; index++)
+      waiting.push(await accept(await chain.createCustomer()));
     return waiting;
   }
 
@@ -73,14 +92,19 @@ describe('choosing what is sent next', function () {
     const payment = await harness.createTestPayment(store, { token: chain.token });
     const request = { storeId: payment.storeId, paymentId: payment.id, payer: wallet.address };
     const { typedData } = await getAuthorizationRequest(ctx, request);
-    await executePayment(ctx, { ...request, signature: await signTypedData(wallet.owner, typedData), permit: null });
+    await executePayment(ctx, {
+      ...request,
+      signature: await signTypedData(wallet.owner, typedData),
+      permit: null,
+    });
     return { payment, id: (await readAttempt(ctx, payment)).id };
   }
 
   async function mineAndConfirm(all: readonly Waiting[]): Promise<void> {
     await chain.mine(CONFIRMATIONS);
     await scanChain(ctx, chainId);
-    for (const { payment } of all) if ((await readAttempt(ctx, payment)).transactionId !== null) await confirmOnce(ctx, payment);
+    for (const { payment } of all)
+      if ((await readAttempt(ctx, payment)).transactionId !== null) await confirmOnce(ctx, payment);
   }
 
   async function expectCompleted(all: readonly Waiting[]): Promise<void> {
@@ -133,7 +157,11 @@ describe('choosing what is sent next', function () {
         const estimate = await port.estimateRelayGas(items);
         estimated.push(items.length);
         const ids = others.map(({ payment }) => payment.id);
-        await execute(ctx.db, `UPDATE payments SET relay_attempt_id = NULL WHERE id IN (${placeholders(ids)})`, ids);
+        await execute(
+          ctx.db,
+          `UPDATE payments SET relay_attempt_id = NULL WHERE id IN (${placeholders(ids)})`,
+          ids,
+        );
         return estimate;
       },
     }));
@@ -148,17 +176,29 @@ describe('choosing what is sent next', function () {
     const burnt = await readAttempt(ctx, last.payment);
     expect(burnt).to.include({ status: 'failed', errorCode: 'PAY_030' });
     expect(burnt.gasUsed <= gasLimit).to.equal(true);
-    for (const { payment } of others) expect(await readAttempt(ctx, payment)).to.include({ status: 'failed', errorCode: 'PAY_029' });
+    for (const { payment } of others)
+      expect(await readAttempt(ctx, payment)).to.include({
+        status: 'failed',
+        errorCode: 'PAY_029',
+      });
   });
 
   describe('makes batches smaller', () => {
     it('not because a slow chain did not take them: they go on together, however often they were sent', async () => {
       const waiting = await acceptMany(4);
       await sendAttempt(ctx, waiting[0]!.id);
-      const soon = { ...ctx, config: { ...ctx.config, relay: { ...ctx.config.relay, resendAfterMs: 1 } } };
+      const soon = {
+        ...ctx,
+        config: { ...ctx.config, relay: { ...ctx.config.relay, resendAfterMs: 1 } },
+      };
       await confirmOnce(soon, waiting[0]!.payment);
       for (const { payment } of waiting) {
-        expect(await readAttempt(ctx, payment)).to.include({ status: 'queued', mayStillLand: true, sends: 1, batchFailures: 0 });
+        expect(await readAttempt(ctx, payment)).to.include({
+          status: 'queued',
+          mayStillLand: true,
+          sends: 1,
+          batchFailures: 0,
+        });
       }
       await sendAttempt(withBatchSize(4), waiting[0]!.id);
       expect((await transactionOf(waiting[3]!))?.items).to.equal(4);
@@ -179,8 +219,14 @@ describe('choosing what is sent next', function () {
       }));
       await confirmOnce(refusing, waiting[0]!.payment);
       for (const { payment } of waiting)
-        expect(await readAttempt(ctx, payment)).to.include({ status: 'queued', sends: 1, batchFailures: 1 });
-      const stingy = withRelayer(small, chainId, (own) => ({ send: (input) => own.send({ ...input, gasLimit: 200_000n }) }));
+        expect(await readAttempt(ctx, payment)).to.include({
+          status: 'queued',
+          sends: 1,
+          batchFailures: 1,
+        });
+      const stingy = withRelayer(small, chainId, (own) => ({
+        send: (input) => own.send({ ...input, gasLimit: 200_000n }),
+      }));
       await sendAttempt(stingy, waiting[0]!.id);
       expect((await transactionOf(waiting[1]!))?.items).to.equal(2);
       // The first transaction, in which all of them were, is mined before the second.
@@ -193,7 +239,10 @@ describe('choosing what is sent next', function () {
     const [waiting] = await acceptMany(1);
     const { payment, id } = waiting!;
     await sendAttempt(ctx, id);
-    await confirmOnce({ ...ctx, config: { ...ctx.config, relay: { ...ctx.config.relay, resendAfterMs: 1 } } }, payment);
+    await confirmOnce(
+      { ...ctx, config: { ...ctx.config, relay: { ...ctx.config.relay, resendAfterMs: 1 } } },
+      payment,
+    );
     const { deadline, mayStillLand } = await readAttempt(ctx, payment);
     expect(mayStillLand).to.equal(true);
     await scanChain(ctx, chainId);

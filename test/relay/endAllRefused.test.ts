@@ -8,7 +8,12 @@ import type { Context } from '../../platform/context.ts';
 import { selectRows } from '../../platform/db.ts';
 import { createHarness, type Harness, type TestStore } from '../support/harness.ts';
 import { startOwnChain, type OwnChain, type OwnRelayer } from '../support/ownChain.ts';
-import { acceptRelay, endWaitingAttempts, readAttempt, type ListedAttempt } from '../support/relayFlow.ts';
+import {
+  acceptRelay,
+  endWaitingAttempts,
+  readAttempt,
+  type ListedAttempt,
+} from '../support/relayFlow.ts';
 import { withChain, withRelayers } from '../support/varyContext.ts';
 
 const GRACE_MS = 15_000;
@@ -45,13 +50,17 @@ describe('requests that the chain refuses, beside others that it would take', fu
     config: { ...base.config, relay: { ...base.config.relay, refusalGraceMs } },
   });
 
-  async function accept(customer: PrivateKeyAccount): Promise<{ payment: Payment; attempt: ListedAttempt }> {
+  async function accept(
+    customer: PrivateKeyAccount,
+  ): Promise<{ payment: Payment; attempt: ListedAttempt }> {
     const payment = await harness.createTestPayment(store, { token: chain.token });
     return { payment, attempt: await acceptRelay(ctx, customer, payment) };
   }
 
   async function acceptAll(counts: { readonly good: number; readonly bad: number }) {
-    const payers = await Promise.all(Array.from({ length: counts.good + counts.bad }, () => chain.createCustomer()));
+    const payers = await Promise.all(
+      Array.from({ length: counts.good + counts.bad }, () => chain.createCustomer()),
+    );
     const requests = [];
     for (const payer of payers) requests.push(await accept(payer));
     for (const payer of payers.slice(counts.good)) await chain.moveTokensAway(payer);

@@ -10,7 +10,13 @@ import { execute, selectRows } from '../../platform/db.ts';
 import { createHarness, type Harness, type TestStore } from '../support/harness.ts';
 import { startOwnChain, type OwnChain, type OwnRelayer } from '../support/ownChain.ts';
 import { readHistory } from '../support/paymentHistory.ts';
-import { acceptRelay, confirmOnce, readAttempt, readPayment, type ListedAttempt } from '../support/relayFlow.ts';
+import {
+  acceptRelay,
+  confirmOnce,
+  readAttempt,
+  readPayment,
+  type ListedAttempt,
+} from '../support/relayFlow.ts';
 import { withChain, withRelayer, withRelayers } from '../support/varyContext.ts';
 
 const REFUSED = { code: 'PAY_029', detail: 'The chain would refuse the request.' };
@@ -38,7 +44,13 @@ describe('ending an attempt that another worker sends at the same moment', funct
       config: (config) => {
         const own = chain.configure({ confirmations: 1 })(config);
         // Each request is sent by itself, by its own job.
-        return { ...own, chains: own.chains.map((one) => ({ ...one, relayLimits: { ...one.relayLimits, maxBatchSize: 1 } })) };
+        return {
+          ...own,
+          chains: own.chains.map((one) => ({
+            ...one,
+            relayLimits: { ...one.relayLimits, maxBatchSize: 1 },
+          })),
+        };
       },
     });
     other = await createContext(harness.config, { name: 'test', relayerKeys: harness.relayerKeys });
@@ -68,10 +80,15 @@ describe('ending an attempt that another worker sends at the same moment', funct
     return { isOpen, open };
   }
 
-  const historyOf = async (payment: Payment) => readHistory(ending, await readPayment(ending, payment));
+  const historyOf = async (payment: Payment) =>
+    readHistory(ending, await readPayment(ending, payment));
 
   async function expectSentAndPaid(payment: Payment): Promise<void> {
-    expect(await readAttempt(ending, payment)).to.include({ status: 'submitted', errorCode: null, sends: 1 });
+    expect(await readAttempt(ending, payment)).to.include({
+      status: 'submitted',
+      errorCode: null,
+      sends: 1,
+    });
     await chain.mine();
     await scanChain(ending, chainId);
     await confirmOnce(ending, payment);
@@ -113,7 +130,10 @@ describe('ending an attempt that another worker sends at the same moment', funct
     const send = sendAttempt(slow, attempt.id);
     await handedOver.isOpen;
     expect((await endUnsent(ending, attempt, REFUSED)).kind).to.equal('later');
-    expect(await readAttempt(ending, payment)).to.include({ status: 'submitting', errorCode: null });
+    expect(await readAttempt(ending, payment)).to.include({
+      status: 'submitting',
+      errorCode: null,
+    });
     held.open();
     await send;
     await expectSentAndPaid(payment);
@@ -137,7 +157,12 @@ describe('ending an attempt that another worker sends at the same moment', funct
     held.open();
     await send;
     expect(relayer.sent).to.have.length(0);
-    expect(await readAttempt(ending, payment)).to.include({ status: 'failed', errorCode: 'PAY_029', sends: 0, transactionId: null });
+    expect(await readAttempt(ending, payment)).to.include({
+      status: 'failed',
+      errorCode: 'PAY_029',
+      sends: 0,
+      transactionId: null,
+    });
     expect(await historyOf(payment)).to.deep.equal(ENDED);
   });
 
@@ -159,16 +184,21 @@ describe('ending an attempt that another worker sends at the same moment', funct
       }));
       await Promise.all([endUnsent(ender, attempt, REFUSED), sendAttempt(sender, attempt.id)]);
     }
-    const transactions = await selectRows<{ id: string }>(ending.db, 'SELECT id FROM relay_transactions WHERE relayer_id = ?', [
-      relayer.id,
-    ]);
+    const transactions = await selectRows<{ id: string }>(
+      ending.db,
+      'SELECT id FROM relay_transactions WHERE relayer_id = ?',
+      [relayer.id],
+    );
     const outcomes = await Promise.all(all.map(({ payment }) => readAttempt(ending, payment)));
     const sent = outcomes.filter(({ status }) => status === 'submitted');
     const ended = outcomes.filter(({ status }) => status === 'failed');
     expect(sent.length + ended.length).to.equal(all.length);
     expect(relayer.sent.length).to.equal(sent.length);
-    expect(transactions.map(({ id }) => id)).to.have.members(sent.map(({ transactionId }) => transactionId));
-    for (const { sends, transactionId } of ended) expect([sends, transactionId]).to.deep.equal([0, null]);
+    expect(transactions.map(({ id }) => id)).to.have.members(
+      sent.map(({ transactionId }) => transactionId),
+    );
+    for (const { sends, transactionId } of ended)
+      expect([sends, transactionId]).to.deep.equal([0, null]);
     await chain.mine();
     await scanChain(ending, chainId);
     for (const { payment } of all) {

@@ -13,7 +13,12 @@ import { selectRows } from '../../platform/db.ts';
 import { createDelegatedAccounts, type DelegatedAccounts } from '../support/delegatedAccounts.ts';
 import { signAuthorization, signTypedData } from '../support/gasless.ts';
 import { createHarness, type Harness, type TestStore } from '../support/harness.ts';
-import { startOwnChain, type OwnChain, type OwnContractWallet, type OwnRelayer } from '../support/ownChain.ts';
+import {
+  startOwnChain,
+  type OwnChain,
+  type OwnContractWallet,
+  type OwnRelayer,
+} from '../support/ownChain.ts';
 import { confirmOnce, readAttempt, readPayment } from '../support/relayFlow.ts';
 import { withRelayer, withRelayers } from '../support/varyContext.ts';
 
@@ -45,7 +50,10 @@ describe('requests that run code of their payer’s account', function () {
     harness = await createHarness({
       config(base) {
         const config = configure(base);
-        return { ...config, chains: config.chains.map((only) => ({ ...only, tokens: [...only.tokens, token] })) };
+        return {
+          ...config,
+          chains: config.chains.map((only) => ({ ...only, tokens: [...only.tokens, token] })),
+        };
       },
     });
     store = await harness.createTestStore();
@@ -63,7 +71,11 @@ describe('requests that run code of their payer’s account', function () {
     expect(await reconcileUsage(ctx), 'totals that differ from the sums').to.equal(0);
   });
 
-  async function accept(customer: PrivateKeyAccount, token = chain.token, of = store): Promise<Waiting> {
+  async function accept(
+    customer: PrivateKeyAccount,
+    token = chain.token,
+    of = store,
+  ): Promise<Waiting> {
     const payment = await harness.createTestPayment(of, { token });
     await executePayment(ctx, await signAuthorization(ctx, customer, payment));
     return { payment, id: (await readAttempt(ctx, payment)).id };
@@ -73,14 +85,19 @@ describe('requests that run code of their payer’s account', function () {
     const payment = await harness.createTestPayment(of, { token: chain.token });
     const request = { storeId: payment.storeId, paymentId: payment.id, payer: wallet.address };
     const { typedData } = await getAuthorizationRequest(ctx, request);
-    await executePayment(ctx, { ...request, signature: await signTypedData(wallet.owner, typedData), permit: null });
+    await executePayment(ctx, {
+      ...request,
+      signature: await signTypedData(wallet.owner, typedData),
+      permit: null,
+    });
     return { payment, id: (await readAttempt(ctx, payment)).id };
   }
 
   async function mineAndConfirm(all: readonly Waiting[]): Promise<void> {
     await chain.mine(CONFIRMATIONS);
     await scanChain(ctx, chainId);
-    for (const { payment } of all) if ((await readAttempt(ctx, payment)).transactionId !== null) await confirmOnce(ctx, payment);
+    for (const { payment } of all)
+      if ((await readAttempt(ctx, payment)).transactionId !== null) await confirmOnce(ctx, payment);
   }
 
   async function expectCompleted(all: readonly Waiting[]): Promise<void> {
@@ -106,32 +123,48 @@ describe('requests that run code of their payer’s account', function () {
     }));
 
   /** What is in no block is given up at once. */
-  const impatient = (): Context => ({ ...ctx, config: { ...ctx.config, relay: { ...ctx.config.relay, resendAfterMs: 1 } } });
+  const impatient = (): Context => ({
+    ...ctx,
+    config: { ...ctx.config, relay: { ...ctx.config.relay, resendAfterMs: 1 } },
+  });
 
   async function countWaste(holder: string): Promise<number> {
-    const [row] = await selectRows<{ items: string | null }>(ctx.db, 'SELECT SUM(items) AS items FROM relay_waste WHERE holder = ?', [
-      holder,
-    ]);
+    const [row] = await selectRows<{ items: string | null }>(
+      ctx.db,
+      'SELECT SUM(items) AS items FROM relay_waste WHERE holder = ?',
+      [holder],
+    );
     return Number(row?.items ?? 0);
   }
 
   it('go in batches of their own: those of a contract wallet, and those with a permit that the token asks an account’s code about', async () => {
-    const [wallet, delegated] = [await chain.createContractWallet(), await accounts.createCustomer()];
+    const [wallet, delegated] = [
+      await chain.createContractWallet(),
+      await accounts.createCustomer(),
+    ];
     await wallet.setMode('turnCostly');
     const plain = [await accept(await chain.createCustomer())];
     const foreign = [await acceptFromWallet(wallet), await accept(delegated, accounts.token)];
     await accounts.delegate(delegated, 'turnCostly');
-    plain.push(await accept(await chain.createCustomer()), await accept(await accounts.createCustomer(), accounts.token));
+    plain.push(
+      await accept(await chain.createCustomer()),
+      await accept(await accounts.createCustomer(), accounts.token),
+    );
     await sendAttempt(ctx, plain[0]!.id);
     const [first, ...rest] = await Promise.all(plain.map(transactionOf));
     expect(first?.items).to.equal(3);
     expect(rest.map((transaction) => transaction?.id)).to.deep.equal([first?.id, first?.id]);
-    for (const item of foreign) expect(await readAttempt(ctx, item.payment)).to.include({ status: 'queued', sends: 0 });
+    for (const item of foreign)
+      expect(await readAttempt(ctx, item.payment)).to.include({ status: 'queued', sends: 0 });
     await sendAttempt(ctx, foreign[0]!.id);
     expect((await transactionOf(foreign[1]!))?.items).to.equal(2);
     await mineAndConfirm([...plain, ...foreign]);
     await expectCompleted(plain);
-    for (const item of foreign) expect(await readAttempt(ctx, item.payment)).to.include({ status: 'failed', errorCode: 'PAY_030' });
+    for (const item of foreign)
+      expect(await readAttempt(ctx, item.payment)).to.include({
+        status: 'failed',
+        errorCode: 'PAY_030',
+      });
   });
 
   it('may get their code between simulation and block: they take nothing from the others', async () => {
@@ -142,7 +175,10 @@ describe('requests that run code of their payer’s account', function () {
     expect((await transactionOf(all[1]!))?.items).to.equal(2);
     await mineAndConfirm(all);
     await expectCompleted([all[1]!]);
-    expect(await readAttempt(ctx, all[0]!.payment)).to.include({ status: 'failed', errorCode: 'PAY_030' });
+    expect(await readAttempt(ctx, all[0]!.payment)).to.include({
+      status: 'failed',
+      errorCode: 'PAY_030',
+    });
   });
 
   it('though they had none when they were taken on: what they burn is set aside, theirs to pay, and their signer’s fault', async () => {
@@ -150,7 +186,10 @@ describe('requests that run code of their payer’s account', function () {
     const burning = await accept(burner, accounts.token);
     expect(await readAttempt(ctx, burning.payment)).to.include({ runsForeignCode: false });
     await accounts.delegate(burner, 'turnCostly');
-    const other = await acceptFromWallet(await chain.createContractWallet(), await harness.createTestStore());
+    const other = await acceptFromWallet(
+      await chain.createContractWallet(),
+      await harness.createTestStore(),
+    );
     await sendAttempt(ctx, burning.id);
     expect((await transactionOf(other))?.items).to.equal(2);
     const sent = await readAttempt(ctx, burning.payment);
@@ -159,7 +198,10 @@ describe('requests that run code of their payer’s account', function () {
     expect(await reconcileUsage(ctx), 'totals that differ from the sums').to.equal(0);
     await mineAndConfirm([burning, other]);
     await expectCompleted([other]);
-    const [burnt, paid] = [await readAttempt(ctx, burning.payment), await readAttempt(ctx, other.payment)];
+    const [burnt, paid] = [
+      await readAttempt(ctx, burning.payment),
+      await readAttempt(ctx, other.payment),
+    ];
     expect(burnt).to.include({ status: 'failed', errorCode: 'PAY_030' });
     expect(burnt.gasUsed > 350_000n, `the burner's: ${burnt.gasUsed}`).to.equal(true);
     expect(paid.gasUsed < 120_000n, `the other's: ${paid.gasUsed}`).to.equal(true);
@@ -169,7 +211,11 @@ describe('requests that run code of their payer’s account', function () {
   it('though they got it after they were sent: what they burn is theirs to pay, and their signer’s fault, in a batch or alone', async () => {
     const [burner, loner] = [await accounts.createCustomer(), await accounts.createCustomer()];
     const burning = await accept(burner, accounts.token);
-    const other = await accept(await chain.createCustomer(), chain.token, await harness.createTestStore());
+    const other = await accept(
+      await chain.createCustomer(),
+      chain.token,
+      await harness.createTestStore(),
+    );
     await sendAttempt(delegatingLate(burner), burning.id);
     expect((await transactionOf(other))?.items).to.equal(2);
     const alone = await accept(loner, accounts.token);
@@ -177,37 +223,57 @@ describe('requests that run code of their payer’s account', function () {
     expect((await transactionOf(alone))?.items).to.equal(1);
     await mineAndConfirm([burning, other, alone]);
     await expectCompleted([other]);
-    const [burnt, paid] = [await readAttempt(ctx, burning.payment), await readAttempt(ctx, other.payment)];
+    const [burnt, paid] = [
+      await readAttempt(ctx, burning.payment),
+      await readAttempt(ctx, other.payment),
+    ];
     expect(burnt.gasUsed > 350_000n, `the burner's: ${burnt.gasUsed}`).to.equal(true);
     expect(paid.gasUsed < 120_000n, `the other's: ${paid.gasUsed}`).to.equal(true);
-    expect(await readAttempt(ctx, alone.payment)).to.include({ status: 'failed', errorCode: 'PAY_030' });
-    expect([await countWaste(burner.address), await countWaste(loner.address)]).to.deep.equal([1, 1]);
+    expect(await readAttempt(ctx, alone.payment)).to.include({
+      status: 'failed',
+      errorCode: 'PAY_030',
+    });
+    expect([await countWaste(burner.address), await countWaste(loner.address)]).to.deep.equal([
+      1, 1,
+    ]);
   });
 
   it('though they had left their transaction when it was mined: what they burn is nobody else’s to pay', async () => {
     const [burner, of] = [await chain.createContractWallet(), await harness.createTestStore()];
     await burner.setMode('turnCostly');
-    const all = [await acceptFromWallet(burner), await acceptFromWallet(await chain.createContractWallet(), of)];
+    const all = [
+      await acceptFromWallet(burner),
+      await acceptFromWallet(await chain.createContractWallet(), of),
+    ];
     await sendAttempt(ctx, all[0]!.id);
     expect((await transactionOf(all[1]!))?.items).to.equal(2);
     await confirmOnce(impatient(), all[0]!.payment);
-    for (const { payment } of all) expect(await readAttempt(ctx, payment)).to.include({ status: 'queued', mayStillLand: true });
+    for (const { payment } of all)
+      expect(await readAttempt(ctx, payment)).to.include({ status: 'queued', mayStillLand: true });
     await chain.mine(CONFIRMATIONS);
     await scanChain(ctx, chainId);
     await sendAttempt(ctx, all[1]!.id);
     await expectCompleted([all[1]!]);
     const paid = await readAttempt(ctx, all[1]!.payment);
-    expect(paid.gasUsed > 50_000n && paid.gasUsed < 120_000n, `the other's: ${paid.gasUsed}`).to.equal(true);
+    expect(
+      paid.gasUsed > 50_000n && paid.gasUsed < 120_000n,
+      `the other's: ${paid.gasUsed}`,
+    ).to.equal(true);
   });
 
   it('though they leave their transaction at the first look, and the others are charged at a later one', async () => {
     const [burner, of] = [await chain.createContractWallet(), await harness.createTestStore()];
     await burner.setMode('turnCostly');
     const burning = await acceptFromWallet(burner);
-    const silent = withRelayer(ctx, chainId, () => ({ send: () => Promise.resolve({ kind: 'ambiguous', reason: 'no answer' }) }));
+    const silent = withRelayer(ctx, chainId, () => ({
+      send: () => Promise.resolve({ kind: 'ambiguous', reason: 'no answer' }),
+    }));
     await sendAttempt(silent, burning.id);
     await confirmOnce(impatient(), burning.payment);
-    expect(await readAttempt(ctx, burning.payment)).to.include({ status: 'queued', mayStillLand: true });
+    expect(await readAttempt(ctx, burning.payment)).to.include({
+      status: 'queued',
+      mayStillLand: true,
+    });
     const other = await acceptFromWallet(await chain.createContractWallet(), of);
     await sendAttempt(ctx, burning.id);
     expect((await transactionOf(other))?.items).to.equal(2);
@@ -221,7 +287,10 @@ describe('requests that run code of their payer’s account', function () {
     await confirmOnce(ctx, other.payment);
     await expectCompleted([other]);
     const [paid] = [await readAttempt(ctx, other.payment)];
-    expect(paid.gasUsed > 50_000n && paid.gasUsed < 120_000n, `the other's: ${paid.gasUsed}`).to.equal(true);
+    expect(
+      paid.gasUsed > 50_000n && paid.gasUsed < 120_000n,
+      `the other's: ${paid.gasUsed}`,
+    ).to.equal(true);
     const used = (await transactionOf(other))?.gasUsed;
     expect(burnt.gasUsed + paid.gasUsed).to.equal(used);
   });
@@ -233,7 +302,12 @@ describe('requests that run code of their payer’s account', function () {
     await chain.mine();
     await accounts.undelegate(burner);
     await mineAndConfirm([burning]);
-    expect(await readAttempt(ctx, burning.payment)).to.include({ status: 'failed', errorCode: 'PAY_030' });
-    expect([await countWaste(burning.payment.id), await countWaste(of.storeId)]).to.deep.equal([1, 1]);
+    expect(await readAttempt(ctx, burning.payment)).to.include({
+      status: 'failed',
+      errorCode: 'PAY_030',
+    });
+    expect([await countWaste(burning.payment.id), await countWaste(of.storeId)]).to.deep.equal([
+      1, 1,
+    ]);
   });
 });

@@ -24,7 +24,9 @@ describe('a relay that was mined in vain on a branch that one RPC URL takes for 
   before(async function () {
     this.timeout(120_000);
     chain = await startOwnChain();
-    harness = await createHarness({ config: chain.configure({ confirmations: CONFIRMATIONS, maxBlockRange: 100 }) });
+    harness = await createHarness({
+      config: chain.configure({ confirmations: CONFIRMATIONS, maxBlockRange: 100 }),
+    });
   });
   after(async () => {
     await harness.close();
@@ -35,7 +37,9 @@ describe('a relay that was mined in vain on a branch that one RPC URL takes for 
     const { chainId } = chain;
     const relayer = await chain.createRelayer();
     const ctx = withRelayers(harness.ctx, chainId, [relayer]);
-    const payment = await harness.createTestPayment(await harness.createTestStore(), { token: chain.token });
+    const payment = await harness.createTestPayment(await harness.createTestStore(), {
+      token: chain.token,
+    });
     const { id } = await acceptRelay(ctx, await chain.createCustomer(), payment);
     const fork = await startOrphanFork(createAskNode(chain.rpcUrl), chainId);
     try {
@@ -47,15 +51,25 @@ describe('a relay that was mined in vain on a branch that one RPC URL takes for 
 
       const [config] = harness.config.chains;
       if (config === undefined) throw new Error('there is no chain');
-      const port = createChain({ chain: { ...config, rpcUrls: [fork.rpcUrl, chain.rpcUrl] }, log: ctx.log, clock: ctx.clock });
+      const port = createChain({
+        chain: { ...config, rpcUrls: [fork.rpcUrl, chain.rpcUrl] },
+        log: ctx.log,
+        clock: ctx.clock,
+      });
       const forked = { ...ctx, chains: new Map([[chainId, port]]) };
-      expect((await port.findReceipt(relayer.sent[0]!.hash))?.succeeded, 'as the first URL says').to.equal(false);
+      expect(
+        (await port.findReceipt(relayer.sent[0]!.hash))?.succeeded,
+        'as the first URL says',
+      ).to.equal(false);
       expect((await confirmOnce(forked, payment)).kind).to.equal('later');
       expect(await readAttempt(ctx, payment)).to.include({ status: 'mined', errorCode: null });
       // Nor once the other one has come as far.
       await chain.mine(1);
       expect((await confirmOnce(forked, payment)).kind).to.equal('later');
-      expect(await readHistory(ctx, await readPayment(ctx, payment))).to.deep.equal(['payment.created', 'payment.processing']);
+      expect(await readHistory(ctx, await readPayment(ctx, payment))).to.deep.equal([
+        'payment.created',
+        'payment.processing',
+      ]);
     } finally {
       await fork.close();
     }
@@ -69,7 +83,9 @@ describe('a relay that was mined in vain on a branch that one RPC URL takes for 
     const { chainId } = chain;
     const relayer = await chain.createRelayer();
     const ctx = withRelayers(harness.ctx, chainId, [relayer]);
-    const payment = await harness.createTestPayment(await harness.createTestStore(), { token: chain.token });
+    const payment = await harness.createTestPayment(await harness.createTestStore(), {
+      token: chain.token,
+    });
     const { id, deadline } = await acceptRelay(ctx, await chain.createCustomer(), payment);
     const fork = await startOrphanFork(createAskNode(chain.rpcUrl), chainId);
     try {
@@ -83,12 +99,22 @@ describe('a relay that was mined in vain on a branch that one RPC URL takes for 
 
       const [config] = harness.config.chains;
       if (config === undefined) throw new Error('there is no chain');
-      const port = createChain({ chain: { ...config, rpcUrls: [fork.rpcUrl, chain.rpcUrl] }, log: ctx.log, clock: ctx.clock });
+      const port = createChain({
+        chain: { ...config, rpcUrls: [fork.rpcUrl, chain.rpcUrl] },
+        log: ctx.log,
+        clock: ctx.clock,
+      });
       const forked = { ...ctx, chains: new Map([[chainId, port]]) };
-      expect((await port.findReceipt(relayer.sent[0]!.hash))?.succeeded, 'as the first URL says').to.equal(false);
+      expect(
+        (await port.findReceipt(relayer.sent[0]!.hash))?.succeeded,
+        'as the first URL says',
+      ).to.equal(false);
       expect((await confirmOnce(forked, payment)).kind).to.equal('later');
       expect(await readAttempt(ctx, payment)).to.include({ status: 'mined', errorCode: null });
-      expect(await readHistory(ctx, await readPayment(ctx, payment))).to.deep.equal(['payment.created', 'payment.processing']);
+      expect(await readHistory(ctx, await readPayment(ctx, payment))).to.deep.equal([
+        'payment.created',
+        'payment.processing',
+      ]);
 
       await scanChain(ctx, chainId);
       expect(await confirmOnce(ctx, payment)).to.deep.equal(DONE);

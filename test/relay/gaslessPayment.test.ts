@@ -40,8 +40,14 @@ describe('a gasless payment', () => {
       });
 
       const completed = await getPayment(ctx, { storeId: store.storeId, paymentId: payment.id });
-      expect(completed).to.include({ status: 'completed', payer: customer.address, txHash: sent!.txHash });
-      expect((await listRelayAttempts(ctx, { paymentId: payment.id })).map(({ status }) => status)).to.deep.equal(['succeeded']);
+      expect(completed).to.include({
+        status: 'completed',
+        payer: customer.address,
+        txHash: sent!.txHash,
+      });
+      expect(
+        (await listRelayAttempts(ctx, { paymentId: payment.id })).map(({ status }) => status),
+      ).to.deep.equal(['succeeded']);
       expect(await harness.chain.countPayments(payment.id)).to.equal(1);
     });
   }

@@ -65,14 +65,21 @@ describe('requests that stand aside', function () {
     config: {
       ...base.config,
       relay: { ...base.config.relay, refusalGraceMs },
-      chains: base.config.chains.map((one) => ({ ...one, relayLimits: { ...one.relayLimits, maxBatchSize } })),
+      chains: base.config.chains.map((one) => ({
+        ...one,
+        relayLimits: { ...one.relayLimits, maxBatchSize },
+      })),
     },
   });
   /** So many looks later. */
-  const later = (looks: number, base = ctx): Context => atTime(base, addMs(harness.ctx.clock.now(), looks * LOOK_MS));
+  const later = (looks: number, base = ctx): Context =>
+    atTime(base, addMs(harness.ctx.clock.now(), looks * LOOK_MS));
 
   const createPayment = (amount = AMOUNT) =>
-    harness.createTestPayment(store, { token: chain.token, amount: parseAmountUnits(String(amount)) });
+    harness.createTestPayment(store, {
+      token: chain.token,
+      amount: parseAmountUnits(String(amount)),
+    });
   async function accepted(payment: Payment): Promise<Waiting> {
     return { payment, id: (await readAttempt(ctx, payment)).id };
   }
@@ -81,14 +88,21 @@ describe('requests that stand aside', function () {
     await relayPayment(ctx, await signGasless(ctx, customer, payment));
     return accepted(payment);
   }
-  async function accept(customer: PrivateKeyAccount, permit: (payment: Payment) => Promise<Permit | null> = () => Promise.resolve(null)) {
+  async function accept(
+    customer: PrivateKeyAccount,
+    permit: (payment: Payment) => Promise<Permit | null> = () => Promise.resolve(null),
+  ) {
     const payment = await createPayment();
-    await executePayment(ctx, { ...(await signAuthorization(ctx, customer, payment)), permit: await permit(payment) });
+    await executePayment(ctx, {
+      ...(await signAuthorization(ctx, customer, payment)),
+      permit: await permit(payment),
+    });
     return accepted(payment);
   }
   async function acceptMany(count: number): Promise<Waiting[]> {
     const all: Waiting[] = [];
-    for (let index = 0; index < count; index++) all.push(await accept(await chain.createCustomer()));
+    for (let index = 0; index < count; index++)
+      all.push(await accept(await chain.createCustomer()));
     return all;
   }
   const statusOf = async ({ payment }: Waiting) => (await readAttempt(ctx, payment)).status;
@@ -96,22 +110,36 @@ describe('requests that stand aside', function () {
   const statusesOf = (all: readonly Waiting[]) => Promise.all(all.map(statusOf));
 
   /** @param ahead how far its nonce is ahead of the token's */
-  function signPermit(owner: PrivateKeyAccount, ahead: bigint): (payment: Payment) => Promise<Permit> {
+  function signPermit(
+    owner: PrivateKeyAccount,
+    ahead: bigint,
+  ): (payment: Payment) => Promise<Permit> {
     return async ({ terms }) => {
       const deadline = toUnixSeconds(terms.expiresAt);
-      const typedData = await ctx.chains
-        .get(chainId)
-        ?.buildPermitTypedData({ token: terms.token, owner: owner.address, value: terms.amount, deadline });
+      const typedData = await ctx.chains.get(chainId)?.buildPermitTypedData({
+        token: terms.token,
+        owner: owner.address,
+        value: terms.amount,
+        deadline,
+      });
       if (typedData === undefined) throw new Error('the token has no permit');
-      const message = { ...typedData.message, nonce: String(BigInt(String(typedData.message['nonce'])) + ahead) };
-      return { value: terms.amount, deadline: BigInt(deadline), signature: await signTypedData(owner, { ...typedData, message }) };
+      const message = {
+        ...typedData.message,
+        nonce: String(BigInt(String(typedData.message['nonce'])) + ahead),
+      };
+      return {
+        value: terms.amount,
+        deadline: BigInt(deadline),
+        signature: await signTypedData(owner, { ...typedData, message }),
+      };
     };
   }
 
   it('for permits whose nonce never comes keep nobody from being sent', async () => {
     const hostile = await chain.createCustomer();
     const early: Waiting[] = [];
-    for (let index = 0; index < 4; index++) early.push(await accept(hostile, signPermit(hostile, 1n)));
+    for (let index = 0; index < 4; index++)
+      early.push(await accept(hostile, signPermit(hostile, 1n)));
     const good = await accept(await chain.createCustomer());
     await chain.approve(hostile, 0n);
     // Each job looks three times; the early ones are free again before the next.
@@ -136,8 +164,12 @@ describe('requests that stand aside', function () {
     expect((await sendAttempt(later(1), good.id)).kind).to.equal('later');
     await sendAttempt(later(2), good.id);
     expect(await statusOf(good)).to.equal('submitted');
-    for (let looks = 3; looks < 12 && (await statusOf(refused)) === 'queued'; looks++) await sendAttempt(later(looks), refused.id);
-    expect(await readAttempt(ctx, refused.payment)).to.include({ status: 'failed', errorCode: 'PAY_001' });
+    for (let looks = 3; looks < 12 && (await statusOf(refused)) === 'queued'; looks++)
+      await sendAttempt(later(looks), refused.id);
+    expect(await readAttempt(ctx, refused.payment)).to.include({
+      status: 'failed',
+      errorCode: 'PAY_001',
+    });
   });
 
   it('keep their turns the first time, and before their time; then they go behind, in the order that they have', async () => {
@@ -158,9 +190,14 @@ describe('requests that stand aside', function () {
     expect(await turnsOf(all)).to.deep.equal(turns);
     expect(await standAside(later(1))).to.deep.equal([first!.id, second!.id]);
     // By twice as many as the store has waiting at most.
-    expect(await turnsOf(all)).to.deep.equal([turns[0]! + 6n * step, turns[1]! + 6n * step, turns[2]]);
+    expect(await turnsOf(all)).to.deep.equal([
+      turns[0]! + 6n * step,
+      turns[1]! + 6n * step,
+      turns[2],
+    ]);
     expect(await standAside(later(2))).to.deep.equal([third!.id, first!.id]);
-    // Whoever comes anew, of their own store too, is not behind them, nor before all that was looked at in vain.
+    // Whoever comes anew, of their own store too, is not behind them, nor before all that was
+    // looked at in vain.
     const newcomer = await accept(await chain.createCustomer());
     expect(await turnOf(newcomer)).to.equal(turns[2]! + step);
     for (let looks = 3; looks < 12; looks++) await standAside(later(looks));
@@ -169,7 +206,8 @@ describe('requests that stand aside', function () {
     const begin = (await turnOf(stranger)) - step;
     expect(begin > turns[0]! + 6n * step).to.equal(true);
     // However often they are looked at: no further behind than that.
-    for (const turn of await turnsOf([...all, newcomer])) expect(Number(turn - begin)).to.be.within(0, Number(16n * step));
+    for (const turn of await turnsOf([...all, newcomer]))
+      expect(Number(turn - begin)).to.be.within(0, Number(16n * step));
   });
 
   it('are not further behind for what their store has on its way already', async () => {
@@ -179,7 +217,8 @@ describe('requests that stand aside', function () {
     const own = await readAttempt(ctx, waiting.payment);
     for (const looks of [0, 1]) {
       await withClaim(later(looks), { own, isOwnAside: true }, ({ candidates, putAside }) => {
-        for (const { attempt } of candidates) putAside(attempt, addMs(later(looks).clock.now(), 2_000));
+        for (const { attempt } of candidates)
+          putAside(attempt, addMs(later(looks).clock.now(), 2_000));
         return Promise.resolve();
       });
     }
@@ -194,10 +233,14 @@ describe('requests that stand aside', function () {
     const random = () => (++drawn * 0.618) % 1;
     for (const looks of [0, 1]) {
       const at = later(looks);
-      await withClaim({ ...withLimits(at, 12), random }, { own, isOwnAside: true }, ({ candidates, putAside }) => {
-        for (const { attempt } of candidates) putAside(attempt, addMs(at.clock.now(), 2_000));
-        return Promise.resolve();
-      });
+      await withClaim(
+        { ...withLimits(at, 12), random },
+        { own, isOwnAside: true },
+        ({ candidates, putAside }) => {
+          for (const { attempt } of candidates) putAside(attempt, addMs(at.clock.now(), 2_000));
+          return Promise.resolve();
+        },
+      );
       // Meanwhile the order has gone on, past all of them.
       if (looks === 0) await inTransaction(ctx.db, (trx) => noteServedTurn(trx, chainId, served));
     }
@@ -209,9 +252,15 @@ describe('requests that stand aside', function () {
 
   for (const rail of ['forwarder', 'authorization'] as const) {
     it(`for an earlier one of their payer lose nothing by it, once that is in a block (${rail})`, async () => {
-      const [customer, ...strangers] = [await chain.createCustomer(), await chain.createCustomer(), await chain.createCustomer()];
+      const [customer, ...strangers] = [
+        await chain.createCustomer(),
+        await chain.createCustomer(),
+        await chain.createCustomer(),
+      ];
       const handIn = (permit: boolean) =>
-        rail === 'forwarder' ? acceptForward(customer) : accept(customer, permit ? signPermit(customer, 0n) : undefined);
+        rail === 'forwarder'
+          ? acceptForward(customer)
+          : accept(customer, permit ? signPermit(customer, 0n) : undefined);
       const earlier = await handIn(false);
       await sendAttempt(later(0), earlier.id);
       expect(await statusOf(earlier)).to.equal('submitted');
@@ -220,17 +269,26 @@ describe('requests that stand aside', function () {
       for (const stranger of strangers) others.push(await acceptForward(stranger));
       const { turn } = await readAttempt(ctx, waiting.payment);
       for (const looks of [0, 1]) {
-        await withClaim(later(looks), { own: await readAttempt(ctx, waiting.payment), isOwnAside: true }, ({ candidates, putAside }) => {
-          for (const { attempt } of candidates) putAside(attempt, addMs(later(looks).clock.now(), 2_000));
-          return Promise.resolve();
-        });
+        await withClaim(
+          later(looks),
+          { own: await readAttempt(ctx, waiting.payment), isOwnAside: true },
+          ({ candidates, putAside }) => {
+            for (const { attempt } of candidates)
+              putAside(attempt, addMs(later(looks).clock.now(), 2_000));
+            return Promise.resolve();
+          },
+        );
       }
       expect((await turnOf(waiting)) > (await turnOf(others[1]!))).to.equal(true);
       await chain.mine();
       await confirmOnce(withLimits(ctx, 1, 0), earlier.payment);
       expect((await turnOf(waiting)) <= turn).to.equal(true);
       await sendAttempt(withLimits(later(2), 1, 0), others[0]!.id);
-      expect(await statusesOf([waiting, ...others])).to.deep.equal(['submitted', 'queued', 'queued']);
+      expect(await statusesOf([waiting, ...others])).to.deep.equal([
+        'submitted',
+        'queued',
+        'queued',
+      ]);
     });
   }
 
@@ -260,12 +318,17 @@ describe('requests that stand aside', function () {
   it('since they cannot be asked about are a failure of their own, and go behind when they fail again', async () => {
     const bad = await chain.createCustomer();
     const refused = await accept(bad);
-    const [one, other] = [await accept(await chain.createCustomer()), await accept(await chain.createCustomer())];
+    const [one, other] = [
+      await accept(await chain.createCustomer()),
+      await accept(await chain.createCustomer()),
+    ];
     await chain.moveTokensAway(bad);
     await chain.mine();
     const silent = withChain(withLimits(ctx, 2, 0), chainId, (port) => ({
       findPayer: (paymentId, ...rest) =>
-        paymentId === refused.payment.id ? Promise.reject(new AppError(CHAIN_ERRORS.unavailable)) : port.findPayer(paymentId, ...rest),
+        paymentId === refused.payment.id
+          ? Promise.reject(new AppError(CHAIN_ERRORS.unavailable))
+          : port.findPayer(paymentId, ...rest),
     }));
     const { turn } = await readAttempt(ctx, refused.payment);
     expect(await sendAttempt(later(0, silent), one.id)).to.deep.equal(DONE);
@@ -278,7 +341,9 @@ describe('requests that stand aside', function () {
       "SELECT subject_id, failures FROM work_failures WHERE queue = 'relay' AND subject_id IN (?, ?, ?)",
       [refused.id, one.id, other.id],
     );
-    expect(failures.map((row) => [row.subject_id, Number(row.failures)])).to.deep.equal([[refused.id, 2]]);
+    expect(failures.map((row) => [row.subject_id, Number(row.failures)])).to.deep.equal([
+      [refused.id, 2],
+    ]);
   });
 
   it('refused once by a node that lags are sent at the next look, whatever the weight of their store', async () => {
@@ -290,30 +355,59 @@ describe('requests that stand aside', function () {
         const simulation = await port.simulateRelay(items);
         if (simulation.kind !== 'ran') return simulation;
         const outcomes = simulation.outcomes.map((outcome, index) =>
-          items[index]?.paymentId === refused!.payment.id ? { succeeds: false as const, reason: 'short' } : outcome,
+          items[index]?.paymentId === refused!.payment.id
+            ? { succeeds: false as const, reason: 'short' }
+            : outcome,
         );
         return { ...simulation, outcomes };
       },
       findRefusal: () => Promise.resolve({ kind: 'insufficientAllowance', allowance: 0n }),
     }));
     await sendAttempt(later(0, lagging), others[4]!.id);
-    expect(await statusesOf([refused!, ...others])).to.deep.equal(['queued', 'submitted', 'queued', 'queued', 'queued', 'queued']);
+    expect(await statusesOf([refused!, ...others])).to.deep.equal([
+      'queued',
+      'submitted',
+      'queued',
+      'queued',
+      'queued',
+      'queued',
+    ]);
     await sendAttempt(later(1), others[4]!.id);
-    expect(await statusesOf([refused!, ...others])).to.deep.equal(['submitted', 'submitted', 'submitted', 'queued', 'queued', 'queued']);
+    expect(await statusesOf([refused!, ...others])).to.deep.equal([
+      'submitted',
+      'submitted',
+      'submitted',
+      'queued',
+      'queued',
+      'queued',
+    ]);
   });
 
   it('refused by one URL that another contradicts are not behind for that', async () => {
     const [refused, ...others] = await acceptMany(4);
-    const isRefused = (items: readonly { readonly paymentId: string }[]) => items[0]?.paymentId === refused!.payment.id;
+    const isRefused = (items: readonly { readonly paymentId: string }[]) =>
+      items[0]?.paymentId === refused!.payment.id;
     const contradicted = withChain(withLimits(ctx, 1, 0), chainId, (port) => ({
       estimateRelayGas: (items) =>
-        isRefused(items) ? Promise.resolve({ kind: 'refused', reason: 'short' }) : port.estimateRelayGas(items),
+        isRefused(items)
+          ? Promise.resolve({ kind: 'refused', reason: 'short' })
+          : port.estimateRelayGas(items),
       findRefusal: () => Promise.resolve({ kind: 'insufficientAllowance', allowance: 0n }),
       isSurelyRefused: () => Promise.resolve(false),
     }));
     for (const looks of [0, 1]) await sendAttempt(later(looks, contradicted), others[looks]!.id);
-    expect(await statusesOf([refused!, ...others])).to.deep.equal(['queued', 'submitted', 'submitted', 'queued']);
+    expect(await statusesOf([refused!, ...others])).to.deep.equal([
+      'queued',
+      'submitted',
+      'submitted',
+      'queued',
+    ]);
     await sendAttempt(later(2), others[2]!.id);
-    expect(await statusesOf([refused!, ...others])).to.deep.equal(['submitted', 'submitted', 'submitted', 'queued']);
+    expect(await statusesOf([refused!, ...others])).to.deep.equal([
+      'submitted',
+      'submitted',
+      'submitted',
+      'queued',
+    ]);
   });
 });

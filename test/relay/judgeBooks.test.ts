@@ -19,11 +19,17 @@ describe('the judge of what is charged for gas', () => {
   after(() => harness.close());
 
   beforeEach(async () => {
-    for (const table of ['relay_attempts', 'relay_transaction_items', 'relay_transaction_hashes', 'payments'])
+    for (const table of [
+      'relay_attempts',
+      'relay_transaction_items',
+      'relay_transaction_hashes',
+      'payments',
+    ])
       await execute(harness.ctx.db, `DELETE FROM ${table}`, []);
   });
 
-  const idOf = (character: Character) => `0x${Buffer.from(character).toString('hex').padStart(64, '0')}` as const;
+  const idOf = (character: Character) =>
+    `0x${Buffer.from(character).toString('hex').padStart(64, '0')}` as const;
 
   async function insertAttempt(
     character: Character,
@@ -38,36 +44,66 @@ describe('the judge of what is charged for gas', () => {
     );
   }
 
-  /** Both were sent in one transaction. @returns what is said of the honest one, which paid for what was burned */
-  async function judgeBeside(burner: Character, attempt: { status: string; transactionId: string | null }): Promise<string[]> {
-    await insertAttempt('honestWallet', { status: 'succeeded', transactionId: 'rtx_1', gas: BURNED });
+  /**
+   * Both were sent in one transaction. @returns what is said of the honest one, which paid for what
+   * was burned
+   */
+  async function judgeBeside(
+    burner: Character,
+    attempt: { status: string; transactionId: string | null },
+  ): Promise<string[]> {
+    await insertAttempt('honestWallet', {
+      status: 'succeeded',
+      transactionId: 'rtx_1',
+      gas: BURNED,
+    });
     await insertAttempt(burner, { ...attempt, gas: 1 });
-    await inTransaction(harness.ctx.db, (trx) => insertItems(trx, 'rtx_1', [`rla_${burner}`, 'rla_honestWallet']));
-    const payments = (['honestWallet', burner] as const).map((character) => ({ character, paymentId: idOf(character) }));
+    await inTransaction(harness.ctx.db, (trx) =>
+      insertItems(trx, 'rtx_1', [`rla_${burner}`, 'rla_honestWallet']),
+    );
+    const payments = (['honestWallet', burner] as const).map((character) => ({
+      character,
+      paymentId: idOf(character),
+    }));
     const said = await judgeBooks({ db: harness.ctx.db, chains: [], payments });
     return said.filter((line) => line.includes('rla_honestWallet'));
   }
 
   it('says so when an honest one pays for what one burned that has left, or is charged so much beside nobody costly', async () => {
-    expect(await judgeBeside('turnsCostly', { status: 'failed', transactionId: null })).to.have.length(1);
+    expect(
+      await judgeBeside('turnsCostly', { status: 'failed', transactionId: null }),
+    ).to.have.length(1);
   });
 
   it('says nothing of one that shared a transaction with whoever burned gas and paid, in it still or not', async () => {
     const { storeId } = await harness.createTestStore();
-    expect(await judgeBeside('wastesGas', { status: 'succeeded', transactionId: 'rtx_1' })).to.deep.equal([]);
-    await execute(harness.ctx.db, "UPDATE relay_attempts SET status = 'failed', transaction_id = NULL WHERE id = 'rla_wastesGas'", []);
-    await execute(harness.ctx.db, "INSERT INTO relay_transaction_hashes (transaction_id, seq, chain_id, hash) VALUES ('rtx_1', 0, 1, ?)", [
-      HASH,
-    ]);
+    expect(
+      await judgeBeside('wastesGas', { status: 'succeeded', transactionId: 'rtx_1' }),
+    ).to.deep.equal([]);
+    await execute(
+      harness.ctx.db,
+      "UPDATE relay_attempts SET status = 'failed', transaction_id = NULL WHERE id = 'rla_wastesGas'",
+      [],
+    );
+    await execute(
+      harness.ctx.db,
+      "INSERT INTO relay_transaction_hashes (transaction_id, seq, chain_id, hash) VALUES ('rtx_1', 0, 1, ?)",
+      [HASH],
+    );
     await execute(
       harness.ctx.db,
       `INSERT INTO payments (id, store_id, order_id, chain_id, gateway, token, amount, merchant, salt, expires_at, status, version, tx_hash, created_at, updated_at)
        VALUES (?, ?, 'o', 1, '0x', '0x', 1, '0x', ?, NOW(3), 'completed', 2, ?, NOW(3), NOW(3))`,
       [idOf('wastesGas'), storeId, HASH, HASH],
     );
-    const payments = (['honestWallet', 'wastesGas'] as const).map((character) => ({ character, paymentId: idOf(character) }));
-    expect((await judgeBooks({ db: harness.ctx.db, chains: [], payments })).filter((line) => line.includes('honestWallet'))).to.deep.equal(
-      [],
-    );
+    const payments = (['honestWallet', 'wastesGas'] as const).map((character) => ({
+      character,
+      paymentId: idOf(character),
+    }));
+    expect(
+      (await judgeBooks({ db: harness.ctx.db, chains: [], payments })).filter((line) =>
+        line.includes('honestWallet'),
+      ),
+    ).to.deep.equal([]);
   });
 });

@@ -6,9 +6,17 @@ import { scanChain } from '../../domain/payments/scanChain.ts';
 import { findRefund } from '../../domain/refunds/service.ts';
 import type { Refund } from '../../domain/refunds/model.ts';
 import { confirmTransaction } from '../../domain/relay/confirmTransaction.ts';
-import { getRefundRequest, refundPayment, type RefundPaymentInput } from '../../domain/relay/refundPayment.ts';
+import {
+  getRefundRequest,
+  refundPayment,
+  type RefundPaymentInput,
+} from '../../domain/relay/refundPayment.ts';
 import { sendAttempt } from '../../domain/relay/sendAttempt.ts';
-import { executePayment, getAuthorizationRequest, relayPayment } from '../../domain/relay/service.ts';
+import {
+  executePayment,
+  getAuthorizationRequest,
+  relayPayment,
+} from '../../domain/relay/service.ts';
 import { createStore } from '../../domain/stores/service.ts';
 import type { Context } from '../../platform/context.ts';
 import { selectRows } from '../../platform/db.ts';
@@ -75,25 +83,44 @@ describe('tokens that are not as the usual one', function () {
     return (await readAttempt(ctx, payment)).id;
   }
   const wasteOf = async (holder: string) =>
-    (await selectRows<{ items: number }>(ctx.db, 'SELECT items FROM relay_waste WHERE holder = ?', [holder])).reduce(
-      (sum, row) => sum + Number(row.items),
-      0,
-    );
+    (
+      await selectRows<{ items: number }>(
+        ctx.db,
+        'SELECT items FROM relay_waste WHERE holder = ?',
+        [holder],
+      )
+    ).reduce((sum, row) => sum + Number(row.items), 0);
 
   async function signRefund(payment: Payment, amount: bigint): Promise<RefundPaymentInput> {
-    const request = { storeId: store.storeId, paymentId: payment.id, amount: parseAmountUnits(String(amount)) };
+    const request = {
+      storeId: store.storeId,
+      paymentId: payment.id,
+      amount: parseAmountUnits(String(amount)),
+    };
     const { refund, typedData, permit } = await getRefundRequest(ctx, request);
     return {
       ...request,
-      ...{ nonce: refund.nonce, deadline: refund.deadline, signature: await signTypedData(merchant, typedData) },
-      permit: permit && { ...permit, deadline: BigInt(permit.deadline), signature: await signTypedData(merchant, permit.typedData) },
+      ...{
+        nonce: refund.nonce,
+        deadline: refund.deadline,
+        signature: await signTypedData(merchant, typedData),
+      },
+      permit: permit && {
+        ...permit,
+        deadline: BigInt(permit.deadline),
+        signature: await signTypedData(merchant, permit.typedData),
+      },
     };
   }
   async function sendRefund(refund: Refund): Promise<void> {
     await sendAttempt(ctx, refund.relayAttemptId ?? '');
     await chain.mine(CONFIRMATIONS);
     await scanChain(ctx, chain.chainId);
-    const rows = await selectRows<{ id: string }>(ctx.db, 'SELECT id FROM relay_transactions WHERE relayer_id = ?', [relayer.id]);
+    const rows = await selectRows<{ id: string }>(
+      ctx.db,
+      'SELECT id FROM relay_transactions WHERE relayer_id = ?',
+      [relayer.id],
+    );
     for (const { id } of rows) await confirmTransaction(ctx, id);
   }
 
@@ -106,7 +133,9 @@ describe('tokens that are not as the usual one', function () {
     describe(`(${name})`, () => {
       async function expectPaid(payment: Payment): Promise<void> {
         expect(await readPayment(ctx, payment)).to.include({ status: 'completed' });
-        expect(await tokens.balanceOf(payment.terms.token, merchant.address)).to.equal(payment.terms.amount);
+        expect(await tokens.balanceOf(payment.terms.token, merchant.address)).to.equal(
+          payment.terms.amount,
+        );
         expect(await tokens.balanceOf(payment.terms.token, customer.address)).to.equal(0n);
       }
 
@@ -121,11 +150,18 @@ describe('tokens that are not as the usual one', function () {
       for (const rail of ['forwarder', 'authorization'] as const) {
         it(`are relayed on the ${rail} rail, ${hasPermit ? 'with a permit' : 'once they are approved'}`, async () => {
           const payment = await createPayment(tokens[name], 12_345n);
-          const request = { storeId: store.storeId, paymentId: payment.id, payer: customer.address };
+          const request = {
+            storeId: store.storeId,
+            paymentId: payment.id,
+            payer: customer.address,
+          };
           const { permit, approveFirst } = await getAuthorizationRequest(ctx, request);
-          expect([permit === null, approveFirst]).to.deep.equal(hasPermit ? [false, null] : [true, 'noPermit']);
+          expect([permit === null, approveFirst]).to.deep.equal(
+            hasPermit ? [false, null] : [true, 'noPermit'],
+          );
           if (!hasPermit) await tokens.approve(tokens[name], customer, 12_345n);
-          if (rail === 'forwarder') await relayPayment(ctx, await signGasless(ctx, customer, payment));
+          if (rail === 'forwarder')
+            await relayPayment(ctx, await signGasless(ctx, customer, payment));
           else await executePayment(ctx, await signAuthorization(ctx, customer, payment));
           await sendAttempt(ctx, (await readAttempt(ctx, payment)).id);
           await mineAndConfirm(payment);
@@ -158,13 +194,18 @@ describe('tokens that are not as the usual one', function () {
 
   /** What keeps a token from being moved, and the word for it. */
   const obstacles = {
-    'is paused': { set: (on: boolean, when?: 'pending') => tokens.setPaused(tokens.regulated, on, when), words: /Pausable: paused/ },
+    'is paused': {
+      set: (on: boolean, when?: 'pending') => tokens.setPaused(tokens.regulated, on, when),
+      words: /Pausable: paused/,
+    },
     'bars the merchant': {
-      set: (on: boolean, when?: 'pending') => tokens.setBarred(tokens.regulated, merchant.address, on, when),
+      set: (on: boolean, when?: 'pending') =>
+        tokens.setBarred(tokens.regulated, merchant.address, on, when),
       words: /Blacklistable: account is blacklisted/,
     },
     'bars the payer': {
-      set: (on: boolean, when?: 'pending') => tokens.setBarred(tokens.regulated, customer.address, on, when),
+      set: (on: boolean, when?: 'pending') =>
+        tokens.setBarred(tokens.regulated, customer.address, on, when),
       words: /Blacklistable: account is blacklisted/,
     },
   } as const;
@@ -199,7 +240,12 @@ describe('tokens that are not as the usual one', function () {
         await sendAttempt(ctx, id);
         expect(relayer.sent.length).to.equal(0);
         const attempt = await readAttempt(ctx, payment);
-        expect(attempt).to.include({ status: 'failed', errorCode: 'PAY_027', sends: 0, gasUsed: 0n });
+        expect(attempt).to.include({
+          status: 'failed',
+          errorCode: 'PAY_027',
+          sends: 0,
+          gasUsed: 0n,
+        });
         expect(attempt.errorDetail).to.match(words);
         expect(await readPayment(ctx, payment)).to.include({ status: 'pending' });
       });
@@ -221,16 +267,22 @@ describe('tokens that are not as the usual one', function () {
         expect(await readPayment(ctx, payment)).to.include({ status: 'pending' });
         expect([await wasteOf(payment.id), await wasteOf(store.storeId)]).to.deep.equal([1, 1]);
         // Whatever is handed in while it lasts is refused before it costs anything.
-        const again = await expectRefusal(executePayment(ctx, await signAuthorization(ctx, customer, payment)));
+        const again = await expectRefusal(
+          executePayment(ctx, await signAuthorization(ctx, customer, payment)),
+        );
         expect(again.code).to.equal('PAY_027');
         const other = await createPaymentLater();
-        expect((await expectRefusal(executePayment(ctx, await signAuthorization(ctx, customer, other)))).code).to.equal('PAY_027');
+        expect(
+          (await expectRefusal(executePayment(ctx, await signAuthorization(ctx, customer, other))))
+            .code,
+        ).to.equal('PAY_027');
         expect(relayer.sent).to.have.length(1);
       });
     });
   }
   /** Without minting, which a token that is paused refuses. */
-  const createPaymentLater = () => harness.createTestPayment(store, { token: tokens.regulated, amount: parseAmountUnits('1') });
+  const createPaymentLater = () =>
+    harness.createTestPayment(store, { token: tokens.regulated, amount: parseAmountUnits('1') });
 
   it('of those that give no reason (USDT), that is what is told', async () => {
     const payment = await createPayment(tokens.usdt);
@@ -238,7 +290,10 @@ describe('tokens that are not as the usual one', function () {
     const signed = await signAuthorization(ctx, customer, payment);
     await tokens.setBarred(tokens.usdt, customer.address, true);
     const error = await expectRefusal(executePayment(ctx, signed));
-    expect(error).to.include({ code: 'PAY_027', detail: 'The token refuses the transfer: no reason given' });
+    expect(error).to.include({
+      code: 'PAY_027',
+      detail: 'The token refuses the transfer: no reason given',
+    });
   });
 
   it('a merchant who is barred cannot refund, and hears why before anything is sent', async () => {

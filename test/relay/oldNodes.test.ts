@@ -42,7 +42,9 @@ describe('a relay whose chain is asked through a URL that lags', function () {
     this.timeout(120_000);
     chain = await startOwnChain();
     node = await startOddNode(chain.rpcUrl);
-    harness = await createHarness({ config: chain.configure({ confirmations: CONFIRMATIONS, maxBlockRange: 100 }) });
+    harness = await createHarness({
+      config: chain.configure({ confirmations: CONFIRMATIONS, maxBlockRange: 100 }),
+    });
     chainId = harness.config.chains[0]?.chainId ?? 0;
     store = await harness.createTestStore();
     await scanChain(harness.ctx, chainId);
@@ -59,11 +61,22 @@ describe('a relay whose chain is asked through a URL that lags', function () {
     ctx = withRelayers(harness.ctx, chainId, [relayer]);
     const [config] = harness.config.chains;
     if (config === undefined) throw new Error('there is no chain');
-    old = createChain({ chain: { ...config, rpcUrls: [node.url] }, clock: harness.ctx.clock, log: harness.ctx.log });
-    both = createChain({ chain: { ...config, rpcUrls: [node.url, chain.rpcUrl] }, clock: harness.ctx.clock, log: harness.ctx.log });
+    old = createChain({
+      chain: { ...config, rpcUrls: [node.url] },
+      clock: harness.ctx.clock,
+      log: harness.ctx.log,
+    });
+    both = createChain({
+      chain: { ...config, rpcUrls: [node.url, chain.rpcUrl] },
+      clock: harness.ctx.clock,
+      log: harness.ctx.log,
+    });
   });
 
-  const through = (port: ChainPort, base: Context = ctx): Context => ({ ...base, chains: new Map([[chainId, port]]) });
+  const through = (port: ChainPort, base: Context = ctx): Context => ({
+    ...base,
+    chains: new Map([[chainId, port]]),
+  });
   const createPayment = () => harness.createTestPayment(store, { token: chain.token });
   const withGrace = (refusalGraceMs: number, base = ctx): Context => ({
     ...base,
@@ -73,7 +86,11 @@ describe('a relay whose chain is asked through a URL that lags', function () {
   /** The scanner passes what was mined, and is shown no event of it. */
   async function scanWithoutLogs(): Promise<void> {
     const hiding = withChain(ctx, chainId, (port) => ({
-      listGatewayLogs: async (range) => ({ ...(await port.listGatewayLogs(range)), payments: [], refunds: [] }),
+      listGatewayLogs: async (range) => ({
+        ...(await port.listGatewayLogs(range)),
+        payments: [],
+        refunds: [],
+      }),
     }));
     await scanChain(hiding, chainId);
   }
@@ -88,7 +105,11 @@ describe('a relay whose chain is asked through a URL that lags', function () {
     await chain.mine(CONFIRMATIONS);
     await scanChain(ctx, chainId);
     const paid = await readPayment(ctx, payment);
-    expect(await readHistory(ctx, paid)).to.deep.equal(['payment.created', 'payment.processing', 'payment.completed']);
+    expect(await readHistory(ctx, paid)).to.deep.equal([
+      'payment.created',
+      'payment.processing',
+      'payment.completed',
+    ]);
     expect(await chain.countPayments(payment.id)).to.equal(1);
   }
 
@@ -119,7 +140,10 @@ describe('a relay whose chain is asked through a URL that lags', function () {
     await node.standStill();
     await chain.mine(CONFIRMATIONS);
     await scanWithoutLogs();
-    const impatient = { ...ctx, config: { ...ctx.config, relay: { ...ctx.config.relay, resendAfterMs: 1 } } };
+    const impatient = {
+      ...ctx,
+      config: { ...ctx.config, relay: { ...ctx.config.relay, resendAfterMs: 1 } },
+    };
     expect((await confirmOnce(through(old, impatient), payment)).kind).to.equal('later');
     expect(await readAttempt(ctx, payment)).to.include({ status: 'submitted' });
     await confirmOnce(ctx, payment);
@@ -155,10 +179,16 @@ describe('a relay whose chain is asked through a URL that lags', function () {
       expect(await readAttempt(ctx, payment)).to.include({ status: 'queued' });
       await expectNoWordOfFailure(payment);
       await expectPaid(payment);
-      expect((await endUnsent(through(both), attempt, REFUSED)).kind, 'asked so soon again').to.equal('later');
+      expect(
+        (await endUnsent(through(both), attempt, REFUSED)).kind,
+        'asked so soon again',
+      ).to.equal('later');
       const then = atTime(through(both), addMs(ctx.clock.now(), 5_000));
       expect(await endUnsent(then, attempt, REFUSED)).to.deep.equal(DONE);
-      expect(await readAttempt(ctx, payment)).to.include({ status: 'failed', errorCode: 'PAY_003' });
+      expect(await readAttempt(ctx, payment)).to.include({
+        status: 'failed',
+        errorCode: 'PAY_003',
+      });
     });
 
     it('is not ended on the word of one URL that has one block more than the others, whose word is that it is paid', async () => {
@@ -168,9 +198,14 @@ describe('a relay whose chain is asked through a URL that lags', function () {
       await chain.mine();
       await scanWithoutLogs();
       node.runAhead(1);
-      node.changeResults((method, result) => (method === 'eth_call' ? `0x${'00'.repeat(32)}` : result));
+      node.changeResults((method, result) =>
+        method === 'eth_call' ? `0x${'00'.repeat(32)}` : result,
+      );
       // Later than what an earlier test found unclear is remembered.
-      expect((await endUnsent(atTime(through(both), addMs(ctx.clock.now(), 60_000)), attempt, REFUSED)).kind).to.equal('later');
+      expect(
+        (await endUnsent(atTime(through(both), addMs(ctx.clock.now(), 60_000)), attempt, REFUSED))
+          .kind,
+      ).to.equal('later');
       node.changeResults(undefined);
       node.runAhead(0);
       expect(await readAttempt(ctx, payment)).to.include({ status: 'queued' });
@@ -185,10 +220,17 @@ describe('a relay whose chain is asked through a URL that lags', function () {
       await scanChain(ctx, chainId);
       const { timestamp } = await ctx.chains.get(chainId)!.getHead();
       const overdue = { ...attempt, deadline: addMs(timestamp, 10_000) };
-      const later = (block: { timestamp: string }) => ({ ...block, timestamp: `0x${(Number(block.timestamp) + 20).toString(16)}` });
-      node.changeResults((method, result) => (method === 'eth_getBlockByNumber' ? later(result as { timestamp: string }) : result));
+      const later = (block: { timestamp: string }) => ({
+        ...block,
+        timestamp: `0x${(Number(block.timestamp) + 20).toString(16)}`,
+      });
+      node.changeResults((method, result) =>
+        method === 'eth_getBlockByNumber' ? later(result as { timestamp: string }) : result,
+      );
       const then = atTime(through(both), addMs(ctx.clock.now(), 120_000));
-      expect((await endUnsent(then, overdue, { code: 'PAY_019', detail: 'It is too late.' })).kind).to.equal('later');
+      expect(
+        (await endUnsent(then, overdue, { code: 'PAY_019', detail: 'It is too late.' })).kind,
+      ).to.equal('later');
       node.changeResults(undefined);
       expect(await readAttempt(ctx, payment)).to.include({ status: 'queued' });
       await expectNoWordOfFailure(payment);
@@ -203,17 +245,26 @@ describe('a relay whose chain is asked through a URL that lags', function () {
       await chain.mine();
       const overdue = withChain(ctx, chainId, (port) => ({
         findPayer: old.findPayer,
-        getHead: async () => ({ ...(await port.getHead()), timestamp: addMs(attempt.deadline, 1_000) }),
+        getHead: async () => ({
+          ...(await port.getHead()),
+          timestamp: addMs(attempt.deadline, 1_000),
+        }),
       }));
       const later = atTime(overdue, addMs(attempt.deadline, 1_000));
-      expect((await endUnsent(later, attempt, { code: 'PAY_019', detail: 'It is too late.' })).kind).to.equal('later');
+      expect(
+        (await endUnsent(later, attempt, { code: 'PAY_019', detail: 'It is too late.' })).kind,
+      ).to.equal('later');
       await expectNoWordOfFailure(payment);
       await expectPaid(payment);
       await endUnsent(ctx, await readAttempt(ctx, payment), REFUSED);
     });
 
     it('waits for its nonce while the URL does not know that the one before it was used', async () => {
-      const [customer, first, second] = [await chain.createCustomer(), await createPayment(), await createPayment()];
+      const [customer, first, second] = [
+        await chain.createCustomer(),
+        await createPayment(),
+        await createPayment(),
+      ];
       const { id } = await acceptRelay(ctx, customer, first);
       expect(await sendAttempt(ctx, id)).to.deep.equal(DONE);
       const attempt = await acceptRelay(ctx, customer, second);
@@ -224,7 +275,9 @@ describe('a relay whose chain is asked through a URL that lags', function () {
       expect(await readAttempt(ctx, second)).to.include({ status: 'queued' });
       await expectNoWordOfFailure(second);
       // It stood aside until then.
-      expect(await sendAttempt(atTime(ctx, addMs(new Date(), 6_000)), attempt.id)).to.deep.equal(DONE);
+      expect(await sendAttempt(atTime(ctx, addMs(new Date(), 6_000)), attempt.id)).to.deep.equal(
+        DONE,
+      );
       await expectPaid(second);
       await confirmOnce(ctx, second);
     });
@@ -236,7 +289,9 @@ describe('a relay whose chain is asked through a URL that lags', function () {
       old.ageBy(3_600_000);
     };
     const refuses = (method: string, result: unknown) =>
-      ['eth_call', 'eth_estimateGas'].includes(method) ? new Error('execution reverted: no') : result;
+      ['eth_call', 'eth_estimateGas'].includes(method)
+        ? new Error('execution reverted: no')
+        : result;
 
     afterEach(() => node.changeResults(undefined));
 
@@ -249,7 +304,9 @@ describe('a relay whose chain is asked through a URL that lags', function () {
       expect(await readAttempt(ctx, payment)).to.include({ status: 'queued', errorCode: null });
       await expectNoWordOfFailure(payment);
       // It stood aside until then.
-      expect(await sendAttempt(atTime(through(both), addMs(new Date(), 6_000)), id)).to.deep.equal(DONE);
+      expect(await sendAttempt(atTime(through(both), addMs(new Date(), 6_000)), id)).to.deep.equal(
+        DONE,
+      );
       expect(relayer.sent).to.have.length(1);
       await expectPaid(payment);
       await confirmOnce(ctx, payment);
@@ -257,20 +314,28 @@ describe('a relay whose chain is asked through a URL that lags', function () {
 
     it('is ended by its word when nobody else answers who knows the chain', async () => {
       const [lagging, alone] = [await createPayment(), await createPayment()];
-      for (const payment of [lagging, alone]) await acceptRelay(ctx, await chain.createCustomer(), payment);
+      for (const payment of [lagging, alone])
+        await acceptRelay(ctx, await chain.createCustomer(), payment);
       await aged(node);
       const liar = await startOddNode(chain.rpcUrl);
-      liar.changeResults((method, result) => (method === 'eth_estimateGas' ? new Error('execution reverted: no') : result));
+      liar.changeResults((method, result) =>
+        method === 'eth_estimateGas' ? new Error('execution reverted: no') : result,
+      );
       await chain.mine();
       await scanChain(ctx, chainId);
       const portOf = (...rpcUrls: string[]) =>
-        createChain({ chain: { ...harness.config.chains[0]!, rpcUrls }, log: ctx.log, clock: ctx.clock });
+        createChain({
+          chain: { ...harness.config.chains[0]!, rpcUrls },
+          log: ctx.log,
+          clock: ctx.clock,
+        });
       const lag = await readAttempt(ctx, lagging);
       // The one that would take it lacks what was scanned, and is stuck.
       await sendAttempt(through(portOf(liar.url, node.url)), lag.id);
       await sendAttempt(through(portOf(liar.url)), (await readAttempt(ctx, alone)).id);
       await liar.close();
-      for (const payment of [lagging, alone]) expect(await readAttempt(ctx, payment)).to.include({ status: 'failed', sends: 0 });
+      for (const payment of [lagging, alone])
+        expect(await readAttempt(ctx, payment)).to.include({ status: 'failed', sends: 0 });
     });
 
     it('waits while nobody answers who knows the chain', async () => {
@@ -282,7 +347,11 @@ describe('a relay whose chain is asked through a URL that lags', function () {
       node.changeResults(refuses);
       const second = await startOddNode(node.url);
       const [config] = harness.config.chains;
-      const port = createChain({ chain: { ...config!, rpcUrls: [node.url, second.url] }, log: ctx.log, clock: ctx.clock });
+      const port = createChain({
+        chain: { ...config!, rpcUrls: [node.url, second.url] },
+        log: ctx.log,
+        clock: ctx.clock,
+      });
       expect((await sendAttempt(through(port), id)).kind).to.equal('later');
       await second.close();
       expect(await readAttempt(ctx, payment)).to.include({ status: 'queued', errorCode: null });
@@ -295,7 +364,11 @@ describe('a relay whose chain is asked through a URL that lags', function () {
 
   describe('that is asked for', () => {
     it('is never given a nonce that one of the payer’s requests has used just now', async () => {
-      const [customer, first, second] = [await chain.createCustomer(), await createPayment(), await createPayment()];
+      const [customer, first, second] = [
+        await chain.createCustomer(),
+        await createPayment(),
+        await createPayment(),
+      ];
       const { id } = await acceptRelay(ctx, customer, first);
       expect(await sendAttempt(ctx, id)).to.deep.equal(DONE);
       await node.standStill();
@@ -303,21 +376,32 @@ describe('a relay whose chain is asked through a URL that lags', function () {
       await confirmOnce(ctx, first);
       const request = { storeId: store.storeId, paymentId: second.id, payer: customer.address };
       const patient = withGrace(15_000);
-      expect((await expectRefusal(getGaslessRequest(through(old, patient), request))).code).to.equal('PAY_020');
+      expect(
+        (await expectRefusal(getGaslessRequest(through(old, patient), request))).code,
+      ).to.equal('PAY_020');
       expect((await getGaslessRequest(through(both, patient), request)).nonce).to.equal(1n);
     });
 
     it('is told by no such URL that its nonce is not the next one, or that its payer is short of tokens', async () => {
       await node.standStill();
-      const [customer, first, second] = [await chain.createCustomer(), await createPayment(), await createPayment()];
+      const [customer, first, second] = [
+        await chain.createCustomer(),
+        await createPayment(),
+        await createPayment(),
+      ];
       const { id } = await acceptRelay(ctx, customer, first);
       expect(await sendAttempt(ctx, id)).to.deep.equal(DONE);
       await expectPaid(first);
       await confirmOnce(ctx, first);
       const signed = await signGasless(ctx, customer, second);
-      expect((await expectRefusal(relayPayment(through(old), signed))).code, 'neither is known').to.equal('PAY_020');
+      expect(
+        (await expectRefusal(relayPayment(through(old), signed))).code,
+        'neither is known',
+      ).to.equal('PAY_020');
       const rich = { ...old, findRefusal: both.findRefusal };
-      expect((await expectRefusal(relayPayment(through(rich), signed))).code, 'the nonce').to.equal('PAY_020');
+      expect((await expectRefusal(relayPayment(through(rich), signed))).code, 'the nonce').to.equal(
+        'PAY_020',
+      );
       expect(await relayPayment(through(both), signed)).to.include({ status: 'processing' });
       const attempt = await readAttempt(ctx, second);
       expect(await sendAttempt(ctx, attempt.id)).to.deep.equal(DONE);

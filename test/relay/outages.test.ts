@@ -10,8 +10,15 @@ import { createHarness, type Harness } from '../support/harness.ts';
 import { createFakeClock, withChain } from '../support/varyContext.ts';
 
 /** A promise that is settled when the test says so. */
-function hold<T>(): { readonly promise: Promise<T>; resolve(value: T): void; reject(error: Error): void } {
-  let [resolve, reject]: [(value: T) => void, (error: Error) => void] = [() => undefined, () => undefined];
+function hold<T>(): {
+  readonly promise: Promise<T>;
+  resolve(value: T): void;
+  reject(error: Error): void;
+} {
+  let [resolve, reject]: [(value: T) => void, (error: Error) => void] = [
+    () => undefined,
+    () => undefined,
+  ];
   const promise = new Promise<T>((...settle) => ([resolve, reject] = settle));
   return { promise, resolve: (value) => resolve(value), reject: (error) => reject(error) };
 }
@@ -33,11 +40,14 @@ describe('a chain that does not answer', () => {
   beforeEach(() => {
     head = silent;
     headsAsked = 0;
-    ctx = withChain({ ...harness.ctx, clock }, chainId, () => ({ getHead: () => (headsAsked++, head()) }));
+    ctx = withChain({ ...harness.ctx, clock }, chainId, () => ({
+      getHead: () => (headsAsked++, head()),
+    }));
   });
 
   const silent = () => Promise.reject(new AppError(CHAIN_ERRORS.unavailable));
-  const answering = () => Promise.resolve({ number: 1n, hash: `0x${'0'.repeat(64)}`, timestamp: clock.now() } as const);
+  const answering = () =>
+    Promise.resolve({ number: 1n, hash: `0x${'0'.repeat(64)}`, timestamp: clock.now() } as const);
   const fail = (): Promise<WorkResult> => Promise.reject(new AppError(CHAIN_ERRORS.unavailable));
   const succeed = (): Promise<WorkResult> => Promise.resolve(DONE);
 
@@ -137,7 +147,10 @@ describe('a chain that does not answer', () => {
     clock.advance(3_000);
     head = answering;
     const begun = hold<undefined>();
-    void ask('work that takes long', () => (begun.resolve(undefined), new Promise(() => undefined)));
+    void ask(
+      'work that takes long',
+      () => (begun.resolve(undefined), new Promise(() => undefined)),
+    );
     await begun.promise;
     expect(await ask('another')).to.deep.equal(DONE);
   });
@@ -178,7 +191,9 @@ describe('a chain that does not answer', () => {
   });
 
   it('has other errors told as they are', async () => {
-    const outcome = await askChain(ctx, chainId, () => Promise.reject(new Error('a bug'))).catch((error: unknown) => error);
+    const outcome = await askChain(ctx, chainId, () => Promise.reject(new Error('a bug'))).catch(
+      (error: unknown) => error,
+    );
     expect(outcome).to.have.property('message', 'a bug');
     expect(await askChain(ctx, chainId, succeed)).to.deep.equal(DONE);
   });

@@ -20,7 +20,13 @@ import { createHarness, type Harness, type TestStore } from '../support/harness.
 import { startOwnChain, type OwnChain, type OwnRelayer } from '../support/ownChain.ts';
 import { confirmOnce, endWaitingAttempts, readAttempt, readPayment } from '../support/relayFlow.ts';
 import { startOddNode } from '../support/startOddNode.ts';
-import { atTime, setSettledTime, withChain, withHeadTime, withRelayers } from '../support/varyContext.ts';
+import {
+  atTime,
+  setSettledTime,
+  withChain,
+  withHeadTime,
+  withRelayers,
+} from '../support/varyContext.ts';
 
 const CONFIRMATIONS = 2;
 
@@ -60,11 +66,18 @@ describe('permits of one account that are handed in at once', function () {
   }
 
   const createPayment = (amount = 1_500_000n) =>
-    harness.createTestPayment(store, { token: chain.token, amount: parseAmountUnits(String(amount)) });
+    harness.createTestPayment(store, {
+      token: chain.token,
+      amount: parseAmountUnits(String(amount)),
+    });
   async function accepted(payment: Payment): Promise<Waiting> {
     return { payment, id: (await readAttempt(ctx, payment)).id };
   }
-  async function accept(account = customer, rail: 'authorization' | 'forwarder' = 'authorization', amount?: bigint): Promise<Waiting> {
+  async function accept(
+    account = customer,
+    rail: 'authorization' | 'forwarder' = 'authorization',
+    amount?: bigint,
+  ): Promise<Waiting> {
     const payment = await createPayment(amount);
     if (rail === 'forwarder') await relayPayment(ctx, await signGasless(ctx, account, payment));
     else await executePayment(ctx, await signAuthorization(ctx, account, payment));
@@ -76,7 +89,8 @@ describe('permits of one account that are handed in at once', function () {
   async function mineAndConfirm(...all: readonly Waiting[]): Promise<void> {
     await chain.mine(CONFIRMATIONS);
     await scanChain(ctx, chainId);
-    for (const { payment } of all) if ((await readAttempt(ctx, payment)).transactionId !== null) await confirmOnce(ctx, payment);
+    for (const { payment } of all)
+      if ((await readAttempt(ctx, payment)).transactionId !== null) await confirmOnce(ctx, payment);
   }
   async function expectCompleted(one: Waiting): Promise<void> {
     expect(await readPayment(ctx, one.payment)).to.include({ status: 'completed' });
@@ -88,10 +102,15 @@ describe('permits of one account that are handed in at once', function () {
     expect(attempt).to.include({ status: 'failed', errorCode: 'PAY_002', sends: 0, gasUsed: 0n });
     expect(attempt.errorDetail).to.match(detail);
     expect(await readPayment(ctx, one.payment)).to.include({ status: 'pending' });
-    const waste = await selectRows(ctx.db, 'SELECT holder FROM relay_waste WHERE holder IN (?, ?)', [customer.address, one.payment.id]);
+    const waste = await selectRows(
+      ctx.db,
+      'SELECT holder FROM relay_waste WHERE holder IN (?, ?)',
+      [customer.address, one.payment.id],
+    );
     expect(waste).to.deep.equal([]);
   }
-  const USED = /the token refuses the permit \(its nonce 0 is used: another permit of the same account was taken before\)/;
+  const USED =
+    /the token refuses the permit \(its nonce 0 is used: another permit of the same account was taken before\)/;
 
   it('in one batch: one is sent, the other waits until it is mined, and then hears why', async () => {
     const [first, second] = [await accept(), await accept()];
@@ -123,7 +142,11 @@ describe('permits of one account that are handed in at once', function () {
       expect(await statusOf(stranger)).to.equal('submitted');
       expect(await statusOf(second)).to.equal('queued');
       // Its job ended with the others' transaction, so there is a new one.
-      const promises = await selectRows(ctx.db, "SELECT id FROM outbox WHERE queue = 'relay' AND subject_id = ?", [second.id]);
+      const promises = await selectRows(
+        ctx.db,
+        "SELECT id FROM outbox WHERE queue = 'relay' AND subject_id = ?",
+        [second.id],
+      );
       expect(promises).to.have.length(1);
       expect((await sendAttempt(ctx, second.id)).kind).to.equal('later');
       await mineAndConfirm(first, stranger);
@@ -134,8 +157,14 @@ describe('permits of one account that are handed in at once', function () {
   }
 
   it('in two worker processes, each of which has chosen and estimated one: only one is sent', async () => {
-    const [first, second] = [await accept(customer, 'authorization'), await accept(customer, 'forwarder')];
-    const other = await createContext(harness.config, { name: 'test', relayerKeys: harness.relayerKeys });
+    const [first, second] = [
+      await accept(customer, 'authorization'),
+      await accept(customer, 'forwarder'),
+    ];
+    const other = await createContext(harness.config, {
+      name: 'test',
+      relayerKeys: harness.relayerKeys,
+    });
     try {
       let estimated = 0;
       let goOn = (): void => undefined;
@@ -151,10 +180,17 @@ describe('permits of one account that are handed in at once', function () {
             return estimate;
           },
         }));
-      await Promise.all([sendAttempt(together(harness.ctx), first.id), sendAttempt(together(other.ctx), second.id)]);
+      await Promise.all([
+        sendAttempt(together(harness.ctx), first.id),
+        sendAttempt(together(other.ctx), second.id),
+      ]);
       expect(relayer.sent).to.have.length(1);
-      expect([await statusOf(first), await statusOf(second)]).to.have.members(['submitted', 'queued']);
-      const [sent, waiting] = (await statusOf(first)) === 'submitted' ? [first, second] : [second, first];
+      expect([await statusOf(first), await statusOf(second)]).to.have.members([
+        'submitted',
+        'queued',
+      ]);
+      const [sent, waiting] =
+        (await statusOf(first)) === 'submitted' ? [first, second] : [second, first];
       await mineAndConfirm(sent);
       await expectCompleted(sent);
       await sendAttempt(ctx, waiting.id);
@@ -173,19 +209,35 @@ describe('permits of one account that are handed in at once', function () {
         const estimate = await port.estimateRelayGas(items);
         if (isFirst) {
           isFirst = false;
-          await execute(ctx.db, "UPDATE relay_attempts SET status = 'submitted' WHERE id = ?", [first.id]);
+          await execute(ctx.db, "UPDATE relay_attempts SET status = 'submitted' WHERE id = ?", [
+            first.id,
+          ]);
         }
         return estimate;
       },
     }));
-    await execute(ctx.db, 'UPDATE relay_attempts SET choose_after = ? WHERE id = ?', [addMs(ctx.clock.now(), 30_000), first.id]);
-    await execute(ctx.db, 'INSERT INTO relayers (id, failures, resting_until) VALUES (?, 3, ?)', [relayer.id, restedUntil]);
+    await execute(ctx.db, 'UPDATE relay_attempts SET choose_after = ? WHERE id = ?', [
+      addMs(ctx.clock.now(), 30_000),
+      first.id,
+    ]);
+    await execute(ctx.db, 'INSERT INTO relayers (id, failures, resting_until) VALUES (?, 3, ?)', [
+      relayer.id,
+      restedUntil,
+    ]);
     expect((await sendAttempt(late, second.id)).kind).to.equal('later');
     expect(isFirst).to.equal(false);
     expect(await statusOf(second)).to.equal('queued');
-    const relayers = await selectRows(ctx.db, 'SELECT failures, resting_until FROM relayers WHERE id = ?', [relayer.id]);
+    const relayers = await selectRows(
+      ctx.db,
+      'SELECT failures, resting_until FROM relayers WHERE id = ?',
+      [relayer.id],
+    );
     expect(relayers).to.deep.equal([{ failures: 3, resting_until: restedUntil }]);
-    await execute(ctx.db, "UPDATE relay_attempts SET status = 'failed', live_subject_id = NULL WHERE id = ?", [first.id]);
+    await execute(
+      ctx.db,
+      "UPDATE relay_attempts SET status = 'failed', live_subject_id = NULL WHERE id = ?",
+      [first.id],
+    );
     await sendAttempt(ctx, second.id);
     expect(await statusOf(second)).to.equal('submitted');
   });
@@ -198,7 +250,10 @@ describe('permits of one account that are handed in at once', function () {
     await chain.mine();
     await chain.mint(customer.address, 10n ** 12n);
     await mineAndConfirm(first);
-    expect(await readAttempt(ctx, first.payment)).to.include({ status: 'failed', errorCode: 'PAY_030' });
+    expect(await readAttempt(ctx, first.payment)).to.include({
+      status: 'failed',
+      errorCode: 'PAY_030',
+    });
     await sendAttempt(ctx, second.id);
     expect(await statusOf(second)).to.equal('submitted');
     await mineAndConfirm(second);
@@ -214,7 +269,9 @@ describe('permits of one account that are handed in at once', function () {
     await sendAttempt(late, second.id);
     const attempt = await readAttempt(ctx, second.payment);
     expect(attempt).to.include({ status: 'failed', errorCode: 'PAY_019', sends: 0 });
-    expect(attempt.errorDetail).to.match(/another request of the same account and token was on its way/);
+    expect(attempt.errorDetail).to.match(
+      /another request of the same account and token was on its way/,
+    );
   });
 
   /** As a store may hand one in, though none was asked for. */
@@ -223,7 +280,11 @@ describe('permits of one account that are handed in at once', function () {
     const request = { token: terms.token, owner: customer.address, value: terms.amount, deadline };
     const typedData = await ctx.chains.get(chainId)?.buildPermitTypedData(request);
     if (typedData === undefined) throw new Error('the token has no permit');
-    return { value: terms.amount, deadline: BigInt(deadline), signature: await signTypedData(customer, typedData) };
+    return {
+      value: terms.amount,
+      deadline: BigInt(deadline),
+      signature: await signTypedData(customer, typedData),
+    };
   }
 
   describe('beside one that its relayer gave up, and that may be mined all the same', () => {
@@ -240,12 +301,19 @@ describe('permits of one account that are handed in at once', function () {
         },
       };
       await confirmOnce(withRelayers(ctx, chainId, [ended]), all[0]!.payment);
-      for (const { payment } of all) expect(await readAttempt(ctx, payment)).to.include({ status: 'queued', mayStillLand: true });
+      for (const { payment } of all)
+        expect(await readAttempt(ctx, payment)).to.include({
+          status: 'queued',
+          mayStillLand: true,
+        });
     }
 
     /** Or the job of another one would send it, whose turn comes first. */
     async function letStandAside({ id }: Waiting, now = new Date()): Promise<void> {
-      await execute(ctx.db, 'UPDATE relay_attempts SET choose_after = ? WHERE id = ?', [addMs(now, 30_000), id]);
+      await execute(ctx.db, 'UPDATE relay_attempts SET choose_after = ? WHERE id = ?', [
+        addMs(now, 30_000),
+        id,
+      ]);
     }
 
     it('waits while that one could go first', async () => {
@@ -256,7 +324,10 @@ describe('permits of one account that are handed in at once', function () {
       expect((await sendAttempt(ctx, second.id)).kind).to.equal('later');
       expect(relayer.sent).to.have.length(1);
       await sendAttempt(ctx, first.id);
-      expect([await statusOf(first), await statusOf(second)]).to.deep.equal(['submitted', 'queued']);
+      expect([await statusOf(first), await statusOf(second)]).to.deep.equal([
+        'submitted',
+        'queued',
+      ]);
     });
 
     it('is sent once that one cannot go: what it would move is not there any more', async () => {
@@ -267,7 +338,10 @@ describe('permits of one account that are handed in at once', function () {
       await chain.mine();
       const second = await accept(customer, 'authorization', 1_000n);
       expect((await sendAttempt(ctx, first.id)).kind).to.equal('later');
-      expect(await readAttempt(ctx, first.payment)).to.include({ status: 'queued', mayStillLand: true });
+      expect(await readAttempt(ctx, first.payment)).to.include({
+        status: 'queued',
+        mayStillLand: true,
+      });
       await sendAttempt(ctx, second.id);
       expect(await statusOf(second)).to.equal('submitted');
       await mineAndConfirm(second);
@@ -294,7 +368,8 @@ describe('permits of one account that are handed in at once', function () {
       await sendAndGiveUp(first);
       const second = await accept(customer, 'forwarder', 1_000n);
       const { createdAt, deadline } = await readAttempt(ctx, second.payment);
-      const at = (part: number) => atTime(ctx, addMs(createdAt, (deadline.getTime() - createdAt.getTime()) * part));
+      const at = (part: number) =>
+        atTime(ctx, addMs(createdAt, (deadline.getTime() - createdAt.getTime()) * part));
       await letStandAside(first, at(0.66).clock.now());
       expect((await sendAttempt(at(0.66), second.id)).kind).to.equal('later');
       expect(await statusOf(second)).to.equal('queued');
@@ -307,19 +382,25 @@ describe('permits of one account that are handed in at once', function () {
       const acceptForward = async (bringsPermit: boolean): Promise<Waiting> => {
         const payment = await createPayment();
         const signed = await signGasless(ctx, customer, payment);
-        await relayPayment(ctx, { ...signed, permit: bringsPermit ? await signPermit(payment) : null });
+        await relayPayment(ctx, {
+          ...signed,
+          permit: bringsPermit ? await signPermit(payment) : null,
+        });
         return accepted(payment);
       };
       const [dead, follower] = [await acceptForward(false), await acceptForward(false)];
       await sendAndGiveUp(dead, follower);
-      await execute(ctx.db, "UPDATE relay_attempts SET status = 'failed', live_subject_id = NULL, live_nonce = NULL WHERE id = ?", [
-        dead.id,
-      ]);
+      await execute(
+        ctx.db,
+        "UPDATE relay_attempts SET status = 'failed', live_subject_id = NULL, live_nonce = NULL WHERE id = ?",
+        [dead.id],
+      );
       const heir = await acceptForward(true);
-      const nonces = await selectRows<{ live_nonce: string | number }>(ctx.db, 'SELECT live_nonce FROM relay_attempts WHERE id IN (?, ?)', [
-        heir.id,
-        follower.id,
-      ]);
+      const nonces = await selectRows<{ live_nonce: string | number }>(
+        ctx.db,
+        'SELECT live_nonce FROM relay_attempts WHERE id IN (?, ?)',
+        [heir.id, follower.id],
+      );
       expect(nonces.map(({ live_nonce: nonce }) => Number(nonce))).to.have.members([0, 1]);
       await sendAttempt(ctx, heir.id);
       expect(await statusOf(heir)).to.equal('submitted');
@@ -330,7 +411,10 @@ describe('permits of one account that are handed in at once', function () {
 
   describe('beside one that was in a block', () => {
     /** A is mined, and its block is taken back. @returns how to have it mined again */
-    async function mineAndTakeBack(first: Waiting, meanwhile?: () => Promise<void>): Promise<() => Promise<void>> {
+    async function mineAndTakeBack(
+      first: Waiting,
+      meanwhile?: () => Promise<void>,
+    ): Promise<() => Promise<void>> {
       await sendAttempt(ctx, first.id);
       const sent = relayer.sent.at(-1)!;
       const goBack = await chain.takeSnapshot();
@@ -353,7 +437,10 @@ describe('permits of one account that are handed in at once', function () {
       });
       if (second === undefined) throw new Error('there is no second one');
       expect((await sendAttempt(ctx, second.id)).kind).to.equal('later');
-      expect(await readAttempt(ctx, second.payment)).to.include({ status: 'queued', errorCode: null });
+      expect(await readAttempt(ctx, second.payment)).to.include({
+        status: 'queued',
+        errorCode: null,
+      });
       await mineAgain();
       await expectCompleted(first);
       await sendAttempt(ctx, second.id);
@@ -369,11 +456,23 @@ describe('permits of one account that are handed in at once', function () {
         second = await accept();
       });
       if (second === undefined) throw new Error('there is no second one');
-      await execute(ctx.db, "UPDATE relay_attempts SET status = 'failed', live_subject_id = NULL WHERE id = ?", [first.id]);
+      await execute(
+        ctx.db,
+        "UPDATE relay_attempts SET status = 'failed', live_subject_id = NULL WHERE id = ?",
+        [first.id],
+      );
       expect((await sendAttempt(ctx, second.id)).kind).to.equal('later');
-      expect(await readAttempt(ctx, second.payment)).to.include({ status: 'queued', sends: 0, errorCode: null });
+      expect(await readAttempt(ctx, second.payment)).to.include({
+        status: 'queued',
+        sends: 0,
+        errorCode: null,
+      });
       const { deadline } = await readAttempt(ctx, second.payment);
-      const late = withHeadTime(atTime(ctx, addMs(deadline, 1_000)), chainId, addMs(deadline, 1_000));
+      const late = withHeadTime(
+        atTime(ctx, addMs(deadline, 1_000)),
+        chainId,
+        addMs(deadline, 1_000),
+      );
       await sendAttempt(late, second.id);
       const attempt = await readAttempt(ctx, second.payment);
       expect(attempt).to.include({ status: 'failed', errorCode: 'PAY_019' });
@@ -392,7 +491,10 @@ describe('permits of one account that are handed in at once', function () {
     });
 
     it('is sent at once when the chain shows, as of that block, that its permit is the next one', async () => {
-      const patient = { ...ctx, config: { ...ctx.config, relay: { ...ctx.config.relay, refusalGraceMs: 15_000 } } };
+      const patient = {
+        ...ctx,
+        config: { ...ctx.config, relay: { ...ctx.config.relay, refusalGraceMs: 15_000 } },
+      };
       const first = await accept();
       await sendAttempt(patient, first.id);
       await chain.mine();
@@ -415,15 +517,25 @@ describe('permits of one account that are handed in at once', function () {
       const node = await startOddNode(chain.rpcUrl);
       try {
         const [config] = harness.config.chains;
-        const old = createChain({ chain: { ...config!, rpcUrls: [node.url] }, log: ctx.log, clock: ctx.clock });
-        const patient = { ...ctx, config: { ...ctx.config, relay: { ...ctx.config.relay, refusalGraceMs: 15_000 } } };
+        const old = createChain({
+          chain: { ...config!, rpcUrls: [node.url] },
+          log: ctx.log,
+          clock: ctx.clock,
+        });
+        const patient = {
+          ...ctx,
+          config: { ...ctx.config, relay: { ...ctx.config.relay, refusalGraceMs: 15_000 } },
+        };
         // Both were signed with the same nonce.
         const [first, second] = [await accept(), await accept()];
         await sendAttempt(ctx, first.id);
         await node.standStill();
         await mineAndConfirm(first);
         await expectCompleted(first);
-        const lagging = withChain(patient, chainId, () => ({ isPermitNext: old.isPermitNext, estimateRelayGas: old.estimateRelayGas }));
+        const lagging = withChain(patient, chainId, () => ({
+          isPermitNext: old.isPermitNext,
+          estimateRelayGas: old.estimateRelayGas,
+        }));
         expect((await sendAttempt(lagging, second.id)).kind).to.equal('later');
         expect(await statusOf(second)).to.equal('queued');
         expect(relayer.sent).to.have.length(1);
@@ -437,7 +549,10 @@ describe('permits of one account that are handed in at once', function () {
       await sendAttempt(ctx, first.id);
       await mineAndConfirm(first);
       await expectCompleted(first);
-      const patient = { ...ctx, config: { ...ctx.config, relay: { ...ctx.config.relay, refusalGraceMs: 15_000 } } };
+      const patient = {
+        ...ctx,
+        config: { ...ctx.config, relay: { ...ctx.config.relay, refusalGraceMs: 15_000 } },
+      };
       // As of a node without it.
       const lagging = withChain(patient, chainId, () => ({
         estimateRelayGas: () => Promise.resolve({ kind: 'estimated' as const, gasLimit: 300_000n }),
@@ -455,7 +570,10 @@ describe('permits of one account that are handed in at once', function () {
       const payment = await createPayment();
       const signed = await signAuthorization(ctx, customer, payment);
       expect(signed.permit).to.equal(null);
-      await executePayment(ctx, { ...signed, permit: bringsPermit ? await signPermit(payment) : null });
+      await executePayment(ctx, {
+        ...signed,
+        permit: bringsPermit ? await signPermit(payment) : null,
+      });
       return accepted(payment);
     }
 

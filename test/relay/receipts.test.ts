@@ -21,7 +21,13 @@ import { createHarness, type Harness } from '../support/harness.ts';
 import { startOwnChain, type OwnChain, type OwnRelayer } from '../support/ownChain.ts';
 import { readHistory } from '../support/paymentHistory.ts';
 import { acceptRelay, confirmOnce, readAttempt, readPayment } from '../support/relayFlow.ts';
-import { atTime, setSettledTime, withChain, withRelayer, withRelayers } from '../support/varyContext.ts';
+import {
+  atTime,
+  setSettledTime,
+  withChain,
+  withRelayer,
+  withRelayers,
+} from '../support/varyContext.ts';
 
 const CONFIRMATIONS = 2;
 /** More than the scanner reads again. */
@@ -43,7 +49,9 @@ describe('the receipt of a relay transaction', function () {
   before(async function () {
     this.timeout(120_000);
     chain = await startOwnChain();
-    harness = await createHarness({ config: chain.configure({ confirmations: CONFIRMATIONS, maxBlockRange: 100 }) });
+    harness = await createHarness({
+      config: chain.configure({ confirmations: CONFIRMATIONS, maxBlockRange: 100 }),
+    });
     chainId = harness.config.chains[0]?.chainId ?? 0;
   });
   after(async () => {
@@ -57,7 +65,11 @@ describe('the receipt of a relay transaction', function () {
     storeId = (await createStore(ctx, { name: 'A shop', payoutAddress: merchant.address })).id;
   });
 
-  const createPayment = () => harness.createTestPayment({ storeId, apiKey: '', payoutAddress: merchant.address }, { token: chain.token });
+  const createPayment = () =>
+    harness.createTestPayment(
+      { storeId, apiKey: '', payoutAddress: merchant.address },
+      { token: chain.token },
+    );
   const nextBlock = async () => (await findCursor(ctx.db, chainId))?.nextBlock ?? 0n;
 
   async function relay(): Promise<{ payment: Payment; transactionId: string }> {
@@ -70,7 +82,11 @@ describe('the receipt of a relay transaction', function () {
   /** A node that never shows a log, whichever block it is asked for. */
   const withoutLogs = (base: Context) =>
     withChain(base, chainId, (port) => ({
-      listGatewayLogs: async (range) => ({ ...(await port.listGatewayLogs(range)), payments: [], refunds: [] }),
+      listGatewayLogs: async (range) => ({
+        ...(await port.listGatewayLogs(range)),
+        payments: [],
+        refunds: [],
+      }),
     }));
 
   /** A node that shows a receipt otherwise. */
@@ -83,11 +99,18 @@ describe('the receipt of a relay transaction', function () {
     }));
 
   /** The state of a fork on which nothing was paid. */
-  const unpaid = (base: Context) => withChain(base, chainId, () => ({ findPayer: () => Promise.resolve(undefined) }));
+  const unpaid = (base: Context) =>
+    withChain(base, chainId, () => ({ findPayer: () => Promise.resolve(undefined) }));
 
   /** The same transaction failed there. */
   const failedOnFork = (base: Context) =>
-    withReceipt(unpaid(base), () => ({ blockHash: FOREIGN, succeeded: false, payments: [], refunds: [], refusals: [] }));
+    withReceipt(unpaid(base), () => ({
+      blockHash: FOREIGN,
+      succeeded: false,
+      payments: [],
+      refunds: [],
+      refusals: [],
+    }));
 
   describe('that shows an event which no node ever lists', () => {
     it('is enough for a payment: it is completed, and the scan goes on where it is', async () => {
@@ -118,15 +141,23 @@ describe('the receipt of a relay transaction', function () {
       const request = { storeId, paymentId: payment.id, amount: parseAmountUnits('10') };
       const { refund: signed, typedData } = await getRefundRequest(ctx, request);
       const signature = await signTypedData(merchant, typedData);
-      const refund = await refundPayment(ctx, { ...request, nonce: signed.nonce, deadline: signed.deadline, signature, permit: null });
+      const refund = await refundPayment(ctx, {
+        ...request,
+        nonce: signed.nonce,
+        deadline: signed.deadline,
+        signature,
+        permit: null,
+      });
       expect(await sendAttempt(ctx, refund.relayAttemptId ?? '')).to.deep.equal(DONE);
       await chain.mine(BEYOND_OVERLAP);
       const hiding = withoutLogs(ctx);
       await scanChain(hiding, chainId);
       const before = await nextBlock();
-      const [row] = await selectRows<{ transaction_id: string }>(ctx.db, 'SELECT transaction_id FROM relay_attempts WHERE refund_id = ?', [
-        refund.id,
-      ]);
+      const [row] = await selectRows<{ transaction_id: string }>(
+        ctx.db,
+        'SELECT transaction_id FROM relay_attempts WHERE refund_id = ?',
+        [refund.id],
+      );
       await confirmTransaction(hiding, row?.transaction_id ?? '');
       expect((await findRefund(ctx, refund.id))?.position).not.to.equal(null);
       expect(await nextBlock()).to.equal(before);
@@ -153,7 +184,9 @@ describe('the receipt of a relay transaction', function () {
       await scanChain(hiding, chainId);
       const before = await nextBlock();
       // Of another amount than the id commits to: our reading of the contract would be wrong.
-      const wrong = withReceipt(hiding, ({ payments }) => ({ payments: payments.map((log) => ({ ...log, amount: log.amount + 1n })) }));
+      const wrong = withReceipt(hiding, ({ payments }) => ({
+        payments: payments.map((log) => ({ ...log, amount: log.amount + 1n })),
+      }));
       const now = new Date();
       const result = await confirmOnce(atTime(wrong, now), payment);
       expect(result)
@@ -173,7 +206,8 @@ describe('the receipt of a relay transaction', function () {
     const overtaken = withChain(hiding, chainId, (port) => ({
       async findBlock(number) {
         headers += 1;
-        // The first is for the depth of the receipt, the second for its event, which nobody has applied until then.
+        // The first is for the depth of the receipt, the second for its event, which nobody has
+        // applied until then.
         if (headers === 2) await confirmOnce(hiding, payment);
         return port.findBlock(number);
       },
@@ -196,7 +230,9 @@ describe('the receipt of a relay transaction', function () {
       }
       expect(await readAttempt(ctx, payment)).to.include({ status: 'submitted', errorCode: null });
       expect((await readPayment(ctx, payment)).status).to.equal('processing');
-      expect(await selectRows(ctx.db, 'SELECT holder FROM relay_waste WHERE holder = ?', [payment.id])).to.deep.equal([]);
+      expect(
+        await selectRows(ctx.db, 'SELECT holder FROM relay_waste WHERE holder = ?', [payment.id]),
+      ).to.deep.equal([]);
       await scanChain(ctx, chainId);
       expect(await confirmOnce(ctx, payment)).to.deep.equal(DONE);
       expect(await readHistory(ctx, await readPayment(ctx, payment))).to.deep.equal(COMPLETED);
@@ -205,8 +241,15 @@ describe('the receipt of a relay transaction', function () {
     it('decides nothing either while a node does not have that block at all', async () => {
       const { payment } = await relay();
       await chain.mine(CONFIRMATIONS);
-      const failed = withReceipt(unpaid(ctx), () => ({ succeeded: false, payments: [], refunds: [], refusals: [] }));
-      const lagging = withChain(failed, chainId, () => ({ findBlock: () => Promise.resolve(undefined) }));
+      const failed = withReceipt(unpaid(ctx), () => ({
+        succeeded: false,
+        payments: [],
+        refunds: [],
+        refusals: [],
+      }));
+      const lagging = withChain(failed, chainId, () => ({
+        findBlock: () => Promise.resolve(undefined),
+      }));
       expect((await confirmOnce(lagging, payment)).kind).to.equal('later');
       expect((await readPayment(ctx, payment)).status).to.equal('processing');
     });
@@ -218,7 +261,15 @@ describe('the receipt of a relay transaction', function () {
       const contradicting = withChain(ctx, chainId, () => ({
         findReceipt: (hash) =>
           Promise.resolve({
-            ...{ hash, blockNumber: 1n, blockHash: FOREIGN, succeeded: false, gasUsed: 1n, dataGasUsed: undefined, effectiveGasPrice: 1n },
+            ...{
+              hash,
+              blockNumber: 1n,
+              blockHash: FOREIGN,
+              succeeded: false,
+              gasUsed: 1n,
+              dataGasUsed: undefined,
+              effectiveGasPrice: 1n,
+            },
             ...{ payments: [], refunds: [], refusals: [] },
           }),
       }));
@@ -234,9 +285,13 @@ describe('the receipt of a relay transaction', function () {
 
       await setSettledTime(ctx, chainId, addMs(deadline, 30_000));
       expect(await confirmOnce(atTime(contradicting, after), payment)).to.deep.include(wait(after));
-      expect(await readAttempt(ctx, payment)).to.include({ status: 'failed', errorCode: 'PAY_019' });
+      expect(await readAttempt(ctx, payment)).to.include({
+        status: 'failed',
+        errorCode: 'PAY_019',
+      });
       const { validUntil } = (await read())!;
-      const look = (ms: number) => confirmTransaction(atTime(contradicting, addMs(validUntil, ms)), transactionId);
+      const look = (ms: number) =>
+        confirmTransaction(atTime(contradicting, addMs(validUntil, ms)), transactionId);
       expect((await look(3_599_999)).kind).to.equal('later');
       // Its relayer may say by then that it is over.
       await look(3_600_000);
@@ -263,12 +318,20 @@ describe('the receipt of a relay transaction', function () {
       const forked = withChain(unpaid(ctx), chainId, (port) => ({
         async findReceipt(hash) {
           const receipt = await port.findReceipt(raised.hash);
-          const onFork = { hash, blockHash: FOREIGN, succeeded: false, payments: [], refunds: [], refusals: [] };
+          const onFork = {
+            hash,
+            blockHash: FOREIGN,
+            succeeded: false,
+            payments: [],
+            refunds: [],
+            refusals: [],
+          };
           return hash === raised.hash ? receipt : receipt && { ...receipt, ...onFork };
         },
       }));
       const swapped = withChain(forked, chainId, (port) => ({
-        findReceipt: (hash) => port.findReceipt(hash === raised.hash ? (first?.hash ?? hash) : raised.hash),
+        findReceipt: (hash) =>
+          port.findReceipt(hash === raised.hash ? (first?.hash ?? hash) : raised.hash),
       }));
       expect(await confirmOnce(swapped, payment)).to.deep.equal(DONE);
       expect((await readAttempt(ctx, payment)).status).to.equal('succeeded');
@@ -276,11 +339,19 @@ describe('the receipt of a relay transaction', function () {
 
     it('takes no load off the relayer of a transaction that was given up', async () => {
       const { payment, transactionId } = await relay();
-      const impatient = { ...ctx, config: { ...ctx.config, relay: { ...ctx.config.relay, resendAfterMs: 1 } } };
+      const impatient = {
+        ...ctx,
+        config: { ...ctx.config, relay: { ...ctx.config.relay, resendAfterMs: 1 } },
+      };
       await confirmOnce(impatient, payment);
       const isAbandoned = async () =>
-        (await selectRows(ctx.db, 'SELECT id FROM relay_transactions WHERE id = ? AND abandoned_at IS NOT NULL', [transactionId]))
-          .length === 1;
+        (
+          await selectRows(
+            ctx.db,
+            'SELECT id FROM relay_transactions WHERE id = ? AND abandoned_at IS NOT NULL',
+            [transactionId],
+          )
+        ).length === 1;
       expect(await isAbandoned()).to.equal(true);
       await chain.mine(CONFIRMATIONS);
       expect((await confirmTransaction(failedOnFork(ctx), transactionId)).kind).to.equal('later');
@@ -292,7 +363,10 @@ describe('the receipt of a relay transaction', function () {
     it('charges nothing to an attempt whose earlier transaction paid', async () => {
       const { payment } = await relay();
       const { id } = await readAttempt(ctx, payment);
-      const impatient = { ...ctx, config: { ...ctx.config, relay: { ...ctx.config.relay, resendAfterMs: 1 } } };
+      const impatient = {
+        ...ctx,
+        config: { ...ctx.config, relay: { ...ctx.config.relay, resendAfterMs: 1 } },
+      };
       await confirmOnce(impatient, payment);
       await chain.mine(CONFIRMATIONS);
       await scanChain(ctx, chainId);

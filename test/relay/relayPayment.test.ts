@@ -4,7 +4,12 @@ import { generatePrivateKey, privateKeyToAccount, type PrivateKeyAccount } from 
 import { scanChain } from '../../domain/payments/scanChain.ts';
 import { cancelPayment } from '../../domain/payments/service.ts';
 import type { Payment } from '../../domain/payments/model.ts';
-import { getGaslessRequest, listRelayAttempts, relayPayment, type RelayPaymentInput } from '../../domain/relay/service.ts';
+import {
+  getGaslessRequest,
+  listRelayAttempts,
+  relayPayment,
+  type RelayPaymentInput,
+} from '../../domain/relay/service.ts';
 import type { ForwardRequest } from '../../domain/relay/model.ts';
 import { addMs, toUnixSeconds } from '../../shared/clock.ts';
 import { AppError } from '../../shared/errors.ts';
@@ -38,7 +43,11 @@ describe('handing in a signed request', () => {
   after(() => harness.close());
 
   /** The request changed and then signed by the customer, as a hostile one would. */
-  async function signChanged(payment: Payment, change: Partial<ForwardRequest>, signer = customer): Promise<RelayPaymentInput> {
+  async function signChanged(
+    payment: Payment,
+    change: Partial<ForwardRequest>,
+    signer = customer,
+  ): Promise<RelayPaymentInput> {
     const { forwardRequest } = await getGaslessRequest(harness.ctx, {
       storeId: payment.storeId,
       paymentId: payment.id,
@@ -48,11 +57,21 @@ describe('handing in a signed request', () => {
     const chain = harness.ctx.chains.get(payment.chainId);
     if (chain === undefined) throw new Error('no chain');
     const signature = await signTypedData(signer, chain.buildForwardRequestTypedData(request));
-    return { storeId: payment.storeId, paymentId: payment.id, forwardRequest: request, signature, permit: null };
+    return {
+      storeId: payment.storeId,
+      paymentId: payment.id,
+      forwardRequest: request,
+      signature,
+      permit: null,
+    };
   }
 
   /** The refusal, after which nothing may have changed. */
-  async function refuse(payment: Payment, input: RelayPaymentInput, ctx = harness.ctx): Promise<AppError> {
+  async function refuse(
+    payment: Payment,
+    input: RelayPaymentInput,
+    ctx = harness.ctx,
+  ): Promise<AppError> {
     const before = await readPayment(harness.ctx, payment);
     const attempts = await listRelayAttempts(harness.ctx, { paymentId: payment.id });
     const error = await expectRefusal(relayPayment(ctx, input));
@@ -62,10 +81,16 @@ describe('handing in a signed request', () => {
   }
 
   it('is refused with PAY_001 when the payer has too little, with both amounts', async () => {
-    const poor = await harness.chain.createCustomer({ token: harness.tokens.TUSD, balance: 1_499_999n });
+    const poor = await harness.chain.createCustomer({
+      token: harness.tokens.TUSD,
+      balance: 1_499_999n,
+    });
     const payment = await harness.createTestPayment(store);
     const error = await refuse(payment, await signGasless(harness.ctx, poor, payment));
-    expect(error).to.include({ code: 'PAY_001', detail: 'The payer holds 1499999 of the 1500000 that are needed.' });
+    expect(error).to.include({
+      code: 'PAY_001',
+      detail: 'The payer holds 1499999 of the 1500000 that are needed.',
+    });
   });
 
   it('is refused with PAY_002 when the gateway is not approved and no permit comes with it', async () => {
@@ -80,20 +105,29 @@ describe('handing in a signed request', () => {
   for (const [name, spoil] of [
     [
       'is signed by someone else',
-      async (input: RelayPaymentInput, other: RelayPaymentInput) => Promise.resolve({ ...input, permit: other.permit }),
+      async (input: RelayPaymentInput, other: RelayPaymentInput) =>
+        Promise.resolve({ ...input, permit: other.permit }),
     ],
     [
       'is for less than the amount',
-      async (input: RelayPaymentInput) => Promise.resolve({ ...input, permit: input.permit && { ...input.permit, value: 1_499_999n } }),
+      async (input: RelayPaymentInput) =>
+        Promise.resolve({
+          ...input,
+          permit: input.permit && { ...input.permit, value: 1_499_999n },
+        }),
     ],
     [
       'has expired',
-      async (input: RelayPaymentInput) => Promise.resolve({ ...input, permit: input.permit && { ...input.permit, deadline: 1n } }),
+      async (input: RelayPaymentInput) =>
+        Promise.resolve({ ...input, permit: input.permit && { ...input.permit, deadline: 1n } }),
     ],
   ] as const) {
     it(`is refused with PAY_002 when the permit ${name}`, async () => {
       const payment = await harness.createTestPayment(store);
-      const other = await harness.chain.createCustomer({ token: harness.tokens.TUSD, approve: false });
+      const other = await harness.chain.createCustomer({
+        token: harness.tokens.TUSD,
+        approve: false,
+      });
       const [signed, strangers] = [
         await signGasless(harness.ctx, withoutAllowance, payment),
         await signGasless(harness.ctx, other, payment),
@@ -107,9 +141,17 @@ describe('handing in a signed request', () => {
     const stranger = privateKeyToAccount(generatePrivateKey());
     const signed = await signGasless(harness.ctx, customer, payment);
     const strangers = await signChanged(payment, {}, stranger);
-    const flipped = `${signed.signature.slice(0, 10)}${signed.signature[10] === '0' ? '1' : '0'}${signed.signature.slice(11)}` as const;
-    const signatures = [strangers.signature, flipped as `0x${string}`, '0x', '0x1234', `0x${'00'.repeat(65)}`] as const;
-    for (const signature of signatures) expect((await refuse(payment, { ...signed, signature })).code).to.equal('PAY_015');
+    const flipped =
+      `${signed.signature.slice(0, 10)}${signed.signature[10] === '0' ? '1' : '0'}${signed.signature.slice(11)}` as const;
+    const signatures = [
+      strangers.signature,
+      flipped as `0x${string}`,
+      '0x',
+      '0x1234',
+      `0x${'00'.repeat(65)}`,
+    ] as const;
+    for (const signature of signatures)
+      expect((await refuse(payment, { ...signed, signature })).code).to.equal('PAY_015');
   });
 
   it('is refused with PAY_015 when something was changed after signing', async () => {
@@ -121,7 +163,10 @@ describe('handing in a signed request', () => {
       { deadline: signed.forwardRequest.deadline - 1 },
       { from: withoutAllowance.address },
     ]) {
-      const error = await refuse(payment, { ...signed, forwardRequest: { ...signed.forwardRequest, ...change } });
+      const error = await refuse(payment, {
+        ...signed,
+        forwardRequest: { ...signed.forwardRequest, ...change },
+      });
       expect(error.code).to.equal('PAY_015');
     }
   });
@@ -129,7 +174,10 @@ describe('handing in a signed request', () => {
   it('is refused with PAY_016 when the nonce is not the payer’s next one', async () => {
     const payment = await harness.createTestPayment(store);
     const error = await refuse(payment, await signChanged(payment, { nonce: 7n }));
-    expect(error).to.include({ code: 'PAY_016', detail: "forwardRequest.nonce is 7, the payer's next one is 0." });
+    expect(error).to.include({
+      code: 'PAY_016',
+      detail: "forwardRequest.nonce is 7, the payer's next one is 0.",
+    });
   });
 
   it('is refused with PAY_018 when it is not this payment’s call to the gateway and nothing else', async () => {
@@ -150,7 +198,8 @@ describe('handing in a signed request', () => {
       { value: 1n },
       { gas: 300_001n },
     ];
-    for (const change of changes) expect((await refuse(payment, await signChanged(payment, change))).code).to.equal('PAY_018');
+    for (const change of changes)
+      expect((await refuse(payment, await signChanged(payment, change))).code).to.equal('PAY_018');
   });
 
   it('is refused with PAY_019 when its deadline leaves too little time', async () => {
@@ -158,23 +207,33 @@ describe('handing in a signed request', () => {
     const { minDeadlineSeconds } = harness.config.relay;
     const now = new Date();
     const ctx = atTime(harness.ctx, now);
-    const tooNear = await signChanged(payment, { deadline: toUnixSeconds(now) + minDeadlineSeconds - 1 });
+    const tooNear = await signChanged(payment, {
+      deadline: toUnixSeconds(now) + minDeadlineSeconds - 1,
+    });
     expect((await refuse(payment, tooNear, ctx)).code).to.equal('PAY_019');
-    expect((await refuse(payment, await signChanged(payment, { deadline: 0 }), ctx)).code).to.equal('PAY_019');
-    const justEnough = await signChanged(payment, { deadline: toUnixSeconds(now) + minDeadlineSeconds });
+    expect((await refuse(payment, await signChanged(payment, { deadline: 0 }), ctx)).code).to.equal(
+      'PAY_019',
+    );
+    const justEnough = await signChanged(payment, {
+      deadline: toUnixSeconds(now) + minDeadlineSeconds,
+    });
     expect((await relayPayment(ctx, justEnough)).status).to.equal('processing');
   });
 
   it('is refused with PAY_019 when the payment itself expires too soon to be relayed, whatever was signed', async () => {
     const payment = await harness.createTestPayment(store);
     const ctx = atTime(harness.ctx, addMs(payment.terms.expiresAt, -5_000));
-    const signed = await signChanged(payment, { deadline: toUnixSeconds(payment.terms.expiresAt) + 3_600 });
+    const signed = await signChanged(payment, {
+      deadline: toUnixSeconds(payment.terms.expiresAt) + 3_600,
+    });
     expect((await refuse(payment, signed, ctx)).code).to.equal('PAY_019');
   });
 
   it('is refused with PAY_017 when the payment has expired, told or not yet told', async () => {
     const payment = await harness.createTestPayment(store);
-    const signed = await signChanged(payment, { deadline: toUnixSeconds(payment.terms.expiresAt) + 3_600 });
+    const signed = await signChanged(payment, {
+      deadline: toUnixSeconds(payment.terms.expiresAt) + 3_600,
+    });
     const ctx = atTime(harness.ctx, addMs(payment.terms.expiresAt, 1_000));
     expect((await refuse(payment, signed, ctx)).code).to.equal('PAY_017');
     await harness.ctx.db('payments').where({ id: payment.id }).update({ status: 'expired' });
@@ -214,7 +273,11 @@ describe('handing in a signed request', () => {
     const signed = await signGasless(harness.ctx, customer, payment);
     const ctx = withRelayers(harness.ctx, payment.chainId, []);
     expect((await refuse(payment, signed, ctx)).code).to.equal('PAY_028');
-    const asked = getGaslessRequest(ctx, { storeId: store.storeId, paymentId: payment.id, payer: customer.address });
+    const asked = getGaslessRequest(ctx, {
+      storeId: store.storeId,
+      paymentId: payment.id,
+      payer: customer.address,
+    });
     expect((await expectRefusal(asked)).code).to.equal('PAY_028');
   });
 
@@ -223,7 +286,9 @@ describe('handing in a signed request', () => {
     const signed = await signGasless(harness.ctx, customer, payment);
     const { storeId } = await harness.createTestStore();
     const foreign = await refuse(payment, { ...signed, storeId });
-    const unknown = await expectRefusal(relayPayment(harness.ctx, { ...signed, storeId, paymentId: `0x${'0c'.repeat(32)}` }));
+    const unknown = await expectRefusal(
+      relayPayment(harness.ctx, { ...signed, storeId, paymentId: `0x${'0c'.repeat(32)}` }),
+    );
     expect(foreign.code).to.equal('PAY_009');
     expect([foreign.code, foreign.detail]).to.deep.equal([unknown.code, unknown.detail]);
   });
@@ -233,14 +298,23 @@ describe('handing in a signed request', () => {
     const payment = await harness.createTestPayment(store);
     const signed = await signGasless(harness.ctx, payer, payment);
     const sentBefore = harness.stack.simulator.transactions().length;
-    const results = await Promise.allSettled([1, 2, 3, 4].map(() => relayPayment(harness.ctx, signed)));
-    const refusals = results.flatMap((result) => (result.status === 'rejected' ? [result.reason as unknown] : []));
-    for (const error of refusals) expect(error).to.be.instanceOf(AppError).with.property('code', 'PAY_004');
+    const results = await Promise.allSettled(
+      [1, 2, 3, 4].map(() => relayPayment(harness.ctx, signed)),
+    );
+    const refusals = results.flatMap((result) =>
+      result.status === 'rejected' ? [result.reason as unknown] : [],
+    );
+    for (const error of refusals)
+      expect(error).to.be.instanceOf(AppError).with.property('code', 'PAY_004');
     expect(refusals).to.have.length(3);
     expect(await listRelayAttempts(harness.ctx, { paymentId: payment.id })).to.have.length(1);
     const ended = await driveUntil(harness.ctx, payment, isOver);
     expect(ended.payment.status).to.equal('completed');
-    expect(await readHistory(harness.ctx, ended.payment)).to.deep.equal(['payment.created', 'payment.processing', 'payment.completed']);
+    expect(await readHistory(harness.ctx, ended.payment)).to.deep.equal([
+      'payment.created',
+      'payment.processing',
+      'payment.completed',
+    ]);
     expect(await harness.chain.countPayments(payment.id)).to.equal(1);
     const data = signed.forwardRequest.data.slice(2);
     const sent = harness.stack.simulator.transactions().slice(sentBefore);

@@ -10,7 +10,11 @@ import { confirmTransaction } from '../../domain/relay/confirmTransaction.ts';
 import type { RelayTransaction } from '../../domain/relay/model.ts';
 import type { SendOutcome } from '../../domain/relay/ports.ts';
 import { sendAttempt } from '../../domain/relay/sendAttempt.ts';
-import { listRelayAttempts, recoverForgottenAttempts, relayPayment } from '../../domain/relay/service.ts';
+import {
+  listRelayAttempts,
+  recoverForgottenAttempts,
+  relayPayment,
+} from '../../domain/relay/service.ts';
 import { insertItems, insertTransaction } from '../../domain/relay/transactionStore.ts';
 import { liftBackOff } from '../../domain/relay/wasteMemory.ts';
 import type { Context } from '../../platform/context.ts';
@@ -25,8 +29,21 @@ import { signGasless } from '../support/gasless.ts';
 import { createHarness, type Harness, type TestStore } from '../support/harness.ts';
 import { startOwnChain, type OwnChain, type OwnRelayer } from '../support/ownChain.ts';
 import { readHistory } from '../support/paymentHistory.ts';
-import { acceptRelay, confirmOnce, endWaitingAttempts, readAttempt, readPayment } from '../support/relayFlow.ts';
-import { atTime, setSettledTime, withChain, withHeadTime, withRelayer, withRelayers } from '../support/varyContext.ts';
+import {
+  acceptRelay,
+  confirmOnce,
+  endWaitingAttempts,
+  readAttempt,
+  readPayment,
+} from '../support/relayFlow.ts';
+import {
+  atTime,
+  setSettledTime,
+  withChain,
+  withHeadTime,
+  withRelayer,
+  withRelayers,
+} from '../support/varyContext.ts';
 
 const CONFIRMATIONS = 2;
 const DONE = { kind: 'done' } as const;
@@ -43,7 +60,9 @@ describe('a relay that is interrupted', () => {
   before(async function () {
     this.timeout(120_000);
     chain = await startOwnChain();
-    harness = await createHarness({ config: chain.configure({ confirmations: CONFIRMATIONS, maxBlockRange: 100 }) });
+    harness = await createHarness({
+      config: chain.configure({ confirmations: CONFIRMATIONS, maxBlockRange: 100 }),
+    });
     store = await harness.createTestStore();
     chainId = harness.config.chains[0]?.chainId ?? 0;
   });
@@ -100,7 +119,9 @@ describe('a relay that is interrupted', () => {
 
       expect(await sendAttempt(atTime(notSending, patience), id)).to.deep.equal(DONE);
       expect((await readAttempt(ctx, payment)).status).to.equal('unknown');
-      expect(await sendAttempt(atTime(notSending, addMs(patience, 60_000)), id)).to.deep.equal(DONE);
+      expect(await sendAttempt(atTime(notSending, addMs(patience, 60_000)), id)).to.deep.equal(
+        DONE,
+      );
 
       const listing = withRelayer(ctx, chainId, () => ({
         findSent: ({ to, data }) => {
@@ -110,12 +131,19 @@ describe('a relay that is interrupted', () => {
         },
       }));
       expect((await confirmOnce(listing, payment)).kind).to.equal('later');
-      expect(await readAttempt(ctx, payment)).to.include({ status: 'submitted', txHash: relayer.sent[0]?.hash });
+      expect(await readAttempt(ctx, payment)).to.include({
+        status: 'submitted',
+        txHash: relayer.sent[0]?.hash,
+      });
       await chain.mine(CONFIRMATIONS);
       await scan();
       expect(await confirmOnce(ctx, payment)).to.deep.equal(DONE);
       expect(relayer.sent).to.have.length(1);
-      await expectCompleted(payment, ['payment.created', 'payment.processing', 'payment.completed']);
+      await expectCompleted(payment, [
+        'payment.created',
+        'payment.processing',
+        'payment.completed',
+      ]);
     });
 
     it('is sent again when it never went out: once, and only after it had time to show up', async () => {
@@ -131,14 +159,23 @@ describe('a relay that is interrupted', () => {
       const early = atTime(ctx, addMs(updatedAt, harness.config.relay.unsentAfterMs - 100));
       expect((await confirmOnce(early, payment)).kind).to.equal('later');
       expect((await readAttempt(ctx, payment)).status).to.equal('unknown');
-      expect(await confirmOnce(atTime(ctx, addMs(updatedAt, harness.config.relay.unsentAfterMs + 100)), payment)).to.deep.equal(DONE);
+      expect(
+        await confirmOnce(
+          atTime(ctx, addMs(updatedAt, harness.config.relay.unsentAfterMs + 100)),
+          payment,
+        ),
+      ).to.deep.equal(DONE);
       expect(await readAttempt(ctx, payment)).to.include({ status: 'queued', transactionId: null });
       expect(await sendAttempt(ctx, id)).to.deep.equal(DONE);
       await chain.mine(CONFIRMATIONS);
       await scan();
       await confirmOnce(ctx, payment);
       expect(relayer.sent).to.have.length(1);
-      await expectCompleted(payment, ['payment.created', 'payment.processing', 'payment.completed']);
+      await expectCompleted(payment, [
+        'payment.created',
+        'payment.processing',
+        'payment.completed',
+      ]);
     });
 
     it('and whose late answer arrives after all is not in doubt any more', async () => {
@@ -146,7 +183,9 @@ describe('a relay that is interrupted', () => {
       const payment = await createPayment();
       const { id } = await acceptRelay(ctx, customer, payment);
       let answer: ((outcome: SendOutcome) => void) | undefined;
-      const slow = withRelayer(ctx, chainId, () => ({ send: () => new Promise<SendOutcome>((resolve) => (answer = resolve)) }));
+      const slow = withRelayer(ctx, chainId, () => ({
+        send: () => new Promise<SendOutcome>((resolve) => (answer = resolve)),
+      }));
       const sending = sendAttempt(slow, id);
       await waitUntil(() => answer, { what: 'the send' });
       await sendAttempt(atTime(ctx, addMs(new Date(), 60_000)), id);
@@ -157,7 +196,11 @@ describe('a relay that is interrupted', () => {
       await chain.mine(CONFIRMATIONS);
       await scan();
       await confirmOnce(ctx, payment);
-      await expectCompleted(payment, ['payment.created', 'payment.processing', 'payment.completed']);
+      await expectCompleted(payment, [
+        'payment.created',
+        'payment.processing',
+        'payment.completed',
+      ]);
     });
 
     it('of another worker with the same job, which meanwhile leads others: the next job finds out', async () => {
@@ -198,7 +241,10 @@ describe('a relay that is interrupted', () => {
       await chain.mine();
       // The other's own look is far off, as of one among many that wait for a relayer.
       await execute(ctx.db, "DELETE FROM outbox WHERE queue = 'relay'");
-      const patient = { ...ctx, config: { ...ctx.config, relay: { ...ctx.config.relay, refusalGraceMs: 60_000 } } };
+      const patient = {
+        ...ctx,
+        config: { ...ctx.config, relay: { ...ctx.config.relay, refusalGraceMs: 60_000 } },
+      };
       const crashing = withRelayer(patient, chainId, () => ({
         send: async (input) => {
           await relayer.send(input);
@@ -210,26 +256,41 @@ describe('a relay that is interrupted', () => {
       const interrupted = await readAttempt(ctx, other);
       expect(interrupted).to.include({ status: 'submitting' });
 
-      const [promised] = await selectRows<{ run_at: Date }>(ctx.db, "SELECT run_at FROM outbox WHERE queue = 'relay' AND subject_id = ?", [
-        otherId,
-      ]);
+      const [promised] = await selectRows<{ run_at: Date }>(
+        ctx.db,
+        "SELECT run_at FROM outbox WHERE queue = 'relay' AND subject_id = ?",
+        [otherId],
+      );
       expect(promised, 'a look at it').not.to.equal(undefined);
       const patience = 2 * harness.config.relay.timeoutMs;
-      expect(promised!.run_at.getTime() - interrupted.updatedAt.getTime()).to.be.within(patience - 1_000, patience + 1_000);
+      expect(promised!.run_at.getTime() - interrupted.updatedAt.getTime()).to.be.within(
+        patience - 1_000,
+        patience + 1_000,
+      );
       const lookAt = addMs(promised!.run_at, 1_000);
       const jobs: string[] = [];
       await publishOutbox(
         atTime(ctx, lookAt),
-        { addAll: (added) => Promise.resolve(void jobs.push(...added.map((job) => job.payload.subjectId))) },
+        {
+          addAll: (added) =>
+            Promise.resolve(void jobs.push(...added.map((job) => job.payload.subjectId))),
+        },
         1_000,
       );
       expect(jobs).to.include(otherId);
-      const notSending = withRelayer(atTime(ctx, lookAt), chainId, () => ({ send: cannotBeReached }));
+      const notSending = withRelayer(atTime(ctx, lookAt), chainId, () => ({
+        send: cannotBeReached,
+      }));
       expect(await sendAttempt(notSending, otherId)).to.deep.equal(DONE);
       expect(await readAttempt(ctx, other)).to.include({ status: 'unknown' });
-      const listing = withRelayer(ctx, chainId, () => ({ findSent: () => relayer.findTransaction('sent-1') }));
+      const listing = withRelayer(ctx, chainId, () => ({
+        findSent: () => relayer.findTransaction('sent-1'),
+      }));
       await confirmOnce(listing, other);
-      expect(await readAttempt(ctx, other)).to.include({ status: 'submitted', txHash: relayer.sent[0]?.hash });
+      expect(await readAttempt(ctx, other)).to.include({
+        status: 'submitted',
+        txHash: relayer.sent[0]?.hash,
+      });
       await chain.mine(CONFIRMATIONS);
       await scan();
       expect(await confirmOnce(ctx, other)).to.deep.equal(DONE);
@@ -252,18 +313,28 @@ describe('a relay that is interrupted', () => {
     const attempt = await readAttempt(ctx, payment);
     const transaction: RelayTransaction = {
       ...(await callOf(payment)),
-      ...{ id: ctx.newId('rtx'), chainId, relayerId: relayer.id, items: 1, sentAt: ctx.clock.now() },
+      ...{
+        id: ctx.newId('rtx'),
+        chainId,
+        relayerId: relayer.id,
+        items: 1,
+        sentAt: ctx.clock.now(),
+      },
       ...{ providerTransactionId: null, hash: null, hashes: [], abandonedAt: null },
       ...{ blockNumber: null, blockHash: null, gasUsed: null, effectiveGasPrice: null },
     };
     await inUnitOfWork(ctx, async (unit) => {
       await insertTransaction(unit.trx, transaction);
       await insertItems(unit.trx, transaction.id, [attempt.id]);
-      await changeAttempt(ctx, unit, attempt, 'take', { facts: { transactionId: transaction.id, batchIndex: 0, sends: 1 } });
+      await changeAttempt(ctx, unit, attempt, 'take', {
+        facts: { transactionId: transaction.id, batchIndex: 0, sends: 1 },
+      });
     });
   }
 
-  /** Something happens on the chain after the transaction was built, and before the relayer has it. */
+  /**
+   * Something happens on the chain after the transaction was built, and before the relayer has it.
+   */
   function justBeforeSending(happens: () => Promise<unknown>): Context {
     return withRelayer(ctx, chainId, () => ({
       send: async (input) => {
@@ -310,8 +381,15 @@ describe('a relay that is interrupted', () => {
       await chain.mine();
       expect(await sendAttempt(ctx, id)).to.deep.equal(DONE);
       expect(relayer.sent).to.have.length(0);
-      expect(await readAttempt(ctx, payment)).to.include({ status: 'failed', errorCode: 'PAY_001' });
-      expect(await readPayment(ctx, payment)).to.include({ status: 'pending', relayAttemptId: null, payer: null });
+      expect(await readAttempt(ctx, payment)).to.include({
+        status: 'failed',
+        errorCode: 'PAY_001',
+      });
+      expect(await readPayment(ctx, payment)).to.include({
+        status: 'pending',
+        relayAttemptId: null,
+        payer: null,
+      });
       await payAgain(payment, customer.address, () => acceptRelay(ctx, customer, payment));
     });
 
@@ -333,21 +411,40 @@ describe('a relay that is interrupted', () => {
       const failed = await readAttempt(ctx, payment);
       expect(failed).to.include({ status: 'failed', errorCode: 'PAY_030' });
       expect(failed.errorDetail).to.match(
-        new RegExp(`^Transaction ${relayer.sent[0]?.hash ?? ''} was mined without doing it: The payer holds 0 of `),
+        new RegExp(
+          `^Transaction ${relayer.sent[0]?.hash ?? ''} was mined without doing it: The payer holds 0 of `,
+        ),
       );
-      expect(await readPayment(ctx, payment)).to.include({ status: 'pending', txHash: null, relayAttemptId: null });
-      // The forwarder did not use the nonce up: the very same signature is good again, after a wait for what it cost in vain.
-      await payAgain(payment, customer.address, () => relayPayment(atTime(ctx, addMs(new Date(), 31_000)), signed));
+      expect(await readPayment(ctx, payment)).to.include({
+        status: 'pending',
+        txHash: null,
+        relayAttemptId: null,
+      });
+      // The forwarder did not use the nonce up: the very same signature is good again, after a wait
+      // for what it cost in vain.
+      await payAgain(payment, customer.address, () =>
+        relayPayment(atTime(ctx, addMs(new Date(), 31_000)), signed),
+      );
     });
 
     /** What was handed in, to be handed in again. */
     async function signAgain(payment: Payment) {
       const { signed, signature, permit } = await readAttempt(ctx, payment);
       if (signed.rail !== 'forwarder') throw new Error('not a forward request');
-      return { storeId: payment.storeId, paymentId: payment.id, forwardRequest: signed.request, signature, permit };
+      return {
+        storeId: payment.storeId,
+        paymentId: payment.id,
+        forwardRequest: signed.request,
+        signature,
+        permit,
+      };
     }
 
-    async function payAgain(payment: Payment, customer: `0x${string}`, relayAgain: () => Promise<unknown>): Promise<void> {
+    async function payAgain(
+      payment: Payment,
+      customer: `0x${string}`,
+      relayAgain: () => Promise<unknown>,
+    ): Promise<void> {
       await chain.mint(customer, 10n ** 12n);
       await chain.mine();
       await relayAgain();
@@ -357,7 +454,9 @@ describe('a relay that is interrupted', () => {
       await chain.mine(CONFIRMATIONS);
       await scan();
       expect(await confirmOnce(ctx, payment)).to.deep.equal(DONE);
-      expect((await listRelayAttempts(ctx, { paymentId: payment.id })).map(({ status }) => status)).to.deep.equal(['failed', 'succeeded']);
+      expect(
+        (await listRelayAttempts(ctx, { paymentId: payment.id })).map(({ status }) => status),
+      ).to.deep.equal(['failed', 'succeeded']);
       await expectCompleted(payment, [
         'payment.created',
         'payment.processing',
@@ -380,10 +479,12 @@ describe('a relay that is interrupted', () => {
       await confirmOnce(ctx, payment);
       await chain.mint(customer.address, 10n ** 12n);
       await chain.mine();
-      for (const holder of [customer.address, payment.id]) await liftBackOff(ctx, { chainId, holder });
+      for (const holder of [customer.address, payment.id])
+        await liftBackOff(ctx, { chainId, holder });
       await relayPayment(ctx, signed);
       const { id: second } = await readAttempt(ctx, payment);
-      // The same request makes the same call: a provider that is asked for it finds the first transaction, mined and reverted.
+      // The same request makes the same call: a provider that is asked for it finds the first
+      // transaction, mined and reverted.
       const inDoubt = withRelayer(ctx, chainId, () => ({
         send: () => Promise.resolve({ kind: 'ambiguous', reason: 'time-out' }),
         findSent: async () => {
@@ -394,7 +495,10 @@ describe('a relay that is interrupted', () => {
       await sendAttempt(inDoubt, second);
       expect((await confirmOnce(inDoubt, payment)).kind).to.equal('later');
       expect(await readAttempt(ctx, payment)).to.include({ status: 'unknown', txHash: null });
-      const settled = atTime(inDoubt, addMs(new Date(), harness.config.relay.unsentAfterMs + 1_000));
+      const settled = atTime(
+        inDoubt,
+        addMs(new Date(), harness.config.relay.unsentAfterMs + 1_000),
+      );
       expect(await confirmOnce(settled, payment)).to.deep.equal(DONE);
       await sendAttempt(ctx, second);
       await chain.mine(CONFIRMATIONS);
@@ -417,7 +521,10 @@ describe('a relay that is interrupted', () => {
       await scan();
       expect(await sendAttempt(ctx, id)).to.deep.equal(DONE);
       expect(relayer.sent).to.have.length(0);
-      expect(await readAttempt(ctx, payment)).to.include({ status: 'failed', errorCode: 'PAY_003' });
+      expect(await readAttempt(ctx, payment)).to.include({
+        status: 'failed',
+        errorCode: 'PAY_003',
+      });
       await chain.mine(CONFIRMATIONS);
       await scan();
       expect(await readPayment(ctx, payment)).to.include({ payer: payer.address });
@@ -434,7 +541,10 @@ describe('a relay that is interrupted', () => {
       expect((await readPayment(ctx, payment)).status).to.equal('processing');
       await scan();
       expect(await sendAttempt(ctx, id)).to.deep.equal(DONE);
-      expect(await readAttempt(ctx, payment)).to.include({ status: 'failed', errorCode: 'PAY_003' });
+      expect(await readAttempt(ctx, payment)).to.include({
+        status: 'failed',
+        errorCode: 'PAY_003',
+      });
       await chain.mine(CONFIRMATIONS);
       await scan();
       await expectCompleted(payment, history);
@@ -453,7 +563,10 @@ describe('a relay that is interrupted', () => {
       await scanChain(later, chainId);
       expect(await sendAttempt(later, id)).to.deep.equal(DONE);
       expect(await readPayment(ctx, payment)).to.include({ status: 'completed', late: false });
-      expect(await readAttempt(ctx, payment)).to.include({ status: 'failed', errorCode: 'PAY_003' });
+      expect(await readAttempt(ctx, payment)).to.include({
+        status: 'failed',
+        errorCode: 'PAY_003',
+      });
       await expectCompleted(payment, history);
     });
 
@@ -470,7 +583,10 @@ describe('a relay that is interrupted', () => {
       expect((await readPayment(ctx, payment)).status).to.equal('processing');
       await scan();
       expect(await confirmOnce(ctx, payment)).to.deep.equal(DONE);
-      expect(await readAttempt(ctx, payment)).to.include({ status: 'failed', errorCode: 'PAY_003' });
+      expect(await readAttempt(ctx, payment)).to.include({
+        status: 'failed',
+        errorCode: 'PAY_003',
+      });
       await expectCompleted(payment, history);
     });
   });
@@ -486,11 +602,18 @@ describe('a relay that is interrupted', () => {
       const over = withHeadTime(later, chainId, payment.terms.expiresAt);
       expect(await sendAttempt(over, id)).to.deep.equal(DONE);
       expect(relayer.sent).to.have.length(0);
-      expect(await readAttempt(ctx, payment)).to.include({ status: 'failed', errorCode: 'PAY_019' });
+      expect(await readAttempt(ctx, payment)).to.include({
+        status: 'failed',
+        errorCode: 'PAY_019',
+      });
       // The head may be replaced: whether nobody can pay it any more, a final block tells.
       const failed = await readPayment(ctx, payment);
       expect(failed.status).to.equal('pending');
-      expect(await readHistory(ctx, failed)).to.deep.equal(['payment.created', 'payment.processing', 'payment.relay_failed']);
+      expect(await readHistory(ctx, failed)).to.deep.equal([
+        'payment.created',
+        'payment.processing',
+        'payment.relay_failed',
+      ]);
     });
 
     it('ends failed with its payment when that is over in a final block as well', async () => {
@@ -498,10 +621,18 @@ describe('a relay that is interrupted', () => {
       const { id } = await acceptRelay(ctx, await chain.createCustomer(), payment);
       await scan();
       await setSettledTime(ctx, chainId, addMs(payment.terms.expiresAt, 1_000));
-      const over = withHeadTime(atTime(ctx, addMs(payment.terms.expiresAt, 1_000)), chainId, payment.terms.expiresAt);
+      const over = withHeadTime(
+        atTime(ctx, addMs(payment.terms.expiresAt, 1_000)),
+        chainId,
+        payment.terms.expiresAt,
+      );
       expect(await sendAttempt(over, id)).to.deep.equal(DONE);
       const failed = await readPayment(ctx, payment);
-      expect(await readHistory(ctx, failed)).to.deep.equal(['payment.created', 'payment.processing', 'payment.failed']);
+      expect(await readHistory(ctx, failed)).to.deep.equal([
+        'payment.created',
+        'payment.processing',
+        'payment.failed',
+      ]);
       await ctx.db('chain_cursors').update({ settled_block: null, settled_timestamp: null });
     });
   });
@@ -522,8 +653,13 @@ describe('a relay that is interrupted', () => {
       expect(await recoverForgottenAttempts(atTime(ctx, addMs(new Date(), 120_000)))).to.equal(0);
       await harness.ctx.db('outbox').delete();
       expect(await recoverForgottenAttempts(atTime(ctx, addMs(new Date(), 30_000)))).to.equal(0);
-      expect(await recoverForgottenAttempts(atTime(ctx, addMs(new Date(), 120_000)))).to.be.at.least(2);
-      expect(await openWork()).to.include.members([`relay ${id}`, `confirm ${transactionId ?? ''}`]);
+      expect(
+        await recoverForgottenAttempts(atTime(ctx, addMs(new Date(), 120_000))),
+      ).to.be.at.least(2);
+      expect(await openWork()).to.include.members([
+        `relay ${id}`,
+        `confirm ${transactionId ?? ''}`,
+      ]);
       expect(await recoverForgottenAttempts(atTime(ctx, addMs(new Date(), 120_000)))).to.equal(0);
     });
 
@@ -548,7 +684,10 @@ describe('a relay that is interrupted', () => {
     const customer = await chain.createCustomer();
     const payment = await createPayment();
     await acceptRelay(ctx, customer, payment);
-    expect((await expectRefusal(cancelPayment(ctx, { storeId: store.storeId, paymentId: payment.id }))).code).to.equal('PAY_004');
+    expect(
+      (await expectRefusal(cancelPayment(ctx, { storeId: store.storeId, paymentId: payment.id })))
+        .code,
+    ).to.equal('PAY_004');
   });
 
   it('by a chain that does not answer goes on as soon as it does', async () => {
@@ -561,14 +700,23 @@ describe('a relay that is interrupted', () => {
       chains: new Map(
         [...ctx.chains].map(([key, port]) => [
           key,
-          { ...port, estimateRelayGas: silent, getForwarderNonce: silent, findReceipt: silent, getHead: silent, findPayer: silent },
+          {
+            ...port,
+            estimateRelayGas: silent,
+            getForwarderNonce: silent,
+            findReceipt: silent,
+            getHead: silent,
+            findPayer: silent,
+          },
         ]),
       ),
     };
     expect((await sendAttempt(dark, id)).kind).to.equal('later');
     expect((await readAttempt(ctx, payment)).status).to.equal('queued');
     // Not even its deadline is a reason to call it failed unseen.
-    expect((await sendAttempt(atTime(dark, addMs(payment.terms.expiresAt, 5_000)), id)).kind).to.equal('later');
+    expect(
+      (await sendAttempt(atTime(dark, addMs(payment.terms.expiresAt, 5_000)), id)).kind,
+    ).to.equal('later');
     await sendAttempt(ctx, id);
     const { transactionId } = await readAttempt(ctx, payment);
     expect((await confirmTransaction(dark, transactionId ?? '')).kind).to.equal('later');
@@ -585,9 +733,16 @@ describe('a relay that is interrupted', () => {
       payment = await createPayment();
       ({ id } = await acceptRelay(ctx, await chain.createCustomer(), payment));
       expect(await sendAttempt(ctx, id)).to.deep.equal(DONE);
-      const impatient = { ...ctx, config: { ...ctx.config, relay: { ...ctx.config.relay, resendAfterMs: 1 } } };
+      const impatient = {
+        ...ctx,
+        config: { ...ctx.config, relay: { ...ctx.config.relay, resendAfterMs: 1 } },
+      };
       await confirmOnce(impatient, payment);
-      expect(await readAttempt(ctx, payment)).to.include({ status: 'queued', mayStillLand: true, sends: 1 });
+      expect(await readAttempt(ctx, payment)).to.include({
+        status: 'queued',
+        mayStillLand: true,
+        sends: 1,
+      });
       await chain.mine();
       await scan();
     });
@@ -597,7 +752,11 @@ describe('a relay that is interrupted', () => {
       await scan();
       expect(await sendAttempt(ctx, id)).to.deep.equal(DONE);
       const attempt = await readAttempt(ctx, payment);
-      expect(attempt).to.include({ status: 'succeeded', errorCode: null, txHash: relayer.sent[0]?.hash });
+      expect(attempt).to.include({
+        status: 'succeeded',
+        errorCode: null,
+        txHash: relayer.sent[0]?.hash,
+      });
       const [item] = await selectRows<{ seq: number }>(
         ctx.db,
         'SELECT seq FROM relay_transaction_items WHERE transaction_id = ? AND attempt_id = ?',
@@ -606,7 +765,11 @@ describe('a relay that is interrupted', () => {
       expect(attempt.batchIndex).to.equal(Number(item?.seq));
       expect(attempt.gasUsed > 0n).to.equal(true);
       expect(relayer.sent).to.have.length(1);
-      await expectCompleted(payment, ['payment.created', 'payment.processing', 'payment.completed']);
+      await expectCompleted(payment, [
+        'payment.created',
+        'payment.processing',
+        'payment.completed',
+      ]);
     }
 
     it('has succeeded, and what it used is charged, once that is final', async () => {
@@ -615,7 +778,9 @@ describe('a relay that is interrupted', () => {
     });
 
     it('is nobody else’s because a node does not know the transaction yet', async () => {
-      const lagging = withChain(ctx, chainId, () => ({ findCall: () => Promise.resolve(undefined) }));
+      const lagging = withChain(ctx, chainId, () => ({
+        findCall: () => Promise.resolve(undefined),
+      }));
       expect((await sendAttempt(lagging, id)).kind).to.equal('later');
       expect(await readAttempt(ctx, payment)).to.include({ status: 'queued', errorCode: null });
       await expectSucceeded();
@@ -625,8 +790,12 @@ describe('a relay that is interrupted', () => {
       const racing = withChain(ctx, chainId, (port) => ({
         async findReceipt(hash) {
           const receipt = await port.findReceipt(hash);
-          // A reorganisation puts another transaction in its place, and the scanner tells, while the attempt is not locked yet.
-          await execute(ctx.db, 'UPDATE payments SET tx_hash = ? WHERE id = ?', [`0x${'cd'.repeat(32)}`, payment.id]);
+          // A reorganisation puts another transaction in its place, and the scanner tells, while
+          // the attempt is not locked yet.
+          await execute(ctx.db, 'UPDATE payments SET tx_hash = ? WHERE id = ?', [
+            `0x${'cd'.repeat(32)}`,
+            payment.id,
+          ]);
           return receipt;
         },
       }));
@@ -639,16 +808,30 @@ describe('a relay that is interrupted', () => {
   it('by another payment of the payer under the same nonce is refused, and taken on when it is signed for the next one', async () => {
     const customer = await chain.createCustomer();
     const [one, two] = [await createPayment(), await createPayment()];
-    const [signedOne, signedTwo] = [await signGasless(ctx, customer, one), await signGasless(ctx, customer, two)];
-    const outcomes = await Promise.allSettled([relayPayment(ctx, signedOne), relayPayment(ctx, signedTwo)]);
-    const refused = outcomes.flatMap((outcome) => (outcome.status === 'rejected' ? [outcome.reason as AppError] : []));
+    const [signedOne, signedTwo] = [
+      await signGasless(ctx, customer, one),
+      await signGasless(ctx, customer, two),
+    ];
+    const outcomes = await Promise.allSettled([
+      relayPayment(ctx, signedOne),
+      relayPayment(ctx, signedTwo),
+    ]);
+    const refused = outcomes.flatMap((outcome) =>
+      outcome.status === 'rejected' ? [outcome.reason as AppError] : [],
+    );
     expect(refused.map(({ code }) => code)).to.deep.equal(['PAY_016']);
     const [first, second] = outcomes[0].status === 'fulfilled' ? [one, two] : [two, one];
     await acceptRelay(ctx, customer, second);
-    for (const payment of [first, second]) await sendAttempt(ctx, (await readAttempt(ctx, payment)).id);
+    for (const payment of [first, second])
+      await sendAttempt(ctx, (await readAttempt(ctx, payment)).id);
     await chain.mine(CONFIRMATIONS);
     await scan();
     for (const payment of [first, second]) await confirmOnce(ctx, payment);
-    for (const payment of [first, second]) await expectCompleted(payment, ['payment.created', 'payment.processing', 'payment.completed']);
+    for (const payment of [first, second])
+      await expectCompleted(payment, [
+        'payment.created',
+        'payment.processing',
+        'payment.completed',
+      ]);
   });
 });

@@ -25,7 +25,13 @@ import {
   readPayment,
   type ListedAttempt,
 } from '../support/relayFlow.ts';
-import { atTime, firstRelayerOf, setSettledTime, withRelayer, withRelayers } from '../support/varyContext.ts';
+import {
+  atTime,
+  firstRelayerOf,
+  setSettledTime,
+  withRelayer,
+  withRelayers,
+} from '../support/varyContext.ts';
 import { waitUntil } from '../support/waitUntil.ts';
 
 const UNSENT_AFTER_MS = 1_200;
@@ -40,7 +46,10 @@ const RESEND_AFTER_MS = 24 * 3_600_000;
 /** One request a transaction, so that each test has its own to itself. */
 const alone = (config: Config): Config => ({
   ...config,
-  chains: config.chains.map((chain) => ({ ...chain, relayLimits: { ...chain.relayLimits, maxBatchSize: 1 } })),
+  chains: config.chains.map((chain) => ({
+    ...chain,
+    relayLimits: { ...chain.relayLimits, maxBatchSize: 1 },
+  })),
 });
 const options = {
   config: alone,
@@ -72,11 +81,17 @@ describe('a relayer that misbehaves', () => {
   beforeEach(async () => {
     const [chain] = harness.config.chains;
     const configured = harness.relayerKeys.get(chain?.relayers[0]?.id ?? '');
-    if (chain === undefined || configured?.provider !== 'defender') throw new Error('the configuration has no relayer');
+    if (chain === undefined || configured?.provider !== 'defender')
+      throw new Error('the configuration has no relayer');
     // A new one for each test: one that had failures is left alone for a while.
     const id = `main-${++relayers}`;
     const createRelayer = (timeoutMs: number) =>
-      createDefenderRelayer({ relayer: { ...configured, id }, timeoutMs, clock: harness.ctx.clock, log: harness.ctx.log });
+      createDefenderRelayer({
+        relayer: { ...configured, id },
+        timeoutMs,
+        clock: harness.ctx.clock,
+        log: harness.ctx.log,
+      });
     ctx = withRelayers(harness.ctx, chain.chainId, [createRelayer(PATIENCE_MS)]);
     createImpatient = async () => {
       const relayer = createRelayer(SHORT_TIMEOUT_MS);
@@ -105,11 +120,26 @@ describe('a relayer that misbehaves', () => {
 
   async function expectPaidOnce(base = ctx): Promise<void> {
     const ended = await driveUntil(base, payment, isOver);
-    expect(ended.payment).to.include({ status: 'completed', late: false, payer: customer.address, relayAttemptId: null });
-    expect(ended.attempt).to.include({ status: 'succeeded', errorCode: null, txHash: ended.payment.txHash });
-    expect(await readHistory(ctx, ended.payment)).to.deep.equal(['payment.created', 'payment.processing', 'payment.completed']);
+    expect(ended.payment).to.include({
+      status: 'completed',
+      late: false,
+      payer: customer.address,
+      relayAttemptId: null,
+    });
+    expect(ended.attempt).to.include({
+      status: 'succeeded',
+      errorCode: null,
+      txHash: ended.payment.txHash,
+    });
+    expect(await readHistory(ctx, ended.payment)).to.deep.equal([
+      'payment.created',
+      'payment.processing',
+      'payment.completed',
+    ]);
     expect(await harness.chain.countPayments(payment.id)).to.equal(1);
-    expect(await harness.chain.balanceOf(harness.tokens.TUSD, store.payoutAddress)).to.equal(1_500_000n);
+    expect(await harness.chain.balanceOf(harness.tokens.TUSD, store.payoutAddress)).to.equal(
+      1_500_000n,
+    );
   }
 
   describe('and loses its answer after it has sent', () => {
@@ -158,8 +188,15 @@ describe('a relayer that misbehaves', () => {
         const askedAt = Date.now();
         const result = await sendAttempt(ctx, attempt.id);
         expect(result.kind).to.equal('later');
-        if (result.kind === 'later') expect(result.at.getTime()).to.be.within(askedAt + waitMs, Date.now() + waitMs + SPREAD_MS);
-        expect(await readAttempt(ctx, payment)).to.include({ status: 'queued', transactionId: null });
+        if (result.kind === 'later')
+          expect(result.at.getTime()).to.be.within(
+            askedAt + waitMs,
+            Date.now() + waitMs + SPREAD_MS,
+          );
+        expect(await readAttempt(ctx, payment)).to.include({
+          status: 'queued',
+          transactionId: null,
+        });
         expect(sent()).to.have.length(0);
         // The relayer is left alone for as long.
         await expectPaidOnce({ ...ctx, clock: { now: () => addMs(new Date(), waitMs + 1_000) } });
@@ -171,7 +208,11 @@ describe('a relayer that misbehaves', () => {
       setFault({ kind: 'unauthorized', count: -1 });
       const result = await sendAttempt(ctx, attempt.id);
       expect(result.kind).to.equal('later');
-      expect(await readAttempt(ctx, payment)).to.include({ status: 'queued', transactionId: null, errorCode: null });
+      expect(await readAttempt(ctx, payment)).to.include({
+        status: 'queued',
+        transactionId: null,
+        errorCode: null,
+      });
       expect((await readPayment(ctx, payment)).status).to.equal('processing');
       expect(sent()).to.have.length(0);
     });
@@ -181,11 +222,18 @@ describe('a relayer that misbehaves', () => {
         send: () => Promise.resolve({ kind: 'rejected', reason: 'gasLimit is too high' }),
       }));
       expect(await sendAttempt(refusing, attempt.id)).to.deep.equal({ kind: 'done' });
-      expect(await readAttempt(ctx, payment)).to.include({ status: 'failed', errorCode: 'PAY_029' });
+      expect(await readAttempt(ctx, payment)).to.include({
+        status: 'failed',
+        errorCode: 'PAY_029',
+      });
       expect((await readAttempt(ctx, payment)).errorDetail).to.contain('gasLimit is too high');
       const again = await readPayment(ctx, payment);
       expect(again).to.include({ status: 'pending', relayAttemptId: null, payer: null });
-      expect(await readHistory(ctx, again)).to.deep.equal(['payment.created', 'payment.processing', 'payment.relay_failed']);
+      expect(await readHistory(ctx, again)).to.deep.equal([
+        'payment.created',
+        'payment.processing',
+        'payment.relay_failed',
+      ]);
     });
   });
 
@@ -208,7 +256,12 @@ describe('a relayer that misbehaves', () => {
   it('and raises the fee without ever telling: the first hash, mined, is enough', async () => {
     await sendAttempt(ctx, attempt.id);
     const mute = withRelayer(ctx, payment.chainId, () => ({
-      findTransaction: () => Promise.resolve({ providerTransactionId: 'x', hash: `0x${'77'.repeat(32)}`, state: 'pending' }),
+      findTransaction: () =>
+        Promise.resolve({
+          providerTransactionId: 'x',
+          hash: `0x${'77'.repeat(32)}`,
+          state: 'pending',
+        }),
     }));
     const ended = await driveUntil(mute, payment, isOver);
     expect(ended.payment.status).to.equal('completed');
@@ -225,7 +278,9 @@ describe('a relayer that misbehaves', () => {
     /** A block of this time is final and scanned. */
     const passOnChain = (time: Date) => setSettledTime(ctx, payment.chainId, time);
     beforeEach(() => scanChain(ctx, payment.chainId));
-    afterEach(() => ctx.db('chain_cursors').update({ settled_block: null, settled_timestamp: null }));
+    afterEach(() =>
+      ctx.db('chain_cursors').update({ settled_block: null, settled_timestamp: null }),
+    );
 
     it('is waited for until the deadline is over by the chain’s clock, whatever ours says; then the payment has failed', async () => {
       const wayLater = addMs(attempt.deadline, 3_600_000);
@@ -236,11 +291,21 @@ describe('a relayer that misbehaves', () => {
       expect((await readPayment(ctx, payment)).status).to.equal('processing');
 
       await passOnChain(addMs(attempt.deadline, 30_000));
-      expect((await confirmOnce(atTime(ctx, wayLater), payment)).kind, 'the transaction is followed on').to.equal('later');
-      expect(await readAttempt(ctx, payment)).to.include({ status: 'failed', errorCode: 'PAY_019' });
+      expect(
+        (await confirmOnce(atTime(ctx, wayLater), payment)).kind,
+        'the transaction is followed on',
+      ).to.equal('later');
+      expect(await readAttempt(ctx, payment)).to.include({
+        status: 'failed',
+        errorCode: 'PAY_019',
+      });
       const failed = await readPayment(ctx, payment);
       expect(failed).to.include({ status: 'failed', txHash: null, relayAttemptId: null });
-      expect(await readHistory(ctx, failed)).to.deep.equal(['payment.created', 'payment.processing', 'payment.failed']);
+      expect(await readHistory(ctx, failed)).to.deep.equal([
+        'payment.created',
+        'payment.processing',
+        'payment.failed',
+      ]);
       expect(await harness.chain.countPayments(payment.id)).to.equal(0);
       expect(sent()).to.have.length(1);
     });
@@ -253,7 +318,11 @@ describe('a relayer that misbehaves', () => {
         },
       }));
       expect(await confirmOnce(ended, payment)).to.deep.equal({ kind: 'done' });
-      expect(await readAttempt(ctx, payment)).to.include({ status: 'queued', transactionId: null, errorCode: null });
+      expect(await readAttempt(ctx, payment)).to.include({
+        status: 'queued',
+        transactionId: null,
+        errorCode: null,
+      });
       expect(await readPayment(ctx, payment)).to.include({ status: 'processing', txHash: null });
       await expectPaidOnce();
       expect(sent()).to.have.length(2);
@@ -267,7 +336,12 @@ describe('a relayer that misbehaves', () => {
         },
       }));
       setFault({ kind: 'neverMine', releaseNonce: true, count: -1 });
-      await driveUntil(hopeless, payment, (_payment, { sends, status }) => sends === 8 && status === 'queued', 30_000);
+      await driveUntil(
+        hopeless,
+        payment,
+        (_payment, { sends, status }) => sends === 8 && status === 'queued',
+        30_000,
+      );
       expect(sent()).to.have.length(8);
       // Until then one of the eight may be mined after all.
       expect((await sendAttempt(ctx, attempt.id)).kind).to.equal('later');
@@ -275,7 +349,11 @@ describe('a relayer that misbehaves', () => {
       await passOnChain(addMs(attempt.deadline, 30_000));
       const over = atTime(ctx, addMs(attempt.deadline, -5_000));
       expect((await sendAttempt(over, attempt.id)).kind).to.equal('done');
-      expect(await readAttempt(ctx, payment)).to.include({ status: 'failed', errorCode: 'PAY_029', sends: 8 });
+      expect(await readAttempt(ctx, payment)).to.include({
+        status: 'failed',
+        errorCode: 'PAY_029',
+        sends: 8,
+      });
       expect(await readHistory(ctx, await readPayment(ctx, payment))).to.deep.equal([
         'payment.created',
         'payment.processing',
@@ -285,8 +363,13 @@ describe('a relayer that misbehaves', () => {
     });
 
     it('for a long time: it is sent again, and whichever is mined, the attempt has succeeded', async () => {
-      const soon = { ...ctx, config: { ...ctx.config, relay: { ...ctx.config.relay, resendAfterMs: 1 } } };
-      expect((await confirmOnce(soon, payment)).kind, 'the transaction is followed on').to.equal('later');
+      const soon = {
+        ...ctx,
+        config: { ...ctx.config, relay: { ...ctx.config.relay, resendAfterMs: 1 } },
+      };
+      expect((await confirmOnce(soon, payment)).kind, 'the transaction is followed on').to.equal(
+        'later',
+      );
       expect(await readAttempt(ctx, payment)).to.include({ status: 'queued', mayStillLand: true });
       await expectPaidOnce();
       expect(sent()).to.have.length(2);
@@ -295,13 +378,20 @@ describe('a relayer that misbehaves', () => {
     it('for a long time: given up, it still is the load of its relayer, until the relayer says that it is over', async () => {
       const { transactionId } = await readAttempt(ctx, payment);
       const relayerId = firstRelayerOf(ctx, payment.chainId);
-      const loadOf = async () => (await readRelayerLoads(ctx.db, [{ id: relayerId }], new Date()))[0];
+      const loadOf = async () =>
+        (await readRelayerLoads(ctx.db, [{ id: relayerId }], new Date()))[0];
       const before = await loadOf();
-      const soon = { ...ctx, config: { ...ctx.config, relay: { ...ctx.config.relay, resendAfterMs: 1 } } };
+      const soon = {
+        ...ctx,
+        config: { ...ctx.config, relay: { ...ctx.config.relay, resendAfterMs: 1 } },
+      };
       await confirmOnce(soon, payment);
       expect((await readAttempt(ctx, payment)).transactionId).to.equal(null);
       const load = await loadOf();
-      expect(load).to.include({ inFlight: (before?.inFlight ?? 0) - 1, abandoned: (before?.abandoned ?? 0) + 1 });
+      expect(load).to.include({
+        inFlight: (before?.inFlight ?? 0) - 1,
+        abandoned: (before?.abandoned ?? 0) + 1,
+      });
       expect(load?.oldestInFlightAt).not.to.equal(null);
       expect((await confirmTransaction(ctx, transactionId ?? '')).kind).to.equal('later');
 
@@ -334,12 +424,25 @@ describe('a relayer that misbehaves', () => {
 
     it('while the customer pays from the own wallet: completed once, and the attempt ends without a word to the store', async () => {
       await harness.chain.payDirectly(customer, payment);
-      const { payment: completed } = await driveUntil(ctx, payment, ({ status }) => status === 'completed');
+      const { payment: completed } = await driveUntil(
+        ctx,
+        payment,
+        ({ status }) => status === 'completed',
+      );
       await passOnChain(addMs(attempt.deadline, 30_000));
-      expect((await confirmOnce(ctx, payment)).kind, 'the transaction is followed on').to.equal('later');
-      expect(await readAttempt(ctx, payment)).to.include({ status: 'failed', errorCode: 'PAY_003' });
+      expect((await confirmOnce(ctx, payment)).kind, 'the transaction is followed on').to.equal(
+        'later',
+      );
+      expect(await readAttempt(ctx, payment)).to.include({
+        status: 'failed',
+        errorCode: 'PAY_003',
+      });
       expect(await readPayment(ctx, payment)).to.deep.equal(completed);
-      expect(await readHistory(ctx, completed)).to.deep.equal(['payment.created', 'payment.processing', 'payment.completed']);
+      expect(await readHistory(ctx, completed)).to.deep.equal([
+        'payment.created',
+        'payment.processing',
+        'payment.completed',
+      ]);
     });
   });
 

@@ -6,7 +6,13 @@ import { checkRelayers } from '../../domain/relay/checkRelayers.ts';
 import { RATE_WINDOW_MS } from '../../domain/relay/decide.ts';
 import { RELAY_ERRORS } from '../../domain/relay/errors.ts';
 import type { RelayerPort, SendOutcome } from '../../domain/relay/ports.ts';
-import { findFreeRelayer, lockRelayersOf, noteSend, takeFreeRelayer, type FreeRelayer } from '../../domain/relay/relayers.ts';
+import {
+  findFreeRelayer,
+  lockRelayersOf,
+  noteSend,
+  takeFreeRelayer,
+  type FreeRelayer,
+} from '../../domain/relay/relayers.ts';
 import { listRelayers } from '../../domain/relay/relayerStore.ts';
 import { sendAttempt } from '../../domain/relay/sendAttempt.ts';
 import { executePayment } from '../../domain/relay/service.ts';
@@ -26,11 +32,17 @@ import { createFakeClock, withChain, withRelayers } from '../support/varyContext
 const CONFIRMATIONS = 2;
 const TIMEOUT_MS = 1_500;
 const UNSENT_AFTER_MS = 3_000;
-const ACCEPTED: SendOutcome = { kind: 'accepted', transaction: { providerTransactionId: 'x', hash: null, state: 'pending' } };
+const ACCEPTED: SendOutcome = {
+  kind: 'accepted',
+  transaction: { providerTransactionId: 'x', hash: null, state: 'pending' },
+};
 const AMBIGUOUS: SendOutcome = { kind: 'ambiguous', reason: 'no answer' };
 
 /** One request a transaction, so that each send is a choice. */
-const alone = (chain: ChainConfig): ChainConfig => ({ ...chain, relayLimits: { ...chain.relayLimits, maxBatchSize: 1 } });
+const alone = (chain: ChainConfig): ChainConfig => ({
+  ...chain,
+  relayLimits: { ...chain.relayLimits, maxBatchSize: 1 },
+});
 
 describe('the rotation of relayers', function () {
   this.timeout(60_000);
@@ -48,7 +60,10 @@ describe('the rotation of relayers', function () {
     chain = await startOwnChain();
     const configure = chain.configure({ confirmations: CONFIRMATIONS });
     harness = await createHarness({
-      env: { MSQPAY_RELAY_TIMEOUT_MS: String(TIMEOUT_MS), MSQPAY_RELAY_UNSENT_AFTER_MS: String(UNSENT_AFTER_MS) },
+      env: {
+        MSQPAY_RELAY_TIMEOUT_MS: String(TIMEOUT_MS),
+        MSQPAY_RELAY_UNSENT_AFTER_MS: String(UNSENT_AFTER_MS),
+      },
       config: (config) => {
         const configured = configure(config);
         return { ...configured, chains: configured.chains.map(alone) };
@@ -67,10 +82,16 @@ describe('the rotation of relayers', function () {
   });
 
   const using = (...relayers: RelayerPort[]) => withRelayers(harness.ctx, chainId, relayers);
-  const at = (ctx: Context, laterMs: number): Context => ({ ...ctx, clock: { now: () => addMs(new Date(), laterMs) } });
+  const at = (ctx: Context, laterMs: number): Context => ({
+    ...ctx,
+    clock: { now: () => addMs(new Date(), laterMs) },
+  });
   const counts = () => [one.sent.length, two.sent.length];
 
-  function limiting(ctx: Context, limits: Partial<Pick<RelayerConfig, 'transactionsPerMinute' | 'maxInFlight'>>): Context {
+  function limiting(
+    ctx: Context,
+    limits: Partial<Pick<RelayerConfig, 'transactionsPerMinute' | 'maxInFlight'>>,
+  ): Context {
     const chains = ctx.config.chains.map((config) => ({
       ...config,
       relayers: config.relayers.map((relayer) => ({ ...relayer, ...limits })),
@@ -108,10 +129,14 @@ describe('the rotation of relayers', function () {
     ...relayer,
     getStatus: async () => ({ ...(await relayer.getStatus()), paused: true }),
   });
-  const readStanding = async (ctx: Context, relayer: RelayerPort) => (await listRelayers(ctx.db, [relayer.id]))[0]?.standing;
+  const readStanding = async (ctx: Context, relayer: RelayerPort) =>
+    (await listRelayers(ctx.db, [relayer.id]))[0]?.standing;
 
   for (const [standing, spoil] of [
-    ['paused', (relayers) => using(...relayers.map((relayer) => (relayer === one ? paused(one) : relayer)))],
+    [
+      'paused',
+      (relayers) => using(...relayers.map((relayer) => (relayer === one ? paused(one) : relayer))),
+    ],
     [
       'poor',
       (relayers) => {
@@ -125,7 +150,10 @@ describe('the rotation of relayers', function () {
     it(`has no place for one that a check finds ${standing}, until another check finds it well again`, async () => {
       const spoiled = spoil([one, two]);
       await checkRelayers(spoiled);
-      expect([await readStanding(spoiled, one), await readStanding(spoiled, two)]).to.deep.equal([standing, 'ready']);
+      expect([await readStanding(spoiled, one), await readStanding(spoiled, two)]).to.deep.equal([
+        standing,
+        'ready',
+      ]);
       const payments = [await sendOne(spoiled), await sendOne(spoiled)];
       expect(counts()).to.deep.equal([0, 2]);
 
@@ -144,7 +172,11 @@ describe('the rotation of relayers', function () {
       const result = await sendAttempt(spoiled, first.id);
       expect(result.kind).to.equal('later');
       const second = await accept(spoiled);
-      expect(await readAttempt(spoiled, first.payment)).to.include({ status: 'queued', sends: 0, errorCode: null });
+      expect(await readAttempt(spoiled, first.payment)).to.include({
+        status: 'queued',
+        sends: 0,
+        errorCode: null,
+      });
       expect((await readPayment(spoiled, second.payment)).status).to.equal('processing');
       expect(counts()).to.deep.equal([0, 0]);
       const well = using(one);
@@ -154,7 +186,10 @@ describe('the rotation of relayers', function () {
   }
 
   it('goes on with one that did not answer the last check: a send shows whether it works', async () => {
-    const silent = using({ ...one, getStatus: () => Promise.reject(new AppError(RELAY_ERRORS.relayerUnavailable)) });
+    const silent = using({
+      ...one,
+      getStatus: () => Promise.reject(new AppError(RELAY_ERRORS.relayerUnavailable)),
+    });
     await checkRelayers(silent);
     expect(await readStanding(silent, one)).to.equal('silent');
     const payment = await sendOne(silent);
@@ -180,7 +215,10 @@ describe('the rotation of relayers', function () {
   });
 
   describe('counts under its locks, so that for any number of workers', () => {
-    /** As many workers as there are asking at the same moment, each with a connection of its own; what one may send, it writes down. */
+    /**
+     * As many workers as there are asking at the same moment, each with a connection of its own;
+     * what one may send, it writes down.
+     */
     async function askAtOnce(ctx: Context, workers: number): Promise<FreeRelayer[]> {
       return Promise.all(
         Array.from({ length: workers }, () =>
@@ -212,15 +250,22 @@ describe('the rotation of relayers', function () {
         ),
       );
     }
-    const taken = (answers: readonly FreeRelayer[]) => answers.flatMap((free) => ('relayerId' in free ? [free.relayerId] : []));
+    const taken = (answers: readonly FreeRelayer[]) =>
+      answers.flatMap((free) => ('relayerId' in free ? [free.relayerId] : []));
 
     it('the first half of a minute’s transactions goes at once and no more, shared out evenly', async () => {
-      const ctx = { ...limiting(using(one, two), { transactionsPerMinute: 8 }), clock: createFakeClock(new Date()) };
+      const ctx = {
+        ...limiting(using(one, two), { transactionsPerMinute: 8 }),
+        clock: createFakeClock(new Date()),
+      };
       const answers = await askAtOnce(ctx, 20);
       const ids = taken(answers);
-      expect([one, two].map(({ id }) => ids.filter((other) => other === id).length)).to.deep.equal([4, 4]);
+      expect([one, two].map(({ id }) => ids.filter((other) => other === id).length)).to.deep.equal([
+        4, 4,
+      ]);
       // The fifth of eight has to wait for a quarter of the minute.
-      for (const free of answers) if ('waitMs' in free) expect(free.waitMs).to.equal(Math.min(3_000, RATE_WINDOW_MS / 4));
+      for (const free of answers)
+        if ('waitMs' in free) expect(free.waitMs).to.equal(Math.min(3_000, RATE_WINDOW_MS / 4));
     });
 
     it('no minute, wherever it begins, has more transactions than allowed, the second half of them is spread, and nothing is left unused', async () => {
@@ -235,7 +280,10 @@ describe('the rotation of relayers', function () {
         clock.advance(1_000);
       }
       for (const from of sentAt) {
-        expect(sentAt.filter((ms) => ms >= from && ms < from + RATE_WINDOW_MS).length, `from ${from} ms on`).to.be.at.most(limit);
+        expect(
+          sentAt.filter((ms) => ms >= from && ms < from + RATE_WINDOW_MS).length,
+          `from ${from} ms on`,
+        ).to.be.at.most(limit);
       }
       expect(sentAt.slice(0, limit).map((ms) => ms / 1_000)).to.deep.equal([0, 0, 0, 15, 30, 45]);
       // Three minutes, of which the first may begin with a burst.
@@ -251,7 +299,8 @@ describe('the rotation of relayers', function () {
       clock.advance(2_000);
       const answers = await askAtOnce(ctx, 15);
       expect(taken(answers)).to.deep.equal([one.id]);
-      for (const free of answers) if ('waitMs' in free) expect(free.waitMs).to.be.within(1, 2 * TIMEOUT_MS);
+      for (const free of answers)
+        if ('waitMs' in free) expect(free.waitMs).to.be.within(1, 2 * TIMEOUT_MS);
 
       // It failed once more: twice the rest, and then one again.
       await noteSend(ctx, one.id, AMBIGUOUS);
@@ -269,14 +318,22 @@ describe('the rotation of relayers', function () {
 
       await noteSend(ctx, one.id, ACCEPTED);
       expect(taken(await askAtOnce(ctx, 5))).to.have.length(5);
-      expect((await listRelayers(ctx.db, [one.id]))[0]).to.include({ failures: 0, restingUntil: null, restingReason: null });
+      expect((await listRelayers(ctx.db, [one.id]))[0]).to.include({
+        failures: 0,
+        restingUntil: null,
+        restingReason: null,
+      });
     });
 
     it('one that refuses is left alone for exactly as long as it asks, while the other takes everything', async () => {
       const clock = createFakeClock(new Date());
       const ctx = { ...using(one, two), clock };
       await askAtOnce(ctx, 2);
-      await noteSend(ctx, one.id, { kind: 'refused', reason: 'too many requests', retryAfterMs: 7_000 });
+      await noteSend(ctx, one.id, {
+        kind: 'refused',
+        reason: 'too many requests',
+        retryAfterMs: 7_000,
+      });
       clock.advance(6_999);
       expect(new Set(taken(await askAtOnce(ctx, 6)))).to.deep.equal(new Set([two.id]));
       clock.advance(1);
@@ -295,7 +352,11 @@ describe('the rotation of relayers', function () {
       expect((await confirmOnce(at(after, 4 * UNSENT_AFTER_MS), payment)).kind).to.equal('later');
       expect((await readAttempt(after, payment)).status).to.equal('submitted');
       await confirmOnce(at(after, 5 * UNSENT_AFTER_MS + 1_000), payment);
-      expect(await readAttempt(after, payment)).to.include({ status: 'queued', mayStillLand: true, transactionId: null });
+      expect(await readAttempt(after, payment)).to.include({
+        status: 'queued',
+        mayStillLand: true,
+        transactionId: null,
+      });
       await complete(after, [payment]);
       expect(counts()).to.deep.equal([1, 1]);
     });
@@ -311,7 +372,10 @@ describe('the rotation of relayers', function () {
       });
       const { payment, id } = await accept(before);
       await sendAttempt(before, id);
-      const after = using({ ...two, send: () => Promise.resolve({ kind: 'rejected', reason: 'not for me' }) });
+      const after = using({
+        ...two,
+        send: () => Promise.resolve({ kind: 'rejected', reason: 'not for me' }),
+      });
       await confirmOnce(at(after, UNSENT_AFTER_MS + 1_000), payment);
       expect((await readAttempt(after, payment)).status).to.equal('queued');
       await sendAttempt(after, id);
@@ -319,7 +383,9 @@ describe('the rotation of relayers', function () {
       expect((await readPayment(after, payment)).status).to.equal('processing');
       await one.send(kept!);
       await complete(after, [payment]);
-      expect(await readHistory(after, await readPayment(after, payment))).to.not.include('payment.relay_failed');
+      expect(await readHistory(after, await readPayment(after, payment))).to.not.include(
+        'payment.relay_failed',
+      );
     });
 
     it('is paid once when both transactions are mined', async () => {

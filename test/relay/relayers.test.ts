@@ -18,7 +18,10 @@ import { withRelayers } from '../support/varyContext.ts';
 const CONFIRMATIONS = 2;
 
 /** One request a transaction, so that each send is a choice. */
-const alone = (chain: ChainConfig): ChainConfig => ({ ...chain, relayLimits: { ...chain.relayLimits, maxBatchSize: 1 } });
+const alone = (chain: ChainConfig): ChainConfig => ({
+  ...chain,
+  relayLimits: { ...chain.relayLimits, maxBatchSize: 1 },
+});
 
 describe('several relayers of one chain', function () {
   this.timeout(60_000);
@@ -53,15 +56,31 @@ describe('several relayers of one chain', function () {
   });
 
   const using = (...relayers: RelayerPort[]) => withRelayers(harness.ctx, chainId, relayers);
-  const answering = (relayer: OwnRelayer, outcome: SendOutcome): RelayerPort => ({ ...relayer, send: () => Promise.resolve(outcome) });
-  const refused = (retryAfterMs: number): SendOutcome => ({ kind: 'refused', reason: 'too many', retryAfterMs });
+  const answering = (relayer: OwnRelayer, outcome: SendOutcome): RelayerPort => ({
+    ...relayer,
+    send: () => Promise.resolve(outcome),
+  });
+  const refused = (retryAfterMs: number): SendOutcome => ({
+    kind: 'refused',
+    reason: 'too many',
+    retryAfterMs,
+  });
   const ambiguous: SendOutcome = { kind: 'ambiguous', reason: 'no answer' };
-  const at = (ctx: Context, laterMs: number): Context => ({ ...ctx, clock: { now: () => addMs(new Date(), laterMs) } });
+  const at = (ctx: Context, laterMs: number): Context => ({
+    ...ctx,
+    clock: { now: () => addMs(new Date(), laterMs) },
+  });
 
-  function configured(ctx: Context, id: string, changes: Partial<Pick<RelayerConfig, 'draining'>>): Context {
+  function configured(
+    ctx: Context,
+    id: string,
+    changes: Partial<Pick<RelayerConfig, 'draining'>>,
+  ): Context {
     const chains = ctx.config.chains.map((config) => ({
       ...config,
-      relayers: config.relayers.map((relayer) => (relayer.id === id ? { ...relayer, ...changes } : relayer)),
+      relayers: config.relayers.map((relayer) =>
+        relayer.id === id ? { ...relayer, ...changes } : relayer,
+      ),
     }));
     return { ...ctx, config: { ...ctx.config, chains } };
   }
@@ -76,7 +95,11 @@ describe('several relayers of one chain', function () {
     const driving = setInterval(() => void chain.mine().catch(() => undefined), 50);
     try {
       const ended = await driveUntil(ctx, payment, isOver, 30_000);
-      expect({ payment: ended.payment.status, attempt: ended.attempt.status, error: ended.attempt.errorDetail }).to.deep.equal({
+      expect({
+        payment: ended.payment.status,
+        attempt: ended.attempt.status,
+        error: ended.attempt.errorDetail,
+      }).to.deep.equal({
         payment: 'completed',
         attempt: 'succeeded',
         error: null,
@@ -113,10 +136,17 @@ describe('several relayers of one chain', function () {
     expect((await readAttempt(silent, waiting.payment)).status).to.equal('queued');
 
     let asked = 0;
-    const slow = using({ ...one, send: (input) => (asked++ === 0 ? one.send(input) : Promise.reject(new Error('asked twice'))) });
+    const slow = using({
+      ...one,
+      send: (input) => (asked++ === 0 ? one.send(input) : Promise.reject(new Error('asked twice'))),
+    });
     const others = [waiting, await accept(silent), await accept(silent)];
     const rested = at(slow, 3_000);
-    await Promise.all(others.map(({ id }) => sendAttempt({ ...rested, relayers: new Map(rested.relayers) }, id).catch(() => undefined)));
+    await Promise.all(
+      others.map(({ id }) =>
+        sendAttempt({ ...rested, relayers: new Map(rested.relayers) }, id).catch(() => undefined),
+      ),
+    );
     expect(asked, 'transactions while it was tried').to.be.within(1, 3);
     expect(one.sent.length).to.equal(1);
   });
@@ -139,7 +169,8 @@ describe('several relayers of one chain', function () {
     const { payment, id } = await accept(ctx);
     await sendAttempt(ctx, id);
     const draining = configured(using(one, two), one.id, { draining: true });
-    for (let count = 0; count < 3; count++) await sendAttempt(draining, (await accept(draining)).id);
+    for (let count = 0; count < 3; count++)
+      await sendAttempt(draining, (await accept(draining)).id);
     expect([one.sent.length, two.sent.length]).to.deep.equal([1, 3]);
     await complete(draining, payment);
   });

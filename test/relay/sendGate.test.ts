@@ -59,7 +59,10 @@ describe('relay requests that wait in the outbox', function () {
     store = await harness.createTestStore();
     payments = [];
     for (let index = 0; index < WAITING; index++) {
-      const [customer, payment] = [await chain.createCustomer(), await harness.createTestPayment(store, { token: chain.token })];
+      const [customer, payment] = [
+        await chain.createCustomer(),
+        await harness.createTestPayment(store, { token: chain.token }),
+      ];
       await executePayment(ctx, await signAuthorization(ctx, customer, payment));
       payments.push(payment);
     }
@@ -68,15 +71,23 @@ describe('relay requests that wait in the outbox', function () {
   /** @returns the relay jobs of one look */
   async function publish(at: Context = ctx): Promise<QueuedJob[]> {
     const jobs: QueuedJob[] = [];
-    const queues = { addAll: (added: readonly QueuedJob[]) => Promise.resolve(void jobs.push(...added)) };
+    const queues = {
+      addAll: (added: readonly QueuedJob[]) => Promise.resolve(void jobs.push(...added)),
+    };
     await publishOutbox(at, queues, 200, OUTBOX_GATES);
     return jobs.filter(({ queue }) => queue === 'relay');
   }
 
   const pauseRelayers = () => execute(ctx.db, "UPDATE relayers SET standing = 'paused'");
   const publishDates = async () =>
-    (await selectRows<{ publish_at: Date }>(ctx.db, "SELECT publish_at FROM outbox WHERE queue = 'relay'")).map(({ publish_at: at }) => at);
-  const idsOf = (which: readonly Payment[]) => Promise.all(which.map(async (payment) => (await readAttempt(ctx, payment)).id));
+    (
+      await selectRows<{ publish_at: Date }>(
+        ctx.db,
+        "SELECT publish_at FROM outbox WHERE queue = 'relay'",
+      )
+    ).map(({ publish_at: at }) => at);
+  const idsOf = (which: readonly Payment[]) =>
+    Promise.all(which.map(async (payment) => (await readAttempt(ctx, payment)).id));
 
   it('get as many jobs as they fill transactions; the others look again, each at a date of its own', async () => {
     const now = ctx.clock.now();
@@ -89,10 +100,13 @@ describe('relay requests that wait in the outbox', function () {
   });
 
   it('get no job while no relayer is free', async () => {
-    const [{ id: relayerId } = { id: '' }] = ctx.config.chains.find((one) => one.chainId === chainId)?.relayers ?? [];
-    await execute(ctx.db, "INSERT INTO relayers (id, standing) VALUES (?, 'paused') ON DUPLICATE KEY UPDATE standing = 'paused'", [
-      relayerId,
-    ]);
+    const [{ id: relayerId } = { id: '' }] =
+      ctx.config.chains.find((one) => one.chainId === chainId)?.relayers ?? [];
+    await execute(
+      ctx.db,
+      "INSERT INTO relayers (id, standing) VALUES (?, 'paused') ON DUPLICATE KEY UPDATE standing = 'paused'",
+      [relayerId],
+    );
     try {
       expect(await publish()).to.deep.equal([]);
       await execute(ctx.db, "UPDATE relayers SET standing = 'ready'");
@@ -105,8 +119,15 @@ describe('relay requests that wait in the outbox', function () {
 
   it('are let in all the same when they cannot be sent any more, or do not wait any more: that is for their jobs to see', async () => {
     const [late, ended, spent] = await idsOf(payments);
-    await execute(ctx.db, 'UPDATE relay_attempts SET deadline = ? WHERE id = ?', [ctx.clock.now(), late ?? '']);
-    await execute(ctx.db, "UPDATE relay_attempts SET status = 'failed', live_subject_id = NULL WHERE id = ?", [ended ?? '']);
+    await execute(ctx.db, 'UPDATE relay_attempts SET deadline = ? WHERE id = ?', [
+      ctx.clock.now(),
+      late ?? '',
+    ]);
+    await execute(
+      ctx.db,
+      "UPDATE relay_attempts SET status = 'failed', live_subject_id = NULL WHERE id = ?",
+      [ended ?? ''],
+    );
     await execute(ctx.db, 'UPDATE relay_attempts SET sends = 100 WHERE id = ?', [spent ?? '']);
     await pauseRelayers();
     const jobs = (await publish()).map(({ payload }) => payload.subjectId);
@@ -116,8 +137,13 @@ describe('relay requests that wait in the outbox', function () {
 
   it('let those in first whose deadline is so near that nobody else takes them along', async () => {
     const [last] = await idsOf(payments.slice(-1));
-    const deadline = new Date(ctx.clock.now().getTime() + (ctx.config.relay.minDeadlineSeconds - 5) * 1000);
-    await execute(ctx.db, 'UPDATE relay_attempts SET deadline = ? WHERE id = ?', [deadline, last ?? '']);
+    const deadline = new Date(
+      ctx.clock.now().getTime() + (ctx.config.relay.minDeadlineSeconds - 5) * 1000,
+    );
+    await execute(ctx.db, 'UPDATE relay_attempts SET deadline = ? WHERE id = ?', [
+      deadline,
+      last ?? '',
+    ]);
     const jobs = await publish();
     expect(jobs.map(({ payload }) => payload.subjectId)).to.include(last);
     expect(jobs.length).to.be.below(WAITING);
@@ -128,14 +154,19 @@ describe('relay requests that wait in the outbox', function () {
     await execute(ctx.db, "UPDATE relay_attempts SET deadline = ? WHERE status = 'queued'", [now]);
     expect(await publish({ ...ctx, clock: createFakeClock(now) })).to.have.length(10);
     const dates = (await publishDates()).map((at) => at.getTime() - now.getTime());
-    expect(dates.filter((delayMs) => delayMs >= 1_000 && delayMs <= 3_000).length).to.be.at.least(2);
+    expect(dates.filter((delayMs) => delayMs >= 1_000 && delayMs <= 3_000).length).to.be.at.least(
+      2,
+    );
   });
 
   it('look again before it is too late for them, however many wait', async () => {
     const deadline = new Date(ctx.clock.now().getTime() + 5_000);
-    await execute(ctx.db, "UPDATE relay_attempts SET deadline = ? WHERE status = 'queued'", [deadline]);
+    await execute(ctx.db, "UPDATE relay_attempts SET deadline = ? WHERE status = 'queued'", [
+      deadline,
+    ]);
     await publish();
-    for (const at of await publishDates()) expect(at.getTime()).to.be.at.most(deadline.getTime() - 1_000);
+    for (const at of await publishDates())
+      expect(at.getTime()).to.be.at.most(deadline.getTime() - 1_000);
   });
 
   it('are all sent by workers, and each is paid once', async () => {
@@ -146,7 +177,9 @@ describe('relay requests that wait in the outbox', function () {
       await waitUntil(
         async () => {
           await chain.mine();
-          return (await Promise.all(payments.map((payment) => readPayment(ctx, payment)))).every(({ status }) => status === 'completed');
+          return (await Promise.all(payments.map((payment) => readPayment(ctx, payment)))).every(
+            ({ status }) => status === 'completed',
+          );
         },
         { what: 'the payments', timeoutMs: 30_000, everyMs: 200 },
       );

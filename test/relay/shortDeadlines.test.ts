@@ -6,7 +6,12 @@ import type { Payment } from '../../domain/payments/model.ts';
 import { scanChain } from '../../domain/payments/scanChain.ts';
 import { getRefundRequest, refundPayment } from '../../domain/relay/refundPayment.ts';
 import { sendAttempt } from '../../domain/relay/sendAttempt.ts';
-import { executePayment, getAuthorizationRequest, getGaslessRequest, relayPayment } from '../../domain/relay/service.ts';
+import {
+  executePayment,
+  getAuthorizationRequest,
+  getGaslessRequest,
+  relayPayment,
+} from '../../domain/relay/service.ts';
 import { liftBackOff } from '../../domain/relay/wasteMemory.ts';
 import { createStore } from '../../domain/stores/service.ts';
 import type { Context } from '../../platform/context.ts';
@@ -46,7 +51,10 @@ describe('requests with a near deadline, on a chain with a block every 12 second
     harness = await createHarness({
       config(base) {
         const config = configure(base);
-        return { ...config, chains: config.chains.map((only) => ({ ...only, blockTimeMs: BLOCK_TIME_MS })) };
+        return {
+          ...config,
+          chains: config.chains.map((only) => ({ ...only, blockTimeMs: BLOCK_TIME_MS })),
+        };
       },
     });
     ({ chainId } = chain);
@@ -83,10 +91,20 @@ describe('requests with a near deadline, on a chain with a block every 12 second
   /** A forward request that is good for so long. */
   async function signFor(customer: PrivateKeyAccount, payment: Payment, goodForMs: number) {
     const { storeId, id: paymentId } = payment;
-    const { forwardRequest: offered } = await getGaslessRequest(ctx, { storeId, paymentId, payer: customer.address });
+    const { forwardRequest: offered } = await getGaslessRequest(ctx, {
+      storeId,
+      paymentId,
+      payer: customer.address,
+    });
     const forwardRequest = { ...offered, deadline: toUnixSeconds(addMs(clock.now(), goodForMs)) };
     const typedData = getChain(ctx, chainId).buildForwardRequestTypedData(forwardRequest);
-    return { storeId, paymentId, forwardRequest, signature: await signTypedData(customer, typedData), permit: null };
+    return {
+      storeId,
+      paymentId,
+      forwardRequest,
+      signature: await signTypedData(customer, typedData),
+      permit: null,
+    };
   }
 
   async function accept(customer: PrivateKeyAccount, goodForMs: number): Promise<Payment> {
@@ -97,7 +115,9 @@ describe('requests with a near deadline, on a chain with a block every 12 second
 
   it('are refused when fewer than three blocks would fit, on the forwarder rail', async () => {
     const [customer, payment] = [await chain.createCustomer(), await createPayment()];
-    const error = await expectRefusal(relayPayment(ctx, await signFor(customer, payment, LEAST_MS - 1_000)));
+    const error = await expectRefusal(
+      relayPayment(ctx, await signFor(customer, payment, LEAST_MS - 1_000)),
+    );
     expect(error.code).to.equal('PAY_019');
     expect(error.detail).to.contain('36 seconds');
     await relayPayment(ctx, await signFor(customer, payment, LEAST_MS));
@@ -107,7 +127,10 @@ describe('requests with a near deadline, on a chain with a block every 12 second
     const customer = await chain.createCustomer();
     const payment = await createPayment();
     const input = { storeId: store.storeId, paymentId: payment.id, payer: customer.address };
-    const [authorized, forwarded] = [await signAuthorization(ctx, customer, payment), await signGasless(ctx, customer, payment)];
+    const [authorized, forwarded] = [
+      await signAuthorization(ctx, customer, payment),
+      await signGasless(ctx, customer, payment),
+    ];
     const late = atTime(ctx, addMs(payment.terms.expiresAt, -LEAST_MS + 1_000));
     for (const attempted of [
       executePayment(late, authorized),
@@ -124,8 +147,15 @@ describe('requests with a near deadline, on a chain with a block every 12 second
 
   it('are refused so as refunds', async () => {
     const merchant = await chain.createAccount();
-    const { id: storeId } = await createStore(ctx, { name: 'A shop', payoutAddress: merchant.address });
-    const payment = await createPayment(3_600_000, { storeId, apiKey: '', payoutAddress: merchant.address });
+    const { id: storeId } = await createStore(ctx, {
+      name: 'A shop',
+      payoutAddress: merchant.address,
+    });
+    const payment = await createPayment(3_600_000, {
+      storeId,
+      apiKey: '',
+      payoutAddress: merchant.address,
+    });
     await chain.pay(await chain.createCustomer(), payment);
     await chain.mine(CONFIRMATIONS);
     await scanChain(ctx, chainId);
@@ -134,11 +164,22 @@ describe('requests with a near deadline, on a chain with a block every 12 second
       const request = { storeId, paymentId: payment.id, amount: parseAmountUnits('1000') };
       const { refund: offered } = await getRefundRequest(ctx, request);
       const refund = { ...offered, deadline: toUnixSeconds(addMs(clock.now(), goodForMs)) };
-      const typedData = getChain(ctx, chainId).buildRefundTypedData({ paymentId: payment.id, refund });
+      const typedData = getChain(ctx, chainId).buildRefundTypedData({
+        paymentId: payment.id,
+        refund,
+      });
       const { nonce, deadline } = refund;
-      return { ...request, nonce, deadline, signature: await signTypedData(merchant, typedData), permit: null };
+      return {
+        ...request,
+        nonce,
+        deadline,
+        signature: await signTypedData(merchant, typedData),
+        permit: null,
+      };
     };
-    expect((await expectRefusal(refundPayment(ctx, await sign(LEAST_MS - 1_000)))).code).to.equal('PAY_019');
+    expect((await expectRefusal(refundPayment(ctx, await sign(LEAST_MS - 1_000)))).code).to.equal(
+      'PAY_019',
+    );
     await refundPayment(ctx, await sign(LEAST_MS));
   });
 
@@ -169,14 +210,20 @@ describe('requests with a near deadline, on a chain with a block every 12 second
 
   describe('and are mined too late', () => {
     /** Handed in, sent at once, and in a block so long afterwards. */
-    async function mineLate(customer: PrivateKeyAccount, { goodForMs, minedAfterMs }: { goodForMs: number; minedAfterMs: number }) {
+    async function mineLate(
+      customer: PrivateKeyAccount,
+      { goodForMs, minedAfterMs }: { goodForMs: number; minedAfterMs: number },
+    ) {
       const payment = await accept(customer, goodForMs);
       await sendAttempt(ctx, (await readAttempt(ctx, payment)).id);
       await passTime(minedAfterMs);
       await chain.mine(CONFIRMATIONS);
       await scanChain(ctx, chainId);
       await confirmOnce(ctx, payment);
-      expect(await readAttempt(ctx, payment)).to.include({ status: 'failed', errorCode: 'PAY_030' });
+      expect(await readAttempt(ctx, payment)).to.include({
+        status: 'failed',
+        errorCode: 'PAY_030',
+      });
       expect((await readPayment(ctx, payment)).status).to.equal('pending');
     }
 
@@ -195,15 +242,21 @@ describe('requests with a near deadline, on a chain with a block every 12 second
       for (let count = 1; count <= 3; count++) {
         // Twice without consequence.
         await mineLate(customer, early);
-        expect([await countWaste(customer.address), await countWaste(store.storeId)]).to.deep.equal([count, count]);
+        expect([await countWaste(customer.address), await countWaste(store.storeId)]).to.deep.equal(
+          [count, count],
+        );
       }
       const payment = await createPayment();
-      const again = await expectRefusal(relayPayment(ctx, await signFor(customer, payment, 600_000)));
+      const again = await expectRefusal(
+        relayPayment(ctx, await signFor(customer, payment, 600_000)),
+      );
       expect(again).to.include({ code: 'PAY_041', reason: 'payer', retryAfterSeconds: 30 });
       expect(again.detail).to.contain('too short a time');
       await passTime(31_000);
       await mineLate(customer, early);
-      expect(await expectRefusal(relayPayment(ctx, await signFor(customer, payment, 600_000)))).to.include({
+      expect(
+        await expectRefusal(relayPayment(ctx, await signFor(customer, payment, 600_000))),
+      ).to.include({
         code: 'PAY_042',
         reason: 'payer',
       });
@@ -225,7 +278,10 @@ describe('requests with a near deadline, on a chain with a block every 12 second
       expect(await countWaste(store.storeId)).to.equal(2);
       for (const payment of payments) {
         await sendAttempt(ctx, (await readAttempt(ctx, payment)).id);
-        expect(await readAttempt(ctx, payment)).to.include({ status: 'failed', errorCode: 'PAY_019' });
+        expect(await readAttempt(ctx, payment)).to.include({
+          status: 'failed',
+          errorCode: 'PAY_019',
+        });
       }
     });
 
@@ -239,7 +295,9 @@ describe('requests with a near deadline, on a chain with a block every 12 second
       ]) {
         await mineLate(customer, slow);
       }
-      expect([await countWaste(customer.address), await countWaste(store.storeId)]).to.deep.equal([0, 0]);
+      expect([await countWaste(customer.address), await countWaste(store.storeId)]).to.deep.equal([
+        0, 0,
+      ]);
       await accept(customer, LEAST_MS);
     });
   });

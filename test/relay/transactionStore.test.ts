@@ -37,7 +37,11 @@ describe('the transactions that were handed over', function () {
           const transaction = transactionOf(index);
           await insertTransaction(trx, transaction);
           await insertTransactionHash(trx, transaction, hashOf(2 * index));
-          await insertTransactionHash(trx, { ...transaction, hashes: [hashOf(2 * index)] }, hashOf(2 * index + 1));
+          await insertTransactionHash(
+            trx,
+            { ...transaction, hashes: [hashOf(2 * index)] },
+            hashOf(2 * index + 1),
+          );
         }
       });
     }
@@ -46,9 +50,29 @@ describe('the transactions that were handed over', function () {
 
   function transactionOf(index: number): RelayTransaction {
     return {
-      ...{ id: `rtx_${index}`, chainId: 31337, relayerId: 'main', to: GATEWAY, data: dataOf(index), gasLimit: 100_000n },
-      ...{ validUntil: addMs(NOW, 3_600_000), items: 1, providerTransactionId: null, hash: null, hashes: [], sentAt: addMs(NOW, index) },
-      ...{ blockNumber: null, blockHash: null, gasUsed: null, effectiveGasPrice: null, abandonedAt: null },
+      ...{
+        id: `rtx_${index}`,
+        chainId: 31337,
+        relayerId: 'main',
+        to: GATEWAY,
+        data: dataOf(index),
+        gasLimit: 100_000n,
+      },
+      ...{
+        validUntil: addMs(NOW, 3_600_000),
+        items: 1,
+        providerTransactionId: null,
+        hash: null,
+        hashes: [],
+        sentAt: addMs(NOW, index),
+      },
+      ...{
+        blockNumber: null,
+        blockHash: null,
+        gasUsed: null,
+        effectiveGasPrice: null,
+        abandonedAt: null,
+      },
     };
   }
 
@@ -56,18 +80,32 @@ describe('the transactions that were handed over', function () {
   const otherCall = { to: GATEWAY, data: asHex('0xffff') };
   const find = (input: Partial<Parameters<typeof findLandedTransaction>[1]>) =>
     inTransaction(harness.ctx.db, (trx) =>
-      countReads(trx, () => findLandedTransaction(trx, { chainId: 31337, since: NOW, hash: hashOf(999_999), call: otherCall, ...input })),
+      countReads(trx, () =>
+        findLandedTransaction(trx, {
+          chainId: 31337,
+          since: NOW,
+          hash: hashOf(999_999),
+          call: otherCall,
+          ...input,
+        }),
+      ),
     );
 
   it('know every hash that they ever had, latest last', async () => {
-    expect((await findTransaction(harness.ctx.db, 'rtx_7'))?.hashes).to.deep.equal([hashOf(14), hashOf(15)]);
+    expect((await findTransaction(harness.ctx.db, 'rtx_7'))?.hashes).to.deep.equal([
+      hashOf(14),
+      hashOf(15),
+    ]);
   });
 
   for (const [name, input] of [
     ['a hash that it has', { hash: hashOf(2 * 1_234 + 1) }],
     ['a hash that it had', { hash: hashOf(2 * 1_234) }],
     ['what it calls', { call: { to: GATEWAY, data: dataOf(1_234) } }],
-    ['what it calls, in whatever spelling', { call: { to: GATEWAY.toLowerCase() as Address, data: dataOf(1_234) } }],
+    [
+      'what it calls, in whatever spelling',
+      { call: { to: GATEWAY.toLowerCase() as Address, data: dataOf(1_234) } },
+    ],
   ] as const) {
     it(`are found by ${name}, without looking through the others`, async () => {
       const { result, reads } = await find(input);
@@ -90,8 +128,12 @@ describe('the transactions that were handed over', function () {
 
   it('leave neither hash nor item behind when they are deleted', async () => {
     await inTransaction(harness.ctx.db, (trx) => insertItems(trx, 'rtx_9', ['rla_1', 'rla_2']));
-    const countIn = async (table: string) => (await harness.ctx.db(table).where({ transaction_id: 'rtx_9' })).length;
-    const countBoth = async () => [await countIn('relay_transaction_hashes'), await countIn('relay_transaction_items')];
+    const countIn = async (table: string) =>
+      (await harness.ctx.db(table).where({ transaction_id: 'rtx_9' })).length;
+    const countBoth = async () => [
+      await countIn('relay_transaction_hashes'),
+      await countIn('relay_transaction_items'),
+    ];
     expect(await countBoth()).to.deep.equal([2, 2]);
     await inTransaction(harness.ctx.db, (trx) => deleteTransaction(trx, 'rtx_9'));
     expect((await find({ hash: hashOf(18) })).result).to.equal(undefined);

@@ -51,12 +51,20 @@ describe('stores that wait beside each other', function () {
     ...ctx,
     config: {
       ...ctx.config,
-      chains: ctx.config.chains.map((config) => ({ ...config, relayLimits: { ...config.relayLimits, maxBatchSize } })),
+      chains: ctx.config.chains.map((config) => ({
+        ...config,
+        relayLimits: { ...config.relayLimits, maxBatchSize },
+      })),
     },
   });
-  const createPayment = (store: TestStore) => harness.createTestPayment(store, { token: chain.token });
+  const createPayment = (store: TestStore) =>
+    harness.createTestPayment(store, { token: chain.token });
 
-  async function accept(store: TestStore, count: number, priority?: RelayPriority): Promise<Payment[]> {
+  async function accept(
+    store: TestStore,
+    count: number,
+    priority?: RelayPriority,
+  ): Promise<Payment[]> {
     const payments: Payment[] = [];
     for (let index = 0; index < count; index++) {
       const [customer, payment] = [await chain.createCustomer(), await createPayment(store)];
@@ -68,7 +76,9 @@ describe('stores that wait beside each other', function () {
 
   const idOf = async (payment: Payment) => (await readAttempt(ctx, payment)).id;
   const countWaiting = async (payments: readonly Payment[]) =>
-    (await Promise.all(payments.map((payment) => readAttempt(ctx, payment)))).filter(({ status }) => status === 'queued').length;
+    (await Promise.all(payments.map((payment) => readAttempt(ctx, payment)))).filter(
+      ({ status }) => status === 'queued',
+    ).length;
 
   it('take turns, though all jobs that run are those of the one that came first; and every one is paid', async () => {
     const large = await accept(await harness.createTestStore(), 14);
@@ -97,8 +107,13 @@ describe('stores that wait beside each other', function () {
   });
 
   it('keep their turns when they come back', async () => {
-    const [first, second] = [await accept(await harness.createTestStore(), 4), await accept(await harness.createTestStore(), 6)];
-    const busy = withRelayer(ctx, chainId, () => ({ send: () => Promise.resolve({ kind: 'refused', reason: 'busy', retryAfterMs: 0 }) }));
+    const [first, second] = [
+      await accept(await harness.createTestStore(), 4),
+      await accept(await harness.createTestStore(), 6),
+    ];
+    const busy = withRelayer(ctx, chainId, () => ({
+      send: () => Promise.resolve({ kind: 'refused', reason: 'busy', retryAfterMs: 0 }),
+    }));
     const { turn } = await readAttempt(ctx, first[0]!);
     await sendAttempt(busy, await idOf(first[0]!));
     expect(await readAttempt(ctx, first[0]!)).to.include({ status: 'queued', turn });
@@ -108,7 +123,10 @@ describe('stores that wait beside each other', function () {
 
   describe('do not pay for turns that they never had', () => {
     const end = async (payment: Payment) => {
-      const result = await endUnsent(ctx, await readAttempt(ctx, payment), { code: 'PAY_029', detail: 'Nothing waits for it.' });
+      const result = await endUnsent(ctx, await readAttempt(ctx, payment), {
+        code: 'PAY_029',
+        detail: 'Nothing waits for it.',
+      });
       expect(result.kind).to.equal('done');
     };
     const turnOf = async (payment: Payment) => (await readAttempt(ctx, payment)).turn;
@@ -143,10 +161,16 @@ describe('stores that wait beside each other', function () {
       ] as const) {
         const [payment] = await accept(store, 1);
         expect((await readAttempt(ctx, payment!)).turnStep).to.equal(5_000n);
-        await execute(ctx.db, 'UPDATE relay_quotas SET last_turn = ? WHERE chain_id = ? AND holder = ?', [last, chainId, store.storeId]);
+        await execute(
+          ctx.db,
+          'UPDATE relay_quotas SET last_turn = ? WHERE chain_id = ? AND holder = ?',
+          [last, chainId, store.storeId],
+        );
         await end(payment!);
         const quota = { chain_id: chainId, holder: store.storeId };
-        expect(Number((await ctx.db('relay_quotas').where(quota).first('last_turn'))?.last_turn)).to.equal(left);
+        expect(
+          Number((await ctx.db('relay_quotas').where(quota).first('last_turn'))?.last_turn),
+        ).to.equal(left);
       }
     });
 
@@ -161,7 +185,9 @@ describe('stores that wait beside each other', function () {
       for (const payment of payments) await confirmOnce(ctx, payment);
       await end(next!);
       // Everything has ended: it begins where anybody would.
-      expect(await turnOf((await accept(store, 1))[0]!)).to.equal(await turnOf((await accept(other, 1))[0]!));
+      expect(await turnOf((await accept(store, 1))[0]!)).to.equal(
+        await turnOf((await accept(other, 1))[0]!),
+      );
     });
   });
 
@@ -172,7 +198,11 @@ describe('stores that wait beside each other', function () {
       const normal = await accept(store, 3);
       const high = await accept(store, 2, 'high');
       await sendAttempt(ctx, await idOf(low[0]!));
-      expect([await countWaiting(high), await countWaiting(normal), await countWaiting(low)]).to.deep.equal([0, 1, 2]);
+      expect([
+        await countWaiting(high),
+        await countWaiting(normal),
+        await countWaiting(low),
+      ]).to.deep.equal([0, 1, 2]);
       await sendAttempt(ctx, await idOf(low[0]!));
       expect(await countWaiting([...low, ...normal])).to.equal(0);
     });
@@ -213,11 +243,18 @@ describe('stores that wait beside each other', function () {
     it('leave alone what a worker is choosing, and a payer’s earlier nonce', async () => {
       const store = await harness.createTestStore();
       const waiting = await accept(store, 3);
-      const turns = await Promise.all(waiting.map(async (payment) => (await readAttempt(ctx, payment)).turn));
+      const turns = await Promise.all(
+        waiting.map(async (payment) => (await readAttempt(ctx, payment)).turn),
+      );
       ctx = withBatchSize(2);
-      const [urgent] = await withClaim(ctx, { own: await readAttempt(ctx, waiting[0]!), isOwnAside: true }, () => accept(store, 1, 'high'));
+      const [urgent] = await withClaim(
+        ctx,
+        { own: await readAttempt(ctx, waiting[0]!), isOwnAside: true },
+        () => accept(store, 1, 'high'),
+      );
       expect((await readAttempt(ctx, urgent!)).turn).to.equal(turns[2]);
-      for (const index of [0, 1]) expect((await readAttempt(ctx, waiting[index]!)).turn).to.equal(turns[index]);
+      for (const index of [0, 1])
+        expect((await readAttempt(ctx, waiting[index]!)).turn).to.equal(turns[index]);
 
       const customer = await chain.createCustomer();
       const [first, second] = [await createPayment(store), await createPayment(store)];
@@ -233,12 +270,22 @@ describe('stores that wait beside each other', function () {
     const { storeId } = await harness.createTestStore();
     const { stdout } = await promisify(execFile)(
       process.execPath,
-      [...programArguments('cli/main.ts'), 'set-store-priority', '--store', storeId, '--priority', 'low'],
+      [
+        ...programArguments('cli/main.ts'),
+        'set-store-priority',
+        '--store',
+        storeId,
+        '--priority',
+        'low',
+      ],
       { cwd: PROJECT_ROOT, env: harness.environment() },
     );
     expect(JSON.parse(stdout)).to.deep.equal({ priority: 'low' });
     await setRelayWeight(ctx, { storeId, weight: 250 });
-    expect(await inTransaction(ctx.db, (trx) => getRelayShare(trx, storeId))).to.deep.equal({ weight: 250, priority: 'low' });
+    expect(await inTransaction(ctx.db, (trx) => getRelayShare(trx, storeId))).to.deep.equal({
+      weight: 250,
+      priority: 'low',
+    });
     const unknown = { storeId: 'st_01ARZ3NDEKTSV4RRFFQ69G5FAV', weight: 100 };
     expect((await expectRefusal(setRelayWeight(ctx, unknown))).code).to.equal('PAY_009');
   });

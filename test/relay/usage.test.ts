@@ -7,7 +7,11 @@ import { acceptAttempt, type NewAttempt } from '../../domain/relay/acceptAttempt
 import { changeAttempt } from '../../domain/relay/changeAttempt.ts';
 import { reconcileUsage } from '../../domain/relay/reconcileUsage.ts';
 import { sendAttempt } from '../../domain/relay/sendAttempt.ts';
-import { executePayment, getAuthorizationRequest, relayPayment } from '../../domain/relay/service.ts';
+import {
+  executePayment,
+  getAuthorizationRequest,
+  relayPayment,
+} from '../../domain/relay/service.ts';
 import { dayOf, lockUsage, sumUsage } from '../../domain/relay/usageStore.ts';
 import type { ChainConfig } from '../../platform/config.ts';
 import type { Context } from '../../platform/context.ts';
@@ -17,7 +21,12 @@ import { addMs } from '../../shared/clock.ts';
 import { expectRefusal } from '../support/expectRefusal.ts';
 import { signAuthorization, signGasless, signTypedData } from '../support/gasless.ts';
 import { createHarness, type Harness, type TestStore } from '../support/harness.ts';
-import { startOwnChain, type OwnChain, type OwnContractWallet, type OwnRelayer } from '../support/ownChain.ts';
+import {
+  startOwnChain,
+  type OwnChain,
+  type OwnContractWallet,
+  type OwnRelayer,
+} from '../support/ownChain.ts';
 import { confirmOnce, readAttempt } from '../support/relayFlow.ts';
 import { atTime, withRelayer, withRelayers } from '../support/varyContext.ts';
 
@@ -57,14 +66,19 @@ describe('running totals of what payers and stores use', function () {
 
   const createPayment = (of = store) => harness.createTestPayment(of, { token: chain.token });
   const today = () => dayOf(new Date());
-  const totalOf = (holder: string) => inTransaction(ctx.db, (trx) => lockUsage(trx, chainId, holder, today()));
-  const sumOf = (holder: string) => inTransaction(ctx.db, (trx) => sumUsage(trx, { chainId, holder }, today()));
+  const totalOf = (holder: string) =>
+    inTransaction(ctx.db, (trx) => lockUsage(trx, chainId, holder, today()));
+  const sumOf = (holder: string) =>
+    inTransaction(ctx.db, (trx) => sumUsage(trx, { chainId, holder }, today()));
 
   const withLimits = (limits: Partial<ChainConfig['relayLimits']>): Context => ({
     ...ctx,
     config: {
       ...ctx.config,
-      chains: ctx.config.chains.map((config) => ({ ...config, relayLimits: { ...config.relayLimits, ...limits } })),
+      chains: ctx.config.chains.map((config) => ({
+        ...config,
+        relayLimits: { ...config.relayLimits, ...limits },
+      })),
     },
   });
 
@@ -74,7 +88,8 @@ describe('running totals of what payers and stores use', function () {
 
   /** The totals say what their attempts add up to. */
   async function expectTotals(holders: readonly string[]): Promise<void> {
-    for (const holder of holders) expect(await totalOf(holder), holder).to.deep.equal(await sumOf(holder));
+    for (const holder of holders)
+      expect(await totalOf(holder), holder).to.deep.equal(await sumOf(holder));
   }
 
   it('follow attempts through all that can happen to them: sent, mined, un-mined, returned, sent again, refused, failed', async () => {
@@ -87,11 +102,21 @@ describe('running totals of what payers and stores use', function () {
       payments.push(payment);
     }
     const holders = [store.storeId, ...customers.map(({ address }) => address)];
-    expect(await totalOf(store.storeId)).to.deep.equal({ ...NOTHING, inFlight: 3, reservedGas: 3n * RESERVE });
-    expect(await totalOf(customers[0]!.address)).to.deep.equal({ ...NOTHING, inFlight: 1, reservedGas: RESERVE });
+    expect(await totalOf(store.storeId)).to.deep.equal({
+      ...NOTHING,
+      inFlight: 3,
+      reservedGas: 3n * RESERVE,
+    });
+    expect(await totalOf(customers[0]!.address)).to.deep.equal({
+      ...NOTHING,
+      inFlight: 1,
+      reservedGas: RESERVE,
+    });
 
     // A transaction that is reverted as a whole is paid for, and what it carried waits again.
-    const stingy = withRelayer(ctx, chainId, (own) => ({ send: (input) => own.send({ ...input, gasLimit: 200_000n }) }));
+    const stingy = withRelayer(ctx, chainId, (own) => ({
+      send: (input) => own.send({ ...input, gasLimit: 200_000n }),
+    }));
     await sendAttempt(stingy, (await readAttempt(ctx, payments[0]!)).id);
     await expectTotals(holders);
     const takeBack = await chain.takeSnapshot();
@@ -100,7 +125,11 @@ describe('running totals of what payers and stores use', function () {
     await takeBack();
     await confirmOnce(ctx, payments[0]!);
     expect((await readAttempt(ctx, payments[0]!)).status).to.equal('submitted');
-    expect(await totalOf(store.storeId)).to.deep.equal({ ...NOTHING, inFlight: 3, reservedGas: 3n * RESERVE });
+    expect(await totalOf(store.storeId)).to.deep.equal({
+      ...NOTHING,
+      inFlight: 3,
+      reservedGas: 3n * RESERVE,
+    });
     for (const signed of relayer.sent) await chain.send(signed);
     await chain.mine(CONFIRMATIONS);
     await confirmOnce(ctx, payments[0]!);
@@ -116,11 +145,15 @@ describe('running totals of what payers and stores use', function () {
         return own.send(input);
       },
     }));
-    for (const payment of payments) await sendAttempt(treacherous, (await readAttempt(ctx, payment)).id);
+    for (const payment of payments)
+      await sendAttempt(treacherous, (await readAttempt(ctx, payment)).id);
     await chain.mine(CONFIRMATIONS);
     await scanChain(ctx, chainId);
-    for (const payment of payments) if ((await readAttempt(ctx, payment)).transactionId !== null) await confirmOnce(ctx, payment);
-    const statuses = await Promise.all(payments.map(async (payment) => (await readAttempt(ctx, payment)).status));
+    for (const payment of payments)
+      if ((await readAttempt(ctx, payment)).transactionId !== null) await confirmOnce(ctx, payment);
+    const statuses = await Promise.all(
+      payments.map(async (payment) => (await readAttempt(ctx, payment)).status),
+    );
     expect(statuses).to.deep.equal(['succeeded', 'failed', 'succeeded']);
     await expectTotals(holders);
     const total = await totalOf(store.storeId);
@@ -148,7 +181,11 @@ describe('running totals of what payers and stores use', function () {
     const charge = async (at: Date, gas: bigint, event: 'succeeded' | 'returned') =>
       inUnitOfWork(ctx, async (unit) => {
         const attempt = await readAttempt(ctx, payment);
-        const facts = { gasUsed: attempt.gasUsed + gas, gasCost: attempt.gasCost + gas * 7n, gasChargedAt: at };
+        const facts = {
+          gasUsed: attempt.gasUsed + gas,
+          gasCost: attempt.gasCost + gas * 7n,
+          gasChargedAt: at,
+        };
         if (event === 'succeeded') return changeAttempt(ctx, unit, attempt, event, { facts });
         await changeAttempt(ctx, unit, attempt, 'take');
         await changeAttempt(ctx, unit, { ...attempt, status: 'submitted' }, 'mined');
@@ -157,11 +194,17 @@ describe('running totals of what payers and stores use', function () {
     await charge(addMs(now, -86_400_000), 100n, 'returned');
     expect(await totalOf(store.storeId)).to.include({ spentGas: 0n, inFlight: 1 });
     await charge(now, 11n, 'succeeded');
-    expect(await totalOf(store.storeId)).to.include({ spentGas: 111n, spentCost: 777n, inFlight: 0 });
+    expect(await totalOf(store.storeId)).to.include({
+      spentGas: 111n,
+      spentCost: 777n,
+      inFlight: 0,
+    });
     await expectTotals([store.storeId, customer.address]);
-    const days = await selectRows<{ gas_used: string }>(ctx.db, 'SELECT gas_used FROM relay_costs WHERE holder = ? ORDER BY day', [
-      store.storeId,
-    ]);
+    const days = await selectRows<{ gas_used: string }>(
+      ctx.db,
+      'SELECT gas_used FROM relay_costs WHERE holder = ? ORDER BY day',
+      [store.storeId],
+    );
     expect(days.map((row) => Number(row.gas_used))).to.deep.equal([0, 111]);
   });
 
@@ -169,10 +212,17 @@ describe('running totals of what payers and stores use', function () {
     const [wallet, payment] = [await chain.createContractWallet(), await createPayment()];
     const request = { storeId: payment.storeId, paymentId: payment.id, payer: wallet.address };
     const { typedData } = await getAuthorizationRequest(ctx, request);
-    await executePayment(ctx, { ...request, signature: await signTypedData(wallet.owner, typedData), permit: null });
+    await executePayment(ctx, {
+      ...request,
+      signature: await signTypedData(wallet.owner, typedData),
+      permit: null,
+    });
     expect((await readAttempt(ctx, payment)).reservedGas).to.equal(460_000n);
     expect(await totalOf(store.storeId)).to.include({ reservedGas: 460_000n, inFlight: 1 });
-    const [customer, plain] = [await chain.createCustomer({ approve: false }), await createPayment()];
+    const [customer, plain] = [
+      await chain.createCustomer({ approve: false }),
+      await createPayment(),
+    ];
     await relayPayment(ctx, await signGasless(ctx, customer, plain));
     expect((await readAttempt(ctx, plain)).reservedGas).to.equal(150_000n);
   });
@@ -180,30 +230,52 @@ describe('running totals of what payers and stores use', function () {
   for (const whose of ['store', 'payer'] as const) {
     it(`keep six requests of one ${whose} that come at once within a budget for three`, async () => {
       const budget = 3n * RESERVE + RESERVE / 2n;
-      const limited = withLimits(whose === 'store' ? { gasBudgetPerStorePerDay: budget } : { gasBudgetPerPayerPerDay: budget });
+      const limited = withLimits(
+        whose === 'store'
+          ? { gasBudgetPerStorePerDay: budget }
+          : { gasBudgetPerPayerPerDay: budget },
+      );
       const customer = await chain.createCustomer();
       const signed = [];
       for (let count = 0; count < 6; count++) {
-        const payment = await createPayment(whose === 'store' ? store : await harness.createTestStore());
-        signed.push(await signAuthorization(ctx, whose === 'store' ? await chain.createCustomer() : customer, payment));
+        const payment = await createPayment(
+          whose === 'store' ? store : await harness.createTestStore(),
+        );
+        signed.push(
+          await signAuthorization(
+            ctx,
+            whose === 'store' ? await chain.createCustomer() : customer,
+            payment,
+          ),
+        );
       }
-      const outcomes = await Promise.allSettled(signed.map((input) => executePayment(limited, input)));
-      const refused = outcomes.flatMap((outcome) => (outcome.status === 'rejected' ? [outcome.reason as Error] : []));
+      const outcomes = await Promise.allSettled(
+        signed.map((input) => executePayment(limited, input)),
+      );
+      const refused = outcomes.flatMap((outcome) =>
+        outcome.status === 'rejected' ? [outcome.reason as Error] : [],
+      );
       expect(refused).to.have.length(3);
       for (const error of refused) expect(error).to.include({ code: 'PAY_034', reason: whose });
-      expect(await totalOf(whose === 'store' ? store.storeId : customer.address)).to.include({ inFlight: 3, reservedGas: 3n * RESERVE });
+      expect(await totalOf(whose === 'store' ? store.storeId : customer.address)).to.include({
+        inFlight: 3,
+        reservedGas: 3n * RESERVE,
+      });
     });
   }
 
   it('are as they were after an acceptance that was rolled back', async () => {
     const [customer, payment] = [await chain.createCustomer(), await createPayment()];
     const signed = await signAuthorization(ctx, customer, payment);
-    const failing = executePayment(ctx, signed, () => Promise.reject(new Error('the database went away')));
+    const failing = executePayment(ctx, signed, () =>
+      Promise.reject(new Error('the database went away')),
+    );
     await failing.then(
       () => expect.fail('it was accepted'),
       (error: unknown) => expect(String(error)).to.contain('went away'),
     );
-    for (const holder of [store.storeId, customer.address]) expect(await totalOf(holder)).to.deep.equal(NOTHING);
+    for (const holder of [store.storeId, customer.address])
+      expect(await totalOf(holder)).to.deep.equal(NOTHING);
     await executePayment(ctx, signed);
     expect(await totalOf(store.storeId)).to.include({ inFlight: 1 });
   });
@@ -212,7 +284,11 @@ describe('running totals of what payers and stores use', function () {
     const acceptFrom = async (wallet: OwnContractWallet, payment: Payment) => {
       const request = { storeId: payment.storeId, paymentId: payment.id, payer: wallet.address };
       const { typedData } = await getAuthorizationRequest(ctx, request);
-      await executePayment(ctx, { ...request, signature: await signTypedData(wallet.owner, typedData), permit: null });
+      await executePayment(ctx, {
+        ...request,
+        signature: await signTypedData(wallet.owner, typedData),
+        permit: null,
+      });
       return payment;
     };
     const others: TestStore[] = [];
@@ -237,15 +313,21 @@ describe('running totals of what payers and stores use', function () {
     for (const payment of payments) await confirmOnce(ctx, payment);
 
     expect((await readAttempt(ctx, burning)).status).to.equal('failed');
-    for (const payment of honest) expect((await readAttempt(ctx, payment)).status).to.equal('succeeded');
+    for (const payment of honest)
+      expect((await readAttempt(ctx, payment)).status).to.equal('succeeded');
     const burned = (await totalOf(store.storeId)).spentGas;
     expect(burned > 350_000n, `the burner's store: ${burned}`).to.equal(true);
-    const charged = await Promise.all(others.map(async ({ storeId }) => (await totalOf(storeId)).spentGas));
+    const charged = await Promise.all(
+      others.map(async ({ storeId }) => (await totalOf(storeId)).spentGas),
+    );
     // The wallet that checks its signature takes a little more than the plain accounts.
-    for (const gas of charged) expect(gas < 110_000n, `the others' stores: ${charged.join(', ')}`).to.equal(true);
+    for (const gas of charged)
+      expect(gas < 110_000n, `the others' stores: ${charged.join(', ')}`).to.equal(true);
     // Other tests' requests may have gone along.
     for (const transactionId of new Set(
-      await Promise.all(payments.map(async (payment) => (await readAttempt(ctx, payment)).transactionId)),
+      await Promise.all(
+        payments.map(async (payment) => (await readAttempt(ctx, payment)).transactionId),
+      ),
     )) {
       const [row] = await selectRows<{ shared: string; used: string }>(
         ctx.db,
@@ -260,17 +342,38 @@ describe('running totals of what payers and stores use', function () {
   it('are put right, and told as an error, should they ever differ', async () => {
     const [customer, payment] = [await chain.createCustomer(), await createPayment()];
     await accept(customer, payment);
-    await execute(ctx.db, 'UPDATE relay_quotas SET in_flight = 3, reserved_gas = 1 WHERE holder = ?', [store.storeId]);
+    await execute(
+      ctx.db,
+      'UPDATE relay_quotas SET in_flight = 3, reserved_gas = 1 WHERE holder = ?',
+      [store.storeId],
+    );
     const errors: unknown[] = [];
-    const listening = { ...ctx, log: { ...ctx.log, error: (...args: unknown[]) => void errors.push(args) } as unknown as Context['log'] };
+    const listening = {
+      ...ctx,
+      log: {
+        ...ctx.log,
+        error: (...args: unknown[]) => void errors.push(args),
+      } as unknown as Context['log'],
+    };
     expect(await reconcileUsage(listening)).to.equal(1);
-    expect(JSON.stringify(errors)).to.contain(store.storeId).and.to.contain('"total":"3","sum":"1"');
-    expect(await totalOf(store.storeId)).to.deep.equal({ ...NOTHING, inFlight: 1, reservedGas: RESERVE });
+    expect(JSON.stringify(errors))
+      .to.contain(store.storeId)
+      .and.to.contain('"total":"3","sum":"1"');
+    expect(await totalOf(store.storeId)).to.deep.equal({
+      ...NOTHING,
+      inFlight: 1,
+      reservedGas: RESERVE,
+    });
   });
 
   it('are forgotten two days later, not today’s nor yesterday’s', async () => {
     const days = [0, 1, 2, 3].map((ago) => dayOf(addMs(new Date(), -ago * 86_400_000)));
-    for (const day of days) await execute(ctx.db, 'INSERT INTO relay_costs VALUES (?, ?, ?, 0, 0)', [chainId, store.storeId, day]);
+    for (const day of days)
+      await execute(ctx.db, 'INSERT INTO relay_costs VALUES (?, ?, ?, 0, 0)', [
+        chainId,
+        store.storeId,
+        day,
+      ]);
     await reconcileUsage(ctx);
     const left = await selectRows<{ day: string }>(
       ctx.db,
@@ -283,7 +386,10 @@ describe('running totals of what payers and stores use', function () {
   describe(`with ${MANY} attempts of one store and one payer today`, () => {
     /** Rows that the database looked at for this session so far. */
     async function readRowsRead(trx: Transaction): Promise<number> {
-      const rows = await selectRows<{ Variable_name: string; Value: string }>(trx, "SHOW SESSION STATUS LIKE 'Handler_read%'");
+      const rows = await selectRows<{ Variable_name: string; Value: string }>(
+        trx,
+        "SHOW SESSION STATUS LIKE 'Handler_read%'",
+      );
       return rows.reduce((sum, row) => sum + Number(row.Value), 0);
     }
 
@@ -297,7 +403,10 @@ describe('running totals of what payers and stores use', function () {
         refundId: null,
         storeId: payment.storeId,
         chainId,
-        signed: { rail: 'authorization', authorization: { payer: customer.address, deadline: 2_000_000_000 } },
+        signed: {
+          rail: 'authorization',
+          authorization: { payer: customer.address, deadline: 2_000_000_000 },
+        },
         signature,
         permit: null,
         runsForeignCode: false,
@@ -328,7 +437,13 @@ describe('running totals of what payers and stores use', function () {
         [store.storeId, chainId, payer, MANY],
       );
       for (const holder of [store.storeId, payer]) {
-        await execute(ctx.db, 'INSERT INTO relay_costs VALUES (?, ?, ?, ?, ?)', [chainId, holder, today(), 60_000 * MANY, 60_000 * MANY]);
+        await execute(ctx.db, 'INSERT INTO relay_costs VALUES (?, ?, ?, ?, ?)', [
+          chainId,
+          holder,
+          today(),
+          60_000 * MANY,
+          60_000 * MANY,
+        ]);
       }
     }
 
@@ -355,7 +470,10 @@ describe('running totals of what payers and stores use', function () {
           )
         ).code,
       ).to.equal('PAY_034');
-      await executePayment(atTime(ctx, addMs(new Date(), 1)), await signAuthorization(ctx, customer, await createPayment()));
+      await executePayment(
+        atTime(ctx, addMs(new Date(), 1)),
+        await signAuthorization(ctx, customer, await createPayment()),
+      );
     });
   });
 });

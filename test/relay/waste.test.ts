@@ -8,7 +8,12 @@ import { listRefunds } from '../../domain/refunds/service.ts';
 import { confirmTransaction } from '../../domain/relay/confirmTransaction.ts';
 import { getRefundRequest, refundPayment } from '../../domain/relay/refundPayment.ts';
 import { sendAttempt } from '../../domain/relay/sendAttempt.ts';
-import { executePayment, getAuthorizationRequest, listRefundAttempts, relayPayment } from '../../domain/relay/service.ts';
+import {
+  executePayment,
+  getAuthorizationRequest,
+  listRefundAttempts,
+  relayPayment,
+} from '../../domain/relay/service.ts';
 import { deleteOldWaste, liftBackOff, reportStoreWaste } from '../../domain/relay/wasteMemory.ts';
 import { createStore } from '../../domain/stores/service.ts';
 import type { ChainConfig } from '../../platform/config.ts';
@@ -60,7 +65,10 @@ describe('requests that are mined without paying', function () {
     ...ctx,
     config: {
       ...ctx.config,
-      chains: ctx.config.chains.map((config) => ({ ...config, relayLimits: { ...config.relayLimits, ...limits } })),
+      chains: ctx.config.chains.map((config) => ({
+        ...config,
+        relayLimits: { ...config.relayLimits, ...limits },
+      })),
     },
   });
 
@@ -79,11 +87,17 @@ describe('requests that are mined without paying', function () {
     await confirmOnce(ctx, payment);
   }
 
-  /** One signed request of a customer who moves the tokens away once it was simulated, mined and judged. @returns what was handed in */
+  /**
+   * One signed request of a customer who moves the tokens away once it was simulated, mined and
+   * judged. @returns what was handed in
+   */
   async function waste(customer: PrivateKeyAccount, payment: Payment, base = ctx) {
     const signed = await signAuthorization(base, customer, payment);
     await executePayment(base, signed);
-    await sendAttempt({ ...betraying(customer), clock: base.clock }, (await readAttempt(ctx, payment)).id);
+    await sendAttempt(
+      { ...betraying(customer), clock: base.clock },
+      (await readAttempt(ctx, payment)).id,
+    );
     await confirm(payment);
     expect(await readAttempt(ctx, payment)).to.include({ status: 'failed', errorCode: 'PAY_030' });
     await chain.mint(customer.address, 10n ** 12n);
@@ -107,7 +121,10 @@ describe('requests that are mined without paying', function () {
     const customer = await chain.createCustomer();
     const signed = [];
     for (let count = 0; count < 20; count++) {
-      const payment = await harness.createTestPayment(store, { token: chain.token, amount: parseAmountUnits('1') });
+      const payment = await harness.createTestPayment(store, {
+        token: chain.token,
+        amount: parseAmountUnits('1'),
+      });
       signed.push({ payment, input: await signAuthorization(ctx, customer, payment) });
     }
     for (const { input } of signed) await executePayment(ctx, input);
@@ -122,18 +139,33 @@ describe('requests that are mined without paying', function () {
       cost += attempt.gasCost;
     }
     expect(cost > 0n).to.equal(true);
-    for (const holder of [customer.address, store.storeId]) expect(await readWaste(holder)).to.deep.equal({ items: 20, gasCost: cost });
-    expect(await reportStoreWaste(ctx)).to.deep.include({ chainId, storeId: store.storeId, items: 20, gasCost: cost });
+    for (const holder of [customer.address, store.storeId])
+      expect(await readWaste(holder)).to.deep.equal({ items: 20, gasCost: cost });
+    expect(await reportStoreWaste(ctx)).to.deep.include({
+      chainId,
+      storeId: store.storeId,
+      items: 20,
+      gasCost: cost,
+    });
 
     await chain.mint(customer.address, 10n ** 12n);
     await chain.mine();
     for (const base of [ctx, later(23 * HOUR_MS - 1)]) {
       // The very same signatures, and a new payment, even at another store.
-      const other = await harness.createTestPayment(await harness.createTestStore(), { token: chain.token, expiresInSeconds: 2 * 86_400 });
+      const other = await harness.createTestPayment(await harness.createTestStore(), {
+        token: chain.token,
+        expiresInSeconds: 2 * 86_400,
+      });
       for (const attempted of [signed[7]!.payment, other]) {
         if (base !== ctx && attempted !== other) continue;
-        const error = await expectRefusal(executePayment(base, await signAuthorization(ctx, customer, attempted)));
-        expect(error).to.include({ code: 'PAY_042', reason: 'payer', retryAfterSeconds: undefined });
+        const error = await expectRefusal(
+          executePayment(base, await signAuthorization(ctx, customer, attempted)),
+        );
+        expect(error).to.include({
+          code: 'PAY_042',
+          reason: 'payer',
+          retryAfterSeconds: undefined,
+        });
         expect(await readPayment(ctx, attempted)).to.include({ status: 'pending' });
       }
       await expectRefusal(relayPayment(base, await signGasless(ctx, customer, other)));
@@ -152,7 +184,10 @@ describe('requests that are mined without paying', function () {
 
   it('make the same signature wait, longer each time, until that payment can only be paid directly', async () => {
     const customer = await chain.createCustomer();
-    const payment = await harness.createTestPayment(store, { token: chain.token, expiresInSeconds: 86_400 });
+    const payment = await harness.createTestPayment(store, {
+      token: chain.token,
+      expiresInSeconds: 86_400,
+    });
     const signed = await waste(customer, payment);
     const early = await expectRefusal(executePayment(ctx, signed));
     expect(early).to.include({ code: 'PAY_041', reason: 'payer' });
@@ -160,13 +195,20 @@ describe('requests that are mined without paying', function () {
     expect(await readPayment(ctx, payment)).to.include({ status: 'pending' });
 
     await waste(customer, payment, later(31_000));
-    expect((await expectRefusal(executePayment(later(31_000), signed))).retryAfterSeconds).to.be.within(60, 120);
+    expect(
+      (await expectRefusal(executePayment(later(31_000), signed))).retryAfterSeconds,
+    ).to.be.within(60, 120);
     await waste(customer, payment, later(125_000));
-    expect(await expectRefusal(executePayment(later(500_000), signed))).to.include({ code: 'PAY_042', reason: 'payment' });
+    expect(await expectRefusal(executePayment(later(500_000), signed))).to.include({
+      code: 'PAY_042',
+      reason: 'payment',
+    });
     expect(await readWaste(payment.id)).to.include({ items: 3 });
     // The payer has one left, for another payment, after the wait.
     const other = await createPayment();
-    expect(await expectRefusal(executePayment(ctx, await signAuthorization(ctx, customer, other)))).to.include({
+    expect(
+      await expectRefusal(executePayment(ctx, await signAuthorization(ctx, customer, other))),
+    ).to.include({
       code: 'PAY_041',
       reason: 'payer',
     });
@@ -175,12 +217,19 @@ describe('requests that are mined without paying', function () {
 
   it('are counted for the store as well, whoever its payers are, and for no other store', async () => {
     const limited = withLimits({ maxWastedPerStorePerDay: 4 });
-    for (let count = 0; count < 3; count++) await waste(await chain.createCustomer(), await createPayment());
+    for (let count = 0; count < 3; count++)
+      await waste(await chain.createCustomer(), await createPayment());
     const [honest, payment] = [await chain.createCustomer(), await createPayment()];
     const signed = await signAuthorization(ctx, honest, payment);
-    expect(await expectRefusal(executePayment(limited, signed))).to.include({ code: 'PAY_041', reason: 'store' });
+    expect(await expectRefusal(executePayment(limited, signed))).to.include({
+      code: 'PAY_041',
+      reason: 'store',
+    });
     await waste(await chain.createCustomer(), await createPayment());
-    expect(await expectRefusal(executePayment(limited, signed))).to.include({ code: 'PAY_042', reason: 'store' });
+    expect(await expectRefusal(executePayment(limited, signed))).to.include({
+      code: 'PAY_042',
+      reason: 'store',
+    });
     const elsewhere = await createPayment(await harness.createTestStore());
     await executePayment(limited, await signAuthorization(ctx, honest, elsewhere));
     expect(await liftBackOff(ctx, { chainId, holder: store.storeId })).to.equal(4);
@@ -195,7 +244,11 @@ describe('requests that are mined without paying', function () {
       const accept = async (payment: Payment) => {
         const request = { storeId: payment.storeId, paymentId: payment.id, payer: wallet.address };
         const { typedData } = await getAuthorizationRequest(ctx, request);
-        await executePayment(ctx, { ...request, signature: await signTypedData(wallet.owner, typedData), permit: null });
+        await executePayment(ctx, {
+          ...request,
+          signature: await signTypedData(wallet.owner, typedData),
+          permit: null,
+        });
       };
       const burning = await createPayment();
       await accept(burning);
@@ -212,9 +265,13 @@ describe('requests that are mined without paying', function () {
         await sendAttempt(ctx, (await readAttempt(ctx, payment)).id);
         await confirm(payment);
       }
-      expect(await readAttempt(ctx, burning)).to.include({ status: 'failed', errorCode: 'PAY_030' });
+      expect(await readAttempt(ctx, burning)).to.include({
+        status: 'failed',
+        errorCode: 'PAY_030',
+      });
       expect(await readWaste(wallet.address)).to.include({ items: 1 });
-      for (const { customer } of honest) expect(await readWaste(customer.address)).to.include({ items: 0 });
+      for (const { customer } of honest)
+        expect(await readWaste(customer.address)).to.include({ items: 0 });
       const error = await expectRefusal(accept(await createPayment()));
       expect(error).to.include({ code: 'PAY_041', reason: 'payer' });
     }
@@ -222,7 +279,10 @@ describe('requests that are mined without paying', function () {
 
   it('by a merchant who refunds from an empty account are counted for the merchant and the refund', async () => {
     const merchant = await chain.createAccount();
-    const { id: storeId } = await createStore(ctx, { name: 'A shop', payoutAddress: merchant.address });
+    const { id: storeId } = await createStore(ctx, {
+      name: 'A shop',
+      payoutAddress: merchant.address,
+    });
     const payment = await createPayment({ storeId, apiKey: '', payoutAddress: merchant.address });
     await chain.pay(await chain.createCustomer(), payment);
     await chain.mine(CONFIRMATIONS);
@@ -250,14 +310,22 @@ describe('requests that are mined without paying', function () {
     expect((await listRefunds(ctx, { paymentId: payment.id }))[0]).to.include({ status: 'failed' });
     await chain.mint(merchant.address, 10n ** 12n);
     await chain.mine();
-    for (const holder of [merchant.address, refundId, storeId]) expect(await readWaste(holder), holder).to.include({ items: 1 });
-    expect(await expectRefusal(refundPayment(ctx, await sign()))).to.include({ code: 'PAY_041', reason: 'merchant' });
+    for (const holder of [merchant.address, refundId, storeId])
+      expect(await readWaste(holder), holder).to.include({ items: 1 });
+    expect(await expectRefusal(refundPayment(ctx, await sign()))).to.include({
+      code: 'PAY_041',
+      reason: 'merchant',
+    });
     await refundPayment(later(31_000), await sign());
   });
 
   it('since the forwarder passed them over, whose nonce was used up meanwhile, are counted for their payment and store', async () => {
     const [hostile, honest] = [await chain.createCustomer(), await chain.createCustomer()];
-    const [passedOver, rival, paid] = [await createPayment(), await createPayment(), await createPayment(await harness.createTestStore())];
+    const [passedOver, rival, paid] = [
+      await createPayment(),
+      await createPayment(),
+      await createPayment(await harness.createTestStore()),
+    ];
     // Both have the same nonce: neither knows of the other.
     const overtaking = await signGasless(ctx, hostile, rival);
     await relayPayment(ctx, await signGasless(ctx, hostile, passedOver));
@@ -266,8 +334,18 @@ describe('requests that are mined without paying', function () {
     const overtaken = withRelayer(ctx, chainId, (own) => ({
       async send(input) {
         const signed = { rail: 'forwarder', request: overtaking.forwardRequest } as const;
-        const item = { signed, signature: overtaking.signature, permit: null, paymentId: rival.id, terms: rival.terms };
-        await another.send({ ...input, ...getChain(ctx, chainId).encodeRelay([item]), gasLimit: 500_000n });
+        const item = {
+          signed,
+          signature: overtaking.signature,
+          permit: null,
+          paymentId: rival.id,
+          terms: rival.terms,
+        };
+        await another.send({
+          ...input,
+          ...getChain(ctx, chainId).encodeRelay([item]),
+          gasLimit: 500_000n,
+        });
         return own.send(input);
       },
     }));
@@ -298,8 +376,15 @@ describe('requests that are mined without paying', function () {
 
     const idOf = async (payment: Payment | undefined) => (await readAttempt(ctx, payment!)).id;
 
-    /** The first batch fails on the chain; then the payer's tokens are back, so that no simulation would hold back the rest. */
-    async function wasteBatch(limited: Context, customer: PrivateKeyAccount, first: Payment): Promise<void> {
+    /**
+     * The first batch fails on the chain; then the payer's tokens are back, so that no simulation
+     * would hold back the rest.
+     */
+    async function wasteBatch(
+      limited: Context,
+      customer: PrivateKeyAccount,
+      first: Payment,
+    ): Promise<void> {
       await sendAttempt({ ...limited, relayers: betraying(customer).relayers }, await idOf(first));
       expect(relayer.sent).to.have.length(1);
       await confirm(first);
@@ -315,14 +400,26 @@ describe('requests that are mined without paying', function () {
       const customer = await chain.createCustomer();
       const payments = await acceptMany(customer, 10);
       await wasteBatch(limited, customer, payments[0]!);
-      const [honest] = await acceptMany(await chain.createCustomer(), 1, await harness.createTestStore());
+      const [honest] = await acceptMany(
+        await chain.createCustomer(),
+        1,
+        await harness.createTestStore(),
+      );
       // Every job looks once.
-      for (const payment of [...payments.slice(5), honest]) await sendAttempt(limited, await idOf(payment));
-      expect(relayer.sent, 'what was sent: the first batch, and who had no part in it').to.have.length(2);
+      for (const payment of [...payments.slice(5), honest])
+        await sendAttempt(limited, await idOf(payment));
+      expect(
+        relayer.sent,
+        'what was sent: the first batch, and who had no part in it',
+      ).to.have.length(2);
       await confirm(honest!);
       expect((await readPayment(ctx, honest!)).status).to.equal('completed');
       for (const payment of payments.slice(5)) {
-        expect(await readAttempt(ctx, payment)).to.include({ status: 'failed', errorCode: 'PAY_042', sends: 0 });
+        expect(await readAttempt(ctx, payment)).to.include({
+          status: 'failed',
+          errorCode: 'PAY_042',
+          sends: 0,
+        });
         expect((await readPayment(ctx, payment)).status).to.equal('pending');
       }
     });
@@ -349,7 +446,8 @@ describe('requests that are mined without paying', function () {
       expect(relayer.sent).to.have.length(1);
       expect(await statusesOf([second!, third!])).to.deep.equal(['queued', 'queued']);
       // The wait is 30 seconds. Each job sends whose turn it is.
-      for (let jobs = 0; jobs < 2; jobs++) await sendAttempt(later(31_000, limited), await idOf(third));
+      for (let jobs = 0; jobs < 2; jobs++)
+        await sendAttempt(later(31_000, limited), await idOf(third));
       expect(relayer.sent).to.have.length(3);
     });
 
@@ -358,17 +456,24 @@ describe('requests that are mined without paying', function () {
       const customer = await chain.createCustomer();
       const [first, second] = await acceptMany(customer, 2);
       await wasteBatch(limited, customer, first!);
-      await execute(ctx.db, 'UPDATE relay_attempts SET deadline = ? WHERE id = ?', [addMs(new Date(), 20_000), await idOf(second)]);
+      await execute(ctx.db, 'UPDATE relay_attempts SET deadline = ? WHERE id = ?', [
+        addMs(new Date(), 20_000),
+        await idOf(second),
+      ]);
       await sendAttempt(limited, await idOf(second));
       expect(relayer.sent).to.have.length(1);
-      expect(await readAttempt(ctx, second!)).to.include({ status: 'failed', errorCode: 'PAY_041' });
+      expect(await readAttempt(ctx, second!)).to.include({
+        status: 'failed',
+        errorCode: 'PAY_041',
+      });
       expect((await readPayment(ctx, second!)).status).to.equal('pending');
     });
   });
 
   describe('are counted against nobody', () => {
     async function expectNotBlamed(customer: PrivateKeyAccount, payment: Payment): Promise<void> {
-      for (const holder of [customer.address, payment.id, store.storeId]) expect(await readWaste(holder), holder).to.include({ items: 0 });
+      for (const holder of [customer.address, payment.id, store.storeId])
+        expect(await readWaste(holder), holder).to.include({ items: 0 });
     }
 
     it('when the payment was made by other means meanwhile', async () => {
@@ -388,7 +493,9 @@ describe('requests that are mined without paying', function () {
     });
 
     it('when the relayer gave too little gas, to one by itself or to a batch', async () => {
-      const stingy = withRelayer(ctx, chainId, (own) => ({ send: (input) => own.send({ ...input, gasLimit: 70_000n }) }));
+      const stingy = withRelayer(ctx, chainId, (own) => ({
+        send: (input) => own.send({ ...input, gasLimit: 70_000n }),
+      }));
       for (const count of [1, 3]) {
         const accepted = [];
         for (let index = 0; index < count; index++) {
@@ -399,9 +506,12 @@ describe('requests that are mined without paying', function () {
         await sendAttempt(stingy, (await readAttempt(ctx, accepted[0]!.payment)).id);
         await confirm(accepted[0]!.payment);
         for (const { customer, payment } of accepted) {
-          expect((await readAttempt(ctx, payment)).status).to.equal(count === 1 ? 'failed' : 'queued');
+          expect((await readAttempt(ctx, payment)).status).to.equal(
+            count === 1 ? 'failed' : 'queued',
+          );
           await expectNotBlamed(customer, payment);
-          if (count === 1) await executePayment(ctx, await signAuthorization(ctx, customer, payment));
+          if (count === 1)
+            await executePayment(ctx, await signAuthorization(ctx, customer, payment));
         }
       }
     });
@@ -440,15 +550,23 @@ describe('requests that are mined without paying', function () {
     await chain.moveTokensAway(customer);
     for (const signed of relayer.sent) await chain.send(signed);
     await chain.mine(CONFIRMATIONS);
-    await Promise.all([confirmOnce(ctx, payment), confirmOnce(ctx, payment), confirmOnce(ctx, payment)]);
+    await Promise.all([
+      confirmOnce(ctx, payment),
+      confirmOnce(ctx, payment),
+      confirmOnce(ctx, payment),
+    ]);
     expect((await readAttempt(ctx, payment)).status).to.equal('failed');
-    for (const holder of [customer.address, payment.id, store.storeId]) expect(await readWaste(holder)).to.include({ items: 1 });
+    for (const holder of [customer.address, payment.id, store.storeId])
+      expect(await readWaste(holder)).to.include({ items: 1 });
   });
 
   it('are forgotten after a day, and deleted', async () => {
     const [customer, payment] = [await chain.createCustomer(), await createPayment()];
     await waste(customer, payment);
-    const other = await harness.createTestPayment(store, { token: chain.token, expiresInSeconds: 3 * 86_400 });
+    const other = await harness.createTestPayment(store, {
+      token: chain.token,
+      expiresInSeconds: 3 * 86_400,
+    });
     const strict = withLimits({ maxWastedPerPayerPerDay: 1 });
     const signed = await signAuthorization(ctx, customer, other);
     expect((await expectRefusal(executePayment(strict, signed))).code).to.equal('PAY_042');

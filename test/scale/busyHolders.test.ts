@@ -22,9 +22,13 @@ describe(`the ${HOLDERS} payers that relaying has cost something for today`, () 
     harness = await createHarness();
     chainId = harness.config.chains[0]?.chainId ?? 0;
     const days = [dayOf(now), dayOf(addMs(now, -DAY_MS))];
-    const rows = Array.from({ length: HOLDERS }, (_, index) => days.map((day) => [chainId, holderOf(index), day, 1, 1])).flat();
+    const rows = Array.from({ length: HOLDERS }, (_, index) =>
+      days.map((day) => [chainId, holderOf(index), day, 1, 1]),
+    ).flat();
     const into = 'INSERT INTO relay_costs (chain_id, holder, day, gas_used, gas_cost)';
-    await inTransaction(harness.ctx.db, (trx) => insertRows(trx, { into, values: '(?, ?, ?, ?, ?)' }, rows));
+    await inTransaction(harness.ctx.db, (trx) =>
+      insertRows(trx, { into, values: '(?, ?, ?, ?, ?)' }, rows),
+    );
     await harness.ctx.db.raw('ANALYZE TABLE relay_costs');
   });
   after(() => harness.close());

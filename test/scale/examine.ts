@@ -19,7 +19,10 @@ export async function examine(
   try {
     const { ctx } = installation;
     const merchant = privateKeyToAccount(generatePrivateKey());
-    const { id: storeId } = await createStore(ctx, { name: 'Scale', payoutAddress: merchant.address });
+    const { id: storeId } = await createStore(ctx, {
+      name: 'Scale',
+      payoutAddress: merchant.address,
+    });
     const { key: apiKey } = await issueApiKey(ctx, { storeId, role: 'store', environment: 'test' });
     const api = { ...installation, store: { storeId, apiKey, payoutAddress: merchant.address } };
     const payer = await api.chain.createCustomer({ token: api.tokens.TUSD });
@@ -27,14 +30,26 @@ export async function examine(
     if (chain === undefined) throw new Error('there is no chain');
     const { chainId, gateway } = chain;
     onProgress(`making ${payments} payments and what belongs to them`);
-    await fillDatabase(ctx.db, { payments, storeId, payer: payer.address, chainId, gateway, token: api.tokens.TUSD, now: ctx.clock.now() });
+    await fillDatabase(ctx.db, {
+      payments,
+      storeId,
+      payer: payer.address,
+      chainId,
+      gateway,
+      token: api.tokens.TUSD,
+      now: ctx.clock.now(),
+    });
     onProgress('doing what the server does all day');
     const recorder = recordStatements(ctx.db);
-    await runHotPaths({ ...api, call: (path, init = {}) => api.call(path, { store: api.store, ...init }) }, recorder, {
-      payer,
-      merchant,
-      storeUrl: storeServer.url,
-    });
+    await runHotPaths(
+      { ...api, call: (path, init = {}) => api.call(path, { store: api.store, ...init }) },
+      recorder,
+      {
+        payer,
+        merchant,
+        storeUrl: storeServer.url,
+      },
+    );
     const statements = recorder.stop();
     onProgress(`examining ${statements.length} statements`);
     return await examineStatements(ctx.db, statements, { payments, exceptions });

@@ -6,7 +6,9 @@ export interface Finding {
   readonly during: string;
   /** See shapeOf. */
   readonly shape: string;
-  /** One entry a table: how it is read, by which index, and what else the database says about it. */
+  /**
+   * One entry a table: how it is read, by which index, and what else the database says about it.
+   */
   readonly plan: readonly string[];
   /** How often the storage engine was asked for a row. */
   readonly reads: number;
@@ -18,19 +20,25 @@ export interface Finding {
 }
 
 /**
- * A statement that has to read more than what comes of it, or to sort it. Each says what it needs; all
- * else is a complaint here too. None has to read a table without an index.
+ * A statement that has to read more than what comes of it, or to sort it. Each says what it needs;
+ * all else is a complaint here too. None has to read a table without an index.
  */
 export interface Exception {
   readonly name: string;
   readonly matches: RegExp;
-  /** As for every other statement when absent. Of a thousand payments, ten are on their way in what fillDatabase makes. */
+  /**
+   * As for every other statement when absent. Of a thousand payments, ten are on their way in what
+   * fillDatabase makes.
+   */
   readonly mayReadPerThousandPayments?: number;
   /** Whether it may sort however many rows it may read. */
   readonly maySort?: boolean;
 }
 
-/** What a statement may read that returns nothing, as often as it likes; and of what it reads, what it may sort without a reason. */
+/**
+ * What a statement may read that returns nothing, as often as it likes; and of what it reads, what
+ * it may sort without a reason.
+ */
 const FREE_READS = 40;
 /** A row may be looked up by an index, and lead to some in other tables. */
 const READS_PER_ROW = 6;
@@ -39,7 +47,10 @@ const READS_PER_ROW = 6;
 export async function examineStatements(
   db: Database,
   statements: readonly RecordedStatement[],
-  { payments, exceptions }: { readonly payments: number; readonly exceptions: readonly Exception[] },
+  {
+    payments,
+    exceptions,
+  }: { readonly payments: number; readonly exceptions: readonly Exception[] },
 ): Promise<Finding[]> {
   const findings: Finding[] = [];
   for (const statement of statements) {
@@ -69,11 +80,15 @@ async function examine(
   const given = bindings as Parameters<typeof selectRows>[2];
   // Newer MySQL servers say it as a tree otherwise.
   const plan = await selectRows<PlanRow>(trx, `EXPLAIN FORMAT=TRADITIONAL ${sql}`, given);
-  if (plan.some(({ type }) => type === undefined)) throw new Error('the database tells of a plan in a form that is not understood');
+  if (plan.some(({ type }) => type === undefined))
+    throw new Error('the database tells of a plan in a form that is not understood');
   const before = await countReads(trx);
   const between = await countReads(trx);
   const startedAt = performance.now();
-  const [result] = (await trx.raw(sql, [...(given ?? [])])) as [unknown[] | { affectedRows: number }, unknown];
+  const [result] = (await trx.raw(sql, [...(given ?? [])])) as [
+    unknown[] | { affectedRows: number },
+    unknown,
+  ];
   const ms = performance.now() - startedAt;
   // Counting reads some rows itself.
   const reads = Math.max(0, (await countReads(trx)) - between - (between - before));
@@ -83,7 +98,10 @@ async function examine(
   const filled = namesOfFilled(sql);
   const readsPerThousand = exception?.mayReadPerThousandPayments;
   const mayRead =
-    FREE_READS + (readsPerThousand === undefined ? READS_PER_ROW * Math.max(rows, bindings.length) : (readsPerThousand * payments) / 1_000);
+    FREE_READS +
+    (readsPerThousand === undefined
+      ? READS_PER_ROW * Math.max(rows, bindings.length)
+      : (readsPerThousand * payments) / 1_000);
   const complaint =
     reads > mayRead
       ? `${reads} reads for ${rows} rows, ${mayRead} would do`
@@ -95,21 +113,28 @@ async function examine(
 function namesOfFilled(sql: string): ReadonlySet<string> {
   const aliases = FILLED_TABLES.flatMap((table) =>
     // A word behind the name that is no alias, such as WHERE, is the name of no table in a plan.
-    [...sql.matchAll(new RegExp(`\\b${table}(?:\\s+AS)?\\s+(\\w+)`, 'gi'))].map(([, word = '']) => word),
+    [...sql.matchAll(new RegExp(`\\b${table}(?:\\s+AS)?\\s+(\\w+)`, 'gi'))].map(
+      ([, word = '']) => word,
+    ),
   );
   return new Set([...FILLED_TABLES, ...aliases]);
 }
 
-/** Whether a large table is read from one end to the other without an index. Where there is an index for it, the reads tell. */
+/**
+ * Whether a large table is read from one end to the other without an index. Where there is an index
+ * for it, the reads tell.
+ */
 function findScan(plan: readonly PlanRow[], filled: ReadonlySet<string>): string | undefined {
-  const scanned = plan.find(({ table, type }) => table !== null && filled.has(table) && type === 'ALL');
+  const scanned = plan.find(
+    ({ table, type }) => table !== null && filled.has(table) && type === 'ALL',
+  );
   return scanned === undefined ? undefined : `reads all of ${scanned.table ?? ''}`;
 }
 
 /**
- * Whether rows of a large table are sorted: what is sorted grows with what there is, however few of it
- * come of the statement. A plan notes a sort of several tables' rows, or of a union's, at any of its
- * entries, so that all of it counts; of what is sorted nothing says more than what was read.
+ * Whether rows of a large table are sorted: what is sorted grows with what there is, however few of
+ * it come of the statement. A plan notes a sort of several tables' rows, or of a union's, at any of
+ * its entries, so that all of it counts; of what is sorted nothing says more than what was read.
  */
 function findSort(
   plan: readonly PlanRow[],

@@ -29,7 +29,11 @@ describe(`looking for expiries beside ${PAYMENTS} payments that wait for theirs`
     await harness.createTestPayment(store);
     const { db } = harness.ctx;
     // Most of a busy hour, some hundred in each second.
-    await execute(db, 'UPDATE payments SET expires_at = DATE_SUB(UTC_TIMESTAMP(3), INTERVAL 2 HOUR)', []);
+    await execute(
+      db,
+      'UPDATE payments SET expires_at = DATE_SUB(UTC_TIMESTAMP(3), INTERVAL 2 HOUR)',
+      [],
+    );
     for (let count = 1; count < PAYMENTS; count *= 2) {
       await execute(
         db,
@@ -60,10 +64,18 @@ describe(`looking for expiries beside ${PAYMENTS} payments that wait for theirs`
   async function forgetThree(): Promise<string[]> {
     const ids: string[] = [];
     for (const offset of [0, PAYMENTS / 2, PAYMENTS - 1]) {
-      const [row] = await selectRows<{ id: string }>(ctx.db, 'SELECT id FROM payments ORDER BY expires_at, seq LIMIT 1 OFFSET ?', [offset]);
+      const [row] = await selectRows<{ id: string }>(
+        ctx.db,
+        'SELECT id FROM payments ORDER BY expires_at, seq LIMIT 1 OFFSET ?',
+        [offset],
+      );
       if (row !== undefined) ids.push(row.id);
     }
-    await execute(ctx.db, `DELETE FROM outbox WHERE subject_id IN (${ids.map(() => '?').join(', ')})`, ids);
+    await execute(
+      ctx.db,
+      `DELETE FROM outbox WHERE subject_id IN (${ids.map(() => '?').join(', ')})`,
+      ids,
+    );
     return ids;
   }
 
@@ -77,7 +89,10 @@ describe(`looking for expiries beside ${PAYMENTS} payments that wait for theirs`
     } finally {
       recorder.begin('over');
     }
-    const findings = await examineStatements(ctx.db, recorder.stop(), { payments: PAYMENTS, exceptions: [] });
+    const findings = await examineStatements(ctx.db, recorder.stop(), {
+      payments: PAYMENTS,
+      exceptions: [],
+    });
     expect(findings.length).to.be.greaterThan(0);
     for (const { shape, plan, reads, complaint } of findings) {
       const what = `${shape}\n    ${plan.join('; ')}`;
@@ -107,7 +122,9 @@ describe(`looking for expiries beside ${PAYMENTS} payments that wait for theirs`
 
   it('starts anew after a clock that was hours ahead was set right', async () => {
     const day = 24 * 3_600_000;
-    expect(await promiseExpiries({ ...ctx, clock: { now: () => addMs(new Date(), day) } })).to.equal(0);
+    expect(
+      await promiseExpiries({ ...ctx, clock: { now: () => addMs(new Date(), day) } }),
+    ).to.equal(0);
     await forgetThree();
     expect(await promiseExpiries(ctx)).to.equal(3);
   });
@@ -122,7 +139,10 @@ describe(`looking for expiries beside ${PAYMENTS} payments that wait for theirs`
     expect(found).to.be.within(3, 3 * FOUND_WITHIN_RUNS);
     await execute(ctx.db, 'DELETE FROM outbox', []);
     // One of two: a round may come to the end of its walk at once.
-    const rounds = await expectBounded(async () => [await sweepOverduePayments(ctx), await sweepOverduePayments(ctx)]);
+    const rounds = await expectBounded(async () => [
+      await sweepOverduePayments(ctx),
+      await sweepOverduePayments(ctx),
+    ]);
     expect(Math.max(...rounds)).to.equal(200);
   });
 });

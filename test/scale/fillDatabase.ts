@@ -1,6 +1,9 @@
 import { execute, type Database } from '../../platform/db.ts';
 
-/** What the made-up history is about: the store, the payer and the chain of those that then do something for real. */
+/**
+ * What the made-up history is about: the store, the payer and the chain of those that then do
+ * something for real.
+ */
 export interface Filling {
   readonly payments: number;
   readonly storeId: string;
@@ -11,34 +14,47 @@ export interface Filling {
   readonly now: Date;
 }
 
-/** Attempts that are under way are on a chain that nobody relays on, so that nobody takes them up. */
+/**
+ * Attempts that are under way are on a chain that nobody relays on, so that nobody takes them up.
+ */
 const OTHER_CHAIN = 424_242;
-/** A day's failures, and those of an hour more that maintenance deletes: what there is of them does not grow with the years. */
+/**
+ * A day's failures, and those of an hour more that maintenance deletes: what there is of them does
+ * not grow with the years.
+ */
 const WASTED = 125_000;
 /** No scan gets there. */
 const FAR_BLOCK = 1_000_000_000;
 
 /**
- * A year of payments as they lie in the tables after it, made by the database from a table of numbers. What an index has to help with
- * is in it: one store with six of ten payments and one payer with one of ten attempts, a status that only the oldest have, events that
- * wait for their confirmations, deliveries and promises that are due later, keys that are a day old. All of today's relaying is one store's; that of yesterday, whose
- * costs are kept, was everybody's, and every store and very many payers have wasted gas lately.
+ * A year of payments as they lie in the tables after it, made by the database from a table of
+ * numbers. What an index has to help with is in it: one store with six of ten payments and one
+ * payer with one of ten attempts, a status that only the oldest have, events that wait for their
+ * confirmations, deliveries and promises that are due later, keys that are a day old. All of
+ * today's relaying is one store's; that of yesterday, whose costs are kept, was everybody's, and
+ * every store and very many payers have wasted gas lately.
  */
 export async function fillDatabase(db: Database, filling: Filling): Promise<void> {
   const { payments, now } = filling;
-  await execute(db, 'CREATE TABLE scale_numbers (n INT UNSIGNED NOT NULL PRIMARY KEY) ENGINE=InnoDB');
+  await execute(
+    db,
+    'CREATE TABLE scale_numbers (n INT UNSIGNED NOT NULL PRIMARY KEY) ENGINE=InnoDB',
+  );
   await execute(db, 'INSERT INTO scale_numbers (n) VALUES (0)');
   for (let count = 1; count < payments; count *= 2) {
-    await execute(db, 'INSERT INTO scale_numbers (n) SELECT n + ? FROM scale_numbers WHERE n + ? < ?', [count, count, payments]);
+    await execute(
+      db,
+      'INSERT INTO scale_numbers (n) SELECT n + ? FROM scale_numbers WHERE n + ? < ?',
+      [count, count, payments],
+    );
   }
   for (let store = 1; store <= 9; store++) {
     const address = `0x${String(store).repeat(40)}`;
-    await execute(db, 'INSERT INTO stores (id, name, payout_address, created_at) VALUES (?, ?, ?, ?)', [
-      `st_scale_${store}`,
-      'Scale',
-      address,
-      now,
-    ]);
+    await execute(
+      db,
+      'INSERT INTO stores (id, name, payout_address, created_at) VALUES (?, ?, ?, ?)',
+      [`st_scale_${store}`, 'Scale', address, now],
+    );
   }
   for (const statement of statementsFor(filling)) await execute(db, statement);
   await execute(db, 'DROP TABLE scale_numbers');
@@ -63,7 +79,15 @@ export const FILLED_TABLES = [
   'outbox',
 ] as const;
 
-function statementsFor({ payments, storeId, payer, chainId, gateway, token, now }: Filling): string[] {
+function statementsFor({
+  payments,
+  storeId,
+  payer,
+  chainId,
+  gateway,
+  token,
+  now,
+}: Filling): string[] {
   const at = `TIMESTAMP '${now.toISOString().slice(0, 23).replace('T', ' ')}'`;
   const id = (kind: string, n = 'n') => `CONCAT('0x', SHA2(CONCAT('${kind}', ${n}), 256))`;
   const shortId = (prefix: string, n = 'n') => `CONCAT('${prefix}_SCALE', LPAD(${n}, 12, '0'))`;
@@ -78,7 +102,8 @@ function statementsFor({ payments, storeId, payer, chainId, gateway, token, now 
   const payerOf = `IF(n MOD 10 = 0, '${payer}', ${address(`n MOD 5000`)})`;
   const dayBefore = (days: number) => `DATE_SUB(DATE(${at}), INTERVAL ${days} DAY)`;
   const wastedHour = `DATE_SUB(TIMESTAMP(DATE(${at}), MAKETIME(HOUR(${at}), 0, 0)), INTERVAL n DIV 5000 HOUR)`;
-  const attemptStatus = "CASE WHEN n MOD 200 = 7 THEN 'queued' WHEN n MOD 40 = 3 THEN 'failed' ELSE 'succeeded' END";
+  const attemptStatus =
+    "CASE WHEN n MOD 200 = 7 THEN 'queued' WHEN n MOD 40 = 3 THEN 'failed' ELSE 'succeeded' END";
   return [
     `INSERT INTO payments (id, store_id, order_id, chain_id, gateway, token, amount, merchant, salt, expires_at, status, version, payer, tx_hash,
        block_number, block_hash, log_index, created_at, updated_at, completed_at)
@@ -115,7 +140,8 @@ function statementsFor({ payments, storeId, payer, chainId, gateway, token, now 
      FROM (SELECT n, ${attemptStatus} AS status FROM scale_numbers) AS made WHERE n MOD 2 = 0 OR status = 'queued'`,
     `INSERT INTO relay_transaction_items (transaction_id, seq, attempt_id)
      SELECT transaction_id, batch_index, id FROM relay_attempts WHERE transaction_id IS NOT NULL`,
-    // As whoever accepts and ends attempts keeps them; of those that were charged today, some payers': others would have spent their budgets.
+    // As whoever accepts and ends attempts keeps them; of those that were charged today, some
+    // payers': others would have spent their budgets.
     ...['payer', 'store_id'].flatMap((holder) => [
       `INSERT INTO relay_quotas (chain_id, holder, in_flight) SELECT chain_id, ${holder}, SUM(status = 'queued') FROM relay_attempts
        GROUP BY chain_id, ${holder}`,

@@ -10,7 +10,10 @@ export interface RecordedStatement {
 export interface Recorder {
   /** Names what is done from here on. */
   begin(during: string): void;
-  /** The first of each shape and name, in their order. @returns everything that was sent since the recorder was made */
+  /**
+   * The first of each shape and name, in their order. @returns everything that was sent since the
+   * recorder was made
+   */
   stop(): RecordedStatement[];
 }
 

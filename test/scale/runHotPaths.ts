@@ -32,30 +32,51 @@ export interface Actors {
   readonly storeUrl: string;
 }
 
-/** Does once, through the services that the server's processes call, what they do all day. The recorder is told what is done when. */
-export async function runHotPaths(api: TestApi, recorder: Recorder, { payer, merchant, storeUrl }: Actors): Promise<void> {
+/**
+ * Does once, through the services that the server's processes call, what they do all day. The
+ * recorder is told what is done when.
+ */
+export async function runHotPaths(
+  api: TestApi,
+  recorder: Recorder,
+  { payer, merchant, storeUrl }: Actors,
+): Promise<void> {
   const { ctx, store } = api;
   const chainId = api.config.chains[0]?.chainId ?? 0;
-  const call = async (during: string, path: string, status: number, init: Parameters<TestApi['call']>[1] = {}) => {
+  const call = async (
+    during: string,
+    path: string,
+    status: number,
+    init: Parameters<TestApi['call']>[1] = {},
+  ) => {
     recorder.begin(during);
     const response = await api.call(path, init);
     expect(response.status, `${during}: ${await response.clone().text()}`).to.equal(status);
     return response;
   };
   const create = async (key: string) => {
-    const init = { headers: { 'idempotency-key': key }, json: paymentRequest(api, { orderId: key, expiresInSeconds: 600 }) };
+    const init = {
+      headers: { 'idempotency-key': key },
+      json: paymentRequest(api, { orderId: key, expiresInSeconds: 600 }),
+    };
     return (await (await call('create a payment', '/payments', 201, init)).json()) as Payment;
   };
-  const find = (payment: Payment) => getPayment(ctx, { storeId: store.storeId, paymentId: asBytes32(payment.paymentId) });
+  const find = (payment: Payment) =>
+    getPayment(ctx, { storeId: store.storeId, paymentId: asBytes32(payment.paymentId) });
 
   recorder.begin('make an endpoint');
-  const endpoint = await createWebhookEndpoint(ctx, { storeId: store.storeId, url: storeUrl, eventTypes: null });
+  const endpoint = await createWebhookEndpoint(ctx, {
+    storeId: store.storeId,
+    url: storeUrl,
+    eventTypes: null,
+  });
   const direct = await create('scale-direct');
   await create('scale-direct');
   await call('status', `/payments/${direct.paymentId}/status`, 200);
   await call('one payment', `/payments/${direct.paymentId}`, 200);
   const yearStart = addMs(ctx.clock.now(), -365 * 86_400_000);
-  const day = (days: number) => encodeURIComponent(addMs(yearStart, days * 86_400_000).toISOString());
+  const day = (days: number) =>
+    encodeURIComponent(addMs(yearStart, days * 86_400_000).toISOString());
   const lists: Readonly<Record<string, string>> = {
     all: '',
     'a rare status': 'status=failed',
@@ -68,12 +89,22 @@ export async function runHotPaths(api: TestApi, recorder: Recorder, { payer, mer
     'the future': `createdAfter=${day(400)}`,
   };
   for (const [name, query] of Object.entries(lists)) {
-    const page = (await (await call(`list: ${name}`, `/payments?limit=50&${query}`, 200)).json()) as { nextCursor: string | null };
-    if (page.nextCursor !== null) await call(`list: ${name}, next page`, `/payments?limit=50&${query}&cursor=${page.nextCursor}`, 200);
+    const page = (await (
+      await call(`list: ${name}`, `/payments?limit=50&${query}`, 200)
+    ).json()) as { nextCursor: string | null };
+    if (page.nextCursor !== null)
+      await call(
+        `list: ${name}, next page`,
+        `/payments?limit=50&${query}&cursor=${page.nextCursor}`,
+        200,
+      );
   }
 
   const cancelled = await create('scale-cancelled');
-  await call('cancel', `/payments/${cancelled.paymentId}/cancel`, 200, { method: 'POST', headers: { 'idempotency-key': 'scale-cancel' } });
+  await call('cancel', `/payments/${cancelled.paymentId}/cancel`, 200, {
+    method: 'POST',
+    headers: { 'idempotency-key': 'scale-cancel' },
+  });
 
   recorder.begin('expire');
   const expired = await create('scale-expired');
@@ -92,7 +123,10 @@ export async function runHotPaths(api: TestApi, recorder: Recorder, { payer, mer
 
   const authorized = await create('scale-authorized');
   recorder.begin('execute: ask and accept');
-  await createStoreClient({ url: api.url, apiKey: store.apiKey }).execute(payer, authorized.paymentId);
+  await createStoreClient({ url: api.url, apiKey: store.apiKey }).execute(
+    payer,
+    authorized.paymentId,
+  );
   recorder.begin('execute: dispatch, confirm, scan');
   await driveUntil(ctx, await find(authorized), isOver);
 
@@ -105,21 +139,34 @@ export async function runHotPaths(api: TestApi, recorder: Recorder, { payer, mer
   expect((await find(direct)).status).to.equal('completed');
 
   const path = `/payments/${direct.paymentId}/refunds`;
-  const asked = (await (await call('refund: ask', `${path}/authorization?amount=400000`, 200)).json()) as RefundRequest;
+  const asked = (await (
+    await call('refund: ask', `${path}/authorization?amount=400000`, 200)
+  ).json()) as RefundRequest;
   const { amount, nonce, deadline, typedData, permit } = asked;
-  const sign = (data: RefundRequest['typedData']) => signTypedData(merchant, data as unknown as TypedData);
+  const sign = (data: RefundRequest['typedData']) =>
+    signTypedData(merchant, data as unknown as TypedData);
   await call('refund: accept', path, 202, {
     headers: { 'idempotency-key': 'scale-refund' },
     json: {
       ...{ amount, nonce, deadline, signature: await sign(typedData) },
-      ...(permit === null ? {} : { permit: { value: permit.value, deadline: permit.deadline, signature: await sign(permit.typedData) } }),
+      ...(permit === null
+        ? {}
+        : {
+            permit: {
+              value: permit.value,
+              deadline: permit.deadline,
+              signature: await sign(permit.typedData),
+            },
+          }),
     },
   });
   await call('refund: list', path, 200);
   recorder.begin('refund: dispatch, confirm, scan');
-  const [row] = await selectRows<{ id: string }>(ctx.db, "SELECT id FROM relay_attempts WHERE payment_id = ? AND rail = 'refund'", [
-    direct.paymentId,
-  ]);
+  const [row] = await selectRows<{ id: string }>(
+    ctx.db,
+    "SELECT id FROM relay_attempts WHERE payment_id = ? AND rail = 'refund'",
+    [direct.paymentId],
+  );
   if (row !== undefined) await sendAttempt(ctx, row.id);
   await scanChain(ctx, chainId);
 
@@ -141,6 +188,11 @@ export async function runHotPaths(api: TestApi, recorder: Recorder, { payer, mer
     await run(ctx);
   }
   await call('readiness', api.url + '/readyz', 200);
-  const login = Buffer.from(`${api.config.admin.user}:${api.config.admin.password}`).toString('base64');
-  await call('metrics', `${api.url}/metrics`, 200, { store: null, headers: { authorization: `Basic ${login}` } });
+  const login = Buffer.from(`${api.config.admin.user}:${api.config.admin.password}`).toString(
+    'base64',
+  );
+  await call('metrics', `${api.url}/metrics`, 200, {
+    store: null,
+    headers: { authorization: `Basic ${login}` },
+  });
 }

@@ -12,7 +12,9 @@ describe('the statements of every hot path', function () {
     const findings = await examine(PAYMENTS, EXCEPTIONS);
     expect(findings.length).to.be.greaterThan(80);
     const complaints = findings.flatMap(({ during, shape, plan, complaint }) =>
-      complaint === undefined ? [] : [`${during}: ${complaint}\n    ${shape}\n    ${plan.join('; ')}`],
+      complaint === undefined
+        ? []
+        : [`${during}: ${complaint}\n    ${shape}\n    ${plan.join('; ')}`],
     );
     expect(complaints.join('\n')).to.equal('');
   });

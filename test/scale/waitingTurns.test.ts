@@ -20,7 +20,8 @@ const PAYER: Address = '0x90F79bf6EB2c4f870365E785982E1f101E93b906';
 
 const COUNTING: Exception = {
   name: 'how many of a store wait: counted in an index up to 10,000, and remembered for as long as it takes that many not to be news',
-  matches: /^SELECT COUNT\(\*\) AS count FROM \( SELECT id FROM relay_attempts FORCE INDEX \(ix_relay_attempts_store\)/,
+  matches:
+    /^SELECT COUNT\(\*\) AS count FROM \( SELECT id FROM relay_attempts FORCE INDEX \(ix_relay_attempts_store\)/,
   // Each is read in the index, and once more when it is counted.
   mayReadPerThousandPayments: 21_000_000 / PAYMENTS,
 };
@@ -41,9 +42,16 @@ describe(`turns beside ${PAYMENTS / 2} requests that wait, of several stores`, f
     if (chain === undefined) throw new Error('there is no chain');
     ({ chainId } = chain);
     const { db } = harness.ctx;
-    const facts = { storeId: store.storeId, payer: PAYER, chainId, gateway: chain.gateway, token: harness.tokens.TUSD };
+    const facts = {
+      storeId: store.storeId,
+      payer: PAYER,
+      chainId,
+      gateway: chain.gateway,
+      token: harness.tokens.TUSD,
+    };
     await fillDatabase(db, { payments: PAYMENTS, ...facts, now: new Date() });
-    // Turns go in another order than ids. Four of five requests are another store's, and go before; of the store's own the first ones are being chosen by somebody.
+    // Turns go in another order than ids. Four of five requests are another store's, and go before;
+    // of the store's own the first ones are being chosen by somebody.
     await execute(
       db,
       `UPDATE relay_attempts SET status = 'queued', chain_id = ?, turn_step = 1, priority = ELT(1 + CRC32(id) MOD 2, 'low', 'normal'),
@@ -54,7 +62,11 @@ describe(`turns beside ${PAYMENTS / 2} requests that wait, of several stores`, f
          request = ?`,
       [chainId, claimedUntil, JSON.stringify({ value: '0', gas: '1', nonce: '0', data: '0x' })],
     );
-    await execute(db, 'UPDATE relay_quotas SET in_flight = 2000 WHERE chain_id = ? AND holder = ?', [chainId, store.storeId]);
+    await execute(
+      db,
+      'UPDATE relay_quotas SET in_flight = 2000 WHERE chain_id = ? AND holder = ?',
+      [chainId, store.storeId],
+    );
     await db.raw('ANALYZE TABLE relay_attempts');
   });
   after(() => harness.close());
@@ -67,14 +79,26 @@ describe(`turns beside ${PAYMENTS / 2} requests that wait, of several stores`, f
       [store.storeId],
     );
     expect(Number(counted?.count)).to.be.at.least(PAYMENTS / 12);
-    const common = { chainId, storeId: store.storeId, rail: 'forwarder' as const, priorities: ['normal', 'low'] as const, limit: 20 };
+    const common = {
+      chainId,
+      storeId: store.storeId,
+      rail: 'forwarder' as const,
+      priorities: ['normal', 'low'] as const,
+      limit: 20,
+    };
     const recorder = recordStatements(db);
     for (const exceptPayer of [undefined, PAYER]) {
-      recorder.begin(exceptPayer === undefined ? 'of all payers' : 'of all but one, who has a tenth of them');
-      const waiting = await inTransaction(db, (trx) => listWaitingTurns(trx, { ...common, exceptPayer }));
+      recorder.begin(
+        exceptPayer === undefined ? 'of all payers' : 'of all but one, who has a tenth of them',
+      );
+      const waiting = await inTransaction(db, (trx) =>
+        listWaitingTurns(trx, { ...common, exceptPayer }),
+      );
       expect(waiting).to.have.length(40);
       for (const priority of common.priorities) {
-        const turns = waiting.filter((one) => one.priority === priority).map(({ turn }) => Number(turn));
+        const turns = waiting
+          .filter((one) => one.priority === priority)
+          .map(({ turn }) => Number(turn));
         expect(turns).to.have.length(20);
         expect(turns).to.deep.equal(turns.toSorted((a, b) => a - b));
         expect(turns[0]).to.be.at.least(1_004_000);
@@ -82,8 +106,13 @@ describe(`turns beside ${PAYMENTS / 2} requests that wait, of several stores`, f
     }
     recorder.begin('giving a turn');
     const signed = { rail: 'authorization', authorization: { payer: PAYER, deadline: 0 } } as const;
-    await inTransaction(db, (trx) => giveTurn(trx, { chainId, storeId: store.storeId, signed, priority: 'high', inFlight: 2_000 }));
-    const findings = await examineStatements(db, recorder.stop(), { payments: PAYMENTS, exceptions: [] });
+    await inTransaction(db, (trx) =>
+      giveTurn(trx, { chainId, storeId: store.storeId, signed, priority: 'high', inFlight: 2_000 }),
+    );
+    const findings = await examineStatements(db, recorder.stop(), {
+      payments: PAYMENTS,
+      exceptions: [],
+    });
     expect(findings.length).to.be.at.least(4);
     for (const { during, shape, plan, reads, complaint } of findings) {
       const what = `${during}: ${shape}\n    ${plan.join('; ')}`;
@@ -101,7 +130,13 @@ describe(`turns beside ${PAYMENTS / 2} requests that wait, of several stores`, f
     );
     // They stand before all others.
     expect(Number(taken?.count)).to.be.within(40, 160);
-    const choosing = { chainId, now, freeAfter: addMs(now, 60_000), deadlineAfter: new Date(0), ownId: null };
+    const choosing = {
+      chainId,
+      now,
+      freeAfter: addMs(now, 60_000),
+      deadlineAfter: new Date(0),
+      ownId: null,
+    };
     const recorder = recordStatements(db);
     recorder.begin('who is first');
     const [head] = await listHeads(db, choosing);
@@ -113,19 +148,34 @@ describe(`turns beside ${PAYMENTS / 2} requests that wait, of several stores`, f
     expect(turns).to.have.length(20);
     expect(turns).to.deep.equal(turns.toSorted((a, b) => a - b));
     expect(turns[0]).to.be.within(4_000, 20_000);
-    const findings = await examineStatements(db, recorder.stop(), { payments: PAYMENTS, exceptions: [] });
-    expect(findings.map(({ during }) => during)).to.deep.equal(['who is first', 'a batch is claimed', 'a batch is claimed']);
+    const findings = await examineStatements(db, recorder.stop(), {
+      payments: PAYMENTS,
+      exceptions: [],
+    });
+    expect(findings.map(({ during }) => during)).to.deep.equal([
+      'who is first',
+      'a batch is claimed',
+      'a batch is claimed',
+    ]);
     for (const { during, shape, plan, reads, complaint } of findings) {
       const what = `${during}: ${shape}\n    ${plan.join('; ')}`;
       expect(complaint, what).to.equal(undefined);
       expect(reads, what).to.be.below(400);
-      expect(plan.filter((one) => one.startsWith('a:')).join('; '), what).not.to.match(/filesort|temporary/i);
+      expect(plan.filter((one) => one.startsWith('a:')).join('; '), what).not.to.match(
+        /filesort|temporary/i,
+      );
     }
   });
 
   it('are made later by reading and locking those whose they are, and nobody else', async () => {
     const { db } = harness.ctx;
-    const choosing = { chainId, now, freeAfter: addMs(now, 60_000), deadlineAfter: new Date(0), ownId: null };
+    const choosing = {
+      chainId,
+      now,
+      freeAfter: addMs(now, 60_000),
+      deadlineAfter: new Date(0),
+      ownId: null,
+    };
     const [head] = await listHeads(db, choosing);
     if (head === undefined) throw new Error('nobody waits');
     const claim = { ...choosing, head, limit: 20, claimId: 'rlc_behind', lapsesAt: claimedUntil };
@@ -137,7 +187,10 @@ describe(`turns beside ${PAYMENTS / 2} requests that wait, of several stores`, f
     await goBehind(harness.ctx, { chainId, claimId: 'rlc_behind', first: first.turn, attempts });
     recorder.begin('are brought forward');
     await bringForward(harness.ctx, first);
-    const findings = await examineStatements(db, recorder.stop(), { payments: PAYMENTS, exceptions: [COUNTING] });
+    const findings = await examineStatements(db, recorder.stop(), {
+      payments: PAYMENTS,
+      exceptions: [COUNTING],
+    });
     expect(findings.length).to.be.at.least(8);
     for (const { during, shape, plan, reads, complaint } of findings) {
       const what = `${during}: ${shape}\n    ${plan.join('; ')}`;
@@ -153,13 +206,15 @@ describe(`turns beside ${PAYMENTS / 2} requests that wait, of several stores`, f
     const { result, reads } = await inTransaction(harness.ctx.db, (trx) =>
       countReads(trx, async () => {
         const spreads: number[] = [];
-        for (let looks = 0; looks < LOOKS; looks++) spreads.push(await spreadMs(harness.ctx, trx, chainId));
+        for (let looks = 0; looks < LOOKS; looks++)
+          spreads.push(await spreadMs(harness.ctx, trx, chainId));
         return spreads;
       }),
     );
     expect(new Set(result).size).to.equal(1);
     expect(result[0]).to.be.above(0);
-    // Counted once, or again after each second on a machine that is so slow; by each of them, it would be forty times that.
+    // Counted once, or again after each second on a machine that is so slow; by each of them, it
+    // would be forty times that.
     expect(reads).to.be.within(MOST_COUNTED, (LOOKS / 4) * MOST_COUNTED);
   });
 });

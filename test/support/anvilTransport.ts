@@ -6,8 +6,9 @@ const PAUSE_MS = 20;
 const MOST_TRIES = 100;
 
 /**
- * To a chain of ours, past the server's own clients. While a reorganisation takes blocks away, anvil refuses
- * whatever is asked as of `latest`, with the number of a block that is gone: that is asked again.
+ * To a chain of ours, past the server's own clients. While a reorganisation takes blocks away,
+ * anvil refuses whatever is asked as of `latest`, with the number of a block that is gone: that is
+ * asked again.
  */
 export function anvilTransport(rpcUrl: string): Transport {
   const node = http(rpcUrl);
@@ -23,7 +24,8 @@ export function anvilTransport(rpcUrl: string): Transport {
           try {
             return await inner.request(args, options);
           } catch (error) {
-            const isBlockGone = error instanceof BaseError && error.details.startsWith('BlockOutOfRangeError');
+            const isBlockGone =
+              error instanceof BaseError && error.details.startsWith('BlockOutOfRangeError');
             if (!isBlockGone || tries >= MOST_TRIES) throw error;
             await sleep(PAUSE_MS);
           }

@@ -9,7 +9,10 @@ const { Spec } = mocha.reporters;
 /** What is open so long after the last test was left open. Shorter than dev/runTests.ts waits. */
 const LOOK_MS = 10_000;
 
-/** Mocha's spec reporter, which also writes what happened to the file that TEST_RESULT_PATH names, for dev/runTests.ts. */
+/**
+ * Mocha's spec reporter, which also writes what happened to the file that TEST_RESULT_PATH names,
+ * for dev/runTests.ts.
+ */
 export default class CountingReporter extends Spec {
   constructor(runner, options) {
     super(runner, options);
@@ -18,7 +21,8 @@ export default class CountingReporter extends Spec {
     let pending = 0;
     const write = (isOver, leftOpen) => {
       const path = process.env.TEST_RESULT_PATH;
-      if (path) writeFileSync(path, JSON.stringify({ passed, pending, failures, isOver, leftOpen }));
+      if (path)
+        writeFileSync(path, JSON.stringify({ passed, pending, failures, isOver, leftOpen }));
     };
     runner.on('pass', () => {
       passed++;
@@ -40,14 +44,19 @@ export default class CountingReporter extends Spec {
   }
 }
 
-/** What keeps this process from ending: kinds of resources, with the addresses of sockets and the pids of children. */
+/**
+ * What keeps this process from ending: kinds of resources, with the addresses of sockets and the
+ * pids of children.
+ */
 function describeOpen() {
   // Node has no public way to ask what a handle is of; its kinds alone do not tell whose they are.
   const handles = process._getActiveHandles().map((handle) => {
     const name = handle.constructor?.name ?? typeof handle;
-    if (handle.pid !== undefined) return `${name} ${handle.pid} ${(handle.spawnargs ?? []).join(' ').slice(0, 200)}`;
+    if (handle.pid !== undefined)
+      return `${name} ${handle.pid} ${(handle.spawnargs ?? []).join(' ').slice(0, 200)}`;
     if (handle.fd !== undefined && handle.fd <= 2) return `${name} fd ${handle.fd}`;
-    if (handle.remotePort !== undefined) return `${name} :${handle.localPort} to :${handle.remotePort}`;
+    if (handle.remotePort !== undefined)
+      return `${name} :${handle.localPort} to :${handle.remotePort}`;
     const address = typeof handle.address === 'function' ? handle.address() : undefined;
     return address?.port === undefined ? name : `${name} at :${address.port}`;
   });
@@ -55,18 +64,21 @@ function describeOpen() {
 }
 
 /**
- * Where tests are run from what was compiled, a stack names the lines of that. This is done here, when a test has failed, since with
- * `--enable-source-maps` every process reads the maps of every package as well.
+ * Where tests are run from what was compiled, a stack names the lines of that. This is done here,
+ * when a test has failed, since with `--enable-source-maps` every process reads the maps of every
+ * package as well.
  */
 function nameSources(stack) {
-  return stack.replace(/(?:file:\/\/)?(\/[^\s():]+\.js):(\d+):(\d+)/g, (place, path, line, column) => {
-    const mapPath = `${path}.map`;
-    if (path.includes('/node_modules/') || !existsSync(mapPath)) return place;
-    const { originalSource, originalLine, originalColumn } = new SourceMap(JSON.parse(readFileSync(mapPath, 'utf8'))).findEntry(
-      Number(line) - 1,
-      Number(column) - 1,
-    );
-    if (originalSource === undefined) return place;
-    return `${relative(process.cwd(), fileURLToPath(new URL(originalSource, `file://${mapPath}`)))}:${originalLine + 1}:${originalColumn + 1}`;
-  });
+  return stack.replace(
+    /(?:file:\/\/)?(\/[^\s():]+\.js):(\d+):(\d+)/g,
+    (place, path, line, column) => {
+      const mapPath = `${path}.map`;
+      if (path.includes('/node_modules/') || !existsSync(mapPath)) return place;
+      const { originalSource, originalLine, originalColumn } = new SourceMap(
+        JSON.parse(readFileSync(mapPath, 'utf8')),
+      ).findEntry(Number(line) - 1, Number(column) - 1);
+      if (originalSource === undefined) return place;
+      return `${relative(process.cwd(), fileURLToPath(new URL(originalSource, `file://${mapPath}`)))}:${originalLine + 1}:${originalColumn + 1}`;
+    },
+  );
 }

@@ -46,11 +46,20 @@ export function createCertificateAuthority(folder: string, name: string): Certif
     ca: write(`${name}-ca.pem`, own),
     issue(subject, hosts = []) {
       const { publicKey, privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
-      const certificate = makeCertificate({ subject, publicKey, issuer: name, issuerKeys: keys, extensions: leafExtensions(hosts) });
+      const certificate = makeCertificate({
+        subject,
+        publicKey,
+        issuer: name,
+        issuerKeys: keys,
+        extensions: leafExtensions(hosts),
+      });
       return {
         cert: write(`${name}-${subject}.pem`, certificate),
         // PKCS #1: what every server's TLS library reads.
-        key: write(`${name}-${subject}.key`, privateKey.export({ type: 'pkcs1', format: 'pem' }) as string),
+        key: write(
+          `${name}-${subject}.key`,
+          privateKey.export({ type: 'pkcs1', format: 'pem' }) as string,
+        ),
       };
     },
   };
@@ -64,7 +73,13 @@ interface CertificateInput {
   readonly extensions: readonly Buffer[];
 }
 
-function makeCertificate({ subject, publicKey, issuer, issuerKeys, extensions }: CertificateInput): string {
+function makeCertificate({
+  subject,
+  publicKey,
+  issuer,
+  issuerKeys,
+  extensions,
+}: CertificateInput): string {
   const algorithm = sequence(oid('1.2.840.113549.1.1.11'), tag(0x05));
   const toSign = sequence(
     tag(0xa0, integer(Buffer.from([2]))),
@@ -86,12 +101,20 @@ function authorityExtensions(publicKey: KeyObject): Buffer[] {
   const keyId = createHash('sha1')
     .update(publicKey.export({ type: 'spki', format: 'der' }))
     .digest();
-  return [extension('2.5.29.19', sequence(tag(0x01, Buffer.from([0xff])))), extension('2.5.29.14', tag(0x04, keyId))];
+  return [
+    extension('2.5.29.19', sequence(tag(0x01, Buffer.from([0xff])))),
+    extension('2.5.29.14', tag(0x04, keyId)),
+  ];
 }
 
 function leafExtensions(hosts: readonly string[]): Buffer[] {
-  const names = hosts.map((host) => (isIP(host) === 0 ? tag(0x82, Buffer.from(host)) : tag(0x87, addressBytes(host))));
-  return [extension('2.5.29.19', sequence()), ...(names.length === 0 ? [] : [extension('2.5.29.17', sequence(...names))])];
+  const names = hosts.map((host) =>
+    isIP(host) === 0 ? tag(0x82, Buffer.from(host)) : tag(0x87, addressBytes(host)),
+  );
+  return [
+    extension('2.5.29.19', sequence()),
+    ...(names.length === 0 ? [] : [extension('2.5.29.17', sequence(...names))]),
+  ];
 }
 
 function extension(id: string, value: Buffer): Buffer {
@@ -104,7 +127,9 @@ function distinguishedName(commonName: string): Buffer {
 
 /** Of the addresses that tests use: IPv4, and ::1. */
 function addressBytes(host: string): Buffer {
-  return host === '::1' ? Buffer.concat([Buffer.alloc(15), Buffer.from([1])]) : Buffer.from(host.split('.').map(Number));
+  return host === '::1'
+    ? Buffer.concat([Buffer.alloc(15), Buffer.from([1])])
+    : Buffer.from(host.split('.').map(Number));
 }
 
 function time(ms: number): Buffer {
@@ -116,7 +141,8 @@ function oid(text: string): Buffer {
   const [first = 0, second = 0, ...rest] = text.split('.').map(Number);
   const bytes = rest.flatMap((part) => {
     const groups = [part & 0x7f];
-    for (let left = Math.floor(part / 128); left > 0; left = Math.floor(left / 128)) groups.unshift((left & 0x7f) | 0x80);
+    for (let left = Math.floor(part / 128); left > 0; left = Math.floor(left / 128))
+      groups.unshift((left & 0x7f) | 0x80);
     return groups;
   });
   return tag(0x06, Buffer.from([first * 40 + second, ...bytes]));
@@ -137,6 +163,7 @@ function sequence(...parts: readonly Buffer[]): Buffer {
 function tag(number: number, ...parts: readonly Buffer[]): Buffer {
   const content = Buffer.concat(parts);
   const length = content.length;
-  const size = length < 0x80 ? [length] : length < 0x100 ? [0x81, length] : [0x82, length >> 8, length & 0xff];
+  const size =
+    length < 0x80 ? [length] : length < 0x100 ? [0x81, length] : [0x82, length >> 8, length & 0xff];
   return Buffer.concat([Buffer.from([number, ...size]), content]);
 }

@@ -8,7 +8,9 @@ export async function expectTrueFlights(db: Database): Promise<void> {
 }
 
 /** Transactions of which something else is kept. */
-export function listWrongFlights(db: Database): Promise<{ readonly id: string; readonly is_flying: string | number }[]> {
+export function listWrongFlights(
+  db: Database,
+): Promise<{ readonly id: string; readonly is_flying: string | number }[]> {
   return selectRows(
     db,
     `SELECT t.id, t.is_flying FROM relay_transactions t WHERE t.is_flying <> EXISTS (

@@ -4,12 +4,24 @@ import { asBytes32, type Bytes32 } from '../../shared/hex.ts';
 
 /** The hash of a block of a chain that exists nowhere. */
 export function fakeHash(kind: number, number: bigint): Bytes32 {
-  return asBytes32(`0x${kind.toString(16).padStart(8, '0')}${number.toString(16).padStart(56, '0')}`);
+  return asBytes32(
+    `0x${kind.toString(16).padStart(8, '0')}${number.toString(16).padStart(56, '0')}`,
+  );
 }
 
-/** What a scanner asks of a chain, answered from memory: for numbers of payments that no test chain would mine. */
-export function createFakeChain(head: () => bigint, logs: () => readonly PaymentProcessedLog[]): Partial<ChainPort> {
-  const blockAt = (number: bigint): Block => ({ number, hash: fakeHash(0xb10c, number), timestamp: new Date() });
+/**
+ * What a scanner asks of a chain, answered from memory: for numbers of payments that no test chain
+ * would mine.
+ */
+export function createFakeChain(
+  head: () => bigint,
+  logs: () => readonly PaymentProcessedLog[],
+): Partial<ChainPort> {
+  const blockAt = (number: bigint): Block => ({
+    number,
+    hash: fakeHash(0xb10c, number),
+    timestamp: new Date(),
+  });
   return {
     getHead: () => Promise.resolve(blockAt(head())),
     findBlock: (number) => Promise.resolve(number > head() ? undefined : blockAt(number)),
@@ -17,7 +29,9 @@ export function createFakeChain(head: () => bigint, logs: () => readonly Payment
     listGatewayLogs: ({ fromBlock, toBlock }) =>
       Promise.resolve({
         last: blockAt(toBlock),
-        payments: logs().filter(({ blockNumber }) => blockNumber >= fromBlock && blockNumber <= toBlock),
+        payments: logs().filter(
+          ({ blockNumber }) => blockNumber >= fromBlock && blockNumber <= toBlock,
+        ),
         refunds: [],
       }),
   };
@@ -25,7 +39,10 @@ export function createFakeChain(head: () => bigint, logs: () => readonly Payment
 
 /** The gateway's event for a payment, as this chain would show it. */
 export function fakeLog(
-  payment: { readonly id: Bytes32; readonly terms: Pick<PaymentProcessedLog, 'merchant' | 'token' | 'amount'> },
+  payment: {
+    readonly id: Bytes32;
+    readonly terms: Pick<PaymentProcessedLog, 'merchant' | 'token' | 'amount'>;
+  },
   blockNumber: bigint,
   logIndex: number,
 ): PaymentProcessedLog {

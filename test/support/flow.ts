@@ -16,14 +16,26 @@ import { watchPromises } from './watchPromises.ts';
 
 const AMOUNT = 1_500_000n;
 
-/** Many payments on their way at once, half of them paid directly and half gasless, and what must be true of them in the end. */
+/**
+ * Many payments on their way at once, half of them paid directly and half gasless, and what must be
+ * true of them in the end.
+ */
 export interface Flow {
   readonly storeServer: StoreServer;
-  /** Creates payments and pays them, a few at a time. Resolves when each is handed to the chain or the relayer. */
-  run(client: StoreClient, options: { readonly atOnce: number; readonly pauseMs: () => number }): Promise<void>;
+  /**
+   * Creates payments and pays them, a few at a time. Resolves when each is handed to the chain or
+   * the relayer.
+   */
+  run(
+    client: StoreClient,
+    options: { readonly atOnce: number; readonly pauseMs: () => number },
+  ): Promise<void>;
   /** Resolves when nothing is left to do. @throws Error saying what hangs where */
   waitForEnd(timeoutMs: number): Promise<void>;
-  /** Every paid payment completed exactly once, whoever is asked: the chain, the database, the store, the relayer. */
+  /**
+   * Every paid payment completed exactly once, whoever is asked: the chain, the database, the
+   * store, the relayer.
+   */
   expectExactlyOnce(): Promise<void>;
   close(): Promise<void>;
 }
@@ -33,24 +45,45 @@ interface Customer {
   readonly isGasless: boolean;
 }
 
-export async function prepareFlow(harness: Harness, store: TestStore, client: StoreClient, count: number): Promise<Flow> {
+export async function prepareFlow(
+  harness: Harness,
+  store: TestStore,
+  client: StoreClient,
+  count: number,
+): Promise<Flow> {
   const storeServer = await startStoreServer();
   const endpoint = await client.api.POST('/webhook-endpoints', { body: { url: storeServer.url } });
-  if (endpoint.data === undefined) throw new Error(`registering the endpoint: ${JSON.stringify(endpoint.error)}`);
+  if (endpoint.data === undefined)
+    throw new Error(`registering the endpoint: ${JSON.stringify(endpoint.error)}`);
   storeServer.trust(endpoint.data.secret);
   const token = harness.tokens.TUSD;
-  const direct = await createCustomers(harness, { count: Math.floor(count / 2), token, gasless: false });
-  const gasless = await createCustomers(harness, { count: count - direct.length, token, gasless: true });
+  const direct = await createCustomers(harness, {
+    count: Math.floor(count / 2),
+    token,
+    gasless: false,
+  });
+  const gasless = await createCustomers(harness, {
+    count: count - direct.length,
+    token,
+    gasless: true,
+  });
   const customers: Customer[] = gasless.flatMap((account, index) => {
     const partner = direct[index];
-    return [...(partner === undefined ? [] : [{ account: partner, isGasless: false }]), { account, isGasless: true }];
+    return [
+      ...(partner === undefined ? [] : [{ account: partner, isGasless: false }]),
+      { account, isGasless: true },
+    ];
   });
   const sentBefore = harness.stack.simulator.transactions().length;
   const payments: PaymentResource[] = [];
   const promises = watchPromises(harness);
 
   async function payOne(customer: Customer, index: number, payer: StoreClient): Promise<void> {
-    const payment = await payer.createPayment({ orderId: `order-${index}`, amount: String(AMOUNT), token });
+    const payment = await payer.createPayment({
+      orderId: `order-${index}`,
+      amount: String(AMOUNT),
+      token,
+    });
     payments.push(payment);
     if (customer.isGasless) await payer.relay(customer.account, payment.paymentId);
     else await payFromWallet(harness, customer.account, payment);
@@ -76,9 +109,12 @@ export async function prepareFlow(harness: Harness, store: TestStore, client: St
           what: 'the end of all work',
         });
       } catch (error) {
-        throw new Error(`unfinished after ${timeoutMs} ms:\n${(await findUnfinished(harness, store)).slice(0, 20).join('\n')}`, {
-          cause: error,
-        });
+        throw new Error(
+          `unfinished after ${timeoutMs} ms:\n${(await findUnfinished(harness, store)).slice(0, 20).join('\n')}`,
+          {
+            cause: error,
+          },
+        );
       }
     },
     async expectExactlyOnce() {
@@ -97,7 +133,10 @@ export async function prepareFlow(harness: Harness, store: TestStore, client: St
   };
 }
 
-/** Everything that is still under way, in words. Expiries are not: other tests' payments may wait for theirs. */
+/**
+ * Everything that is still under way, in words. Expiries are not: other tests' payments may wait
+ * for theirs.
+ */
 async function findUnfinished({ ctx }: Harness, { storeId }: TestStore): Promise<string[]> {
   const payments = await selectRows<{ id: string; status: string }>(
     ctx.db,
@@ -118,9 +157,17 @@ async function findUnfinished({ ctx }: Harness, { storeId }: TestStore): Promise
   );
   return [
     ...payments.map(({ id, status }) => `payment ${id} is ${status}`),
-    ...attempts.map(({ id, status, error_code }) => `relay attempt ${id} is ${status} (${error_code ?? 'no error'})`),
-    ...deliveries.map(({ id, status, attempts: made }) => `delivery ${id} is ${status} after ${made} attempts`),
-    ...rows.map(({ queue, subject_id, generation }) => `outbox: ${queue} ${subject_id}, generation ${generation}`),
+    ...attempts.map(
+      ({ id, status, error_code }) =>
+        `relay attempt ${id} is ${status} (${error_code ?? 'no error'})`,
+    ),
+    ...deliveries.map(
+      ({ id, status, attempts: made }) => `delivery ${id} is ${status} after ${made} attempts`,
+    ),
+    ...rows.map(
+      ({ queue, subject_id, generation }) =>
+        `outbox: ${queue} ${subject_id}, generation ${generation}`,
+    ),
   ];
 }
 
@@ -129,15 +176,27 @@ async function expectCompletedOnce(
   { storeId }: Pick<TestStore, 'storeId'>,
   payments: readonly PaymentResource[],
 ): Promise<void> {
-  const rows = await selectRows<{ id: string; order_id: string; version: number; late: number; relay_attempt_id: string | null }>(
+  const rows = await selectRows<{
+    id: string;
+    order_id: string;
+    version: number;
+    late: number;
+    relay_attempt_id: string | null;
+  }>(
     ctx.db,
     'SELECT id, order_id, version, late, relay_attempt_id FROM payments WHERE store_id = ?',
     [storeId],
   );
-  expect(rows.map(({ id }) => id).sort(), 'one payment for each order').to.deep.equal(payments.map(({ paymentId }) => paymentId).sort());
+  expect(rows.map(({ id }) => id).sort(), 'one payment for each order').to.deep.equal(
+    payments.map(({ paymentId }) => paymentId).sort(),
+  );
   expect(new Set(rows.map((row) => row.order_id)).size).to.equal(rows.length);
   for (const { id, version, late, relay_attempt_id } of rows) {
-    expect({ version, late, relay_attempt_id }, id).to.deep.equal({ version: 3, late: 0, relay_attempt_id: null });
+    expect({ version, late, relay_attempt_id }, id).to.deep.equal({
+      version: 3,
+      late: 0,
+      relay_attempt_id: null,
+    });
   }
   const events = await selectRows<{ payment_id: string; kinds: string }>(
     ctx.db,
@@ -146,11 +205,17 @@ async function expectCompletedOnce(
   );
   expect(events).to.have.length(rows.length);
   for (const { payment_id, kinds } of events) {
-    expect(kinds, payment_id).to.equal('1:payment.created,2:payment.processing,3:payment.completed');
+    expect(kinds, payment_id).to.equal(
+      '1:payment.created,2:payment.processing,3:payment.completed',
+    );
   }
 }
 
-async function expectPaidOnceOnChain(harness: Harness, store: TestStore, payments: readonly PaymentResource[]): Promise<void> {
+async function expectPaidOnceOnChain(
+  harness: Harness,
+  store: TestStore,
+  payments: readonly PaymentResource[],
+): Promise<void> {
   const { deployment } = harness.stack;
   const logs = await harness.chain.publicClient.getContractEvents({
     address: deployment.gateway,
@@ -159,15 +224,26 @@ async function expectPaidOnceOnChain(harness: Harness, store: TestStore, payment
     fromBlock: deployment.blockNumber,
   });
   const timesPaid = new Map<string, number>();
-  for (const { args } of logs) timesPaid.set(String(args.paymentId), (timesPaid.get(String(args.paymentId)) ?? 0) + 1);
-  for (const { paymentId } of payments) expect(timesPaid.get(paymentId), `PaymentProcessed of ${paymentId}`).to.equal(1);
+  for (const { args } of logs)
+    timesPaid.set(String(args.paymentId), (timesPaid.get(String(args.paymentId)) ?? 0) + 1);
+  for (const { paymentId } of payments)
+    expect(timesPaid.get(paymentId), `PaymentProcessed of ${paymentId}`).to.equal(1);
   const received = await harness.chain.balanceOf(harness.tokens.TUSD, store.payoutAddress);
   expect(received, 'what the merchant holds').to.equal(AMOUNT * BigInt(payments.length));
 }
 
-async function expectToldOnce({ ctx }: Harness, { storeId }: TestStore, storeServer: StoreServer, count: number): Promise<void> {
+async function expectToldOnce(
+  { ctx }: Harness,
+  { storeId }: TestStore,
+  storeServer: StoreServer,
+  count: number,
+): Promise<void> {
   expect(storeServer.refused).to.deep.equal([]);
-  const events = await selectRows<{ id: string }>(ctx.db, 'SELECT id FROM events WHERE store_id = ?', [storeId]);
+  const events = await selectRows<{ id: string }>(
+    ctx.db,
+    'SELECT id FROM events WHERE store_id = ?',
+    [storeId],
+  );
   const bodies = new Map<string, Set<string>>();
   const told = new Map<string, Set<string>>();
   for (const { id, type, paymentId, body } of storeServer.received) {
@@ -175,35 +251,54 @@ async function expectToldOnce({ ctx }: Harness, { storeId }: TestStore, storeSer
     const change = `${paymentId} ${type}`;
     told.set(change, (told.get(change) ?? new Set()).add(id));
   }
-  expect([...bodies.keys()].sort(), 'event ids that the store has seen').to.deep.equal(events.map(({ id }) => id).sort());
+  expect([...bodies.keys()].sort(), 'event ids that the store has seen').to.deep.equal(
+    events.map(({ id }) => id).sort(),
+  );
   for (const [id, different] of bodies) expect(different.size, `bodies of ${id}`).to.equal(1);
   expect(told.size, 'kinds of events, over all payments').to.equal(count * 3);
   for (const [change, ids] of told) expect(ids.size, `event ids of ${change}`).to.equal(1);
 }
 
-/** One attempt a payment, and each payment in one of the transactions that the relayer was given, whatever else is in that. */
+/**
+ * One attempt a payment, and each payment in one of the transactions that the relayer was given,
+ * whatever else is in that.
+ */
 async function expectRelayedOnce(
   { ctx, stack }: Harness,
-  expected: { readonly attempts: number; readonly sentBefore: number; readonly payments: readonly PaymentResource[] },
+  expected: {
+    readonly attempts: number;
+    readonly sentBefore: number;
+    readonly payments: readonly PaymentResource[];
+  },
 ): Promise<void> {
   const own = new Set<string>(expected.payments.map(({ paymentId }) => paymentId));
-  const all = await selectRows<{ payment_id: string }>(ctx.db, 'SELECT payment_id FROM relay_attempts');
+  const all = await selectRows<{ payment_id: string }>(
+    ctx.db,
+    'SELECT payment_id FROM relay_attempts',
+  );
   const attempts = all.filter(({ payment_id }) => own.has(payment_id));
-  expect([attempts.length, new Set(attempts.map(({ payment_id }) => payment_id)).size]).to.deep.equal([
-    expected.attempts,
-    expected.attempts,
-  ]);
+  expect([
+    attempts.length,
+    new Set(attempts.map(({ payment_id }) => payment_id)).size,
+  ]).to.deep.equal([expected.attempts, expected.attempts]);
   const sent = stack.simulator.transactions().slice(expected.sentBefore);
   const calls = sent.map(({ shown }) => `${String(shown.to)} ${String(shown.data)}`);
-  expect(new Set(calls).size, 'calls that the relayer was given more than once').to.equal(calls.length);
+  expect(new Set(calls).size, 'calls that the relayer was given more than once').to.equal(
+    calls.length,
+  );
   for (const { payment_id } of attempts) {
-    const salt = expected.payments.find(({ paymentId }) => paymentId === payment_id)?.terms.salt.slice(2) ?? 'none';
+    const salt =
+      expected.payments.find(({ paymentId }) => paymentId === payment_id)?.terms.salt.slice(2) ??
+      'none';
     const times = calls.filter((call) => call.includes(salt)).length;
     expect(times, `transactions of the relayer that carry ${payment_id}`).to.equal(1);
   }
 }
 
-/** No promised work remains, and working on their expiry, at its date or at any other, changes nothing. */
+/**
+ * No promised work remains, and working on their expiry, at its date or at any other, changes
+ * nothing.
+ */
 async function expectNothingLeft(
   { ctx }: Pick<Harness, 'ctx'>,
   { storeId }: Pick<TestStore, 'storeId'>,
@@ -215,7 +310,8 @@ async function expectNothingLeft(
     [storeId],
   );
   expect(rows, 'promised work').to.deep.equal([]);
-  for (const { paymentId } of payments) expect(await expirePayment(ctx, asBytes32(paymentId))).to.deep.equal({ kind: 'done' });
+  for (const { paymentId } of payments)
+    expect(await expirePayment(ctx, asBytes32(paymentId))).to.deep.equal({ kind: 'done' });
   await expectCompletedOnce({ ctx }, { storeId }, payments);
 }
 

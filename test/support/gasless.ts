@@ -17,13 +17,29 @@ export function signTypedData(account: PrivateKeyAccount, typedData: TypedData):
   for (const [name, fields] of Object.entries(typedData.types)) {
     if (name !== 'EIP712Domain') types[name] = [...fields];
   }
-  return account.signTypedData({ domain: typedData.domain, types, primaryType: typedData.primaryType, message: typedData.message });
+  return account.signTypedData({
+    domain: typedData.domain,
+    types,
+    primaryType: typedData.primaryType,
+    message: typedData.message,
+  });
 }
 
-/** What a store's server sends to `relay` after its customer has signed: the request, its signature, and the permit when one was offered. */
-export async function signGasless(ctx: Context, customer: PrivateKeyAccount, payment: Payment): Promise<RelayPaymentInput> {
+/**
+ * What a store's server sends to `relay` after its customer has signed: the request, its signature,
+ * and the permit when one was offered.
+ */
+export async function signGasless(
+  ctx: Context,
+  customer: PrivateKeyAccount,
+  payment: Payment,
+): Promise<RelayPaymentInput> {
   const { storeId, id: paymentId } = payment;
-  const { forwardRequest, typedData, permit } = await getGaslessRequest(ctx, { storeId, paymentId, payer: customer.address });
+  const { forwardRequest, typedData, permit } = await getGaslessRequest(ctx, {
+    storeId,
+    paymentId,
+    payer: customer.address,
+  });
   const signature = await signTypedData(customer, typedData);
   return {
     storeId,
@@ -33,14 +49,26 @@ export async function signGasless(ctx: Context, customer: PrivateKeyAccount, pay
     permit:
       permit === null
         ? null
-        : { value: permit.value, deadline: BigInt(permit.deadline), signature: await signTypedData(customer, permit.typedData) },
+        : {
+            value: permit.value,
+            deadline: BigInt(permit.deadline),
+            signature: await signTypedData(customer, permit.typedData),
+          },
   };
 }
 
 /** What a store's server sends to `execute` after its customer has signed. */
-export async function signAuthorization(ctx: Context, customer: PrivateKeyAccount, payment: Payment): Promise<ExecutePaymentInput> {
+export async function signAuthorization(
+  ctx: Context,
+  customer: PrivateKeyAccount,
+  payment: Payment,
+): Promise<ExecutePaymentInput> {
   const { storeId, id: paymentId } = payment;
-  const { typedData, permit } = await getAuthorizationRequest(ctx, { storeId, paymentId, payer: customer.address });
+  const { typedData, permit } = await getAuthorizationRequest(ctx, {
+    storeId,
+    paymentId,
+    payer: customer.address,
+  });
   return {
     storeId,
     paymentId,
@@ -49,6 +77,10 @@ export async function signAuthorization(ctx: Context, customer: PrivateKeyAccoun
     permit:
       permit === null
         ? null
-        : { value: permit.value, deadline: BigInt(permit.deadline), signature: await signTypedData(customer, permit.typedData) },
+        : {
+            value: permit.value,
+            deadline: BigInt(permit.deadline),
+            signature: await signTypedData(customer, permit.typedData),
+          },
   };
 }

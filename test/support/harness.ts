@@ -36,8 +36,8 @@ export interface TestStore {
 }
 
 /**
- * One test file's installation: a database and a queue prefix of its own on the shared stack, and a context as the server's processes have it.
- * Call `close()` in an `after` hook.
+ * One test file's installation: a database and a queue prefix of its own on the shared stack, and a
+ * context as the server's processes have it. Call `close()` in an `after` hook.
  */
 export interface Harness {
   readonly stack: Stack;
@@ -116,7 +116,11 @@ export async function createHarness(options: HarnessOptions = {}): Promise<Harne
     async createTestStore(storeName = 'Test store') {
       const payoutAddress = privateKeyToAccount(generatePrivateKey()).address;
       const store = await createStore(ctx, { name: storeName, payoutAddress });
-      const { key } = await issueApiKey(ctx, { storeId: store.id, role: 'store', environment: 'test' });
+      const { key } = await issueApiKey(ctx, {
+        storeId: store.id,
+        role: 'store',
+        environment: 'test',
+      });
       return { storeId: store.id, apiKey: key, payoutAddress };
     },
     createTestPayment: (store, input = {}) =>
@@ -141,7 +145,10 @@ function tokenAddress(stack: Stack, symbol: string): Address {
   return token.address;
 }
 
-/** A chain with our contracts on it, and who acts there: a harness has one, tests of several chains have more. */
+/**
+ * A chain with our contracts on it, and who acts there: a harness has one, tests of several chains
+ * have more.
+ */
 export interface ChainHome {
   readonly chain: TestChain;
   readonly stack: Pick<Stack, 'chain' | 'deployment'>;
@@ -152,8 +159,15 @@ export interface TestChain {
   readonly publicClient: PublicClient;
   readonly testClient: ReturnType<typeof createAnvilClient>;
   /** A new account with ether and, if asked for, tokens and an approval of the gateway for them. */
-  createCustomer(input?: { token?: Address; balance?: bigint; approve?: boolean }): Promise<PrivateKeyAccount>;
-  /** Sends `pay(terms)` from the customer's own wallet; resolves with the hash, not waiting for the block. */
+  createCustomer(input?: {
+    token?: Address;
+    balance?: bigint;
+    approve?: boolean;
+  }): Promise<PrivateKeyAccount>;
+  /**
+   * Sends `pay(terms)` from the customer's own wallet; resolves with the hash, not waiting for the
+   * block.
+   */
   payDirectly(customer: Account, payment: Payment): Promise<Hash>;
   balanceOf(token: Address, owner: Address): Promise<bigint>;
   /** How many PaymentProcessed events the gateway ever emitted for this id. */
@@ -161,7 +175,9 @@ export interface TestChain {
 }
 
 function createAnvilClient(rpcUrl: string) {
-  return createTestClient({ mode: 'anvil', transport: anvilTransport(rpcUrl) }).extend(publicActions);
+  return createTestClient({ mode: 'anvil', transport: anvilTransport(rpcUrl) }).extend(
+    publicActions,
+  );
 }
 
 export function createTestChain(stack: ChainHome['stack']): TestChain {
@@ -172,9 +188,14 @@ export function createTestChain(stack: ChainHome['stack']): TestChain {
     nativeCurrency: { name: 'Ether', symbol: 'ETH', decimals: 18 },
     rpcUrls: { default: { http: [rpcUrl] } },
   });
-  const publicClient = createPublicClient({ chain, transport: anvilTransport(rpcUrl), pollingInterval: 50 });
+  const publicClient = createPublicClient({
+    chain,
+    transport: anvilTransport(rpcUrl),
+    pollingInterval: 50,
+  });
   const testClient = createAnvilClient(rpcUrl);
-  const walletOf = (account: Account) => createWalletClient({ account, chain, transport: anvilTransport(rpcUrl) });
+  const walletOf = (account: Account) =>
+    createWalletClient({ account, chain, transport: anvilTransport(rpcUrl) });
   const { gateway } = stack.deployment;
 
   return {
@@ -186,7 +207,13 @@ export function createTestChain(stack: ChainHome['stack']): TestChain {
       if (token === undefined) return account;
       const wallet = walletOf(account);
       const hashes = [
-        await wallet.writeContract({ address: token, abi: testTokenAbi, functionName: 'mint', args: [account.address, balance], nonce: 0 }),
+        await wallet.writeContract({
+          address: token,
+          abi: testTokenAbi,
+          functionName: 'mint',
+          args: [account.address, balance],
+          nonce: 0,
+        }),
       ];
       if (approve) {
         hashes.push(
@@ -208,9 +235,17 @@ export function createTestChain(stack: ChainHome['stack']): TestChain {
         address: gateway,
         abi: paymentGatewayAbi,
         functionName: 'pay',
-        args: [{ ...payment.terms, expiresAt: Math.floor(payment.terms.expiresAt.getTime() / 1000) }],
+        args: [
+          { ...payment.terms, expiresAt: Math.floor(payment.terms.expiresAt.getTime() / 1000) },
+        ],
       }),
-    balanceOf: (token, owner) => publicClient.readContract({ address: token, abi: testTokenAbi, functionName: 'balanceOf', args: [owner] }),
+    balanceOf: (token, owner) =>
+      publicClient.readContract({
+        address: token,
+        abi: testTokenAbi,
+        functionName: 'balanceOf',
+        args: [owner],
+      }),
     async countPayments(paymentId) {
       const logs = await publicClient.getContractEvents({
         address: gateway,

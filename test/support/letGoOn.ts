@@ -1,4 +1,7 @@
-/** Lets processes go on that may have been stopped: before that they cannot end. One that has died has ended. */
+/**
+ * Lets processes go on that may have been stopped: before that they cannot end. One that has died
+ * has ended.
+ */
 export function letGoOn(processes: readonly { readonly pid: number }[]): void {
   for (const { pid } of processes) {
     try {

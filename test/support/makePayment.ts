@@ -3,10 +3,18 @@ import { parseAmountUnits } from '../../shared/money.ts';
 
 const bytes32 = (byte: string) => `0x${byte.repeat(32)}` as const;
 
-export const POSITION: ChainPosition = { txHash: bytes32('aa'), blockNumber: 10n, blockHash: bytes32('bb'), logIndex: 4 };
+export const POSITION: ChainPosition = {
+  txHash: bytes32('aa'),
+  blockNumber: 10n,
+  blockHash: bytes32('bb'),
+  logIndex: 4,
+};
 
 /** A payment that is in no database, pending unless told. */
-export function makePayment({ expiresAt, ...changes }: Partial<Payment> & { readonly expiresAt: Date }): Payment {
+export function makePayment({
+  expiresAt,
+  ...changes
+}: Partial<Payment> & { readonly expiresAt: Date }): Payment {
   const createdAt = new Date(expiresAt.getTime() - 900_000);
   return {
     id: bytes32('11'),

@@ -8,7 +8,8 @@ import { fakeHash } from './fakeChain.ts';
 const PART = 1_000;
 
 /**
- * Any number of pending payments like one that there is, written without going through its creation: no event tells of them.
+ * Any number of pending payments like one that there is, written without going through its
+ * creation: no event tells of them.
  * @param metadataOf the metadata of the payment with this number
  */
 export async function insertManyPayments(

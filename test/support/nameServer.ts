@@ -10,9 +10,12 @@ export interface NameServer {
 }
 
 /**
- * A name server that knows these names (RFC 1035): their IPv4 addresses, `silent` for one that it does not answer for. Every other name does not exist.
+ * A name server that knows these names (RFC 1035): their IPv4 addresses, `silent` for one that it
+ * does not answer for. Every other name does not exist.
  */
-export async function startNameServer(names: Readonly<Record<string, readonly string[] | 'silent'>>): Promise<NameServer> {
+export async function startNameServer(
+  names: Readonly<Record<string, readonly string[] | 'silent'>>,
+): Promise<NameServer> {
   const socket = createSocket('udp4');
   const asked: string[] = [];
   socket.on('message', (query, from) => {
@@ -32,7 +35,11 @@ export async function startNameServer(names: Readonly<Record<string, readonly st
       // The name of the question, type A, class IN, no time to live, four bytes.
       Buffer.from([0xc0, 0x0c, 0, 1, 0, 1, 0, 0, 0, 0, 0, 4, ...address.split('.').map(Number)]),
     );
-    socket.send(Buffer.concat([header, query.subarray(12, end + 4), ...answers]), from.port, from.address);
+    socket.send(
+      Buffer.concat([header, query.subarray(12, end + 4), ...answers]),
+      from.port,
+      from.address,
+    );
   });
   socket.bind(0, '127.0.0.1');
   await once(socket, 'listening');

@@ -1,6 +1,9 @@
 import type { Database } from '../../platform/db.ts';
 
-/** Resolves when the database has answered a statement of this pool that contains the text: to be called before it is asked. */
+/**
+ * Resolves when the database has answered a statement of this pool that contains the text: to be
+ * called before it is asked.
+ */
 export function nextAnswer(db: Database, text: string): Promise<void> {
   return new Promise((resolve) => {
     function onResponse(_response: unknown, { sql }: { readonly sql: string }): void {

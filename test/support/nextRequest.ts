@@ -4,7 +4,10 @@ import type { IncomingMessage } from 'node:http';
 /** What Node tells when a server of this process has read the head of a request. */
 const CHANNEL = 'http.server.request.start';
 
-/** Resolves when servers of this process have received a request for this path, or so many: to be called before they are made. */
+/**
+ * Resolves when servers of this process have received a request for this path, or so many: to be
+ * called before they are made.
+ */
 export function nextRequest(path: string, count = 1): Promise<void> {
   let left = count;
   return new Promise((resolve) => {

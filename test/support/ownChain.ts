@@ -1,4 +1,12 @@
-import { createTestClient, createWalletClient, defineChain, encodeFunctionData, getAddress, publicActions, type Hash } from 'viem';
+import {
+  createTestClient,
+  createWalletClient,
+  defineChain,
+  encodeFunctionData,
+  getAddress,
+  publicActions,
+  type Hash,
+} from 'viem';
 import { generatePrivateKey, privateKeyToAccount, type PrivateKeyAccount } from 'viem/accounts';
 
 import { deployContracts } from '../../contracts/deploy.ts';
@@ -23,8 +31,9 @@ export interface SignedTransaction {
 }
 
 /**
- * A chain of one test file's own, with the contracts on it and no block unless the test mines one: for reorganisations, and for what depends on
- * exactly when a block appears. Its customers may pay only with `token`.
+ * A chain of one test file's own, with the contracts on it and no block unless the test mines one:
+ * for reorganisations, and for what depends on exactly when a block appears. Its customers may pay
+ * only with `token`.
  */
 export interface OwnChain {
   readonly chainId: number;
@@ -32,7 +41,10 @@ export interface OwnChain {
   readonly token: Address;
   readonly gateway: Address;
   /** For HarnessOptions: the only chain of the configuration is this one. */
-  configure(changes?: { readonly confirmations?: RequiredConfirmations; readonly maxBlockRange?: number }): (config: Config) => Config;
+  configure(changes?: {
+    readonly confirmations?: RequiredConfirmations;
+    readonly maxBlockRange?: number;
+  }): (config: Config) => Config;
   mine(blocks?: number): Promise<void>;
   getHeadNumber(): Promise<bigint>;
   /** The next block has this time, and those after it go on from there. */
@@ -42,7 +54,10 @@ export interface OwnChain {
   /** With ether and nothing else. */
   createAccount(): Promise<PrivateKeyAccount>;
   createCustomer(input?: { readonly approve?: boolean }): Promise<PrivateKeyAccount>;
-  /** A contract account (ERC-1271) that holds tokens and has approved the gateway; its word is what its owner signs. */
+  /**
+   * A contract account (ERC-1271) that holds tokens and has approved the gateway; its word is what
+   * its owner signs.
+   */
   createContractWallet(): Promise<OwnContractWallet>;
   /** Into the mempool: the next block that is mined has it. */
   pay(customer: PrivateKeyAccount, payment: Payment): Promise<SignedTransaction>;
@@ -55,7 +70,10 @@ export interface OwnChain {
   balanceOf(owner: Address): Promise<bigint>;
   /** @returns takes back every block mined since, and empties the mempool */
   takeSnapshot(): Promise<() => Promise<void>>;
-  /** Signs with an account of its own and sends at once; the blocks are the test's. Remembers nothing but what it sent. */
+  /**
+   * Signs with an account of its own and sends at once; the blocks are the test's. Remembers
+   * nothing but what it sent.
+   */
   createRelayer(): Promise<OwnRelayer>;
   countPayments(paymentId: Payment['id']): Promise<number>;
   close(): Promise<void>;
@@ -71,7 +89,10 @@ export interface OwnContractWallet {
 export interface OwnRelayer extends RelayerPort {
   /** Every form of every transaction. */
   readonly sent: readonly SignedTransaction[];
-  /** Sends the last transaction once more, with the same nonce and a higher fee: it has another hash then. */
+  /**
+   * Sends the last transaction once more, with the same nonce and a higher fee: it has another hash
+   * then.
+   */
   raiseFee(): Promise<SignedTransaction>;
 }
 
@@ -85,7 +106,10 @@ interface Call {
   readonly maxPriorityFeePerGas?: bigint;
 }
 
-/** Far above what anything here needs: no estimate, which could fail where the test wants the transaction to fail. */
+/**
+ * Far above what anything here needs: no estimate, which could fail where the test wants the
+ * transaction to fail.
+ */
 const GAS = 500_000n;
 const FEES = { maxFeePerGas: 10n ** 12n, maxPriorityFeePerGas: 10n ** 9n };
 
@@ -105,7 +129,10 @@ async function prepare(anvil: Awaited<ReturnType<typeof startChain>>): Promise<O
   // Without the cache a block number is never older than the question.
   const client = createTestClient({ mode: 'anvil', transport, cacheTime: 0 }).extend(publicActions);
   // Two chains that start within one second have the same blocks, unless their states differ.
-  await client.setBalance({ address: privateKeyToAccount(generatePrivateKey()).address, value: 1n });
+  await client.setBalance({
+    address: privateKeyToAccount(generatePrivateKey()).address,
+    value: 1n,
+  });
   const deployment = await deployContracts({
     rpcUrl,
     deployerPrivateKey: DEV_KEYS.deployer,
@@ -126,7 +153,10 @@ async function prepare(anvil: Awaited<ReturnType<typeof startChain>>): Promise<O
 
   /** What viem has no action for. */
   const ask = (method: string, params: readonly unknown[]) =>
-    client.request<{ Method: string; Parameters: readonly unknown[]; ReturnType: unknown }>({ method, params });
+    client.request<{ Method: string; Parameters: readonly unknown[]; ReturnType: unknown }>({
+      method,
+      params,
+    });
 
   async function createAccount(): Promise<PrivateKeyAccount> {
     const account = privateKeyToAccount(generatePrivateKey());
@@ -134,18 +164,32 @@ async function prepare(anvil: Awaited<ReturnType<typeof startChain>>): Promise<O
     return account;
   }
 
-  const nextNonce = ({ address }: PrivateKeyAccount) => client.getTransactionCount({ address, blockTag: 'pending' });
+  const nextNonce = ({ address }: PrivateKeyAccount) =>
+    client.getTransactionCount({ address, blockTag: 'pending' });
 
   async function sign(account: PrivateKeyAccount, call: Call): Promise<SignedTransaction> {
     const nonce = call.nonce ?? (await nextNonce(account));
-    const raw = await account.signTransaction({ chainId, type: 'eip1559', gas: GAS, ...FEES, ...call, nonce });
+    const raw = await account.signTransaction({
+      chainId,
+      type: 'eip1559',
+      gas: GAS,
+      ...FEES,
+      ...call,
+      nonce,
+    });
     const wallet = createWalletClient({ account, chain, transport });
     return { raw, hash: await wallet.sendRawTransaction({ serializedTransaction: raw }) };
   }
 
-  const signApproval = (owner: PrivateKeyAccount, amount = 2n ** 256n - 1n): Promise<SignedTransaction> => {
+  const signApproval = (
+    owner: PrivateKeyAccount,
+    amount = 2n ** 256n - 1n,
+  ): Promise<SignedTransaction> => {
     const args = [gateway, amount] as const;
-    return sign(owner, { to: token, data: encodeFunctionData({ abi: testTokenAbi, functionName: 'approve', args }) });
+    return sign(owner, {
+      to: token,
+      data: encodeFunctionData({ abi: testTokenAbi, functionName: 'approve', args }),
+    });
   };
 
   return {
@@ -168,7 +212,14 @@ async function prepare(anvil: Awaited<ReturnType<typeof startChain>>): Promise<O
               gateway,
               forwarder: deployment.forwarder,
               startBlock: Number(deployment.blockNumber),
-              tokens: [{ address: token, symbol: 'TUSD', decimals: 6, permit: { name: 'Test Dollar', version: '1' } }],
+              tokens: [
+                {
+                  address: token,
+                  symbol: 'TUSD',
+                  decimals: 6,
+                  permit: { name: 'Test Dollar', version: '1' },
+                },
+              ],
               ...changes,
             },
           ],
@@ -176,12 +227,16 @@ async function prepare(anvil: Awaited<ReturnType<typeof startChain>>): Promise<O
       },
     mine,
     getHeadNumber: () => client.getBlockNumber(),
-    setNextBlockTime: (time) => client.setNextBlockTimestamp({ timestamp: BigInt(toUnixSeconds(time)) }),
+    setNextBlockTime: (time) =>
+      client.setNextBlockTimestamp({ timestamp: BigInt(toUnixSeconds(time)) }),
     passTime: (seconds) => client.increaseTime({ seconds }).then(() => undefined),
     async createCustomer({ approve = true } = {}) {
       const account = await createAccount();
       const args = [account.address, 10n ** 12n] as const;
-      await sign(account, { to: token, data: encodeFunctionData({ abi: testTokenAbi, functionName: 'mint', args }) });
+      await sign(account, {
+        to: token,
+        data: encodeFunctionData({ abi: testTokenAbi, functionName: 'mint', args }),
+      });
       if (approve) await signApproval(account);
       await mine();
       return account;
@@ -189,16 +244,35 @@ async function prepare(anvil: Awaited<ReturnType<typeof startChain>>): Promise<O
     async createContractWallet() {
       const owner = await createAccount();
       const wallet = createWalletClient({ account: owner, chain, transport });
-      const deployed = await wallet.deployContract({ abi: testWalletAbi, bytecode: testWalletBytecode, args: [owner.address] });
+      const deployed = await wallet.deployContract({
+        abi: testWalletAbi,
+        bytecode: testWalletBytecode,
+        args: [owner.address],
+      });
       await mine();
       const { contractAddress } = await client.getTransactionReceipt({ hash: deployed });
       if (!contractAddress) throw new Error('the wallet was not deployed');
       const address = getAddress(contractAddress);
-      const approval = encodeFunctionData({ abi: testTokenAbi, functionName: 'approve', args: [gateway, 2n ** 256n - 1n] });
-      await sign(owner, { to: token, data: encodeFunctionData({ abi: testTokenAbi, functionName: 'mint', args: [address, 10n ** 12n] }) });
+      const approval = encodeFunctionData({
+        abi: testTokenAbi,
+        functionName: 'approve',
+        args: [gateway, 2n ** 256n - 1n],
+      });
+      await sign(owner, {
+        to: token,
+        data: encodeFunctionData({
+          abi: testTokenAbi,
+          functionName: 'mint',
+          args: [address, 10n ** 12n],
+        }),
+      });
       await sign(owner, {
         to: address,
-        data: encodeFunctionData({ abi: testWalletAbi, functionName: 'perform', args: [token, approval] }),
+        data: encodeFunctionData({
+          abi: testWalletAbi,
+          functionName: 'perform',
+          args: [token, approval],
+        }),
       });
       await mine();
       return {
@@ -206,7 +280,10 @@ async function prepare(anvil: Awaited<ReturnType<typeof startChain>>): Promise<O
         owner,
         async setMode(mode) {
           const args = [walletMode[mode]] as const;
-          await sign(owner, { to: address, data: encodeFunctionData({ abi: testWalletAbi, functionName: 'setMode', args }) });
+          await sign(owner, {
+            to: address,
+            data: encodeFunctionData({ abi: testWalletAbi, functionName: 'setMode', args }),
+          });
           await mine();
         },
       };
@@ -216,18 +293,38 @@ async function prepare(anvil: Awaited<ReturnType<typeof startChain>>): Promise<O
       await signApproval(owner, amount);
       await mine();
     },
-    balanceOf: (owner) => client.readContract({ address: token, abi: testTokenAbi, functionName: 'balanceOf', args: [owner] }),
+    balanceOf: (owner) =>
+      client.readContract({
+        address: token,
+        abi: testTokenAbi,
+        functionName: 'balanceOf',
+        args: [owner],
+      }),
     pay(customer, payment) {
-      const terms = { ...payment.terms, expiresAt: Math.floor(payment.terms.expiresAt.getTime() / 1000) };
-      return sign(customer, { to: gateway, data: encodeFunctionData({ abi: paymentGatewayAbi, functionName: 'pay', args: [terms] }) });
+      const terms = {
+        ...payment.terms,
+        expiresAt: Math.floor(payment.terms.expiresAt.getTime() / 1000),
+      };
+      return sign(customer, {
+        to: gateway,
+        data: encodeFunctionData({ abi: paymentGatewayAbi, functionName: 'pay', args: [terms] }),
+      });
     },
     async send({ raw }) {
       await client.sendRawTransaction({ serializedTransaction: raw });
     },
     async moveTokensAway(customer) {
-      const balance = await client.readContract({ address: token, abi: testTokenAbi, functionName: 'balanceOf', args: [customer.address] });
+      const balance = await client.readContract({
+        address: token,
+        abi: testTokenAbi,
+        functionName: 'balanceOf',
+        args: [customer.address],
+      });
       const args = [privateKeyToAccount(generatePrivateKey()).address, balance] as const;
-      await sign(customer, { to: token, data: encodeFunctionData({ abi: testTokenAbi, functionName: 'transfer', args }) });
+      await sign(customer, {
+        to: token,
+        data: encodeFunctionData({ abi: testTokenAbi, functionName: 'transfer', args }),
+      });
     },
     async mint(to, amount) {
       await sign(await createAccount(), {
@@ -258,12 +355,19 @@ async function prepare(anvil: Awaited<ReturnType<typeof startChain>>): Promise<O
           sent.push(signed);
           latest = `sent-${sent.length}`;
           transactions.set(latest, { call, hash: signed.hash });
-          return { kind: 'accepted', transaction: { providerTransactionId: latest, hash: signed.hash, state: 'pending' } };
+          return {
+            kind: 'accepted',
+            transaction: { providerTransactionId: latest, hash: signed.hash, state: 'pending' },
+          };
         },
         async raiseFee() {
           const transaction = latest === undefined ? undefined : transactions.get(latest);
-          if (latest === undefined || transaction === undefined) throw new Error('nothing was sent');
-          const fees = { maxFeePerGas: FEES.maxFeePerGas * 2n, maxPriorityFeePerGas: FEES.maxPriorityFeePerGas * 2n };
+          if (latest === undefined || transaction === undefined)
+            throw new Error('nothing was sent');
+          const fees = {
+            maxFeePerGas: FEES.maxFeePerGas * 2n,
+            maxPriorityFeePerGas: FEES.maxPriorityFeePerGas * 2n,
+          };
           const signed = await sign(account, { ...transaction.call, ...fees });
           sent.push(signed);
           transactions.set(latest, { ...transaction, hash: signed.hash });
@@ -272,9 +376,12 @@ async function prepare(anvil: Awaited<ReturnType<typeof startChain>>): Promise<O
         findSent: () => Promise.resolve(undefined),
         findTransaction: (id) => {
           const found = transactions.get(id);
-          return Promise.resolve(found && { providerTransactionId: id, hash: found.hash, state: 'pending' });
+          return Promise.resolve(
+            found && { providerTransactionId: id, hash: found.hash, state: 'pending' },
+          );
         },
-        getStatus: () => Promise.resolve({ address: account.address, paused: false, pendingTransactions: 0 }),
+        getStatus: () =>
+          Promise.resolve({ address: account.address, paused: false, pendingTransactions: 0 }),
       };
     },
     async countPayments(paymentId) {

@@ -4,7 +4,10 @@ export interface PassingTime {
   end(): void;
 }
 
-/** What this process measures with `performance.now()` takes as much longer as is passed. Nothing waits less for it. */
+/**
+ * What this process measures with `performance.now()` takes as much longer as is passed. Nothing
+ * waits less for it.
+ */
 export function passTime(): PassingTime {
   const real = performance.now;
   let passedMs = 0;

@@ -1,5 +1,6 @@
-// A receiver of webhooks in a process of its own, so that a test can stop it; with the shortest queue of connections that there is.
-// Its arguments: the host (default: all) and the port (default: any).
+// A receiver of webhooks in a process of its own, so that a test can stop it; with the shortest
+// queue of connections that there is. Its arguments: the host (default: all) and the port (default:
+// any).
 import { createServer } from 'node:http';
 
 const [host = '0.0.0.0', port = '0'] = process.argv.slice(2);

@@ -4,7 +4,10 @@ import { createQueues, type QueueName, type Queues } from '../../platform/queues
 import { startWorkers } from '../../workers/startWorkers.ts';
 import type { Harness } from './harness.ts';
 
-/** A workers process as far as anybody outside can tell, within this one: connections, pool and identity of its own. */
+/**
+ * A workers process as far as anybody outside can tell, within this one: connections, pool and
+ * identity of its own.
+ */
 export interface RunningWorkers {
   readonly ctx: Context;
   readonly queues: Queues;
@@ -18,7 +21,11 @@ export async function runWorkers(
   options: Pick<ContextOptions, 'log'> & { readonly change?: (ctx: Context) => Context } = {},
 ): Promise<RunningWorkers> {
   const { change = (ctx) => ctx, ...contextOptions } = options;
-  const { ctx: own, close } = await createContext(harness.config, { name: 'workers', relayerKeys: harness.relayerKeys, ...contextOptions });
+  const { ctx: own, close } = await createContext(harness.config, {
+    name: 'workers',
+    relayerKeys: harness.relayerKeys,
+    ...contextOptions,
+  });
   const ctx = change(own);
   const queues = await createQueues(harness.config);
   const workers = await startWorkers(ctx, queues, names);

@@ -8,7 +8,10 @@ import { PROJECT_ROOT } from '../../platform/projectRoot.ts';
 import type { Harness } from './harness.ts';
 import { programArguments } from './programArguments.ts';
 
-/** One of the server's own processes, run as in production. It keeps its port when it is started again, as behind a load balancer. */
+/**
+ * One of the server's own processes, run as in production. It keeps its port when it is started
+ * again, as behind a load balancer.
+ */
 export interface ServerProcess {
   readonly name: string;
   readonly url: string;

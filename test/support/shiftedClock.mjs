@@ -1,4 +1,7 @@
-/** Preloaded into a process (`--import`): its wall clock is ahead by `TEST_CLOCK_AHEAD_MS`, as on a machine whose clock nobody sets. */
+/**
+ * Preloaded into a process (`--import`): its wall clock is ahead by `TEST_CLOCK_AHEAD_MS`, as on a
+ * machine whose clock nobody sets.
+ */
 const aheadMs = Number(process.env['TEST_CLOCK_AHEAD_MS']);
 if (!Number.isSafeInteger(aheadMs)) throw new Error('TEST_CLOCK_AHEAD_MS is no whole number');
 

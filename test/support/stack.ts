@@ -5,8 +5,8 @@ import { startStack, type Stack } from '../../dev/startStack.ts';
 import { PROJECT_ROOT } from '../../platform/projectRoot.ts';
 
 /**
- * The real database, Redis, chain and relayer that all tests of one mocha run share. Started by the first who asks, closed by the root hook
- * in test/support/hooks.ts.
+ * The real database, Redis, chain and relayer that all tests of one mocha run share. Started by the
+ * first who asks, closed by the root hook in test/support/hooks.ts.
  */
 let starting: Promise<Stack> | undefined;
 let directory: string | undefined;

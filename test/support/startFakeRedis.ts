@@ -3,10 +3,13 @@ import { createServer, type AddressInfo, type Socket } from 'node:net';
 import { createServer as createTlsServer, type TlsOptions } from 'node:tls';
 
 /**
- * @returns what is sent back, in Redis's protocol; undefined: what every server answers to the questions of a client that
- * connects, and OK to all others
+ * @returns what is sent back, in Redis's protocol; undefined: what every server answers to the
+ *   questions of a client that connects, and OK to all others
  */
-export type AnswerOfRedis = (words: readonly string[], connection: FakeConnection) => string | Promise<string> | undefined;
+export type AnswerOfRedis = (
+  words: readonly string[],
+  connection: FakeConnection,
+) => string | Promise<string> | undefined;
 
 export interface FakeConnection {
   /** From 1, in the order in which they were made. */
@@ -34,7 +37,11 @@ export async function startFakeRedis(answer: AnswerOfRedis, tls?: TlsOptions): P
     socket.on('error', () => undefined);
     socket.on('data', (chunk: string) => {
       received += chunk;
-      for (let command = readCommand(received); command !== undefined; command = readCommand(received)) {
+      for (
+        let command = readCommand(received);
+        command !== undefined;
+        command = readCommand(received)
+      ) {
         const { words, length } = command;
         received = received.slice(length);
         // In the order of the questions.
@@ -65,11 +72,18 @@ export function bulk(text: string): string {
 }
 
 function usualAnswer([name = '']: readonly string[]): string {
-  return name.toLowerCase() === 'info' ? bulk('redis_version:7.2.4\r\nmaxmemory_policy:noeviction\r\nloading:0\r\n') : '+OK\r\n';
+  return name.toLowerCase() === 'info'
+    ? bulk('redis_version:7.2.4\r\nmaxmemory_policy:noeviction\r\nloading:0\r\n')
+    : '+OK\r\n';
 }
 
-/** The first command of what was received (RESP arrays of bulk strings), once it is there as a whole. */
-function readCommand(text: string): { readonly words: readonly string[]; readonly length: number } | undefined {
+/**
+ * The first command of what was received (RESP arrays of bulk strings), once it is there as a
+ * whole.
+ */
+function readCommand(
+  text: string,
+): { readonly words: readonly string[]; readonly length: number } | undefined {
   const head = /^\*(\d+)\r\n/.exec(text);
   if (head === null) return undefined;
   let at = head[0].length;

@@ -8,7 +8,10 @@ interface Question {
   readonly params?: readonly unknown[];
 }
 
-type Answer = { readonly result?: unknown; readonly error?: { readonly code: number; readonly message: string } };
+type Answer = {
+  readonly result?: unknown;
+  readonly error?: { readonly code: number; readonly message: string };
+};
 
 export interface OddNode {
   readonly url: string;
@@ -18,13 +21,22 @@ export interface OddNode {
   catchUp(): void;
   /** Calls another block than the chain's its own at this height and above it; undefined: none. */
   forkAt(height: bigint | undefined): void;
-  /** Says that it is so many blocks further than the chain, all of this moment; what it is asked as of these, it answers as of the chain's head. 0: as it is. */
+  /**
+   * Says that it is so many blocks further than the chain, all of this moment; what it is asked as
+   * of these, it answers as of the chain's head. 0: as it is.
+   */
   runAhead(blocks: number): void;
   /** Its blocks are so much older than the chain's. */
   ageBy(ms: number): void;
-  /** Calls are answered by another node behind the same URL, which has come to this height only; undefined: by the same one. */
+  /**
+   * Calls are answered by another node behind the same URL, which has come to this height only;
+   * undefined: by the same one.
+   */
   answerCallsUpTo(height: bigint | undefined): void;
-  /** Answers this instead of what the chain does, an Error as a refusal in its words; undefined: the truth. */
+  /**
+   * Answers this instead of what the chain does, an Error as a refusal in its words; undefined: the
+   * truth.
+   */
   changeResults(change: ((method: string, result: unknown) => unknown) | undefined): void;
   /** Every HTTP answer takes so much longer. */
   delayBy(ms: number): void;
@@ -48,7 +60,10 @@ const BLOCK_PARAMETER: Readonly<Record<string, number>> = {
   eth_getCode: 1,
 };
 
-/** A node between us and a real one. It can be put behind that one, on a fork, or made to answer something else. */
+/**
+ * A node between us and a real one. It can be put behind that one, on a fork, or made to answer
+ * something else.
+ */
 export async function startOddNode(rpcUrl: string): Promise<OddNode> {
   let head: bigint | undefined;
   let fork: bigint | undefined;
@@ -65,7 +80,11 @@ export async function startOddNode(rpcUrl: string): Promise<OddNode> {
 
   async function ask(method: string, params: readonly unknown[]): Promise<Answer> {
     const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method, params });
-    const response = await fetch(rpcUrl, { method: 'POST', headers: { 'content-type': 'application/json' }, body });
+    const response = await fetch(rpcUrl, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body,
+    });
     const { result, error } = (await response.json()) as Answer;
     return error === undefined ? { result } : { error };
   }
@@ -82,9 +101,14 @@ export async function startOddNode(rpcUrl: string): Promise<OddNode> {
     if (asked === 'finalized') return ask(method, params);
     const wanted = asked === undefined || asked === 'latest' ? own : BigInt(asked);
     if (own !== undefined && wanted !== undefined && wanted > own) {
-      return method === 'eth_getBlockByNumber' ? { result: null } : { error: { code: -32_001, message: 'header not found' } };
+      return method === 'eth_getBlockByNumber'
+        ? { result: null }
+        : { error: { code: -32_001, message: 'header not found' } };
     }
-    const asOf = wanted === undefined ? params : params.map((parameter, index) => (index === place ? toHex(wanted) : parameter));
+    const asOf =
+      wanted === undefined
+        ? params
+        : params.map((parameter, index) => (index === place ? toHex(wanted) : parameter));
     const found = await ask(method, asOf);
     return method === 'eth_getBlockByNumber' ? onFork(found) : found;
   }
@@ -97,14 +121,21 @@ export async function startOddNode(rpcUrl: string): Promise<OddNode> {
     if (place === undefined) return ask(method, params);
     const asked = params[place] as string | undefined;
     const wanted = asked === undefined || asked === 'latest' ? own : BigInt(asked);
-    const asOf = params.map((parameter, index) => (index === place ? toHex(wanted > real ? real : wanted) : parameter));
+    const asOf = params.map((parameter, index) =>
+      index === place ? toHex(wanted > real ? real : wanted) : parameter,
+    );
     const found = await ask(method, asOf);
     if (method !== 'eth_getBlockByNumber') return found;
     if (wanted > own) return { result: null };
     if (wanted <= real) return onFork(found);
     const timestamp = toHex(BigInt(Math.floor(Date.now() / 1000)));
     return {
-      result: { ...(found.result as object), number: toHex(wanted), hash: `0x${wanted.toString(16).padStart(64, 'e')}`, timestamp },
+      result: {
+        ...(found.result as object),
+        number: toHex(wanted),
+        hash: `0x${wanted.toString(16).padStart(64, 'e')}`,
+        timestamp,
+      },
     };
   }
 
@@ -112,21 +143,28 @@ export async function startOddNode(rpcUrl: string): Promise<OddNode> {
     const block = result as { number: string; hash: string; timestamp: string } | null;
     if (block === null) return { result, ...rest };
     const timestamp = toHex(BigInt(block.timestamp) - BigInt(Math.round(ageMs / 1000)));
-    const hash = fork === undefined || BigInt(block.number) < fork ? block.hash : `0x${'f0'.repeat(32)}`;
+    const hash =
+      fork === undefined || BigInt(block.number) < fork ? block.hash : `0x${'f0'.repeat(32)}`;
     return { result: { ...block, timestamp, hash } };
   }
 
   /** Receipts and transactions of blocks that it does not have. */
   function hideNewer(found: Answer): Answer {
     const number =
-      typeof found.result === 'object' && found.result !== null ? (found.result as { blockNumber?: string }).blockNumber : undefined;
-    return head !== undefined && number !== undefined && BigInt(number) > head ? { result: null } : found;
+      typeof found.result === 'object' && found.result !== null
+        ? (found.result as { blockNumber?: string }).blockNumber
+        : undefined;
+    return head !== undefined && number !== undefined && BigInt(number) > head
+      ? { result: null }
+      : found;
   }
 
   function changed(method: string, { result, error }: Answer): Answer {
     if (error !== undefined) return { error };
     const shown = change(method, result);
-    return shown instanceof Error ? { error: { code: 3, message: shown.message } } : { result: shown };
+    return shown instanceof Error
+      ? { error: { code: 3, message: shown.message } }
+      : { result: shown };
   }
 
   const server = createServer((request, response) => {

@@ -11,8 +11,9 @@ import { waitUntil } from './waitUntil.ts';
 
 const SLOTS = 16_384;
 /**
- * So many neighbouring slots are on one node. What a node tells of where they are is a line for each
- * such block: with one for each slot, a client would be busy for a tenth of a second each time.
+ * So many neighbouring slots are on one node. What a node tells of where they are is a line for
+ * each such block: with one for each slot, a client would be busy for a tenth of a second each
+ * time.
  */
 const BLOCK = 64;
 const HOST = '127.0.0.1';
@@ -42,7 +43,11 @@ export interface RedisClusterOptions {
 }
 
 /** Servers of this machine as a Redis Cluster. Keys of any kind are on all of them. */
-export async function startRedisCluster({ hasReplicas = false, nodeTimeoutMs, tls }: RedisClusterOptions): Promise<RedisCluster> {
+export async function startRedisCluster({
+  hasReplicas = false,
+  nodeTimeoutMs,
+  tls,
+}: RedisClusterOptions): Promise<RedisCluster> {
   const password = randomBytes(16).toString('hex');
   const folder = mkdtempSync(join(tmpdir(), 'msqpay-cluster-'));
   const nodes: RedisServer[] = [];
@@ -62,7 +67,12 @@ export async function startRedisCluster({ hasReplicas = false, nodeTimeoutMs, tl
       ...tlsConfiguration(tls, tlsPort),
       ...(tls === undefined ? [] : ['tls-cluster yes']),
     ];
-    const server = await startRedis({ dataDir: join(folder, name), logPath: join(folder, `${name}.log`), password, configuration });
+    const server = await startRedis({
+      dataDir: join(folder, name),
+      logPath: join(folder, `${name}.log`),
+      password,
+      configuration,
+    });
     const port = tls === undefined ? server.port : tlsPort;
     const admin = createRedis(server.url, 'worker');
     // Servers are ended and started again.
@@ -81,7 +91,9 @@ export async function startRedisCluster({ hasReplicas = false, nodeTimeoutMs, tl
   try {
     for (const name of ['one', 'two', 'three']) {
       const { server, admin, port } = await start(name);
-      const slots = Array.from({ length: SLOTS }, (_, slot) => slot).filter((slot) => indexOfSlot(slot) === nodes.length);
+      const slots = Array.from({ length: SLOTS }, (_, slot) => slot).filter(
+        (slot) => indexOfSlot(slot) === nodes.length,
+      );
       await admin.call('CLUSTER', 'ADDSLOTS', ...slots);
       nodes.push(server);
       ports.push(port);
@@ -90,13 +102,20 @@ export async function startRedisCluster({ hasReplicas = false, nodeTimeoutMs, tl
       const { server, admin } = await start(`replica${replicas.length}`);
       replicas.push(server);
       const id = String(await primary.call('CLUSTER', 'MYID'));
-      await waitUntil(async () => String(await admin.call('CLUSTER', 'NODES')).includes(`${id} ${HOST}`), { what: 'its primary' });
+      await waitUntil(
+        async () => String(await admin.call('CLUSTER', 'NODES')).includes(`${id} ${HOST}`),
+        { what: 'its primary' },
+      );
       await admin.call('CLUSTER', 'REPLICATE', id);
-      await waitUntil(async () => /master_link_status:up/.test(await admin.info('replication')), { what: 'the replica' });
+      await waitUntil(async () => /master_link_status:up/.test(await admin.info('replication')), {
+        what: 'the replica',
+      });
     }
     const isWhole = new RegExp(`cluster_state:ok[\\s\\S]*cluster_known_nodes:${admins.length}\\b`);
     for (const admin of admins) {
-      await waitUntil(async () => isWhole.test(String(await admin.call('CLUSTER', 'INFO'))), { what: 'the cluster' });
+      await waitUntil(async () => isWhole.test(String(await admin.call('CLUSTER', 'INFO'))), {
+        what: 'the cluster',
+      });
     }
   } catch (error) {
     await close();

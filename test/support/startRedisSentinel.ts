@@ -20,7 +20,10 @@ export interface SentinelGroup {
   readonly sentinels: readonly RedisServer[];
   /** To the first sentinel alone. */
   readonly sentinel: RedisConnection;
-  /** Of the sentinels, `host:port,host:port,…`: what comes after the password in REDIS_URL. With `tls`, where they speak it. */
+  /**
+   * Of the sentinels, `host:port,host:port,…`: what comes after the password in REDIS_URL. With
+   * `tls`, where they speak it.
+   */
   readonly hosts: string;
   /** @returns the one that the sentinels name */
   findPrimary(): Promise<RedisServer>;
@@ -29,14 +32,24 @@ export interface SentinelGroup {
   close(): Promise<void>;
 }
 
-export async function startRedisSentinel({ name, tls }: { readonly name: string; readonly tls?: GroupTls }): Promise<SentinelGroup> {
+export async function startRedisSentinel({
+  name,
+  tls,
+}: {
+  readonly name: string;
+  readonly tls?: GroupTls;
+}): Promise<SentinelGroup> {
   const password = randomBytes(16).toString('hex');
   const folder = mkdtempSync(join(tmpdir(), 'msqpay-sentinel-'));
   const ports = new Map<RedisServer, number>();
   const servers: RedisServer[] = [];
   const sentinels: RedisServer[] = [];
 
-  const start = async (folderName: string, configuration: readonly string[], isSentinel = false) => {
+  const start = async (
+    folderName: string,
+    configuration: readonly string[],
+    isSentinel = false,
+  ) => {
     const tlsPort = await findFreePort();
     const server = await startRedis({
       dataDir: join(folder, folderName),
@@ -72,10 +85,13 @@ export async function startRedisSentinel({ name, tls }: { readonly name: string;
       sentinels.push(await start(folderName, lines, true));
     }
     connections.push(createRedis(sentinels[0]!.url, 'worker'));
-    await waitUntil(async () => /slaves=1,sentinels=3/.test(await connections[0]!.info('sentinel')), {
-      what: 'the sentinels to know each other',
-      timeoutMs: 60_000,
-    });
+    await waitUntil(
+      async () => /slaves=1,sentinels=3/.test(await connections[0]!.info('sentinel')),
+      {
+        what: 'the sentinels to know each other',
+        timeoutMs: 60_000,
+      },
+    );
   } catch (error) {
     await close();
     throw error;
@@ -89,7 +105,9 @@ export async function startRedisSentinel({ name, tls }: { readonly name: string;
     sentinel,
     hosts: sentinels.map((server) => `${HOST}:${portOf(server)}`).join(','),
     async findPrimary() {
-      const port = Number(((await sentinel.call('SENTINEL', 'GET-MASTER-ADDR-BY-NAME', name)) as string[])[1]);
+      const port = Number(
+        ((await sentinel.call('SENTINEL', 'GET-MASTER-ADDR-BY-NAME', name)) as string[])[1],
+      );
       const primary = servers.find((server) => portOf(server) === port);
       if (primary === undefined) throw new Error('the primary is none of ours');
       return primary;

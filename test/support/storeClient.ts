@@ -29,14 +29,24 @@ export interface StoreClient {
   readonly answers: ReadonlyMap<string, number>;
   createPayment(input: NewPayment): Promise<PaymentResource>;
   /** Fetches what is to be signed, signs it as the customer's wallet does, and hands it over. */
-  relay(customer: PrivateKeyAccount, paymentId: string): Promise<components['schemas']['PaymentStatusReply']>;
-  /** The same on the authorization rail. @param payer whose tokens they are: the customer's contract wallet, when it is not the customer */
-  execute(customer: PrivateKeyAccount, paymentId: string, payer?: Address): Promise<components['schemas']['PaymentStatusReply']>;
+  relay(
+    customer: PrivateKeyAccount,
+    paymentId: string,
+  ): Promise<components['schemas']['PaymentStatusReply']>;
+  /**
+   * The same on the authorization rail. @param payer whose tokens they are: the customer's contract
+   * wallet, when it is not the customer
+   */
+  execute(
+    customer: PrivateKeyAccount,
+    paymentId: string,
+    payer?: Address,
+  ): Promise<components['schemas']['PaymentStatusReply']>;
 }
 
 /**
- * @param input.patienceMs how long a request is sent again, with the same Idempotency-Key, while there is no answer or one that says "not now": asked anew
- *   before each try; none when absent
+ * @param input.patienceMs how long a request is sent again, with the same Idempotency-Key, while
+ *   there is no answer or one that says "not now": asked anew before each try; none when absent
  */
 export function createStoreClient(input: {
   readonly url: string;
@@ -69,7 +79,11 @@ export function createStoreClient(input: {
     }
   }
 
-  const api = createClient<paths>({ baseUrl: `${input.url}/api/v1`, headers: { 'x-api-key': input.apiKey }, fetch: patientFetch });
+  const api = createClient<paths>({
+    baseUrl: `${input.url}/api/v1`,
+    headers: { 'x-api-key': input.apiKey },
+    fetch: patientFetch,
+  });
 
   return {
     api,
@@ -79,13 +93,17 @@ export function createStoreClient(input: {
         params: { header: { 'Idempotency-Key': `create-${payment.orderId}` } },
         body: { expiresInSeconds: 900, ...payment },
       });
-      if (data === undefined) throw new Error(`creating ${payment.orderId}: ${JSON.stringify(error)}`);
+      if (data === undefined)
+        throw new Error(`creating ${payment.orderId}: ${JSON.stringify(error)}`);
       return data;
     },
     async relay(customer, paymentId) {
       const path = { paymentId };
-      const offered = await api.GET('/payments/{paymentId}/gasless', { params: { path, query: { userAddress: customer.address } } });
-      if (offered.data === undefined) throw new Error(`gasless request of ${paymentId}: ${JSON.stringify(offered.error)}`);
+      const offered = await api.GET('/payments/{paymentId}/gasless', {
+        params: { path, query: { userAddress: customer.address } },
+      });
+      if (offered.data === undefined)
+        throw new Error(`gasless request of ${paymentId}: ${JSON.stringify(offered.error)}`);
       const { forwardRequest, typedData, permit } = offered.data;
       const signature = await sign(customer, typedData);
       const relayed = await api.POST('/payments/{paymentId}/relay', {
@@ -95,17 +113,27 @@ export function createStoreClient(input: {
           signature,
           ...(permit === null
             ? {}
-            : { permit: { value: permit.value, deadline: permit.deadline, signature: await sign(customer, permit.typedData) } }),
+            : {
+                permit: {
+                  value: permit.value,
+                  deadline: permit.deadline,
+                  signature: await sign(customer, permit.typedData),
+                },
+              }),
         },
       });
-      if (relayed.data === undefined) throw new Error(`relay of ${paymentId}: ${JSON.stringify(relayed.error)}`);
+      if (relayed.data === undefined)
+        throw new Error(`relay of ${paymentId}: ${JSON.stringify(relayed.error)}`);
       return relayed.data;
     },
     async execute(customer, paymentId, payer = customer.address) {
       const path = { paymentId };
       const query = { customerAddress: payer };
-      const offered = await api.GET('/payments/{paymentId}/authorization', { params: { path, query } });
-      if (offered.data === undefined) throw new Error(`authorization of ${paymentId}: ${JSON.stringify(offered.error)}`);
+      const offered = await api.GET('/payments/{paymentId}/authorization', {
+        params: { path, query },
+      });
+      if (offered.data === undefined)
+        throw new Error(`authorization of ${paymentId}: ${JSON.stringify(offered.error)}`);
       const { typedData, permit } = offered.data;
       const executed = await api.POST('/payments/{paymentId}/execute', {
         params: { path, header: { 'Idempotency-Key': `execute-${paymentId}` } },
@@ -114,7 +142,13 @@ export function createStoreClient(input: {
           signature: await sign(customer, typedData),
           ...(permit === null
             ? {}
-            : { permit: { value: permit.value, deadline: permit.deadline, signature: await sign(customer, permit.typedData) } }),
+            : {
+                permit: {
+                  value: permit.value,
+                  deadline: permit.deadline,
+                  signature: await sign(customer, permit.typedData),
+                },
+              }),
         },
       });
       if (executed.data === undefined) throw new RefusedExecution(paymentId, executed.error);

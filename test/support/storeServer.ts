@@ -11,7 +11,10 @@ export interface ReceivedWebhook {
   readonly receivedAt: number;
 }
 
-/** The server of a store: takes webhooks as the documentation tells stores to, verifying each with the published library. */
+/**
+ * The server of a store: takes webhooks as the documentation tells stores to, verifying each with
+ * the published library.
+ */
 export interface StoreServer {
   readonly url: string;
   /** Verified ones, in the order of their arrival, repetitions included. */
@@ -20,8 +23,13 @@ export interface StoreServer {
   readonly refused: readonly string[];
   /** The endpoint's secret. */
   trust(secret: string): void;
-  /** What verified webhooks are answered, 204 unless told; after whatever time it takes. `none` breaks the connection off. */
-  answerWith(answer: (webhook: ReceivedWebhook) => number | 'none' | Promise<number | 'none'>): void;
+  /**
+   * What verified webhooks are answered, 204 unless told; after whatever time it takes. `none`
+   * breaks the connection off.
+   */
+  answerWith(
+    answer: (webhook: ReceivedWebhook) => number | 'none' | Promise<number | 'none'>,
+  ): void;
   ofPayment(paymentId: string): ReceivedWebhook[];
   close(): Promise<void>;
 }
@@ -46,8 +54,17 @@ export async function startStoreServer(): Promise<StoreServer> {
           'webhook-timestamp': header('webhook-timestamp'),
           'webhook-signature': header('webhook-signature'),
         };
-        const { type, data } = verifier.verify(body, headers) as { type: string; data: { paymentId: string } };
-        webhook = { id: headers['webhook-id'], type, paymentId: data.paymentId, body, receivedAt: Date.now() };
+        const { type, data } = verifier.verify(body, headers) as {
+          type: string;
+          data: { paymentId: string };
+        };
+        webhook = {
+          id: headers['webhook-id'],
+          type,
+          paymentId: data.paymentId,
+          body,
+          receivedAt: Date.now(),
+        };
       } catch (error) {
         refused.push(`${String(error)}: ${body}`);
         response.writeHead(400).end();

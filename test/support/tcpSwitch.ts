@@ -1,7 +1,10 @@
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 
-/** One address that leads to one server now and to another one later, as after a failover: what is connected stays where it is. */
+/**
+ * One address that leads to one server now and to another one later, as after a failover: what is
+ * connected stays where it is.
+ */
 export interface TcpSwitch {
   readonly port: number;
   /** Connections that were opened since the switch leads where it leads now. */

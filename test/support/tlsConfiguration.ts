@@ -5,7 +5,10 @@ export interface GroupTls extends CertificateFiles {
   readonly ca: string;
 }
 
-/** Lines of a Redis server's or a sentinel's configuration. Whoever connects by TLS has to have a certificate. */
+/**
+ * Lines of a Redis server's or a sentinel's configuration. Whoever connects by TLS has to have a
+ * certificate.
+ */
 export function tlsConfiguration(tls: GroupTls | undefined, port: number): string[] {
   if (tls === undefined) return [];
   return [

@@ -4,8 +4,9 @@ import { listForgottenAttempts } from '../../domain/relay/attemptStore.ts';
 import type { Harness } from './harness.ts';
 
 /**
- * Looks all the time for live attempts that no promised work would ever come back to. State and promise change in one transaction, so there must be
- * none at any moment: maintenance would take them up again after a minute, and a test that only looks at the end would never know.
+ * Looks all the time for live attempts that no promised work would ever come back to. State and
+ * promise change in one transaction, so there must be none at any moment: maintenance would take
+ * them up again after a minute, and a test that only looks at the end would never know.
  */
 export interface PromiseWatch {
   /** @returns what was found, in words. @throws Error when it could never look */
@@ -20,10 +21,13 @@ export function watchPromises({ ctx }: Pick<Harness, 'ctx'>): PromiseWatch {
   const watching = (async () => {
     while (!over.signal.aborted) {
       // The database is among what these tests kill.
-      const forgotten = await listForgottenAttempts(ctx.db, ctx.clock.now(), 100).catch(() => undefined);
+      const forgotten = await listForgottenAttempts(ctx.db, ctx.clock.now(), 100).catch(
+        () => undefined,
+      );
       if (forgotten !== undefined) looks++;
       for (const { id, status } of forgotten ?? []) {
-        if (!found.has(id)) found.set(id, `relay attempt ${id} was ${status} without promised work`);
+        if (!found.has(id))
+          found.set(id, `relay attempt ${id} was ${status} without promised work`);
       }
       await sleep(100);
     }

@@ -22,9 +22,17 @@ describe('batches', () => {
   it('do together what comes in one turn of the event loop for one owner, each with its own result', async () => {
     const { log, batches } = create(false);
     const [a, b] = [{ name: 'a' }, { name: 'b' }];
-    const results = await Promise.all([batches.add(a, 1), batches.add(b, 2), batches.add(a, 3), batches.add(a, 1)]);
+    const results = await Promise.all([
+      batches.add(a, 1),
+      batches.add(b, 2),
+      batches.add(a, 3),
+      batches.add(a, 1),
+    ]);
     expect(results).to.deep.equal(['a1', 'b2', 'a3', 'a1']);
-    expect(log.filter((line) => line.includes('begins'))).to.deep.equal(['a begins 1,3,1', 'b begins 2']);
+    expect(log.filter((line) => line.includes('begins'))).to.deep.equal([
+      'a begins 1,3,1',
+      'b begins 2',
+    ]);
     // Nothing is remembered.
     expect(await batches.add(a, 1)).to.equal('a1');
     expect(log.at(-1)).to.equal('a ends 1');
@@ -75,6 +83,8 @@ describe('batches', () => {
     expect(batches.length).to.be.below(25);
     // Those of a batch fail together, and the others go on.
     const failed = batches.find((items) => items.includes(13)) ?? [];
-    expect(results.flatMap(({ status }, i) => (status === 'rejected' ? [i] : []))).to.deep.equal(failed);
+    expect(results.flatMap(({ status }, i) => (status === 'rejected' ? [i] : []))).to.deep.equal(
+      failed,
+    );
   });
 });

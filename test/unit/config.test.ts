@@ -16,8 +16,18 @@ describe('the configuration', () => {
   after(() => rmSync(directory, { recursive: true, force: true }));
   beforeEach(() => writeChains());
 
-  const token = { address: ADDRESS, symbol: 'TUSD', decimals: 6, permit: { name: 'Test Dollar', version: '1' } };
-  const relayer = { id: 'main', provider: 'defender', apiKeyVariable: 'DEFENDER_API_KEY', apiSecretVariable: 'DEFENDER_API_SECRET' };
+  const token = {
+    address: ADDRESS,
+    symbol: 'TUSD',
+    decimals: 6,
+    permit: { name: 'Test Dollar', version: '1' },
+  };
+  const relayer = {
+    id: 'main',
+    provider: 'defender',
+    apiKeyVariable: 'DEFENDER_API_KEY',
+    apiSecretVariable: 'DEFENDER_API_SECRET',
+  };
   const chain = {
     chainId: 31337,
     name: 'test',
@@ -69,8 +79,16 @@ describe('the configuration', () => {
       queuePrefix: '{msqpay}',
       strictResponses: false,
     });
-    expect(config.chains[0]).to.deep.include({ chainId: 31337, maxBlockRange: 1000, gateway: ADDRESS });
-    expect(config.chains[0]?.relayers[0]).to.deep.include({ id: 'main', transactionsPerMinute: 50, maxInFlight: 10 });
+    expect(config.chains[0]).to.deep.include({
+      chainId: 31337,
+      maxBlockRange: 1000,
+      gateway: ADDRESS,
+    });
+    expect(config.chains[0]?.relayers[0]).to.deep.include({
+      id: 'main',
+      transactionsPerMinute: 50,
+      maxInFlight: 10,
+    });
     expect(config.encryptionKey).to.deep.equal(Buffer.alloc(32, 7));
   });
 
@@ -150,12 +168,20 @@ describe('the configuration', () => {
   /** As the API's processes have it. */
   function withoutKeys(): NodeJS.ProcessEnv {
     const names = ['DEFENDER_API_URL', 'DEFENDER_API_KEY', 'DEFENDER_API_SECRET'];
-    return Object.fromEntries(Object.entries(environment).filter(([name]) => !names.includes(name)));
+    return Object.fromEntries(
+      Object.entries(environment).filter(([name]) => !names.includes(name)),
+    );
   }
 
   describe('of the relayers’ keys', () => {
     const local = { id: 'own', provider: 'local', privateKeyVariable: 'OWN_RELAYER_KEY' };
-    const oz = { id: 'oz', provider: 'ozRelayer', url: 'http://127.0.0.1:9', relayerId: 'polygon', apiKeyVariable: 'OZ_RELAYER_KEY' };
+    const oz = {
+      id: 'oz',
+      provider: 'ozRelayer',
+      url: 'http://127.0.0.1:9',
+      relayerId: 'polygon',
+      apiKeyVariable: 'OZ_RELAYER_KEY',
+    };
     const privateKey = `0x${'ab'.repeat(32)}`;
     const keys = { OWN_RELAYER_KEY: privateKey, OZ_RELAYER_KEY: 'the-oz-key' };
     beforeEach(() => writeChains([{ ...chain, relayers: [relayer, local, oz] }]));
@@ -163,26 +189,50 @@ describe('the configuration', () => {
     it('is complete without them: only the workers read them, and they are no part of it', () => {
       const config = loadConfig({ ...environment, ...keys });
       expect(loadConfig(withoutKeys())).to.deep.equal(config);
-      const shown = JSON.stringify(config, (_name, value: unknown) => (typeof value === 'bigint' ? String(value) : value));
-      for (const secret of [privateKey, 'the-oz-key', 'the-key', 'the-secret']) expect(shown).not.to.contain(secret);
+      const shown = JSON.stringify(config, (_name, value: unknown) =>
+        typeof value === 'bigint' ? String(value) : value,
+      );
+      for (const secret of [privateKey, 'the-oz-key', 'the-key', 'the-secret'])
+        expect(shown).not.to.contain(secret);
     });
 
     it('are read by the variables that the chains file names', () => {
       const read = readRelayerKeys(loadConfig(withoutKeys()), { ...environment, ...keys });
-      expect(read.get('main')).to.deep.include({ provider: 'defender', apiKey: 'the-key', apiSecret: 'the-secret', maxInFlight: 10 });
+      expect(read.get('main')).to.deep.include({
+        provider: 'defender',
+        apiKey: 'the-key',
+        apiSecret: 'the-secret',
+        maxInFlight: 10,
+      });
       expect(read.get('own')).to.deep.include({ provider: 'local', privateKey });
       expect(read.get('oz')).to.deep.include({ provider: 'ozRelayer', apiKey: 'the-oz-key' });
     });
 
-    for (const name of ['DEFENDER_API_URL', 'DEFENDER_API_KEY', 'DEFENDER_API_SECRET', 'OWN_RELAYER_KEY', 'OZ_RELAYER_KEY']) {
+    for (const name of [
+      'DEFENDER_API_URL',
+      'DEFENDER_API_KEY',
+      'DEFENDER_API_SECRET',
+      'OWN_RELAYER_KEY',
+      'OZ_RELAYER_KEY',
+    ]) {
       it(`are missed by the name ${name}`, () => {
-        const read = () => readRelayerKeys(loadConfig(withoutKeys()), { ...environment, ...keys, [name]: undefined });
+        const read = () =>
+          readRelayerKeys(loadConfig(withoutKeys()), {
+            ...environment,
+            ...keys,
+            [name]: undefined,
+          });
         expect(read).to.throw(ConfigError, name);
       });
     }
 
     it('are not shown when they are wrong', () => {
-      const read = () => readRelayerKeys(loadConfig(withoutKeys()), { ...environment, ...keys, OWN_RELAYER_KEY: 'hunter2' });
+      const read = () =>
+        readRelayerKeys(loadConfig(withoutKeys()), {
+          ...environment,
+          ...keys,
+          OWN_RELAYER_KEY: 'hunter2',
+        });
       expect(read)
         .to.throw(ConfigError, /OWN_RELAYER_KEY is not a private key/)
         .with.property('message')
@@ -201,14 +251,25 @@ describe('the configuration', () => {
         [{ ...chain, tokens: [token, { ...token, address: ADDRESS.toLowerCase() }] }],
         'lists a token twice',
       ],
-      ['a relayer for two chains', [chain, { ...second, relayers: [relayer] }], 'a relayer id is listed twice'],
+      [
+        'a relayer for two chains',
+        [chain, { ...second, relayers: [relayer] }],
+        'a relayer id is listed twice',
+      ],
       [
         'a relayer that may offer less than its chain wants',
         [
           {
             ...chain,
             minPriorityFeePerGasWei: '30000000000',
-            relayers: [{ id: 'own', provider: 'local', privateKeyVariable: 'OWN_RELAYER_KEY', maxFeePerGasWei: '29999999999' }],
+            relayers: [
+              {
+                id: 'own',
+                provider: 'local',
+                privateKeyVariable: 'OWN_RELAYER_KEY',
+                maxFeePerGasWei: '29999999999',
+              },
+            ],
           },
         ],
         'relayer own may offer less (maxFeePerGasWei) than its chain wants at least',
@@ -226,7 +287,9 @@ describe('the configuration', () => {
     }
 
     it('may have no relayer, and then needs no key for one', () => {
-      const withoutRelayer = Object.fromEntries(Object.entries(chain).filter(([name]) => name !== 'relayers'));
+      const withoutRelayer = Object.fromEntries(
+        Object.entries(chain).filter(([name]) => name !== 'relayers'),
+      );
       writeChains([withoutRelayer]);
       const config = loadConfig(withoutKeys());
       expect(config.chains[0]?.relayers).to.deep.equal([]);
@@ -245,14 +308,23 @@ describe('the configuration', () => {
         ];
       };
       expect(budgetsOf({})).to.deep.equal([300_000_000n, undefined, 10_000_000n, undefined]);
-      expect(budgetsOf({ gasBudgetPerStorePerDayWei: '7' })).to.deep.equal([undefined, 7n, 10_000_000n, undefined]);
-      expect(budgetsOf({ gasBudgetPerPayerPerDayWei: '7', gasBudgetPerPayerPerDay: 5 })).to.deep.equal([300_000_000n, undefined, 5n, 7n]);
+      expect(budgetsOf({ gasBudgetPerStorePerDayWei: '7' })).to.deep.equal([
+        undefined,
+        7n,
+        10_000_000n,
+        undefined,
+      ]);
+      expect(
+        budgetsOf({ gasBudgetPerPayerPerDayWei: '7', gasBudgetPerPayerPerDay: 5 }),
+      ).to.deep.equal([300_000_000n, undefined, 5n, 7n]);
       writeChains([{ ...chain, relayLimits: { gasBudgetPerStorePerDay: 0 } }]);
       expect(refusal({})).to.contain('chains.0.relayLimits.gasBudgetPerStorePerDay');
     });
 
     it('are missed by name when their file is not there, or is not JSON', () => {
-      expect(refusal({ MSQPAY_CHAINS_FILE: join(directory, 'absent.json') })).to.contain('absent.json');
+      expect(refusal({ MSQPAY_CHAINS_FILE: join(directory, 'absent.json') })).to.contain(
+        'absent.json',
+      );
       writeFileSync(chainsFile, '{ "apiKey": "hunter2", ');
       const message = refusal({});
       expect(message).to.contain('chains.json');

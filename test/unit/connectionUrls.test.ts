@@ -21,18 +21,52 @@ describe('what DATABASE_URL and REDIS_URL may be', () => {
 
   it('of the database: with and without port, user and name, an IPv6 address, anything percent-encoded', () => {
     const read = (url: string) => parseDatabaseUrl(url);
-    expect(read('mysql://host')).to.deep.equal({ ...plain, host: 'host', port: 3306, database: undefined });
-    expect(read('mysql://u@10.0.0.1:3307/shop')).to.deep.include({ host: '10.0.0.1', port: 3307, user: 'u', database: 'shop' });
-    expect(read('mysql://u:p@[fe80::1]:3307/shop')).to.deep.include({ host: 'fe80::1', port: 3307 });
-    expect(read('mysql://u%40x:p%3Ass%2F%3F%23%25@host/na%20me')).to.deep.include({ user: 'u@x', password: 'p:ss/?#%', database: 'na me' });
+    expect(read('mysql://host')).to.deep.equal({
+      ...plain,
+      host: 'host',
+      port: 3306,
+      database: undefined,
+    });
+    expect(read('mysql://u@10.0.0.1:3307/shop')).to.deep.include({
+      host: '10.0.0.1',
+      port: 3307,
+      user: 'u',
+      database: 'shop',
+    });
+    expect(read('mysql://u:p@[fe80::1]:3307/shop')).to.deep.include({
+      host: 'fe80::1',
+      port: 3307,
+    });
+    expect(read('mysql://u%40x:p%3Ass%2F%3F%23%25@host/na%20me')).to.deep.include({
+      user: 'u@x',
+      password: 'p:ss/?#%',
+      database: 'na me',
+    });
     // Not encoded, and still with one reading only.
-    expect(read('mysql://u:p:a@ss@host/shop')).to.deep.include({ user: 'u', password: 'p:a@ss', host: 'host' });
+    expect(read('mysql://u:p:a@ss@host/shop')).to.deep.include({
+      user: 'u',
+      password: 'p:a@ss',
+      host: 'host',
+    });
   });
 
   it('of Redis: a server, sentinels, a cluster', () => {
-    expect(parseRedisUrl('redis://[::1]')).to.deep.equal({ ...plain, kind: 'single', node: { host: '::1', port: 6379 }, database: 0 });
-    expect(parseRedisUrl('redis://u%40x:p%2F@host:1/15')).to.deep.include({ user: 'u@x', password: 'p/', database: 15 });
-    expect(parseRedisUrl('redis+sentinel://:p@one,[::1]:2/3?name=mymaster&sentinel-user=s&sentinel-password=a%26+b')).to.deep.equal({
+    expect(parseRedisUrl('redis://[::1]')).to.deep.equal({
+      ...plain,
+      kind: 'single',
+      node: { host: '::1', port: 6379 },
+      database: 0,
+    });
+    expect(parseRedisUrl('redis://u%40x:p%2F@host:1/15')).to.deep.include({
+      user: 'u@x',
+      password: 'p/',
+      database: 15,
+    });
+    expect(
+      parseRedisUrl(
+        'redis+sentinel://:p@one,[::1]:2/3?name=mymaster&sentinel-user=s&sentinel-password=a%26+b',
+      ),
+    ).to.deep.equal({
       kind: 'sentinel',
       user: undefined,
       password: 'p',
@@ -56,18 +90,25 @@ describe('what DATABASE_URL and REDIS_URL may be', () => {
   });
 
   it('with TLS verify who it is unless they say otherwise, and sentinels like the servers', () => {
-    const verified = { ca: undefined, cert: undefined, key: undefined, verify: 'identity', serverName: undefined };
+    const verified = {
+      ca: undefined,
+      cert: undefined,
+      key: undefined,
+      verify: 'identity',
+      serverName: undefined,
+    };
     expect(parseRedisUrl('rediss://host').tls).to.deep.equal(verified);
     expect(parseRedisUrl('rediss+cluster://host').tls).to.deep.equal(verified);
     const both = parseRedisUrl('rediss+sentinel://host?name=m&ssl-mode=verify_ca');
     expect(both).to.deep.include({ tls: { ...verified, verify: 'ca' } });
     expect(both).to.have.nested.property('sentinelLogin.tls.verify', 'ca');
-    expect(parseRedisUrl('rediss+sentinel://host?name=m&sentinel-ssl-mode=DISABLED')).to.have.nested.property(
-      'sentinelLogin.tls',
-      undefined,
-    );
+    expect(
+      parseRedisUrl('rediss+sentinel://host?name=m&sentinel-ssl-mode=DISABLED'),
+    ).to.have.nested.property('sentinelLogin.tls', undefined);
 
-    expect(parseDatabaseUrl('mysql://host/x?ssl-mode=REQUIRED').tls).to.deep.include({ verify: 'nothing' });
+    expect(parseDatabaseUrl('mysql://host/x?ssl-mode=REQUIRED').tls).to.deep.include({
+      verify: 'nothing',
+    });
     expect(parseDatabaseUrl('mysql://host/x?ssl-mode=DISABLED').tls).to.equal(undefined);
     const tls = parseDatabaseUrl(
       `mysql://host/x?ssl-ca=${authority.ca}&ssl-cert=${client.cert}&ssl-key=${client.key}&ssl-server-name=db`,
@@ -120,7 +161,8 @@ describe('what DATABASE_URL and REDIS_URL may be', () => {
   ];
   for (const [url, says] of refused) {
     it(`may not be ${url.replaceAll('hunter2', '…').replaceAll(folder, '')}, and that is said without the password`, () => {
-      const parse = () => (/^(?:http|redis)/.test(url) ? parseRedisUrl(url) : parseDatabaseUrl(url));
+      const parse = () =>
+        /^(?:http|redis)/.test(url) ? parseRedisUrl(url) : parseDatabaseUrl(url);
       expect(parse).to.throw(ConfigError, says).with.property('message').not.contain('hunter2');
     });
   }

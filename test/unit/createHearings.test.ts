@@ -21,8 +21,16 @@ describe('hearing the RPC URLs of a chain', () => {
   afterEach(() => time.end());
 
   function begin(answerMs?: number) {
-    const log = pino({ level: 'info' }, { write: (line: string) => void logged.push(JSON.parse(line) as Record<string, unknown>) });
-    const hearings = createHearings({ eachNode: [good, other], chainId: 1, log, ...(answerMs === undefined ? {} : { answerMs }) });
+    const log = pino(
+      { level: 'info' },
+      { write: (line: string) => void logged.push(JSON.parse(line) as Record<string, unknown>) },
+    );
+    const hearings = createHearings({
+      eachNode: [good, other],
+      chainId: 1,
+      log,
+      ...(answerMs === undefined ? {} : { answerMs }),
+    });
     const hear = hearings.of('final events');
     const ask = (through = hear) =>
       through(async (node) => {
@@ -84,7 +92,13 @@ describe('hearing the RPC URLs of a chain', () => {
     time.pass(2_000);
     expect(await ask()).to.deep.equal({ heard: ['good'], unheard: [] });
     expect(logged).to.have.length(1);
-    expect(logged[0]).to.include({ level: 40, chainId: 1, rpcUrl: 1, question: 'final events', failures: 4 });
+    expect(logged[0]).to.include({
+      level: 40,
+      chainId: 1,
+      rpcUrl: 1,
+      question: 'final events',
+      failures: 4,
+    });
     expect(logged[0]?.['err']).to.include({ message: 'too many requests' });
     expect(hearings.listAway()).to.deep.equal([1]);
     time.pass(599_000);

@@ -55,7 +55,11 @@ describe('createIntake', () => {
   });
 
   it('has nothing to wait for when nothing came', async () => {
-    await createIntake({ batchSize: 1, atOnce: 1, work: () => Promise.reject(new Error('never')) }).end();
+    await createIntake({
+      batchSize: 1,
+      atOnce: 1,
+      work: () => Promise.reject(new Error('never')),
+    }).end();
   });
 
   it('drops nothing that comes at the moment at which a turn ends', async () => {

@@ -6,9 +6,21 @@ import { createRandom } from '../support/createRandom.ts';
 
 const rail = 'authorization';
 const most = 460_000n;
-const plain = { typical: typicalGas({ rail, hasPermit: false, runsForeignCode: false }), most, suspicion: 'none' } as const;
-const permitted = { typical: typicalGas({ rail, hasPermit: true, runsForeignCode: false }), most, suspicion: 'permit' } as const;
-const wallet = { typical: typicalGas({ rail, hasPermit: false, runsForeignCode: true }), most, suspicion: 'ranCode' } as const;
+const plain = {
+  typical: typicalGas({ rail, hasPermit: false, runsForeignCode: false }),
+  most,
+  suspicion: 'none',
+} as const;
+const permitted = {
+  typical: typicalGas({ rail, hasPermit: true, runsForeignCode: false }),
+  most,
+  suspicion: 'permit',
+} as const;
+const wallet = {
+  typical: typicalGas({ rail, hasPermit: false, runsForeignCode: true }),
+  most,
+  suspicion: 'ranCode',
+} as const;
 const burner = { ...wallet, suspicion: 'refused' } as const;
 const repeat = <T>(count: number, item: T): T[] => Array.from({ length: count }, () => item);
 const sum = (numbers: readonly bigint[]) => numbers.reduce((total, number) => total + number, 0n);
@@ -19,14 +31,22 @@ const itemAt = (index: number, brings: boolean, runsForeignCode = false) => ({
   attempt: {
     ...{ id: `rla_${index}`, paymentId: `0x${index.toString(16).padStart(64, '0')}` as const },
     signed: { rail, authorization: { payer: `0x${'0'.repeat(40)}`, deadline: 0 } } as const,
-    ...{ permit: brings ? ({ value: 1n, deadline: 0n, signature: '0x' } as const) : null, runsForeignCode },
+    ...{
+      permit: brings ? ({ value: 1n, deadline: 0n, signature: '0x' } as const) : null,
+      runsForeignCode,
+    },
   },
 });
-const receiptOf = (gasUsed: bigint, dataGasUsed?: bigint) => ({ gasUsed, dataGasUsed, refusals: [] });
+const receiptOf = (gasUsed: bigint, dataGasUsed?: bigint) => ({
+  gasUsed,
+  dataGasUsed,
+  refusals: [],
+});
 
 describe('who pays for the gas of a transaction', () => {
   it('one by itself pays all of it', () => {
-    for (const item of [plain, wallet, burner]) expect(splitGas(777_777n, [item])).to.deep.equal([777_777n]);
+    for (const item of [plain, wallet, burner])
+      expect(splitGas(777_777n, [item])).to.deep.equal([777_777n]);
   });
 
   it('equals pay the same, to one unit', () => {
@@ -34,7 +54,10 @@ describe('who pays for the gas of a transaction', () => {
   });
 
   it('a permit is paid by who brings it', () => {
-    const [without, brought] = splitGas(21_000n + plain.typical + permitted.typical, [plain, permitted]);
+    const [without, brought] = splitGas(21_000n + plain.typical + permitted.typical, [
+      plain,
+      permitted,
+    ]);
     expect(brought! - without!).to.be.within(20_000 as never, 24_000 as never);
   });
 
@@ -44,7 +67,8 @@ describe('who pays for the gas of a transaction', () => {
     const used = 21_000n + 19n * plain.typical + 415_000n;
     const shares = splitGas(used, [...others, burner]);
     expect(sum(shares)).to.equal(used);
-    for (const [index, share] of shares.slice(0, 19).entries()) expect(share <= quiet[index]! + 100n, `${share}`).to.equal(true);
+    for (const [index, share] of shares.slice(0, 19).entries())
+      expect(share <= quiet[index]! + 100n, `${share}`).to.equal(true);
     expect(shares[19]! > 410_000n).to.equal(true);
   });
 
@@ -60,18 +84,25 @@ describe('who pays for the gas of a transaction', () => {
     const used = 21_000n + 19n * plain.typical + 415_000n;
     const shares = splitGas(used, [...repeat(19, plain), wallet]);
     expect(sum(shares)).to.equal(used);
-    for (const share of shares.slice(0, 19)) expect(share < plain.typical + 2_000n, `${share}`).to.equal(true);
+    for (const share of shares.slice(0, 19))
+      expect(share < plain.typical + 2_000n, `${share}`).to.equal(true);
     expect(shares[19]! > 410_000n).to.equal(true);
   });
 
   it('of those that may have burned, who was refused pays first, and who ran code before who brought a permit', () => {
-    const used = (more: bigint) => 21_000n + plain.typical + 2n * wallet.typical + permitted.typical + more;
+    const used = (more: bigint) =>
+      21_000n + plain.typical + 2n * wallet.typical + permitted.typical + more;
     const items = [plain, wallet, burner, permitted];
     const quiet = splitGas(used(0n), items);
-    const more = (extra: bigint) => splitGas(used(extra), items).map((share, index) => share - quiet[index]!);
+    const more = (extra: bigint) =>
+      splitGas(used(extra), items).map((share, index) => share - quiet[index]!);
     expect(more(300_000n)).to.deep.equal([0n, 0n, 300_000n, 0n]);
     const [, ranCode, refused, brought] = more(600_000n);
-    expect([ranCode, refused, brought]).to.deep.equal([600_000n - (most - burner.typical), most - burner.typical, 0n]);
+    expect([ranCode, refused, brought]).to.deep.equal([
+      600_000n - (most - burner.typical),
+      most - burner.typical,
+      0n,
+    ]);
   });
 
   it('what a dear token takes is not charged to who brings a permit; what no token takes is, before it is to others', () => {
@@ -82,7 +113,8 @@ describe('who pays for the gas of a transaction', () => {
     const burned = splitGas(21_000n + 2n * typical + 380_000n, items);
     expect(burned[9]! > 380_000n + permitted.typical, `${burned[9]}`).to.equal(true);
     // However much was burned, others pay at most what is typical once more.
-    for (const share of burned.slice(0, 9)) expect(share <= 2n * plain.typical + 3_000n, `${share}`).to.equal(true);
+    for (const share of burned.slice(0, 9))
+      expect(share <= 2n * plain.typical + 3_000n, `${share}`).to.equal(true);
   });
 
   it('two that may have burned share it', () => {
@@ -97,7 +129,10 @@ describe('who pays for the gas of a transaction', () => {
   it('always adds up, whatever was used by whomever', () => {
     const random = createRandom(Number(process.env['TEST_SEED'] ?? 7));
     for (let round = 0; round < 500; round++) {
-      const items = Array.from({ length: random.between(1, 30) }, () => [plain, permitted, wallet, burner][random.between(0, 3)]!);
+      const items = Array.from(
+        { length: random.between(1, 30) },
+        () => [plain, permitted, wallet, burner][random.between(0, 3)]!,
+      );
       const total = BigInt(random.between(0, 5_000_000));
       const shares = splitGas(total, items);
       expect(sum(shares)).to.equal(total);
@@ -137,7 +172,8 @@ describe('who pays for the gas that a chain takes for the data of a transaction'
     const shares = sharesOf(receiptOf(executed + 10n * DATA_GAS + more), DATA_GAS);
     expect(sum(shares)).to.equal(executed + 10n * DATA_GAS + more);
     expect(shares[9]! > quiet[9]! + DATA_GAS + 300_000n, `${shares[9]}`).to.equal(true);
-    for (const share of shares.slice(0, 9)) expect(share <= 2n * plain.typical + 3_000n + DATA_GAS, `${share}`).to.equal(true);
+    for (const share of shares.slice(0, 9))
+      expect(share <= 2n * plain.typical + 3_000n + DATA_GAS, `${share}`).to.equal(true);
   });
 
   it('in a batch of foreign code too: who was refused pays for what it burned and its own data', () => {
@@ -145,9 +181,18 @@ describe('who pays for the gas that a chain takes for the data of a transaction'
     const refusals = [{ rail, paymentId: all[2]!.attempt.paymentId, reason: 'PAY_030' } as const];
     const [burned, data] = [21_000n + 5n * wallet.typical + 300_000n, 5n * DATA_GAS];
     for (const used of [receiptOf(burned + data, data), receiptOf(burned + data)]) {
-      const shares = [...shareGas({ items: 5 }, { ...used, refusals }, { items: all, dataGasPerRequest: DATA_GAS }).values()];
+      const shares = [
+        ...shareGas(
+          { items: 5 },
+          { ...used, refusals },
+          { items: all, dataGasPerRequest: DATA_GAS },
+        ).values(),
+      ];
       expect(sum(shares)).to.equal(burned + data);
-      for (const index of [0, 1, 3, 4]) expect(shares[index]! < wallet.typical + 5_000n + DATA_GAS, `${shares[index]}`).to.equal(true);
+      for (const index of [0, 1, 3, 4])
+        expect(shares[index]! < wallet.typical + 5_000n + DATA_GAS, `${shares[index]}`).to.equal(
+          true,
+        );
       expect(shares[2]! > 300_000n + DATA_GAS).to.equal(true);
     }
   });
@@ -169,7 +214,11 @@ describe('who pays for the gas that a chain takes for the data of a transaction'
   });
 
   function typicalOf(all: readonly ReturnType<typeof itemAt>[]): bigint {
-    return sum(all.map(({ attempt: { permit, runsForeignCode } }) => typicalGas({ rail, hasPermit: permit !== null, runsForeignCode })));
+    return sum(
+      all.map(({ attempt: { permit, runsForeignCode } }) =>
+        typicalGas({ rail, hasPermit: permit !== null, runsForeignCode }),
+      ),
+    );
   }
 });
 
@@ -178,7 +227,9 @@ describe('an item whose attempt is not known, which had left the transaction bef
     const random = createRandom(Number(process.env['TEST_SEED'] ?? 11));
     for (let round = 0; round < 300; round++) {
       const count = random.between(1, 20);
-      const all = Array.from({ length: count }, (_, index) => itemAt(index, random.between(0, 1) === 1));
+      const all = Array.from({ length: count }, (_, index) =>
+        itemAt(index, random.between(0, 1) === 1),
+      );
       const known = all.filter(() => random.between(0, 2) > 0);
       const receipt = receiptOf(BigInt(random.between(21_000, 3_000_000)));
       const dataGasPerRequest = BigInt(random.between(0, 1) * random.between(0, 200_000));

@@ -9,7 +9,8 @@ describe('createGroupCommit', () => {
 
   /** Commits that end when the test says so. */
   function setUp(overrides: Partial<typeof options> = {}) {
-    const groups: { readonly items: readonly number[]; readonly end: (error?: Error) => void }[] = [];
+    const groups: { readonly items: readonly number[]; readonly end: (error?: Error) => void }[] =
+      [];
     const add = createGroupCommit<number>(
       (items) =>
         new Promise((resolve, reject) => {
@@ -76,7 +77,8 @@ describe('createGroupCommit', () => {
     ]);
   });
 
-  const statusOf = (outcomes: readonly PromiseSettledResult<void>[]) => outcomes.map(({ status }) => status);
+  const statusOf = (outcomes: readonly PromiseSettledResult<void>[]) =>
+    outcomes.map(({ status }) => status);
   const reasonOf = (outcome: PromiseSettledResult<void> | undefined) =>
     outcome?.status === 'rejected' ? (outcome.reason as Error).message : undefined;
 
@@ -111,7 +113,9 @@ describe('createGroupCommit', () => {
       { ownerOf, lanes: 1, maxItems: 32, minItemsBeside: 8, maxWaiting: 100 },
     );
     const outcomes = await Promise.allSettled(Array.from({ length: 32 }, (_, item) => add(item)));
-    expect(outcomes.flatMap(({ status }, item) => (status === 'rejected' ? [item] : []))).to.deep.equal([13]);
+    expect(
+      outcomes.flatMap(({ status }, item) => (status === 'rejected' ? [item] : [])),
+    ).to.deep.equal([13]);
     expect(reasonOf(outcomes[13])).to.equal('thirteen');
     expect(commits, 'one for all, then two for each of five halvings').to.have.length(11);
     expect(mostAtOnce, 'each try takes the place of the one before it').to.equal(1);
@@ -121,7 +125,9 @@ describe('createGroupCommit', () => {
     const { add, groups, seen } = setUp();
     const outcomes = Promise.allSettled([add(1), add(2), add(3)]);
     await turn();
-    groups[0]!.end(Object.assign(new Error('Connection lost'), { code: 'PROTOCOL_CONNECTION_LOST' }));
+    groups[0]!.end(
+      Object.assign(new Error('Connection lost'), { code: 'PROTOCOL_CONNECTION_LOST' }),
+    );
     expect(statusOf(await outcomes)).to.deep.equal(['rejected', 'rejected', 'rejected']);
     expect(seen()).to.deep.equal([[1, 2, 3]]);
   });
@@ -138,10 +144,20 @@ describe('createGroupCommit', () => {
     };
     for (let times = 0; times < 4; times++) await end();
     const settled = await outcomes;
-    expect(statusOf(settled)).to.deep.equal([...Array<string>(5).fill('fulfilled'), ...Array<string>(3).fill('rejected')]);
+    expect(statusOf(settled)).to.deep.equal([
+      ...Array<string>(5).fill('fulfilled'),
+      ...Array<string>(3).fill('rejected'),
+    ]);
     const refusal = settled[7]?.status === 'rejected' ? (settled[7].reason as unknown) : undefined;
-    expect(refusal).to.be.instanceOf(AppError).and.deep.include({ kind: COMMON_ERRORS.busy, retryAfterSeconds: 1 });
-    expect(statusOf(await other), 'as many as are free').to.deep.equal(['fulfilled', 'fulfilled', 'rejected', 'rejected']);
+    expect(refusal)
+      .to.be.instanceOf(AppError)
+      .and.deep.include({ kind: COMMON_ERRORS.busy, retryAfterSeconds: 1 });
+    expect(statusOf(await other), 'as many as are free').to.deep.equal([
+      'fulfilled',
+      'fulfilled',
+      'rejected',
+      'rejected',
+    ]);
     expect(seen()).to.deep.equal([[0], [1, 100, 2, 101], [3, 4, 5]]);
   });
 

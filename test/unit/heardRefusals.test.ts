@@ -1,6 +1,12 @@
 import { expect } from 'chai';
 
-import { forgetRefusal, hearRefusal, hearTooEarly, wasRefused, wasTooEarly } from '../../domain/relay/heardRefusals.ts';
+import {
+  forgetRefusal,
+  hearRefusal,
+  hearTooEarly,
+  wasRefused,
+  wasTooEarly,
+} from '../../domain/relay/heardRefusals.ts';
 import type { Context } from '../../platform/context.ts';
 import { addMs } from '../../shared/clock.ts';
 import { createFakeClock } from '../support/varyContext.ts';

@@ -4,7 +4,11 @@ import { judgeCompletion } from '../chaos/judging/judgeCompletions.ts';
 
 describe('chaos: what was told as completed', () => {
   const hash = (digit: string) => `0x${digit.repeat(64)}` as const;
-  const place = (digit: string) => ({ txHash: hash(digit), blockHash: hash(digit), blockNumber: 1n });
+  const place = (digit: string) => ({
+    txHash: hash(digit),
+    blockHash: hash(digit),
+    blockNumber: 1n,
+  });
   const truth = {
     transfers: new Map([['0x1', [place('a')]]]),
     refunds: new Map([
@@ -19,7 +23,12 @@ describe('chaos: what was told as completed', () => {
   };
   const judge = (refundId: string, nonce: string | null, blockHash: string | undefined) =>
     judgeCompletion(
-      { payment_id: '0x1', refund_id: refundId, nonce, data: { chain: blockHash === undefined ? null : { blockHash } } },
+      {
+        payment_id: '0x1',
+        refund_id: refundId,
+        nonce,
+        data: { chain: blockHash === undefined ? null : { blockHash } },
+      },
       truth,
     );
 

@@ -8,7 +8,10 @@ const MEASURE = { now: NOW, blockTimeMs: 2_000 };
 const HOUR = 3_600;
 
 /** @param age seconds by our clock */
-const head = (number: number, age = 0): Head => ({ number: BigInt(number), timestamp: addMs(NOW, -age * 1_000) });
+const head = (number: number, age = 0): Head => ({
+  number: BigInt(number),
+  timestamp: addMs(NOW, -age * 1_000),
+});
 
 /** By their places. */
 const voters = (...heads: Head[]) => votersOf(heads.length, ...heads);
@@ -40,7 +43,10 @@ describe('whose head counts', () => {
 
   it('is not that of one that is far above two others, or of a time that has not come', () => {
     expect(voters(head(100, 2), head(1_000_000_000), head(101))).to.deep.equal([0, 2]);
-    expect(voters(head(100, 2), head(101, -31)), 'of two, it may be our clock that is wrong').to.deep.equal([0, 1]);
+    expect(
+      voters(head(100, 2), head(101, -31)),
+      'of two, it may be our clock that is wrong',
+    ).to.deep.equal([0, 1]);
     expect(voters(head(100, 2), head(101), head(101, -31))).to.deep.equal([0, 1]);
   });
 

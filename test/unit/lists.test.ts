@@ -5,13 +5,24 @@ import { readOpenapiDocument } from '../../api/openapiDocument.ts';
 import { PAYMENT_STATUSES } from '../../domain/payments/model.ts';
 import { REFUND_STATUSES } from '../../domain/refunds/model.ts';
 import { WASTE_KINDS } from '../../domain/relay/decideWaste.ts';
-import { RELAY_ATTEMPT_STATUSES, RELAY_RAILS, RELAYER_STANDINGS } from '../../domain/relay/model.ts';
+import {
+  RELAY_ATTEMPT_STATUSES,
+  RELAY_RAILS,
+  RELAYER_STANDINGS,
+} from '../../domain/relay/model.ts';
 import { API_KEY_ROLES, RELAY_PRIORITIES } from '../../domain/stores/model.ts';
-import { WEBHOOK_DELIVERY_STATUSES, WEBHOOK_ENDPOINT_STATUSES, EVENT_TYPES } from '../../domain/webhooks/model.ts';
+import {
+  WEBHOOK_DELIVERY_STATUSES,
+  WEBHOOK_ENDPOINT_STATUSES,
+  EVENT_TYPES,
+} from '../../domain/webhooks/model.ts';
 import { selectRows } from '../../platform/db.ts';
 import { createHarness, type Harness } from '../support/harness.ts';
 
-/** What is listed in several places has to be the same in all of them: the model, the database, openapi.yaml. */
+/**
+ * What is listed in several places has to be the same in all of them: the model, the database,
+ * openapi.yaml.
+ */
 const CHECKS: Readonly<Record<string, readonly string[]>> = {
   ck_api_keys_role: API_KEY_ROLES,
   ck_payments_status: PAYMENT_STATUSES,
@@ -43,7 +54,11 @@ describe('lists of states and kinds', () => {
        WHERE CONSTRAINT_SCHEMA = DATABASE() AND CHECK_CLAUSE LIKE '%''%'`,
     );
     const listed = Object.fromEntries(rows.map(({ name, clause }) => [name, textsIn(clause)]));
-    expect(listed).to.deep.equal(Object.fromEntries(Object.entries(CHECKS).map(([name, values]) => [name, [...values].sort()])));
+    expect(listed).to.deep.equal(
+      Object.fromEntries(
+        Object.entries(CHECKS).map(([name, values]) => [name, [...values].sort()]),
+      ),
+    );
   });
 
   /** MySQL writes `_ascii\\'pending\\'`, MariaDB `'pending'`. */
@@ -65,13 +80,19 @@ describe('lists of states and kinds', () => {
       return property === undefined ? found?.enum : found?.properties?.[property]?.enum;
     };
 
-    it('payment statuses', () => expect(schema('PaymentStatus')).to.deep.equal([...PAYMENT_STATUSES]));
-    it('relay attempt statuses', () => expect(schema('RelayAttempt', 'status')).to.deep.equal([...RELAY_ATTEMPT_STATUSES]));
+    it('payment statuses', () =>
+      expect(schema('PaymentStatus')).to.deep.equal([...PAYMENT_STATUSES]));
+    it('relay attempt statuses', () =>
+      expect(schema('RelayAttempt', 'status')).to.deep.equal([...RELAY_ATTEMPT_STATUSES]));
     it('refund statuses', () => expect(schema('RefundStatus')).to.deep.equal([...REFUND_STATUSES]));
     it('rails', () => expect(schema('RelayAttempt', 'rail')).to.deep.equal([...RELAY_RAILS]));
     it('priorities', () => expect(schema('RelayPriority')).to.deep.equal([...RELAY_PRIORITIES]));
-    it('endpoint statuses', () => expect(schema('WebhookEndpointCore', 'status')).to.deep.equal([...WEBHOOK_ENDPOINT_STATUSES]));
+    it('endpoint statuses', () =>
+      expect(schema('WebhookEndpointCore', 'status')).to.deep.equal([
+        ...WEBHOOK_ENDPOINT_STATUSES,
+      ]));
     it('event types', () => expect(schema('EventType')).to.have.members([...EVENT_TYPES]));
-    it('the webhooks that are described', () => expect(Object.keys(document.webhooks)).to.have.members([...EVENT_TYPES]));
+    it('the webhooks that are described', () =>
+      expect(Object.keys(document.webhooks)).to.have.members([...EVENT_TYPES]));
   });
 });

@@ -6,7 +6,9 @@ import { redactSecrets } from '../../platform/logger.ts';
 import { PROJECT_ROOT } from '../../platform/projectRoot.ts';
 import { LOADER_ARGUMENTS, modulePath } from '../support/programArguments.ts';
 
-/** What a process that logs `script`'s values writes: the logger writes to the process's own output. */
+/**
+ * What a process that logs `script`'s values writes: the logger writes to the process's own output.
+ */
 function logIn(script: string): string {
   const urlOf = (path: string) => JSON.stringify(pathToFileURL(modulePath(path)).href);
   const source = `
@@ -15,11 +17,15 @@ function logIn(script: string): string {
     const log = createLogger({ log: { level: 'trace', pretty: false } }, 'test');
     ${script}
   `;
-  const { stdout, stderr, status } = spawnSync(process.execPath, [...LOADER_ARGUMENTS, '--input-type=module', '--eval', source], {
-    cwd: PROJECT_ROOT,
-    encoding: 'utf8',
-    timeout: 20_000,
-  });
+  const { stdout, stderr, status } = spawnSync(
+    process.execPath,
+    [...LOADER_ARGUMENTS, '--input-type=module', '--eval', source],
+    {
+      cwd: PROJECT_ROOT,
+      encoding: 'utf8',
+      timeout: 20_000,
+    },
+  );
   if (status !== 0) throw new Error(`the logging process failed: ${stderr}`);
   return stdout;
 }
@@ -51,7 +57,8 @@ describe('what is logged', () => {
   }
 
   it('keeps what is no secret', () => {
-    const text = 'GET http://host:3000/api/v1/payments?status=pending 200 at 12:30, user@example.com';
+    const text =
+      'GET http://host:3000/api/v1/payments?status=pending 200 at 12:30, user@example.com';
     expect(redactSecrets(text)).to.equal(text);
   });
 
@@ -109,9 +116,16 @@ describe('what is logged', () => {
 
   it('still says what happened', function () {
     this.timeout(30_000);
-    const line = logIn(`log.error({ err: Object.assign(new TypeError('no such host'), { code: 'ENOTFOUND', errno: -3008 }) }, 'failed');`);
+    const line = logIn(
+      `log.error({ err: Object.assign(new TypeError('no such host'), { code: 'ENOTFOUND', errno: -3008 }) }, 'failed');`,
+    );
     const { err } = JSON.parse(line) as { err: Record<string, unknown> };
-    expect(err).to.include({ type: 'TypeError', message: 'no such host', code: 'ENOTFOUND', errno: -3008 });
+    expect(err).to.include({
+      type: 'TypeError',
+      message: 'no such host',
+      code: 'ENOTFOUND',
+      errno: -3008,
+    });
     expect(err['stack']).to.contain('no such host');
   });
 });

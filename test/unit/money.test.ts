@@ -8,7 +8,12 @@ const amounts = fc.bigInt({ min: 1n, max: MAX });
 
 describe('amounts', () => {
   it('come back from their wire form as they were', () => {
-    fc.assert(fc.property(amounts, (amount) => formatAmountUnits(parseAmountUnits(amount.toString())) === amount.toString()));
+    fc.assert(
+      fc.property(
+        amounts,
+        (amount) => formatAmountUnits(parseAmountUnits(amount.toString())) === amount.toString(),
+      ),
+    );
   });
 
   it('of one digit and of 65 digits are taken', () => {
@@ -40,7 +45,10 @@ describe('amounts', () => {
     '1'.repeat(66),
   ]) {
     it(`do not parse from ${JSON.stringify(text)}`, () => {
-      expect(() => parseAmountUnits(text)).to.throw(RangeError, 'an amount is a positive whole number');
+      expect(() => parseAmountUnits(text)).to.throw(
+        RangeError,
+        'an amount is a positive whole number',
+      );
     });
   }
 
@@ -71,7 +79,10 @@ describe('amounts', () => {
   it('lose nothing when they are read as people write them', () => {
     fc.assert(
       fc.property(amounts, fc.integer({ min: 0, max: 77 }), (amount, decimals) => {
-        const [whole = '', fraction = ''] = formatDecimal(parseAmountUnits(amount.toString()), decimals).split('.');
+        const [whole = '', fraction = ''] = formatDecimal(
+          parseAmountUnits(amount.toString()),
+          decimals,
+        ).split('.');
         expect(fraction.length).to.be.at.most(decimals);
         expect(fraction.endsWith('0')).to.equal(false);
         expect(BigInt(whole + fraction.padEnd(decimals, '0'))).to.equal(amount);

@@ -16,9 +16,16 @@ describe('One piece of work while the process is busy', () => {
       seen.push(`${name} ends`);
       return name;
     };
-    const done = await Promise.all([turns.run(work('first', 150)), turns.run(work('second', 1)), turns.run(work('third', 1))]);
+    const done = await Promise.all([
+      turns.run(work('first', 150)),
+      turns.run(work('second', 1)),
+      turns.run(work('third', 1)),
+    ]);
     expect(done).to.deep.equal(['first', 'second', 'third']);
-    expect(seen).to.deep.equal([...['first begins', 'first ends', 'second begins', 'second ends'], ...['third begins', 'third ends']]);
+    expect(seen).to.deep.equal([
+      ...['first begins', 'first ends', 'second begins', 'second ends'],
+      ...['third begins', 'third ends'],
+    ]);
   });
 
   it('lets them begin beside each other when the process has time', async () => {
@@ -45,7 +52,9 @@ describe('One piece of work while the process is busy', () => {
         throw new Error('at once');
       }),
     ]);
-    expect(failures.map((one) => (one.status === 'rejected' ? String(one.reason) : ''))).to.deep.equal(['Error: later', 'Error: at once']);
+    expect(
+      failures.map((one) => (one.status === 'rejected' ? String(one.reason) : '')),
+    ).to.deep.equal(['Error: later', 'Error: at once']);
     expect(await turns.run(() => Promise.resolve('next'))).to.equal('next');
   });
 
@@ -59,7 +68,10 @@ describe('One piece of work while the process is busy', () => {
     });
     const hadEnded = await turns.run(() => Promise.resolve(hasEnded));
     await first;
-    expect(hadEnded, 'the first one kept the process busy, and the second began beside it').to.equal(true);
+    expect(
+      hadEnded,
+      'the first one kept the process busy, and the second began beside it',
+    ).to.equal(true);
   });
 });
 

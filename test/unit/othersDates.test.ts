@@ -7,7 +7,10 @@ import { addMs, type Clock } from '../../shared/clock.ts';
 
 const HOUR_MS = 3_600_000;
 
-/** Dates of others are compared with the clock that is given, which is the database's: this machine's may be anything. */
+/**
+ * Dates of others are compared with the clock that is given, which is the database's: this
+ * machine's may be anything.
+ */
 describe('others’ dates', () => {
   for (const [name, aheadMs] of [
     ['ahead of', HOUR_MS],
@@ -18,7 +21,11 @@ describe('others’ dates', () => {
 
       it('a provider’s Retry-After is compared with the clock', () => {
         const retryAfter = addMs(clock.now(), 90_000).toUTCString();
-        const { failure } = createCallErrors([], clock).answered({ status: 429, body: {}, retryAfter });
+        const { failure } = createCallErrors([], clock).answered({
+          status: 429,
+          body: {},
+          retryAfter,
+        });
         expect(failure).to.have.property('retryAfterMs').that.is.within(80_000, 90_000);
       });
 

@@ -11,6 +11,7 @@ describe('options of commands', () => {
 
   it('a priority is one of three words', () => {
     expect(['low', 'normal', 'high'].map(parsePriority)).to.deep.equal(['low', 'normal', 'high']);
-    for (const text of ['', 'High', 'urgent', '1']) expect(() => parsePriority(text), text).to.throw(UsageError, '--priority');
+    for (const text of ['', 'High', 'urgent', '1'])
+      expect(() => parsePriority(text), text).to.throw(UsageError, '--priority');
   });
 });

@@ -15,7 +15,11 @@ import {
   makeSalt,
   matchesTerms,
 } from '../../domain/payments/decide.ts';
-import { PAYMENT_STATUSES, type Payment, type PaymentProcessedLog } from '../../domain/payments/model.ts';
+import {
+  PAYMENT_STATUSES,
+  type Payment,
+  type PaymentProcessedLog,
+} from '../../domain/payments/model.ts';
 import { PAYMENT_TRANSITION_EVENTS } from '../../domain/payments/transitions.ts';
 import { assertRelayable } from '../../domain/payments/service.ts';
 import { EVENT_TYPES } from '../../domain/webhooks/model.ts';
@@ -26,7 +30,8 @@ import { makePayment, POSITION } from '../support/makePayment.ts';
 const EXPIRES_AT = new Date('2030-01-01T00:00:00Z');
 const inTime = EXPIRES_AT;
 const tooLate = new Date(EXPIRES_AT.getTime() + 1_000);
-const payment = (changes: Partial<Payment> = {}) => makePayment({ expiresAt: EXPIRES_AT, ...changes });
+const payment = (changes: Partial<Payment> = {}) =>
+  makePayment({ expiresAt: EXPIRES_AT, ...changes });
 
 describe('the rules of payments', () => {
   it('the salt is the hash of store, order and randomness, each of which changes it', () => {
@@ -45,11 +50,15 @@ describe('the rules of payments', () => {
 
   it('the expiry is on a whole second, never later than asked for, and less than a second earlier', () => {
     fc.assert(
-      fc.property(fc.integer({ min: 0, max: 2 ** 42 }), fc.integer({ min: 1, max: 86_400 }), (now, seconds) => {
-        const early = now + seconds * 1000 - decideExpiry(new Date(now), seconds).getTime();
-        expect(decideExpiry(new Date(now), seconds).getTime() % 1000).to.equal(0);
-        expect(early).to.be.within(0, 999);
-      }),
+      fc.property(
+        fc.integer({ min: 0, max: 2 ** 42 }),
+        fc.integer({ min: 1, max: 86_400 }),
+        (now, seconds) => {
+          const early = now + seconds * 1000 - decideExpiry(new Date(now), seconds).getTime();
+          expect(decideExpiry(new Date(now), seconds).getTime() % 1000).to.equal(0);
+          expect(early).to.be.within(0, 999);
+        },
+      ),
     );
   });
 
@@ -59,7 +68,9 @@ describe('the rules of payments', () => {
   });
 
   it('confirmations count the event’s own block, and never go below zero', () => {
-    expect([9n, 10n, 11n, 15n].map((head) => confirmationsAt(head, 10n))).to.deep.equal([0, 1, 2, 6]);
+    expect([9n, 10n, 11n, 15n].map((head) => confirmationsAt(head, 10n))).to.deep.equal([
+      0, 1, 2, 6,
+    ]);
   });
 
   it('every transition is told by an event type that exists', () => {
@@ -76,25 +87,55 @@ describe('the rules of payments', () => {
   });
 
   it('a failed relay means nothing for a payment that the chain shows, or that is not under way', () => {
-    expect(decideAfterRelayFailure(payment({ status: 'processing', position: POSITION }), inTime)).to.equal(undefined);
+    expect(
+      decideAfterRelayFailure(payment({ status: 'processing', position: POSITION }), inTime),
+    ).to.equal(undefined);
     for (const status of PAYMENT_STATUSES) {
-      if (status !== 'processing') expect(decideAfterRelayFailure(payment({ status }), tooLate), status).to.equal(undefined);
+      if (status !== 'processing')
+        expect(decideAfterRelayFailure(payment({ status }), tooLate), status).to.equal(undefined);
     }
   });
 
   for (const [name, changes, now, expected] of [
     ['in time', { status: 'processing' }, inTime, 'eventRemoved'],
     ['too late', { status: 'processing' }, tooLate, 'eventRemovedLate'],
-    ['with its relay under way', { status: 'processing', relayAttemptId: 'rla_1' }, inTime, 'eventRemovedInFlight'],
-    ['too late with its relay under way', { status: 'processing', relayAttemptId: 'rla_1' }, tooLate, 'eventRemovedInFlight'],
-    ['in time after it was cancelled', { status: 'processing', late: true }, inTime, 'eventRemovedCancelled'],
+    [
+      'with its relay under way',
+      { status: 'processing', relayAttemptId: 'rla_1' },
+      inTime,
+      'eventRemovedInFlight',
+    ],
+    [
+      'too late with its relay under way',
+      { status: 'processing', relayAttemptId: 'rla_1' },
+      tooLate,
+      'eventRemovedInFlight',
+    ],
+    [
+      'in time after it was cancelled',
+      { status: 'processing', late: true },
+      inTime,
+      'eventRemovedCancelled',
+    ],
     ['completed, in time', { status: 'completed' }, inTime, 'eventRemoved'],
     ['completed, too late', { status: 'completed' }, tooLate, 'eventRemovedLate'],
-    ['completed after it was cancelled', { status: 'completed', late: true }, inTime, 'eventRemovedCancelled'],
-    ['completed after it had expired', { status: 'completed', late: true }, tooLate, 'eventRemovedLate'],
+    [
+      'completed after it was cancelled',
+      { status: 'completed', late: true },
+      inTime,
+      'eventRemovedCancelled',
+    ],
+    [
+      'completed after it had expired',
+      { status: 'completed', late: true },
+      tooLate,
+      'eventRemovedLate',
+    ],
   ] as const satisfies [string, Partial<Payment>, Date, string][]) {
     it(`an event that is taken away ${name} is ${expected}`, () => {
-      expect(decideAfterRemoval(payment({ ...changes, position: POSITION }), { now, settled: now })).to.equal(expected);
+      expect(
+        decideAfterRemoval(payment({ ...changes, position: POSITION }), { now, settled: now }),
+      ).to.equal(expected);
     });
   }
 
@@ -109,8 +150,14 @@ describe('the rules of payments', () => {
   });
 
   describe('an overdue payment is looked at', () => {
-    /** @param settledAt the chain's own clock, at a moment of ours; seconds after the payment's last one. @returns the looks, in such seconds */
-    function looksOn(settledAt: (second: number) => number | undefined, blockTimeMs: number): number[] {
+    /**
+     * @param settledAt the chain's own clock, at a moment of ours; seconds after the payment's last
+     *   one. @returns the looks, in such seconds
+     */
+    function looksOn(
+      settledAt: (second: number) => number | undefined,
+      blockTimeMs: number,
+    ): number[] {
       const { expiresAt } = payment().terms;
       const looks: number[] = [];
       for (let now = addMs(expiresAt, 1_000); looks.length < 1_000;) {
@@ -125,11 +172,18 @@ describe('the rules of payments', () => {
     }
 
     it('when it will be over by the chain’s clock: two or three times, however long the chain takes', () => {
-      // A dozen blocks of two seconds; sixty-four of twelve; Ethereum's finality, which moves by 32 blocks at once.
+      // A dozen blocks of two seconds; sixty-four of twelve; Ethereum's finality, which moves by 32
+      // blocks at once.
       expect(looksOn((second) => Math.floor(second / 2) * 2 - 24, 2_000).length).to.be.within(2, 3);
-      expect(looksOn((second) => Math.floor(second / 12) * 12 - 768, 12_000).length).to.be.within(2, 3);
+      expect(looksOn((second) => Math.floor(second / 12) * 12 - 768, 12_000).length).to.be.within(
+        2,
+        3,
+      );
       for (let phase = 0; phase < 384; phase += 12) {
-        const looks = looksOn((second) => Math.floor((second + phase) / 384) * 384 - phase - 768, 12_000);
+        const looks = looksOn(
+          (second) => Math.floor((second + phase) / 384) * 384 - phase - 768,
+          12_000,
+        );
         expect(looks.length).to.be.within(2, 4);
         expect(looks.at(-1), 'told soon after').to.be.below(768 + 384 + 300);
       }
@@ -139,23 +193,41 @@ describe('the rules of payments', () => {
       for (const settled of [undefined, -1, -86_400]) {
         const looks = looksOn(() => settled, 2_000).filter((second) => second < 86_400);
         expect(looks.length).to.be.below(400);
-        for (const [index, second] of looks.slice(1).entries()) expect(second - (looks[index] ?? 0)).to.be.within(1, 900);
+        for (const [index, second] of looks.slice(1).entries())
+          expect(second - (looks[index] ?? 0)).to.be.within(1, 900);
       }
     });
   });
 
   it('an event has to be about the very terms: token, merchant and amount', () => {
     const { terms } = payment();
-    const log: PaymentProcessedLog = { ...POSITION, paymentId: payment().id, payer: terms.merchant, ...terms };
+    const log: PaymentProcessedLog = {
+      ...POSITION,
+      paymentId: payment().id,
+      payer: terms.merchant,
+      ...terms,
+    };
     expect(matchesTerms(payment(), log)).to.equal(true);
     const other = '0x00000000000000000000000000000000000000fF';
-    for (const change of [{ amount: terms.amount + 1n }, { amount: 0n }, { token: other }, { merchant: other }] as const) {
+    for (const change of [
+      { amount: terms.amount + 1n },
+      { amount: 0n },
+      { token: other },
+      { merchant: other },
+    ] as const) {
       expect(matchesTerms(payment(), { ...log, ...change })).to.equal(false);
     }
     expect(isSamePosition(payment(), log)).to.equal(false);
     expect(isSamePosition(payment({ position: POSITION }), log)).to.equal(true);
-    expect(isSamePosition(payment({ position: POSITION }), { ...log, logIndex: 5 })).to.equal(false);
-    expect(isSamePosition(payment({ position: POSITION }), { ...log, blockHash: `0x${'99'.repeat(32)}` })).to.equal(false);
+    expect(isSamePosition(payment({ position: POSITION }), { ...log, logIndex: 5 })).to.equal(
+      false,
+    );
+    expect(
+      isSamePosition(payment({ position: POSITION }), {
+        ...log,
+        blockHash: `0x${'99'.repeat(32)}`,
+      }),
+    ).to.equal(false);
   });
 
   for (const [name, changes, now, code] of [

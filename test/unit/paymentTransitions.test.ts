@@ -5,17 +5,44 @@ import { EVENT_TYPE_OF_TRANSITION } from '../../domain/payments/decide.ts';
 import { PAYMENT_STATUSES, type Payment, type PaymentStatus } from '../../domain/payments/model.ts';
 import { getPayment } from '../../domain/payments/service.ts';
 import { lockPayments } from '../../domain/payments/store.ts';
-import { nextPaymentStatus, PAYMENT_TRANSITION_EVENTS, type PaymentTransitionEvent } from '../../domain/payments/transitions.ts';
+import {
+  nextPaymentStatus,
+  PAYMENT_TRANSITION_EVENTS,
+  type PaymentTransitionEvent,
+} from '../../domain/payments/transitions.ts';
 import { listPaymentEvents } from '../../domain/webhooks/service.ts';
 import { inUnitOfWork } from '../../platform/unitOfWork.ts';
 import { expectRefusal } from '../support/expectRefusal.ts';
 import { createHarness, type Harness, type TestStore } from '../support/harness.ts';
 
 /** Written out once more, for whoever changes the table by mistake. '-': must not happen. */
-const EXPECTED: Readonly<Record<PaymentTransitionEvent, Readonly<Record<PaymentStatus, PaymentStatus | '-'>>>> = {
-  relayAccepted: { pending: 'processing', processing: '-', completed: '-', expired: '-', failed: '-', cancelled: '-' },
-  relayFailed: { pending: '-', processing: 'pending', completed: '-', expired: '-', failed: '-', cancelled: '-' },
-  relayFailedFinal: { pending: '-', processing: 'failed', completed: '-', expired: '-', failed: '-', cancelled: '-' },
+const EXPECTED: Readonly<
+  Record<PaymentTransitionEvent, Readonly<Record<PaymentStatus, PaymentStatus | '-'>>>
+> = {
+  relayAccepted: {
+    pending: 'processing',
+    processing: '-',
+    completed: '-',
+    expired: '-',
+    failed: '-',
+    cancelled: '-',
+  },
+  relayFailed: {
+    pending: '-',
+    processing: 'pending',
+    completed: '-',
+    expired: '-',
+    failed: '-',
+    cancelled: '-',
+  },
+  relayFailedFinal: {
+    pending: '-',
+    processing: 'failed',
+    completed: '-',
+    expired: '-',
+    failed: '-',
+    cancelled: '-',
+  },
   eventSeen: {
     pending: 'processing',
     processing: '-',
@@ -24,13 +51,62 @@ const EXPECTED: Readonly<Record<PaymentTransitionEvent, Readonly<Record<PaymentS
     failed: 'processing',
     cancelled: 'processing',
   },
-  eventFinal: { pending: '-', processing: 'completed', completed: '-', expired: '-', failed: '-', cancelled: '-' },
-  eventRemoved: { pending: '-', processing: 'pending', completed: 'pending', expired: '-', failed: '-', cancelled: '-' },
-  eventRemovedInFlight: { pending: '-', processing: 'processing', completed: '-', expired: '-', failed: '-', cancelled: '-' },
-  eventRemovedLate: { pending: '-', processing: 'expired', completed: 'expired', expired: '-', failed: '-', cancelled: '-' },
-  eventRemovedCancelled: { pending: '-', processing: 'cancelled', completed: 'cancelled', expired: '-', failed: '-', cancelled: '-' },
-  expire: { pending: 'expired', processing: '-', completed: '-', expired: '-', failed: '-', cancelled: '-' },
-  cancel: { pending: 'cancelled', processing: '-', completed: '-', expired: '-', failed: '-', cancelled: '-' },
+  eventFinal: {
+    pending: '-',
+    processing: 'completed',
+    completed: '-',
+    expired: '-',
+    failed: '-',
+    cancelled: '-',
+  },
+  eventRemoved: {
+    pending: '-',
+    processing: 'pending',
+    completed: 'pending',
+    expired: '-',
+    failed: '-',
+    cancelled: '-',
+  },
+  eventRemovedInFlight: {
+    pending: '-',
+    processing: 'processing',
+    completed: '-',
+    expired: '-',
+    failed: '-',
+    cancelled: '-',
+  },
+  eventRemovedLate: {
+    pending: '-',
+    processing: 'expired',
+    completed: 'expired',
+    expired: '-',
+    failed: '-',
+    cancelled: '-',
+  },
+  eventRemovedCancelled: {
+    pending: '-',
+    processing: 'cancelled',
+    completed: 'cancelled',
+    expired: '-',
+    failed: '-',
+    cancelled: '-',
+  },
+  expire: {
+    pending: 'expired',
+    processing: '-',
+    completed: '-',
+    expired: '-',
+    failed: '-',
+    cancelled: '-',
+  },
+  cancel: {
+    pending: 'cancelled',
+    processing: '-',
+    completed: '-',
+    expired: '-',
+    failed: '-',
+    cancelled: '-',
+  },
 };
 
 describe('the transitions of payments', () => {
@@ -61,7 +137,8 @@ describe('the transitions of payments', () => {
 
   it('know every event and every status', () => {
     expect(Object.keys(EXPECTED)).to.have.members([...PAYMENT_TRANSITION_EVENTS]);
-    for (const row of Object.values(EXPECTED)) expect(Object.keys(row)).to.have.members([...PAYMENT_STATUSES]);
+    for (const row of Object.values(EXPECTED))
+      expect(Object.keys(row)).to.have.members([...PAYMENT_STATUSES]);
   });
 
   for (const event of PAYMENT_TRANSITION_EVENTS) {
@@ -71,11 +148,19 @@ describe('the transitions of payments', () => {
         it(`do not let ${event} happen to a payment that is ${status}`, async () => {
           expect(nextPaymentStatus(status, event)).to.equal(undefined);
           await harness.ctx.db('payments').where({ id: payment.id }).update({ status });
-          const [before, events] = [await read(), await listPaymentEvents(harness.ctx, { paymentId: payment.id })];
+          const [before, events] = [
+            await read(),
+            await listPaymentEvents(harness.ctx, { paymentId: payment.id }),
+          ];
           const error = await expectRefusal(apply(event));
-          expect(error).to.include({ code: 'PAY_004', detail: `A payment that is ${status} does not allow this.` });
+          expect(error).to.include({
+            code: 'PAY_004',
+            detail: `A payment that is ${status} does not allow this.`,
+          });
           expect(await read()).to.deep.equal(before);
-          expect(await listPaymentEvents(harness.ctx, { paymentId: payment.id })).to.deep.equal(events);
+          expect(await listPaymentEvents(harness.ctx, { paymentId: payment.id })).to.deep.equal(
+            events,
+          );
         });
       } else {
         it(`by ${event} lead from ${status} to ${next}, with the next version and an event of it`, async () => {
@@ -98,7 +183,9 @@ describe('the transitions of payments', () => {
     const change = inUnitOfWork(harness.ctx, async (unit) => {
       const [locked] = await lockPayments(unit.trx, [payment.id]);
       if (locked === undefined) throw new Error('no payment');
-      await changePayments(harness.ctx, unit, [{ payment: locked, transitions: ['eventSeen', 'eventFinal', 'cancel'] }]);
+      await changePayments(harness.ctx, unit, [
+        { payment: locked, transitions: ['eventSeen', 'eventFinal', 'cancel'] },
+      ]);
     });
     expect((await expectRefusal(change)).code).to.equal('PAY_004');
     expect(await read()).to.deep.equal(before);

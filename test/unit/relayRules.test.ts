@@ -74,12 +74,20 @@ describe('the rules of relaying', () => {
 
   it('an attempt is over at the earlier of its deadline and the payment’s expiry', () => {
     const expiry = toUnixSeconds(payment.terms.expiresAt);
-    expect(relayDeadline(payment, { deadline: expiry - 60 })).to.deep.equal(addMs(payment.terms.expiresAt, -60_000));
-    expect(relayDeadline(payment, { deadline: expiry + 60 })).to.deep.equal(payment.terms.expiresAt);
+    expect(relayDeadline(payment, { deadline: expiry - 60 })).to.deep.equal(
+      addMs(payment.terms.expiresAt, -60_000),
+    );
+    expect(relayDeadline(payment, { deadline: expiry + 60 })).to.deep.equal(
+      payment.terms.expiresAt,
+    );
   });
 
   for (const [refusal, code, detail] of [
-    [{ kind: 'insufficientBalance', balance: 7n }, 'PAY_001', 'The payer holds 7 of the 1500000 that are needed.'],
+    [
+      { kind: 'insufficientBalance', balance: 7n },
+      'PAY_001',
+      'The payer holds 7 of the 1500000 that are needed.',
+    ],
     [
       { kind: 'insufficientAllowance', allowance: 8n },
       'PAY_002',
@@ -90,8 +98,14 @@ describe('the rules of relaying', () => {
     [{ kind: 'other', reason: 'Paused()' }, 'PAY_027', 'Paused()'],
   ] as const) {
     it(`the refusal "${refusal.kind}" is told as ${code}, with what was found`, () => {
-      const signed = { rail: 'authorization' as const, authorization: { payer: payment.terms.merchant, deadline: 0 } };
-      expect(toRefusalError(refusal, { signed, terms: payment.terms })).to.include({ code, detail });
+      const signed = {
+        rail: 'authorization' as const,
+        authorization: { payer: payment.terms.merchant, deadline: 0 },
+      };
+      expect(toRefusalError(refusal, { signed, terms: payment.terms })).to.include({
+        code,
+        detail,
+      });
     });
   }
 
@@ -101,7 +115,11 @@ describe('the rules of relaying', () => {
       'permitRefused',
       ', and the token refuses the permit (ERC2612InvalidSigner(0x1, 0x2)); ask anew for what to sign, or have the payer approve the gateway.',
     ],
-    [{ approveFirst: 'noPermit' }, 'noPermit', '; the token has no permit: have the payer approve the gateway first.'],
+    [
+      { approveFirst: 'noPermit' },
+      'noPermit',
+      '; the token has no permit: have the payer approve the gateway first.',
+    ],
     [
       { approveFirst: 'unusablePermit', permitRefusal: 'no reason given' },
       'unusablePermit',
@@ -119,9 +137,19 @@ describe('the rules of relaying', () => {
     ],
   ] as const) {
     it(`too small an allowance is told with the reason ${reason} when a permit does not help (${Object.keys(refusal).join(', ')})`, () => {
-      const signed = { rail: 'authorization' as const, authorization: { payer: payment.terms.merchant, deadline: 0 } };
-      const error = toRefusalError({ kind: 'insufficientAllowance', allowance: 8n, ...refusal }, { signed, terms: payment.terms });
-      expect(error).to.include({ code: 'PAY_002', reason, detail: `The gateway may take 8 of the 1500000 that are needed${detail}` });
+      const signed = {
+        rail: 'authorization' as const,
+        authorization: { payer: payment.terms.merchant, deadline: 0 },
+      };
+      const error = toRefusalError(
+        { kind: 'insufficientAllowance', allowance: 8n, ...refusal },
+        { signed, terms: payment.terms },
+      );
+      expect(error).to.include({
+        code: 'PAY_002',
+        reason,
+        detail: `The gateway may take 8 of the 1500000 that are needed${detail}`,
+      });
     });
   }
 

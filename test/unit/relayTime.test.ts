@@ -1,6 +1,12 @@
 import { expect } from 'chai';
 
-import { decideLateness, decideLeastMs, hasTimeToWait, isTooLate, msUntilTooLate } from '../../domain/relay/decideTime.ts';
+import {
+  decideLateness,
+  decideLeastMs,
+  hasTimeToWait,
+  isTooLate,
+  msUntilTooLate,
+} from '../../domain/relay/decideTime.ts';
 import { addMs } from '../../shared/clock.ts';
 
 const NOW = new Date('2030-01-01T00:00:00Z');
@@ -45,7 +51,9 @@ describe('the time that a signed request needs', () => {
       const attempt = { createdAt: NOW, deadline: inMs(wholeMs) };
       expect(hasTimeToWait(attempt, inMs(untilMs - 1), blockTimeMs)).to.equal(true);
       expect(hasTimeToWait(attempt, inMs(untilMs), blockTimeMs)).to.equal(false);
-      expect(isTooLate(attempt, inMs(untilMs), blockTimeMs), 'it can still be sent').to.equal(false);
+      expect(isTooLate(attempt, inMs(untilMs), blockTimeMs), 'it can still be sent').to.equal(
+        false,
+      );
     });
   }
 
@@ -60,7 +68,9 @@ describe('the time that a signed request needs', () => {
     [900_000, 901_000, 'ours'],
   ] as const) {
     it(`was enough (${lateness}), when it was good for ${goodForMs} ms and mined after ${minedAfterMs}`, () => {
-      expect(decideLateness({ createdAt: NOW, deadline: inMs(goodForMs) }, inMs(minedAfterMs), 36_000)).to.equal(lateness);
+      expect(
+        decideLateness({ createdAt: NOW, deadline: inMs(goodForMs) }, inMs(minedAfterMs), 36_000),
+      ).to.equal(lateness);
     });
   }
 });

@@ -11,14 +11,19 @@ describe('the secret box', () => {
 
   it('opens what it sealed, whatever the text', () => {
     fc.assert(
-      fc.property(fc.string({ unit: 'binary' }), (text) => box.open(box.seal(text)) === Buffer.from(text, 'utf8').toString('utf8')),
+      fc.property(
+        fc.string({ unit: 'binary' }),
+        (text) => box.open(box.seal(text)) === Buffer.from(text, 'utf8').toString('utf8'),
+      ),
     );
   });
 
   it('seals the same text differently each time, and shows nothing of it', () => {
     expect(box.seal('whsec_a secret')).not.to.equal(sealed);
     expect(sealed).to.match(/^v1\.[\w-]{16}\.[\w-]{22}\.[\w-]+$/);
-    expect(Buffer.from(sealed.split('.')[3] ?? '', 'base64url').toString()).not.to.contain('secret');
+    expect(Buffer.from(sealed.split('.')[3] ?? '', 'base64url').toString()).not.to.contain(
+      'secret',
+    );
   });
 
   it('is not opened with another key', () => {
@@ -32,7 +37,9 @@ describe('the secret box', () => {
       for (let bit = 0; bit < bytes.length * 8; bit++) {
         const changed = Buffer.from(bytes);
         changed.writeUInt8(changed.readUInt8(bit >> 3) ^ (1 << (bit & 7)), bit >> 3);
-        const tampered = parts.map((part, at) => (at === index ? changed.toString('base64url') : part)).join('.');
+        const tampered = parts
+          .map((part, at) => (at === index ? changed.toString('base64url') : part))
+          .join('.');
         expect(() => box.open(tampered), `part ${index}, bit ${bit}`).to.throw();
       }
     }
@@ -46,7 +53,14 @@ describe('the secret box', () => {
     }
   });
 
-  for (const text of ['', 'v1', 'v1.a.b', sealed.replace('v1', 'v2'), sealed.split('.').slice(1).join('.'), 'plain text']) {
+  for (const text of [
+    '',
+    'v1',
+    'v1.a.b',
+    sealed.replace('v1', 'v2'),
+    sealed.split('.').slice(1).join('.'),
+    'plain text',
+  ]) {
     it(`does not open ${JSON.stringify(text.slice(0, 12))}…`, () => {
       expect(() => box.open(text)).to.throw();
     });

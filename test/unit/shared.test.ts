@@ -18,9 +18,13 @@ describe('ids', () => {
 
   it('sort by their time', () => {
     fc.assert(
-      fc.property(fc.integer({ min: 1, max: 2 ** 46 }), fc.integer({ min: 1, max: 2 ** 40 }), (time, later) => {
-        expect(newId('ob', new Date(time)) < newId('ob', new Date(time + later))).to.equal(true);
-      }),
+      fc.property(
+        fc.integer({ min: 1, max: 2 ** 46 }),
+        fc.integer({ min: 1, max: 2 ** 40 }),
+        (time, later) => {
+          expect(newId('ob', new Date(time)) < newId('ob', new Date(time + later))).to.equal(true);
+        },
+      ),
     );
   });
 });
@@ -63,7 +67,12 @@ describe('hex', () => {
 
 describe('time', () => {
   it('in whole seconds comes back as it was', () => {
-    fc.assert(fc.property(fc.integer({ min: 0, max: 2 ** 36 }), (seconds) => toUnixSeconds(fromUnixSeconds(seconds)) === seconds));
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 0, max: 2 ** 36 }),
+        (seconds) => toUnixSeconds(fromUnixSeconds(seconds)) === seconds,
+      ),
+    );
   });
 
   it('is rounded down to the second, as blocks are', () => {

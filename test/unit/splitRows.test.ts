@@ -15,7 +15,10 @@ describe('splitting the rows of a statement', () => {
     const rows = Array.from({ length: 200 }, (_, index) => [index, '"'.repeat(12_000)]);
     const parts = splitRows(rows);
     expect(parts.flat()).to.deep.equal(rows);
-    for (const part of parts) expect(part.reduce((sum, [, text]) => sum + 2 * String(text).length, 0)).to.be.below(1_000_000);
+    for (const part of parts)
+      expect(part.reduce((sum, [, text]) => sum + 2 * String(text).length, 0)).to.be.below(
+        1_000_000,
+      );
     expect(parts.length).to.be.within(5, 10);
   });
 

@@ -17,8 +17,12 @@ interface Waiting {
   gaveWay: number;
 }
 
-/** What acceptance, dispatch and ends do about turns, in memory. What is served has ended as well. */
-function createSchedule(shares: Readonly<Record<string, number | { weight?: number; priority?: RelayPriority }>> = {}) {
+/**
+ * What acceptance, dispatch and ends do about turns, in memory. What is served has ended as well.
+ */
+function createSchedule(
+  shares: Readonly<Record<string, number | { weight?: number; priority?: RelayPriority }>> = {},
+) {
   let served = 0n;
   const last = new Map<string, bigint>();
   let waiting: Waiting[] = [];
@@ -28,18 +32,38 @@ function createSchedule(shares: Readonly<Record<string, number | { weight?: numb
     accept(store: string, count = 1, priority: RelayPriority = 'normal'): void {
       for (let index = 0; index < count; index++) {
         const share = shares[store] ?? 100;
-        const step = stepOf({ weight: 100, priority: 'normal', ...(typeof share === 'number' ? { weight: share } : share) });
+        const step = stepOf({
+          weight: 100,
+          priority: 'normal',
+          ...(typeof share === 'number' ? { weight: share } : share),
+        });
         const inFlight = of(store).length;
-        const { turn, turnStep } = decideTurn({ served, last: last.get(store) ?? 0n, inFlight, step });
+        const { turn, turnStep } = decideTurn({
+          served,
+          last: last.get(store) ?? 0n,
+          inFlight,
+          step,
+        });
         last.set(store, turn);
-        const taken: Waiting = { id: `${seq}`, store, priority, seq: seq++, step: turnStep, turn, gaveWay: 0 };
+        const taken: Waiting = {
+          id: `${seq}`,
+          store,
+          priority,
+          seq: seq++,
+          step: turnStep,
+          turn,
+          gaveWay: 0,
+        };
         const chain = [taken];
         for (;;) {
           const [next] = listGivingWay(chain.at(-1)!.priority, turn, of(store));
           if (next === undefined) break;
           chain.push(next);
         }
-        const turns = [...chain.slice(1).map((one) => ({ turn: one.turn, step: one.step })), { turn, step: turnStep }];
+        const turns = [
+          ...chain.slice(1).map((one) => ({ turn: one.turn, step: one.step })),
+          { turn, step: turnStep },
+        ];
         for (const [place, one] of chain.entries()) Object.assign(one, turns[place]);
         for (const one of chain.slice(1)) one.gaveWay += 1;
         waiting.push(taken);
@@ -69,7 +93,8 @@ function createSchedule(shares: Readonly<Record<string, number | { weight?: numb
 }
 
 const storesOf = (batch: readonly Waiting[]) => batch.map(({ store }) => store);
-const countOf = (batch: readonly Waiting[], store: string) => storesOf(batch).filter((one) => one === store).length;
+const countOf = (batch: readonly Waiting[], store: string) =>
+  storesOf(batch).filter((one) => one === store).length;
 
 describe('turns between stores', () => {
   it('bring five of one store among the first ten, whatever another has waiting', () => {
@@ -99,12 +124,17 @@ describe('turns between stores', () => {
       const schedule = createSchedule(weights);
       const served = new Map<string, number>();
       for (let batch = 0; batch < 200; batch++) {
-        for (const store of Object.keys(weights)) schedule.accept(store, Math.max(0, 200 - schedule.waiting(store)));
-        for (const store of storesOf(schedule.serve())) served.set(store, (served.get(store) ?? 0) + 1);
+        for (const store of Object.keys(weights))
+          schedule.accept(store, Math.max(0, 200 - schedule.waiting(store)));
+        for (const store of storesOf(schedule.serve()))
+          served.set(store, (served.get(store) ?? 0) + 1);
       }
       for (const [store, weight] of Object.entries(weights)) {
         const share = (200 * BATCH * weight) / total;
-        expect(served.get(store) ?? 0, `seed ${seed}, ${store}`).to.be.within(share * 0.95 - BATCH, share * 1.05 + BATCH);
+        expect(served.get(store) ?? 0, `seed ${seed}, ${store}`).to.be.within(
+          share * 0.95 - BATCH,
+          share * 1.05 + BATCH,
+        );
       }
     }
   });
@@ -118,7 +148,8 @@ describe('turns between stores', () => {
         schedule.accept('least', 3);
         let batches = 0;
         while (schedule.waiting('least') > 0) {
-          for (let store = 0; store < 10; store++) schedule.accept(`busy-${store}`, random.between(2, 6));
+          for (let store = 0; store < 10; store++)
+            schedule.accept(`busy-${store}`, random.between(2, 6));
           schedule.serve();
           batches += 1;
           // Each of the ten has ten turns to one of it: its third comes with the 300th of theirs.
@@ -162,7 +193,10 @@ describe('turns between stores', () => {
       schedule.accept('other', 500);
       // As many of each, until those five are gone.
       const first = schedule.serve(2 * (left + 5) + 2);
-      expect(first.filter(({ store, seq }) => store === 'died' && seq >= 500).length, `${left} left`).to.equal(5);
+      expect(
+        first.filter(({ store, seq }) => store === 'died' && seq >= 500).length,
+        `${left} left`,
+      ).to.equal(5);
     }
   });
 
@@ -173,7 +207,10 @@ describe('turns between stores', () => {
       let [fickle, steady] = [0, 0];
       for (let batch = 0; batch < 150; batch++) {
         schedule.accept('steady', Math.max(0, 60 - schedule.waiting('steady')));
-        schedule.accept('fickle', Math.max(0, random.between(40, 100) - schedule.waiting('fickle')));
+        schedule.accept(
+          'fickle',
+          Math.max(0, random.between(40, 100) - schedule.waiting('fickle')),
+        );
         const kept = random.between(1, 4);
         if (random.between(0, 1) === 1) schedule.cancel('fickle', (index) => index % kept === 0);
         const served = schedule.serve();
@@ -203,7 +240,8 @@ describe('priorities', () => {
       let [urgent, modest] = [0, 0];
       for (let batch = 0; batch < 200; batch++) {
         const priorities: RelayPriority[] = seed === 1 ? ['high'] : ['low', 'normal', 'high'];
-        while (schedule.waiting('urgent') < 100) schedule.accept('urgent', 1, priorities[random.between(0, priorities.length - 1)]);
+        while (schedule.waiting('urgent') < 100)
+          schedule.accept('urgent', 1, priorities[random.between(0, priorities.length - 1)]);
         schedule.accept('modest', 100 - schedule.waiting('modest'));
         const served = schedule.serve();
         urgent += countOf(served, 'urgent');
@@ -223,7 +261,11 @@ describe('priorities', () => {
       let batches = 0;
       while (schedule.waiting('one', 'low') > 0) {
         // More than is served, up to what a store may have on its way.
-        schedule.accept('one', Math.min(most - schedule.waiting('one'), BATCH + random.between(0, 10)), 'high');
+        schedule.accept(
+          'one',
+          Math.min(most - schedule.waiting('one'), BATCH + random.between(0, 10)),
+          'high',
+        );
         schedule.serve();
         batches += 1;
         // It waits for four queues of its store at most: it gives way three times.
@@ -236,8 +278,10 @@ describe('priorities', () => {
     const schedule = createSchedule({ high: { priority: 'high' }, low: { priority: 'low' } });
     const served = new Map<string, number>();
     for (let batch = 0; batch < 210; batch++) {
-      for (const store of ['high', 'normal', 'low']) schedule.accept(store, 100 - schedule.waiting(store));
-      for (const store of storesOf(schedule.serve())) served.set(store, (served.get(store) ?? 0) + 1);
+      for (const store of ['high', 'normal', 'low'])
+        schedule.accept(store, 100 - schedule.waiting(store));
+      for (const store of storesOf(schedule.serve()))
+        served.set(store, (served.get(store) ?? 0) + 1);
     }
     // 16 to 4 to 1, of 4,200.
     expect(served.get('high')).to.be.within(3_150, 3_250);

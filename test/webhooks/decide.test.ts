@@ -1,14 +1,24 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 
-import { decideDelivery, decideFirstAttemptAt, findUrlRefusal, wantsEvent } from '../../domain/webhooks/decide.ts';
+import {
+  decideDelivery,
+  decideFirstAttemptAt,
+  findUrlRefusal,
+  wantsEvent,
+} from '../../domain/webhooks/decide.ts';
 import { isLocalHostName, isPublicAddress } from '../../domain/webhooks/publicAddress.ts';
 
 const NOW = new Date('2026-01-02T03:04:05.000Z');
 const SCHEDULE = [0, 5, 300, 86_400];
 const DAY_SECONDS = 86_400;
 
-function decide(input: { statusCode: number | null; retryAfterSeconds?: number; number?: number; random?: number }) {
+function decide(input: {
+  statusCode: number | null;
+  retryAfterSeconds?: number;
+  number?: number;
+  random?: number;
+}) {
   return decideDelivery({
     outcome: { statusCode: input.statusCode, retryAfterSeconds: input.retryAfterSeconds ?? null },
     number: input.number ?? 1,
@@ -27,7 +37,12 @@ function retryDelaySeconds(input: Parameters<typeof decide>[0]): number {
 describe('webhooks: what becomes of a delivery', () => {
   it('takes every 2xx for success and nothing else', () => {
     for (let statusCode = 100; statusCode < 600; statusCode++) {
-      const expected = statusCode >= 200 && statusCode <= 299 ? 'succeeded' : statusCode === 410 ? 'endpointGone' : 'retry';
+      const expected =
+        statusCode >= 200 && statusCode <= 299
+          ? 'succeeded'
+          : statusCode === 410
+            ? 'endpointGone'
+            : 'retry';
       expect(decide({ statusCode }).kind, String(statusCode)).to.equal(expected);
     }
     expect(decide({ statusCode: null }).kind).to.equal('retry');
@@ -66,7 +81,9 @@ describe('webhooks: what becomes of a delivery', () => {
   });
 
   it('waits at most a day because of Retry-After', () => {
-    expect(retryDelaySeconds({ statusCode: 503, retryAfterSeconds: 9_999_999_999 })).to.equal(DAY_SECONDS);
+    expect(retryDelaySeconds({ statusCode: 503, retryAfterSeconds: 9_999_999_999 })).to.equal(
+      DAY_SECONDS,
+    );
   });
 
   it('stays within 20 % of the schedule, and within Retry-After and a day', () => {
@@ -78,19 +95,30 @@ describe('webhooks: what becomes of a delivery', () => {
             fc.integer({ min: 300, max: 599 }).filter((code) => code !== 410),
           ),
           retryAfterSeconds: fc.oneof(fc.constant(null), fc.integer({ min: 0, max: 1_000_000 })),
-          scheduleSeconds: fc.array(fc.integer({ min: 0, max: DAY_SECONDS }), { minLength: 2, maxLength: 12 }),
+          scheduleSeconds: fc.array(fc.integer({ min: 0, max: DAY_SECONDS }), {
+            minLength: 2,
+            maxLength: 12,
+          }),
           random: fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
         }),
         fc.nat(),
         ({ statusCode, retryAfterSeconds, scheduleSeconds, random }, pick) => {
           const number = 1 + (pick % (scheduleSeconds.length - 1));
-          const decision = decideDelivery({ outcome: { statusCode, retryAfterSeconds }, number, scheduleSeconds, now: NOW, random });
+          const decision = decideDelivery({
+            outcome: { statusCode, retryAfterSeconds },
+            number,
+            scheduleSeconds,
+            now: NOW,
+            random,
+          });
           if (decision.kind !== 'retry') throw new Error(decision.kind);
           const delaySeconds = (decision.at.getTime() - NOW.getTime()) / 1000;
           const scheduled = scheduleSeconds[number] ?? 0;
           const asked = Math.min(retryAfterSeconds ?? 0, DAY_SECONDS);
           expect(delaySeconds).to.be.at.least(Math.max(scheduled * 0.8, asked) - 0.001);
-          expect(delaySeconds).to.be.at.most(Math.max(Math.min(scheduled * 2, DAY_SECONDS) * 1.2, asked) + 0.001);
+          expect(delaySeconds).to.be.at.most(
+            Math.max(Math.min(scheduled * 2, DAY_SECONDS) * 1.2, asked) + 0.001,
+          );
         },
       ),
     );
@@ -98,12 +126,19 @@ describe('webhooks: what becomes of a delivery', () => {
 
   it('spreads retries over the whole of the jitter', () => {
     expect(retryDelaySeconds({ statusCode: 500, number: 2, random: 0 })).to.equal(240);
-    expect(retryDelaySeconds({ statusCode: 500, number: 2, random: 0.999_999 })).to.be.closeTo(360, 0.01);
+    expect(retryDelaySeconds({ statusCode: 500, number: 2, random: 0.999_999 })).to.be.closeTo(
+      360,
+      0.01,
+    );
   });
 
   it('makes the first attempt at once with the default schedule', () => {
-    expect(decideFirstAttemptAt({ scheduleSeconds: SCHEDULE, now: NOW, random: 0 })).to.deep.equal(NOW);
-    expect(decideFirstAttemptAt({ scheduleSeconds: [10], now: NOW, random: 0.5 })).to.deep.equal(new Date(NOW.getTime() + 10_000));
+    expect(decideFirstAttemptAt({ scheduleSeconds: SCHEDULE, now: NOW, random: 0 })).to.deep.equal(
+      NOW,
+    );
+    expect(decideFirstAttemptAt({ scheduleSeconds: [10], now: NOW, random: 0.5 })).to.deep.equal(
+      new Date(NOW.getTime() + 10_000),
+    );
   });
 
   it('sends an endpoint the types that it named, or all', () => {
@@ -118,14 +153,18 @@ describe('webhooks: which URLs are accepted', () => {
   const closed = { allowPrivateNetworks: false, requireHttps: false };
 
   it('accepts public https URLs, and http ones outside of production', () => {
-    expect(findUrlRefusal('https://shop.example/hooks?key=1', { ...closed, requireHttps: true })).to.equal(undefined);
+    expect(
+      findUrlRefusal('https://shop.example/hooks?key=1', { ...closed, requireHttps: true }),
+    ).to.equal(undefined);
     expect(findUrlRefusal('http://shop.example:8080/hooks', closed)).to.equal(undefined);
     expect(findUrlRefusal('https://8.8.8.8/', closed)).to.equal(undefined);
     expect(findUrlRefusal('https://[2606:4700::1111]/', closed)).to.equal(undefined);
   });
 
   it('refuses http in production', () => {
-    expect(findUrlRefusal('http://shop.example/', { ...closed, requireHttps: true })).to.match(/https/);
+    expect(findUrlRefusal('http://shop.example/', { ...closed, requireHttps: true })).to.match(
+      /https/,
+    );
   });
 
   it('accepts local and unencrypted receivers where private networks are allowed', () => {
@@ -133,7 +172,14 @@ describe('webhooks: which URLs are accepted', () => {
     expect(findUrlRefusal('http://localhost:3999/hooks', open)).to.equal(undefined);
   });
 
-  for (const url of ['ftp://shop.example/', 'file:///etc/passwd', 'javascript:alert(1)', 'shop.example', '', 'http://']) {
+  for (const url of [
+    'ftp://shop.example/',
+    'file:///etc/passwd',
+    'javascript:alert(1)',
+    'shop.example',
+    '',
+    'http://',
+  ]) {
     it(`refuses ${JSON.stringify(url)} always`, () => {
       expect(findUrlRefusal(url, open)).to.be.a('string');
       expect(findUrlRefusal(url, closed)).to.be.a('string');
@@ -141,13 +187,28 @@ describe('webhooks: which URLs are accepted', () => {
   }
 
   it('refuses credentials in the URL, and does not repeat them', () => {
-    for (const url of ['https://user:hunter2@shop.example/', 'https://user@shop.example/', 'https://:hunter2@shop.example/']) {
+    for (const url of [
+      'https://user:hunter2@shop.example/',
+      'https://user@shop.example/',
+      'https://:hunter2@shop.example/',
+    ]) {
       expect(findUrlRefusal(url, open)).to.be.a('string').that.does.not.contain('hunter2');
     }
   });
 
   for (const host of [
-    ...['127.0.0.1', '127.1', '2130706433', '0x7f.1', '0177.0.0.1', '0', '10.0.0.1', '172.16.0.1', '192.168.1.1', '100.64.0.1'],
+    ...[
+      '127.0.0.1',
+      '127.1',
+      '2130706433',
+      '0x7f.1',
+      '0177.0.0.1',
+      '0',
+      '10.0.0.1',
+      '172.16.0.1',
+      '192.168.1.1',
+      '100.64.0.1',
+    ],
     ...['169.254.169.254', '192.0.2.1', '198.18.0.1', '224.0.0.1', '255.255.255.255', '127.0.0.1.'],
     ...[
       '[::1]',
@@ -159,8 +220,24 @@ describe('webhooks: which URLs are accepted', () => {
       '[2002:7f00:1::]',
       '[2001:0:7f00::]',
     ],
-    ...['[fe80::1]', '[fc00::1]', '[fd00:ec2::254]', '[fec0::1]', '[ff02::1]', '[2001:db8::1]', '[::ffff:0:127.0.0.1]'],
-    ...['localhost', 'LOCALHOST', 'localhost.', 'shop.localhost', 'printer.local', 'metadata.google.internal', 'nas.home.arpa'],
+    ...[
+      '[fe80::1]',
+      '[fc00::1]',
+      '[fd00:ec2::254]',
+      '[fec0::1]',
+      '[ff02::1]',
+      '[2001:db8::1]',
+      '[::ffff:0:127.0.0.1]',
+    ],
+    ...[
+      'localhost',
+      'LOCALHOST',
+      'localhost.',
+      'shop.localhost',
+      'printer.local',
+      'metadata.google.internal',
+      'nas.home.arpa',
+    ],
   ]) {
     it(`refuses the host ${host} where private networks are not allowed`, () => {
       expect(findUrlRefusal(`https://${host}/`, closed)).to.match(/private/);
@@ -185,7 +262,8 @@ describe('webhooks: public addresses', () => {
   });
 
   it('takes what is no address for not public', () => {
-    for (const text of ['', 'shop.example', '1.2.3.4.5', '[::1]', '::1::']) expect(isPublicAddress(text), text).to.equal(false);
+    for (const text of ['', 'shop.example', '1.2.3.4.5', '[::1]', '::1::'])
+      expect(isPublicAddress(text), text).to.equal(false);
   });
 
   it('does not take a name for local because it ends alike', () => {

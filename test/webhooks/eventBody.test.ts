@@ -40,7 +40,13 @@ describe('the body of a webhook', () => {
       [paymentId],
     );
     return rows.map((row) =>
-      JSON.parse(buildEventBody({ type: row.type, createdAt: row.created_at, data: parseJsonColumn(row.data) as Record<string, unknown> })),
+      JSON.parse(
+        buildEventBody({
+          type: row.type,
+          createdAt: row.created_at,
+          data: parseJsonColumn(row.data) as Record<string, unknown>,
+        }),
+      ),
     );
   }
 
@@ -50,7 +56,10 @@ describe('the body of a webhook', () => {
 
   it('is as openapi.yaml describes it, from creation to completion', async () => {
     const customer = await harness.chain.createCustomer({ token: harness.tokens.TUSD });
-    const payment = await harness.createTestPayment(store, { metadata: { cart: '17' }, customerEmail: 'buyer@example.org' });
+    const payment = await harness.createTestPayment(store, {
+      metadata: { cart: '17' },
+      customerEmail: 'buyer@example.org',
+    });
     await harness.chain.payDirectly(customer, payment);
     const bodies = await waitUntil(async () => {
       await scanChain(harness.ctx, payment.chainId);

@@ -42,7 +42,10 @@ describe('webhooks: places that Redis has forgotten', function () {
     await harness.close();
   });
 
-  /** All that this installation has in Redis: the queues’ jobs as well. A Redis that begins anew knows no scripts either. */
+  /**
+   * All that this installation has in Redis: the queues’ jobs as well. A Redis that begins anew
+   * knows no scripts either.
+   */
   async function wipe(): Promise<void> {
     const { redis } = harness.ctx;
     if ('nodes' in redis) throw new Error('the tests’ Redis is a single server');
@@ -55,30 +58,57 @@ describe('webhooks: places that Redis has forgotten', function () {
   async function openStore(path: string): Promise<void> {
     const { storeId } = await harness.createTestStore();
     for (let index = 0; index < ENDPOINTS; index++) {
-      await createWebhookEndpoint(harness.ctx, { storeId, url: `${receiver.url}${path}/${index}`, eventTypes: null });
+      await createWebhookEndpoint(harness.ctx, {
+        storeId,
+        url: `${receiver.url}${path}/${index}`,
+        eventTypes: null,
+      });
     }
-    const event = () => ({ storeId, type: 'payment.created' as const, paymentId: newPaymentId(), version: 1, data: { paymentId: '0x1' } });
-    await inUnitOfWork(harness.ctx, (unit) => recordEvents(harness.ctx, unit, Array.from({ length: EVENTS }, event)));
+    const event = () => ({
+      storeId,
+      type: 'payment.created' as const,
+      paymentId: newPaymentId(),
+      version: 1,
+      data: { paymentId: '0x1' },
+    });
+    await inUnitOfWork(harness.ctx, (unit) =>
+      recordEvents(harness.ctx, unit, Array.from({ length: EVENTS }, event)),
+    );
   }
 
   it('are taken anew: few are too many for a moment, and nobody waits for ever', async () => {
     await openStore('silent');
     await openStore('quick');
-    for (let index = 0; index < PROCESSES; index++) workers.push(await runWorkers(harness, ['webhook']));
+    for (let index = 0; index < PROCESSES; index++)
+      workers.push(await runWorkers(harness, ['webhook']));
     for (const from of [20, 60, 100]) {
       await waitUntil(() => receiver.count('quick') >= from, { what: `${from} webhooks` });
       await wipe();
-      await waitUntil(async () => (await reportPlaces(harness.ctx)).limit === PROCESSES * PLACES, { what: 'the processes' });
+      await waitUntil(async () => (await reportPlaces(harness.ctx)).limit === PROCESSES * PLACES, {
+        what: 'the processes',
+      });
     }
     await sleep(1_000);
     await wipe();
     receiver.answer();
     const open = () => selectRows(harness.ctx.db, "SELECT id FROM outbox WHERE queue = 'webhook'");
-    await waitUntil(async () => (await open()).length === 0, { what: 'the end of all deliveries', timeoutMs: 60_000 });
-    const statuses = await selectRows(harness.ctx.db, 'SELECT status, COUNT(*) AS count FROM webhook_deliveries GROUP BY status');
-    expect(statuses).to.deep.equal([{ status: 'succeeded', count: String(2 * ENDPOINTS * EVENTS) }]);
-    expect(receiver.mostOpen(), 'what the processes have jobs for').to.be.at.most(PROCESSES * PLACES);
-    expect(receiver.mostOpenOfPath(), 'those of before and after').to.be.at.most(2 * PLACES_PER_ENDPOINT);
+    await waitUntil(async () => (await open()).length === 0, {
+      what: 'the end of all deliveries',
+      timeoutMs: 60_000,
+    });
+    const statuses = await selectRows(
+      harness.ctx.db,
+      'SELECT status, COUNT(*) AS count FROM webhook_deliveries GROUP BY status',
+    );
+    expect(statuses).to.deep.equal([
+      { status: 'succeeded', count: String(2 * ENDPOINTS * EVENTS) },
+    ]);
+    expect(receiver.mostOpen(), 'what the processes have jobs for').to.be.at.most(
+      PROCESSES * PLACES,
+    );
+    expect(receiver.mostOpenOfPath(), 'those of before and after').to.be.at.most(
+      2 * PLACES_PER_ENDPOINT,
+    );
     const isOver = async () => {
       const { byStore, waitingStores } = await reportPlaces(harness.ctx);
       return byStore.size === 0 && Object.values(waitingStores).every((count) => count === 0);
@@ -94,7 +124,8 @@ async function startReceiver() {
   let isAnswering = false;
   let mostOpen = 0;
   let mostOpenOfPath = 0;
-  const add = (map: Map<string, number>, key: string, by: number) => map.set(key, (map.get(key) ?? 0) + by);
+  const add = (map: Map<string, number>, key: string, by: number) =>
+    map.set(key, (map.get(key) ?? 0) + by);
   const server = createServer((request, response) => {
     const path = request.url ?? '';
     const kind = path.split('/')[1] ?? '';

@@ -33,14 +33,20 @@ describe('webhooks: deliveries of an endpoint that leaves no room for them', fun
   beforeEach(async () => {
     await execute(ctx.db, 'DELETE FROM outbox');
     const { storeId } = await harness.createTestStore();
-    const { id: endpointId } = await createWebhookEndpoint(ctx, { storeId, url: 'https://shop.example/hooks', eventTypes: null });
+    const { id: endpointId } = await createWebhookEndpoint(ctx, {
+      storeId,
+      url: 'https://shop.example/hooks',
+      eventTypes: null,
+    });
     endpoint = { storeId, endpointId };
     sender.posts.length = 0;
     sender.answer = () => answerWith(204);
   });
   after(() => harness.close());
 
-  /** Its only place is taken. @param silentMs how long its last POST took, which it did not answer */
+  /**
+   * Its only place is taken. @param silentMs how long its last POST took, which it did not answer
+   */
   async function occupy(silentMs: number): Promise<void> {
     const other = { ...endpoint, deliveryId: `other ${endpoint.endpointId}` };
     await takePlaces(ctx, [other], { isStarting: false });
@@ -49,28 +55,53 @@ describe('webhooks: deliveries of an endpoint that leaves no room for them', fun
   }
   async function addDelivery(ageMs: number): Promise<string> {
     const { storeId, endpointId } = endpoint;
-    const event = { storeId, type: 'payment.created' as const, paymentId: newPaymentId(), version: 1, data: {} };
+    const event = {
+      storeId,
+      type: 'payment.created' as const,
+      paymentId: newPaymentId(),
+      version: 1,
+      data: {},
+    };
     await inUnitOfWork(ctx, (unit) => recordEvents(ctx, unit, [event]));
     const createdAt = new Date(Date.now() - ageMs);
-    await execute(ctx.db, 'UPDATE webhook_deliveries SET created_at = ? WHERE endpoint_id = ?', [createdAt, endpointId]);
-    const [delivery] = await selectRows<{ id: string }>(ctx.db, 'SELECT id FROM webhook_deliveries WHERE endpoint_id = ?', [endpointId]);
+    await execute(ctx.db, 'UPDATE webhook_deliveries SET created_at = ? WHERE endpoint_id = ?', [
+      createdAt,
+      endpointId,
+    ]);
+    const [delivery] = await selectRows<{ id: string }>(
+      ctx.db,
+      'SELECT id FROM webhook_deliveries WHERE endpoint_id = ?',
+      [endpointId],
+    );
     return delivery?.id ?? '';
   }
   async function publish(): Promise<string[]> {
     const jobs: QueuedJob[] = [];
-    const port = { addAll: (added: readonly QueuedJob[]) => Promise.resolve(void jobs.push(...added)) };
+    const port = {
+      addAll: (added: readonly QueuedJob[]) => Promise.resolve(void jobs.push(...added)),
+    };
     await publishOutbox(ctx, port, 100, OUTBOX_GATES);
     return jobs.filter(({ queue }) => queue === 'webhook').map(({ payload }) => payload.subjectId);
   }
   const read = async (deliveryId: string) =>
-    (await selectRows(ctx.db, 'SELECT status, attempts, next_attempt_at FROM webhook_deliveries WHERE id = ?', [deliveryId]))[0];
+    (
+      await selectRows(
+        ctx.db,
+        'SELECT status, attempts, next_attempt_at FROM webhook_deliveries WHERE id = ?',
+        [deliveryId],
+      )
+    )[0];
 
   it('end without a POST when the time of the schedule is over, for them and for the endpoint', async () => {
     const deliveryId = await addDelivery(HOUR_MS);
     await occupy(HOUR_MS);
     expect(await publish()).to.deep.equal([deliveryId]);
     expect(await attemptDelivery(ctx, deliveryId)).to.equal(DONE);
-    expect(await read(deliveryId)).to.deep.equal({ status: 'failed', attempts: 0, next_attempt_at: null });
+    expect(await read(deliveryId)).to.deep.equal({
+      status: 'failed',
+      attempts: 0,
+      next_attempt_at: null,
+    });
     expect(sender.posts).to.deep.equal([]);
   });
 
@@ -78,14 +109,22 @@ describe('webhooks: deliveries of an endpoint that leaves no room for them', fun
     const deliveryId = await addDelivery(HOUR_MS);
     await occupy(HOUR_MS);
     expect(await publish()).to.deep.equal([deliveryId]);
-    await giveBackPlace(ctx, { ...endpoint, deliveryId: `other ${endpoint.endpointId}` }, undefined);
+    await giveBackPlace(
+      ctx,
+      { ...endpoint, deliveryId: `other ${endpoint.endpointId}` },
+      undefined,
+    );
     await attemptDelivery(ctx, deliveryId);
     expect(await read(deliveryId)).to.include({ status: 'succeeded', attempts: 1 });
   });
 
   for (const { what, ageMs, silentMs } of [
     { what: 'they are younger', ageMs: 60_000, silentMs: HOUR_MS },
-    { what: 'the endpoint has failed for a shorter time, as after an outage of the server itself', ageMs: HOUR_MS, silentMs: 60_000 },
+    {
+      what: 'the endpoint has failed for a shorter time, as after an outage of the server itself',
+      ageMs: HOUR_MS,
+      silentMs: 60_000,
+    },
   ]) {
     it(`wait when ${what}`, async () => {
       const deliveryId = await addDelivery(ageMs);

@@ -1,6 +1,13 @@
 import { expect } from 'chai';
 
-import { giveBackPlace, giveBackPlaceOfJob, noteNoneLeft, notePresence, reportPlaces, takePlaces } from '../../domain/webhooks/places.ts';
+import {
+  giveBackPlace,
+  giveBackPlaceOfJob,
+  noteNoneLeft,
+  notePresence,
+  reportPlaces,
+  takePlaces,
+} from '../../domain/webhooks/places.ts';
 import type { WokenEndpoint } from '../../domain/webhooks/placeStore.ts';
 import type { Context } from '../../platform/context.ts';
 import { createHarness, type Harness } from '../support/harness.ts';
@@ -23,17 +30,26 @@ describe('webhooks: endpoints that wait for their store’s share of places', ()
     });
   });
   beforeEach(() => {
-    ctx = { ...harness.ctx, config: { ...harness.config, queuePrefix: `{lines-${++number}}` }, random: () => 0 };
+    ctx = {
+      ...harness.ctx,
+      config: { ...harness.config, queuePrefix: `{lines-${++number}}` },
+      random: () => 0,
+    };
   });
   after(() => harness.close());
 
   /** `a1`: an endpoint of store a; it has deliveries of its own. */
-  const delivery = (endpointId: string, deliveryId = `wd ${endpointId}`) => ({ deliveryId, endpointId, storeId: endpointId.charAt(0) });
+  const delivery = (endpointId: string, deliveryId = `wd ${endpointId}`) => ({
+    deliveryId,
+    endpointId,
+    storeId: endpointId.charAt(0),
+  });
   async function take(endpointId: string, deliveryId?: string): Promise<boolean> {
     const one = delivery(endpointId, deliveryId);
     return (await takePlaces(ctx, [one], { isStarting: false })).get(one.deliveryId) === undefined;
   }
-  const giveBack = (endpointId: string, outcome = SILENT) => giveBackPlace(ctx, delivery(endpointId), outcome);
+  const giveBack = (endpointId: string, outcome = SILENT) =>
+    giveBackPlace(ctx, delivery(endpointId), outcome);
   async function makeSlow(...endpoints: string[]): Promise<void> {
     for (const endpointId of endpoints) {
       expect(await take(endpointId)).to.equal(true);
@@ -42,7 +58,10 @@ describe('webhooks: endpoints that wait for their store’s share of places', ()
     }
   }
   const idsOf = (woken: readonly WokenEndpoint[]) => woken.map(({ endpointId }) => endpointId);
-  /** As if its time were over: waiting for that would have to be done before something else takes as long. `*`: the place that is kept for a woken endpoint. */
+  /**
+   * As if its time were over: waiting for that would have to be done before something else takes as
+   * long. `*`: the place that is kept for a woken endpoint.
+   */
   async function end(endpointId: string, deliveryId: string): Promise<void> {
     const name = `${endpointId.charAt(0)}/${endpointId}/${deliveryId}`;
     const changed = await ctx.redis.zadd(`${ctx.config.queuePrefix}:places`, 'XX', 'CH', 1, name);
@@ -52,7 +71,12 @@ describe('webhooks: endpoints that wait for their store’s share of places', ()
 
   it('are woken when their store gives a place back, in turn', async () => {
     await makeSlow('a1', 'a2', 'a3', 'a4');
-    expect([await take('a1'), await take('a2'), await take('a3'), await take('a4')]).to.deep.equal([true, true, false, false]);
+    expect([await take('a1'), await take('a2'), await take('a3'), await take('a4')]).to.deep.equal([
+      true,
+      true,
+      false,
+      false,
+    ]);
     expect((await reportPlaces(ctx)).waitingStores).to.deep.equal({ new: 0, slow: 1, quick: 0 });
     expect(idsOf((await giveBack('a1')).woken)).to.deep.equal(['a3']);
     expect(await take('a1'), 'the place is kept').to.equal(false);
@@ -79,7 +103,10 @@ describe('webhooks: endpoints that wait for their store’s share of places', ()
       expect(await take(next)).to.equal(true);
     }
     for (const store of ['e', 'f', 'g'])
-      expect(idsOf((await giveBack(`${store}1`)).woken), 'a store takes a quarter of what is free').to.deep.equal([]);
+      expect(
+        idsOf((await giveBack(`${store}1`)).woken),
+        'a store takes a quarter of what is free',
+      ).to.deep.equal([]);
     await giveBack('h1');
     expect(idsOf((await giveBack('i1')).woken)).to.deep.equal(['a2']);
   });
@@ -133,7 +160,10 @@ describe('webhooks: endpoints that wait for their store’s share of places', ()
   });
 
   it('are woken by more places', async () => {
-    const places = { ...ctx, config: { ...ctx.config, webhooks: { ...ctx.config.webhooks, places: 64 } } };
+    const places = {
+      ...ctx,
+      config: { ...ctx.config, webhooks: { ...ctx.config.webhooks, places: 64 } },
+    };
     await makeSlow('a1', 'a2', 'a3');
     for (const endpointId of ['a1', 'a2', 'a3']) await take(endpointId);
     expect(idsOf(await sweep())).to.deep.equal([]);
@@ -142,12 +172,16 @@ describe('webhooks: endpoints that wait for their store’s share of places', ()
 
   describe('when a job ends that has not begun', () => {
     const takeFor = async (jobId: string) =>
-      (await takePlaces(ctx, [{ ...delivery('a1'), jobId }], { isStarting: false })).get('wd a1') === undefined;
+      (await takePlaces(ctx, [{ ...delivery('a1'), jobId }], { isStarting: false })).get(
+        'wd a1',
+      ) === undefined;
 
     it('its place is free at once, and for whom waits', async () => {
       expect(await takeFor('ob_1-1')).to.equal(true);
       expect(await take('a1', 'a second')).to.equal(false);
-      expect(await giveBackPlaceOfJob(ctx, { deliveryId: 'wd a1', jobId: 'ob_1-1' })).to.deep.include({
+      expect(
+        await giveBackPlaceOfJob(ctx, { deliveryId: 'wd a1', jobId: 'ob_1-1' }),
+      ).to.deep.include({
         ...{ endpointId: 'a1', storeId: 'a', free: 1, having: [] },
       });
       expect(await takeFor('ob_1-2')).to.equal(true);
@@ -155,9 +189,13 @@ describe('webhooks: endpoints that wait for their store’s share of places', ()
 
     it('another job’s place stays, and one that is being posted', async () => {
       expect(await takeFor('ob_1-2')).to.equal(true);
-      expect((await giveBackPlaceOfJob(ctx, { deliveryId: 'wd a1', jobId: 'ob_1-1' })).free).to.equal(0);
+      expect(
+        (await giveBackPlaceOfJob(ctx, { deliveryId: 'wd a1', jobId: 'ob_1-1' })).free,
+      ).to.equal(0);
       await takePlaces(ctx, [delivery('a1')], { isStarting: true });
-      expect((await giveBackPlaceOfJob(ctx, { deliveryId: 'wd a1', jobId: 'ob_1-2' })).free).to.equal(0);
+      expect(
+        (await giveBackPlaceOfJob(ctx, { deliveryId: 'wd a1', jobId: 'ob_1-2' })).free,
+      ).to.equal(0);
       expect((await reportPlaces(ctx)).byKind.new).to.equal(1);
     });
   });

@@ -49,7 +49,10 @@ interface Endpoint extends EndpointOfStore {
   kept: Kind | undefined;
 }
 
-/** What the scripts promise, in few lines: bounds, who is let in, and that nobody waits beside a place that it could have. */
+/**
+ * What the scripts promise, in few lines: bounds, who is let in, and that nobody waits beside a
+ * place that it could have.
+ */
 class Model {
   readonly total: number;
   readonly endpoints: readonly Endpoint[];
@@ -87,19 +90,32 @@ class Model {
       case 'quick':
         return ofStore < total / 4 && ofStore < free / 2;
       case 'slow': {
-        const room = Math.min(free, Math.max(Math.floor(total / 2) - slow, free - Math.floor((total * 3) / 8)));
+        const room = Math.min(
+          free,
+          Math.max(Math.floor(total / 2) - slow, free - Math.floor((total * 3) / 8)),
+        );
         return ofStore < Math.max(2, total / 16) && ofStore < room / 4;
       }
       case 'new': {
-        const room = Math.min(free, Math.floor(total / 4) - newOnes, Math.floor((total * 3) / 4) - newOnes - slow);
-        const isWithin = ofStore < Math.max(2, total / 16) && ofStore + this.count('slow', storeId) < Math.max(4, total / 8);
+        const room = Math.min(
+          free,
+          Math.floor(total / 4) - newOnes,
+          Math.floor((total * 3) / 4) - newOnes - slow,
+        );
+        const isWithin =
+          ofStore < Math.max(2, total / 16) &&
+          ofStore + this.count('slow', storeId) < Math.max(4, total / 8);
         return isWithin && ofStore < room / 2;
       }
     }
   }
 
   note(endpoint: Endpoint, result: PostResult, isSlow: boolean): void {
-    if (result === 'success') endpoint.width = Math.min(endpoint.width + 1, isSlow ? RULES.placesOfSlowEndpoint : RULES.placesOfEndpoint);
+    if (result === 'success')
+      endpoint.width = Math.min(
+        endpoint.width + 1,
+        isSlow ? RULES.placesOfSlowEndpoint : RULES.placesOfEndpoint,
+      );
     else if (result === 'failure') endpoint.width = Math.max(1, Math.floor(endpoint.width / 2));
     else endpoint.width = 1;
     endpoint.kind = isSlow ? 'slow' : 'quick';
@@ -118,7 +134,10 @@ describe('webhooks: places against a model of them', function () {
   for (let seed = 1; seed <= 8; seed++) {
     it(`keep their bounds, and nobody waits beside a free one (seed ${seed})`, async () => {
       const { next: random, between, pick } = createRandom(seed);
-      const ctx: Context = { ...harness.ctx, config: { ...harness.config, queuePrefix: `{model-${seed}}` } };
+      const ctx: Context = {
+        ...harness.ctx,
+        config: { ...harness.config, queuePrefix: `{model-${seed}}` },
+      };
       const model = new Model(between(16, 120), between(2, 9), between(1, 8));
       const rules = { ...RULES, placesOfProcess: model.total };
       let deliveries = 0;
@@ -127,8 +146,14 @@ describe('webhooks: places against a model of them', function () {
       async function take(endpoint: Endpoint, deliveryId: string): Promise<void> {
         const { endpointId, storeId, kept } = endpoint;
         endpoint.kept = undefined;
-        const isExpected = model.hasRoom(endpoint) && (kept === endpoint.kind || model.mayTake(endpoint));
-        const input = { deliveries: [{ deliveryId, endpointId, storeId }], isStarting: false, heldMs: 600_000, random: () => 0 };
+        const isExpected =
+          model.hasRoom(endpoint) && (kept === endpoint.kind || model.mayTake(endpoint));
+        const input = {
+          deliveries: [{ deliveryId, endpointId, storeId }],
+          isStarting: false,
+          heldMs: 600_000,
+          random: () => 0,
+        };
         const [answer] = await takePlacesInRedis(ctx, rules, input);
         expect(answer?.delayMs === 0, `a place for ${deliveryId}`).to.equal(isExpected);
         if (isExpected) endpoint.having.set(deliveryId, endpoint.kind);
@@ -139,7 +164,10 @@ describe('webhooks: places against a model of them', function () {
         if (deliveryId !== undefined) await take(endpoint, deliveryId);
       }
       async function wake(woken: readonly WokenEndpoint[]): Promise<void> {
-        const found = woken.map((one) => ({ one, endpoint: model.endpoints.find(({ endpointId }) => endpointId === one.endpointId)! }));
+        const found = woken.map((one) => ({
+          one,
+          endpoint: model.endpoints.find(({ endpointId }) => endpointId === one.endpointId)!,
+        }));
         for (const { one, endpoint } of found) {
           expect([...one.having].sort()).to.deep.equal([...endpoint.having.keys()].sort());
           endpoint.kept = endpoint.kind;
@@ -162,8 +190,19 @@ describe('webhooks: places against a model of them', function () {
         model.note(endpoint, result, isSlow);
         isLosing = random() < 0.2;
         const { endpointId, storeId } = endpoint;
-        const given = { deliveryId, endpointId, storeId, result, latencyMs: isSlow ? SLOW_LATENCY_MS : 1, askedMs: 0 };
-        const left = await giveBackPlaceInRedis(ctx, { ...rules, keptMs: isLosing ? 1 : rules.keptMs }, given);
+        const given = {
+          deliveryId,
+          endpointId,
+          storeId,
+          result,
+          latencyMs: isSlow ? SLOW_LATENCY_MS : 1,
+          askedMs: 0,
+        };
+        const left = await giveBackPlaceInRedis(
+          ctx,
+          { ...rules, keptMs: isLosing ? 1 : rules.keptMs },
+          given,
+        );
         await wake(left.woken);
         isLosing = false;
         if (left.delayMs > 0) endpoint.isResting = endpoint.waiting.length > 0;
@@ -174,7 +213,9 @@ describe('webhooks: places against a model of them', function () {
         }
       }
       async function step(): Promise<void> {
-        const held = model.endpoints.flatMap((endpoint) => [...endpoint.having.keys()].map((deliveryId) => ({ endpoint, deliveryId })));
+        const held = model.endpoints.flatMap((endpoint) =>
+          [...endpoint.having.keys()].map((deliveryId) => ({ endpoint, deliveryId })),
+        );
         const resting = model.endpoints.filter(({ isResting }) => isResting);
         if (resting.length > 0 && random() < 0.1) {
           const endpoint = pick(resting);
@@ -189,13 +230,25 @@ describe('webhooks: places against a model of them', function () {
       for (let number = 0; number < STEPS; number++) {
         await step();
         // As each process does once a second.
-        for (let woken: WokenEndpoint[]; (woken = await addProcess(ctx, rules, 'a process', 600_000)).length > 0;) await wake(woken);
+        for (
+          let woken: WokenEndpoint[];
+          (woken = await addProcess(ctx, rules, 'a process', 600_000)).length > 0;
+        )
+          await wake(woken);
         const { stores, newEndpoints, slowEndpoints } = await readPlaces(ctx, rules);
-        expect([stores.length, newEndpoints, slowEndpoints]).to.deep.equal([model.count(), model.count('new'), model.count('slow')]);
+        expect([stores.length, newEndpoints, slowEndpoints]).to.deep.equal([
+          model.count(),
+          model.count('new'),
+          model.count('slow'),
+        ]);
         expect(stores.length).to.be.at.most(model.total);
         expect(newEndpoints + slowEndpoints).to.be.at.most((model.total * 3) / 4);
         const forgotten = model.endpoints.filter(
-          (endpoint) => endpoint.waiting.length > 0 && !endpoint.isResting && model.hasRoom(endpoint) && model.mayTake(endpoint),
+          (endpoint) =>
+            endpoint.waiting.length > 0 &&
+            !endpoint.isResting &&
+            model.hasRoom(endpoint) &&
+            model.mayTake(endpoint),
         );
         expect(forgotten, `step ${number}`).to.deep.equal([]);
       }

@@ -2,7 +2,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 
 import { announceProcess } from '../../domain/webhooks/announceProcess.ts';
-import { giveBackPlace, noteNoneLeft, reportPlaces, takePlaces } from '../../domain/webhooks/places.ts';
+import {
+  giveBackPlace,
+  noteNoneLeft,
+  reportPlaces,
+  takePlaces,
+} from '../../domain/webhooks/places.ts';
 import type { Context } from '../../platform/context.ts';
 import { createHarness, type Harness } from '../support/harness.ts';
 import { waitUntil } from '../support/waitUntil.ts';
@@ -30,17 +35,37 @@ describe('webhooks: places', () => {
   });
   beforeEach(() => {
     // Nobody has a place yet; no jitter.
-    ctx = { ...harness.ctx, config: { ...harness.config, queuePrefix: `{places-${++number}}` }, random: () => 0 };
+    ctx = {
+      ...harness.ctx,
+      config: { ...harness.config, queuePrefix: `{places-${++number}}` },
+      random: () => 0,
+    };
   });
   after(() => harness.close());
 
-  const delivery = (deliveryId: string, endpointId = 'we_1', storeId = 'st_1') => ({ deliveryId, endpointId, storeId });
+  const delivery = (deliveryId: string, endpointId = 'we_1', storeId = 'st_1') => ({
+    deliveryId,
+    endpointId,
+    storeId,
+  });
 
   /** @returns undefined: it has a place; else after how many ms to ask again */
-  async function take(deliveryId: string, endpointId?: string, storeId?: string, isStarting = false): Promise<number | undefined> {
-    return (await takePlaces(ctx, [delivery(deliveryId, endpointId, storeId)], { isStarting })).get(deliveryId)?.delayMs;
+  async function take(
+    deliveryId: string,
+    endpointId?: string,
+    storeId?: string,
+    isStarting = false,
+  ): Promise<number | undefined> {
+    return (await takePlaces(ctx, [delivery(deliveryId, endpointId, storeId)], { isStarting })).get(
+      deliveryId,
+    )?.delayMs;
   }
-  async function giveBack(deliveryId: string, outcome = answerWith(204), endpointId?: string, storeId?: string) {
+  async function giveBack(
+    deliveryId: string,
+    outcome = answerWith(204),
+    endpointId?: string,
+    storeId?: string,
+  ) {
     return giveBackPlace(ctx, delivery(deliveryId, endpointId, storeId), outcome);
   }
   /** So that its own width allows it the most places that an endpoint may have. */
@@ -54,14 +79,25 @@ describe('webhooks: places', () => {
     expect(await take(`probe ${endpointId}`, endpointId, storeId)).to.equal(undefined);
     await giveBack(`probe ${endpointId}`, SILENT, endpointId, storeId);
   }
-  /** All at once: before any of them counts as slow. @returns which endpoints find a place, one each */
-  async function takeOneEach(endpoints: readonly { endpointId: string; storeId: string }[]): Promise<string[]> {
-    const asking = endpoints.map(({ endpointId, storeId }) => delivery(`d ${endpointId}`, endpointId, storeId));
+  /**
+   * All at once: before any of them counts as slow. @returns which endpoints find a place, one each
+   */
+  async function takeOneEach(
+    endpoints: readonly { endpointId: string; storeId: string }[],
+  ): Promise<string[]> {
+    const asking = endpoints.map(({ endpointId, storeId }) =>
+      delivery(`d ${endpointId}`, endpointId, storeId),
+    );
     const answers = await takePlaces(ctx, asking, { isStarting: false });
-    return asking.filter(({ deliveryId }) => answers.get(deliveryId) === undefined).map(({ endpointId }) => endpointId);
+    return asking
+      .filter(({ deliveryId }) => answers.get(deliveryId) === undefined)
+      .map(({ endpointId }) => endpointId);
   }
   const endpointsOf = (storeId: string, count = 20) =>
-    Array.from({ length: count }, (_, index) => ({ endpointId: `${storeId}-we-${index}`, storeId }));
+    Array.from({ length: count }, (_, index) => ({
+      endpointId: `${storeId}-we-${index}`,
+      storeId,
+    }));
   const storesOf = (kind: string) => Array.from({ length: 40 }, (_, index) => `${kind} ${index}`);
 
   it('of an endpoint grow by one with each success, up to as many as it may have', async () => {
@@ -90,12 +126,14 @@ describe('webhooks: places', () => {
       await take('wd_0', endpointId);
       await giveBack('wd_0', outcome, endpointId);
       const taken = [];
-      for (let index = 0; index < PLACES_PER_ENDPOINT; index++) taken.push(await take(`wd_${index}`, endpointId));
+      for (let index = 0; index < PLACES_PER_ENDPOINT; index++)
+        taken.push(await take(`wd_${index}`, endpointId));
       expect(
         taken.filter((delay) => delay === undefined),
         endpointId,
       ).to.have.length(left);
-      for (let index = 0; index < PLACES_PER_ENDPOINT; index++) await giveBackPlace(ctx, delivery(`wd_${index}`, endpointId), undefined);
+      for (let index = 0; index < PLACES_PER_ENDPOINT; index++)
+        await giveBackPlace(ctx, delivery(`wd_${index}`, endpointId), undefined);
     }
   });
 
@@ -111,9 +149,12 @@ describe('webhooks: places', () => {
 
   it('are kept for the job that asks again, and for no other', async () => {
     const ask = async (jobId: string) =>
-      (await takePlaces(ctx, [{ ...delivery('wd_0'), jobId }], { isStarting: false })).get('wd_0')?.delayMs;
+      (await takePlaces(ctx, [{ ...delivery('wd_0'), jobId }], { isStarting: false })).get('wd_0')
+        ?.delayMs;
     expect(await ask('ob_0-1')).to.equal(undefined);
-    expect(await ask('ob_0-1'), 'its publisher does not know whether the job is there').to.equal(undefined);
+    expect(await ask('ob_0-1'), 'its publisher does not know whether the job is there').to.equal(
+      undefined,
+    );
     expect(await ask('ob_0-2')).to.be.a('number');
     expect((await reportPlaces(ctx)).byStore).to.deep.equal(new Map([['st_1', 1]]));
     expect(await take('wd_0', 'we_1', 'st_1', true), 'it starts').to.equal(undefined);
@@ -125,11 +166,26 @@ describe('webhooks: places', () => {
 
   it('come back by themselves when a process dies', async () => {
     // A place is held for five seconds more than a POST may take: for one here.
-    const mortal = { ...ctx, config: { ...ctx.config, outboxRedriveMs: 100, webhooks: { ...ctx.config.webhooks, timeoutMs: -4_000 } } };
+    const mortal = {
+      ...ctx,
+      config: {
+        ...ctx.config,
+        outboxRedriveMs: 100,
+        webhooks: { ...ctx.config.webhooks, timeoutMs: -4_000 },
+      },
+    };
     // In one go, so that nothing comes between.
-    const [, refused] = await Promise.all([takePlaces(mortal, [delivery('wd_0')], { isStarting: true }), take('wd_1')]);
+    const [, refused] = await Promise.all([
+      takePlaces(mortal, [delivery('wd_0')], { isStarting: true }),
+      take('wd_1'),
+    ]);
     expect(refused).to.be.a('number');
-    expect(await waitUntil(async () => (await take('wd_1')) === undefined, { what: 'the place', timeoutMs: 5_000 })).to.equal(true);
+    expect(
+      await waitUntil(async () => (await take('wd_1')) === undefined, {
+        what: 'the place',
+        timeoutMs: 5_000,
+      }),
+    ).to.equal(true);
   });
 
   it('of new endpoints are a quarter, whoever has them: quick ones find room', async () => {
@@ -170,11 +226,15 @@ describe('webhooks: places', () => {
     { what: 'half (16 of 32) while others need theirs', quick: 8, slow: 16 },
   ]) {
     it(`of slow endpoints are ${what}: new ones find room`, async () => {
-      const stores = storesOf('silent').map((storeId) => ({ endpointId: `of ${storeId}`, storeId }));
+      const stores = storesOf('silent').map((storeId) => ({
+        endpointId: `of ${storeId}`,
+        storeId,
+      }));
       for (const { endpointId, storeId } of stores) await makeSilent(endpointId, storeId);
       for (let index = 0; index < quick; index += 4) {
         await makeQuick(`quick ${index}`, 'a store');
-        for (let one = 0; one < 4; one++) await take(`q ${index} ${one}`, `quick ${index}`, 'a store');
+        for (let one = 0; one < 4; one++)
+          await take(`q ${index} ${one}`, `quick ${index}`, 'a store');
       }
       await takeOneEach(stores);
       expect((await reportPlaces(ctx)).byKind).to.deep.equal({ new: 0, slow, quick });
@@ -183,12 +243,14 @@ describe('webhooks: places', () => {
   }
 
   it('are left to others by a store that has many', async () => {
-    for (const storeId of ['a', 'b', 'c']) for (const { endpointId } of endpointsOf(storeId, 5)) await makeQuick(endpointId, storeId);
+    for (const storeId of ['a', 'b', 'c'])
+      for (const { endpointId } of endpointsOf(storeId, 5)) await makeQuick(endpointId, storeId);
     const taken = new Map<string, number>();
     for (const storeId of ['a', 'b', 'c']) {
       for (const { endpointId } of endpointsOf(storeId, 5)) {
         for (let index = 0; index < PLACES_PER_ENDPOINT; index++) {
-          if ((await take(`${endpointId} ${index}`, endpointId, storeId)) === undefined) taken.set(storeId, (taken.get(storeId) ?? 0) + 1);
+          if ((await take(`${endpointId} ${index}`, endpointId, storeId)) === undefined)
+            taken.set(storeId, (taken.get(storeId) ?? 0) + 1);
         }
       }
     }
@@ -199,7 +261,9 @@ describe('webhooks: places', () => {
 
   it('are as many as all processes have together', async () => {
     const processes = [announceProcess(ctx), announceProcess(ctx), announceProcess(ctx)];
-    await waitUntil(async () => (await reportPlaces(ctx)).limit === 3 * PLACES, { what: 'the processes' });
+    await waitUntil(async () => (await reportPlaces(ctx)).limit === 3 * PLACES, {
+      what: 'the processes',
+    });
     const [first, ...others] = processes;
     await first?.stop();
     expect((await reportPlaces(ctx)).limit).to.equal(2 * PLACES);
@@ -211,9 +275,13 @@ describe('webhooks: places', () => {
     expect(await take('probe')).to.equal(undefined);
     const delays = [];
     for (let index = 0; index < 10; index++) delays.push(await take(`wd_${index}`));
-    for (const [index, delay] of delays.entries()) expect(delay).to.be.within((index + 1) * TIMEOUT_MS - 1_000, (index + 1) * TIMEOUT_MS);
+    for (const [index, delay] of delays.entries())
+      expect(delay).to.be.within((index + 1) * TIMEOUT_MS - 1_000, (index + 1) * TIMEOUT_MS);
     expect((await reportPlaces(ctx)).putOff).to.deep.equal({ endpoint: 10, share: 0 });
-    expect(await giveBack('probe', SILENT), 'one is to ask when the endpoint may be asked again').to.deep.include({
+    expect(
+      await giveBack('probe', SILENT),
+      'one is to ask when the endpoint may be asked again',
+    ).to.deep.include({
       free: 1,
       delayMs: TIMEOUT_MS,
       refused: 10,
@@ -232,7 +300,9 @@ describe('webhooks: places', () => {
         Array.from({ length: waiting }, (_, index) => delivery(`wd_${index}`, endpointId)),
         { isStarting: false },
       );
-      asked.push([...answers.values()].filter((answer) => (answer?.delayMs ?? 0) <= 30 * 60_000).length);
+      asked.push(
+        [...answers.values()].filter((answer) => (answer?.delayMs ?? 0) <= 30 * 60_000).length,
+      );
       await giveBackPlace(ctx, delivery('probe', endpointId), undefined);
     }
     expect(asked, 'in half an hour').to.deep.equal([120, 120]);
@@ -247,7 +317,10 @@ describe('webhooks: places', () => {
       ids.map((id) => delivery(id)),
       { isStarting: false },
     );
-    expect(Math.max(...[...answers.values()].map((answer) => answer?.delayMs ?? 0))).to.be.within(150_000, 300_000);
+    expect(Math.max(...[...answers.values()].map((answer) => answer?.delayMs ?? 0))).to.be.within(
+      150_000,
+      300_000,
+    );
   });
 
   it('of an endpoint that keeps silent again and again are not taken for a while', async () => {
@@ -284,18 +357,32 @@ describe('webhooks: places', () => {
     await noteNoneLeft(ctx, { endpointId: 'we_1', storeId: 'st_1', refused: 0 });
     expect((await giveBack('wd_0')).free, 'nothing waits').to.equal(0);
     for (let index = 0; index < 4; index++) await take(`wd_${index}`);
-    expect(await giveBack('wd_0')).to.deep.include({ free: 2, delayMs: 0, refused: 1, having: ['wd_1', 'wd_2'] });
+    expect(await giveBack('wd_0')).to.deep.include({
+      free: 2,
+      delayMs: 0,
+      refused: 1,
+      having: ['wd_1', 'wd_2'],
+    });
     expect((await giveBack('wd_0')).free, 'its answer may have been lost').to.equal(3);
     await take('wd_5', 'we_3');
     await take('wd_6', 'we_3');
     await noteNoneLeft(ctx, { endpointId: 'we_3', storeId: 'st_1', refused: 0 });
-    expect((await giveBack('wd_5', answerWith(204), 'we_3')).free, 'one was put off since the database was asked').to.equal(2);
+    expect(
+      (await giveBack('wd_5', answerWith(204), 'we_3')).free,
+      'one was put off since the database was asked',
+    ).to.equal(2);
     await noteNoneLeft(ctx, { endpointId: 'we_3', storeId: 'st_1', refused: 1 });
-    expect((await giveBack('wd_5', answerWith(204), 'we_3')).free, 'those that wait were told').to.equal(0);
+    expect(
+      (await giveBack('wd_5', answerWith(204), 'we_3')).free,
+      'those that wait were told',
+    ).to.equal(0);
     await take('wd_0', 'we_2');
     await take('wd_1', 'we_2');
     const left = await giveBack('wd_0', answerWith(null, { retryAfterSeconds: 20 }), 'we_2');
-    expect(left, 'one, when the endpoint may be asked again').to.deep.include({ free: 1, having: [] });
+    expect(left, 'one, when the endpoint may be asked again').to.deep.include({
+      free: 1,
+      having: [],
+    });
     expect(left.delayMs).to.be.within(10_000, 20_000);
   });
 });

@@ -1,14 +1,28 @@
 import { fork } from 'node:child_process';
 import { lookup } from 'node:dns/promises';
 import { once } from 'node:events';
-import { createServer, type IncomingHttpHeaders, type RequestListener, type Server } from 'node:http';
+import {
+  createServer,
+  type IncomingHttpHeaders,
+  type RequestListener,
+  type Server,
+} from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
-import { connect, createServer as createTcpServer, type AddressInfo, type Server as TcpServer, type Socket } from 'node:net';
+import {
+  connect,
+  createServer as createTcpServer,
+  type AddressInfo,
+  type Server as TcpServer,
+  type Socket,
+} from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 
-import { createWebhookSender, type WebhookSender } from '../../adapters/webhookHttp/createWebhookSender.ts';
+import {
+  createWebhookSender,
+  type WebhookSender,
+} from '../../adapters/webhookHttp/createWebhookSender.ts';
 import { PROJECT_ROOT } from '../../platform/projectRoot.ts';
 import { startNameServer, type NameServer } from '../support/nameServer.ts';
 import { createTestClock } from './support.ts';
@@ -73,7 +87,12 @@ describe('webhooks: sender', () => {
   }
 
   function post(url: string, from = sender, timeoutMs = PATIENCE_MS) {
-    return from.post({ url, headers: { 'webhook-id': 'evt_1' }, body: '{"type":"payment.created"}', timeoutMs });
+    return from.post({
+      url,
+      headers: { 'webhook-id': 'evt_1' },
+      body: '{"type":"payment.created"}',
+      timeoutMs,
+    });
   }
   const postBriefly = (url: string) => post(url, sender, SHORT_TIMEOUT_MS);
 
@@ -88,11 +107,20 @@ describe('webhooks: sender', () => {
       request.on('end', () => response.end('thanks'));
     });
     const outcome = await post(url);
-    expect(outcome).to.deep.include({ statusCode: 200, error: null, responseBody: 'thanks', retryAfterSeconds: null });
+    expect(outcome).to.deep.include({
+      statusCode: 200,
+      error: null,
+      responseBody: 'thanks',
+      retryAfterSeconds: null,
+    });
     expect(outcome.latencyMs).to.be.within(0, PATIENCE_MS);
     expect(target).to.equal('POST /hooks?token=a');
     expect(body).to.equal('{"type":"payment.created"}');
-    expect(headers).to.include({ 'webhook-id': 'evt_1', 'content-type': 'application/json', 'user-agent': 'MSQPay-Webhooks/1.0' });
+    expect(headers).to.include({
+      'webhook-id': 'evt_1',
+      'content-type': 'application/json',
+      'user-agent': 'MSQPay-Webhooks/1.0',
+    });
   });
 
   it('follows no redirect', async () => {
@@ -138,7 +166,10 @@ describe('webhooks: sender', () => {
         socket.on('close', () => clearInterval(timer));
       }),
     );
-    expect(await postBriefly(`http://127.0.0.1:${port}/`)).to.deep.include({ statusCode: null, error: 'timeout' });
+    expect(await postBriefly(`http://127.0.0.1:${port}/`)).to.deep.include({
+      statusCode: null,
+      error: 'timeout',
+    });
   });
 
   it('reads 20 kB of a huge answer and hangs up', async () => {
@@ -171,19 +202,34 @@ describe('webhooks: sender', () => {
   it('tells a refused connection, a dropped one and nonsense apart, without naming addresses', async () => {
     const port = await listen(createTcpServer());
     await closers.pop()?.();
-    expect(await post(`http://127.0.0.1:${port}/`)).to.deep.include({ statusCode: null, error: 'connection refused' });
+    expect(await post(`http://127.0.0.1:${port}/`)).to.deep.include({
+      statusCode: null,
+      error: 'connection refused',
+    });
 
     const dropping = await listen(createTcpServer((socket) => socket.destroy()));
-    expect(await post(`http://127.0.0.1:${dropping}/`)).to.deep.include({ statusCode: null, error: 'connection closed' });
+    expect(await post(`http://127.0.0.1:${dropping}/`)).to.deep.include({
+      statusCode: null,
+      error: 'connection closed',
+    });
 
-    const babbling = await listen(createTcpServer((socket) => socket.on('error', () => undefined).end('SSH-2.0-OpenSSH\r\n')));
-    expect(await post(`http://127.0.0.1:${babbling}/`)).to.deep.include({ statusCode: null, error: 'not an HTTP answer' });
+    const babbling = await listen(
+      createTcpServer((socket) => socket.on('error', () => undefined).end('SSH-2.0-OpenSSH\r\n')),
+    );
+    expect(await post(`http://127.0.0.1:${babbling}/`)).to.deep.include({
+      statusCode: null,
+      error: 'not an HTTP answer',
+    });
 
     expect(await post('not a url')).to.deep.include({ statusCode: null, error: 'invalid URL' });
   });
 
   it('hangs up on a receiver that changes the protocol, and can be closed afterwards', async () => {
-    for (const headers of ['', 'Connection: upgrade\r\nUpgrade: websocket\r\n', 'Connection: upgrade\r\nUpgrade: x\r\n']) {
+    for (const headers of [
+      '',
+      'Connection: upgrade\r\nUpgrade: websocket\r\n',
+      'Connection: upgrade\r\nUpgrade: x\r\n',
+    ]) {
       let hungUp: Promise<unknown> | undefined;
       const port = await listen(
         createTcpServer((socket) => {
@@ -195,7 +241,9 @@ describe('webhooks: sender', () => {
       const closing = createWebhookSender({ allowPrivateNetworks: true, clock });
       const outcome = await post(`http://127.0.0.1:${port}/`, closing);
       expect(outcome, headers).to.deep.include(
-        headers === '' ? { statusCode: 101, responseBody: '' } : { statusCode: null, error: 'not an HTTP answer' },
+        headers === ''
+          ? { statusCode: 101, responseBody: '' }
+          : { statusCode: null, error: 'not an HTTP answer' },
       );
       await closing.close();
       await hungUp;
@@ -238,9 +286,17 @@ describe('webhooks: sender', () => {
         'half-dead.example': ['127.0.0.2', '127.0.0.1'],
         'silent.example': 'silent',
       });
-      named = createWebhookSender({ allowPrivateNetworks: true, nameServers: [server.address], clock });
+      named = createWebhookSender({
+        allowPrivateNetworks: true,
+        nameServers: [server.address],
+        clock,
+      });
       // For development the machine is asked as well, which may ask name servers of its own.
-      strictlyNamed = createWebhookSender({ allowPrivateNetworks: false, nameServers: [server.address], clock });
+      strictlyNamed = createWebhookSender({
+        allowPrivateNetworks: false,
+        nameServers: [server.address],
+        clock,
+      });
       closers.push(
         () => named.close(),
         () => strictlyNamed.close(),
@@ -251,35 +307,48 @@ describe('webhooks: sender', () => {
     it('are resolved by the name servers; one that is not there is told', async () => {
       const url = new URL(await serve((_request, response) => response.end(_request.headers.host)));
       url.hostname = 'shop.example';
-      expect(await post(url.href, named)).to.deep.include({ statusCode: 200, responseBody: url.host });
+      expect(await post(url.href, named)).to.deep.include({
+        statusCode: 200,
+        responseBody: url.host,
+      });
       const missing = await post('http://does-not-exist.example/', strictlyNamed);
       expect(missing).to.deep.include({ statusCode: null, error: 'host not found' });
       expect(server.asked).to.include('does-not-exist.example');
-      expect(await post('http://localhost:1/', named), 'the machine’s own names').to.deep.include({ error: 'connection refused' });
+      expect(await post('http://localhost:1/', named), 'the machine’s own names').to.deep.include({
+        error: 'connection refused',
+      });
     });
 
     it('whose servers keep silent hold up nothing else, and are asked for together', async () => {
       // Its name is looked up for each: a connection that is used again would need none.
-      const url = new URL(await serve((_request, response) => response.setHeader('connection', 'close').end()));
+      const url = new URL(
+        await serve((_request, response) => response.setHeader('connection', 'close').end()),
+      );
       url.hostname = 'shop.example';
       async function isHeldUp(): Promise<boolean> {
         let ended = 0;
         const silent = Array.from({ length: 20 }, () =>
-          named.post({ url: 'http://silent.example/', headers: {}, body: '{}', timeoutMs: 20_000 }).finally(() => (ended += 1)),
+          named
+            .post({ url: 'http://silent.example/', headers: {}, body: '{}', timeoutMs: 20_000 })
+            .finally(() => (ended += 1)),
         );
         const askedBefore = server.asked.length;
         expect((await post(url.href, named)).statusCode).to.equal(200);
         // What every other part of the process resolves names and reads files with.
         await lookup('localhost');
         const endedBefore = ended;
-        for (const outcome of await Promise.all(silent)) expect(outcome).to.deep.include({ error: 'name server does not answer' });
+        for (const outcome of await Promise.all(silent))
+          expect(outcome).to.deep.include({ error: 'name server does not answer' });
         // Two families, two tries.
-        expect(server.asked.slice(askedBefore).filter((name) => name === 'silent.example').length).to.be.within(2, 4);
+        expect(
+          server.asked.slice(askedBefore).filter((name) => name === 'silent.example').length,
+        ).to.be.within(2, 4);
         return endedBefore > 0;
       }
-      // What waits for them does so every time. What does not may still come after them, on a machine
-      // that is busy for the seconds after which they are given up.
-      for (let tries = 1; await isHeldUp(); tries++) expect(tries, 'rounds in which others came after them').to.be.below(4);
+      // What waits for them does so every time. What does not may still come after them, on a
+      // machine that is busy for the seconds after which they are given up.
+      for (let tries = 1; await isHeldUp(); tries++)
+        expect(tries, 'rounds in which others came after them').to.be.below(4);
     }).timeout(60_000);
 
     it('with several addresses, each of which takes a second to connect, are reached', async () => {
@@ -289,14 +358,20 @@ describe('webhooks: sender', () => {
         await once(receiver, 'exit');
       });
       const [port] = (await once(receiver, 'message')) as [number];
-      // It takes no connection now; a few fill its queue, and those after them are let in when it has gone on and they have knocked once more.
+      // It takes no connection now; a few fill its queue, and those after them are let in when it
+      // has gone on and they have knocked once more.
       receiver.kill('SIGSTOP');
       const waiting = ['127.0.0.1', '127.0.0.2'].flatMap((host) =>
         Array.from({ length: 4 }, () => connect(port, host).on('error', () => undefined)),
       );
       closers.push(() => Promise.resolve(waiting.forEach((socket) => socket.destroy())));
       await sleep(100);
-      const posting = named.post({ url: `http://two.example:${port}/`, headers: {}, body: '{}', timeoutMs: 12_000 });
+      const posting = named.post({
+        url: `http://two.example:${port}/`,
+        headers: {},
+        body: '{}',
+        timeoutMs: 12_000,
+      });
       await sleep(600);
       receiver.kill('SIGCONT');
       const outcome = await posting;
@@ -313,37 +388,58 @@ describe('webhooks: sender', () => {
       });
       await once(dead, 'message');
       dead.kill('SIGSTOP');
-      const waiting = Array.from({ length: 4 }, () => connect(Number(url.port), '127.0.0.2').on('error', () => undefined));
+      const waiting = Array.from({ length: 4 }, () =>
+        connect(Number(url.port), '127.0.0.2').on('error', () => undefined),
+      );
       closers.push(() => Promise.resolve(waiting.forEach((socket) => socket.destroy())));
       await sleep(100);
       url.hostname = 'half-dead.example';
-      const outcome = await named.post({ url: url.href, headers: {}, body: '{}', timeoutMs: 12_000 });
+      const outcome = await named.post({
+        url: url.href,
+        headers: {},
+        body: '{}',
+        timeoutMs: 12_000,
+      });
       expect(outcome).to.deep.include({ statusCode: 200, error: null });
       expect(outcome.latencyMs, 'the dead one was tried').to.be.above(1_000);
     }).timeout(20_000);
   });
 
   it('refuses an answer whose headers have no end', async () => {
-    const url = await serve((_request, response) => response.writeHead(200, { 'x-large': 'x'.repeat(60_000) }).end());
-    expect(await post(url)).to.deep.include({ statusCode: null, error: 'answer headers too large' });
+    const url = await serve((_request, response) =>
+      response.writeHead(200, { 'x-large': 'x'.repeat(60_000) }).end(),
+    );
+    expect(await post(url)).to.deep.include({
+      statusCode: null,
+      error: 'answer headers too large',
+    });
   });
 
   it('does not talk to a receiver whose certificate is not trusted', async () => {
     let hits = 0;
     const port = await listen(
-      createTlsServer({ key: TLS_KEY, cert: TLS_CERTIFICATE }, (_request, response) => response.end(String(hits++))),
+      createTlsServer({ key: TLS_KEY, cert: TLS_CERTIFICATE }, (_request, response) =>
+        response.end(String(hits++)),
+      ),
     );
-    expect(await post(`https://localhost:${port}/`)).to.deep.include({ statusCode: null, error: 'TLS certificate not accepted' });
+    expect(await post(`https://localhost:${port}/`)).to.deep.include({
+      statusCode: null,
+      error: 'TLS certificate not accepted',
+    });
     expect(hits).to.equal(0);
   });
 
   it('calls plain HTTP behind an https URL a TLS failure', async () => {
     const url = await serve((_request, response) => response.end());
-    expect(await post(url.replace('http:', 'https:'))).to.deep.include({ statusCode: null, error: 'TLS failed' });
+    expect(await post(url.replace('http:', 'https:'))).to.deep.include({
+      statusCode: null,
+      error: 'TLS failed',
+    });
   });
 
   describe('Retry-After', () => {
-    const httpDate = (seconds: number) => new Date(clock.now().getTime() + seconds * 1000).toUTCString();
+    const httpDate = (seconds: number) =>
+      new Date(clock.now().getTime() + seconds * 1000).toUTCString();
     const cases: [string, string, number | null][] = [
       ['seconds', '120', 120],
       ['zero', '0', 0],
@@ -356,14 +452,24 @@ describe('webhooks: sender', () => {
     ];
     for (const [name, header, seconds] of cases) {
       it(`reads ${name}`, async () => {
-        const url = await serve((_request, response) => response.writeHead(503, { 'retry-after': header }).end());
+        const url = await serve((_request, response) =>
+          response.writeHead(503, { 'retry-after': header }).end(),
+        );
         expect(await post(url)).to.deep.include({ statusCode: 503, retryAfterSeconds: seconds });
       });
     }
   });
 
   describe('where private networks are not allowed', () => {
-    for (const host of ['127.0.0.1', '[::1]', '[::ffff:127.0.0.1]', '[64:ff9b::7f00:1]', 'localhost', '0.0.0.0', '2130706433']) {
+    for (const host of [
+      '127.0.0.1',
+      '[::1]',
+      '[::ffff:127.0.0.1]',
+      '[64:ff9b::7f00:1]',
+      'localhost',
+      '0.0.0.0',
+      '2130706433',
+    ]) {
       it(`does not connect to ${host}`, async () => {
         let connections = 0;
         const port = await listen(createServer().on('connection', () => connections++));
@@ -372,7 +478,10 @@ describe('webhooks: sender', () => {
           error: 'address not allowed',
           responseBody: null,
         });
-        expect(await post(`https://${host}:${port}/`, strictSender)).to.deep.include({ statusCode: null, error: 'address not allowed' });
+        expect(await post(`https://${host}:${port}/`, strictSender)).to.deep.include({
+          statusCode: null,
+          error: 'address not allowed',
+        });
         expect(connections).to.equal(0);
       });
     }

@@ -65,14 +65,24 @@ describe('webhooks: service', () => {
   });
   afterEach(() => sinon.restore());
 
-  const create = (more: { url?: string; eventTypes?: EventType[]; storeId?: string } = {}, from = ctx) =>
-    createWebhookEndpoint(from, { storeId, url: URL, eventTypes: null, ...more });
+  const create = (
+    more: { url?: string; eventTypes?: EventType[]; storeId?: string } = {},
+    from = ctx,
+  ) => createWebhookEndpoint(from, { storeId, url: URL, eventTypes: null, ...more });
 
   function event(more: { type?: EventType; version?: number; storeId?: string } = {}) {
-    return { storeId, type: 'payment.created' as EventType, paymentId: newPaymentId(), version: 1, data: DATA, ...more };
+    return {
+      storeId,
+      type: 'payment.created' as EventType,
+      paymentId: newPaymentId(),
+      version: 1,
+      data: DATA,
+      ...more,
+    };
   }
 
-  const record = (...events: ReturnType<typeof event>[]) => inUnitOfWork(ctx, (unit) => recordEvents(ctx, unit, events));
+  const record = (...events: ReturnType<typeof event>[]) =>
+    inUnitOfWork(ctx, (unit) => recordEvents(ctx, unit, events));
 
   interface DeliveryRow {
     id: string;
@@ -88,7 +98,13 @@ describe('webhooks: service', () => {
       [endpointId],
     );
   const listAttempts = (deliveryId: string) =>
-    selectRows<{ number: number; status_code: number | null; error: string | null; response_body: string | null; started_at: Date }>(
+    selectRows<{
+      number: number;
+      status_code: number | null;
+      error: string | null;
+      response_body: string | null;
+      started_at: Date;
+    }>(
       db,
       'SELECT number, status_code, error, response_body, started_at FROM webhook_attempts WHERE delivery_id = ? ORDER BY number',
       [deliveryId],
@@ -101,7 +117,11 @@ describe('webhooks: service', () => {
     );
 
   /** An endpoint and one event on its way to it. */
-  async function prepareDelivery(): Promise<{ endpointId: string; secret: string; delivery: DeliveryRow }> {
+  async function prepareDelivery(): Promise<{
+    endpointId: string;
+    secret: string;
+    delivery: DeliveryRow;
+  }> {
     const { id: endpointId, secret } = await create();
     await record(event());
     return { endpointId, secret, delivery: await onlyDelivery(endpointId) };
@@ -117,7 +137,8 @@ describe('webhooks: service', () => {
       () => undefined,
       (thrown: unknown) => thrown,
     );
-    if (!(error instanceof AppError)) throw new Error(`expected ${kind.code}, not ${String(error)}`);
+    if (!(error instanceof AppError))
+      throw new Error(`expected ${kind.code}, not ${String(error)}`);
     expect(error.kind).to.equal(kind);
     return error;
   }
@@ -126,7 +147,11 @@ describe('webhooks: service', () => {
     it('shows the secret once and keeps it sealed', async () => {
       const created = await create({ eventTypes: ['payment.completed'] });
       expect(created.secret).to.match(/^whsec_[A-Za-z0-9+/]{43}=$/);
-      const [row] = await selectRows<{ secret_ciphertext: string }>(db, 'SELECT * FROM webhook_endpoints WHERE id = ?', [created.id]);
+      const [row] = await selectRows<{ secret_ciphertext: string }>(
+        db,
+        'SELECT * FROM webhook_endpoints WHERE id = ?',
+        [created.id],
+      );
       expect(JSON.stringify(row)).not.to.contain(created.secret.slice('whsec_'.length));
       expect(ctx.secretBox.open(row?.secret_ciphertext ?? '')).to.equal(created.secret);
 
@@ -145,7 +170,8 @@ describe('webhooks: service', () => {
       const results = await Promise.allSettled(Array.from({ length: 30 }, () => create()));
       const refused = results.filter((result) => result.status === 'rejected');
       expect(refused).to.have.lengthOf(10);
-      for (const { reason } of refused) expect((reason as AppError).kind).to.equal(WEBHOOK_ERRORS.tooManyEndpoints);
+      for (const { reason } of refused)
+        expect((reason as AppError).kind).to.equal(WEBHOOK_ERRORS.tooManyEndpoints);
       const endpoints = await listWebhookEndpoints(ctx, { storeId });
       expect(endpoints).to.have.lengthOf(20);
 
@@ -154,25 +180,40 @@ describe('webhooks: service', () => {
     });
 
     it('creates nothing when the caller’s part of the transaction fails', async () => {
-      const failing = createWebhookEndpoint(ctx, { storeId, url: URL, eventTypes: null }, () => Promise.reject(new Error('no')));
+      const failing = createWebhookEndpoint(ctx, { storeId, url: URL, eventTypes: null }, () =>
+        Promise.reject(new Error('no')),
+      );
       expect(await failing.catch((error: unknown) => (error as Error).message)).to.equal('no');
       expect(await listWebhookEndpoints(ctx, { storeId })).to.deep.equal([]);
     });
 
     it('hands the created endpoint to the caller’s part of the transaction', async () => {
       let seen: unknown;
-      const created = await createWebhookEndpoint(ctx, { storeId, url: URL, eventTypes: null }, async (_trx, result) => {
-        seen = await Promise.resolve(result);
-      });
+      const created = await createWebhookEndpoint(
+        ctx,
+        { storeId, url: URL, eventTypes: null },
+        async (_trx, result) => {
+          seen = await Promise.resolve(result);
+        },
+      );
       expect(seen).to.deep.equal(created);
     });
 
     it('refuses a URL that webhooks cannot be sent to, and says why', async () => {
-      const error = await expectError(create({ url: 'https://10.0.0.1/' }), WEBHOOK_ERRORS.urlRefused);
+      const error = await expectError(
+        create({ url: 'https://10.0.0.1/' }),
+        WEBHOOK_ERRORS.urlRefused,
+      );
       expect(error.detail).to.match(/private/);
-      await expectError(create({ url: 'https://user:pw@shop.example/' }), WEBHOOK_ERRORS.urlRefused);
+      await expectError(
+        create({ url: 'https://user:pw@shop.example/' }),
+        WEBHOOK_ERRORS.urlRefused,
+      );
       const production = createTestContext({ db, clock, sender, environment: 'production' });
-      await expectError(create({ url: 'http://shop.example/' }, production), WEBHOOK_ERRORS.urlRefused);
+      await expectError(
+        create({ url: 'http://shop.example/' }, production),
+        WEBHOOK_ERRORS.urlRefused,
+      );
       expect(await listWebhookEndpoints(ctx, { storeId })).to.deep.equal([]);
     });
 
@@ -180,7 +221,10 @@ describe('webhooks: service', () => {
       const { id: endpointId } = await create();
       const other = await insertStore(ctx);
       expect(await listWebhookEndpoints(ctx, { storeId: other })).to.deep.equal([]);
-      const foreign = await expectError(deleteWebhookEndpoint(ctx, { storeId: other, endpointId }), COMMON_ERRORS.notFound);
+      const foreign = await expectError(
+        deleteWebhookEndpoint(ctx, { storeId: other, endpointId }),
+        COMMON_ERRORS.notFound,
+      );
       const unknown = await expectError(
         deleteWebhookEndpoint(ctx, { storeId: other, endpointId: ctx.newId('we') }),
         COMMON_ERRORS.notFound,
@@ -195,7 +239,12 @@ describe('webhooks: service', () => {
       await record(event());
       await deleteWebhookEndpoint(ctx, { storeId, endpointId });
 
-      expect((await listDeliveries(endpointId)).map(({ status, next_attempt_at }) => [status, next_attempt_at])).to.deep.equal([
+      expect(
+        (await listDeliveries(endpointId)).map(({ status, next_attempt_at }) => [
+          status,
+          next_attempt_at,
+        ]),
+      ).to.deep.equal([
         ['cancelled', null],
         ['cancelled', null],
       ]);
@@ -203,13 +252,22 @@ describe('webhooks: service', () => {
       const kept = await onlyDelivery(other.id);
       expect(kept.status).to.equal('pending');
       expect(await listOutbox(kept.id)).to.have.lengthOf(1);
-      const [row] = await selectRows(db, 'SELECT secret_ciphertext FROM webhook_endpoints WHERE id = ?', [endpointId]);
+      const [row] = await selectRows(
+        db,
+        'SELECT secret_ciphertext FROM webhook_endpoints WHERE id = ?',
+        [endpointId],
+      );
       expect(row).to.deep.equal({ secret_ciphertext: '' });
 
       expect(await attemptDelivery(ctx, delivery.id)).to.equal(DONE);
       expect(sender.posts).to.deep.equal([]);
-      await expectError(deleteWebhookEndpoint(ctx, { storeId, endpointId }), COMMON_ERRORS.notFound);
-      expect((await listWebhookEndpoints(ctx, { storeId })).map(({ id }) => id)).to.deep.equal([other.id]);
+      await expectError(
+        deleteWebhookEndpoint(ctx, { storeId, endpointId }),
+        COMMON_ERRORS.notFound,
+      );
+      expect((await listWebhookEndpoints(ctx, { storeId })).map(({ id }) => id)).to.deep.equal([
+        other.id,
+      ]);
       await record(event());
       expect(await listDeliveries(endpointId)).to.have.lengthOf(2);
     });
@@ -228,7 +286,9 @@ describe('webhooks: service', () => {
       const promised = await onlyDelivery(some.id);
       expect(promised).to.include({ status: 'pending', attempts: 0 });
       expect(promised.next_attempt_at).to.deep.equal(clock.now());
-      expect(await listOutbox(promised.id)).to.deep.equal([{ queue: 'webhook', run_at: clock.now(), request_id: 'req_test' }]);
+      expect(await listOutbox(promised.id)).to.deep.equal([
+        { queue: 'webhook', run_at: clock.now(), request_id: 'req_test' },
+      ]);
       expect(await listDeliveries(foreign.id)).to.have.lengthOf(0);
     });
 
@@ -241,11 +301,16 @@ describe('webhooks: service', () => {
         await recordEvent(ctx, unit, lost);
         throw new Error('the change failed');
       });
-      expect(await failing.catch((error: unknown) => (error as Error).message)).to.equal('the change failed');
+      expect(await failing.catch((error: unknown) => (error as Error).message)).to.equal(
+        'the change failed',
+      );
       expect(await listPaymentEvents(ctx, { paymentId: lost.paymentId })).to.deep.equal([]);
       expect(await listDeliveries(endpointId)).to.deep.equal([]);
       expect(
-        await selectRows(db, 'SELECT o.id FROM outbox o LEFT JOIN webhook_deliveries d ON d.id = o.subject_id WHERE d.id IS NULL'),
+        await selectRows(
+          db,
+          'SELECT o.id FROM outbox o LEFT JOIN webhook_deliveries d ON d.id = o.subject_id WHERE d.id IS NULL',
+        ),
       ).to.deep.equal([]);
       expect(filled).to.equal(0);
 
@@ -258,7 +323,9 @@ describe('webhooks: service', () => {
     it('refuses a second event for the same version of a payment', async () => {
       const first = event();
       await record(first);
-      const error = await record({ ...first, type: 'payment.expired' }).catch((thrown: unknown) => thrown);
+      const error = await record({ ...first, type: 'payment.expired' }).catch(
+        (thrown: unknown) => thrown,
+      );
       expect(isDuplicateKey(error)).to.equal(true);
     });
 
@@ -277,8 +344,14 @@ describe('webhooks: service', () => {
       const { id } = await create();
       const { id: otherId } = await create({ storeId: await insertStore(ctx) });
       expect(await countStatements([event()])).to.equal(4);
-      const [other] = await selectRows<{ store_id: string }>(db, 'SELECT store_id FROM webhook_endpoints WHERE id = ?', [otherId]);
-      const events = Array.from({ length: 60 }, (_, index) => event(index < 50 ? {} : { storeId: other?.store_id ?? '' }));
+      const [other] = await selectRows<{ store_id: string }>(
+        db,
+        'SELECT store_id FROM webhook_endpoints WHERE id = ?',
+        [otherId],
+      );
+      const events = Array.from({ length: 60 }, (_, index) =>
+        event(index < 50 ? {} : { storeId: other?.store_id ?? '' }),
+      );
       expect(await countStatements(events)).to.equal(4);
       expect(await listDeliveries(id)).to.have.lengthOf(51);
       expect(await listDeliveries(otherId)).to.have.lengthOf(10);
@@ -293,9 +366,11 @@ describe('webhooks: service', () => {
         { type: 'payment.completed', version: 2, at: clock.now() },
       ]);
       expect(timeline[0]?.eventId).to.match(/^evt_/);
-      const [row] = await selectRows<{ request_id: string }>(db, 'SELECT request_id FROM events WHERE id = ?', [
-        timeline[0]?.eventId ?? '',
-      ]);
+      const [row] = await selectRows<{ request_id: string }>(
+        db,
+        'SELECT request_id FROM events WHERE id = ?',
+        [timeline[0]?.eventId ?? ''],
+      );
       expect(row?.request_id).to.equal('req_test');
     });
   });
@@ -314,8 +389,14 @@ describe('webhooks: service', () => {
         timestamp: clock.now().toISOString(),
         data: DATA,
       });
-      expect(() => new Webhook(`whsec_${randomBytes(32).toString('base64')}`).verify(post.body, post.headers)).to.throw();
-      expect(await onlyDelivery(endpointId)).to.include({ status: 'succeeded', attempts: 1, next_attempt_at: null });
+      expect(() =>
+        new Webhook(`whsec_${randomBytes(32).toString('base64')}`).verify(post.body, post.headers),
+      ).to.throw();
+      expect(await onlyDelivery(endpointId)).to.include({
+        status: 'succeeded',
+        attempts: 1,
+        next_attempt_at: null,
+      });
       expect(await listAttempts(delivery.id)).to.deep.equal([
         { number: 1, status_code: 200, error: null, response_body: 'ok', started_at: clock.now() },
       ]);
@@ -350,9 +431,13 @@ describe('webhooks: service', () => {
       const [first, second] = sender.posts as [Post, Post];
       expect(second.body).to.equal(first.body);
       expect(second.headers['webhook-id']).to.equal(first.headers['webhook-id']);
-      expect(Number(second.headers['webhook-timestamp'])).to.equal(Number(first.headers['webhook-timestamp']) + 5);
+      expect(Number(second.headers['webhook-timestamp'])).to.equal(
+        Number(first.headers['webhook-timestamp']) + 5,
+      );
       new Webhook(secret).verify(second.body, second.headers);
-      expect((await listAttempts(delivery.id)).map(({ number, status_code }) => [number, status_code])).to.deep.equal([
+      expect(
+        (await listAttempts(delivery.id)).map(({ number, status_code }) => [number, status_code]),
+      ).to.deep.equal([
         [1, 500],
         [2, 204],
       ]);
@@ -362,13 +447,22 @@ describe('webhooks: service', () => {
       const { endpointId, delivery } = await prepareDelivery();
       sender.answer = () => answerWith(null);
       for (const seconds of [5, 300]) {
-        expect(await attemptDelivery(ctx, delivery.id)).to.deep.equal(later(addMs(clock.now(), seconds * 1000)));
+        expect(await attemptDelivery(ctx, delivery.id)).to.deep.equal(
+          later(addMs(clock.now(), seconds * 1000)),
+        );
         clock.advance(seconds * 1000);
       }
       expect(await attemptDelivery(ctx, delivery.id)).to.equal(DONE);
-      expect(await onlyDelivery(endpointId)).to.include({ status: 'failed', attempts: 3, next_attempt_at: null });
+      expect(await onlyDelivery(endpointId)).to.include({
+        status: 'failed',
+        attempts: 3,
+        next_attempt_at: null,
+      });
       expect(await listAttempts(delivery.id)).to.have.lengthOf(3);
-      expect((await listAttempts(delivery.id))[2]).to.include({ status_code: null, error: 'connection refused' });
+      expect((await listAttempts(delivery.id))[2]).to.include({
+        status_code: null,
+        error: 'connection refused',
+      });
       expect((await listWebhookEndpoints(ctx, { storeId }))[0]?.status).to.equal('enabled');
     });
 
@@ -392,7 +486,10 @@ describe('webhooks: service', () => {
       const [endpoint] = await listWebhookEndpoints(ctx, { storeId });
       expect(endpoint).to.include({ status: 'disabled' });
       expect(endpoint?.disabledReason).to.contain('410');
-      expect((await listDeliveries(endpointId)).map(({ status }) => status)).to.deep.equal(['cancelled', 'cancelled']);
+      expect((await listDeliveries(endpointId)).map(({ status }) => status)).to.deep.equal([
+        'cancelled',
+        'cancelled',
+      ]);
       expect(await listAttempts(delivery.id)).to.have.lengthOf(1);
       expect(await listOutbox(waiting?.id ?? '')).to.deep.equal([]);
       await record(event());
@@ -401,17 +498,29 @@ describe('webhooks: service', () => {
 
     it('cancels a delivery that was promised while its endpoint was being deleted', async () => {
       const { endpointId, delivery } = await prepareDelivery();
-      await execute(db, 'UPDATE webhook_endpoints SET deleted_at = ? WHERE id = ?', [clock.now(), endpointId]);
+      await execute(db, 'UPDATE webhook_endpoints SET deleted_at = ? WHERE id = ?', [
+        clock.now(),
+        endpointId,
+      ]);
       expect(await attemptDelivery(ctx, delivery.id)).to.equal(DONE);
-      expect(await onlyDelivery(endpointId)).to.include({ status: 'cancelled', attempts: 0, next_attempt_at: null });
+      expect(await onlyDelivery(endpointId)).to.include({
+        status: 'cancelled',
+        attempts: 0,
+        next_attempt_at: null,
+      });
       expect(sender.posts).to.deep.equal([]);
     });
 
     it('posts again with the same id when the record of an attempt was lost', async () => {
       const { endpointId, delivery } = await prepareDelivery();
-      const stub = sinon.stub(db, 'transaction').onFirstCall().rejects(new Error('connection lost'));
+      const stub = sinon
+        .stub(db, 'transaction')
+        .onFirstCall()
+        .rejects(new Error('connection lost'));
       stub.callThrough();
-      expect(await attemptDelivery(ctx, delivery.id).catch((error: unknown) => (error as Error).message)).to.equal('connection lost');
+      expect(
+        await attemptDelivery(ctx, delivery.id).catch((error: unknown) => (error as Error).message),
+      ).to.equal('connection lost');
       expect(await onlyDelivery(endpointId)).to.include({ status: 'pending', attempts: 0 });
       expect(await attemptDelivery(ctx, delivery.id)).to.equal(DONE);
       const [first, second] = sender.posts as [Post, Post];
@@ -423,7 +532,9 @@ describe('webhooks: service', () => {
     it('takes no attempt while the database is away, and loses none', async () => {
       const { delivery } = await prepareDelivery();
       sinon.stub(db, 'raw').rejects(new Error('database away'));
-      expect(await attemptDelivery(ctx, delivery.id).catch((error: unknown) => (error as Error).message)).to.equal('database away');
+      expect(
+        await attemptDelivery(ctx, delivery.id).catch((error: unknown) => (error as Error).message),
+      ).to.equal('database away');
       expect(sender.posts).to.deep.equal([]);
       sinon.restore();
       expect(await attemptDelivery(ctx, delivery.id)).to.equal(DONE);
@@ -433,8 +544,12 @@ describe('webhooks: service', () => {
       const { delivery, endpointId } = await prepareDelivery();
       sender.answer = async () => {
         // Would wait for the lock otherwise.
-        await selectRows(db, 'SELECT id FROM webhook_deliveries WHERE id = ? FOR UPDATE NOWAIT', [delivery.id]);
-        await selectRows(db, 'SELECT id FROM webhook_endpoints WHERE id = ? FOR UPDATE NOWAIT', [endpointId]);
+        await selectRows(db, 'SELECT id FROM webhook_deliveries WHERE id = ? FOR UPDATE NOWAIT', [
+          delivery.id,
+        ]);
+        await selectRows(db, 'SELECT id FROM webhook_endpoints WHERE id = ? FOR UPDATE NOWAIT', [
+          endpointId,
+        ]);
         return answerWith(200);
       };
       expect(await attemptDelivery(ctx, delivery.id)).to.equal(DONE);
@@ -443,7 +558,10 @@ describe('webhooks: service', () => {
 
   describe('at the same time', () => {
     /** Answers only when all of `count` POSTs are under way. */
-    function meet(count: number, answer: (post: Post) => ReturnType<typeof answerWith>): FakeSender['answer'] {
+    function meet(
+      count: number,
+      answer: (post: Post) => ReturnType<typeof answerWith>,
+    ): FakeSender['answer'] {
       let arrived = 0;
       let open: () => void = () => undefined;
       const all = new Promise<void>((resolve) => (open = resolve));
@@ -460,9 +578,14 @@ describe('webhooks: service', () => {
       const other = createTestContext({ db, clock, sender: otherSender });
       sender.answer = otherSender.answer = meet(2, () => answerWith(500));
       const due = addMs(clock.now(), 5_000);
-      const results = await Promise.all([attemptDelivery(ctx, delivery.id), attemptDelivery(other, delivery.id)]);
+      const results = await Promise.all([
+        attemptDelivery(ctx, delivery.id),
+        attemptDelivery(other, delivery.id),
+      ]);
       expect(results).to.deep.equal([later(due), later(due)]);
-      expect(sender.posts[0]?.headers['webhook-id']).to.equal(otherSender.posts[0]?.headers['webhook-id']);
+      expect(sender.posts[0]?.headers['webhook-id']).to.equal(
+        otherSender.posts[0]?.headers['webhook-id'],
+      );
       expect(await onlyDelivery(endpointId)).to.include({ status: 'pending', attempts: 1 });
       expect((await listAttempts(delivery.id)).map(({ number }) => number)).to.deep.equal([1]);
     });
@@ -480,8 +603,14 @@ describe('webhooks: service', () => {
         return answerWith(200);
       };
       expect(await attemptDelivery(ctx, delivery.id)).to.equal(DONE);
-      expect(await onlyDelivery(endpointId)).to.include({ status: 'succeeded', attempts: 2, next_attempt_at: null });
-      expect((await listAttempts(delivery.id)).map(({ status_code }) => status_code)).to.deep.equal([500, 200]);
+      expect(await onlyDelivery(endpointId)).to.include({
+        status: 'succeeded',
+        attempts: 2,
+        next_attempt_at: null,
+      });
+      expect((await listAttempts(delivery.id)).map(({ status_code }) => status_code)).to.deep.equal(
+        [500, 200],
+      );
     });
 
     it('makes an attempt once when one process is asked for it twice', async () => {
@@ -490,7 +619,10 @@ describe('webhooks: service', () => {
       sender.answer = () => new Promise((resolve) => (answer = () => resolve(answerWith(200))));
       const first = attemptDelivery(ctx, delivery.id);
       while (sender.posts.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
-      expect(await attemptDelivery(ctx, delivery.id)).to.include({ kind: 'later', isUntried: true });
+      expect(await attemptDelivery(ctx, delivery.id)).to.include({
+        kind: 'later',
+        isUntried: true,
+      });
       answer();
       expect(await first).to.equal(DONE);
       expect(sender.posts).to.have.lengthOf(1);
@@ -503,7 +635,11 @@ describe('webhooks: service', () => {
         return answerWith(500);
       };
       expect(await attemptDelivery(ctx, delivery.id)).to.equal(DONE);
-      expect(await onlyDelivery(endpointId)).to.include({ status: 'cancelled', attempts: 1, next_attempt_at: null });
+      expect(await onlyDelivery(endpointId)).to.include({
+        status: 'cancelled',
+        attempts: 1,
+        next_attempt_at: null,
+      });
       expect(await listAttempts(delivery.id)).to.have.lengthOf(1);
     });
 
@@ -522,10 +658,12 @@ describe('webhooks: service', () => {
       await record(...Array.from({ length: 4 }, () => event()));
       sender.answer = meet(4, () => answerWith(410));
       const deliveries = await listDeliveries(endpointId);
-      expect(await Promise.all(deliveries.map(({ id }) => attemptDelivery(ctx, id)))).to.deep.equal(deliveries.map(() => DONE));
-      expect((await listDeliveries(endpointId)).map(({ status, attempts }) => [status, attempts])).to.deep.equal(
-        deliveries.map(() => ['cancelled', 1]),
+      expect(await Promise.all(deliveries.map(({ id }) => attemptDelivery(ctx, id)))).to.deep.equal(
+        deliveries.map(() => DONE),
       );
+      expect(
+        (await listDeliveries(endpointId)).map(({ status, attempts }) => [status, attempts]),
+      ).to.deep.equal(deliveries.map(() => ['cancelled', 1]));
     });
   });
 
@@ -534,11 +672,14 @@ describe('webhooks: service', () => {
     sender.answer = () => answerWith(410, { responseBody: 'their answer' });
     const lines: string[] = [];
     for (const level of ['debug', 'info', 'warn', 'error'] as const) {
-      sinon.stub(ctx.log, level).callsFake((...parts: unknown[]) => void lines.push(JSON.stringify(parts)));
+      sinon
+        .stub(ctx.log, level)
+        .callsFake((...parts: unknown[]) => void lines.push(JSON.stringify(parts)));
     }
     await attemptDelivery(ctx, delivery.id);
     expect(lines).not.to.have.lengthOf(0);
-    for (const hidden of ['topsecret', 'shop.example', secret, 'their answer', 'quoted']) expect(lines.join()).not.to.contain(hidden);
+    for (const hidden of ['topsecret', 'shop.example', secret, 'their answer', 'quoted'])
+      expect(lines.join()).not.to.contain(hidden);
   });
 });
 
@@ -547,7 +688,10 @@ describe('webhooks: body', () => {
     const hash = `0x${'f'.repeat(64)}`;
     const address = `0x${'f'.repeat(40)}`;
     const metadata = Object.fromEntries(
-      Array.from({ length: 20 }, (_, index) => [`${'한'.repeat(38)}${String(index).padStart(2, '0')}`, '한'.repeat(200)]),
+      Array.from({ length: 20 }, (_, index) => [
+        `${'한'.repeat(38)}${String(index).padStart(2, '0')}`,
+        '한'.repeat(200),
+      ]),
     );
     const body = buildEventBody({
       type: 'payment.relay_failed',

@@ -14,7 +14,10 @@ const MINUTE_MS = 60_000;
 
 describe('the time that a webhook is signed with', () => {
   /** As chains are in production. */
-  const real = (config: Config): Config => ({ ...config, chains: config.chains.map((chain) => ({ ...chain, development: false })) });
+  const real = (config: Config): Config => ({
+    ...config,
+    chains: config.chains.map((chain) => ({ ...chain, development: false })),
+  });
   let harness: Harness;
   let testStore: TestStore;
   /** Verifies by the real time, with the published library. */
@@ -22,10 +25,21 @@ describe('the time that a webhook is signed with', () => {
 
   before(async function () {
     this.timeout(120_000);
-    harness = await createHarness({ config: real, env: { MSQPAY_WEBHOOK_ALLOW_PRIVATE_NETWORKS: 'true' } });
+    harness = await createHarness({
+      config: real,
+      env: { MSQPAY_WEBHOOK_ALLOW_PRIVATE_NETWORKS: 'true' },
+    });
     testStore = await harness.createTestStore();
     store = await startStoreServer();
-    store.trust((await createWebhookEndpoint(harness.ctx, { storeId: testStore.storeId, url: store.url, eventTypes: null })).secret);
+    store.trust(
+      (
+        await createWebhookEndpoint(harness.ctx, {
+          storeId: testStore.storeId,
+          url: store.url,
+          eventTypes: null,
+        })
+      ).secret,
+    );
   });
   after(async () => {
     await store.close();
@@ -33,7 +47,13 @@ describe('the time that a webhook is signed with', () => {
   });
 
   /** A process whose machine and database are ahead of the real time by so much. */
-  function withClocks({ ownMs, databaseMs }: { readonly ownMs: number; readonly databaseMs: number }): Context {
+  function withClocks({
+    ownMs,
+    databaseMs,
+  }: {
+    readonly ownMs: number;
+    readonly databaseMs: number;
+  }): Context {
     return {
       ...harness.ctx,
       clock: { now: () => addMs(new Date(), databaseMs) },
@@ -54,14 +74,21 @@ describe('the time that a webhook is signed with', () => {
 
   /** @returns whether the store's server has taken it */
   async function deliver(ctx: Context): Promise<boolean> {
-    const [refusedBefore, payment] = [store.refused.length, await harness.createTestPayment(testStore)];
+    const [refusedBefore, payment] = [
+      store.refused.length,
+      await harness.createTestPayment(testStore),
+    ];
     const [delivery] = await selectRows<{ id: string }>(
       ctx.db,
       'SELECT d.id FROM webhook_deliveries d JOIN events e ON e.id = d.event_id WHERE e.payment_id = ?',
       [payment.id],
     );
     if (delivery === undefined) throw new Error('nothing is to be delivered');
-    await execute(ctx.db, "UPDATE webhook_deliveries SET next_attempt_at = '2020-01-01' WHERE id = ?", [delivery.id]);
+    await execute(
+      ctx.db,
+      "UPDATE webhook_deliveries SET next_attempt_at = '2020-01-01' WHERE id = ?",
+      [delivery.id],
+    );
     await attemptDelivery(ctx, delivery.id);
     const isTaken = store.ofPayment(payment.id).length === 1;
     expect(store.refused.length - refusedBefore).to.equal(isTaken ? 0 : 1);
@@ -69,11 +96,23 @@ describe('the time that a webhook is signed with', () => {
   }
 
   for (const { name, ownMs, databaseMs } of [
-    { name: 'the database’s clock is twenty minutes behind', ownMs: 0, databaseMs: -20 * MINUTE_MS },
+    {
+      name: 'the database’s clock is twenty minutes behind',
+      ownMs: 0,
+      databaseMs: -20 * MINUTE_MS,
+    },
     { name: 'the database’s clock is twenty minutes ahead', ownMs: 0, databaseMs: 20 * MINUTE_MS },
-    { name: 'this machine’s clock is twenty minutes behind', ownMs: -20 * MINUTE_MS, databaseMs: 0 },
+    {
+      name: 'this machine’s clock is twenty minutes behind',
+      ownMs: -20 * MINUTE_MS,
+      databaseMs: 0,
+    },
     { name: 'this machine’s clock is twenty minutes ahead', ownMs: 20 * MINUTE_MS, databaseMs: 0 },
-    { name: 'both are wrong, and this machine’s is a little', ownMs: 2 * MINUTE_MS, databaseMs: -30 * MINUTE_MS },
+    {
+      name: 'both are wrong, and this machine’s is a little',
+      ownMs: 2 * MINUTE_MS,
+      databaseMs: -30 * MINUTE_MS,
+    },
   ]) {
     it(`is one that its receiver takes, though ${name}`, async () => {
       const ctx = withClocks({ ownMs, databaseMs });
@@ -93,7 +132,10 @@ describe('the time that a webhook is signed with', () => {
     expect(await deliver(behind), 'it is being caught up with').to.equal(false);
     const development = {
       ...behind,
-      config: { ...behind.config, chains: behind.config.chains.map((one) => ({ ...one, development: true })) },
+      config: {
+        ...behind.config,
+        chains: behind.config.chains.map((one) => ({ ...one, development: true })),
+      },
     };
     await scanNow(behind);
     expect(await deliver(development), 'anybody may move its clock').to.equal(false);
@@ -110,7 +152,11 @@ describe('the time that a webhook is signed with', () => {
       ['as the database’s, without a chain', 600_000, 0, [], 'database'],
     ] as const) {
       it(name, () => {
-        const signedAt = decideSigningTime({ own: at(ownMs), database: at(databaseMs), chains: chainsMs.map(at) });
+        const signedAt = decideSigningTime({
+          own: at(ownMs),
+          database: at(databaseMs),
+          chains: chainsMs.map(at),
+        });
         expect(signedAt).to.deep.equal(at(expected === 'own' ? ownMs : databaseMs));
       });
     }

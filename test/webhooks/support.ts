@@ -16,7 +16,10 @@ import { getStack } from '../support/stack.ts';
 /** A migrated database of its own. */
 export async function openTestDatabase(): Promise<{ db: Database; close(): Promise<void> }> {
   const stack = await getStack();
-  const db = createDatabase(await stack.createDatabase(`webhooks_${randomBytes(6).toString('hex')}`), 12);
+  const db = createDatabase(
+    await stack.createDatabase(`webhooks_${randomBytes(6).toString('hex')}`),
+    12,
+  );
   await migrateByCopy(db);
   return { db, close: () => db.destroy() };
 }
@@ -25,7 +28,10 @@ export interface TestClock extends Clock {
   advance(ms: number): void;
 }
 
-/** Begins now, since signatures are verified against the real time, and stands still. Whole seconds, so that nothing is lost on the way. */
+/**
+ * Begins now, since signatures are verified against the real time, and stands still. Whole seconds,
+ * so that nothing is lost on the way.
+ */
 export function createTestClock(): TestClock {
   let time = new Date(Math.floor(Date.now() / 1000) * 1000);
   return {
@@ -43,7 +49,10 @@ export interface FakeSender extends WebhookSenderPort {
   answer: (post: Post) => WebhookPostOutcome | Promise<WebhookPostOutcome>;
 }
 
-export function answerWith(statusCode: number | null, more: Partial<WebhookPostOutcome> = {}): WebhookPostOutcome {
+export function answerWith(
+  statusCode: number | null,
+  more: Partial<WebhookPostOutcome> = {},
+): WebhookPostOutcome {
   const error = statusCode === null ? 'connection refused' : null;
   return { statusCode, error, latencyMs: 3, responseBody: null, retryAfterSeconds: null, ...more };
 }
@@ -144,12 +153,11 @@ export function createTestContext(options: {
 
 export async function insertStore(ctx: Context): Promise<string> {
   const id = ctx.newId('st');
-  await execute(ctx.db, 'INSERT INTO stores (id, name, payout_address, created_at) VALUES (?, ?, ?, ?)', [
-    id,
-    'Test store',
-    '0x000000000000000000000000000000000000dEaD',
-    ctx.clock.now(),
-  ]);
+  await execute(
+    ctx.db,
+    'INSERT INTO stores (id, name, payout_address, created_at) VALUES (?, ?, ?, ?)',
+    [id, 'Test store', '0x000000000000000000000000000000000000dEaD', ctx.clock.now()],
+  );
   return id;
 }
 

@@ -19,8 +19,9 @@ const PROCESSES = 2;
 /** How long a POST to them takes, and what waits behind one. */
 const SILENT_MS = 60_000;
 /**
- * A store’s webhook takes about 50 ms beside them, and its first one some two seconds: until endpoints of which nothing was known count as slow. On a busy
- * machine that is several times as long, and still far from what one takes that waits for an endpoint that never answers.
+ * A store’s webhook takes about 50 ms beside them, and its first one some two seconds: until
+ * endpoints of which nothing was known count as slow. On a busy machine that is several times as
+ * long, and still far from what one takes that waits for an endpoint that never answers.
  */
 const SOON_MS = SILENT_MS / 3;
 
@@ -32,15 +33,26 @@ describe('webhooks: one store beside others that never answer', function () {
   let harness: Harness;
   let store: TestStore;
   let storeServer: StoreServer;
-  let silent: { readonly url: string; readonly count: () => number; answer(): void; close(): Promise<void> };
+  let silent: {
+    readonly url: string;
+    readonly count: () => number;
+    answer(): void;
+    close(): Promise<void>;
+  };
   const workers: RunningWorkers[] = [];
 
   beforeEach(async () => {
-    harness = await createHarness({ env: { MSQPAY_WEBHOOK_TIMEOUT_MS: String(timeoutMs), MSQPAY_OUTBOX_REDRIVE_MS: '30000' } });
+    harness = await createHarness({
+      env: { MSQPAY_WEBHOOK_TIMEOUT_MS: String(timeoutMs), MSQPAY_OUTBOX_REDRIVE_MS: '30000' },
+    });
     storeServer = await startStoreServer();
     silent = await startSilentServer();
     store = await harness.createTestStore();
-    const { secret } = await createWebhookEndpoint(harness.ctx, { storeId: store.storeId, url: storeServer.url, eventTypes: null });
+    const { secret } = await createWebhookEndpoint(harness.ctx, {
+      storeId: store.storeId,
+      url: storeServer.url,
+      eventTypes: null,
+    });
     storeServer.trust(secret);
   });
   afterEach(async () => {
@@ -51,13 +63,22 @@ describe('webhooks: one store beside others that never answer', function () {
   });
 
   async function startAll(processes = PROCESSES): Promise<void> {
-    for (let index = 0; index < processes; index++) workers.push(await runWorkers(harness, ['webhook']));
+    for (let index = 0; index < processes; index++)
+      workers.push(await runWorkers(harness, ['webhook']));
   }
 
   /** So many events of one store, for each of its endpoints. */
   async function record(storeId: string, count: number): Promise<void> {
-    const event = () => ({ storeId, type: 'payment.created' as const, paymentId: newPaymentId(), version: 1, data: { paymentId: '0x1' } });
-    await inUnitOfWork(harness.ctx, (unit) => recordEvents(harness.ctx, unit, Array.from({ length: count }, event)));
+    const event = () => ({
+      storeId,
+      type: 'payment.created' as const,
+      paymentId: newPaymentId(),
+      version: 1,
+      data: { paymentId: '0x1' },
+    });
+    await inUnitOfWork(harness.ctx, (unit) =>
+      recordEvents(harness.ctx, unit, Array.from({ length: count }, event)),
+    );
   }
 
   /** @returns the secret of the last endpoint */
@@ -73,7 +94,11 @@ describe('webhooks: one store beside others that never answer', function () {
   async function openHostileStore(endpoints: number): Promise<string> {
     const { storeId } = await harness.createTestStore('Hostile');
     for (let index = 0; index < endpoints; index++) {
-      await createWebhookEndpoint(harness.ctx, { storeId, url: `${silent.url}${storeId}-${index}`, eventTypes: null });
+      await createWebhookEndpoint(harness.ctx, {
+        storeId,
+        url: `${silent.url}${storeId}-${index}`,
+        eventTypes: null,
+      });
     }
     return storeId;
   }
@@ -82,11 +107,14 @@ describe('webhooks: one store beside others that never answer', function () {
   async function measureWebhook(of = store, server = storeServer): Promise<number> {
     const createdAt = Date.now();
     const { id } = await harness.createTestPayment(of);
-    const [webhook] = await waitUntil(() => (server.ofPayment(id).length > 0 ? server.ofPayment(id) : undefined), {
-      what: 'the webhook',
-      everyMs: 5,
-      timeoutMs: timeoutMs * 2,
-    });
+    const [webhook] = await waitUntil(
+      () => (server.ofPayment(id).length > 0 ? server.ofPayment(id) : undefined),
+      {
+        what: 'the webhook',
+        everyMs: 5,
+        timeoutMs: timeoutMs * 2,
+      },
+    );
     return (webhook?.receivedAt ?? Infinity) - createdAt;
   }
 
@@ -102,10 +130,14 @@ describe('webhooks: one store beside others that never answer', function () {
     { what: '10 stores with 20 endpoints each', stores: 10, endpoints: 20 },
   ]) {
     it(`is told as soon as ever beside ${what}`, async () => {
-      const hostile = await Promise.all(Array.from({ length: stores }, () => openHostileStore(endpoints)));
+      const hostile = await Promise.all(
+        Array.from({ length: stores }, () => openHostileStore(endpoints)),
+      );
       for (const storeId of hostile) await record(storeId, Math.ceil(WAITING / stores / endpoints));
       await startAll();
-      await waitUntil(() => silent.count() >= Math.min(16, stores), { what: 'the silent endpoints’ first POSTs' });
+      await waitUntil(() => silent.count() >= Math.min(16, stores), {
+        what: 'the silent endpoints’ first POSTs',
+      });
       await expectSoon();
       const { byKind, limit } = await reportPlaces(harness.ctx);
       expect(limit).to.equal(PROCESSES * harness.config.webhooks.places);
@@ -120,7 +152,10 @@ describe('webhooks: one store beside others that never answer', function () {
     await startAll(1);
     await waitUntil(() => silent.count() >= 8, { what: 'the silent endpoints’ first POSTs' });
     storeServer.trust(await listen(own, storeServer.url));
-    expect(await measureWebhook(own), 'the first, which goes out beside those of which nothing is known').to.be.below(SOON_MS);
+    expect(
+      await measureWebhook(own),
+      'the first, which goes out beside those of which nothing is known',
+    ).to.be.below(SOON_MS);
     await expectSoon(own);
   });
 
@@ -163,10 +198,18 @@ describe('webhooks: one store beside others that never answer', function () {
     await startAll();
     await waitUntil(() => silent.count() > 0, { what: 'the first POST' });
     silent.answer();
-    const open = () => selectRows(harness.ctx.db, "SELECT id FROM outbox WHERE queue = 'webhook'", []);
+    const open = () =>
+      selectRows(harness.ctx.db, "SELECT id FROM outbox WHERE queue = 'webhook'", []);
     // By their turns alone it would take longer: one as long as a POST may take.
-    await waitUntil(async () => (await open()).length === 0, { what: 'the end of all deliveries', timeoutMs: 60_000 });
-    const statuses = await selectRows(harness.ctx.db, 'SELECT status, COUNT(*) AS count FROM webhook_deliveries GROUP BY status', []);
+    await waitUntil(async () => (await open()).length === 0, {
+      what: 'the end of all deliveries',
+      timeoutMs: 60_000,
+    });
+    const statuses = await selectRows(
+      harness.ctx.db,
+      'SELECT status, COUNT(*) AS count FROM webhook_deliveries GROUP BY status',
+      [],
+    );
     expect(statuses).to.deep.equal([{ status: 'succeeded', count: '400' }]);
   });
 });

@@ -35,7 +35,9 @@ describe('while an RPC URL takes long to say whether payments are final', functi
   });
 
   const hasStatus = (payment: Payment, status: Payment['status']) =>
-    waitUntil(async () => (await readPayment(harness.ctx, payment)).status === status, { what: `a payment that is ${status}` });
+    waitUntil(async () => (await readPayment(harness.ctx, payment)).status === status, {
+      what: `a payment that is ${status}`,
+    });
 
   it('the next blocks are looked at, and others expire; they are asked about once at a time, and completed in the end', async () => {
     const chainId = harness.config.chains[0]?.chainId ?? 0;
@@ -64,7 +66,9 @@ describe('while an RPC URL takes long to say whether payments are final', functi
     await hasStatus(next, 'processing');
     const unpaid = await harness.createTestPayment(store, { expiresInSeconds: 1 });
     await hasStatus(unpaid, 'expired');
-    expect(Number(await findSettledTime(harness.ctx.db, chainId))).to.be.greaterThan(Number(settledBefore ?? 0));
+    expect(Number(await findSettledTime(harness.ctx.db, chainId))).to.be.greaterThan(
+      Number(settledBefore ?? 0),
+    );
     expect([asked, mostAtOnce]).to.deep.equal([1, 1]);
     expect((await readPayment(harness.ctx, first)).status).to.equal('processing');
 
@@ -77,14 +81,27 @@ describe('while an RPC URL takes long to say whether payments are final', functi
     await workers?.stop();
     const chainId = harness.config.chains[0]?.chainId ?? 0;
     const payment = await harness.createTestPayment(store);
-    await harness.chain.payDirectly(await harness.chain.createCustomer({ token: harness.tokens.TUSD }), payment);
+    await harness.chain.payDirectly(
+      await harness.chain.createCustomer({ token: harness.tokens.TUSD }),
+      payment,
+    );
     const scan = (change: (chain: ChainPort) => Partial<ChainPort>) =>
-      runChainScan(withChain(harness.ctx, chainId, change), chainId, createUnlessBusy()).catch((error: unknown) => error);
+      runChainScan(withChain(harness.ctx, chainId, change), chainId, createUnlessBusy()).catch(
+        (error: unknown) => error,
+      );
     const failing = async () =>
-      (await selectRows<{ subject_id: string }>(harness.ctx.db, 'SELECT subject_id FROM work_failures')).map((row) => row.subject_id);
+      (
+        await selectRows<{ subject_id: string }>(
+          harness.ctx.db,
+          'SELECT subject_id FROM work_failures',
+        )
+      ).map((row) => row.subject_id);
     const fail = () => Promise.reject(new Error('a bug'));
     const failOfOne = (chain: ChainPort): Partial<ChainPort> => ({
-      pollEvents: (events) => (events.some(({ paymentId }) => paymentId === payment.id) ? fail() : chain.pollEvents(events)),
+      pollEvents: (events) =>
+        events.some(({ paymentId }) => paymentId === payment.id)
+          ? fail()
+          : chain.pollEvents(events),
     });
     await waitUntil(async () => (await scan(failOfOne)) instanceof Error, { what: 'a failure' });
     expect(await failing()).to.deep.equal([`${chainId}-final`]);
@@ -99,7 +116,10 @@ describe('while an RPC URL takes long to say whether payments are final', functi
   it('nothing is completed by a head from before the scan was moved back', async () => {
     const chainId = harness.config.chains[0]?.chainId ?? 0;
     const payment = await harness.createTestPayment(store);
-    await harness.chain.payDirectly(await harness.chain.createCustomer({ token: harness.tokens.TUSD }), payment);
+    await harness.chain.payDirectly(
+      await harness.chain.createCustomer({ token: harness.tokens.TUSD }),
+      payment,
+    );
     let hasMoved = false;
     const scan = (change: (chain: ChainPort) => Partial<ChainPort>) =>
       runChainScan(withChain(harness.ctx, chainId, change), chainId, createUnlessBusy());
@@ -109,7 +129,10 @@ describe('while an RPC URL takes long to say whether payments are final', functi
           async pollEvents(events) {
             const answers = await chain.pollEvents(events);
             for (const { blockNumber } of events.slice(0, 1)) {
-              await moveBack(harness.ctx, chainId, { nextBlock: blockNumber, withdraw: { after: blockNumber - 1n, until: blockNumber } });
+              await moveBack(harness.ctx, chainId, {
+                nextBlock: blockNumber,
+                withdraw: { after: blockNumber - 1n, until: blockNumber },
+              });
               hasMoved = true;
             }
             return answers;
@@ -136,11 +159,14 @@ describe('while an RPC URL takes long to say whether payments are final', functi
     await harness.chain.payDirectly(customer, payment);
     const headNumber = async () => (await getChain(harness.ctx, chainId).getHead()).number;
     const block = await headNumber();
-    const isCompleted = async () => (await readPayment(harness.ctx, payment)).status === 'completed';
+    const isCompleted = async () =>
+      (await readPayment(harness.ctx, payment)).status === 'completed';
     const scan = (change: (chain: ChainPort) => Partial<ChainPort>) =>
       runChainScan(withChain(harness.ctx, chainId, change), chainId, createUnlessBusy());
     // Nothing is completed yet, however deep it is.
-    const unheard = () => ({ pollEvents: (events: readonly unknown[]) => Promise.resolve(events.map(() => UNHEARD)) });
+    const unheard = () => ({
+      pollEvents: (events: readonly unknown[]) => Promise.resolve(events.map(() => UNHEARD)),
+    });
     await waitUntil(
       async () => {
         await scan(unheard);
@@ -156,7 +182,10 @@ describe('while an RPC URL takes long to say whether payments are final', functi
           async pollEvents(events) {
             const answers = await chain.pollEvents(events);
             const last = await headNumber();
-            await moveBack(harness.ctx, chainId, { nextBlock: last, withdraw: { after: last - 1n, until: last } });
+            await moveBack(harness.ctx, chainId, {
+              nextBlock: last,
+              withdraw: { after: last - 1n, until: last },
+            });
             hasMoved = true;
             return answers;
           },
@@ -186,15 +215,21 @@ describe('while an RPC URL takes long to say whether payments are final', functi
     let laterMs = 0;
     const clock = { now: () => addMs(harness.ctx.clock.now(), laterMs) };
     const ctx = withChain({ ...harness.ctx, clock }, chainId, (chain) => ({
-      findBlock: (number) => (number === block ? Promise.reject(new Error('a bug')) : chain.findBlock(number)),
+      findBlock: (number) =>
+        number === block ? Promise.reject(new Error('a bug')) : chain.findBlock(number),
     }));
-    const scan = () => runChainScan(ctx, chainId, createUnlessBusy()).catch((error: unknown) => error);
+    const scan = () =>
+      runChainScan(ctx, chainId, createUnlessBusy()).catch((error: unknown) => error);
     for (let looks = 0; looks < 3; looks++) {
       laterMs += 16_000;
       expect(await scan()).to.be.an('error');
       expect(await scan()).to.equal(undefined);
     }
-    const rows = await selectRows(harness.ctx.db, 'SELECT subject_id, failures FROM work_failures', []);
+    const rows = await selectRows(
+      harness.ctx.db,
+      'SELECT subject_id, failures FROM work_failures',
+      [],
+    );
     expect(rows).to.deep.equal([{ subject_id: `${chainId}-completed`, failures: 3 }]);
   });
 });

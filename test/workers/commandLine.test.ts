@@ -16,7 +16,10 @@ describe('the command line', function () {
   });
   after(() => harness.close());
 
-  /** Without the relayers' keys: who runs a command needs none, and has none where the workers alone are given them. */
+  /**
+   * Without the relayers' keys: who runs a command needs none, and has none where the workers alone
+   * are given them.
+   */
   function run(args: readonly string[], overrides: Readonly<Record<string, string>>) {
     const keys = Object.keys(harness.stack.relayerKeys);
     const all = harness.environment({ MSQPAY_LOG_LEVEL: 'info', ...overrides });
@@ -30,7 +33,13 @@ describe('the command line', function () {
   for (const pretty of ['true', 'false'])
     it(`prints the result alone, whatever it logs beside (MSQPAY_LOG_PRETTY=${pretty})`, () => {
       const chain = String(harness.config.chains[0]?.chainId);
-      const args = ['lift-back-off', '--chain', chain, '--holder', '0x90F79bf6EB2c4f870365E785982E1f101E93b906'];
+      const args = [
+        'lift-back-off',
+        '--chain',
+        chain,
+        '--holder',
+        '0x90F79bf6EB2c4f870365E785982E1f101E93b906',
+      ];
       const { stdout, stderr, status } = run(args, { MSQPAY_LOG_PRETTY: pretty });
       expect(status, stderr).to.equal(0);
       expect(JSON.parse(stdout)).to.deep.equal({ forgotten: 0 });
@@ -38,7 +47,9 @@ describe('the command line', function () {
     });
 
   it('says in a sentence that there is no database', () => {
-    const { stdout, stderr, status } = run(['failing-work'], { DATABASE_URL: `mysql://user:password@${NOWHERE}/msqpay` });
+    const { stdout, stderr, status } = run(['failing-work'], {
+      DATABASE_URL: `mysql://user:password@${NOWHERE}/msqpay`,
+    });
     expect(status).to.equal(2);
     expect(stdout).to.equal('');
     const sentences = stderr.split('\n').filter((line) => line !== '' && !line.startsWith('{'));

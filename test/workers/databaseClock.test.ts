@@ -1,13 +1,18 @@
 import { expect } from 'chai';
 import { pino } from 'pino';
 
-import { createDatabaseClock, decideDifference, type OwnClocks } from '../../platform/databaseClock.ts';
+import {
+  createDatabaseClock,
+  decideDifference,
+  type OwnClocks,
+} from '../../platform/databaseClock.ts';
 import { createDatabase } from '../../platform/db.ts';
 import { createHarness, type Harness } from '../support/harness.ts';
 
 /**
- * What two clocks may be apart that were compared over a connection, on a machine that has other things to do: half of what the answer took. Those here that are
- * wrong are so by three seconds and more.
+ * What two clocks may be apart that were compared over a connection, on a machine that has other
+ * things to do: half of what the answer took. Those here that are wrong are so by three seconds and
+ * more.
  */
 const NEAR_MS = 1_000;
 
@@ -33,7 +38,10 @@ describe('the database’s clock', () => {
   function createLog(): { log: pino.Logger; lines: () => { level: number; aheadMs: number }[] } {
     const written: string[] = [];
     const log = pino({ level: 'info' }, { write: (line: string) => written.push(line) });
-    return { log, lines: () => written.map((line) => JSON.parse(line) as { level: number; aheadMs: number }) };
+    return {
+      log,
+      lines: () => written.map((line) => JSON.parse(line) as { level: number; aheadMs: number }),
+    };
   }
 
   function follow(own: OwnClocks & { aheadMs: number }) {
@@ -41,7 +49,8 @@ describe('the database’s clock', () => {
     const clocks: OwnClocks = { wallMs: () => own.wallMs(), monotonicMs: () => own.monotonicMs() };
     return { clock: createDatabaseClock(harness.ctx.db, log, clocks), lines };
   }
-  const expectTrueTime = (date: Date) => expect(Math.abs(date.getTime() - Date.now())).to.be.below(NEAR_MS);
+  const expectTrueTime = (date: Date) =>
+    expect(Math.abs(date.getTime() - Date.now())).to.be.below(NEAR_MS);
 
   for (const aheadMs of [60_000, -20 * 60_000, 3_000]) {
     it(`is gone by on a machine whose clock is ${aheadMs} ms ahead, and people are told once`, async () => {
@@ -101,7 +110,10 @@ describe('the database’s clock', () => {
     const own = createOwnClocks();
     own.aheadMs = 60_000;
     const db = createDatabase(harness.databaseUrl, 1);
-    const clock = createDatabaseClock(db, harness.ctx.log, { wallMs: () => own.wallMs(), monotonicMs: () => own.monotonicMs() });
+    const clock = createDatabaseClock(db, harness.ctx.log, {
+      wallMs: () => own.wallMs(),
+      monotonicMs: () => own.monotonicMs(),
+    });
     await clock.compare();
     await db.destroy();
     const failure = await clock.compare().catch((error: unknown) => error);
@@ -110,13 +122,48 @@ describe('the database’s clock', () => {
   });
 
   describe('decides what to add to own time', () => {
-    const cases: { name: string; present: number; measured: { low: number; high: number }; expected: number }[] = [
-      { name: 'nothing, where own time may be right', present: 0, measured: { low: -5, high: 5 }, expected: 0 },
-      { name: 'nothing, for what a slow answer cannot tell', present: 0, measured: { low: -900, high: 20 }, expected: 0 },
-      { name: 'nothing, for milliseconds', present: 0, measured: { low: 40, high: 90 }, expected: 0 },
-      { name: 'the middle of what it may be', present: 0, measured: { low: 60_000, high: 60_010 }, expected: 60_005 },
-      { name: 'what it was, where that may be right still', present: 60_005, measured: { low: 59_950, high: 60_400 }, expected: 60_005 },
-      { name: 'something else, once it cannot be', present: 60_005, measured: { low: -20_000, high: -19_990 }, expected: -19_995 },
+    const cases: {
+      name: string;
+      present: number;
+      measured: { low: number; high: number };
+      expected: number;
+    }[] = [
+      {
+        name: 'nothing, where own time may be right',
+        present: 0,
+        measured: { low: -5, high: 5 },
+        expected: 0,
+      },
+      {
+        name: 'nothing, for what a slow answer cannot tell',
+        present: 0,
+        measured: { low: -900, high: 20 },
+        expected: 0,
+      },
+      {
+        name: 'nothing, for milliseconds',
+        present: 0,
+        measured: { low: 40, high: 90 },
+        expected: 0,
+      },
+      {
+        name: 'the middle of what it may be',
+        present: 0,
+        measured: { low: 60_000, high: 60_010 },
+        expected: 60_005,
+      },
+      {
+        name: 'what it was, where that may be right still',
+        present: 60_005,
+        measured: { low: 59_950, high: 60_400 },
+        expected: 60_005,
+      },
+      {
+        name: 'something else, once it cannot be',
+        present: 60_005,
+        measured: { low: -20_000, high: -19_990 },
+        expected: -19_995,
+      },
       {
         name: 'what it was, for what a slow answer cannot tell',
         present: -3_000,
@@ -129,15 +176,30 @@ describe('the database’s clock', () => {
         measured: { low: 2_000, high: 9_000 },
         expected: 2_000,
       },
-      { name: 'the same, of a clock that is ahead', present: 0, measured: { low: -900_000, high: -890_000 }, expected: -890_000 },
-      { name: 'nothing, where an answer that took seconds leaves it open', present: 0, measured: { low: -9_000, high: 50 }, expected: 0 },
+      {
+        name: 'the same, of a clock that is ahead',
+        present: 0,
+        measured: { low: -900_000, high: -890_000 },
+        expected: -890_000,
+      },
+      {
+        name: 'nothing, where an answer that took seconds leaves it open',
+        present: 0,
+        measured: { low: -9_000, high: 50 },
+        expected: 0,
+      },
       {
         name: 'what it was, while that may be right as well as own time',
         present: -150,
         measured: { low: -160, high: 30 },
         expected: -150,
       },
-      { name: 'nothing again, once own time may be right', present: 60_005, measured: { low: -3, high: 4 }, expected: 0 },
+      {
+        name: 'nothing again, once own time may be right',
+        present: 60_005,
+        measured: { low: -3, high: 4 },
+        expected: 0,
+      },
     ];
     for (const { name, present, measured, expected } of cases) {
       it(name, () => {

@@ -6,14 +6,23 @@ import type { AddressInfo, Server, Socket } from 'node:net';
 import { expect } from 'chai';
 import { createServer } from 'mysql2';
 
-import { startDatabase, type Database as DatabaseServer } from '../../dev/database/startDatabase.ts';
+import {
+  startDatabase,
+  type Database as DatabaseServer,
+} from '../../dev/database/startDatabase.ts';
 import { migrate } from '../../db/migrate.ts';
 import { createDatabase, execute, selectRows } from '../../platform/db.ts';
 import { createLogger } from '../../platform/logger.ts';
-import { createCertificateAuthority, type CertificateAuthority, type CertificateFiles } from '../support/createCertificateAuthority.ts';
+import {
+  createCertificateAuthority,
+  type CertificateAuthority,
+  type CertificateFiles,
+} from '../support/createCertificateAuthority.ts';
 import { createTcpSwitch } from '../support/tcpSwitch.ts';
 
-const HAS_IPV6 = Object.values(networkInterfaces()).some((addresses) => addresses?.some(({ address }) => address === '::1'));
+const HAS_IPV6 = Object.values(networkInterfaces()).some((addresses) =>
+  addresses?.some(({ address }) => address === '::1'),
+);
 
 /** Whatever an operator may have to put into a password or a name. */
 const PASSWORD = "p:ss/w?rd#1 @%&'ä";
@@ -35,8 +44,16 @@ describe('a database that is reached by TLS', function () {
     authority = createCertificateAuthority(join(folder, 'tls'), 'own');
     other = createCertificateAuthority(join(folder, 'tls'), 'other');
     client = authority.issue('client');
-    const tls = { ca: authority.ca, ...authority.issue('server', ['db.internal', '127.0.0.1', '::1']) };
-    server = await startDatabase({ dataDir: join(folder, 'database'), logPath: join(folder, 'database.log'), tls, isDisposable: true });
+    const tls = {
+      ca: authority.ca,
+      ...authority.issue('server', ['db.internal', '127.0.0.1', '::1']),
+    };
+    server = await startDatabase({
+      dataDir: join(folder, 'database'),
+      logPath: join(folder, 'database.log'),
+      tls,
+      isDisposable: true,
+    });
     const admin = createDatabase(`${server.url}/mysql`, 1);
     await admin.raw('CREATE DATABASE ??', [DATABASE]);
     for (const [user, require] of [
@@ -54,8 +71,15 @@ describe('a database that is reached by TLS', function () {
     rmSync(folder, { recursive: true, force: true });
   });
 
-  function urlOf(user: string, parameters: Readonly<Record<string, string>>, host = '127.0.0.1', port = server.port): string {
-    const search = Object.entries(parameters).map(([name, value]) => `${name}=${encodeURIComponent(value)}`);
+  function urlOf(
+    user: string,
+    parameters: Readonly<Record<string, string>>,
+    host = '127.0.0.1',
+    port = server.port,
+  ): string {
+    const search = Object.entries(parameters).map(
+      ([name, value]) => `${name}=${encodeURIComponent(value)}`,
+    );
     const login = `${encodeURIComponent(user)}:${encodeURIComponent(PASSWORD)}`;
     return `mysql://${login}@${host}:${port}/${encodeURIComponent(DATABASE)}${search.length === 0 ? '' : `?${search.join('&')}`}`;
   }
@@ -66,7 +90,10 @@ describe('a database that is reached by TLS', function () {
     try {
       const [chosen] = await selectRows<{ name: string }>(db, 'SELECT DATABASE() AS name');
       expect(chosen?.name).to.equal(DATABASE);
-      const [row] = await selectRows<{ Value: string }>(db, "SHOW SESSION STATUS LIKE 'Ssl_cipher'");
+      const [row] = await selectRows<{ Value: string }>(
+        db,
+        "SHOW SESSION STATUS LIKE 'Ssl_cipher'",
+      );
       return row?.Value ?? '';
     } finally {
       await db.destroy();
@@ -75,7 +102,8 @@ describe('a database that is reached by TLS', function () {
 
   async function refusal(url: string): Promise<string> {
     const error: unknown = await connect(url).catch((reason: unknown) => reason);
-    if (!(error instanceof Error)) throw new Error(`the connection was made, with the cipher "${String(error)}"`);
+    if (!(error instanceof Error))
+      throw new Error(`the connection was made, with the cipher "${String(error)}"`);
     expect(error.message).not.to.contain(PASSWORD).and.not.to.contain(encodeURIComponent(PASSWORD));
     return `${'code' in error ? String(error.code) : ''} ${error.message}`;
   }
@@ -83,12 +111,23 @@ describe('a database that is reached by TLS', function () {
   it('takes accounts that require TLS, and those that require a certificate', async () => {
     expect(await refusal(urlOf('needs_tls', {}))).to.contain('ER_ACCESS_DENIED_ERROR');
     expect(await connect(urlOf('needs_tls', { 'ssl-ca': authority.ca }))).not.to.equal('');
-    expect(await refusal(urlOf('needs_x509', { 'ssl-ca': authority.ca }))).to.contain('ER_ACCESS_DENIED_ERROR');
-    expect(await connect(urlOf('needs_x509', { 'ssl-ca': authority.ca, 'ssl-cert': client.cert, 'ssl-key': client.key }))).not.to.equal('');
+    expect(await refusal(urlOf('needs_x509', { 'ssl-ca': authority.ca }))).to.contain(
+      'ER_ACCESS_DENIED_ERROR',
+    );
+    expect(
+      await connect(
+        urlOf('needs_x509', {
+          'ssl-ca': authority.ca,
+          'ssl-cert': client.cert,
+          'ssl-key': client.key,
+        }),
+      ),
+    ).not.to.equal('');
   });
 
   it('is without TLS unless that is asked for', async () => {
-    for (const parameters of [{}, { 'ssl-mode': 'DISABLED' }] as const) expect(await connect(urlOf('plain@x', parameters))).to.equal('');
+    for (const parameters of [{}, { 'ssl-mode': 'DISABLED' }] as const)
+      expect(await connect(urlOf('plain@x', parameters))).to.equal('');
   });
 
   it('is verified as the mode says: the authority, the name, the address', async () => {
@@ -99,15 +138,26 @@ describe('a database that is reached by TLS', function () {
     expect(await connect(mode('required'))).not.to.equal('');
     for (const name of ['VERIFY_CA', 'VERIFY_IDENTITY']) {
       expect(await refusal(mode(name, wrongCa)), name).to.contain('HANDSHAKE_SSL_ERROR');
-      expect(await refusal(mode(name)), `${name} by the authorities that Node knows`).to.contain('HANDSHAKE_SSL_ERROR');
+      expect(await refusal(mode(name)), `${name} by the authorities that Node knows`).to.contain(
+        'HANDSHAKE_SSL_ERROR',
+      );
       expect(await connect(mode(name, ca)), name).not.to.equal('');
     }
     // The certificate is for db.internal and the addresses, not for localhost.
     expect(await connect(mode('VERIFY_CA', ca, 'localhost'))).not.to.equal('');
-    expect(await refusal(mode('VERIFY_IDENTITY', ca, 'localhost'))).to.contain('HANDSHAKE_SSL_ERROR');
-    expect(await connect(mode('VERIFY_IDENTITY', { ...ca, 'ssl-server-name': 'db.internal' }, 'localhost'))).not.to.equal('');
+    expect(await refusal(mode('VERIFY_IDENTITY', ca, 'localhost'))).to.contain(
+      'HANDSHAKE_SSL_ERROR',
+    );
+    expect(
+      await connect(
+        mode('VERIFY_IDENTITY', { ...ca, 'ssl-server-name': 'db.internal' }, 'localhost'),
+      ),
+    ).not.to.equal('');
     for (const name of ['db2.internal', '127.0.0.2']) {
-      expect(await refusal(mode('VERIFY_IDENTITY', { ...ca, 'ssl-server-name': name })), name).to.contain('HANDSHAKE_SSL_ERROR');
+      expect(
+        await refusal(mode('VERIFY_IDENTITY', { ...ca, 'ssl-server-name': name })),
+        name,
+      ).to.contain('HANDSHAKE_SSL_ERROR');
     }
   });
 
@@ -116,7 +166,9 @@ describe('a database that is reached by TLS', function () {
       const address = await createTcpSwitch(server.port, '::1');
       try {
         expect(await connect(urlOf('plain@x', {}, '[::1]', address.port))).to.equal('');
-        expect(await connect(urlOf('needs_tls', { 'ssl-ca': authority.ca }, '[::1]', address.port))).not.to.equal('');
+        expect(
+          await connect(urlOf('needs_tls', { 'ssl-ca': authority.ca }, '[::1]', address.port)),
+        ).not.to.equal('');
       } finally {
         await address.close();
       }
@@ -124,7 +176,14 @@ describe('a database that is reached by TLS', function () {
   }
 
   it('is migrated and written to by an account that needs a certificate', async () => {
-    const db = createDatabase(urlOf('needs_x509', { 'ssl-ca': authority.ca, 'ssl-cert': client.cert, 'ssl-key': client.key }), 4);
+    const db = createDatabase(
+      urlOf('needs_x509', {
+        'ssl-ca': authority.ca,
+        'ssl-cert': client.cert,
+        'ssl-key': client.key,
+      }),
+      4,
+    );
     try {
       await migrate(db);
       await execute(db, 'INSERT INTO readiness_writes (id, written_at) VALUES (1, NOW(3))');
@@ -154,7 +213,9 @@ describe('a database that is reached by TLS', function () {
     await once(net, 'listening');
     try {
       const { port } = net.address() as AddressInfo;
-      expect(await refusal(urlOf('needs_tls', { 'ssl-mode': 'REQUIRED' }, '127.0.0.1', port))).to.contain('HANDSHAKE_NO_SSL_SUPPORT');
+      expect(
+        await refusal(urlOf('needs_tls', { 'ssl-mode': 'REQUIRED' }, '127.0.0.1', port)),
+      ).to.contain('HANDSHAKE_NO_SSL_SUPPORT');
       expect(received.join('')).not.to.contain('needs_tls');
     } finally {
       net.close();

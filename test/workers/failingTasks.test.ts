@@ -52,20 +52,28 @@ describe('a task of maintenance that fails again and again', function () {
     await chain.close();
   });
   beforeEach(() => {
-    const log = pino({ level: 'debug' }, { write: (line: string) => void lines.push(JSON.parse(line) as Record<string, unknown>) });
+    const log = pino(
+      { level: 'debug' },
+      { write: (line: string) => void lines.push(JSON.parse(line) as Record<string, unknown>) },
+    );
     ctx = { ...harness.ctx, log };
     start = addMs(new Date(), 60_000);
     lines = [];
   });
   afterEach(async () => {
-    for (const table of ['work_failures', 'outbox', 'chain_rereads']) await execute(harness.ctx.db, `DELETE FROM ${table}`);
+    for (const table of ['work_failures', 'outbox', 'chain_rereads'])
+      await execute(harness.ctx.db, `DELETE FROM ${table}`);
   });
 
   const alerts = () =>
     lines
       .filter(({ alert }) => alert === 'work_keeps_failing')
-      .map(({ queue, subjectId, failures }) => `${String(queue)} ${String(subjectId)} ${String(failures)}`);
-  const listFailing = async (now: Date) => (await listFailingWork(atTime(ctx, now), 10)).map(({ subjectId }) => subjectId);
+      .map(
+        ({ queue, subjectId, failures }) =>
+          `${String(queue)} ${String(subjectId)} ${String(failures)}`,
+      );
+  const listFailing = async (now: Date) =>
+    (await listFailingWork(atTime(ctx, now), 10)).map(({ subjectId }) => subjectId);
   const unavailable = () => Promise.reject(new AppError(CHAIN_ERRORS.unavailable));
   /** As a workers process runs it. @returns what it threw */
   async function run(base: Context, task: string, seconds: number): Promise<unknown> {
@@ -78,9 +86,11 @@ describe('a task of maintenance that fails again and again', function () {
     );
   }
   async function runOften(base: Context, task: string): Promise<void> {
-    for (let tries = 0; tries < 5; tries++) expect(await run(base, task, 10 * tries), `try ${tries}`).to.be.an('error');
+    for (let tries = 0; tries < 5; tries++)
+      expect(await run(base, task, 10 * tries), `try ${tries}`).to.be.an('error');
   }
-  const read = ({ id }: Pick<Payment, 'id'>) => getPayment(ctx, { storeId: store.storeId, paymentId: id });
+  const read = ({ id }: Pick<Payment, 'id'>) =>
+    getPayment(ctx, { storeId: store.storeId, paymentId: id });
 
   describe('of the relayers', () => {
     it('is an alert when one cannot be tended, and the others are tended all the same', async () => {
@@ -95,7 +105,9 @@ describe('a task of maintenance that fails again and again', function () {
       expect(tended).to.equal(5);
       expect(alerts()).to.deep.equal(['maintenance tend-relayers 5']);
       expect(lines.find(({ relayerId }) => relayerId === broken.id)).to.include({ level: 40 });
-      expect(await run(withRelayers(ctx, chainId, [{ ...well, tend: tendWell }]), 'tend-relayers', 50)).to.equal(undefined);
+      expect(
+        await run(withRelayers(ctx, chainId, [{ ...well, tend: tendWell }]), 'tend-relayers', 50),
+      ).to.equal(undefined);
       expect(await listFailing(addMs(start, 60_000))).to.deep.equal([]);
     });
 
@@ -104,16 +116,24 @@ describe('a task of maintenance that fails again and again', function () {
       const { address } = await chain.createAccount();
       const failing = withRelayers(ctx, chainId, [
         { ...broken, getStatus: () => Promise.reject(new TypeError('a bug')) },
-        { ...paused, getStatus: () => Promise.resolve({ address, paused: true, pendingTransactions: 0 }) },
+        {
+          ...paused,
+          getStatus: () => Promise.resolve({ address, paused: true, pendingTransactions: 0 }),
+        },
       ]);
       await runOften(failing, 'check-relayers');
       expect(alerts()).to.deep.equal(['maintenance check-relayers 5']);
-      expect(lines.filter(({ alert, relayerId }) => alert === 'relayer_paused' && relayerId === paused.id)).to.have.length(5);
+      expect(
+        lines.filter(
+          ({ alert, relayerId }) => alert === 'relayer_paused' && relayerId === paused.id,
+        ),
+      ).to.have.length(5);
     });
   });
 
   describe('of the audit', () => {
-    const readAudited = async () => (await listRereads(ctx.db)).find(({ reason }) => reason === 'audit')?.ranges;
+    const readAudited = async () =>
+      (await listRereads(ctx.db)).find(({ reason }) => reason === 'audit')?.ranges;
     const INTERVAL_SECONDS = 300;
 
     it('is an alert when a chain does not answer it, which is asked again by each run and not an interval later', async () => {
@@ -131,9 +151,13 @@ describe('a task of maintenance that fails again and again', function () {
     });
 
     it('is none while the whole chain is away, and the turn is not lost', async () => {
-      const away = withChain(ctx, chainId, () => ({ listGatewayLogs: unavailable, getHead: unavailable }));
+      const away = withChain(ctx, chainId, () => ({
+        listGatewayLogs: unavailable,
+        getHead: unavailable,
+      }));
       await run(ctx, 'audit-blocks', -INTERVAL_SECONDS);
-      for (let tries = 0; tries < 6; tries++) expect(await run(away, 'audit-blocks', 60 * tries)).to.equal(undefined);
+      for (let tries = 0; tries < 6; tries++)
+        expect(await run(away, 'audit-blocks', 60 * tries)).to.equal(undefined);
       expect(alerts()).to.deep.equal([]);
       await run(ctx, 'audit-blocks', 360);
       expect(await readAudited()).to.equal(1);
@@ -152,7 +176,11 @@ describe('a task of maintenance that fails again and again', function () {
         findPaymentLog: () => Promise.resolve(undefined),
       }));
     const settle = (time: Date) =>
-      execute(ctx.db, 'UPDATE chain_cursors SET settled_block = 1, settled_timestamp = ? WHERE chain_id = ?', [time, chainId]);
+      execute(
+        ctx.db,
+        'UPDATE chain_cursors SET settled_block = 1, settled_timestamp = ? WHERE chain_id = ?',
+        [time, chainId],
+      );
 
     it('is an alert while no RPC URL shows the event, and each of them is looked for', async () => {
       const payments = [
@@ -160,7 +188,12 @@ describe('a task of maintenance that fails again and again', function () {
         await harness.createTestPayment(store, { token: chain.token }),
       ];
       const searched: string[] = [];
-      for (const { id } of payments) await execute(ctx.db, "UPDATE payments SET status = 'processing', version = 2 WHERE id = ?", [id]);
+      for (const { id } of payments)
+        await execute(
+          ctx.db,
+          "UPDATE payments SET status = 'processing', version = 2 WHERE id = ?",
+          [id],
+        );
       const hiding = withChain(withoutEvents(ctx, payments), chainId, () => ({
         findPaymentLog: ({ paymentId }: Parameters<ChainPort['findPaymentLog']>[0]) => {
           searched.push(paymentId);
@@ -179,22 +212,36 @@ describe('a task of maintenance that fails again and again', function () {
     });
 
     it('is an alert of the payment whose expiry fails, whoever tries it; the other overdue ones expire', async () => {
-      const create = () => harness.createTestPayment(store, { token: chain.token, expiresInSeconds: 60 });
+      const create = () =>
+        harness.createTestPayment(store, { token: chain.token, expiresInSeconds: 60 });
       const [stuck, other] = [await create(), await create()];
       await execute(ctx.db, 'DELETE FROM outbox');
       start = addMs(stuck.terms.expiresAt, 60_000);
       await settle(addMs(start, 3_600_000));
       const sweep = (seconds: number) =>
-        run(withoutEvents(atTime(ctx, addMs(start, seconds * 1000)), [stuck]), 'sweep-overdue-payments', seconds);
+        run(
+          withoutEvents(atTime(ctx, addMs(start, seconds * 1000)), [stuck]),
+          'sweep-overdue-payments',
+          seconds,
+        );
       expect(await sweep(0)).to.be.an('error');
-      expect([(await read(stuck)).status, (await read(other)).status]).to.deep.equal(['pending', 'expired']);
+      expect([(await read(stuck)).status, (await read(other)).status]).to.deep.equal([
+        'pending',
+        'expired',
+      ]);
       for (let tries = 1; tries < 5; tries++) expect(await sweep(60 * tries)).to.be.an('error');
       expect(alerts()).to.include(`expire ${stuck.id} 5`);
       // So does the job, whose own look is no sooner than it was.
       const later = atTime(ctx, addMs(start, 300_000));
       const result = await expirePayment(withoutEvents(later, [stuck]), stuck.id);
       expect(result).to.include({ kind: 'later' }).and.to.have.property('failure');
-      expect(await run(withoutEvents(atTime(ctx, addMs(start, 360_000)), []), 'sweep-overdue-payments', 360)).to.equal(undefined);
+      expect(
+        await run(
+          withoutEvents(atTime(ctx, addMs(start, 360_000)), []),
+          'sweep-overdue-payments',
+          360,
+        ),
+      ).to.equal(undefined);
       expect((await read(stuck)).status).to.equal('expired');
       expect(await listFailing(addMs(start, 400_000))).to.deep.equal([]);
     });
@@ -211,7 +258,8 @@ describe('a task of maintenance that fails again and again', function () {
       return {
         added,
         addAll(jobs) {
-          if (jobs.some((job) => job.queue === queue)) return Promise.reject(new TypeError('a bug'));
+          if (jobs.some((job) => job.queue === queue))
+            return Promise.reject(new TypeError('a bug'));
           added.push(...jobs);
           return Promise.resolve();
         },
@@ -236,7 +284,9 @@ describe('a task of maintenance that fails again and again', function () {
       expect(alerts()[0]).to.contain('maintenance publish-outbox ');
       const next = startOutboxPublisher(hurry(ctx), refuse('none'));
       try {
-        await waitUntil(async () => (await listFailing(addMs(start, 600_000))).length === 0, { what: 'its success' });
+        await waitUntil(async () => (await listFailing(addMs(start, 600_000))).length === 0, {
+          what: 'its success',
+        });
       } finally {
         await next.stop();
       }
@@ -247,14 +297,20 @@ describe('a task of maintenance that fails again and again', function () {
         await execute(ctx.db, 'DELETE FROM outbox');
         await promise();
         const queues = refuse(failing);
-        const error = await publishOutbox(atTime(ctx, start), queues, 100).catch((reason: unknown) => reason);
+        const error = await publishOutbox(atTime(ctx, start), queues, 100).catch(
+          (reason: unknown) => reason,
+        );
         expect(error).to.be.instanceOf(TypeError);
-        expect(queues.added.map(({ queue }) => queue)).to.deep.equal(['confirm', 'expire'].filter((queue) => queue !== failing));
+        expect(queues.added.map(({ queue }) => queue)).to.deep.equal(
+          ['confirm', 'expire'].filter((queue) => queue !== failing),
+        );
       }
     });
 
     it('as what says that a process is there, is an alert', async () => {
-      const redis = new Proxy(ctx.redis, { get: () => () => Promise.reject(new TypeError('a bug')) });
+      const redis = new Proxy(ctx.redis, {
+        get: () => () => Promise.reject(new TypeError('a bug')),
+      });
       const presence = announceProcess({ ...hurry(ctx), redis });
       try {
         await waitUntil(() => alerts().length > 0, { what: 'an alert', timeoutMs: 20_000 });

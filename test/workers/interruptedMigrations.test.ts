@@ -4,7 +4,13 @@ import { spawn } from 'node:child_process';
 
 import { migrate } from '../../db/migrate.ts';
 import { migrationSource } from '../../db/migrationSource.ts';
-import { createDatabase, execute, selectRows, type Database, type Transaction } from '../../platform/db.ts';
+import {
+  createDatabase,
+  execute,
+  selectRows,
+  type Database,
+  type Transaction,
+} from '../../platform/db.ts';
 import { PROJECT_ROOT } from '../../platform/projectRoot.ts';
 import { getStack } from '../support/stack.ts';
 import { waitUntil } from '../support/waitUntil.ts';
@@ -18,7 +24,10 @@ describe('migrations that are interrupted', function () {
 
   const opened: Database[] = [];
   const openDatabase = async (name: string) => {
-    const db = createDatabase(await (await getStack()).createDatabase(`interrupted_${name}_${process.pid}`), 4);
+    const db = createDatabase(
+      await (await getStack()).createDatabase(`interrupted_${name}_${process.pid}`),
+      4,
+    );
     opened.push(db);
     return db;
   };
@@ -38,8 +47,9 @@ describe('migrations that are interrupted', function () {
     for (const db of opened) await db.destroy();
   });
 
-  // Killed at each statement in turn, the database is each time in the state in which one killed at that statement alone leaves it, as long as
-  // running again comes to the same state as not having been killed. So this is every n, and the end says whether it was true.
+  // Killed at each statement in turn, the database is each time in the state in which one killed at
+  // that statement alone leaves it, as long as running again comes to the same state as not having
+  // been killed. So this is every n, and the end says whether it was true.
   for (const when of ['before', 'after'] as const) {
     it(`come to the same end when killed just ${when} every single statement`, async () => {
       const db = await openDatabase(when);
@@ -60,8 +70,13 @@ describe('migrations that are interrupted', function () {
     opened.push(...processes);
     await Promise.all(processes.map((db) => migrate(db)));
     const [db] = processes as [Database, ...Database[]];
-    const recorded = await selectRows<{ name: string }>(db, 'SELECT name FROM schema_migrations ORDER BY id');
-    expect(recorded.map((row) => row.name)).to.deep.equal(migrationSource.map((migration) => migration.name));
+    const recorded = await selectRows<{ name: string }>(
+      db,
+      'SELECT name FROM schema_migrations ORDER BY id',
+    );
+    expect(recorded.map((row) => row.name)).to.deep.equal(
+      migrationSource.map((migration) => migration.name),
+    );
     const alone = await openDatabase('alone');
     await migrate(alone);
     expect(await dump(db)).to.deep.equal(await dump(alone));
@@ -74,26 +89,37 @@ describe('migrations that are interrupted', function () {
     opened.push(db);
     await migrateUpTo(db, '0009_claims');
     // As knex leaves it when its process is killed; earlier versions migrated with knex.
-    await db.raw('CREATE TABLE schema_migrations_lock (`index` INT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY, is_locked INT)');
+    await db.raw(
+      'CREATE TABLE schema_migrations_lock (`index` INT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY, is_locked INT)',
+    );
     await db.raw('INSERT INTO schema_migrations_lock (is_locked) VALUES (1)');
-    // The first table of the next migration is in use, so that it is killed in the middle of its first statement.
+    // The first table of the next migration is in use, so that it is killed in the middle of its
+    // first statement.
     const user = await db.transaction();
     await user.raw('SELECT * FROM stores');
     const killed = spawn(process.execPath, [...programArguments('cli/main.ts'), 'migrate'], {
       cwd: PROJECT_ROOT,
-      env: stack.environment(url, { NODE_ENV: 'test', MSQPAY_CHECKOUT_URL: 'http://shop.test/{paymentId}' }),
+      env: stack.environment(url, {
+        NODE_ENV: 'test',
+        MSQPAY_CHECKOUT_URL: 'http://shop.test/{paymentId}',
+      }),
       stdio: 'ignore',
     });
     const ended = new Promise((resolve) => killed.once('exit', (_code, signal) => resolve(signal)));
     try {
-      await waitUntil(async () => (await countAlters(db)) > 0, { timeoutMs: 60_000, what: 'the ALTER that waits' });
+      await waitUntil(async () => (await countAlters(db)) > 0, {
+        timeoutMs: 60_000,
+        what: 'the ALTER that waits',
+      });
       killed.kill('SIGKILL');
       expect(await ended).to.equal('SIGKILL');
     } finally {
       await user.rollback();
     }
     await migrate(db);
-    expect(await selectRows(db, 'SELECT name FROM schema_migrations')).to.have.length(migrationSource.length);
+    expect(await selectRows(db, 'SELECT name FROM schema_migrations')).to.have.length(
+      migrationSource.length,
+    );
   });
 
   it('refuse a database of a newer version', async () => {
@@ -105,13 +131,20 @@ describe('migrations that are interrupted', function () {
   });
 
   it('hold no lock any more once they have failed, and leave a connection that works', async () => {
-    const db = createDatabase(await (await getStack()).createDatabase(`interrupted_failed_${process.pid}`), 1);
+    const db = createDatabase(
+      await (await getStack()).createDatabase(`interrupted_failed_${process.pid}`),
+      1,
+    );
     opened.push(db);
-    const failing = watchStatements(db, 'before', ({ sql }) => sql.includes('TABLE IF NOT EXISTS payments'));
+    const failing = watchStatements(db, 'before', ({ sql }) =>
+      sql.includes('TABLE IF NOT EXISTS payments'),
+    );
     expect(await migrate(failing).catch((reason: unknown) => reason)).to.be.instanceOf(Killed);
     // On its one connection, which was given back.
     await migrate(db);
-    expect(await selectRows(db, 'SELECT name FROM schema_migrations')).to.have.length(migrationSource.length);
+    expect(await selectRows(db, 'SELECT name FROM schema_migrations')).to.have.length(
+      migrationSource.length,
+    );
   });
 });
 
@@ -122,8 +155,15 @@ interface Statement {
   readonly bindings: unknown;
 }
 
-/** The database, with an end put to whoever migrates it before or after the statements that `isFatal` says. */
-function watchStatements(db: Database, when: 'before' | 'after', isFatal: (statement: Statement) => boolean): Database {
+/**
+ * The database, with an end put to whoever migrates it before or after the statements that
+ * `isFatal` says.
+ */
+function watchStatements(
+  db: Database,
+  when: 'before' | 'after',
+  isFatal: (statement: Statement) => boolean,
+): Database {
   const watch = (connection: Transaction): Transaction =>
     new Proxy(connection, {
       get(target, property) {
@@ -139,27 +179,37 @@ function watchStatements(db: Database, when: 'before' | 'after', isFatal: (state
     });
   return new Proxy(db, {
     get(target, property) {
-      return property === 'transaction' ? async () => watch(await target.transaction()) : (Reflect.get(target, property) as unknown);
+      return property === 'transaction'
+        ? async () => watch(await target.transaction())
+        : (Reflect.get(target, property) as unknown);
     },
   });
 }
 
 function records(name: string): (statement: Statement) => boolean {
-  return ({ sql, bindings }) => sql.startsWith('INSERT INTO schema_migrations') && (bindings as readonly unknown[])[0] === name;
+  return ({ sql, bindings }) =>
+    sql.startsWith('INSERT INTO schema_migrations') && (bindings as readonly unknown[])[0] === name;
 }
 
 /** Without any interruption before. */
 async function migrateUpTo(db: Database, name: string): Promise<void> {
-  expect(await migrate(watchStatements(db, 'after', records(name))).catch((error: unknown) => error)).to.be.instanceOf(Killed);
+  expect(
+    await migrate(watchStatements(db, 'after', records(name))).catch((error: unknown) => error),
+  ).to.be.instanceOf(Killed);
 }
 
 /** Up to this migration, or the last one; killed at each statement in turn. @returns how often */
-async function migrateKilled(db: Database, when: 'before' | 'after', name?: string): Promise<number> {
+async function migrateKilled(
+  db: Database,
+  when: 'before' | 'after',
+  name?: string,
+): Promise<number> {
   const seen = new Set<string>();
   for (;;) {
     const killing = watchStatements(db, when, (statement) => {
       // Giving the connection back is no longer a part of it.
-      if (statement.sql.includes('RELEASE_LOCK') || statement.sql.endsWith('= DEFAULT')) return false;
+      if (statement.sql.includes('RELEASE_LOCK') || statement.sql.endsWith('= DEFAULT'))
+        return false;
       const key = JSON.stringify(statement);
       if (seen.has(key)) return false;
       seen.add(key);
@@ -173,7 +223,10 @@ async function migrateKilled(db: Database, when: 'before' | 'after', name?: stri
     }
     if (name === undefined) continue;
     const recorded = await selectRows<{ name: string }>(db, "SHOW TABLES LIKE 'schema_migrations'");
-    if (recorded.length > 0 && (await selectRows(db, 'SELECT name FROM schema_migrations WHERE name = ?', [name])).length > 0)
+    if (
+      recorded.length > 0 &&
+      (await selectRows(db, 'SELECT name FROM schema_migrations WHERE name = ?', [name])).length > 0
+    )
       return seen.size;
   }
 }
@@ -185,13 +238,21 @@ async function countAlters(db: Database): Promise<number> {
 
 const NOW = '2026-01-02 03:04:05.678';
 
-/** Attempts of 700 payers with two stores on two chains, some on their way, and transactions with no, one or more hashes. */
+/**
+ * Attempts of 700 payers with two stores on two chains, some on their way, and transactions with
+ * no, one or more hashes.
+ */
 async function fillFirstSchema(db: Database): Promise<void> {
   const address = (index: number) => `0x${index.toString(16).padStart(40, '0')}`;
   const hash = (index: number) => `0x${index.toString(16).padStart(64, '0')}`;
   const statuses = ['queued', 'submitting', 'submitted', 'unknown', 'mined', 'succeeded', 'failed'];
   const indexes = Array.from({ length: ROWS }, (_, index) => index);
-  await db('stores').insert({ id: 'st_1', name: 'Store', payout_address: address(1), created_at: NOW });
+  await db('stores').insert({
+    id: 'st_1',
+    name: 'Store',
+    payout_address: address(1),
+    created_at: NOW,
+  });
   await db('relay_attempts').insert(
     indexes.map((index) => {
       const status = statuses[index % statuses.length] ?? '';
@@ -240,7 +301,9 @@ async function fillCosts(db: Database): Promise<void> {
 
 /** Every table, as it is made and what is in it. */
 async function dump(db: Database): Promise<unknown> {
-  const tables = (await selectRows<Record<string, string>>(db, 'SHOW TABLES')).flatMap((row) => Object.values(row));
+  const tables = (await selectRows<Record<string, string>>(db, 'SHOW TABLES')).flatMap((row) =>
+    Object.values(row),
+  );
   const found: unknown[] = [];
   for (const table of tables) {
     const [made] = await selectRows<Record<string, string>>(db, `SHOW CREATE TABLE ${table}`);

@@ -29,12 +29,17 @@ describe('knex’s command line', function () {
     for (const db of opened) await db.destroy();
   });
 
-  async function openEmpty(name: string): Promise<{ url: string; db: Database; knex: (...args: string[]) => Run; cli: () => Run }> {
+  async function openEmpty(
+    name: string,
+  ): Promise<{ url: string; db: Database; knex: (...args: string[]) => Run; cli: () => Run }> {
     const stack = await getStack();
     const url = await stack.createDatabase(`knexfile_${name}_${process.pid}`);
     const db = createDatabase(url, 2);
     opened.push(db);
-    const environment = stack.environment(url, { MSQPAY_CHECKOUT_URL: 'http://shop.test/{paymentId}', NODE_ENV: 'test' });
+    const environment = stack.environment(url, {
+      MSQPAY_CHECKOUT_URL: 'http://shop.test/{paymentId}',
+      NODE_ENV: 'test',
+    });
     return {
       url,
       db,
@@ -44,12 +49,18 @@ describe('knex’s command line', function () {
     };
   }
 
-  const run = (args: readonly string[], env: NodeJS.ProcessEnv) => start([...LOADER_ARGUMENTS, ...args], env);
+  const run = (args: readonly string[], env: NodeJS.ProcessEnv) =>
+    start([...LOADER_ARGUMENTS, ...args], env);
 
   function start(args: readonly string[], env: NodeJS.ProcessEnv): Run {
-    const child = spawn(process.execPath, args, { cwd: PROJECT_ROOT, env, stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(process.execPath, args, {
+      cwd: PROJECT_ROOT,
+      env,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
     let output = '';
-    for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (output += chunk.toString('utf8')));
+    for (const stream of [child.stdout, child.stderr])
+      stream.on('data', (chunk: Buffer) => (output += chunk.toString('utf8')));
     return { output: () => output, ended: new Promise((resolve) => child.once('close', resolve)) };
   }
 
@@ -59,7 +70,9 @@ describe('knex’s command line', function () {
   }
 
   const readRecord = async (db: Database) =>
-    (await selectRows<{ name: string }>(db, 'SELECT name FROM schema_migrations ORDER BY id')).map((row) => row.name);
+    (await selectRows<{ name: string }>(db, 'SELECT name FROM schema_migrations ORDER BY id')).map(
+      (row) => row.name,
+    );
 
   it('tells what was migrated and what was not, and migrates one, or all that is missing', async () => {
     const { db, knex, cli } = await openEmpty('status');
@@ -89,13 +102,20 @@ describe('knex’s command line', function () {
     const { db, knex } = await openEmpty('waits');
     // The lock of db/migrate.ts, held on a connection of its own as by a process that migrates.
     const holder = await db.transaction();
-    await holder.raw("SELECT GET_LOCK(CONCAT('msqpay_migrate_', LEFT(SHA2(DATABASE(), 256), 32)), 0)");
+    await holder.raw(
+      "SELECT GET_LOCK(CONCAT('msqpay_migrate_', LEFT(SHA2(DATABASE(), 256), 32)), 0)",
+    );
     const waiting = knex('migrate:latest');
     try {
-      await waitUntil(() => waiting.output().includes('another process migrates'), { timeoutMs: 60_000, what: 'the command to wait' });
+      await waitUntil(() => waiting.output().includes('another process migrates'), {
+        timeoutMs: 60_000,
+        what: 'the command to wait',
+      });
       expect(await selectRows(db, "SHOW TABLES LIKE 'payments'")).to.deep.equal([]);
     } finally {
-      await holder.raw("DO RELEASE_LOCK(CONCAT('msqpay_migrate_', LEFT(SHA2(DATABASE(), 256), 32)))");
+      await holder.raw(
+        "DO RELEASE_LOCK(CONCAT('msqpay_migrate_', LEFT(SHA2(DATABASE(), 256), 32)))",
+      );
       await holder.rollback();
     }
     await expectOk(waiting);
@@ -114,7 +134,10 @@ describe('knex’s command line', function () {
   it('takes nothing back', async () => {
     const { db, knex } = await openEmpty('back');
     await expectOk(knex('migrate:latest'));
-    await execute(db, "INSERT INTO stores (id, name, payout_address, created_at) VALUES ('st_1', 'Shop', '0x', NOW(3))");
+    await execute(
+      db,
+      "INSERT INTO stores (id, name, payout_address, created_at) VALUES ('st_1', 'Shop', '0x', NOW(3))",
+    );
     for (const command of ['migrate:rollback', 'migrate:down']) {
       const back = knex(command);
       expect(await back.ended).to.equal(1);
@@ -125,11 +148,16 @@ describe('knex’s command line', function () {
   });
 
   it('is `npm run knex`', async () => {
-    const { scripts } = JSON.parse(readFileSync(join(PROJECT_ROOT, 'package.json'), 'utf8')) as { scripts: { knex: string } };
+    const { scripts } = JSON.parse(readFileSync(join(PROJECT_ROOT, 'package.json'), 'utf8')) as {
+      scripts: { knex: string };
+    };
     const [node, ...args] = scripts.knex.split(' ');
     expect(node).to.equal('node');
     const { url } = await openEmpty('script');
-    const status = start([...args, 'migrate:status'], { PATH: process.env['PATH'], DATABASE_URL: url });
+    const status = start([...args, 'migrate:status'], {
+      PATH: process.env['PATH'],
+      DATABASE_URL: url,
+    });
     expect(await expectOk(status)).to.contain('No Completed Migration files Found');
   });
 

@@ -33,19 +33,35 @@ describe('the place of a webhook’s job that ends without having begun', functi
   beforeEach(async () => {
     ctx = { ...harness.ctx, config: { ...harness.config, queuePrefix: `{left-${++number}}` } };
     store = await harness.createTestStore();
-    ({ id: endpointId } = await createWebhookEndpoint(ctx, { storeId: store.storeId, url: 'http://127.0.0.1:9/', eventTypes: null }));
+    ({ id: endpointId } = await createWebhookEndpoint(ctx, {
+      storeId: store.storeId,
+      url: 'http://127.0.0.1:9/',
+      eventTypes: null,
+    }));
   });
   afterEach(() => execute(ctx.db, 'DELETE FROM outbox'));
   after(() => harness.close());
 
-  const rows = () => selectRows<Row>(ctx.db, "SELECT id, subject_id, publish_at FROM outbox WHERE queue = 'webhook'");
+  const rows = () =>
+    selectRows<Row>(
+      ctx.db,
+      "SELECT id, subject_id, publish_at FROM outbox WHERE queue = 'webhook'",
+    );
 
-  /** Of two deliveries of an endpoint that has one place: the one that has it, whose job is on the queue, and the one that was put off. */
+  /**
+   * Of two deliveries of an endpoint that has one place: the one that has it, whose job is on the
+   * queue, and the one that was put off.
+   */
   async function publishTwo(): Promise<{ job: Job; row: Row; putOff: Row }> {
     await harness.createTestPayment(store);
     await harness.createTestPayment(store);
     const queued: QueuedJob[] = [];
-    await publishOutbox(ctx, { addAll: (added) => Promise.resolve(void queued.push(...added)) }, 100, OUTBOX_GATES);
+    await publishOutbox(
+      ctx,
+      { addAll: (added) => Promise.resolve(void queued.push(...added)) },
+      100,
+      OUTBOX_GATES,
+    );
     const [webhook, ...others] = queued.filter(({ queue }) => queue === 'webhook');
     expect(others).to.deep.equal([]);
     expect(await countPlaces()).to.equal(1);
@@ -64,7 +80,11 @@ describe('the place of a webhook’s job that ends without having begun', functi
 
   it('is given back when its row is gone, as when the endpoint was deleted', async () => {
     const { job, row, putOff } = await publishTwo();
-    await execute(ctx.db, "UPDATE webhook_deliveries SET status = 'cancelled', next_attempt_at = NULL WHERE id = ?", [row.subject_id]);
+    await execute(
+      ctx.db,
+      "UPDATE webhook_deliveries SET status = 'cancelled', next_attempt_at = NULL WHERE id = ?",
+      [row.subject_id],
+    );
     await execute(ctx.db, 'DELETE FROM outbox WHERE id = ?', [row.id]);
     expect(await runOutboxJob(ctx, 'webhook', job, 'token')).to.equal('superseded');
     expect(await countPlaces()).to.equal(0);
@@ -73,10 +93,16 @@ describe('the place of a webhook’s job that ends without having begun', functi
 
   it('is given back when its row has a younger job', async () => {
     const { job, row, putOff } = await publishTwo();
-    await execute(ctx.db, 'UPDATE outbox SET generation = 3, publish_at = run_at + INTERVAL 1 MINUTE WHERE id = ?', [row.id]);
-    await execute(ctx.db, 'UPDATE webhook_deliveries SET next_attempt_at = next_attempt_at + INTERVAL 1 SECOND WHERE id = ?', [
-      row.subject_id,
-    ]);
+    await execute(
+      ctx.db,
+      'UPDATE outbox SET generation = 3, publish_at = run_at + INTERVAL 1 MINUTE WHERE id = ?',
+      [row.id],
+    );
+    await execute(
+      ctx.db,
+      'UPDATE webhook_deliveries SET next_attempt_at = next_attempt_at + INTERVAL 1 SECOND WHERE id = ?',
+      [row.subject_id],
+    );
     expect(await runOutboxJob(ctx, 'webhook', job, 'token')).to.equal('superseded');
     expect(await countPlaces()).to.equal(0);
     await expectBroughtForward(putOff);
@@ -84,10 +110,14 @@ describe('the place of a webhook’s job that ends without having begun', functi
 
   it('is given back when it comes early', async () => {
     const { job, row, putOff } = await publishTwo();
-    await execute(ctx.db, 'UPDATE outbox SET run_at = run_at + INTERVAL 1 MINUTE WHERE id = ?', [row.id]);
-    await execute(ctx.db, 'UPDATE webhook_deliveries SET next_attempt_at = next_attempt_at + INTERVAL 1 MINUTE WHERE id = ?', [
-      row.subject_id,
+    await execute(ctx.db, 'UPDATE outbox SET run_at = run_at + INTERVAL 1 MINUTE WHERE id = ?', [
+      row.id,
     ]);
+    await execute(
+      ctx.db,
+      'UPDATE webhook_deliveries SET next_attempt_at = next_attempt_at + INTERVAL 1 MINUTE WHERE id = ?',
+      [row.subject_id],
+    );
     expect(await runOutboxJob(ctx, 'webhook', job, 'token')).to.equal('later');
     expect(await countPlaces()).to.equal(0);
     await expectBroughtForward(putOff);
@@ -97,7 +127,9 @@ describe('the place of a webhook’s job that ends without having begun', functi
     const { job } = await publishTwo();
     const db = createDatabase(harness.databaseUrl, 1);
     await db.destroy();
-    const failure = await runOutboxJob({ ...ctx, db }, 'webhook', job, 'token').catch((error: unknown) => error);
+    const failure = await runOutboxJob({ ...ctx, db }, 'webhook', job, 'token').catch(
+      (error: unknown) => error,
+    );
     expect(failure).to.be.an('error');
     expect(await countPlaces()).to.equal(0);
   });
@@ -106,7 +138,12 @@ describe('the place of a webhook’s job that ends without having begun', functi
     const { job, row } = await publishTwo();
     await execute(ctx.db, 'DELETE FROM outbox WHERE id = ?', [row.id]);
     await runOutboxJob(ctx, 'webhook', job, 'token');
-    const delivery = { deliveryId: row.subject_id, endpointId, storeId: store.storeId, jobId: `${row.id}-4` };
+    const delivery = {
+      deliveryId: row.subject_id,
+      endpointId,
+      storeId: store.storeId,
+      jobId: `${row.id}-4`,
+    };
     await takePlaces(ctx, [delivery], { isStarting: false });
     expect(await runOutboxJob(ctx, 'webhook', job, 'token')).to.equal('superseded');
     expect(await countPlaces()).to.equal(1);

@@ -17,7 +17,9 @@ import { waitUntil } from '../support/waitUntil.ts';
 
 const WINDOW_MS = 60_000;
 
-function limitRelayer(limits: Partial<Pick<RelayerConfig, 'transactionsPerMinute' | 'maxInFlight'>>): (config: Config) => Config {
+function limitRelayer(
+  limits: Partial<Pick<RelayerConfig, 'transactionsPerMinute' | 'maxInFlight'>>,
+): (config: Config) => Config {
   return (config) => ({
     ...config,
     // One request a transaction: batches would make the limits hard to reach.
@@ -44,12 +46,22 @@ describe('the limits of a relayer, with two workers processes at once', function
   });
 
   async function prepare(limits: Parameters<typeof limitRelayer>[0], count: number): Promise<void> {
-    harness = await createHarness({ config: limitRelayer(limits), env: { MSQPAY_OUTBOX_REDRIVE_MS: '1000' } });
+    harness = await createHarness({
+      config: limitRelayer(limits),
+      env: { MSQPAY_OUTBOX_REDRIVE_MS: '1000' },
+    });
     sentBefore = harness.stack.simulator.transactions().length;
     const store = await harness.createTestStore();
-    const customers = await createCustomers(harness, { count, token: harness.tokens.TUSD, gasless: true });
+    const customers = await createCustomers(harness, {
+      count,
+      token: harness.tokens.TUSD,
+      gasless: true,
+    });
     for (const customer of customers)
-      await relayPayment(harness.ctx, await signGasless(harness.ctx, customer, await harness.createTestPayment(store)));
+      await relayPayment(
+        harness.ctx,
+        await signGasless(harness.ctx, customer, await harness.createTestPayment(store)),
+      );
   }
   const sent = () => harness.stack.simulator.transactions().slice(sentBefore);
   async function countAttempts(): Promise<Record<string, number>> {
@@ -60,21 +72,30 @@ describe('the limits of a relayer, with two workers processes at once', function
     return Object.fromEntries(rows.map(({ status, count }) => [status, Number(count)]));
   }
 
-  /** As the chain has it: the relayer itself looks later than we do whether its transactions are mined. */
+  /**
+   * As the chain has it: the relayer itself looks later than we do whether its transactions are
+   * mined.
+   */
   async function countOnTheirWay(): Promise<number> {
     const hashes = sent().map(({ shown }) => (shown.hash === null ? null : asBytes32(shown.hash)));
     const chain = getChain(harness.ctx, harness.config.chains[0]!.chainId);
-    const receipts = await Promise.all(hashes.map(async (hash) => (hash === null ? undefined : chain.findReceipt(hash))));
+    const receipts = await Promise.all(
+      hashes.map(async (hash) => (hash === null ? undefined : chain.findReceipt(hash))),
+    );
     return receipts.filter((receipt) => receipt === undefined).length;
   }
 
   it('half of a minute’s transactions at once and not one more; the others wait their turn and none fails', async () => {
-    // The other three are spread over the minute, the first of them 20 seconds later than this looks.
+    // The other three are spread over the minute, the first of them 20 seconds later than this
+    // looks.
     const atOnce = 3;
     await prepare({ transactionsPerMinute: 2 * atOnce }, 8);
     let shiftMs = 0;
     const clock = { now: () => addMs(new Date(), shiftMs) };
-    const start = () => runWorkers(harness, ['relay', 'confirm', 'chain-scan'], { change: (ctx) => ({ ...ctx, clock }) });
+    const start = () =>
+      runWorkers(harness, ['relay', 'confirm', 'chain-scan'], {
+        change: (ctx) => ({ ...ctx, clock }),
+      });
     for (let window = 1; window <= 3; window++) {
       const expected = Math.min(8, window * atOnce);
       running = await Promise.all([start(), start()]);
@@ -84,11 +105,14 @@ describe('the limits of a relayer, with two workers processes at once', function
       expect(sent(), `transactions after ${window} windows`).to.have.length(expected);
       if (expected === 8) break;
       expect((await countAttempts())['queued']).to.equal(8 - expected);
-      // The next minute. Workers begin anew, since what waits would not look before its own time is over.
+      // The next minute. Workers begin anew, since what waits would not look before its own time is
+      // over.
       await Promise.all(running.map((workers) => workers.stop()));
       shiftMs += WINDOW_MS;
     }
-    await waitUntil(async () => (await countAttempts())['succeeded'] === 8, { what: 'all attempts' });
+    await waitUntil(async () => (await countAttempts())['succeeded'] === 8, {
+      what: 'all attempts',
+    });
     expect(await harness.queues.get('relay').getFailed()).to.deep.equal([]);
   });
 
@@ -132,8 +156,19 @@ describe('a webhook endpoint that hangs', function () {
     const workers = await runWorkers(harness, ['webhook']);
     try {
       const listen = async (store: TestStore, server: typeof hanging) =>
-        server.trust((await createWebhookEndpoint(harness.ctx, { storeId: store.storeId, url: server.url, eventTypes: null })).secret);
-      const [slowStore, quickStore] = [await harness.createTestStore(), await harness.createTestStore()];
+        server.trust(
+          (
+            await createWebhookEndpoint(harness.ctx, {
+              storeId: store.storeId,
+              url: server.url,
+              eventTypes: null,
+            })
+          ).secret,
+        );
+      const [slowStore, quickStore] = [
+        await harness.createTestStore(),
+        await harness.createTestStore(),
+      ];
       await listen(slowStore, hanging);
       await listen(quickStore, healthy);
       hanging.answerWith(() => sleep(2 * HANGS_MS, 204, { ref: false }));
@@ -147,10 +182,14 @@ describe('a webhook endpoint that hangs', function () {
       for (let count = 0; count < 20; count++) {
         const createdAt = Date.now();
         const payment = await harness.createTestPayment(quickStore);
-        const [webhook] = await waitUntil(() => (healthy.ofPayment(payment.id).length > 0 ? healthy.ofPayment(payment.id) : undefined), {
-          everyMs: 5,
-          timeoutMs: HANGS_MS,
-        });
+        const [webhook] = await waitUntil(
+          () =>
+            healthy.ofPayment(payment.id).length > 0 ? healthy.ofPayment(payment.id) : undefined,
+          {
+            everyMs: 5,
+            timeoutMs: HANGS_MS,
+          },
+        );
         delays.push(webhook!.receivedAt - createdAt);
       }
       expect(Math.max(...delays), `slowest of ${delays.join(', ')} ms`).to.be.below(HANGS_MS / 3);

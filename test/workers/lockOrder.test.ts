@@ -12,7 +12,12 @@ import { noteWaste } from '../../domain/relay/noteWaste.ts';
 import { saveIntent, type SavedIntent } from '../../domain/relay/saveIntent.ts';
 import { dayOf, lockUsage } from '../../domain/relay/usageStore.ts';
 import type { RelayPriority } from '../../domain/stores/model.ts';
-import { cancelPendingDeliveries, insertDeliveries, lockDelivery, updateDelivery } from '../../domain/webhooks/store.ts';
+import {
+  cancelPendingDeliveries,
+  insertDeliveries,
+  lockDelivery,
+  updateDelivery,
+} from '../../domain/webhooks/store.ts';
 import { execute, selectRows, type Transaction } from '../../platform/db.ts';
 import { errnoOf } from '../../platform/errnoOf.ts';
 import { inUnitOfWork, type UnitOfWork } from '../../platform/unitOfWork.ts';
@@ -47,27 +52,43 @@ describe('the one order in which rows are locked', function () {
 
   type Work = (trx: Transaction) => Promise<unknown>;
 
-  /** Runs all of them at once, each in a transaction that is not tried again. @returns how many deadlocks there were */
+  /**
+   * Runs all of them at once, each in a transaction that is not tried again. @returns how many
+   * deadlocks there were
+   */
   async function countDeadlocks(works: readonly Work[]): Promise<number> {
-    const outcomes = await Promise.allSettled(works.map((work) => harness.ctx.db.transaction((trx) => work(trx))));
-    const failures = outcomes.flatMap((outcome) => (outcome.status === 'rejected' ? [outcome.reason as unknown] : []));
+    const outcomes = await Promise.allSettled(
+      works.map((work) => harness.ctx.db.transaction((trx) => work(trx))),
+    );
+    const failures = outcomes.flatMap((outcome) =>
+      outcome.status === 'rejected' ? [outcome.reason as unknown] : [],
+    );
     for (const failure of failures) if (errnoOf(failure) !== DEADLOCK_ERRNO) throw failure;
     return failures.length;
   }
 
-  /** Every round does them all at once, in another order and with other numbers. @param most how many may be, over all rounds */
-  async function expectNoDeadlocks(worksOfRound: (round: number) => Promise<readonly Work[]> | readonly Work[], most = 0): Promise<void> {
+  /**
+   * Every round does them all at once, in another order and with other numbers. @param most how
+   * many may be, over all rounds
+   */
+  async function expectNoDeadlocks(
+    worksOfRound: (round: number) => Promise<readonly Work[]> | readonly Work[],
+    most = 0,
+  ): Promise<void> {
     let deadlocks = 0;
-    for (let round = 0; round < ROUNDS; round++) deadlocks += await countDeadlocks(shuffled(await worksOfRound(round)));
+    for (let round = 0; round < ROUNDS; round++)
+      deadlocks += await countDeadlocks(shuffled(await worksOfRound(round)));
     expect(deadlocks, `seed ${random.seed}`).to.be.at.most(most);
   }
 
   it('payments: a few and all of them, asked for in any order, meet in no deadlock', async () => {
     const payments: Payment[] = [];
-    for (let index = 0; index < ROWS; index++) payments.push(await harness.createTestPayment(store, { orderId: `locked-${index}` }));
+    for (let index = 0; index < ROWS; index++)
+      payments.push(await harness.createTestPayment(store, { orderId: `locked-${index}` }));
     await expectNoDeadlocks(() =>
       Array.from({ length: AT_ONCE }, (_, index) => async (trx: Transaction) => {
-        // How many decides which plan a database would choose by itself: an index, or the whole table.
+        // How many decides which plan a database would choose by itself: an index, or the whole
+        // table.
         const count = index % 2 === 0 ? ROWS : random.between(2, 40);
         const wanted = shuffled(payments).slice(0, count);
         const locked = await lockPayments(
@@ -75,29 +96,46 @@ describe('the one order in which rows are locked', function () {
           wanted.map(({ id }) => id),
         );
         expect(locked.map(({ id }) => id)).to.deep.equal(wanted.map(({ id }) => id).sort());
-        for (const payment of locked.slice(0, 3)) await updatePayments(trx, [{ ...payment, updatedAt: harness.ctx.clock.now() }]);
+        for (const payment of locked.slice(0, 3))
+          await updatePayments(trx, [{ ...payment, updatedAt: harness.ctx.clock.now() }]);
       }),
     );
   });
 
   it('promised work: promised again in any order, while it is published', async () => {
     const { ctx } = harness;
-    const subjects = Array.from({ length: 40 }, (_, index) => `rla_${String(index).padStart(3, '0')}`);
+    const subjects = Array.from(
+      { length: 40 },
+      (_, index) => `rla_${String(index).padStart(3, '0')}`,
+    );
     const promise: Work = (trx) => {
       const now = ctx.clock.now();
       const rows = shuffled(subjects).map((subjectId) => ({ queue: 'relay', subjectId }) as const);
       return insertOutboxRows(
         trx,
-        rows.map((row) => ({ ...row, id: ctx.newId('ob'), requestId: null, storeId: '', runAt: now })),
+        rows.map((row) => ({
+          ...row,
+          id: ctx.newId('ob'),
+          requestId: null,
+          storeId: '',
+          runAt: now,
+        })),
         now,
       );
     };
     const publish: Work = async (trx) => {
       const now = ctx.clock.now();
-      await markPublished(trx, await lockPublishableRows(trx, 'relay', now, 25), now, ctx.config.outboxRedriveMs, false);
+      await markPublished(
+        trx,
+        await lockPublishableRows(trx, 'relay', now, 25),
+        now,
+        ctx.config.outboxRedriveMs,
+        false,
+      );
     };
-    // Who publishes comes by the index of dates, who promises by that of subjects, and both move an entry of the former: seldom, two entries
-    // beside each other are met in two orders. Such a transaction is tried again. Promises in no order make more than one in each round.
+    // Who publishes comes by the index of dates, who promises by that of subjects, and both move an
+    // entry of the former: seldom, two entries beside each other are met in two orders. Such a
+    // transaction is tried again. Promises in no order make more than one in each round.
     await expectNoDeadlocks(() => [promise, promise, promise, publish, publish], ROUNDS / 10);
   });
 
@@ -117,16 +155,22 @@ describe('the one order in which rows are locked', function () {
       );
       const end = (id: string) => async (trx: Transaction) => {
         const delivery = await lockDelivery(trx, id);
-        if (delivery?.status === 'pending') await updateDelivery(trx, { ...delivery, status: 'succeeded' }, now);
+        if (delivery?.status === 'pending')
+          await updateDelivery(trx, { ...delivery, status: 'succeeded' }, now);
       };
       const [first, second, ...others] = shuffled(ids).slice(0, 10).map(end);
       return [first!, second!, (trx) => cancelPendingDeliveries(trx, endpointId, now), ...others];
     });
-    expect(await selectRows(ctx.db, "SELECT id FROM webhook_deliveries WHERE status = 'pending'")).to.deep.equal([]);
+    expect(
+      await selectRows(ctx.db, "SELECT id FROM webhook_deliveries WHERE status = 'pending'"),
+    ).to.deep.equal([]);
   });
 
   describe('relaying', () => {
-    const [lower, higher] = ['0x1111111111111111111111111111111111111111', '0x2222222222222222222222222222222222222222'] as const;
+    const [lower, higher] = [
+      '0x1111111111111111111111111111111111111111',
+      '0x2222222222222222222222222222222222222222',
+    ] as const;
 
     async function acceptOf(payer: Address, priority: RelayPriority = 'normal') {
       const { ctx } = harness;
@@ -134,32 +178,60 @@ describe('the one order in which rows are locked', function () {
       const authorization = { payer, deadline: toUnixSeconds(payment.terms.expiresAt) };
       const signed = { rail: 'authorization', authorization } as const;
       const attempt: NewAttempt = {
-        ...{ id: ctx.newId('rla'), paymentId: payment.id, refundId: null, storeId: store.storeId, chainId: payment.chainId },
-        ...{ signed, signature: `0x${'00'.repeat(65)}`, permit: null, runsForeignCode: false, priority },
+        ...{
+          id: ctx.newId('rla'),
+          paymentId: payment.id,
+          refundId: null,
+          storeId: store.storeId,
+          chainId: payment.chainId,
+        },
+        ...{
+          signed,
+          signature: `0x${'00'.repeat(65)}`,
+          permit: null,
+          runsForeignCode: false,
+          priority,
+        },
         deadline: payment.terms.expiresAt,
       };
       return { payment, attempt };
     }
 
-    const toUnit = (trx: Transaction): UnitOfWork => ({ trx, paymentChanged: () => undefined, outboxFilled: () => undefined });
+    const toUnit = (trx: Transaction): UnitOfWork => ({
+      trx,
+      paymentChanged: () => undefined,
+      outboxFilled: () => undefined,
+    });
 
     it('requests that nobody waits for any more leave a batch together: all payers before their store', async () => {
       const { ctx } = harness;
       const taken = [await acceptOf(lower), await acceptOf(higher)];
       const { chainId } = taken[0]!.attempt;
       const accepted: RelayAttempt[] = [];
-      for (const { attempt } of taken) accepted.push(await inUnitOfWork(ctx, (unit) => acceptAttempt(ctx, unit, attempt)));
+      for (const { attempt } of taken)
+        accepted.push(await inUnitOfWork(ctx, (unit) => acceptAttempt(ctx, unit, attempt)));
       const claimId = ctx.newId('rlc');
-      await execute(ctx.db, "UPDATE relay_attempts SET claim_id = ? WHERE status = 'queued'", [claimId]);
+      await execute(ctx.db, "UPDATE relay_attempts SET claim_id = ? WHERE status = 'queued'", [
+        claimId,
+      ]);
       const send = accepted.map((attempt, index) => {
         const { signed, signature, permit, paymentId } = attempt;
-        return { attempt, item: { signed, signature, permit, paymentId, terms: taken[index]!.payment.terms }, runsForeignCode: false };
+        return {
+          attempt,
+          item: { signed, signature, permit, paymentId, terms: taken[index]!.payment.terms },
+          runsForeignCode: false,
+        };
       });
-      const estimated = { send, call: { to: store.payoutAddress, data: '0x' }, gasLimit: 1n } as const;
+      const estimated = {
+        send,
+        call: { to: store.payoutAddress, data: '0x' },
+        gasLimit: 1n,
+      } as const;
       const day = dayOf(ctx.clock.now());
       let saving: Promise<SavedIntent> | undefined;
       await ctx.db.transaction(async (trx) => {
-        // Somebody has just begun to take on a request of the second payer, and will want the store next.
+        // Somebody has just begun to take on a request of the second payer, and will want the store
+        // next.
         await lockUsage(trx, chainId, higher, day);
         saving = saveIntent(ctx, { claimId, estimated, own: accepted[0]! });
         await waitUntil(
@@ -185,7 +257,10 @@ describe('the one order in which rows are locked', function () {
       const { ctx } = harness;
       const pool: RelayAttempt[] = [];
       const take = async (): Promise<Work> => {
-        const { attempt } = await acceptOf(random.pick([lower, higher]), random.pick(['low', 'normal', 'high']));
+        const { attempt } = await acceptOf(
+          random.pick([lower, higher]),
+          random.pick(['low', 'normal', 'high']),
+        );
         return async (trx) => pool.push(await acceptAttempt(ctx, toUnit(trx), attempt));
       };
       const end = (ended: readonly RelayAttempt[]): Work => {
@@ -195,7 +270,8 @@ describe('the one order in which rows are locked', function () {
             trx,
             shuffled(ended).map(({ id }) => id),
           );
-          for (const attempt of locked.slice(0, 1)) await noteWaste(ctx, toUnit(trx), attempt, { blame: 'subject', gasCost: 1n });
+          for (const attempt of locked.slice(0, 1))
+            await noteWaste(ctx, toUnit(trx), attempt, { blame: 'subject', gasCost: 1n });
           await changeAttempts(
             ctx,
             toUnit(trx),
@@ -208,7 +284,14 @@ describe('the one order in which rows are locked', function () {
         const ending = shuffled(pool).slice(0, 6);
         for (const attempt of ending) pool.splice(pool.indexOf(attempt), 1);
         await execute(ctx.db, 'DELETE FROM relay_waste');
-        return [await take(), await take(), await take(), await take(), end(ending.slice(0, 3)), end(ending.slice(3))];
+        return [
+          await take(),
+          await take(),
+          await take(),
+          await take(),
+          end(ending.slice(0, 3)),
+          end(ending.slice(3)),
+        ];
       });
     });
   });
@@ -219,20 +302,46 @@ describe('the one order in which rows are locked', function () {
     const old = addMs(now, -2 * 86_400_000);
     const reply = { status: 201, ciphertext: 'x' };
     await expectNoDeadlocks(async (round) => {
-      const keys = Array.from({ length: 40 }, (_, index) => `sweep-${round}-${String(index).padStart(3, '0')}`);
-      const claimOf = (key: string) => ({ storeId: store.storeId, key, requestHash: '0'.repeat(64) });
+      const keys = Array.from(
+        { length: 40 },
+        (_, index) => `sweep-${round}-${String(index).padStart(3, '0')}`,
+      );
+      const claimOf = (key: string) => ({
+        storeId: store.storeId,
+        key,
+        requestHash: '0'.repeat(64),
+      });
       await execute(
         ctx.db,
         `INSERT INTO idempotency_keys (store_id, idempotency_key, request_hash, response_status, response_ciphertext, created_at)
          VALUES ${keys.map(() => "(?, ?, ?, 201, 'x', ?)").join(', ')}`,
-        shuffled(keys).flatMap((key, index) => [store.storeId, key, '0'.repeat(64), addMs(old, index)]),
+        shuffled(keys).flatMap((key, index) => [
+          store.storeId,
+          key,
+          '0'.repeat(64),
+          addMs(old, index),
+        ]),
       );
       const replace = (mine: readonly string[]) => (trx: Transaction) =>
         Promise.all(
-          mine.map((key) => insertStoredReply(trx, { claim: claimOf(key), reply, now, replacesBefore: addMs(now, -86_400_000) })),
+          mine.map((key) =>
+            insertStoredReply(trx, {
+              claim: claimOf(key),
+              reply,
+              now,
+              replacesBefore: addMs(now, -86_400_000),
+            }),
+          ),
         );
-      const [left, right] = [keys.filter((_, index) => index % 2 === 0), keys.filter((_, index) => index % 2 === 1)];
-      return [replace(shuffled(left)), replace(shuffled(right)), () => deleteStoredReplies(ctx.db, addMs(now, -86_400_000), 1_000)];
+      const [left, right] = [
+        keys.filter((_, index) => index % 2 === 0),
+        keys.filter((_, index) => index % 2 === 1),
+      ];
+      return [
+        replace(shuffled(left)),
+        replace(shuffled(right)),
+        () => deleteStoredReplies(ctx.db, addMs(now, -86_400_000), 1_000),
+      ];
     });
   });
 });

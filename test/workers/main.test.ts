@@ -23,7 +23,10 @@ describe('the workers’ process', function () {
   after(() => harness.close());
 
   const run = (args: readonly string[], env: NodeJS.ProcessEnv) =>
-    runCommand(process.execPath, [...programArguments('workers/main.ts'), ...args], { env, timeoutMs: 30_000 });
+    runCommand(process.execPath, [...programArguments('workers/main.ts'), ...args], {
+      env,
+      timeoutMs: 30_000,
+    });
 
   it('refuses queues that there are not, and names those that there are', async () => {
     const { code, output } = await run(['--queues', 'relay,nonsense'], harness.environment());
@@ -33,7 +36,10 @@ describe('the workers’ process', function () {
   });
 
   it('refuses a configuration that is wrong, naming the variable and not its value', async () => {
-    const { code, output } = await run([], harness.environment({ MSQPAY_OUTBOX_REDRIVE_MS: 'not-a-number' }));
+    const { code, output } = await run(
+      [],
+      harness.environment({ MSQPAY_OUTBOX_REDRIVE_MS: 'not-a-number' }),
+    );
     expect(code).to.equal(1);
     expect(output).to.include('MSQPAY_OUTBOX_REDRIVE_MS');
     expect(output).not.to.include('not-a-number');
@@ -43,7 +49,9 @@ describe('the workers’ process', function () {
   /** The environment without what only some of the workers need. */
   function withoutKeys(): NodeJS.ProcessEnv {
     const keys = Object.keys(harness.stack.relayerKeys);
-    return Object.fromEntries(Object.entries(harness.environment()).filter(([name]) => !keys.includes(name)));
+    return Object.fromEntries(
+      Object.entries(harness.environment()).filter(([name]) => !keys.includes(name)),
+    );
   }
 
   it('refuses to talk to relayers without their keys, naming the variable', async () => {
@@ -56,10 +64,14 @@ describe('the workers’ process', function () {
   });
 
   it('needs no keys for queues that have nothing to do with relayers', async () => {
-    const child = spawn(process.execPath, [...programArguments('workers/main.ts'), '--queues', 'webhook,chain-scan'], {
-      env: withoutKeys(),
-      stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
-    });
+    const child = spawn(
+      process.execPath,
+      [...programArguments('workers/main.ts'), '--queues', 'webhook,chain-scan'],
+      {
+        env: withoutKeys(),
+        stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+      },
+    );
     const ended = once(child, 'exit');
     const [first] = (await Promise.race([once(child, 'message'), ended])) as unknown[];
     child.kill('SIGTERM');
@@ -72,19 +84,26 @@ describe('the workers’ process', function () {
     const api = await createServerProcess(harness, 'api');
     try {
       await api.start();
-      const readReadiness = async () => (await (await fetch(`${api.url}/readyz`)).json()) as components['schemas']['Readiness'];
+      const readReadiness = async () =>
+        (await (await fetch(`${api.url}/readyz`)).json()) as components['schemas']['Readiness'];
       // It answers as soon as it listens; its connection to Redis may take a moment longer.
-      await waitUntil(async () => (await readReadiness()).status === 'ready', { what: 'readiness' });
+      await waitUntil(async () => (await readReadiness()).status === 'ready', {
+        what: 'readiness',
+      });
     } finally {
       await api.close();
     }
   });
 
   it('takes no further job once it stops, also while somebody is being told of its health', async () => {
-    const child = spawn(process.execPath, [...programArguments('workers/main.ts'), '--queues', 'webhook'], {
-      env: harness.environment(),
-      stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
-    });
+    const child = spawn(
+      process.execPath,
+      [...programArguments('workers/main.ts'), '--queues', 'webhook'],
+      {
+        env: harness.environment(),
+        stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+      },
+    );
     const ended = once(child, 'exit');
     try {
       const [{ url }] = (await once(child, 'message')) as [{ url: string }];
@@ -95,7 +114,9 @@ describe('the workers’ process', function () {
       asking.on('error', () => undefined);
       let isAsking = true;
       asking.once('close', () => (isAsking = false));
-      await new Promise<void>((resolve) => asking.write('GET /healthz HTTP/1.1\r\nHost: any\r\n', () => resolve()));
+      await new Promise<void>((resolve) =>
+        asking.write('GET /healthz HTTP/1.1\r\nHost: any\r\n', () => resolve()),
+      );
       // What it has read of that by then is a request that has begun.
       await fetch(`${url}/healthz`);
       child.kill('SIGTERM');

@@ -33,10 +33,17 @@ describe('the metrics of a workers process', () => {
       [40_000, false],
       [undefined, false],
     ] as const) {
-      const one = await startHealthServer({ ...harness.ctx, readClockAheadMs: () => aheadMs }, '127.0.0.1', 0);
+      const one = await startHealthServer(
+        { ...harness.ctx, readClockAheadMs: () => aheadMs },
+        '127.0.0.1',
+        0,
+      );
       try {
         const answer = await fetch(`${one.url}/healthz`);
-        expect([answer.status, await answer.json()]).to.deep.equal([200, { status: 'ok', database: true, redis: true, clock }]);
+        expect([answer.status, await answer.json()]).to.deep.equal([
+          200,
+          { status: 'ok', database: true, redis: true, clock },
+        ]);
       } finally {
         await one.close();
       }
@@ -51,7 +58,9 @@ describe('the metrics of a workers process', () => {
       await sleep(200);
       return await harness.ctx.db.raw(sql, bindings);
     };
-    const db = new Proxy(harness.ctx.db, { get: (target, name) => (name === 'raw' ? slowly : (Reflect.get(target, name) as unknown)) });
+    const db = new Proxy(harness.ctx.db, {
+      get: (target, name) => (name === 'raw' ? slowly : (Reflect.get(target, name) as unknown)),
+    });
     const one = await startHealthServer({ ...harness.ctx, db }, '127.0.0.1', 0);
     const asked = fetch(`${one.url}/healthz`);
     await hasArrived;
@@ -64,20 +73,26 @@ describe('the metrics of a workers process', () => {
   const get = (path: string, login?: string) =>
     fetch(
       `${server.url}${path}`,
-      login === undefined ? {} : { headers: { authorization: `Basic ${Buffer.from(login).toString('base64')}` } },
+      login === undefined
+        ? {}
+        : { headers: { authorization: `Basic ${Buffer.from(login).toString('base64')}` } },
     );
 
   it('are this process’s own, as of each look, under the names that the API’s have', async () => {
     const { user, password } = harness.config.admin;
     const read = async () => (await get('/metrics', `${user}:${password}`)).text();
     const first = await read();
-    expect(first).to.contain('\nmsqpay_clock_ahead_seconds -1.5\n').and.to.contain('\nmsqpay_process_cpu_seconds_total ');
+    expect(first)
+      .to.contain('\nmsqpay_clock_ahead_seconds -1.5\n')
+      .and.to.contain('\nmsqpay_process_cpu_seconds_total ');
     expect(first).to.contain(`\nmsqpay_rpc_url_other_chain{chain="${chainId}",rpc_url="0"} 1\n`);
     expect(first).to.contain(`\nmsqpay_rpc_url_away{chain="${chainId}",rpc_url="0"} 1\n`);
     expect(first).to.contain(`\nmsqpay_rpc_bad_answers{chain="${chainId}",rpc_url="0"} 0\n`);
     badAnswers = 7;
     expect(await read()).to.contain(`\nmsqpay_rpc_bad_answers{chain="${chainId}",rpc_url="0"} 7\n`);
-    expect((await get('/metrics', `${user}:${password}`)).headers.get('content-type')).to.contain('text/plain');
+    expect((await get('/metrics', `${user}:${password}`)).headers.get('content-type')).to.contain(
+      'text/plain',
+    );
   });
 
   it('are behind the operators’ login; whether it is healthy is not', async () => {
@@ -87,7 +102,10 @@ describe('the metrics of a workers process', () => {
       expect(refused.headers.get('www-authenticate')).to.contain('Basic');
     }
     const health = await get('/healthz');
-    expect([health.status, await health.json()]).to.deep.equal([200, { status: 'ok', database: true, redis: true, clock: true }]);
+    expect([health.status, await health.json()]).to.deep.equal([
+      200,
+      { status: 'ok', database: true, redis: true, clock: true },
+    ]);
     expect((await get('/nothing')).status).to.equal(404);
   });
 });

@@ -3,7 +3,13 @@ import { expect } from 'chai';
 import * as relayUsage from '../../db/migrations/0012_relay_usage.ts';
 import { findLandedTransaction, findTransaction } from '../../domain/relay/transactionStore.ts';
 import { migrate, migrateBack } from '../../db/migrate.ts';
-import { createDatabase, execute, parseJsonColumn, selectRows, type Database } from '../../platform/db.ts';
+import {
+  createDatabase,
+  execute,
+  parseJsonColumn,
+  selectRows,
+  type Database,
+} from '../../platform/db.ts';
 import { asBytes32 } from '../../shared/hex.ts';
 import { migrateByCopy } from '../support/migrateByCopy.ts';
 import { getStack } from '../support/stack.ts';
@@ -17,7 +23,9 @@ describe('the migrations', function () {
     const readTables = async () => {
       const tables = await selectRows<Record<string, string>>(db, 'SHOW TABLES');
       const found: string[] = [];
-      for (const name of tables.flatMap((row) => Object.values(row)).filter((table) => !table.startsWith('schema_migrations'))) {
+      for (const name of tables
+        .flatMap((row) => Object.values(row))
+        .filter((table) => !table.startsWith('schema_migrations'))) {
         const [row] = await selectRows<Record<string, string>>(db, `SHOW CREATE TABLE ${name}`);
         found.push((row?.['Create Table'] ?? '').replace(/ AUTO_INCREMENT=\d+/, ''));
       }
@@ -76,9 +84,11 @@ describe('the migrations', function () {
       }
       await relayUsage.up(db);
       for (const holder of [PAYER, 'st_1']) {
-        const [quota] = await selectRows<Record<string, string>>(db, 'SELECT in_flight, reserved_cost FROM relay_quotas WHERE holder = ?', [
-          holder,
-        ]);
+        const [quota] = await selectRows<Record<string, string>>(
+          db,
+          'SELECT in_flight, reserved_cost FROM relay_quotas WHERE holder = ?',
+          [holder],
+        );
         expect([Number(quota?.['in_flight']), quota?.['reserved_cost']]).to.deep.equal([2, '12']);
         const costs = await selectRows<Record<string, string>>(
           db,
@@ -110,7 +120,8 @@ describe('the migrations', function () {
       for (const [id, transactionId, index, status] of [
         ['rla_1', 'rtx_1', 2, 'succeeded'],
         ['rla_2', 'rtx_1', 0, 'mined'],
-        // They had left, and came to their end as those that had done it: in which place is not known.
+        // They had left, and came to their end as those that had done it: in which place is not
+        // known.
         ['rla_3', 'rtx_1', null, 'succeeded'],
         ['rla_0', 'rtx_1', 0, 'succeeded'],
         ['rla_9', 'rtx_1', 0, 'succeeded'],
@@ -131,7 +142,13 @@ describe('the migrations', function () {
         db,
         'SELECT transaction_id, seq, attempt_id FROM relay_transaction_items ORDER BY transaction_id, seq',
       );
-      expect(items.map(({ transaction_id, seq, attempt_id }) => [transaction_id, Number(seq), attempt_id])).to.deep.equal([
+      expect(
+        items.map(({ transaction_id, seq, attempt_id }) => [
+          transaction_id,
+          Number(seq),
+          attempt_id,
+        ]),
+      ).to.deep.equal([
         ['rtx_1', 0, 'rla_2'],
         ['rtx_1', 2, 'rla_1'],
         ['rtx_2', 0, 'rla_4'],
@@ -144,9 +161,15 @@ describe('the migrations', function () {
   it('take the hashes of transactions that were handed over along, there and back, and digest their calls', async () => {
     const stack = await getStack();
     const db = createDatabase(await stack.createDatabase(`migrations_hashes_${process.pid}`), 2);
-    const hashes = Array.from({ length: 40 }, (_, index) => `0x${index.toString(16).padStart(64, '0')}`);
+    const hashes = Array.from(
+      { length: 40 },
+      (_, index) => `0x${index.toString(16).padStart(64, '0')}`,
+    );
     const readHashes = async () => {
-      const rows = await selectRows<{ id: string; hashes: unknown }>(db, 'SELECT id, hashes FROM relay_transactions ORDER BY id');
+      const rows = await selectRows<{ id: string; hashes: unknown }>(
+        db,
+        'SELECT id, hashes FROM relay_transactions ORDER BY id',
+      );
       return rows.map((row) => [row.id, parseJsonColumn(row.hashes)]);
     };
     try {
@@ -166,15 +189,22 @@ describe('the migrations', function () {
         );
       }
       await migrate(db);
-      for (const [id, told] of before) expect((await findTransaction(db, id))?.hashes).to.deep.equal(told);
+      for (const [id, told] of before)
+        expect((await findTransaction(db, id))?.hashes).to.deep.equal(told);
       const call = { to: '0xe7f1725E7734CE288F8367e1Bb143E90bb3F0512', data: '0xab' } as const;
       const landed = { chainId: 1, since: new Date('2025-01-01'), call };
-      expect(await findLandedTransaction(db, { ...landed, hash: asBytes32(hashes[39] ?? '') })).to.include({ id: 'rtx_1' });
-      expect((await findLandedTransaction(db, { ...landed, hash: asBytes32(`0x${'ff'.repeat(32)}`) }))?.id).to.match(/^rtx_/);
+      expect(
+        await findLandedTransaction(db, { ...landed, hash: asBytes32(hashes[39] ?? '') }),
+      ).to.include({ id: 'rtx_1' });
+      expect(
+        (await findLandedTransaction(db, { ...landed, hash: asBytes32(`0x${'ff'.repeat(32)}`) }))
+          ?.id,
+      ).to.match(/^rtx_/);
       await migrateBack(db, '0013_relay_hashes');
       expect(await readHashes()).to.deep.equal(before);
       await migrate(db);
-      for (const [id, told] of before) expect((await findTransaction(db, id))?.hashes).to.deep.equal(told);
+      for (const [id, told] of before)
+        expect((await findTransaction(db, id))?.hashes).to.deep.equal(told);
     } finally {
       await db.destroy();
     }
@@ -183,8 +213,13 @@ describe('the migrations', function () {
 
 /** Every table, as it is made, and which migrations are recorded. */
 async function describeTables(db: Database): Promise<unknown> {
-  const tables = (await selectRows<Record<string, string>>(db, 'SHOW TABLES')).flatMap((row) => Object.values(row));
-  const found: unknown[] = await selectRows(db, 'SELECT id, name FROM schema_migrations ORDER BY id');
+  const tables = (await selectRows<Record<string, string>>(db, 'SHOW TABLES')).flatMap((row) =>
+    Object.values(row),
+  );
+  const found: unknown[] = await selectRows(
+    db,
+    'SELECT id, name FROM schema_migrations ORDER BY id',
+  );
   for (const table of tables) {
     const [row] = await selectRows<Record<string, string>>(db, `SHOW CREATE TABLE ${table}`);
     found.push((row?.['Create Table'] ?? '').replace(/ AUTO_INCREMENT=\d+/, ''));

@@ -38,13 +38,20 @@ describe('the outbox and its jobs', function () {
   before(async function () {
     this.timeout(120_000);
     harness = await createHarness({
-      env: { MSQPAY_OUTBOX_REDRIVE_MS: String(REDRIVE_MS), MSQPAY_WEBHOOK_SCHEDULE_SECONDS: `0,${RETRY_SECONDS},600` },
+      env: {
+        MSQPAY_OUTBOX_REDRIVE_MS: String(REDRIVE_MS),
+        MSQPAY_WEBHOOK_SCHEDULE_SECONDS: `0,${RETRY_SECONDS},600`,
+      },
     });
     storeServer = await startStoreServer();
   });
   beforeEach(async () => {
     store = await harness.createTestStore();
-    const { secret } = await createWebhookEndpoint(harness.ctx, { storeId: store.storeId, url: storeServer.url, eventTypes: null });
+    const { secret } = await createWebhookEndpoint(harness.ctx, {
+      storeId: store.storeId,
+      url: storeServer.url,
+      eventTypes: null,
+    });
     storeServer.trust(secret);
     storeServer.answerWith(() => 204);
   });
@@ -60,7 +67,11 @@ describe('the outbox and its jobs', function () {
   });
 
   const rows = (queue: OutboxQueue = 'webhook') =>
-    selectRows<Row>(harness.ctx.db, 'SELECT id, queue, subject_id, generation, run_at FROM outbox WHERE queue = ?', [queue]);
+    selectRows<Row>(
+      harness.ctx.db,
+      'SELECT id, queue, subject_id, generation, run_at FROM outbox WHERE queue = ?',
+      [queue],
+    );
   /** A payment, whose first webhook is then promised. */
   async function promiseWebhook(): Promise<{ row: Row; paymentId: string }> {
     const payment = await harness.createTestPayment(store);
@@ -92,7 +103,9 @@ describe('the outbox and its jobs', function () {
   }
   const endRests = () => execute(harness.ctx.db, 'UPDATE outbox SET publish_at = created_at');
   const addToQueue = (payload: JobPayload) =>
-    harness.queues.get('webhook').add('webhook', payload, { jobId: `${payload.outboxId}-${payload.generation}` });
+    harness.queues
+      .get('webhook')
+      .add('webhook', payload, { jobId: `${payload.outboxId}-${payload.generation}` });
 
   it('publishes what has been put on its queue any number of times, and lets it rest for sixteen redrives at most', async () => {
     const { row } = await promiseWebhook();
@@ -106,28 +119,42 @@ describe('the outbox and its jobs', function () {
   it('publishes nothing while Redis refuses the jobs, and everything when it takes them again', async () => {
     const { row } = await promiseWebhook();
     let refusal: unknown;
-    await publishTo({ addAll: () => Promise.reject(new Error('Redis is away')) }).catch((error: unknown) => {
-      refusal = error;
-    });
+    await publishTo({ addAll: () => Promise.reject(new Error('Redis is away')) }).catch(
+      (error: unknown) => {
+        refusal = error;
+      },
+    );
     expect(refusal).to.be.an('error').with.property('message', 'Redis is away');
     expect((await rows())[0]).to.include({ generation: 0 });
     const port = recordJobs();
     await publishTo(port);
-    expect(port.jobs.filter(({ queue }) => queue === 'webhook').map(({ jobId }) => jobId)).to.deep.equal([`${row.id}-1`]);
+    expect(
+      port.jobs.filter(({ queue }) => queue === 'webhook').map(({ jobId }) => jobId),
+    ).to.deep.equal([`${row.id}-1`]);
   });
 
   it('puts a delivery on its queue as soon as Redis takes jobs again: its place is kept for the job that was refused', async () => {
     const { row } = await promiseWebhook();
     const publishAt = async () =>
-      (await selectRows<{ publish_at: Date }>(harness.ctx.db, 'SELECT publish_at FROM outbox WHERE id = ?', [row.id]))[0]?.publish_at;
+      (
+        await selectRows<{ publish_at: Date }>(
+          harness.ctx.db,
+          'SELECT publish_at FROM outbox WHERE id = ?',
+          [row.id],
+        )
+      )[0]?.publish_at;
     const before = await publishAt();
     const failing: JobQueuePort = { addAll: () => Promise.reject(new Error('Redis is away')) };
-    const refusal = await publishOutbox(harness.ctx, failing, 100, OUTBOX_GATES).catch((error: unknown) => error);
+    const refusal = await publishOutbox(harness.ctx, failing, 100, OUTBOX_GATES).catch(
+      (error: unknown) => error,
+    );
     expect(refusal).to.be.an('error').with.property('message', 'Redis is away');
     expect(await publishAt()).to.deep.equal(before);
     const port = recordJobs();
     await publishOutbox(harness.ctx, port, 100, OUTBOX_GATES);
-    expect(port.jobs.filter(({ queue }) => queue === 'webhook').map(({ jobId }) => jobId)).to.deep.equal([`${row.id}-1`]);
+    expect(
+      port.jobs.filter(({ queue }) => queue === 'webhook').map(({ jobId }) => jobId),
+    ).to.deep.equal([`${row.id}-1`]);
     // Now it is there: a further one would be too many.
     await endRests();
     await publishOutbox(harness.ctx, port, 100, OUTBOX_GATES);
@@ -147,7 +174,9 @@ describe('the outbox and its jobs', function () {
     await endRests();
     workers = await runWorkers(harness, ['webhook']);
     await waitUntil(() => storeServer.ofPayment(paymentId).length > 0, { what: 'the webhook' });
-    const job = await waitUntil(() => harness.queues.get('webhook').getJob(`${row.id}-2`), { what: 'generation 2' });
+    const job = await waitUntil(() => harness.queues.get('webhook').getJob(`${row.id}-2`), {
+      what: 'generation 2',
+    });
     await waitUntil(async () => (await job.getState()) === 'completed');
     expect(await rows()).to.deep.equal([]);
     expect(storeServer.ofPayment(paymentId)).to.have.length(1);
@@ -159,18 +188,24 @@ describe('the outbox and its jobs', function () {
     await publishTo(lost);
     await endRests();
     await publishTo(lost);
-    const [first, second] = lost.jobs.filter(({ queue }) => queue === 'webhook').map(({ payload }) => payload);
+    const [first, second] = lost.jobs
+      .filter(({ queue }) => queue === 'webhook')
+      .map(({ payload }) => payload);
     expect([first!.generation, second!.generation]).to.deep.equal([1, 2]);
 
     workers = await runWorkers(harness, ['webhook']);
     const old = await addToQueue(first!);
     await waitUntil(async () => (await old.getState()) === 'completed', { what: 'the old job' });
-    expect((await harness.queues.get('webhook').getJob(old.id!))!.returnvalue).to.equal('superseded');
+    expect((await harness.queues.get('webhook').getJob(old.id!))!.returnvalue).to.equal(
+      'superseded',
+    );
     expect(storeServer.ofPayment(paymentId)).to.deep.equal([]);
     expect((await rows()).map(({ id }) => id)).to.deep.equal([row.id]);
 
     const young = await addToQueue(second!);
-    await waitUntil(async () => (await young.getState()) === 'completed', { what: 'the young job' });
+    await waitUntil(async () => (await young.getState()) === 'completed', {
+      what: 'the young job',
+    });
     expect((await harness.queues.get('webhook').getJob(young.id!))!.returnvalue).to.equal('done');
     expect(storeServer.ofPayment(paymentId)).to.have.length(1);
     expect(await rows()).to.deep.equal([]);
@@ -183,7 +218,9 @@ describe('the outbox and its jobs', function () {
         await harness.queues.addAll(jobs);
         // Their own publisher leaves the row to the one that has locked it.
         workers = await runWorkers(harness, ['webhook']);
-        await waitUntil(() => storeServer.ofPayment(paymentId).length > 0, { what: 'the webhook, before the commit' });
+        await waitUntil(() => storeServer.ofPayment(paymentId).length > 0, {
+          what: 'the webhook, before the commit',
+        });
         expect((await rows())[0]).to.include({ generation: 0 });
       },
     };
@@ -195,15 +232,20 @@ describe('the outbox and its jobs', function () {
   });
 
   for (const isCommitted of [true, false]) {
-    const publication = isCommitted ? 'was published' : 'was put on its queue by a publisher that died before its commit';
+    const publication = isCommitted
+      ? 'was published'
+      : 'was put on its queue by a publisher that died before its commit';
     it(`keeps a promise that is renewed while the job of the old one ends, which ${publication}`, async () => {
       const { row } = await promiseWebhook();
       const port = recordJobs();
       await publishTo(port);
       const job = await addToQueue(port.jobs.find(({ queue }) => queue === 'webhook')!.payload);
-      if (!isCommitted) await execute(harness.ctx.db, 'UPDATE outbox SET generation = 0, publish_at = created_at');
+      if (!isCommitted)
+        await execute(harness.ctx.db, 'UPDATE outbox SET generation = 0, publish_at = created_at');
       storeServer.answerWith(async () => {
-        await inUnitOfWork(harness.ctx, (unit) => promiseWork(harness.ctx, unit, [{ queue: 'webhook', subjectId: row.subject_id }]));
+        await inUnitOfWork(harness.ctx, (unit) =>
+          promiseWork(harness.ctx, unit, [{ queue: 'webhook', subjectId: row.subject_id }]),
+        );
         return 204;
       });
       expect(await runOutboxJob(harness.ctx, 'webhook', job, 'token')).to.equal('done');
@@ -223,9 +265,15 @@ describe('the outbox and its jobs', function () {
     const { row, paymentId } = await promiseWebhook();
     const queue = harness.queues.get('webhook');
     const isMoved = ({ run_at }: Row) => run_at.getTime() > row.run_at.getTime() + 500;
-    const moved = await waitUntil(async () => (await rows()).find(isMoved), { what: 'the later date', everyMs: 10 });
+    const moved = await waitUntil(async () => (await rows()).find(isMoved), {
+      what: 'the later date',
+      everyMs: 10,
+    });
     // Not before it failed, with jitter.
-    expect(moved.run_at.getTime()).to.be.within(row.run_at.getTime() + RETRY_SECONDS * 700, Date.now() + RETRY_SECONDS * 1_300);
+    expect(moved.run_at.getTime()).to.be.within(
+      row.run_at.getTime() + RETRY_SECONDS * 700,
+      Date.now() + RETRY_SECONDS * 1_300,
+    );
     expect(await queue.getDelayedCount()).to.equal(0);
     await waitUntil(async () => (await rows()).length === 0, { what: 'the row’s end' });
     expect(storeServer.ofPayment(paymentId)).to.have.length(2);
@@ -243,12 +291,20 @@ describe('the outbox and its jobs', function () {
     await inUnitOfWork(ctx, (unit) => promiseWork(ctx, unit, [{ queue: 'expire', subjectId: id }]));
     const queue = harness.queues.get('expire');
     workers = await runWorkers(harness, ['expire']);
-    const isMoved = ({ subject_id, run_at }: Row) => subject_id === id && run_at > new Date(Date.now() + 1_000);
-    const moved = await waitUntil(async () => (await rows('expire')).find(isMoved), { what: 'the later date', everyMs: 10 });
-    const job = await waitUntil(async () => (await queue.getDelayed()).find(({ data }) => (data as JobPayload).outboxId === moved.id), {
-      what: 'the delayed job',
+    const isMoved = ({ subject_id, run_at }: Row) =>
+      subject_id === id && run_at > new Date(Date.now() + 1_000);
+    const moved = await waitUntil(async () => (await rows('expire')).find(isMoved), {
+      what: 'the later date',
       everyMs: 10,
     });
+    const job = await waitUntil(
+      async () =>
+        (await queue.getDelayed()).find(({ data }) => (data as JobPayload).outboxId === moved.id),
+      {
+        what: 'the delayed job',
+        everyMs: 10,
+      },
+    );
     // BullMQ keeps the date in the upper bits of the score.
     const score = Number(await ctx.redis.zscore(queue.toKey('delayed'), job.id!));
     // By this machine's own clock, read a moment apart from the database's.

@@ -27,7 +27,13 @@ describe('the id of a request', function () {
     store = await harness.createTestStore();
     storeServer = await startStoreServer();
     storeServer.trust(
-      (await createWebhookEndpoint(harness.ctx, { storeId: store.storeId, url: storeServer.url, eventTypes: null })).secret,
+      (
+        await createWebhookEndpoint(harness.ctx, {
+          storeId: store.storeId,
+          url: storeServer.url,
+          eventTypes: null,
+        })
+      ).secret,
     );
     server = await startServer(harness.ctx, harness.queues.all);
     const log = pino(
@@ -52,12 +58,22 @@ describe('the id of a request', function () {
     lines.filter((line) => line['requestId'] === requestId && line['msg'] === message);
 
   it('is in the log lines of the jobs that it caused, in another process', async () => {
-    const headers = { 'x-api-key': store.apiKey, 'content-type': 'application/json', 'x-request-id': 'req-of-the-store' };
+    const headers = {
+      'x-api-key': store.apiKey,
+      'content-type': 'application/json',
+      'x-request-id': 'req-of-the-store',
+    };
     const body = JSON.stringify({ orderId: 'order-1', amount: '1', token: harness.tokens.TUSD });
-    const response = await fetch(`${server.url}/api/v1/payments`, { method: 'POST', headers, body });
+    const response = await fetch(`${server.url}/api/v1/payments`, {
+      method: 'POST',
+      headers,
+      body,
+    });
     expect(response.headers.get('x-request-id')).to.equal('req-of-the-store');
     const { paymentId } = (await response.json()) as { paymentId: string };
-    await waitUntil(() => linesOf('req-of-the-store', 'a webhook was posted').length > 0, { what: 'the job’s log line' });
+    await waitUntil(() => linesOf('req-of-the-store', 'a webhook was posted').length > 0, {
+      what: 'the job’s log line',
+    });
     const [line] = linesOf('req-of-the-store', 'a webhook was posted');
     expect(line).to.include({ queue: 'webhook', statusCode: 204 });
     expect(storeServer.ofPayment(paymentId)).to.have.length(1);
@@ -65,19 +81,32 @@ describe('the id of a request', function () {
 
   it('follows a gasless payment to the relayer and to its end', async () => {
     const client = createStoreClient({ url: server.url, apiKey: store.apiKey });
-    const [customer] = await createCustomers(harness, { count: 1, token: harness.tokens.TUSD, gasless: true });
-    const payment = await client.createPayment({ orderId: 'gasless', amount: '1', token: harness.tokens.TUSD });
-    client.api.use({ onRequest: ({ request }) => request.headers.set('x-request-id', 'req-of-the-relay') });
-    await client.relay(customer!, payment.paymentId);
-    await waitUntil(() => linesOf('req-of-the-relay', 'relay attempt changed').some((line) => line['to'] === 'succeeded'), {
-      what: 'the end of the attempt',
+    const [customer] = await createCustomers(harness, {
+      count: 1,
+      token: harness.tokens.TUSD,
+      gasless: true,
     });
+    const payment = await client.createPayment({
+      orderId: 'gasless',
+      amount: '1',
+      token: harness.tokens.TUSD,
+    });
+    client.api.use({
+      onRequest: ({ request }) => request.headers.set('x-request-id', 'req-of-the-relay'),
+    });
+    await client.relay(customer!, payment.paymentId);
+    await waitUntil(
+      () =>
+        linesOf('req-of-the-relay', 'relay attempt changed').some(
+          (line) => line['to'] === 'succeeded',
+        ),
+      {
+        what: 'the end of the attempt',
+      },
+    );
     expect(linesOf('req-of-the-relay', 'handed to the relayer')).to.have.length(1);
-    expect(linesOf('req-of-the-relay', 'relay attempt changed').map((line) => line['to'])).to.deep.equal([
-      'submitting',
-      'submitted',
-      'mined',
-      'succeeded',
-    ]);
+    expect(
+      linesOf('req-of-the-relay', 'relay attempt changed').map((line) => line['to']),
+    ).to.deep.equal(['submitting', 'submitted', 'mined', 'succeeded']);
   });
 });

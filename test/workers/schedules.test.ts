@@ -31,11 +31,19 @@ describe('schedules and expiry', function () {
   });
   after(() => harness.close());
 
-  const read = (payment: Payment) => getPayment(harness.ctx, { storeId: store.storeId, paymentId: payment.id });
+  const read = (payment: Payment) =>
+    getPayment(harness.ctx, { storeId: store.storeId, paymentId: payment.id });
   const expireRows = (payment: Payment) =>
-    selectRows<{ run_at: Date }>(harness.ctx.db, "SELECT run_at FROM outbox WHERE queue = 'expire' AND subject_id = ?", [payment.id]);
+    selectRows<{ run_at: Date }>(
+      harness.ctx.db,
+      "SELECT run_at FROM outbox WHERE queue = 'expire' AND subject_id = ?",
+      [payment.id],
+    );
   const waitForExpiry = (payment: Payment, timeoutMs: number) =>
-    waitUntil(async () => (await read(payment)).status === 'expired', { timeoutMs, what: 'the expiry' });
+    waitUntil(async () => (await read(payment)).status === 'expired', {
+      timeoutMs,
+      what: 'the expiry',
+    });
 
   async function nextBlock(): Promise<bigint> {
     const chainId = harness.config.chains[0]!.chainId;
@@ -44,7 +52,9 @@ describe('schedules and expiry', function () {
 
   it('come back after Redis has lost them, and the chain is followed again', async () => {
     workers = await runWorkers(harness, ['chain-scan', 'maintenance']);
-    const before = await waitUntil(async () => (await nextBlock()) || undefined, { what: 'the first scan' });
+    const before = await waitUntil(async () => (await nextBlock()) || undefined, {
+      what: 'the first scan',
+    });
     await waitUntil(async () => (await nextBlock()) > before, { what: 'the next scan' });
     const maintenance = harness.queues.get('maintenance');
     const scheduled = (await maintenance.getJobSchedulers()).map(({ key }) => key).sort();
@@ -54,12 +64,20 @@ describe('schedules and expiry', function () {
     expect(await maintenance.getJobSchedulers()).to.deep.equal([]);
     await sleep(500);
     const stoodAt = await nextBlock();
-    await waitUntil(async () => (await nextBlock()) > stoodAt + 2n, { timeoutMs: 15_000, what: 'scanning after the wipe' });
-    await waitUntil(async () => (await maintenance.getJobSchedulers()).length === scheduled.length, {
+    await waitUntil(async () => (await nextBlock()) > stoodAt + 2n, {
       timeoutMs: 15_000,
-      what: 'the schedules',
+      what: 'scanning after the wipe',
     });
-    expect((await maintenance.getJobSchedulers()).map(({ key }) => key).sort()).to.deep.equal(scheduled);
+    await waitUntil(
+      async () => (await maintenance.getJobSchedulers()).length === scheduled.length,
+      {
+        timeoutMs: 15_000,
+        what: 'the schedules',
+      },
+    );
+    expect((await maintenance.getJobSchedulers()).map(({ key }) => key).sort()).to.deep.equal(
+      scheduled,
+    );
   });
 
   it('leave one schedule of each kind, however many processes there are', async () => {
@@ -86,8 +104,13 @@ describe('schedules and expiry', function () {
     // Not in the last second in which the contract still takes it.
     // No sweep runs here, so it is the job’s doing whenever it comes.
     expect(lateMs).to.be.within(1_000, 30_000);
-    await waitUntil(async () => (await expireRows(payment)).length === 0, { what: 'the promise’s end' });
-    expect(await readHistory(harness.ctx, expired)).to.deep.equal(['payment.created', 'payment.expired']);
+    await waitUntil(async () => (await expireRows(payment)).length === 0, {
+      what: 'the promise’s end',
+    });
+    expect(await readHistory(harness.ctx, expired)).to.deep.equal([
+      'payment.created',
+      'payment.expired',
+    ]);
   });
 
   it('promise an expiry when its date is near, once, and none of what is paid by then', async () => {
@@ -97,10 +120,16 @@ describe('schedules and expiry', function () {
       await harness.createTestPayment(store, { expiresInSeconds }),
     ];
     const { expiresAt } = waiting.terms;
-    const promiseAt = (secondsBefore: number) => promiseExpiries(atTime(harness.ctx, addMs(expiresAt, -secondsBefore * 1_000)));
+    const promiseAt = (secondsBefore: number) =>
+      promiseExpiries(atTime(harness.ctx, addMs(expiresAt, -secondsBefore * 1_000)));
     workers = await runWorkers(harness, ['chain-scan']);
-    await harness.chain.payDirectly(await harness.chain.createCustomer({ token: harness.tokens.TUSD }), paid);
-    await waitUntil(async () => (await read(paid)).status === 'completed', { what: 'the completion' });
+    await harness.chain.payDirectly(
+      await harness.chain.createCustomer({ token: harness.tokens.TUSD }),
+      paid,
+    );
+    await waitUntil(async () => (await read(paid)).status === 'completed', {
+      what: 'the completion',
+    });
 
     await promiseAt(300);
     expect(await expireRows(waiting)).to.deep.equal([]);
@@ -117,11 +146,17 @@ describe('schedules and expiry', function () {
     workers = await runWorkers(harness, ['chain-scan', 'maintenance']);
     const payment = await harness.createTestPayment(store, { expiresInSeconds: 1 });
     // On a slow machine it is put there when it is due already.
-    await waitUntil(async () => (await harness.queues.get('expire').getJobCountByTypes('delayed', 'waiting')) > 0, { what: 'the job' });
+    await waitUntil(
+      async () => (await harness.queues.get('expire').getJobCountByTypes('delayed', 'waiting')) > 0,
+      { what: 'the job' },
+    );
     await harness.queues.get('expire').obliterate({ force: true });
     await waitForExpiry(payment, 20_000);
     expect((await expireRows(payment)).length, 'the job’s promise is still open').to.equal(1);
-    expect(await readHistory(harness.ctx, await read(payment))).to.deep.equal(['payment.created', 'payment.expired']);
+    expect(await readHistory(harness.ctx, await read(payment))).to.deep.equal([
+      'payment.created',
+      'payment.expired',
+    ]);
   });
 
   it('leave a payment alone that was paid before its date, and forget its expiry then', async () => {
@@ -129,9 +164,14 @@ describe('schedules and expiry', function () {
     workers = await runWorkers(harness, ['chain-scan', 'expire']);
     const payment = await harness.createTestPayment(store, { expiresInSeconds: 4 });
     await harness.chain.payDirectly(customer, payment);
-    await waitUntil(async () => (await read(payment)).status === 'completed', { what: 'the completion' });
+    await waitUntil(async () => (await read(payment)).status === 'completed', {
+      what: 'the completion',
+    });
     expect(await expireRows(payment)).to.have.length(1);
-    await waitUntil(async () => (await expireRows(payment)).length === 0, { timeoutMs: 10_000, what: 'the promise’s end' });
+    await waitUntil(async () => (await expireRows(payment)).length === 0, {
+      timeoutMs: 10_000,
+      what: 'the promise’s end',
+    });
     expect(Date.now()).to.be.at.least(payment.terms.expiresAt.getTime());
     expect(await readHistory(harness.ctx, await read(payment))).to.deep.equal([
       'payment.created',

@@ -28,7 +28,13 @@ describe('a chain that does not answer', function () {
         if (first === undefined) throw new Error('the configuration has no chain');
         well = first.chainId;
         // Both are looked at several times a second.
-        const silent: ChainConfig = { ...first, chainId: SILENT, rpcUrls: ['http://127.0.0.1:9'], blockTimeMs: 400, relayers: [] };
+        const silent: ChainConfig = {
+          ...first,
+          chainId: SILENT,
+          rpcUrls: ['http://127.0.0.1:9'],
+          blockTimeMs: 400,
+          relayers: [],
+        };
         return { ...config, chains: [silent, { ...first, blockTimeMs: 400 }] };
       },
     });
@@ -37,7 +43,8 @@ describe('a chain that does not answer', function () {
     release();
     await Promise.all(running.map((workers) => workers.stop()));
     running = [];
-    for (const queue of ['chain-scan', 'maintenance'] as const) await harness.queues.get(queue).obliterate({ force: true });
+    for (const queue of ['chain-scan', 'maintenance'] as const)
+      await harness.queues.get(queue).obliterate({ force: true });
   });
   after(() => harness.close());
 
@@ -84,7 +91,8 @@ describe('a chain that does not answer', function () {
       const [silent, other] = ctx.config.chains;
       const [first] = other?.relayers ?? [];
       const [port] = ctx.relayers.values();
-      if (silent === undefined || other === undefined || first === undefined || port === undefined) throw new Error('there is no relayer');
+      if (silent === undefined || other === undefined || first === undefined || port === undefined)
+        throw new Error('there is no relayer');
       const ports: RelayerPort[] = [
         {
           ...port,
@@ -100,7 +108,11 @@ describe('a chain that does not answer', function () {
         { ...silent, relayers: [{ ...first, id: 'silent' }] },
         { ...other, relayers: [{ ...first, id: 'well' }] },
       ];
-      return { ...ctx, config: { ...ctx.config, chains }, relayers: new Map(ports.map((one) => [one.id, one])) };
+      return {
+        ...ctx,
+        config: { ...ctx.config, chains },
+        relayers: new Map(ports.map((one) => [one.id, one])),
+      };
     };
     running.push(await runWorkers(harness, ['maintenance'], { change }));
     await waitUntil(() => tended.silent > 0, { what: 'a turn that hangs' });

@@ -21,11 +21,19 @@ describe('stopping the workers', function () {
 
   before(async function () {
     this.timeout(120_000);
-    harness = await createHarness({ env: { MSQPAY_OUTBOX_REDRIVE_MS: '2000', MSQPAY_WEBHOOK_TIMEOUT_MS: '10000' } });
+    harness = await createHarness({
+      env: { MSQPAY_OUTBOX_REDRIVE_MS: '2000', MSQPAY_WEBHOOK_TIMEOUT_MS: '10000' },
+    });
     storeServer = await startStoreServer();
     store = await harness.createTestStore();
     storeServer.trust(
-      (await createWebhookEndpoint(harness.ctx, { storeId: store.storeId, url: storeServer.url, eventTypes: null })).secret,
+      (
+        await createWebhookEndpoint(harness.ctx, {
+          storeId: store.storeId,
+          url: storeServer.url,
+          eventTypes: null,
+        })
+      ).secret,
     );
   });
   afterEach(async () => {
@@ -54,7 +62,8 @@ describe('stopping the workers', function () {
     await waitUntil(() => storeServer.ofPayment(paymentId).length > 0, { what: 'the webhook' });
     return { paymentId, answer };
   }
-  const webhookRows = () => selectRows(harness.ctx.db, "SELECT id FROM outbox WHERE queue = 'webhook'");
+  const webhookRows = () =>
+    selectRows(harness.ctx.db, "SELECT id FROM outbox WHERE queue = 'webhook'");
   const deliveriesOf = (paymentId: string) =>
     selectRows<{ status: string; attempts: number }>(
       harness.ctx.db,
@@ -85,7 +94,9 @@ describe('stopping the workers', function () {
     expect(storeServer.ofPayment(later.id)).to.deep.equal([]);
     expect(await webhookRows()).to.have.length(1);
     await start();
-    await waitUntil(async () => (await webhookRows()).length === 0, { what: 'the webhook of the other payment' });
+    await waitUntil(async () => (await webhookRows()).length === 0, {
+      what: 'the webhook of the other payment',
+    });
     expect(storeServer.ofPayment(later.id)).to.have.length(1);
   });
 
@@ -109,7 +120,9 @@ describe('stopping the workers', function () {
     try {
       // A job that comes while it stops listening may be begun still.
       const webhookQueue = harness.queues.get('webhook');
-      await waitUntil(async () => (await webhookQueue.getWorkers()).length === 0, { what: 'the worker to stop listening' });
+      await waitUntil(async () => (await webhookQueue.getWorkers()).length === 0, {
+        what: 'the worker to stop listening',
+      });
       await harness.queues.addAll(held);
       await sleep(1_000);
       begunMeanwhile = storeServer.ofPayment(payment.id).length;
@@ -135,7 +148,10 @@ describe('stopping the workers', function () {
     await ctx.db.destroy();
     answer();
     await start();
-    await waitUntil(async () => (await webhookRows()).length === 0, { timeoutMs: 30_000, what: 'the second delivery' });
+    await waitUntil(async () => (await webhookRows()).length === 0, {
+      timeoutMs: 30_000,
+      what: 'the second delivery',
+    });
     const webhooks = storeServer.ofPayment(paymentId);
     expect(webhooks).to.have.length(2);
     expect(new Set(webhooks.map(({ id, body }) => `${id} ${body}`)).size).to.equal(1);

@@ -31,7 +31,11 @@ describe('a process that does not know yet what time it is', function () {
   afterEach(() => execute(harness.ctx.db, 'DELETE FROM outbox'));
   after(() => harness.close());
 
-  function beforeComparison(): { readonly ctx: Context; readonly isAsked: () => boolean; readonly compare: () => void } {
+  function beforeComparison(): {
+    readonly ctx: Context;
+    readonly isAsked: () => boolean;
+    readonly compare: () => void;
+  } {
     let isAsked = false;
     let isCompared = false;
     let end: () => void = () => undefined;
@@ -54,13 +58,16 @@ describe('a process that does not know yet what time it is', function () {
       },
     };
   }
-  const minutesFromNow = (date: Date) => (date.getTime() - harness.ctx.clock.now().getTime()) / 60_000;
+  const minutesFromNow = (date: Date) =>
+    (date.getTime() - harness.ctx.clock.now().getTime()) / 60_000;
 
   it('publishes nothing before, and dates what it publishes right', async () => {
     const { ctx, isAsked, compare } = beforeComparison();
     const jobs: QueuedJob[] = [];
     const queues: JobQueuePort = { addAll: (added) => Promise.resolve(void jobs.push(...added)) };
-    await inUnitOfWork(harness.ctx, (unit) => promiseWork(harness.ctx, unit, [{ queue: 'webhook', subjectId: 'any' }]));
+    await inUnitOfWork(harness.ctx, (unit) =>
+      promiseWork(harness.ctx, unit, [{ queue: 'webhook', subjectId: 'any' }]),
+    );
     const publisher = startOutboxPublisher(ctx, queues);
     try {
       await waitUntil(() => isAsked() || jobs.length > 0, { what: 'the first look' });
@@ -97,11 +104,19 @@ describe('a process that does not know yet what time it is', function () {
   });
 
   const findFailures = (subjectId: string) =>
-    selectRows<{ last_failed_at: Date }>(harness.ctx.db, 'SELECT last_failed_at FROM work_failures WHERE subject_id = ?', [subjectId]);
+    selectRows<{ last_failed_at: Date }>(
+      harness.ctx.db,
+      'SELECT last_failed_at FROM work_failures WHERE subject_id = ?',
+      [subjectId],
+    );
 
   it('dates a failure right', async () => {
     const { ctx, isAsked, compare } = beforeComparison();
-    const noted = noteFailure(ctx, { queue: 'maintenance', subjectId: 'uncompared' }, new TypeError('a bug'));
+    const noted = noteFailure(
+      ctx,
+      { queue: 'maintenance', subjectId: 'uncompared' },
+      new TypeError('a bug'),
+    );
     if (isAsked()) compare();
     await noted;
     const [row] = await findFailures('uncompared');
@@ -109,7 +124,10 @@ describe('a process that does not know yet what time it is', function () {
   });
 
   it('leaves a failure uncounted, and throws nothing, while the database does not say', async () => {
-    const ctx = { ...harness.ctx, whenClockCompared: () => Promise.reject(new Error('the database is away')) };
+    const ctx = {
+      ...harness.ctx,
+      whenClockCompared: () => Promise.reject(new Error('the database is away')),
+    };
     await noteFailure(ctx, { queue: 'maintenance', subjectId: 'away' }, new TypeError('a bug'));
     expect(await findFailures('away')).to.deep.equal([]);
   });
@@ -130,19 +148,32 @@ describe('a process that does not know yet what time it is', function () {
     slow.listen(0, '127.0.0.1');
     await once(slow, 'listening');
     database.host = `127.0.0.1:${(slow.address() as AddressInfo).port}`;
-    const clock = { NODE_OPTIONS: `--import ${join(PROJECT_ROOT, 'test/support/shiftedClock.mjs')}`, TEST_CLOCK_AHEAD_MS: String(HOUR_MS) };
+    const clock = {
+      NODE_OPTIONS: `--import ${join(PROJECT_ROOT, 'test/support/shiftedClock.mjs')}`,
+      TEST_CLOCK_AHEAD_MS: String(HOUR_MS),
+    };
     const payout = '0x90F79bf6EB2c4f870365E785982E1f101E93b906';
     try {
       const { code, output } = await runCommand(
         process.execPath,
-        [...programArguments('cli/main.ts'), 'create-store', '--name', 'Uncompared', '--payout', payout],
+        [
+          ...programArguments('cli/main.ts'),
+          'create-store',
+          '--name',
+          'Uncompared',
+          '--payout',
+          payout,
+        ],
         { env: harness.environment({ DATABASE_URL: database.href, ...clock }), timeoutMs: 30_000 },
       );
       expect(code, output).to.equal(0);
     } finally {
       slow.close();
     }
-    const [store] = await selectRows<{ created_at: Date }>(harness.ctx.db, "SELECT created_at FROM stores WHERE name = 'Uncompared'");
+    const [store] = await selectRows<{ created_at: Date }>(
+      harness.ctx.db,
+      "SELECT created_at FROM stores WHERE name = 'Uncompared'",
+    );
     expect(minutesFromNow(store!.created_at)).to.be.within(-5, 5);
   });
 });

@@ -8,7 +8,10 @@ import type { Bytes32 } from '../../../shared/hex.ts';
 import { toPaymentStatusReply } from '../payments/toPaymentStatusReply.ts';
 import { parsePreferWait } from './parsePreferWait.ts';
 
-/** Hands a signed request in, once for an Idempotency-Key, and waits for the hash when the caller prefers that. */
+/**
+ * Hands a signed request in, once for an Idempotency-Key, and waits for the hash when the caller
+ * prefers that.
+ */
 export async function acceptRelayed(
   ctx: Context,
   request: {
@@ -27,7 +30,10 @@ export async function acceptRelayed(
     claim,
     accept,
     // Just accepted: no event of the chain is known, so there is nothing to count.
-    ({ id, status, txHash }) => ({ status: 202 as const, body: toPaymentStatusReply({ paymentId: id, status, txHash, confirmations: 0 }) }),
+    ({ id, status, txHash }) => ({
+      status: 202 as const,
+      body: toPaymentStatusReply({ paymentId: id, status, txHash, confirmations: 0 }),
+    }),
   );
   if (waitSeconds === undefined || accepted.replayed) return accepted;
 
@@ -36,7 +42,11 @@ export async function acceptRelayed(
     { storeId, paymentId, waitSeconds, signal },
     ({ status, txHash }) => txHash !== null || status !== 'processing',
   );
-  const reply = { status: 202, headers: { 'Preference-Applied': 'wait' }, body: toPaymentStatusReply(hashKnownOrOver) } as const;
+  const reply = {
+    status: 202,
+    headers: { 'Preference-Applied': 'wait' },
+    body: toPaymentStatusReply(hashKnownOrOver),
+  } as const;
   await replaceStoredReply(ctx, claim, reply);
   return reply;
 }

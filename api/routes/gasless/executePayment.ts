@@ -5,7 +5,10 @@ import { parseAddress } from '../parseAddress.ts';
 import { acceptRelayed } from './acceptRelayed.ts';
 import { parsePermit } from './parsePermit.ts';
 
-export const executePayment: Handler<'executePayment'> = (ctx, { identity, params, body, claim, header, signal }) => {
+export const executePayment: Handler<'executePayment'> = (
+  ctx,
+  { identity, params, body, claim, header, signal },
+) => {
   const input = {
     storeId: identity.storeId,
     paymentId: asBytes32(params.paymentId),
@@ -14,5 +17,7 @@ export const executePayment: Handler<'executePayment'> = (ctx, { identity, param
     permit: parsePermit(body.permit),
     priority: body.priority,
   };
-  return acceptRelayed(ctx, { ...input, claim, prefer: header('prefer'), signal }, (also) => relay.executePayment(ctx, input, also));
+  return acceptRelayed(ctx, { ...input, claim, prefer: header('prefer'), signal }, (also) =>
+    relay.executePayment(ctx, input, also),
+  );
 };

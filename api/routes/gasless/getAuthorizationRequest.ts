@@ -4,7 +4,10 @@ import type { Handler } from '../../handler.ts';
 import { parseAddress } from '../parseAddress.ts';
 import { toPermitOfferResource, toTypedDataResource } from './toTypedDataResource.ts';
 
-export const getAuthorizationRequest: Handler<'getAuthorizationRequest'> = async (ctx, { identity, params, query }) => {
+export const getAuthorizationRequest: Handler<'getAuthorizationRequest'> = async (
+  ctx,
+  { identity, params, query },
+) => {
   const { authorization, typedData, ...offer } = await relay.getAuthorizationRequest(ctx, {
     storeId: identity.storeId,
     paymentId: asBytes32(params.paymentId),
@@ -12,6 +15,10 @@ export const getAuthorizationRequest: Handler<'getAuthorizationRequest'> = async
   });
   return {
     status: 200,
-    body: { deadline: String(authorization.deadline), typedData: toTypedDataResource(typedData), ...toPermitOfferResource(offer) },
+    body: {
+      deadline: String(authorization.deadline),
+      typedData: toTypedDataResource(typedData),
+      ...toPermitOfferResource(offer),
+    },
   };
 };

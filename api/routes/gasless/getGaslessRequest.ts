@@ -4,7 +4,10 @@ import type { Handler } from '../../handler.ts';
 import { parseAddress } from '../parseAddress.ts';
 import { toPermitOfferResource, toTypedDataResource } from './toTypedDataResource.ts';
 
-export const getGaslessRequest: Handler<'getGaslessRequest'> = async (ctx, { identity, params, query }) => {
+export const getGaslessRequest: Handler<'getGaslessRequest'> = async (
+  ctx,
+  { identity, params, query },
+) => {
   const { nonce, forwardRequest, typedData, ...offer } = await relay.getGaslessRequest(ctx, {
     storeId: identity.storeId,
     paymentId: asBytes32(params.paymentId),

@@ -5,5 +5,9 @@ import type { components } from '../../generated/openapi.ts';
 export function parsePermit(permit: components['schemas']['Permit'] | undefined): Permit | null {
   return permit === undefined
     ? null
-    : { value: BigInt(permit.value), deadline: BigInt(permit.deadline), signature: asHex(permit.signature) };
+    : {
+        value: BigInt(permit.value),
+        deadline: BigInt(permit.deadline),
+        signature: asHex(permit.signature),
+      };
 }

@@ -7,7 +7,10 @@ import { parseAddress } from '../parseAddress.ts';
 import { acceptRelayed } from './acceptRelayed.ts';
 import { parsePermit } from './parsePermit.ts';
 
-export const relayPayment: Handler<'relayPayment'> = (ctx, { identity, params, body, claim, header, signal }) => {
+export const relayPayment: Handler<'relayPayment'> = (
+  ctx,
+  { identity, params, body, claim, header, signal },
+) => {
   const input = {
     storeId: identity.storeId,
     paymentId: asBytes32(params.paymentId),
@@ -16,7 +19,9 @@ export const relayPayment: Handler<'relayPayment'> = (ctx, { identity, params, b
     permit: parsePermit(body.permit),
     priority: body.priority,
   };
-  return acceptRelayed(ctx, { ...input, claim, prefer: header('prefer'), signal }, (also) => relay.relayPayment(ctx, input, also));
+  return acceptRelayed(ctx, { ...input, claim, prefer: header('prefer'), signal }, (also) =>
+    relay.relayPayment(ctx, input, also),
+  );
 };
 
 function parseForwardRequest(request: components['schemas']['ForwardRequest']): ForwardRequest {

@@ -4,7 +4,12 @@ import type { components } from '../../generated/openapi.ts';
 type TypedData = AuthorizationRequest['typedData'];
 type PermitOffer = Pick<AuthorizationRequest, 'permit' | 'approveFirst'>;
 
-export function toTypedDataResource({ domain, types, primaryType, message }: TypedData): components['schemas']['TypedData'] {
+export function toTypedDataResource({
+  domain,
+  types,
+  primaryType,
+  message,
+}: TypedData): components['schemas']['TypedData'] {
   return { domain: { ...domain }, types: { ...types }, primaryType, message: { ...message } };
 }
 

@@ -16,7 +16,8 @@ export const createPayment: Handler<'createPayment'> = (ctx, { identity, body, c
     orderId: body.orderId,
     amount: parseAmountUnits(body.amount),
     token: parseAddress(body.token, '/body/token'),
-    merchant: body.merchant === undefined ? undefined : parseAddress(body.merchant, '/body/merchant'),
+    merchant:
+      body.merchant === undefined ? undefined : parseAddress(body.merchant, '/body/merchant'),
     chainId: body.chainId,
     expiresInSeconds: body.expiresInSeconds ?? DEFAULT_EXPIRES_IN_SECONDS,
     customerEmail: body.customerEmail,

@@ -11,19 +11,30 @@ import { toRelayAttemptResource } from './toRelayAttemptResource.ts';
 export const getPayment: Handler<'getPayment'> = (ctx, { identity, params }) =>
   inStoreReadTurn(ctx.db, identity.storeId, async () => {
     // First the payment: whether it is this store's decides over everything else.
-    const payment = await payments.getPayment(ctx, { storeId: identity.storeId, paymentId: asBytes32(params.paymentId) });
+    const payment = await payments.getPayment(ctx, {
+      storeId: identity.storeId,
+      paymentId: asBytes32(params.paymentId),
+    });
     const [resource, events, attempts] = await Promise.all([
       toPaymentResource(ctx, payment),
       listPaymentEvents(ctx, { paymentId: payment.id }),
       listRelayAttempts(ctx, { paymentId: payment.id }),
     ]);
     // The timeline may be newer than the payment, and is told as well.
-    noteReadPayment(ctx, { ...payment, version: Math.max(payment.version, ...events.map(({ version }) => version)) });
+    noteReadPayment(ctx, {
+      ...payment,
+      version: Math.max(payment.version, ...events.map(({ version }) => version)),
+    });
     return {
       status: 200,
       body: {
         ...resource,
-        timeline: events.map(({ eventId, type, version, at }) => ({ eventId, type, version, at: at.toISOString() })),
+        timeline: events.map(({ eventId, type, version, at }) => ({
+          eventId,
+          type,
+          version,
+          at: at.toISOString(),
+        })),
         relayAttempts: attempts.map(toRelayAttemptResource),
       },
     };

@@ -21,7 +21,10 @@ export const listPayments: Handler<'listPayments'> = (ctx, { identity, query }) 
     });
     for (const payment of page.payments) noteReadPayment(ctx, payment);
     const data = await Promise.all(page.payments.map((payment) => toPaymentResource(ctx, payment)));
-    return { status: 200, body: { data, hasMore: page.nextCursor !== null, nextCursor: page.nextCursor } };
+    return {
+      status: 200,
+      body: { data, hasMore: page.nextCursor !== null, nextCursor: page.nextCursor },
+    };
   });
 
 /** The validator has asked parseMoment already. */

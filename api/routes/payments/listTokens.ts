@@ -5,7 +5,9 @@ import type { Handler } from '../../handler.ts';
 export const listTokens: Handler<'listTokens'> = (ctx) => {
   // As far as this process knows: the list is asked for often, and must not wait for a chain.
   const unusable = new Set(
-    reportPermits(ctx).flatMap(({ chainId, token, verdict }) => (verdict.kind === 'unusable' ? [`${chainId}:${token}`] : [])),
+    reportPermits(ctx).flatMap(({ chainId, token, verdict }) =>
+      verdict.kind === 'unusable' ? [`${chainId}:${token}`] : [],
+    ),
   );
   const data = ctx.config.chains.flatMap((chain) =>
     chain.tokens.map((token) => ({

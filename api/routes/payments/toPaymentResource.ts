@@ -6,7 +6,10 @@ import { toUnixSeconds } from '../../../shared/clock.ts';
 import { formatAmountUnits } from '../../../shared/money.ts';
 import type { components } from '../../generated/openapi.ts';
 
-export async function toPaymentResource(ctx: Context, payment: Payment): Promise<components['schemas']['Payment']> {
+export async function toPaymentResource(
+  ctx: Context,
+  payment: Payment,
+): Promise<components['schemas']['Payment']> {
   const amount = formatAmountUnits(payment.terms.amount);
   const { salt, token, merchant, expiresAt } = payment.terms;
   return {

@@ -8,5 +8,7 @@ export function toPaymentStatusReply({
   txHash,
 }: PaymentStatusView): components['schemas']['PaymentStatusReply'] {
   // A key that is there with `undefined` would not match the description.
-  return txHash === null ? { paymentId, status, confirmations } : { paymentId, status, confirmations, txHash };
+  return txHash === null
+    ? { paymentId, status, confirmations }
+    : { paymentId, status, confirmations, txHash };
 }

@@ -3,7 +3,9 @@ import type { Bytes32 } from '../../../shared/hex.ts';
 import type { components } from '../../generated/openapi.ts';
 import type { ErrorCode } from '../../problem.ts';
 
-export function toRelayAttemptResource(attempt: RelayAttempt & { readonly txHash: Bytes32 | null }): components['schemas']['RelayAttempt'] {
+export function toRelayAttemptResource(
+  attempt: RelayAttempt & { readonly txHash: Bytes32 | null },
+): components['schemas']['RelayAttempt'] {
   return {
     id: attempt.id,
     rail: attempt.signed.rail,
@@ -13,8 +15,12 @@ export function toRelayAttemptResource(attempt: RelayAttempt & { readonly txHash
     txHash: attempt.txHash,
     gasUsed: attempt.gasUsed.toString(),
     gasCost: attempt.gasCost.toString(),
-    // Written from our own error kinds; what is not in the description fails the check of the response.
-    error: attempt.errorCode === null ? null : { code: attempt.errorCode as ErrorCode, detail: attempt.errorDetail ?? '' },
+    // Written from our own error kinds; what is not in the description fails the check of the
+    // response.
+    error:
+      attempt.errorCode === null
+        ? null
+        : { code: attempt.errorCode as ErrorCode, detail: attempt.errorDetail ?? '' },
     createdAt: attempt.createdAt.toISOString(),
     updatedAt: attempt.updatedAt.toISOString(),
   };

@@ -4,7 +4,10 @@ import { formatAmountUnits, parseAmountUnits } from '../../../shared/money.ts';
 import type { Handler } from '../../handler.ts';
 import { toPermitOfferResource, toTypedDataResource } from '../gasless/toTypedDataResource.ts';
 
-export const getRefundRequest: Handler<'getRefundRequest'> = async (ctx, { identity, params, query }) => {
+export const getRefundRequest: Handler<'getRefundRequest'> = async (
+  ctx,
+  { identity, params, query },
+) => {
   const { refund, typedData, ...offer } = await refunds.getRefundRequest(ctx, {
     storeId: identity.storeId,
     paymentId: asBytes32(params.paymentId),

@@ -9,7 +9,10 @@ import { toRefundResource } from './toRefundResource.ts';
 
 export const listRefunds: Handler<'listRefunds'> = (ctx, { identity, params }) =>
   inStoreReadTurn(ctx.db, identity.storeId, async () => {
-    const payment = await getPayment(ctx, { storeId: identity.storeId, paymentId: asBytes32(params.paymentId) });
+    const payment = await getPayment(ctx, {
+      storeId: identity.storeId,
+      paymentId: asBytes32(params.paymentId),
+    });
     const found = await refunds.listRefunds(ctx, { paymentId: payment.id });
     const attempts = await relay.listRefundAttempts(
       ctx,
@@ -17,7 +20,9 @@ export const listRefunds: Handler<'listRefunds'> = (ctx, { identity, params }) =
     );
     const data = found.map((refund) => ({
       ...toRefundResource(refund),
-      relayAttempts: attempts.filter(({ refundId }) => refundId === refund.id).map(toRelayAttemptResource),
+      relayAttempts: attempts
+        .filter(({ refundId }) => refundId === refund.id)
+        .map(toRelayAttemptResource),
     }));
     return { status: 200, body: { data } };
   });

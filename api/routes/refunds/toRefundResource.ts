@@ -13,8 +13,12 @@ export function toRefundResource(refund: Refund): components['schemas']['Refund'
     version: refund.version,
     txHash: refund.txHash,
     chain: toChainFacts(refund.position),
-    // Written from our own error kinds; what is not in the description fails the check of the response.
-    error: refund.errorCode === null ? null : { code: refund.errorCode as ErrorCode, detail: refund.errorDetail ?? '' },
+    // Written from our own error kinds; what is not in the description fails the check of the
+    // response.
+    error:
+      refund.errorCode === null
+        ? null
+        : { code: refund.errorCode as ErrorCode, detail: refund.errorDetail ?? '' },
     createdAt: refund.createdAt.toISOString(),
     updatedAt: refund.updatedAt.toISOString(),
     completedAt: refund.completedAt?.toISOString() ?? null,

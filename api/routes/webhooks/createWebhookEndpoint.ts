@@ -5,11 +5,21 @@ import type { AlsoInTransaction } from '../../../platform/unitOfWork.ts';
 import type { Handler } from '../../handler.ts';
 import { toWebhookEndpointResource } from './toWebhookEndpointResource.ts';
 
-export const createWebhookEndpoint: Handler<'createWebhookEndpoint'> = (ctx, { identity, body, claim }) =>
+export const createWebhookEndpoint: Handler<'createWebhookEndpoint'> = (
+  ctx,
+  { identity, body, claim },
+) =>
   idempotently(
     ctx,
     claim,
     (also: AlsoInTransaction<WebhookEndpointWithSecret>) =>
-      webhooks.createWebhookEndpoint(ctx, { storeId: identity.storeId, url: body.url, eventTypes: body.eventTypes ?? null }, also),
-    (endpoint) => ({ status: 201 as const, body: { ...toWebhookEndpointResource(endpoint), secret: endpoint.secret } }),
+      webhooks.createWebhookEndpoint(
+        ctx,
+        { storeId: identity.storeId, url: body.url, eventTypes: body.eventTypes ?? null },
+        also,
+      ),
+    (endpoint) => ({
+      status: 201 as const,
+      body: { ...toWebhookEndpointResource(endpoint), secret: endpoint.secret },
+    }),
   );

@@ -1,7 +1,13 @@
 import * as webhooks from '../../../domain/webhooks/service.ts';
 import type { Handler } from '../../handler.ts';
 
-export const deleteWebhookEndpoint: Handler<'deleteWebhookEndpoint'> = async (ctx, { identity, params }) => {
-  await webhooks.deleteWebhookEndpoint(ctx, { storeId: identity.storeId, endpointId: params.endpointId });
+export const deleteWebhookEndpoint: Handler<'deleteWebhookEndpoint'> = async (
+  ctx,
+  { identity, params },
+) => {
+  await webhooks.deleteWebhookEndpoint(ctx, {
+    storeId: identity.storeId,
+    endpointId: params.endpointId,
+  });
   return { status: 204 };
 };

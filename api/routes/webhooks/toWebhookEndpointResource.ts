@@ -1,7 +1,9 @@
 import type { WebhookEndpoint } from '../../../domain/webhooks/model.ts';
 import type { components } from '../../generated/openapi.ts';
 
-export function toWebhookEndpointResource(endpoint: WebhookEndpoint): components['schemas']['WebhookEndpoint'] {
+export function toWebhookEndpointResource(
+  endpoint: WebhookEndpoint,
+): components['schemas']['WebhookEndpoint'] {
   return {
     id: endpoint.id,
     url: endpoint.url,

@@ -51,14 +51,17 @@ function showStatus({ status, confirmations, txHash }) {
   }
   find('#message').textContent = MESSAGES[status] ?? status;
   find('#confirmations').textContent =
-    status === 'processing' && txHash ? `(${confirmations}/${payment.requiredConfirmations} confirmations)` : '';
+    status === 'processing' && txHash
+      ? `(${confirmations}/${payment.requiredConfirmations} confirmations)`
+      : '';
   find('#transaction').textContent = txHash ?? '–';
   find('#buttons').hidden = status !== 'pending';
 }
 
 function showWebhooks(webhooks, shipped) {
   const lines = webhooks.map(
-    ({ type, version, verifiedAt }) => `${type} (version ${version}), ${new Date(verifiedAt).toLocaleTimeString()}`,
+    ({ type, version, verifiedAt }) =>
+      `${type} (version ${version}), ${new Date(verifiedAt).toLocaleTimeString()}`,
   );
   if (shipped) lines.push('The order is on its way to you.');
   find('#webhooks').replaceChildren(...lines.map((line) => createItem(line)));
@@ -73,7 +76,8 @@ const WAYS = {
   'demo-gasless': () => payAsDemoCustomer('gasless'),
 };
 
-for (const button of checkout.querySelectorAll('[data-pay]')) button.addEventListener('click', () => pay(WAYS[button.dataset.pay]));
+for (const button of checkout.querySelectorAll('[data-pay]'))
+  button.addEventListener('click', () => pay(WAYS[button.dataset.pay]));
 
 async function pay(way) {
   const buttons = [...checkout.querySelectorAll('[data-pay]')];
@@ -93,7 +97,10 @@ async function payWithWallet() {
   const from = await connectWallet();
   await allowGateway(from);
   tell('Please confirm the payment.');
-  const hash = await ethereum.request({ method: 'eth_sendTransaction', params: [{ from, ...payment.calls.pay }] });
+  const hash = await ethereum.request({
+    method: 'eth_sendTransaction',
+    params: [{ from, ...payment.calls.pay }],
+  });
   tell(`Sent: ${hash}`);
 }
 
@@ -101,7 +108,9 @@ async function payWithWallet() {
 async function allowGateway(from) {
   const { approve, approveNothing, pay: payCall } = payment.calls;
   // allowance(owner, spender)
-  const allowance = BigInt(await call({ to: approve.to, data: `0xdd62ed3e${toWord(from)}${toWord(payCall.to)}` }));
+  const allowance = BigInt(
+    await call({ to: approve.to, data: `0xdd62ed3e${toWord(from)}${toWord(payCall.to)}` }),
+  );
   if (allowance >= BigInt(payment.amount)) return;
   const isRefused = () =>
     call({ from, ...approve }).then(
@@ -120,13 +129,18 @@ async function allowGateway(from) {
 async function payWithWalletGasless() {
   const from = await connectWallet();
   const request = await askJson(`${orderPath}/gasless?userAddress=${from}`);
-  const sign = (typedData) => ethereum.request({ method: 'eth_signTypedData_v4', params: [from, JSON.stringify(typedData)] });
+  const sign = (typedData) =>
+    ethereum.request({ method: 'eth_signTypedData_v4', params: [from, JSON.stringify(typedData)] });
   // No permit of this token, or of this account, would be taken: it takes a transaction of the customer's.
   if (request.approveFirst) await allowGateway(from);
   let permit = null;
   if (request.permit !== null) {
     tell('Please sign the permit: the gateway may take the amount.');
-    permit = { value: request.permit.value, deadline: request.permit.deadline, signature: await sign(request.permit.typedData) };
+    permit = {
+      value: request.permit.value,
+      deadline: request.permit.deadline,
+      signature: await sign(request.permit.typedData),
+    };
   }
   tell('Please sign the payment.');
   const signature = await sign(request.typedData);
@@ -140,11 +154,15 @@ async function payWithWalletGasless() {
 
 async function connectWallet() {
   const [account] = await ethereum.request({ method: 'eth_requestAccounts' });
-  await ethereum.request({ method: 'wallet_switchEthereumChain', params: [{ chainId: `0x${payment.chainId.toString(16)}` }] });
+  await ethereum.request({
+    method: 'wallet_switchEthereumChain',
+    params: [{ chainId: `0x${payment.chainId.toString(16)}` }],
+  });
   return account;
 }
 
-const call = (transaction) => ethereum.request({ method: 'eth_call', params: [transaction, 'latest'] });
+const call = (transaction) =>
+  ethereum.request({ method: 'eth_call', params: [transaction, 'latest'] });
 
 async function sendAndWait(transaction) {
   const hash = await ethereum.request({ method: 'eth_sendTransaction', params: [transaction] });
@@ -181,7 +199,10 @@ async function payAsDemoCustomer(way) {
 // ---- Small things -------------------------------------------------------------------------------------------------------------------
 
 async function askJson(url, options = {}) {
-  const response = await fetch(url, { ...options, headers: { accept: 'application/json', ...options.headers } });
+  const response = await fetch(url, {
+    ...options,
+    headers: { accept: 'application/json', ...options.headers },
+  });
   const reply = await response.json();
   if (!response.ok) throw new Error(reply.error);
   return reply;
@@ -205,7 +226,9 @@ function toWord(address) {
 
 /** A key for this click: a repetition of its request is recognised by it. crypto.randomUUID is only there on https and localhost. */
 function newKey() {
-  return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+  return [...crypto.getRandomValues(new Uint8Array(16))]
+    .map((byte) => byte.toString(16).padStart(2, '0'))
+    .join('');
 }
 
 find('#wallet-buttons').hidden = ethereum === undefined;

@@ -3,11 +3,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Random } from '../../support/createRandom.ts';
 import { askFor, toHex, type AskNode, type RpcLog } from '../nodes/rpc.ts';
 
-/** Mines the chain's blocks itself, so that none comes in between while a reorganisation replaces some. */
+/**
+ * Mines the chain's blocks itself, so that none comes in between while a reorganisation replaces
+ * some.
+ */
 export interface MiningChain {
   /**
-   * Replaces the last `depth` blocks, or fewer: see `keepUntil`. Their transactions come back: all in the last of the new blocks, or through the mempool,
-   * at once or some blocks later. @returns how many blocks were replaced
+   * Replaces the last `depth` blocks, or fewer: see `keepUntil`. Their transactions come back: all
+   * in the last of the new blocks, or through the mempool, at once or some blocks later. @returns
+   * how many blocks were replaced
    */
   reorganise(depth: number, random: Random): Promise<number>;
   /** When a reorganisation takes this transaction away, that one comes back instead. */
@@ -28,8 +32,13 @@ export interface MiningChain {
 const REMEMBERED_REORGANISATIONS = 4;
 
 /** @param secondsBehind by how much the chain's clock is behind ours */
-export async function startMining(node: AskNode, blockTimeMs: number, secondsBehind: number): Promise<MiningChain> {
-  const ask = <T>(method: string, params: readonly unknown[] = []) => askFor<T>(node, method, params);
+export async function startMining(
+  node: AskNode,
+  blockTimeMs: number,
+  secondsBehind: number,
+): Promise<MiningChain> {
+  const ask = <T>(method: string, params: readonly unknown[] = []) =>
+    askFor<T>(node, method, params);
   const kept = new Set<number>();
   const replacements = new Map<string, string>();
   const remembered: (readonly RpcLog[])[] = [];
@@ -57,10 +66,17 @@ export async function startMining(node: AskNode, blockTimeMs: number, secondsBeh
   }
 
   /** @param isTaken they are taken away, and may be replaced by others */
-  async function listRawTransactions(from: number, to: number, isTaken: boolean): Promise<string[]> {
+  async function listRawTransactions(
+    from: number,
+    to: number,
+    isTaken: boolean,
+  ): Promise<string[]> {
     const raw: string[] = [];
     for (let number = from; number <= to; number++) {
-      const block = await ask<{ transactions: string[] } | null>('eth_getBlockByNumber', [toHex(number), false]);
+      const block = await ask<{ transactions: string[] } | null>('eth_getBlockByNumber', [
+        toHex(number),
+        false,
+      ]);
       for (const hash of block?.transactions ?? []) {
         const replacement = isTaken ? replacements.get(hash.toLowerCase()) : undefined;
         if (replacement !== undefined) replacedTransactions++;
@@ -70,7 +86,10 @@ export async function startMining(node: AskNode, blockTimeMs: number, secondsBeh
     return raw;
   }
 
-  /** A reorganisation sets anvil's clock back by its blocks: after some minutes of them nothing would be over by the chain's clock. */
+  /**
+   * A reorganisation sets anvil's clock back by its blocks: after some minutes of them nothing
+   * would be over by the chain's clock.
+   */
   async function setClock(): Promise<void> {
     await ask('evm_setTime', [Math.floor(Date.now() / 1000) - secondsBehind]);
   }
@@ -79,7 +98,11 @@ export async function startMining(node: AskNode, blockTimeMs: number, secondsBeh
     const head = await getHead();
     const depth = Math.min(wanted, ...[...kept].map((block) => head - block));
     if (depth < 1) return 0;
-    remembered.push(await ask<RpcLog[]>('eth_getLogs', [{ fromBlock: toHex(head - depth + 1), toBlock: toHex(head) }]));
+    remembered.push(
+      await ask<RpcLog[]>('eth_getLogs', [
+        { fromBlock: toHex(head - depth + 1), toBlock: toHex(head) },
+      ]),
+    );
     if (remembered.length > REMEMBERED_REORGANISATIONS) remembered.shift();
     const raw = await listRawTransactions(head - depth + 1, head, true);
     if (random.next() < 0.3) {
@@ -94,8 +117,10 @@ export async function startMining(node: AskNode, blockTimeMs: number, secondsBeh
       await ask('evm_mine');
       await sleep(blockTimeMs);
     }
-    // One that is in the mempool already, replaced meanwhile, is refused: then its successor is there.
-    for (const transaction of raw) await ask('eth_sendRawTransaction', [transaction]).catch(() => undefined);
+    // One that is in the mempool already, replaced meanwhile, is refused: then its successor is
+    // there.
+    for (const transaction of raw)
+      await ask('eth_sendRawTransaction', [transaction]).catch(() => undefined);
     return depth;
   }
 

@@ -82,16 +82,26 @@ export async function judge(input: JudgeInput): Promise<ChaosReport> {
     status: string;
     sends: number;
     error_code: string | null;
-  }>(db, 'SELECT payment_id, refund_id, status, sends, error_code FROM relay_attempts WHERE store_id = ?', [storeId]);
+  }>(
+    db,
+    'SELECT payment_id, refund_id, status, sends, error_code FROM relay_attempts WHERE store_id = ?',
+    [storeId],
+  );
   const breaches = [
     ...stuck.map((what) => `stuck: ${what}`),
     ...(await input.promises.stop()),
     ...judgePayments({ payments, rows, histories, truth }),
     ...payments.filter(mustBePaid).flatMap(({ paymentId, way }) => {
-      const own = attempts.filter((attempt) => attempt.payment_id === paymentId && attempt.refund_id === null).length;
-      return own === (way === 'direct' ? 0 : 1) ? [] : [`${way} payment ${paymentId} has ${own} relay attempts`];
+      const own = attempts.filter(
+        (attempt) => attempt.payment_id === paymentId && attempt.refund_id === null,
+      ).length;
+      return own === (way === 'direct' ? 0 : 1)
+        ? []
+        : [`${way} payment ${paymentId} has ${own} relay attempts`];
     }),
-    ...hostile.payments.flatMap(({ paymentId }) => judgeRow({ id: paymentId, row: hostileRows.find(({ id }) => id === paymentId), truth })),
+    ...hostile.payments.flatMap(({ paymentId }) =>
+      judgeRow({ id: paymentId, row: hostileRows.find(({ id }) => id === paymentId), truth }),
+    ),
     ...(await judgeCompletions(harness, truth)),
     ...refunds.breaches,
     ...(await judgeMoney(input, truth, refunds.refunded)),
@@ -100,23 +110,40 @@ export async function judge(input: JudgeInput): Promise<ChaosReport> {
     ...(await judgeBooks({ db, chains, payments })),
   ];
 
-  const sent = await selectRows<{ relayer_id: string; items: string }>(db, 'SELECT relayer_id, items FROM relay_transactions', []);
+  const sent = await selectRows<{ relayer_id: string; items: string }>(
+    db,
+    'SELECT relayer_id, items FROM relay_transactions',
+    [],
+  );
   return {
     seed: input.seed,
     payments: tally(
-      payments.map(({ chain, way, character }) => `${chain.name} chain, ${way}${character === 'honest' ? '' : `, ${character}`}`),
+      payments.map(
+        ({ chain, way, character }) =>
+          `${chain.name} chain, ${way}${character === 'honest' ? '' : `, ${character}`}`,
+      ),
     ),
     statuses: tally(rows.map(({ status }) => status)),
-    transfersPerPayment: tally(payments.map(({ paymentId }) => String(truth.transfers.get(paymentId)?.length ?? 0))),
+    transfersPerPayment: tally(
+      payments.map(({ paymentId }) => String(truth.transfers.get(paymentId)?.length ?? 0)),
+    ),
     histories: tally([...histories.values()]),
-    attempts: tally(attempts.map(({ status, error_code }) => (error_code === null ? status : `${status} (${error_code})`))),
+    attempts: tally(
+      attempts.map(({ status, error_code }) =>
+        error_code === null ? status : `${status} (${error_code})`,
+      ),
+    ),
     hostileStatuses: tally(hostileRows.map(({ status }) => status)),
     relayTransactions: tally(sent.map(({ relayer_id }) => relayer_id)),
-    averageBatch: sent.reduce((sum, { items }) => sum + Number(items), 0) / Math.max(1, sent.length),
+    averageBatch:
+      sent.reduce((sum, { items }) => sum + Number(items), 0) / Math.max(1, sent.length),
     attemptsSentAgain: attempts.filter(({ sends }) => Number(sends) > 1).length,
     refunds: { wanted: wishes.length, made: refunds.made },
     scans: input.cursors.figures(),
-    webhooks: { received: storeServer.received.length, distinct: new Set(storeServer.received.map(({ id }) => id)).size },
+    webhooks: {
+      received: storeServer.received.length,
+      distinct: new Set(storeServer.received.map(({ id }) => id)).size,
+    },
     lies: countLies(chains),
     misfortunes: Object.fromEntries([...input.counts].sort(([a], [b]) => (a < b ? -1 : 1))),
     secondsToEnd,
@@ -125,14 +152,23 @@ export async function judge(input: JudgeInput): Promise<ChaosReport> {
 }
 
 /** On each chain the merchant holds what it was paid, less what it gave back. */
-async function judgeMoney({ chains, merchant, payments, amount }: JudgeInput, truth: Truth, refunded: bigint): Promise<string[]> {
+async function judgeMoney(
+  { chains, merchant, payments, amount }: JudgeInput,
+  truth: Truth,
+  refunded: bigint,
+): Promise<string[]> {
   let held = 0n;
   for (const { home, token, delegated } of chains)
     for (const { address } of [merchant.account, merchant.vault])
       for (const one of [token, delegated.token]) held += await home.chain.balanceOf(one, address);
-  const transfers = payments.reduce((sum, { paymentId }) => sum + (truth.transfers.get(paymentId)?.length ?? 0), 0);
+  const transfers = payments.reduce(
+    (sum, { paymentId }) => sum + (truth.transfers.get(paymentId)?.length ?? 0),
+    0,
+  );
   const expected = amount * BigInt(transfers) - refunded;
-  return held === expected ? [] : [`the merchant holds ${held}, its payments less its refunds make ${expected}`];
+  return held === expected
+    ? []
+    : [`the merchant holds ${held}, its payments less its refunds make ${expected}`];
 }
 
 function countLies(chains: readonly ChaosChain[]): Counts {

@@ -11,12 +11,17 @@ interface Input {
 }
 
 /**
- * More than any item of a request that only pays may use by itself: the dearest way (forwarder, permit, the payer's first, by itself in its transaction)
- * takes about 150,000, and a contract wallet's signature check comes on top; what a chain takes for data is apart from it.
+ * More than any item of a request that only pays may use by itself: the dearest way (forwarder,
+ * permit, the payer's first, by itself in its transaction) takes about 150,000, and a contract
+ * wallet's signature check comes on top; what a chain takes for data is apart from it.
  */
 const DEAREST_HONEST_GAS = 220_000n;
 /** Whose code uses much gas in a block, and pays all the same or may. */
-const COSTLY: ReadonlySet<Character> = new Set<Character>(['turnsCostly', 'wastesGas', 'getsCostlyCode']);
+const COSTLY: ReadonlySet<Character> = new Set<Character>([
+  'turnsCostly',
+  'wastesGas',
+  'getsCostlyCode',
+]);
 /** Whose receipts are asked for at the same time. */
 const BLOCKS_AT_ONCE = 50;
 
@@ -25,7 +30,8 @@ export async function judgeBooks({ db, chains, payments }: Input): Promise<strin
   const flights = await listWrongFlights(db);
   return [
     ...flights.map(
-      ({ id, is_flying }) => `transaction ${id} is kept as ${Number(is_flying) === 1 ? 'flying' : 'landed'}, its attempts say otherwise`,
+      ({ id, is_flying }) =>
+        `transaction ${id} is kept as ${Number(is_flying) === 1 ? 'flying' : 'landed'}, its attempts say otherwise`,
     ),
     ...(await judgeTotals(db)),
     ...(await judgeGas(db, chains, payments)),
@@ -38,7 +44,11 @@ const LIVE = "status NOT IN ('succeeded', 'failed')";
 async function judgeTotals(db: Database): Promise<string[]> {
   const held = ['in_flight', 'reserved_gas', 'reserved_cost'];
   const spent = ['gas_used', 'gas_cost'];
-  const quotas = await selectRows<TotalsRow>(db, `SELECT CONCAT(chain_id, ' ', holder) AS name, ${held.join(', ')} FROM relay_quotas`, []);
+  const quotas = await selectRows<TotalsRow>(
+    db,
+    `SELECT CONCAT(chain_id, ' ', holder) AS name, ${held.join(', ')} FROM relay_quotas`,
+    [],
+  );
   const costs = await selectRows<TotalsRow>(
     db,
     `SELECT CONCAT(chain_id, ' ', holder, ' ', DATE_FORMAT(day, '%Y-%m-%d')) AS name, ${spent.join(', ')} FROM relay_costs`,
@@ -63,24 +73,44 @@ async function judgeTotals(db: Database): Promise<string[]> {
       )),
     );
   }
-  return [...compare('on their way', held, quotas, reservedSums ?? []), ...compare('spent', spent, costs, costSums ?? [])];
+  return [
+    ...compare('on their way', held, quotas, reservedSums ?? []),
+    ...compare('spent', spent, costs, costSums ?? []),
+  ];
 }
 
 type TotalsRow = Readonly<Record<string, string | number>>;
 
-function compare(what: string, columns: readonly string[], kept: readonly TotalsRow[], sums: readonly TotalsRow[]): string[] {
-  const toNumbers = (row: TotalsRow | undefined) => columns.map((column) => BigInt(row?.[column] ?? 0)).join(', ');
+function compare(
+  what: string,
+  columns: readonly string[],
+  kept: readonly TotalsRow[],
+  sums: readonly TotalsRow[],
+): string[] {
+  const toNumbers = (row: TotalsRow | undefined) =>
+    columns.map((column) => BigInt(row?.[column] ?? 0)).join(', ');
   const names = new Set([...kept, ...sums].map((row) => String(row['name'])));
   return [...names].flatMap((name) => {
-    const [total, sum] = [kept, sums].map((rows) => toNumbers(rows.find((row) => row['name'] === name)));
+    const [total, sum] = [kept, sums].map((rows) =>
+      toNumbers(rows.find((row) => row['name'] === name)),
+    );
     return total === sum
       ? []
-      : [`total of what is ${what} of ${name} (${columns.join(', ')}): kept ${String(total)}, the attempts make ${String(sum)}`];
+      : [
+          `total of what is ${what} of ${name} (${columns.join(', ')}): kept ${String(total)}, the attempts make ${String(sum)}`,
+        ];
   });
 }
 
-/** Everything that is charged was used; whoever succeeded was charged; and nobody honest is charged what others burn. */
-async function judgeGas(db: Database, chains: readonly ChaosChain[], payments: Input['payments']): Promise<string[]> {
+/**
+ * Everything that is charged was used; whoever succeeded was charged; and nobody honest is charged
+ * what others burn.
+ */
+async function judgeGas(
+  db: Database,
+  chains: readonly ChaosChain[],
+  payments: Input['payments'],
+): Promise<string[]> {
   const breaches: string[] = [];
   const used = await readGasUsed(db, chains);
   const attempts = await selectRows<{
@@ -104,14 +134,21 @@ async function judgeGas(db: Database, chains: readonly ChaosChain[], payments: I
       .filter(({ chain_id }) => Number(chain_id) === chainId)
       .reduce((sum, { gas_used }) => sum + BigInt(gas_used), 0n);
     const all = used.get(chainId) ?? 0n;
-    if (charged > all) breaches.push(`on the ${name} chain ${charged} gas is charged, its transactions used ${all}`);
+    if (charged > all)
+      breaches.push(`on the ${name} chain ${charged} gas is charged, its transactions used ${all}`);
   }
-  const dataGas = new Map(chains.map(({ chainId, dataGasPerRequest }) => [chainId, BigInt(dataGasPerRequest)]));
+  const dataGas = new Map(
+    chains.map(({ chainId, dataGasPerRequest }) => [chainId, BigInt(dataGasPerRequest)]),
+  );
   const honest = new Set<string>(payments.filter(mustBePaid).map(({ paymentId }) => paymentId));
-  // A known limit (ARCHITECTURE.md): the chain does not tell which item of a transaction used its gas.
-  // Who burns gas and pays all the same cannot be told from others in it whose accounts may have run code.
-  const costly = new Set<string>(payments.filter(({ character }) => COSTLY.has(character)).map(({ paymentId }) => paymentId));
-  // One that has left a transaction without paying in it was refused there: what it burned is its own.
+  // A known limit (ARCHITECTURE.md): the chain does not tell which item of a transaction used its
+  // gas. Who burns gas and pays all the same cannot be told from others in it whose accounts may
+  // have run code.
+  const costly = new Set<string>(
+    payments.filter(({ character }) => COSTLY.has(character)).map(({ paymentId }) => paymentId),
+  );
+  // One that has left a transaction without paying in it was refused there: what it burned is its
+  // own.
   const paidIn = await selectRows<{ transaction_id: string; payment_id: string }>(
     db,
     `SELECT i.transaction_id, a.payment_id FROM relay_transaction_items i JOIN relay_attempts a ON a.id = i.attempt_id
@@ -119,13 +156,27 @@ async function judgeGas(db: Database, chains: readonly ChaosChain[], payments: I
     [],
   );
   const shared = new Set(
-    [...attempts, ...paidIn].filter(({ payment_id }) => costly.has(payment_id)).map(({ transaction_id }) => transaction_id),
+    [...attempts, ...paidIn]
+      .filter(({ payment_id }) => costly.has(payment_id))
+      .map(({ transaction_id }) => transaction_id),
   );
-  for (const { id, chain_id, payment_id, refund_id, status, sends, gas_used, transaction_id, may_run_code } of attempts) {
+  for (const {
+    id,
+    chain_id,
+    payment_id,
+    refund_id,
+    status,
+    sends,
+    gas_used,
+    transaction_id,
+    may_run_code,
+  } of attempts) {
     const gas = BigInt(gas_used);
-    if (status === 'succeeded' && gas === 0n) breaches.push(`attempt ${id} succeeded and is charged no gas`);
+    if (status === 'succeeded' && gas === 0n)
+      breaches.push(`attempt ${id} succeeded and is charged no gas`);
     if (!honest.has(payment_id) || refund_id !== null) continue;
-    if (Number(may_run_code) === 1 && transaction_id !== null && shared.has(transaction_id)) continue;
+    if (Number(may_run_code) === 1 && transaction_id !== null && shared.has(transaction_id))
+      continue;
     const dearest = DEAREST_HONEST_GAS + (dataGas.get(Number(chain_id)) ?? 0n);
     if (gas > dearest * BigInt(Math.max(1, Number(sends))))
       breaches.push(
@@ -142,17 +193,36 @@ interface UsedGas {
 }
 
 /** By every transaction of a relayer that is on its chain. */
-async function readGasUsed(db: Database, chains: readonly ChaosChain[]): Promise<ReadonlyMap<number, bigint>> {
-  const rows = await selectRows<{ address: string }>(db, 'SELECT address FROM relayers WHERE address IS NOT NULL', []);
+async function readGasUsed(
+  db: Database,
+  chains: readonly ChaosChain[],
+): Promise<ReadonlyMap<number, bigint>> {
+  const rows = await selectRows<{ address: string }>(
+    db,
+    'SELECT address FROM relayers WHERE address IS NOT NULL',
+    [],
+  );
   const relayers = new Set(rows.map(({ address }) => address.toLowerCase()));
   const used = new Map<number, bigint>();
   for (const { chainId, ask, home, mining } of chains) {
     const head = await mining.getHead();
     let gas = 0n;
-    for (let first = Number(home.stack.deployment.blockNumber); first <= head; first += BLOCKS_AT_ONCE) {
-      const numbers = Array.from({ length: Math.min(BLOCKS_AT_ONCE, head - first + 1) }, (_, index) => first + index);
-      const blocks = await Promise.all(numbers.map((number) => askFor<readonly UsedGas[]>(ask, 'eth_getBlockReceipts', [toHex(number)])));
-      for (const { from, gasUsed } of blocks.flat()) if (relayers.has(from.toLowerCase())) gas += BigInt(gasUsed);
+    for (
+      let first = Number(home.stack.deployment.blockNumber);
+      first <= head;
+      first += BLOCKS_AT_ONCE
+    ) {
+      const numbers = Array.from(
+        { length: Math.min(BLOCKS_AT_ONCE, head - first + 1) },
+        (_, index) => first + index,
+      );
+      const blocks = await Promise.all(
+        numbers.map((number) =>
+          askFor<readonly UsedGas[]>(ask, 'eth_getBlockReceipts', [toHex(number)]),
+        ),
+      );
+      for (const { from, gasUsed } of blocks.flat())
+        if (relayers.has(from.toLowerCase())) gas += BigInt(gasUsed);
     }
     used.set(chainId, gas);
   }

@@ -23,13 +23,25 @@ export async function judgeCompletions({ ctx }: Harness, truth: Truth): Promise<
   return told.flatMap((completion) => judgeCompletion(completion, truth));
 }
 
-export function judgeCompletion({ payment_id, refund_id, nonce, data }: Completion, truth: Truth): string[] {
-  const { chain } = (typeof data === 'string' ? JSON.parse(data) : data) as { chain: { blockHash: string } | null };
+export function judgeCompletion(
+  { payment_id, refund_id, nonce, data }: Completion,
+  truth: Truth,
+): string[] {
+  const { chain } = (typeof data === 'string' ? JSON.parse(data) : data) as {
+    chain: { blockHash: string } | null;
+  };
   const places =
     refund_id === ''
       ? truth.transfers.get(payment_id)
-      : truth.refunds.get(payment_id)?.filter((refund) => nonce !== null && refund.nonce === BigInt(nonce));
+      : truth.refunds
+          .get(payment_id)
+          ?.filter((refund) => nonce !== null && refund.nonce === BigInt(nonce));
   const isTrue = places?.some(({ blockHash }) => blockHash === chain?.blockHash) ?? false;
-  const what = refund_id === '' ? `payment ${payment_id}` : `refund ${refund_id} of payment ${payment_id}`;
-  return isTrue ? [] : [`the completion of ${what} was told of block ${String(chain?.blockHash)}, which does not hold it`];
+  const what =
+    refund_id === '' ? `payment ${payment_id}` : `refund ${refund_id} of payment ${payment_id}`;
+  return isTrue
+    ? []
+    : [
+        `the completion of ${what} was told of block ${String(chain?.blockHash)}, which does not hold it`,
+      ];
 }

@@ -11,19 +11,29 @@ export interface PaymentRow {
   readonly block_hash: string | null;
 }
 
-/** Every event that a payment may have met on the way to its completion; `payment.completed` once, and last. */
+/**
+ * Every event that a payment may have met on the way to its completion; `payment.completed` once,
+ * and last.
+ */
 const COMPLETED_HISTORY = /^created(,processing(,reorged)?)+,completed$/;
-/** Of one whose payer is hostile: its block may have gone for a while. What is told as over is over. */
+/**
+ * Of one whose payer is hostile: its block may have gone for a while. What is told as over is over.
+ */
 const HOSTILE_COMPLETED_HISTORY = /^created(,processing|,reorged)*,completed$/;
 const UNPAID_HISTORY = /^created(,processing|,reorged|,relay_failed)*(,expired|,failed)?$/;
 
 export async function listPaymentRows({ ctx }: Harness, storeId: string): Promise<PaymentRow[]> {
-  return selectRows<PaymentRow>(ctx.db, 'SELECT id, status, late, relay_attempt_id, block_hash FROM payments WHERE store_id = ?', [
-    storeId,
-  ]);
+  return selectRows<PaymentRow>(
+    ctx.db,
+    'SELECT id, status, late, relay_attempt_id, block_hash FROM payments WHERE store_id = ?',
+    [storeId],
+  );
 }
 
-/** One transfer and one `payment.completed` for each that could be paid; for every other one, no more than that, and nothing but the truth. */
+/**
+ * One transfer and one `payment.completed` for each that could be paid; for every other one, no
+ * more than that, and nothing but the truth.
+ */
 export function judgePayments(input: {
   readonly payments: readonly PlannedPayment[];
   readonly rows: readonly PaymentRow[];
@@ -32,7 +42,8 @@ export function judgePayments(input: {
 }): string[] {
   const { payments, rows, histories, truth } = input;
   const breaches: string[] = [];
-  if (rows.length !== payments.length) breaches.push(`${payments.length} payments were created, the database has ${rows.length}`);
+  if (rows.length !== payments.length)
+    breaches.push(`${payments.length} payments were created, the database has ${rows.length}`);
   const byId = new Map(rows.map((row) => [row.id, row]));
   for (const payment of payments) {
     const { paymentId, way, character, chain, refusal } = payment;
@@ -47,8 +58,11 @@ export function judgePayments(input: {
     if (isGood && refusal !== undefined) breach(`was refused for good: ${refusal.slice(0, 300)}`);
     else if (isGood && times === 0) breach('could be paid and was not');
     if (times > 0 && !(isGood ? COMPLETED_HISTORY : HOSTILE_COMPLETED_HISTORY).test(history))
-      breach(/failed|expired/.test(history) ? 'was told as over and landed' : 'has another history');
-    if (times === 0 && !UNPAID_HISTORY.test(history)) breach('was not paid and has another history');
+      breach(
+        /failed|expired/.test(history) ? 'was told as over and landed' : 'has another history',
+      );
+    if (times === 0 && !UNPAID_HISTORY.test(history))
+      breach('was not paid and has another history');
     breaches.push(...judgeRow({ id: paymentId, row, truth }));
   }
   return breaches;
@@ -68,16 +82,23 @@ export function judgeRow({
   const breaches: string[] = [];
   if (transfers.length > 1) breaches.push(`payment ${id} was paid ${transfers.length} times`);
   const isCompleted = row?.status === 'completed';
-  if (transfers.length > 0 && !isCompleted) breaches.push(`payment ${id} landed, and is ${row?.status ?? 'gone'}`);
-  if (transfers.length === 0 && isCompleted) breaches.push(`payment ${id} is completed without a transfer`);
+  if (transfers.length > 0 && !isCompleted)
+    breaches.push(`payment ${id} landed, and is ${row?.status ?? 'gone'}`);
+  if (transfers.length === 0 && isCompleted)
+    breaches.push(`payment ${id} is completed without a transfer`);
   if (isCompleted && (row.late !== 0 || row.relay_attempt_id !== null))
     breaches.push(`payment ${id} is late, or still waits for an attempt`);
   if (isCompleted && transfers.length > 0 && transfers[0]?.blockHash !== row.block_hash)
-    breaches.push(`payment ${id} is completed by an event of block ${String(row.block_hash)}, which is not on the chain`);
+    breaches.push(
+      `payment ${id} is completed by an event of block ${String(row.block_hash)}, which is not on the chain`,
+    );
   return breaches;
 }
 
-export async function readHistories({ ctx }: Harness, storeId: string): Promise<ReadonlyMap<string, string>> {
+export async function readHistories(
+  { ctx }: Harness,
+  storeId: string,
+): Promise<ReadonlyMap<string, string>> {
   const events = await selectRows<{ payment_id: string; type: string }>(
     ctx.db,
     "SELECT payment_id, type FROM events WHERE store_id = ? AND refund_id = '' ORDER BY payment_id, version",

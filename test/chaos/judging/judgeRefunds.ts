@@ -25,9 +25,21 @@ export interface RefundsJudged {
   readonly refunded: bigint;
 }
 
-/** Refunds on the chain are those that were told; each wish was granted once; and no payment gave more back than it was. */
-export async function judgeRefunds({ harness: { ctx }, truth, wishes, amount }: Input): Promise<RefundsJudged> {
-  const rows = await selectRows<RefundRow>(ctx.db, 'SELECT id, payment_id, status, amount, nonce FROM refunds', []);
+/**
+ * Refunds on the chain are those that were told; each wish was granted once; and no payment gave
+ * more back than it was.
+ */
+export async function judgeRefunds({
+  harness: { ctx },
+  truth,
+  wishes,
+  amount,
+}: Input): Promise<RefundsJudged> {
+  const rows = await selectRows<RefundRow>(
+    ctx.db,
+    'SELECT id, payment_id, status, amount, nonce FROM refunds',
+    [],
+  );
   const told = await selectRows<{ refund_id: string; times: number | string }>(
     ctx.db,
     "SELECT refund_id, COUNT(*) AS times FROM events WHERE type = 'refund.completed' GROUP BY refund_id",
@@ -36,12 +48,19 @@ export async function judgeRefunds({ harness: { ctx }, truth, wishes, amount }: 
   const timesTold = new Map(told.map(({ refund_id, times }) => [refund_id, Number(times)]));
   const breaches: string[] = [];
   for (const { id, payment_id, status, amount: given, nonce } of rows) {
-    const made = (truth.refunds.get(payment_id) ?? []).filter((refund) => refund.nonce === BigInt(nonce));
-    const breach = (what: string) => breaches.push(`refund ${id} of payment ${payment_id}: ${what} (${status}; made ${made.length} times)`);
+    const made = (truth.refunds.get(payment_id) ?? []).filter(
+      (refund) => refund.nonce === BigInt(nonce),
+    );
+    const breach = (what: string) =>
+      breaches.push(
+        `refund ${id} of payment ${payment_id}: ${what} (${status}; made ${made.length} times)`,
+      );
     if (made.length > 1) breach('was made more than once');
     if (made.length > 0 !== (status === 'completed')) breach('is not what the chain says');
-    if ((timesTold.get(id) ?? 0) !== (status === 'completed' ? 1 : 0)) breach(`was told as completed ${timesTold.get(id) ?? 0} times`);
-    if (made.some((refund) => refund.amount !== BigInt(given))) breach('has another amount on the chain');
+    if ((timesTold.get(id) ?? 0) !== (status === 'completed' ? 1 : 0))
+      breach(`was told as completed ${timesTold.get(id) ?? 0} times`);
+    if (made.some((refund) => refund.amount !== BigInt(given)))
+      breach('has another amount on the chain');
   }
   let refunded = 0n;
   let count = 0;
@@ -50,10 +69,14 @@ export async function judgeRefunds({ harness: { ctx }, truth, wishes, amount }: 
     refunded += sum;
     count += made.length;
     if (sum > amount) breaches.push(`payment ${paymentId} of ${amount} gave ${sum} back`);
-    const wanted = wishes.filter(({ payment }) => payment.paymentId === paymentId).reduce((total, wish) => total + wish.amount, 0n);
-    if (sum !== wanted) breaches.push(`payment ${paymentId} gave ${sum} back, its merchant wanted ${wanted}`);
+    const wanted = wishes
+      .filter(({ payment }) => payment.paymentId === paymentId)
+      .reduce((total, wish) => total + wish.amount, 0n);
+    if (sum !== wanted)
+      breaches.push(`payment ${paymentId} gave ${sum} back, its merchant wanted ${wanted}`);
   }
   for (const { payment, amount: wanted } of wishes)
-    if (!truth.refunds.has(payment.paymentId)) breaches.push(`the refund of ${wanted} of payment ${payment.paymentId} was not made`);
+    if (!truth.refunds.has(payment.paymentId))
+      breaches.push(`the refund of ${wanted} of payment ${payment.paymentId} was not made`);
   return { breaches, made: count, refunded };
 }

@@ -21,10 +21,20 @@ const TABLES = [
   'chain_rereads',
 ];
 
-/** Writes what the database holds in the end, a row a line, beside the logs of the processes: what finds out how a promise came to be broken. */
+/**
+ * Writes what the database holds in the end, a row a line, beside the logs of the processes: what
+ * finds out how a promise came to be broken.
+ */
 export async function keepEvidence(db: Database, directory: string): Promise<void> {
   for (const table of TABLES) {
-    const rows = await selectRows<Readonly<Record<string, unknown>>>(db, `SELECT * FROM ${table}`, []);
-    writeFileSync(join(directory, `${table}.jsonl`), rows.map((row) => `${JSON.stringify(row)}\n`).join(''));
+    const rows = await selectRows<Readonly<Record<string, unknown>>>(
+      db,
+      `SELECT * FROM ${table}`,
+      [],
+    );
+    writeFileSync(
+      join(directory, `${table}.jsonl`),
+      rows.map((row) => `${JSON.stringify(row)}\n`).join(''),
+    );
   }
 }

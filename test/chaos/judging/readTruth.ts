@@ -28,15 +28,36 @@ export async function readTruth(chains: readonly ChaosChain[]): Promise<Truth> {
   const refunds = new Map<string, TrueRefund[]>();
   for (const { home } of chains) {
     const { gateway, blockNumber } = home.stack.deployment;
-    const filter = { address: gateway, abi: paymentGatewayAbi, fromBlock: blockNumber, strict: true } as const;
+    const filter = {
+      address: gateway,
+      abi: paymentGatewayAbi,
+      fromBlock: blockNumber,
+      strict: true,
+    } as const;
     const { publicClient } = home.chain;
-    for (const log of await publicClient.getContractEvents({ ...filter, eventName: 'PaymentProcessed' })) {
-      const transfer = { txHash: log.transactionHash, blockHash: log.blockHash, blockNumber: log.blockNumber };
+    for (const log of await publicClient.getContractEvents({
+      ...filter,
+      eventName: 'PaymentProcessed',
+    })) {
+      const transfer = {
+        txHash: log.transactionHash,
+        blockHash: log.blockHash,
+        blockNumber: log.blockNumber,
+      };
       add(transfers, log.args.paymentId, transfer);
     }
-    for (const log of await publicClient.getContractEvents({ ...filter, eventName: 'RefundProcessed' })) {
+    for (const log of await publicClient.getContractEvents({
+      ...filter,
+      eventName: 'RefundProcessed',
+    })) {
       const { amount, nonce, paymentId } = log.args;
-      add(refunds, paymentId, { txHash: log.transactionHash, blockHash: log.blockHash, blockNumber: log.blockNumber, amount, nonce });
+      add(refunds, paymentId, {
+        txHash: log.transactionHash,
+        blockHash: log.blockHash,
+        blockNumber: log.blockNumber,
+        amount,
+        nonce,
+      });
     }
   }
   return { transfers, refunds };

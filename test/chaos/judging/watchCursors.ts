@@ -22,7 +22,12 @@ const LOOK_MS = 500;
 
 /** For the report: waiting for the end tells whether one stands in the end. */
 export function watchCursors(db: Database, chains: readonly ChaosChain[]): CursorWatch {
-  const seen = new Map(chains.map(({ chainId }) => [chainId, { highest: 0n, since: Date.now(), stoodMs: 0, movedBack: 0 }]));
+  const seen = new Map(
+    chains.map(({ chainId }) => [
+      chainId,
+      { highest: 0n, since: Date.now(), stoodMs: 0, movedBack: 0 },
+    ]),
+  );
   const over = new AbortController();
   const watching = (async () => {
     while (!over.signal.aborted) {
@@ -44,7 +49,14 @@ export function watchCursors(db: Database, chains: readonly ChaosChain[]): Curso
       Object.fromEntries(
         chains.flatMap(({ chainId, name }) => {
           const state = seen.get(chainId);
-          return state === undefined ? [] : [[name, { stoodSeconds: Math.round(state.stoodMs / 1000), movedBack: state.movedBack }]];
+          return state === undefined
+            ? []
+            : [
+                [
+                  name,
+                  { stoodSeconds: Math.round(state.stoodMs / 1000), movedBack: state.movedBack },
+                ],
+              ];
         }),
       ),
     async close() {

@@ -1,25 +1,47 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import type { Random } from '../../support/createRandom.ts';
-import { askFor, matchesFilter, toHex, type AskNode, type LogFilter, type RpcAnswer, type RpcCall, type RpcLog } from './rpc.ts';
+import {
+  askFor,
+  matchesFilter,
+  toHex,
+  type AskNode,
+  type LogFilter,
+  type RpcAnswer,
+  type RpcCall,
+  type RpcLog,
+} from './rpc.ts';
 import type { OrphanFork } from './startOrphanFork.ts';
 
 /**
- * What a node may be wrong about, for a while. Each is consistent in itself, as a node's own mistake is: who lags has no block, log, receipt or state
- * of what it lacks, and an orphan fork is a real chain, with headers, receipts and state of its own.
+ * What a node may be wrong about, for a while. Each is consistent in itself, as a node's own
+ * mistake is: who lags has no block, log, receipt or state of what it lacks, and an orphan fork is
+ * a real chain, with headers, receipts and state of its own.
  */
 export const LIE_KINDS = [
   /** Its head stands still some blocks behind. */
   'lags',
-  /** It follows a branch that everybody else has left, up to one block less deep than the confirmations that are waited for. */
+  /**
+   * It follows a branch that everybody else has left, up to one block less deep than the
+   * confirmations that are waited for.
+   */
   'orphanFork',
-  /** Its head is one that it makes up, far above the chain's; or it is on a branch of its own that has more blocks than the chain. */
+  /**
+   * Its head is one that it makes up, far above the chain's; or it is on a branch of its own that
+   * has more blocks than the chain.
+   */
   'ahead',
   /** It has no logs of some transactions, or none at all, without a word. */
   'forgetsLogs',
-  /** Every URL of the chain keeps the logs of some transactions back, for longer than blocks are read again. */
+  /**
+   * Every URL of the chain keeps the logs of some transactions back, for longer than blocks are
+   * read again.
+   */
   'hidesLogs',
-  /** Its logs are those of a cache: nothing new, and of blocks that a reorganisation replaced what stood there before. */
+  /**
+   * Its logs are those of a cache: nothing new, and of blocks that a reorganisation replaced what
+   * stood there before.
+   */
   'cachedLogs',
   /** Another chain answers, with our contracts at the same addresses. */
   'wrongChain',
@@ -115,7 +137,8 @@ export const BEGIN_LIE: Readonly<Record<OwnLieKind, (context: LieContext) => Pro
       const answer = await honest(call);
       if (call.method !== 'eth_getLogs' || answer.result === undefined) return answer;
       const kept = (answer.result as RpcLog[]).filter(
-        ({ transactionHash }) => !isAll && Number.parseInt(transactionHash.slice(-1), 16) % 2 === odd,
+        ({ transactionHash }) =>
+          !isAll && Number.parseInt(transactionHash.slice(-1), 16) % 2 === odd,
       );
       return { result: kept };
     });
@@ -129,10 +152,15 @@ export const BEGIN_LIE: Readonly<Record<OwnLieKind, (context: LieContext) => Pro
     return async (call) => {
       const answer = await honest(call);
       const [filter] = call.params as [LogFilter?];
-      if (call.method !== 'eth_getLogs' || answer.result === undefined || filter === undefined) return answer;
-      const known = (answer.result as RpcLog[]).filter(({ blockNumber }) => Number(blockNumber) <= cachedUntil && !places.has(blockNumber));
+      if (call.method !== 'eth_getLogs' || answer.result === undefined || filter === undefined)
+        return answer;
+      const known = (answer.result as RpcLog[]).filter(
+        ({ blockNumber }) => Number(blockNumber) <= cachedUntil && !places.has(blockNumber),
+      );
       const cached = old.filter((log) => matchesFilter(log, filter));
-      return { result: [...known, ...cached].sort((a, b) => Number(a.blockNumber) - Number(b.blockNumber)) };
+      return {
+        result: [...known, ...cached].sort((a, b) => Number(a.blockNumber) - Number(b.blockNumber)),
+      };
     };
   },
 
@@ -154,7 +182,9 @@ export const BEGIN_LIE: Readonly<Record<OwnLieKind, (context: LieContext) => Pro
     return Promise.resolve(async (call) => {
       const [filter] = call.params as [LogFilter?];
       const isTooWide =
-        call.method === 'eth_getLogs' && filter?.blockHash === undefined && Number(filter?.toBlock) - Number(filter?.fromBlock) + 1 > limit;
+        call.method === 'eth_getLogs' &&
+        filter?.blockHash === undefined &&
+        Number(filter?.toBlock) - Number(filter?.fromBlock) + 1 > limit;
       return isTooWide ? { error: words } : honest(call);
     });
   },
@@ -170,9 +200,12 @@ export const BEGIN_LIE: Readonly<Record<OwnLieKind, (context: LieContext) => Pro
 
 /** A node that has every block up to `head`, and nothing of the later ones. */
 function lagBehind(honest: AskNode, head: number): Lie {
-  const isTag = (block: unknown) => typeof block === 'string' && ['latest', 'pending', 'safe', 'finalized'].includes(block);
-  const isLater = (block: unknown) => typeof block === 'string' && block.startsWith('0x') && Number(block) > head;
-  const isOfLaterBlock = (result: unknown) => isLater((result as { blockNumber?: unknown } | null)?.blockNumber);
+  const isTag = (block: unknown) =>
+    typeof block === 'string' && ['latest', 'pending', 'safe', 'finalized'].includes(block);
+  const isLater = (block: unknown) =>
+    typeof block === 'string' && block.startsWith('0x') && Number(block) > head;
+  const isOfLaterBlock = (result: unknown) =>
+    isLater((result as { blockNumber?: unknown } | null)?.blockNumber);
   return async (call) => {
     const { method, params } = call;
     const place = STATE_TAG_PLACE[method];
@@ -186,14 +219,26 @@ function lagBehind(honest: AskNode, head: number): Lie {
         return { result: toHex(head) };
       case 'eth_getBlockByNumber':
         if (isLater(params[0])) return { result: null };
-        return honest({ method, params: [isTag(params[0]) ? toHex(head) : params[0], ...params.slice(1)] });
+        return honest({
+          method,
+          params: [isTag(params[0]) ? toHex(head) : params[0], ...params.slice(1)],
+        });
       case 'eth_getLogs': {
         const filter = params[0] as LogFilter;
         if (isLater(filter.fromBlock)) return { result: [] };
         const toBlock =
-          filter.blockHash !== undefined ? undefined : isTag(filter.toBlock) || isLater(filter.toBlock) ? toHex(head) : filter.toBlock;
-        const answer = await honest({ method, params: [{ ...filter, ...(toBlock === undefined ? {} : { toBlock }) }] });
-        return Array.isArray(answer.result) ? { result: answer.result.filter((log) => !isOfLaterBlock(log)) } : answer;
+          filter.blockHash !== undefined
+            ? undefined
+            : isTag(filter.toBlock) || isLater(filter.toBlock)
+              ? toHex(head)
+              : filter.toBlock;
+        const answer = await honest({
+          method,
+          params: [{ ...filter, ...(toBlock === undefined ? {} : { toBlock }) }],
+        });
+        return Array.isArray(answer.result)
+          ? { result: answer.result.filter((log) => !isOfLaterBlock(log)) }
+          : answer;
       }
       case 'eth_getTransactionReceipt':
       case 'eth_getTransactionByHash':
@@ -208,17 +253,26 @@ function lagBehind(honest: AskNode, head: number): Lie {
   };
 }
 
-/** All that it has is the chain's but for its head, which is of this moment. What it is asked as of later blocks, it answers as of the chain's newest one. */
+/**
+ * All that it has is the chain's but for its head, which is of this moment. What it is asked as of
+ * later blocks, it answers as of the chain's newest one.
+ */
 function makeUpHead(honest: AskNode): Lie {
-  const isLatest = (block: unknown) => block === undefined || block === 'latest' || block === 'pending';
+  const isLatest = (block: unknown) =>
+    block === undefined || block === 'latest' || block === 'pending';
   return async (call) => {
     const { method, params } = call;
     const real = Number(await askFor<string>(honest, 'eth_blockNumber'));
     const head = real + MADE_UP_BLOCKS;
-    const isLater = (block: unknown) => typeof block === 'string' && block.startsWith('0x') && Number(block) > real;
+    const isLater = (block: unknown) =>
+      typeof block === 'string' && block.startsWith('0x') && Number(block) > real;
     const asReal = (block: unknown) => (isLater(block) ? toHex(real) : block);
     const place = STATE_TAG_PLACE[method];
-    if (place !== undefined) return honest({ method, params: params.map((param, index) => (index === place ? asReal(param) : param)) });
+    if (place !== undefined)
+      return honest({
+        method,
+        params: params.map((param, index) => (index === place ? asReal(param) : param)),
+      });
     switch (method) {
       case 'eth_blockNumber':
         return { result: toHex(head) };
@@ -228,12 +282,21 @@ function makeUpHead(honest: AskNode): Lie {
         if (wanted > head) return { result: null };
         const { result } = await honest({ method, params: [toHex(real), ...params.slice(1)] });
         const made = { number: toHex(wanted), hash: `0x${wanted.toString(16).padStart(64, 'a')}` };
-        return { result: { ...(result as object), ...made, timestamp: toHex(Math.floor(Date.now() / 1000)) } };
+        return {
+          result: {
+            ...(result as object),
+            ...made,
+            timestamp: toHex(Math.floor(Date.now() / 1000)),
+          },
+        };
       }
       case 'eth_getLogs': {
         const [filter] = params as [LogFilter];
         if (isLater(filter.fromBlock)) return { result: [] };
-        return honest({ method, params: [{ ...filter, ...(isLater(filter.toBlock) ? { toBlock: toHex(real) } : {}) }] });
+        return honest({
+          method,
+          params: [{ ...filter, ...(isLater(filter.toBlock) ? { toBlock: toHex(real) } : {}) }],
+        });
       }
       default:
         return honest(call);
@@ -241,6 +304,9 @@ function makeUpHead(honest: AskNode): Lie {
   };
 }
 
-function without(record: Record<string, unknown>, names: readonly string[]): Record<string, unknown> {
+function without(
+  record: Record<string, unknown>,
+  names: readonly string[],
+): Record<string, unknown> {
   return Object.fromEntries(Object.entries(record).filter(([name]) => !names.includes(name)));
 }

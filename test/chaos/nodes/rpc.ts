@@ -9,7 +9,9 @@ export interface RpcAnswer {
   readonly error?: { readonly code: number; readonly message: string; readonly data?: unknown };
 }
 
-/** Puts one question to a node; what it refuses is an answer too. @throws when it does not answer */
+/**
+ * Puts one question to a node; what it refuses is an answer too. @throws when it does not answer
+ */
 export type AskNode = (call: RpcCall) => Promise<RpcAnswer>;
 
 export function createAskNode(rpcUrl: string): AskNode {
@@ -25,7 +27,11 @@ export function createAskNode(rpcUrl: string): AskNode {
 }
 
 /** @throws Error with the node's words when it refuses */
-export async function askFor<T>(ask: AskNode, method: string, params: readonly unknown[] = []): Promise<T> {
+export async function askFor<T>(
+  ask: AskNode,
+  method: string,
+  params: readonly unknown[] = [],
+): Promise<T> {
   const { result, error } = await ask({ method, params });
   if (error !== undefined) throw new Error(`${method}: ${error.message}`);
   return result as T;
@@ -55,14 +61,19 @@ export interface LogFilter {
 
 /** Whether a node would give this log to who asks for `filter`, whose tags are already numbers. */
 export function matchesFilter(log: RpcLog, filter: LogFilter): boolean {
-  const isOneOf = (value: string | undefined, wanted: string | readonly string[] | null | undefined) =>
-    wanted == null || [wanted].flat().some((one) => one.toLowerCase() === value?.toLowerCase());
+  const isOneOf = (
+    value: string | undefined,
+    wanted: string | readonly string[] | null | undefined,
+  ) => wanted == null || [wanted].flat().some((one) => one.toLowerCase() === value?.toLowerCase());
   const number = Number(log.blockNumber);
   const isInRange =
     filter.blockHash === undefined
-      ? number >= Number(filter.fromBlock ?? 0) && number <= Number(filter.toBlock ?? Number.POSITIVE_INFINITY)
+      ? number >= Number(filter.fromBlock ?? 0) &&
+        number <= Number(filter.toBlock ?? Number.POSITIVE_INFINITY)
       : filter.blockHash === log.blockHash;
   return (
-    isInRange && isOneOf(log.address, filter.address) && (filter.topics ?? []).every((topic, place) => isOneOf(log.topics[place], topic))
+    isInRange &&
+    isOneOf(log.address, filter.address) &&
+    (filter.topics ?? []).every((topic, place) => isOneOf(log.topics[place], topic))
   );
 }

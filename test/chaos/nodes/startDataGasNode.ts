@@ -4,15 +4,19 @@ import type { AddressInfo } from 'node:net';
 import { askFor, createAskNode, toHex, type RpcAnswer, type RpcCall } from './rpc.ts';
 
 /**
- * A node in front of a chain's own, as of a chain that takes gas for a transaction's data (Arbitrum and its kin): in what it
- * estimates, and in what its receipts say was used. Every second receipt does not tell how much of it that was.
+ * A node in front of a chain's own, as of a chain that takes gas for a transaction's data (Arbitrum
+ * and its kin): in what it estimates, and in what its receipts say was used. Every second receipt
+ * does not tell how much of it that was.
  */
 export interface DataGasNode {
   readonly url: string;
   close(): Promise<void>;
 }
 
-/** For each byte: so much that who pays for the data of others is charged more than anybody honest may be. */
+/**
+ * For each byte: so much that who pays for the data of others is charged more than anybody honest
+ * may be.
+ */
 const DATA_GAS = 256;
 /** What one request takes so at most: one with a permit by itself has about 1,200 bytes. */
 export const DATA_GAS_PER_REQUEST = 350_000;
@@ -32,14 +36,22 @@ export async function startDataGasNode(rpcUrl: string): Promise<DataGasNode> {
   const ask = createAskNode(rpcUrl);
 
   /** By method: the answer with the gas for data in it. */
-  const changes: Readonly<Record<string, (result: unknown, params: readonly unknown[]) => Promise<unknown>>> = {
-    eth_estimateGas: (gas, [call]) => Promise.resolve(toHex(Number(gas) + gasOf((call as { readonly data?: string }).data ?? '0x'))),
+  const changes: Readonly<
+    Record<string, (result: unknown, params: readonly unknown[]) => Promise<unknown>>
+  > = {
+    eth_estimateGas: (gas, [call]) =>
+      Promise.resolve(
+        toHex(Number(gas) + gasOf((call as { readonly data?: string }).data ?? '0x')),
+      ),
     eth_getTransactionReceipt: (receipt) => withDataGas(receipt as Receipt),
-    eth_getBlockReceipts: (receipts) => Promise.all((receipts as readonly Receipt[]).map(withDataGas)),
+    eth_getBlockReceipts: (receipts) =>
+      Promise.all((receipts as readonly Receipt[]).map(withDataGas)),
   };
 
   async function withDataGas(receipt: Receipt): Promise<unknown> {
-    const { input } = await askFor<{ readonly input: string }>(ask, 'eth_getTransactionByHash', [receipt.transactionHash]);
+    const { input } = await askFor<{ readonly input: string }>(ask, 'eth_getTransactionByHash', [
+      receipt.transactionHash,
+    ]);
     const dataGas = gasOf(input);
     const gasUsed = toHex(Number(receipt.gasUsed) + dataGas);
     const isTold = Number.parseInt(receipt.transactionHash.slice(-1), 16) % 2 === 0;
@@ -64,9 +76,15 @@ export async function startDataGasNode(rpcUrl: string): Promise<DataGasNode> {
       return;
     }
     const answers = await Promise.all(
-      [asked].flat().map(async ({ id, method, params }) => ({ jsonrpc: '2.0', id, ...(await answer({ method, params })) })),
+      [asked].flat().map(async ({ id, method, params }) => ({
+        jsonrpc: '2.0',
+        id,
+        ...(await answer({ method, params })),
+      })),
     );
-    response.writeHead(200, HEADERS).end(JSON.stringify(Array.isArray(asked) ? answers : answers[0]));
+    response
+      .writeHead(200, HEADERS)
+      .end(JSON.stringify(Array.isArray(asked) ? answers : answers[0]));
   }
 
   const server = createServer((request, response) => {

@@ -16,7 +16,10 @@ interface Options {
   readonly count: (what: string) => void;
 }
 
-/** How long a node stays wrong. Some of them are longer than a node's patience, none longer than the blocks that are read again. */
+/**
+ * How long a node stays wrong. Some of them are longer than a node's patience, none longer than the
+ * blocks that are read again.
+ */
 const LIE_MS = { from: 1_000, to: 7_000 } as const;
 /** Longer than the half minute whose blocks are read again with every scan. */
 const HIDING_MS = { from: 34_000, to: 42_000 } as const;
@@ -25,14 +28,17 @@ const PAUSE_MS = { from: 300, to: 2_500 } as const;
 const SHARES = [1, 1, 0.5];
 
 /**
- * Every URL of every chain lies now and then, whatever the others do meanwhile; so there are moments at which all do. Only the first chain's last URL
- * never does, but for the logs that all URLs of a chain hide. Resolves when it is over and every kind of lie was told.
+ * Every URL of every chain lies now and then, whatever the others do meanwhile; so there are
+ * moments at which all do. Only the first chain's last URL never does, but for the logs that all
+ * URLs of a chain hide. Resolves when it is over and every kind of lie was told.
  */
 export async function startLies(options: Options): Promise<void> {
   const { chains, kinds, random, isOver, count } = options;
   const ownKinds = kinds.filter((kind) => kind !== 'hidesLogs');
   const untold = shuffle(ownKinds, random);
-  const liars = chains.flatMap((chain) => chain.nodes.slice(0, Math.max(1, chain.nodes.length - 1)).map((node) => ({ chain, node })));
+  const liars = chains.flatMap((chain) =>
+    chain.nodes.slice(0, Math.max(1, chain.nodes.length - 1)).map((node) => ({ chain, node })),
+  );
   const hiding = kinds.includes('hidesLogs')
     ? chains.map((chain) => hideLogs(chain, options, createRandom(random.between(0, 2 ** 31))))
     : [];
@@ -44,15 +50,28 @@ export async function startLies(options: Options): Promise<void> {
       while (ownKinds.length > 0 && (!isOver() || untold.length > 0)) {
         await sleep(own.between(PAUSE_MS.from, PAUSE_MS.to));
         const kind = untold.shift() ?? own.pick(ownKinds);
-        await tell({ kind, chain, node, random: own, otherChain: chains.find((other) => other !== chain) ?? chain });
+        await tell({
+          kind,
+          chain,
+          node,
+          random: own,
+          otherChain: chains.find((other) => other !== chain) ?? chain,
+        });
         count(`lie: ${kind} (${place})`);
       }
     }),
   ]);
 }
 
-/** Again and again, of some blocks to come: what pays in them is told by no log of any URL, until it is too late for the blocks to be read again. */
-async function hideLogs({ mining, nodes, name }: ChaosChain, { isOver, count }: Options, random: Random): Promise<void> {
+/**
+ * Again and again, of some blocks to come: what pays in them is told by no log of any URL, until it
+ * is too late for the blocks to be read again.
+ */
+async function hideLogs(
+  { mining, nodes, name }: ChaosChain,
+  { isOver, count }: Options,
+  random: Random,
+): Promise<void> {
   do {
     await sleep(random.between(PAUSE_MS.from, PAUSE_MS.to));
     const from = await mining.getHead();
@@ -61,7 +80,11 @@ async function hideLogs({ mining, nodes, name }: ChaosChain, { isOver, count }: 
     for (const node of nodes)
       node.hide(({ blockNumber, transactionHash }) => {
         const number = Number(blockNumber);
-        return number > from && number <= to && Number.parseInt(transactionHash.slice(-1), 16) % 2 === odd;
+        return (
+          number > from &&
+          number <= to &&
+          Number.parseInt(transactionHash.slice(-1), 16) % 2 === odd
+        );
       });
     try {
       await sleep(random.between(HIDING_MS.from, HIDING_MS.to));
@@ -80,11 +103,15 @@ interface Telling {
   readonly otherChain: ChaosChain;
 }
 
-/** Chains of which a URL makes its head up. Not two at once: nobody could tell them from the chain. Nor a single one. */
+/**
+ * Chains of which a URL makes its head up. Not two at once: nobody could tell them from the chain.
+ * Nor a single one.
+ */
 const madeUp = new Set<ChaosChain>();
 
 async function tell({ kind, chain, node, random, otherChain }: Telling): Promise<void> {
-  const isMadeUp = kind === 'ahead' && random.next() < 0.5 && chain.nodes.length > 1 && !madeUp.has(chain);
+  const isMadeUp =
+    kind === 'ahead' && random.next() < 0.5 && chain.nodes.length > 1 && !madeUp.has(chain);
   if (isMadeUp) madeUp.add(chain);
   const isBranch = kind === 'orphanFork' || (kind === 'ahead' && !isMadeUp);
   let fork: Awaited<ReturnType<typeof branchOff>> | undefined;
@@ -107,8 +134,9 @@ async function tell({ kind, chain, node, random, otherChain }: Telling): Promise
 }
 
 /**
- * A branch that leaves the chain at its present head, with some of the transactions that the chain mines from then on, in other blocks. It grows until it
- * is one block less deep than what is waited for; and as long as it stands, no reorganisation makes it deeper.
+ * A branch that leaves the chain at its present head, with some of the transactions that the chain
+ * mines from then on, in other blocks. It grows until it is one block less deep than what is waited
+ * for; and as long as it stands, no reorganisation makes it deeper.
  * @param isAhead it does so at once
  */
 async function branchOff(
@@ -145,12 +173,19 @@ async function branchOff(
   };
 }
 
-/** A reorganisation while the branch was made would have made it deeper than it may be: then another one is made. */
-async function startAtHead(chain: ChaosChain): Promise<{ readonly orphan: OrphanFork; readonly hold: { release(): void } }> {
+/**
+ * A reorganisation while the branch was made would have made it deeper than it may be: then another
+ * one is made.
+ */
+async function startAtHead(
+  chain: ChaosChain,
+): Promise<{ readonly orphan: OrphanFork; readonly hold: { release(): void } }> {
   for (;;) {
     const orphan = await startOrphanFork(chain.ask, chain.chainId);
     const hold = chain.mining.keepUntil(orphan.base);
-    const [own, shared] = await Promise.all([orphan.ask, chain.ask].map((ask) => findBlockHash(ask, orphan.base)));
+    const [own, shared] = await Promise.all(
+      [orphan.ask, chain.ask].map((ask) => findBlockHash(ask, orphan.base)),
+    );
     if (own === shared) return { orphan, hold };
     hold.release();
     await orphan.close();
@@ -158,7 +193,9 @@ async function startAtHead(chain: ChaosChain): Promise<{ readonly orphan: Orphan
 }
 
 async function findBlockHash(ask: AskNode, number: number): Promise<string | undefined> {
-  return (await askFor<{ hash: string } | null>(ask, 'eth_getBlockByNumber', [toHex(number), false]))?.hash;
+  return (
+    await askFor<{ hash: string } | null>(ask, 'eth_getBlockByNumber', [toHex(number), false])
+  )?.hash;
 }
 
 function shuffle<T>(items: readonly T[], random: Random): T[] {

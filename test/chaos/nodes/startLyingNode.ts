@@ -6,15 +6,18 @@ import type { Lie, LieKind, LyingAnswer } from './lies.ts';
 import { createAskNode, type AskNode, type RpcCall, type RpcLog } from './rpc.ts';
 
 /**
- * An RPC URL that the server is given: the chain's node, with somebody in front of it who may lie, answer late, or be away. Batches are answered by one
- * node, as they are by a provider.
+ * An RPC URL that the server is given: the chain's node, with somebody in front of it who may lie,
+ * answer late, or be away. Batches are answered by one node, as they are by a provider.
  */
 export interface LyingNode {
   readonly url: string;
   readonly honest: AskNode;
   /** Answers that it gave while it lied, by lie. */
   readonly lied: ReadonlyMap<LieKind, number>;
-  /** @param share of the requests that meet the lie: less than 1 is a URL with several nodes behind it, of which some are wrong */
+  /**
+   * @param share of the requests that meet the lie: less than 1 is a URL with several nodes behind
+   *   it, of which some are wrong
+   */
   lie(kind: LieKind, lie: Lie, share: number): void;
   tellTheTruth(): void;
   /** Beside whatever else it does, it has none of these logs, until `show`. */
@@ -55,11 +58,18 @@ export async function startLyingNode(rpcUrl: string, random: Random): Promise<Ly
     if (lying !== undefined) countLies(lying.kind, calls.length);
     const ask = lying?.lie ?? honest;
     const answers = await Promise.all(
-      calls.map(async ({ id, method, params }) => ({ id, answer: keepBack(method, await ask({ method, params })) })),
+      calls.map(async ({ id, method, params }) => ({
+        id,
+        answer: keepBack(method, await ask({ method, params })),
+      })),
     );
-    const told = answers.flatMap(({ id, answer }) => (answer === 'refused' ? [] : [{ jsonrpc: '2.0', id, ...answer }]));
+    const told = answers.flatMap(({ id, answer }) =>
+      answer === 'refused' ? [] : [{ jsonrpc: '2.0', id, ...answer }],
+    );
     if (told.length < answers.length) {
-      response.writeHead(429, { ...HEADERS, 'retry-after': '3600' }).end('{"message":"Too Many Requests"}');
+      response
+        .writeHead(429, { ...HEADERS, 'retry-after': '3600' })
+        .end('{"message":"Too Many Requests"}');
       return;
     }
     response.writeHead(200, HEADERS).end(JSON.stringify(Array.isArray(parsed) ? told : told[0]));
@@ -70,7 +80,13 @@ export async function startLyingNode(rpcUrl: string, random: Random): Promise<Ly
   }
 
   function keepBack(method: string, answer: LyingAnswer): LyingAnswer {
-    if (isHidden === undefined || method !== 'eth_getLogs' || answer === 'refused' || !Array.isArray(answer.result)) return answer;
+    if (
+      isHidden === undefined ||
+      method !== 'eth_getLogs' ||
+      answer === 'refused' ||
+      !Array.isArray(answer.result)
+    )
+      return answer;
     const logs = answer.result as readonly RpcLog[];
     const shown = logs.filter((log) => isHidden?.(log) !== true);
     if (shown.length < logs.length) countLies('hidesLogs', 1);

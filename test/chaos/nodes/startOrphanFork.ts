@@ -6,7 +6,10 @@ import { gunzipSync } from 'node:zlib';
 import { startChain } from '../../../dev/chain.ts';
 import { askFor, createAskNode, type AskNode } from './rpc.ts';
 
-/** A branch that was left: another chain from one block on, with blocks, state, receipts and logs of its own. */
+/**
+ * A branch that was left: another chain from one block on, with blocks, state, receipts and logs of
+ * its own.
+ */
 export interface OrphanFork {
   readonly ask: AskNode;
   readonly rpcUrl: string;
@@ -39,7 +42,8 @@ export async function startOrphanFork(chain: AskNode, chainId: number): Promise<
       base,
       async mine(rawTransactions) {
         // One that needs an earlier one that is not on this branch is refused, or waits.
-        for (const raw of rawTransactions) await ask({ method: 'eth_sendRawTransaction', params: [raw] });
+        for (const raw of rawTransactions)
+          await ask({ method: 'eth_sendRawTransaction', params: [raw] });
         await askFor(ask, 'evm_mine');
       },
       async close() {

@@ -13,7 +13,8 @@ import type { StoreClient } from '../../support/storeClient.ts';
 import type { ChaosChain } from '../chains/startChaosChains.ts';
 import { moveTokensAway } from './moveTokensAway.ts';
 
-type Execution = paths['/payments/{paymentId}/execute']['post']['requestBody']['content']['application/json'];
+type Execution =
+  paths['/payments/{paymentId}/execute']['post']['requestBody']['content']['application/json'];
 
 export interface HostilePayment {
   readonly paymentId: Hash;
@@ -21,8 +22,9 @@ export interface HostilePayment {
 }
 
 /**
- * A store whose customers pay tiny amounts, sign, and have no tokens any more when the relayer comes; which hands the same signatures in again whenever
- * they failed; whose payments carry as much metadata as they may; and whose server answers no webhook as a server should.
+ * A store whose customers pay tiny amounts, sign, and have no tokens any more when the relayer
+ * comes; which hands the same signatures in again whenever they failed; whose payments carry as
+ * much metadata as they may; and whose server answers no webhook as a server should.
  */
 export interface HostileStore {
   readonly payments: readonly HostilePayment[];
@@ -55,20 +57,27 @@ const TINY = 1n;
 /** What its server does with a webhook, in turn. */
 const NO_ANSWERS: readonly ((response: ServerResponse) => void)[] = [
   () => undefined,
-  ({ socket }) => socket?.write('HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n'),
+  ({ socket }) =>
+    socket?.write('HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n'),
   // A body without an end.
   (response) => response.writeHead(500).write('.'),
   ({ socket }) => socket?.end('SSH-2.0-OpenSSH\r\n'),
 ];
 /** As much as the API takes. */
-const METADATA = Object.fromEntries(Array.from({ length: 20 }, (_, index) => [`key-${index}`.padEnd(40, 'x'), 'y'.repeat(200)]));
+const METADATA = Object.fromEntries(
+  Array.from({ length: 20 }, (_, index) => [`key-${index}`.padEnd(40, 'x'), 'y'.repeat(200)]),
+);
 
 export async function createHostileStore(options: Options): Promise<HostileStore> {
   const { client, chains, random, count } = options;
   const customers: { readonly chain: ChaosChain; readonly customer: PrivateKeyAccount }[] = [];
   for (const chain of chains) {
     const share = Math.max(1, Math.ceil(options.payments / PAYMENTS_EACH / chains.length));
-    const own = await createCustomers(chain.home, { count: share, token: chain.token, gasless: false });
+    const own = await createCustomers(chain.home, {
+      count: share,
+      token: chain.token,
+      gasless: false,
+    });
     customers.push(...own.map((customer) => ({ chain, customer })));
   }
   const payments: HostilePayment[] = [];
@@ -84,7 +93,10 @@ export async function createHostileStore(options: Options): Promise<HostileStore
 
   async function handIn(paymentId: Hash, execution: Execution, times: number): Promise<string> {
     const { data, error } = await client.api.POST('/payments/{paymentId}/execute', {
-      params: { path: { paymentId }, header: { 'Idempotency-Key': `hostile-${paymentId}-${times}` } },
+      params: {
+        path: { paymentId },
+        header: { 'Idempotency-Key': `hostile-${paymentId}-${times}` },
+      },
       body: execution,
     });
     return data === undefined ? `refused: ${error?.code ?? 'no answer'}` : 'accepted';
@@ -98,7 +110,13 @@ export async function createHostileStore(options: Options): Promise<HostileStore
     const created = await client.api.POST('/payments', {
       params: { header: { 'Idempotency-Key': `hostile-${orderId}` } },
       body: {
-        ...{ orderId, amount: String(TINY), token: chain.token, chainId: chain.chainId, metadata: METADATA },
+        ...{
+          orderId,
+          amount: String(TINY),
+          token: chain.token,
+          chainId: chain.chainId,
+          metadata: METADATA,
+        },
         expiresInSeconds: options.expirySeconds,
       },
     });
@@ -106,7 +124,9 @@ export async function createHostileStore(options: Options): Promise<HostileStore
     const paymentId = created.data.paymentId as Hash;
     payments.push({ paymentId, chain });
     const query = { customerAddress: customer.address };
-    const offered = await client.api.GET('/payments/{paymentId}/authorization', { params: { path: { paymentId }, query } });
+    const offered = await client.api.GET('/payments/{paymentId}/authorization', {
+      params: { path: { paymentId }, query },
+    });
     if (offered.data === undefined) return undefined;
     const signature = await signTypedData(customer, offered.data.typedData as unknown as TypedData);
     return { paymentId, execution: { customerAddress: customer.address, signature } };
@@ -116,22 +136,31 @@ export async function createHostileStore(options: Options): Promise<HostileStore
   async function waitUntilFailed(paymentId: Hash): Promise<void> {
     const deadline = Date.now() + FAILED_MS;
     while (Date.now() < deadline) {
-      const { data } = await client.api.GET('/payments/{paymentId}', { params: { path: { paymentId } } });
+      const { data } = await client.api.GET('/payments/{paymentId}', {
+        params: { path: { paymentId } },
+      });
       if (data?.status !== 'processing') return;
       await sleep(AGAIN_MS / 5);
     }
   }
 
-  async function burn(chain: ChaosChain, customer: PrivateKeyAccount, place: number): Promise<void> {
+  async function burn(
+    chain: ChaosChain,
+    customer: PrivateKeyAccount,
+    place: number,
+  ): Promise<void> {
     const signed = [];
-    for (let index = 0; index < PAYMENTS_EACH; index++) signed.push(await sign(chain, customer, `${place}-${index}`));
+    for (let index = 0; index < PAYMENTS_EACH; index++)
+      signed.push(await sign(chain, customer, `${place}-${index}`));
     const good = signed.filter((one) => one !== undefined);
-    for (const { paymentId, execution } of good) count(`hostile store: ${await handIn(paymentId, execution, 1)}`);
+    for (const { paymentId, execution } of good)
+      count(`hostile store: ${await handIn(paymentId, execution, 1)}`);
     await moveTokensAway(chain, customer, 1);
     for (let times = 2; times <= TIMES; times++) {
       await sleep(random.between(AGAIN_MS / 2, AGAIN_MS));
       await Promise.all(good.map(({ paymentId }) => waitUntilFailed(paymentId)));
-      for (const { paymentId, execution } of good) count(`hostile store again: ${await handIn(paymentId, execution, times)}`);
+      for (const { paymentId, execution } of good)
+        count(`hostile store again: ${await handIn(paymentId, execution, times)}`);
     }
   }
 
@@ -142,7 +171,10 @@ export async function createHostileStore(options: Options): Promise<HostileStore
         params: { header: { 'Idempotency-Key': 'hostile-endpoint' } },
         body: { url: `http://127.0.0.1:${port}/never` },
       });
-      if (endpoint.data === undefined) throw new Error(`registering the hostile store's endpoint: ${JSON.stringify(endpoint.error)}`);
+      if (endpoint.data === undefined)
+        throw new Error(
+          `registering the hostile store's endpoint: ${JSON.stringify(endpoint.error)}`,
+        );
       const waiting = customers.entries();
       await Promise.all(
         Array.from({ length: options.lanes }, async () => {

@@ -51,8 +51,9 @@ export interface PlannedPayment extends Plan {
 }
 
 /**
- * What was given up and may still be mined is not called failed before its deadline, which is no later than the payment's expiry. Who cannot pay has
- * such requests to the end: it has to come while they are watched.
+ * What was given up and may still be mined is not called failed before its deadline, which is no
+ * later than the payment's expiry. Who cannot pay has such requests to the end: it has to come
+ * while they are watched.
  */
 export const HOSTILE_EXPIRY_SECONDS = 90;
 /** The least that the API takes. */
@@ -66,7 +67,10 @@ export interface Planning {
   readonly hostileExpirySeconds: number;
 }
 
-/** Whether this payer does all that it takes. The others' payments may be made or not: what counts is that the truth is told. */
+/**
+ * Whether this payer does all that it takes. The others' payments may be made or not: what counts
+ * is that the truth is told.
+ */
 export function mustBePaid({ character }: Pick<Plan, 'character'>): boolean {
   return character === 'honest' || character === 'honestWallet' || character === 'getsCode';
 }
@@ -83,16 +87,33 @@ export async function planPayments(planning: Planning): Promise<Plan[]> {
   return shuffle(plans, random);
 }
 
-async function planOnChain(chain: ChaosChain, count: number, { random, hostileExpirySeconds }: Planning): Promise<Plan[]> {
+async function planOnChain(
+  chain: ChaosChain,
+  count: number,
+  { random, hostileExpirySeconds }: Planning,
+): Promise<Plan[]> {
   const { home, token } = chain;
   const expiryOf = (character: Character) => {
     if (character === 'paysAtLast') return LEAST_EXPIRY_SECONDS;
     return mustBePaid({ character }) ? undefined : hostileExpirySeconds;
   };
   const share = (part: number) => Math.max(1, Math.round(count * part));
-  const plan = (way: Way, customers: readonly PrivateKeyAccount[], character: Character = 'honest'): Plan[] =>
-    customers.map((customer) => ({ chain, token, way, expirySeconds: expiryOf(character), character, customer, wallet: undefined }));
-  const create = (part: number, gasless: boolean) => createCustomers(home, { count: share(part), token, gasless });
+  const plan = (
+    way: Way,
+    customers: readonly PrivateKeyAccount[],
+    character: Character = 'honest',
+  ): Plan[] =>
+    customers.map((customer) => ({
+      chain,
+      token,
+      way,
+      expirySeconds: expiryOf(character),
+      character,
+      customer,
+      wallet: undefined,
+    }));
+  const create = (part: number, gasless: boolean) =>
+    createCustomers(home, { count: share(part), token, gasless });
 
   const direct = await create(0.1, false);
   const takesBack = await create(0.02, false);
@@ -100,36 +121,53 @@ async function planOnChain(chain: ChaosChain, count: number, { random, hostileEx
   // Signs a permit with each payment.
   const permitting = await create(0.3, true);
   const fickle = await create(0.03, true);
-  // They pay for moving their tokens. Given now: what is not a transaction does not survive a reorganisation.
-  for (const { address } of fickle) await home.chain.testClient.setBalance({ address, value: 10n ** 18n });
+  // They pay for moving their tokens. Given now: what is not a transaction does not survive a
+  // reorganisation.
+  for (const { address } of fickle)
+    await home.chain.testClient.setBalance({ address, value: 10n ** 18n });
   // Pay again and again, some of it at once.
   const regular = await create(0.1, false);
   const plans = [
     ...plan('direct', direct),
     ...plan('direct', takesBack, 'takesBack'),
     ...plan('direct', last, 'paysAtLast'),
-    ...fickle.flatMap((customer) => plan(random.pick(['forwarder', 'authorization']), [customer], 'movesTokensAway')),
+    ...fickle.flatMap((customer) =>
+      plan(random.pick(['forwarder', 'authorization']), [customer], 'movesTokensAway'),
+    ),
   ];
   for (const character of ['honestWallet', 'changesItsMind', 'turnsCostly', 'wastesGas'] as const) {
     for (let times = share(0.01); times > 0; times--) {
       const wallet = await createContractWallet(home, token);
       if (character === 'turnsCostly' || character === 'wastesGas')
         await wallet.setMode(character === 'turnsCostly' ? 'turnCostly' : 'wasteGas');
-      plans.push({ chain, token, way: 'authorization', expirySeconds: expiryOf(character), character, customer: wallet.owner, wallet });
+      plans.push({
+        chain,
+        token,
+        way: 'authorization',
+        expirySeconds: expiryOf(character),
+        character,
+        customer: wallet.owner,
+        wallet,
+      });
     }
   }
   for (const character of ['getsCode', 'getsCostlyCode'] as const) {
     for (let times = share(0.02); times > 0; times--) {
       const way = random.pick(['forwarder', 'authorization'] as const);
       plans.push(
-        ...plan(way, [await chain.delegated.createCustomer()], character).map((one) => ({ ...one, token: chain.delegated.token })),
+        ...plan(way, [await chain.delegated.createCustomer()], character).map((one) => ({
+          ...one,
+          token: chain.delegated.token,
+        })),
       );
     }
   }
-  for (const [index, customer] of permitting.entries()) plans.push(...plan(index % 2 === 0 ? 'forwarder' : 'authorization', [customer]));
+  for (const [index, customer] of permitting.entries())
+    plans.push(...plan(index % 2 === 0 ? 'forwarder' : 'authorization', [customer]));
   for (let index = 0; plans.length < count; index++) {
     const customer = regular[index % regular.length];
-    if (customer !== undefined) plans.push(...plan(index % 3 === 0 ? 'forwarder' : 'authorization', [customer]));
+    if (customer !== undefined)
+      plans.push(...plan(index % 3 === 0 ? 'forwarder' : 'authorization', [customer]));
   }
   return plans;
 }

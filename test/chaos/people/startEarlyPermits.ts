@@ -34,21 +34,45 @@ const PERMIT_TYPES = {
 } as const;
 
 /**
- * Customers whose requests can never be sent, and are refused by nobody before their deadline: all of one customer's bring the same permit, whose nonce is not the
- * next one and never will be, and the approval that they were taken on by is gone before they are looked at. Resolves when that is so.
+ * Customers whose requests can never be sent, and are refused by nobody before their deadline: all
+ * of one customer's bring the same permit, whose nonce is not the next one and never will be, and
+ * the approval that they were taken on by is gone before they are looked at. Resolves when that is
+ * so.
  */
-export async function startEarlyPermits({ client, chains, customers, count }: Options): Promise<void> {
+export async function startEarlyPermits({
+  client,
+  chains,
+  customers,
+  count,
+}: Options): Promise<void> {
   for (const chain of chains) {
-    const all = await createCustomers(chain.home, { count: customers, token: chain.token, gasless: false });
+    const all = await createCustomers(chain.home, {
+      count: customers,
+      token: chain.token,
+      gasless: false,
+    });
     await Promise.all(all.map((customer, place) => handInAll(chain, customer, place)));
   }
 
-  async function handInAll(chain: ChaosChain, customer: PrivateKeyAccount, place: number): Promise<void> {
+  async function handInAll(
+    chain: ChaosChain,
+    customer: PrivateKeyAccount,
+    place: number,
+  ): Promise<void> {
     const deadline = toUnixSeconds(new Date()) + PERMIT_SECONDS;
-    const permit = { value: TINY, deadline: String(deadline), signature: await signEarlyPermit(chain, customer, BigInt(deadline)) };
+    const permit = {
+      value: TINY,
+      deadline: String(deadline),
+      signature: await signEarlyPermit(chain, customer, BigInt(deadline)),
+    };
     for (let number = 0; number < REQUESTS_EACH; number++) {
       const orderId = `early-${chain.name}-${place}-${number}`;
-      const payment = await client.createPayment({ orderId, amount: TINY, token: chain.token, chainId: chain.chainId });
+      const payment = await client.createPayment({
+        orderId,
+        amount: TINY,
+        token: chain.token,
+        chainId: chain.chainId,
+      });
       count(`early permits: ${await handIn(customer, payment.paymentId as Hash, permit)}`);
     }
     await sendRaw(chain, await signRevocation(chain, customer));
@@ -61,7 +85,9 @@ export async function startEarlyPermits({ client, chains, customers, count }: Op
   ): Promise<string> {
     const path = { paymentId };
     const query = { customerAddress: customer.address };
-    const offered = await client.api.GET('/payments/{paymentId}/authorization', { params: { path, query } });
+    const offered = await client.api.GET('/payments/{paymentId}/authorization', {
+      params: { path, query },
+    });
     if (offered.data === undefined) return `not offered: ${offered.error.code}`;
     const signature = await signTypedData(customer, offered.data.typedData as unknown as TypedData);
     const { data, error } = await client.api.POST('/payments/{paymentId}/execute', {
@@ -73,21 +99,46 @@ export async function startEarlyPermits({ client, chains, customers, count }: Op
 }
 
 /** The customer has used none: its next one has the nonce 0. */
-async function signEarlyPermit(chain: ChaosChain, customer: PrivateKeyAccount, deadline: bigint): Promise<Hex> {
+async function signEarlyPermit(
+  chain: ChaosChain,
+  customer: PrivateKeyAccount,
+  deadline: bigint,
+): Promise<Hex> {
   const { chainId, token } = chain;
-  const name = await chain.home.chain.publicClient.readContract({ address: token, abi: testTokenAbi, functionName: 'name' });
+  const name = await chain.home.chain.publicClient.readContract({
+    address: token,
+    abi: testTokenAbi,
+    functionName: 'name',
+  });
   const { gateway } = chain.home.stack.deployment;
   return customer.signTypedData({
     domain: { name, version: '1', chainId, verifyingContract: token },
     types: PERMIT_TYPES,
     primaryType: 'Permit',
-    message: { owner: customer.address, spender: gateway, value: BigInt(TINY), nonce: 1n, deadline },
+    message: {
+      owner: customer.address,
+      spender: gateway,
+      value: BigInt(TINY),
+      nonce: 1n,
+      deadline,
+    },
   });
 }
 
 /** The customer has sent nothing but its approval before. */
 function signRevocation(chain: ChaosChain, customer: PrivateKeyAccount): Promise<Hex> {
   const { gateway } = chain.home.stack.deployment;
-  const data = encodeFunctionData({ abi: testTokenAbi, functionName: 'approve', args: [gateway, 0n] });
-  return customer.signTransaction({ chainId: chain.chainId, type: 'eip1559', to: chain.token, data, nonce: 1, ...WALLET_FEES });
+  const data = encodeFunctionData({
+    abi: testTokenAbi,
+    functionName: 'approve',
+    args: [gateway, 0n],
+  });
+  return customer.signTransaction({
+    chainId: chain.chainId,
+    type: 'eip1559',
+    to: chain.token,
+    data,
+    nonce: 1,
+    ...WALLET_FEES,
+  });
 }

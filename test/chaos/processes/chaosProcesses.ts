@@ -14,7 +14,10 @@ import { programArguments } from '../../support/programArguments.ts';
 export interface MortalProcess {
   readonly url: string;
   readonly deaths: ReadonlyMap<string, number>;
-  /** Rejects when it ended by itself, which is a defect: of what waits for it meanwhile, nothing would ever come. */
+  /**
+   * Rejects when it ended by itself, which is a defect: of what waits for it meanwhile, nothing
+   * would ever come.
+   */
   readonly failed: Promise<never>;
   /** Resolves when it is ready: for one that does not die. */
   ready(): Promise<void>;
@@ -48,7 +51,12 @@ export interface ProcessHome {
 }
 
 /** Passed once a transaction; the others are passed once a payment or oftener. */
-const RARE_POINTS: ReadonlySet<CrashPoint> = new Set(['beforeSave', 'afterSaveBeforeSend', 'afterSendBeforeMark', 'afterMark']);
+const RARE_POINTS: ReadonlySet<CrashPoint> = new Set([
+  'beforeSave',
+  'afterSaveBeforeSend',
+  'afterSendBeforeMark',
+  'afterMark',
+]);
 
 /** Many times what a start takes on a machine with little else to do. */
 const READY_MS = 3 * 60_000;
@@ -57,20 +65,40 @@ const READY_MS = 3 * 60_000;
 const LONGEST_LIFE_MS = 12_000;
 
 /** @param deaths how many it dies, if the test lasts that long */
-export function startMortalApi(home: ProcessHome, random: Random, deaths: number): Promise<MortalProcess> {
+export function startMortalApi(
+  home: ProcessHome,
+  random: Random,
+  deaths: number,
+): Promise<MortalProcess> {
   let lives = 0;
-  const nextLife = () => (lives++ < deaths ? { env: {}, killAfterMs: random.between(2_000, 9_000) } : undefined);
-  return startMortal({ label: 'api', name: 'api', program: 'api/main.ts', portVariable: 'MSQPAY_PORT', home, nextLife });
+  const nextLife = () =>
+    lives++ < deaths ? { env: {}, killAfterMs: random.between(2_000, 9_000) } : undefined;
+  return startMortal({
+    label: 'api',
+    name: 'api',
+    program: 'api/main.ts',
+    portVariable: 'MSQPAY_PORT',
+    home,
+    nextLife,
+  });
 }
 
 /** Dies at one crash point after the other, each after a random number of times. */
-export function startMortalWorkers(home: ProcessHome, random: Random, deaths: number, label: string): Promise<MortalProcess> {
+export function startMortalWorkers(
+  home: ProcessHome,
+  random: Random,
+  deaths: number,
+  label: string,
+): Promise<MortalProcess> {
   let turn = random.between(0, CRASH_POINTS.length - 1);
   let lives = 0;
   const nextLife = () => {
     if (lives++ >= deaths) return undefined;
     const point = CRASH_POINTS[turn++ % CRASH_POINTS.length] as CrashPoint;
-    return { env: { [CRASH_VARIABLE]: `${point}:${random.between(1, RARE_POINTS.has(point) ? 2 : 6)}` }, killAfterMs: undefined };
+    return {
+      env: { [CRASH_VARIABLE]: `${point}:${random.between(1, RARE_POINTS.has(point) ? 2 : 6)}` },
+      killAfterMs: undefined,
+    };
   };
   return startMortal({
     label,
@@ -86,7 +114,8 @@ async function startMortal(options: Options): Promise<MortalProcess> {
   const port = await findFreePort();
   const url = `http://127.0.0.1:${port}`;
   const { environment, logs } = options.home;
-  const scratch = logs === undefined ? mkdtempSync(join(tmpdir(), `msqpay-chaos-${options.name}-`)) : undefined;
+  const scratch =
+    logs === undefined ? mkdtempSync(join(tmpdir(), `msqpay-chaos-${options.name}-`)) : undefined;
   const logPath = join(logs ?? scratch ?? '', `${options.label}.log`);
   const deaths = new Map<string, number>();
   let isMortal = true;
@@ -98,7 +127,11 @@ async function startMortal(options: Options): Promise<MortalProcess> {
       command: process.execPath,
       args: programArguments(options.program),
       cwd: PROJECT_ROOT,
-      env: environment({ [options.portVariable]: String(port), ...(logs === undefined ? {} : { MSQPAY_LOG_LEVEL: 'info' }), ...env }),
+      env: environment({
+        [options.portVariable]: String(port),
+        ...(logs === undefined ? {} : { MSQPAY_LOG_LEVEL: 'info' }),
+        ...env,
+      }),
       logPath,
       readyTimeoutMs: READY_MS,
       // It may die before it is ready, which is a death like any other.
@@ -107,7 +140,9 @@ async function startMortal(options: Options): Promise<MortalProcess> {
   }
 
   async function isReady(): Promise<boolean> {
-    const answer = await fetch(`${url}/healthz`, { signal: AbortSignal.timeout(1_000) }).catch(() => undefined);
+    const answer = await fetch(`${url}/healthz`, { signal: AbortSignal.timeout(1_000) }).catch(
+      () => undefined,
+    );
     // 503 while the database is away is life, too.
     return answer !== undefined;
   }
@@ -117,7 +152,8 @@ async function startMortal(options: Options): Promise<MortalProcess> {
     for (;;) {
       const answer = await fetch(`${url}/healthz`).catch(() => undefined);
       if (answer?.ok === true) return;
-      if (Date.now() > deadline) throw new Error(`${options.name} does not become ready:\n${tail(logPath)}`);
+      if (Date.now() > deadline)
+        throw new Error(`${options.name} does not become ready:\n${tail(logPath)}`);
       await sleep(100);
     }
   }
@@ -129,11 +165,13 @@ async function startMortal(options: Options): Promise<MortalProcess> {
       // A slow start is not a life: on a busy machine there would be nothing but starts.
       while (current.isRunning() && isMortal && !(await isReady())) await sleep(50);
       const bornAt = Date.now();
-      while (current.isRunning() && isMortal && Date.now() - bornAt < longestLifeMs(life)) await sleep(20);
+      while (current.isRunning() && isMortal && Date.now() - bornAt < longestLifeMs(life))
+        await sleep(20);
       if (!isMortal) break;
       const cause = current.isRunning() ? 'killed from outside' : lastWords(logPath);
       if (current.isRunning()) await current.kill('SIGKILL');
-      if (cause === undefined) throw new Error(`${options.name} ended by itself:\n${tail(logPath)}`);
+      if (cause === undefined)
+        throw new Error(`${options.name} ended by itself:\n${tail(logPath)}`);
       deaths.set(cause, (deaths.get(cause) ?? 0) + 1);
     }
   })();

@@ -1,6 +1,6 @@
 /**
- * The moments at which a workers process can be made to die, as one payment meets them. Each lies between two effects of which the second must not
- * depend on the first one's process being alive.
+ * The moments at which a workers process can be made to die, as one payment meets them. Each lies
+ * between two effects of which the second must not depend on the first one's process being alive.
  */
 export const CRASH_POINTS = [
   /** The batch is chosen, its transaction not saved. */
@@ -9,7 +9,10 @@ export const CRASH_POINTS = [
   'afterSaveBeforeSend',
   /** The provider has answered, the answer is not saved: before marking. */
   'afterSendBeforeMark',
-  /** A commit after an answer: most often the one that saved it, before the worker has ended its job. */
+  /**
+   * A commit after an answer: most often the one that saved it, before the worker has ended its
+   * job.
+   */
   'afterMark',
   /** Outbox rows are locked, no job is on a queue. */
   'beforePublish',
@@ -24,5 +27,8 @@ export const CRASH_POINTS = [
 ] as const;
 export type CrashPoint = (typeof CRASH_POINTS)[number];
 
-/** Environment of a workers process of this test: `<point>:<n>`, die when that point is passed for the n-th time. Absent: do not. */
+/**
+ * Environment of a workers process of this test: `<point>:<n>`, die when that point is passed for
+ * the n-th time. Absent: do not.
+ */
 export const CRASH_VARIABLE = 'CHAOS_CRASH_AT';

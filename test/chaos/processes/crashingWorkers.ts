@@ -10,7 +10,10 @@ import { startHealthServer } from '../../../workers/startHealthServer.ts';
 import { startWorkers } from '../../../workers/startWorkers.ts';
 import { CRASH_POINTS, CRASH_VARIABLE, type CrashPoint } from './crashPoints.ts';
 
-/** workers/main.ts with every queue, whose ports kill the process at the moment that it is told: as abruptly as `kill -9` by somebody else. */
+/**
+ * workers/main.ts with every queue, whose ports kill the process at the moment that it is told: as
+ * abruptly as `kill -9` by somebody else.
+ */
 
 const crash = readCrash();
 let passed = 0;
@@ -96,7 +99,10 @@ function withCrashingPublisher(queues: Queues): Queues {
 }
 
 await runProcess(async (config) => {
-  const { ctx, close } = await createContext(config, { name: 'workers', relayerKeys: readRelayerKeys(config, process.env) });
+  const { ctx, close } = await createContext(config, {
+    name: 'workers',
+    relayerKeys: readRelayerKeys(config, process.env),
+  });
   const queues = withCrashingPublisher(await createQueues(config));
   const workers = await startWorkers(withCrashes(ctx), queues, QUEUE_NAMES);
   const health = await startHealthServer(ctx, config.host, config.workersPort);
