@@ -113,7 +113,7 @@ module.exports = {
       name: 'product-needs-no-development',
       severity: 'error',
       from: { path: PRODUCT },
-      to: { path: '^(dev|test|bench|demo)/' },
+      to: { path: '^(dev|simulators|test|bench|demo)/' },
     },
     {
       name: 'no-development-packages',

@@ -60,6 +60,7 @@ export default tseslint.config(
     files: [
       'cli/**',
       'dev/**',
+      'simulators/**',
       'bench/**',
       'demo/shop/main.ts',
       'contracts/*.ts',

@@ -1,7 +1,7 @@
 import { createContext } from '../platform/createContext.ts';
 import { createQueues } from '../platform/queues.ts';
 import { runProcess } from '../platform/runProcess.ts';
-import { startServer } from './startServer.ts';
+import { startServer } from './http/startServer.ts';
 
 /** The API's process. Any number of them may run: all state is in the database and in Redis. */
 await runProcess(async (config) => {

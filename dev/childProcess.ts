@@ -240,8 +240,7 @@ export function runCommand(
   });
 }
 
-// ---- Folders with an owner
-// -------------------------------------------------------------------------------------------------
+// ---- Folders with an owner ----------------------------------------------------------------------
 
 export class DirectoryInUseError extends Error {
   readonly directory: string;
@@ -428,8 +427,7 @@ function runPs(pid: number, column: 'lstart' | 'command'): string | undefined {
   }
 }
 
-// ---- Ending with our own process
-// -------------------------------------------------------------------------------------------------
+// ---- Ending with our own process ----------------------------------------------------------------
 
 interface LiveProcess {
   pid: number;
@@ -493,8 +491,7 @@ function withParentDeathSignal(
     : [command, args];
 }
 
-// ---- Small helpers
-// -------------------------------------------------------------------------------------------------
+// ---- Small helpers ------------------------------------------------------------------------------
 
 function readTail(path: string, from: number): string {
   const file = openSync(path, 'r');

@@ -199,8 +199,7 @@ function createHandle(
   };
 }
 
-// ---- A server from the machine
-// -------------------------------------------------------------------------------------------------
+// ---- A server from the machine ------------------------------------------------------------------
 
 async function findNativeEngine(context: EngineContext): Promise<RedisEngine | undefined> {
   const binary = findBinary('redis-server', 'valkey-server') ?? linkServer(context.dataDir);
@@ -301,8 +300,7 @@ function writeConfiguration(
   writeFileSync(path, lines.join('\n') + '\n', { mode: 0o600 });
 }
 
-// ---- Docker
-// -------------------------------------------------------------------------------------------------
+// ---- Docker -------------------------------------------------------------------------------------
 
 function createDockerEngine(context: EngineContext): RedisEngine {
   const { dataDir, logPath, password, onProgress } = context;
@@ -359,8 +357,7 @@ function createDockerEngine(context: EngineContext): RedisEngine {
   };
 }
 
-// ---- Password and probe
-// -------------------------------------------------------------------------------------------------
+// ---- Password and probe -------------------------------------------------------------------------
 
 function readPassword(dataDir: string): string {
   const path = join(dataDir, 'password');

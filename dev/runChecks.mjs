@@ -34,6 +34,7 @@ const checks = [
       'shared',
       'db',
       'dev',
+      'simulators',
       'demo',
     ],
   },

@@ -13,7 +13,7 @@ import { DEV_CHAIN_ID, deployOnce, describeChains } from './deployOnce.ts';
 import {
   startDefenderSimulator,
   type DefenderSimulator,
-} from './defenderSimulator/startDefenderSimulator.ts';
+} from '../simulators/defender/startDefenderSimulator.ts';
 import { DEV_KEYS } from './devKeys.ts';
 import { startRedis } from './redis.ts';
 import { writeAtomically } from './writeAtomically.ts';

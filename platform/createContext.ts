@@ -1,6 +1,6 @@
 import { createChain } from '../adapters/chain/createChain.ts';
-import { createLocalRelayer } from '../adapters/relayers/createLocalRelayer.ts';
-import { createOzRelayer } from '../adapters/relayers/createOzRelayer.ts';
+import { createLocalRelayer } from '../adapters/relayers/local/createLocalRelayer.ts';
+import { createOzRelayer } from '../adapters/relayers/ozRelayer/createOzRelayer.ts';
 import { createWebhookSender } from '../adapters/webhookHttp/createWebhookSender.ts';
 import type { ChainPort } from '../domain/chain/ports.ts';
 import type { RelayerPort } from '../domain/relay/ports.ts';
@@ -153,7 +153,7 @@ async function createRelayer(options: {
       // Its SDK takes as long to load as half of all other packages together: by who has such a
       // relayer, and nobody else.
       const { createDefenderRelayer } =
-        await import('../adapters/relayers/createDefenderRelayer.ts');
+        await import('../adapters/relayers/defender/createDefenderRelayer.ts');
       return createDefenderRelayer({ relayer, timeoutMs, clock, log });
     }
     case 'ozRelayer':

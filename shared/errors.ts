@@ -5,7 +5,7 @@
 
 /**
  * What kind of error it is: a stable public code and the title that stands for every occurrence.
- * The HTTP status lives in api/problem.ts.
+ * The HTTP status lives in api/http/problem.ts.
  */
 export interface ErrorKind {
   /** Stable, documented in openapi.yaml, e.g. `PAY_001`. */

@@ -1,7 +1,7 @@
 import { pino } from 'pino';
 
-import { createDefenderRelayer } from '../../adapters/relayers/createDefenderRelayer.ts';
-import { startDefenderSimulator } from '../../dev/defenderSimulator/startDefenderSimulator.ts';
+import { createDefenderRelayer } from '../../adapters/relayers/defender/createDefenderRelayer.ts';
+import { startDefenderSimulator } from '../../simulators/defender/startDefenderSimulator.ts';
 import type { RelayerPort } from '../../domain/relay/ports.ts';
 import { systemClock } from '../../shared/clock.ts';
 import { API_KEY, API_SECRET } from './defenderFixture.ts';

@@ -6,7 +6,7 @@ import sinon from 'sinon';
 import {
   createDefenderRelayer,
   type DefenderRelayerOptions,
-} from '../../adapters/relayers/createDefenderRelayer.ts';
+} from '../../adapters/relayers/defender/createDefenderRelayer.ts';
 import type { RelayerPort, SendOutcome } from '../../domain/relay/ports.ts';
 import { AppError } from '../../shared/errors.ts';
 import type { Address, Hex } from '../../shared/hex.ts';

@@ -4,7 +4,7 @@ import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts';
 import {
   startDefenderSimulator,
   type DefenderSimulator,
-} from '../../dev/defenderSimulator/startDefenderSimulator.ts';
+} from '../../simulators/defender/startDefenderSimulator.ts';
 import type { RelayerPort } from '../../domain/relay/ports.ts';
 import type { Bytes32 } from '../../shared/hex.ts';
 import { waitUntil } from '../support/waitUntil.ts';

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 
-import { capFees, decideCap, decideRaise } from '../../adapters/relayers/localFees.ts';
+import { capFees, decideCap, decideRaise } from '../../adapters/relayers/local/localFees.ts';
 
 const GWEI = 10n ** 9n;
 const fees = (max: bigint, priority: bigint | null) => ({

@@ -16,7 +16,7 @@ import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts';
 import {
   createLocalRelayer,
   type LocalRelayerOptions,
-} from '../../adapters/relayers/createLocalRelayer.ts';
+} from '../../adapters/relayers/local/createLocalRelayer.ts';
 import { up } from '../../db/migrations/0003_local_relayer.ts';
 import { startChain } from '../../dev/chain.ts';
 import type { ProviderTransaction, RelayerPort, SendOutcome } from '../../domain/relay/ports.ts';

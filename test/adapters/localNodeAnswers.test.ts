@@ -4,8 +4,11 @@ import { keccak256, parseGwei, toHex, type Hex } from 'viem';
 import { privateKeyToAccount } from 'viem/accounts';
 
 import { createRpcClients } from '../../adapters/chain/createRpcClients.ts';
-import { createLocalMinimum, type LocalMinimum } from '../../adapters/relayers/localMinimum.ts';
-import { createLocalNode, type LocalNode } from '../../adapters/relayers/localNode.ts';
+import {
+  createLocalMinimum,
+  type LocalMinimum,
+} from '../../adapters/relayers/local/localMinimum.ts';
+import { createLocalNode, type LocalNode } from '../../adapters/relayers/local/localNode.ts';
 import type { AppError } from '../../shared/errors.ts';
 import {
   damage,

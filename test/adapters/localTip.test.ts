@@ -7,8 +7,11 @@ import {
   type TransactionSerializedEIP1559,
 } from 'viem';
 
-import { createLocalMinimum, readNamedMinimum } from '../../adapters/relayers/localMinimum.ts';
-import { decideCap, decideRaise } from '../../adapters/relayers/localFees.ts';
+import {
+  createLocalMinimum,
+  readNamedMinimum,
+} from '../../adapters/relayers/local/localMinimum.ts';
+import { decideCap, decideRaise } from '../../adapters/relayers/local/localFees.ts';
 import type { Hex } from '../../shared/hex.ts';
 import {
   BUMP_AFTER_MS,

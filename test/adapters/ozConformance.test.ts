@@ -1,7 +1,7 @@
 import { pino } from 'pino';
 
-import { createOzRelayer } from '../../adapters/relayers/createOzRelayer.ts';
-import { startOzRelayerSimulator } from '../../dev/ozRelayerSimulator/startOzRelayerSimulator.ts';
+import { createOzRelayer } from '../../adapters/relayers/ozRelayer/createOzRelayer.ts';
+import { startOzRelayerSimulator } from '../../simulators/ozRelayer/startOzRelayerSimulator.ts';
 import type { RelayerPort } from '../../domain/relay/ports.ts';
 import { systemClock } from '../../shared/clock.ts';
 import { describeRelayerConformance } from './relayerConformance.ts';

@@ -3,7 +3,10 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo, Socket } from 'node:net';
 import { pino } from 'pino';
 
-import { createOzRelayer, type OzRelayerOptions } from '../../adapters/relayers/createOzRelayer.ts';
+import {
+  createOzRelayer,
+  type OzRelayerOptions,
+} from '../../adapters/relayers/ozRelayer/createOzRelayer.ts';
 import type { RelayerPort, SendOutcome } from '../../domain/relay/ports.ts';
 import { AppError } from '../../shared/errors.ts';
 import type { Address, Hex } from '../../shared/hex.ts';

@@ -9,13 +9,13 @@ import { createTestClient, http, parseEther, publicActions } from 'viem';
 import { generatePrivateKey } from 'viem/accounts';
 
 import { startChain, type Chain } from '../../dev/chain.ts';
-import type { OzFault } from '../../dev/ozRelayerSimulator/operations.ts';
-import type { OzTransaction } from '../../dev/ozRelayerSimulator/ozTransaction.ts';
+import type { OzFault } from '../../simulators/ozRelayer/operations.ts';
+import type { OzTransaction } from '../../simulators/ozRelayer/ozTransaction.ts';
 import {
   startOzRelayerSimulator,
   type OzRelayerSimulator,
   type OzRelayerSimulatorOptions,
-} from '../../dev/ozRelayerSimulator/startOzRelayerSimulator.ts';
+} from '../../simulators/ozRelayer/startOzRelayerSimulator.ts';
 import type { Hex } from '../../shared/hex.ts';
 import { advanceClock } from '../support/advanceClock.ts';
 import { waitUntil } from '../support/waitUntil.ts';

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 
-import * as defender from '../../adapters/relayers/defenderAnswers.ts';
-import * as oz from '../../adapters/relayers/ozRelayerAnswers.ts';
+import * as defender from '../../adapters/relayers/defender/defenderAnswers.ts';
+import * as oz from '../../adapters/relayers/ozRelayer/ozRelayerAnswers.ts';
 import type { Address, Hex } from '../../shared/hex.ts';
 
 const HASH: Hex = `0x${'ab'.repeat(32)}`;

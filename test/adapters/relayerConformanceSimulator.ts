@@ -1,4 +1,4 @@
-import type { DefenderSimulator } from '../../dev/defenderSimulator/startDefenderSimulator.ts';
+import type { DefenderSimulator } from '../../simulators/defender/startDefenderSimulator.ts';
 import type { RelayerFixture } from './relayerConformance.ts';
 
 type Simulator = Pick<DefenderSimulator, 'clearFaults' | 'transactions'> & {

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import type { PrivateKeyAccount } from 'viem/accounts';
 
 import type { components } from '../../api/generated/openapi.ts';
-import { startServer, type RunningServer } from '../../api/startServer.ts';
+import { startServer, type RunningServer } from '../../api/http/startServer.ts';
 import { cancelPayment } from '../../domain/payments/service.ts';
 import { getPaymentStatus, noteReadPayment } from '../../domain/payments/status.ts';
 import { findPayment } from '../../domain/payments/store.ts';

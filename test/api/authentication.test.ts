@@ -1,9 +1,9 @@
 import { expect } from 'chai';
 import { pino } from 'pino';
 
-import { authenticate } from '../../api/middleware/authenticate.ts';
-import type { Request, Response } from '../../api/request.ts';
-import { startServer } from '../../api/startServer.ts';
+import { authenticate } from '../../api/http/middleware/authenticate.ts';
+import type { Request, Response } from '../../api/http/request.ts';
+import { startServer } from '../../api/http/startServer.ts';
 import { issueApiKey, revokeApiKey } from '../../domain/stores/service.ts';
 import { AppError } from '../../shared/errors.ts';
 import { readProblem, startTestApi, type TestApi } from './startTestApi.ts';

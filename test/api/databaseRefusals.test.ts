@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
 
-import { toProblemReply } from '../../api/problem.ts';
+import { toProblemReply } from '../../api/http/problem.ts';
 import { checkDependencies } from '../../api/routes/service/checkDependencies.ts';
 import { migrate } from '../../db/migrate.ts';
 import { startDatabase, type Database as Server } from '../../dev/database/startDatabase.ts';

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { pino } from 'pino';
 
 import type { components } from '../../api/generated/openapi.ts';
-import { startServer } from '../../api/startServer.ts';
+import { startServer } from '../../api/http/startServer.ts';
 import { isClockBehindChain } from '../../domain/chain/service.ts';
 import { checkRelayers } from '../../domain/relay/checkRelayers.ts';
 import { scanChain } from '../../domain/payments/scanChain.ts';

@@ -6,7 +6,7 @@ import { expect } from 'chai';
 import { pino } from 'pino';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { startServer } from '../../api/startServer.ts';
+import { startServer } from '../../api/http/startServer.ts';
 import { inTransaction, selectRows } from '../../platform/db.ts';
 import { nextRequest } from '../support/nextRequest.ts';
 import { waitUntil } from '../support/waitUntil.ts';

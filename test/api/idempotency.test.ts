@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 
-import { toCanonicalJson } from '../../api/runOperation.ts';
+import { toCanonicalJson } from '../../api/http/runOperation.ts';
 import { deleteExpiredIdempotencyKeys, idempotently } from '../../domain/idempotency/service.ts';
 import { execute, inTransaction, selectRows } from '../../platform/db.ts';
 import { AppError } from '../../shared/errors.ts';

@@ -1,10 +1,10 @@
 import { expect } from 'chai';
 import { pino } from 'pino';
 
-import { createFailureLimiter } from '../../api/middleware/createFailureLimiter.ts';
-import { createRedisRateLimitStore } from '../../api/middleware/redisRateLimitStore.ts';
-import type { Request } from '../../api/request.ts';
-import { startServer } from '../../api/startServer.ts';
+import { createFailureLimiter } from '../../api/http/middleware/createFailureLimiter.ts';
+import { createRedisRateLimitStore } from '../../api/http/middleware/redisRateLimitStore.ts';
+import type { Request } from '../../api/http/request.ts';
+import { startServer } from '../../api/http/startServer.ts';
 import type { AppError } from '../../shared/errors.ts';
 import { nextRequest } from '../support/nextRequest.ts';
 import { startTestApi, type TestApi } from './startTestApi.ts';

@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect } from 'chai';
 
-import { ERROR_KINDS, STATUS_OF_CODE, toProblemReply } from '../../api/problem.ts';
-import { readOpenapiDocument } from '../../api/openapiDocument.ts';
+import { ERROR_KINDS, STATUS_OF_CODE, toProblemReply } from '../../api/http/problem.ts';
+import { readOpenapiDocument } from '../../api/http/openapiDocument.ts';
 import { PAYMENT_ERRORS } from '../../domain/payments/errors.ts';
 import { PROJECT_ROOT } from '../../platform/projectRoot.ts';
 import { AppError, COMMON_ERRORS } from '../../shared/errors.ts';

@@ -1,8 +1,8 @@
 import { expect } from 'chai';
 import type { Options } from 'express-rate-limit';
 
-import { createRedisRateLimitStore } from '../../api/middleware/redisRateLimitStore.ts';
-import { startServer } from '../../api/startServer.ts';
+import { createRedisRateLimitStore } from '../../api/http/middleware/redisRateLimitStore.ts';
+import { startServer } from '../../api/http/startServer.ts';
 import { createRedis } from '../../platform/redis.ts';
 import type { TestStore } from '../support/harness.ts';
 import { waitUntil } from '../support/waitUntil.ts';

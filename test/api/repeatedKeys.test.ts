@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 
-import { startServer, type RunningServer } from '../../api/startServer.ts';
+import { startServer, type RunningServer } from '../../api/http/startServer.ts';
 import type { Payment } from '../../domain/payments/model.ts';
 import { createPayment } from '../../domain/payments/service.ts';
 import { idempotently } from '../../domain/idempotency/service.ts';

@@ -1,7 +1,7 @@
 import createClient, { type Client } from 'openapi-fetch';
 
 import type { components, paths } from '../../api/generated/openapi.ts';
-import { startServer, type RunningServer } from '../../api/startServer.ts';
+import { startServer, type RunningServer } from '../../api/http/startServer.ts';
 import {
   createHarness,
   type Harness,

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { createWalletClient, erc20Abi, http, type Hex, type TypedDataDefinition } from 'viem';
 import { generatePrivateKey, privateKeyToAccount, type PrivateKeyAccount } from 'viem/accounts';
 
-import { startServer, type RunningServer } from '../../api/startServer.ts';
+import { startServer, type RunningServer } from '../../api/http/startServer.ts';
 import { createClient, type ApiClient } from '../../demo/shop/createClient.ts';
 import { expectData } from '../../demo/shop/expectData.ts';
 import { payDirectly, payGasless } from '../../demo/shop/payAsDemoCustomer.ts';

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createWalletClient, http, type Account, type Hex } from 'viem';
 
-import { startServer, type RunningServer } from '../../api/startServer.ts';
+import { startServer, type RunningServer } from '../../api/http/startServer.ts';
 import { usdtTokenAbi, usdtTokenBytecode } from '../../contracts/generated/test/UsdtToken.ts';
 import { createClient, type ApiClient } from '../../demo/shop/createClient.ts';
 import { expectData } from '../../demo/shop/expectData.ts';

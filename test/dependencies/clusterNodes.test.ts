@@ -3,7 +3,7 @@ import { expect } from 'chai';
 import type { Cluster, Redis } from 'ioredis';
 import type { Options } from 'express-rate-limit';
 
-import { createRedisRateLimitStore } from '../../api/middleware/redisRateLimitStore.ts';
+import { createRedisRateLimitStore } from '../../api/http/middleware/redisRateLimitStore.ts';
 import { createRedis, type RedisConnectionKind } from '../../platform/redis.ts';
 import { letGoOn } from '../support/letGoOn.ts';
 import { startRedisCluster, type RedisCluster } from '../support/startRedisCluster.ts';

@@ -22,12 +22,12 @@ import type { Hex } from 'viem';
 import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts';
 import { startChain } from '../../dev/chain.ts';
 import type { Chain } from '../../dev/chain.ts';
-import type { Fault } from '../../dev/defenderSimulator/faults.ts';
-import { startDefenderSimulator } from '../../dev/defenderSimulator/startDefenderSimulator.ts';
+import type { Fault } from '../../simulators/defender/faults.ts';
+import { startDefenderSimulator } from '../../simulators/defender/startDefenderSimulator.ts';
 import type {
   DefenderSimulator,
   DefenderSimulatorOptions,
-} from '../../dev/defenderSimulator/startDefenderSimulator.ts';
+} from '../../simulators/defender/startDefenderSimulator.ts';
 import { advanceClock } from '../support/advanceClock.ts';
 import { programArguments } from '../support/programArguments.ts';
 import { startOddNode } from '../support/startOddNode.ts';
@@ -598,7 +598,7 @@ describe('the Defender simulator, through the Defender SDK', function () {
       SIMULATOR_API_SECRET: apiSecret,
       SIMULATOR_STATE_PATH: join(folder, 'transactions.jsonl'),
     };
-    const child = spawn(process.execPath, programArguments('dev/defenderSimulator/main.ts'), {
+    const child = spawn(process.execPath, programArguments('simulators/defender/main.ts'), {
       env: environment,
       stdio: ['ignore', 'pipe', 'inherit'],
     });

@@ -2,7 +2,7 @@ import { randomInt } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 
-import type { FaultKind } from '../../dev/defenderSimulator/faults.ts';
+import type { FaultKind } from '../../simulators/defender/faults.ts';
 import { createRandom, type Random } from '../support/createRandom.ts';
 import { prepareFlow, randomPause, type Flow } from '../support/flow.ts';
 import { createHarness, type Harness } from '../support/harness.ts';

@@ -1,8 +1,8 @@
 import { expect } from 'chai';
 import type { PrivateKeyAccount } from 'viem/accounts';
 
-import type { Fault } from '../../dev/defenderSimulator/faults.ts';
-import { createDefenderRelayer } from '../../adapters/relayers/createDefenderRelayer.ts';
+import type { Fault } from '../../simulators/defender/faults.ts';
+import { createDefenderRelayer } from '../../adapters/relayers/defender/createDefenderRelayer.ts';
 import { DONE } from '../../domain/outbox/model.ts';
 import type { Payment } from '../../domain/payments/model.ts';
 import { scanChain } from '../../domain/payments/scanChain.ts';

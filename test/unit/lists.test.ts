@@ -1,7 +1,7 @@
-import { LOCAL_STATUSES } from '../../adapters/relayers/localModel.ts';
+import { LOCAL_STATUSES } from '../../adapters/relayers/local/localModel.ts';
 import { expect } from 'chai';
 
-import { readOpenapiDocument } from '../../api/openapiDocument.ts';
+import { readOpenapiDocument } from '../../api/http/openapiDocument.ts';
 import { PAYMENT_STATUSES } from '../../domain/payments/model.ts';
 import { REFUND_STATUSES } from '../../domain/refunds/model.ts';
 import { WASTE_KINDS } from '../../domain/relay/decideWaste.ts';

@@ -2,7 +2,7 @@ import { Writable } from 'node:stream';
 import { expect } from 'chai';
 import { pino } from 'pino';
 
-import { startServer } from '../../api/startServer.ts';
+import { startServer } from '../../api/http/startServer.ts';
 import { createWebhookEndpoint } from '../../domain/webhooks/service.ts';
 import { createCustomers } from '../support/customers.ts';
 import { createHarness, type Harness, type TestStore } from '../support/harness.ts';

@@ -2,7 +2,7 @@ import type { ForwardRequest } from '../../../domain/relay/model.ts';
 import * as relay from '../../../domain/relay/service.ts';
 import { asBytes32, asHex } from '../../../shared/hex.ts';
 import type { components } from '../../generated/openapi.ts';
-import type { Handler } from '../../handler.ts';
+import type { Handler } from '../../http/handler.ts';
 import { parseAddress } from '../parseAddress.ts';
 import { acceptRelayed } from './acceptRelayed.ts';
 import { parsePermit } from './parsePermit.ts';

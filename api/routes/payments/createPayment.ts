@@ -3,7 +3,7 @@ import type { Payment } from '../../../domain/payments/model.ts';
 import * as payments from '../../../domain/payments/service.ts';
 import type { AlsoInTransaction } from '../../../platform/unitOfWork.ts';
 import { parseAmountUnits } from '../../../shared/money.ts';
-import type { Handler } from '../../handler.ts';
+import type { Handler } from '../../http/handler.ts';
 import { parseAddress } from '../parseAddress.ts';
 import { toPaymentResource } from './toPaymentResource.ts';
 

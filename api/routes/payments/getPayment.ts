@@ -4,7 +4,7 @@ import { listRelayAttempts } from '../../../domain/relay/service.ts';
 import { listPaymentEvents } from '../../../domain/webhooks/service.ts';
 import { inStoreReadTurn } from '../../../platform/storeReads.ts';
 import { asBytes32 } from '../../../shared/hex.ts';
-import type { Handler } from '../../handler.ts';
+import type { Handler } from '../../http/handler.ts';
 import { toPaymentResource } from './toPaymentResource.ts';
 import { toRelayAttemptResource } from './toRelayAttemptResource.ts';
 

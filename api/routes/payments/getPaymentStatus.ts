@@ -1,6 +1,6 @@
 import * as status from '../../../domain/payments/status.ts';
 import { asBytes32 } from '../../../shared/hex.ts';
-import type { Handler } from '../../handler.ts';
+import type { Handler } from '../../http/handler.ts';
 import { toPaymentStatusReply } from './toPaymentStatusReply.ts';
 
 export const getPaymentStatus: Handler<'getPaymentStatus'> = async (ctx, request) => {

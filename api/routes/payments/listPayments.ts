@@ -1,8 +1,8 @@
 import * as payments from '../../../domain/payments/service.ts';
 import { noteReadPayment } from '../../../domain/payments/status.ts';
 import { inStoreReadTurn } from '../../../platform/storeReads.ts';
-import type { Handler } from '../../handler.ts';
-import { parseMoment } from '../../parseMoment.ts';
+import type { Handler } from '../../http/handler.ts';
+import { parseMoment } from '../../http/parseMoment.ts';
 import { toPaymentResource } from './toPaymentResource.ts';
 
 /** openapi.yaml has the same as `default`, which the validator fills in. */

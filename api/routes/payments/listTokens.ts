@@ -1,6 +1,6 @@
 import { reportPermits } from '../../../domain/relay/checkPermits.ts';
 import { isGaslessOffered } from '../../../domain/relay/service.ts';
-import type { Handler } from '../../handler.ts';
+import type { Handler } from '../../http/handler.ts';
 
 export const listTokens: Handler<'listTokens'> = (ctx) => {
   // As far as this process knows: the list is asked for often, and must not wait for a chain.

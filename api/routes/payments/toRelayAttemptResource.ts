@@ -1,7 +1,7 @@
 import { signerOf, type RelayAttempt } from '../../../domain/relay/model.ts';
 import type { Bytes32 } from '../../../shared/hex.ts';
 import type { components } from '../../generated/openapi.ts';
-import type { ErrorCode } from '../../problem.ts';
+import type { ErrorCode } from '../../http/problem.ts';
 
 export function toRelayAttemptResource(
   attempt: RelayAttempt & { readonly txHash: Bytes32 | null },

@@ -1,7 +1,7 @@
 import * as refunds from '../../../domain/relay/refundPayment.ts';
 import { asBytes32 } from '../../../shared/hex.ts';
 import { formatAmountUnits, parseAmountUnits } from '../../../shared/money.ts';
-import type { Handler } from '../../handler.ts';
+import type { Handler } from '../../http/handler.ts';
 import { toPermitOfferResource, toTypedDataResource } from '../gasless/toTypedDataResource.ts';
 
 export const getRefundRequest: Handler<'getRefundRequest'> = async (

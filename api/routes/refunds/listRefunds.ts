@@ -3,7 +3,7 @@ import * as refunds from '../../../domain/refunds/service.ts';
 import * as relay from '../../../domain/relay/service.ts';
 import { inStoreReadTurn } from '../../../platform/storeReads.ts';
 import { asBytes32 } from '../../../shared/hex.ts';
-import type { Handler } from '../../handler.ts';
+import type { Handler } from '../../http/handler.ts';
 import { toRelayAttemptResource } from '../payments/toRelayAttemptResource.ts';
 import { toRefundResource } from './toRefundResource.ts';
 

@@ -4,7 +4,7 @@ import * as refunds from '../../../domain/relay/refundPayment.ts';
 import type { AlsoInTransaction } from '../../../platform/unitOfWork.ts';
 import { asBytes32, asHex } from '../../../shared/hex.ts';
 import { parseAmountUnits } from '../../../shared/money.ts';
-import type { Handler } from '../../handler.ts';
+import type { Handler } from '../../http/handler.ts';
 import { parsePermit } from '../gasless/parsePermit.ts';
 import { toRefundResource } from './toRefundResource.ts';
 

@@ -2,7 +2,7 @@ import { toChainFacts } from '../../../domain/payments/eventData.ts';
 import type { Refund } from '../../../domain/refunds/model.ts';
 import { formatAmountUnits } from '../../../shared/money.ts';
 import type { components } from '../../generated/openapi.ts';
-import type { ErrorCode } from '../../problem.ts';
+import type { ErrorCode } from '../../http/problem.ts';
 
 export function toRefundResource(refund: Refund): components['schemas']['Refund'] {
   return {

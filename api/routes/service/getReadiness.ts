@@ -1,4 +1,4 @@
-import type { Handler } from '../../handler.ts';
+import type { Handler } from '../../http/handler.ts';
 import { checkDependencies } from './checkDependencies.ts';
 
 export const getReadiness: Handler<'getReadiness'> = async (ctx) => {

@@ -2,7 +2,7 @@ import { idempotently } from '../../../domain/idempotency/service.ts';
 import type { WebhookEndpointWithSecret } from '../../../domain/webhooks/model.ts';
 import * as webhooks from '../../../domain/webhooks/service.ts';
 import type { AlsoInTransaction } from '../../../platform/unitOfWork.ts';
-import type { Handler } from '../../handler.ts';
+import type { Handler } from '../../http/handler.ts';
 import { toWebhookEndpointResource } from './toWebhookEndpointResource.ts';
 
 export const createWebhookEndpoint: Handler<'createWebhookEndpoint'> = (

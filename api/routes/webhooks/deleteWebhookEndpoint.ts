@@ -1,5 +1,5 @@
 import * as webhooks from '../../../domain/webhooks/service.ts';
-import type { Handler } from '../../handler.ts';
+import type { Handler } from '../../http/handler.ts';
 
 export const deleteWebhookEndpoint: Handler<'deleteWebhookEndpoint'> = async (
   ctx,

@@ -1,6 +1,6 @@
 import * as webhooks from '../../../domain/webhooks/service.ts';
 import { inStoreReadTurn } from '../../../platform/storeReads.ts';
-import type { Handler } from '../../handler.ts';
+import type { Handler } from '../../http/handler.ts';
 import { toWebhookEndpointResource } from './toWebhookEndpointResource.ts';
 
 export const listWebhookEndpoints: Handler<'listWebhookEndpoints'> = (ctx, { identity }) =>

@@ -9,8 +9,8 @@ import { DEV_KEYS } from '../../../dev/devKeys.ts';
 import {
   startOzRelayerSimulator,
   type OzRelayerSimulator,
-} from '../../../dev/ozRelayerSimulator/startOzRelayerSimulator.ts';
-import type { Fault } from '../../../dev/relayerSimulator/faults.ts';
+} from '../../../simulators/ozRelayer/startOzRelayerSimulator.ts';
+import type { Fault } from '../../../simulators/relayer/faults.ts';
 import type { Address, Hex } from '../../../shared/hex.ts';
 import { createRandom, type Random } from '../../support/createRandom.ts';
 import {

@@ -1,0 +1,211 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { ClientRateLimitInfo } from 'express-rate-limit';
+
+import { recallIdentity } from '../../domain/stores/service.ts';
+import { CACHE_MS } from '../../domain/payments/status.ts';
+import type { Context } from '../../platform/context.ts';
+import { REMEMBERED_MS } from '../../platform/signals.ts';
+import { RATE_LIMIT_NAME } from './middleware/limitRate.ts';
+import type { RequestHandler } from './request.ts';
+import { soonCeiling, type RedisRateLimitStore } from './middleware/redisRateLimitStore.ts';
+import { takeRequestId } from './middleware/assignRequestId.ts';
+
+/**
+ * Status requests are the ones that stores repeat all the time. A reply that went through
+ * everything (validation of request and reply included) is remembered for a moment, and the very
+ * same question of the same store is answered with it before Express is asked at all. Whatever is
+ * in the least different (another header of meaning, a query, an unknown key, a used-up limit)
+ * takes the ordinary way.
+ *
+ * A change of the payment forgets its reply, and a reply is given only when this process has heard
+ * of every change that somebody was told of (see Signals). It is forgotten in any case when what it
+ * says was read a while ago; shortly before that one request takes the ordinary way and renews it:
+ * otherwise all who ask at that moment would.
+ */
+const REPLY_MS = REMEMBERED_MS - CACHE_MS;
+/** While confirmations are counted, a reply is out of date with the next block. */
+const REMEMBERED_PROCESSING_MS = 250;
+/** The share of its time after which a reply is renewed. */
+const RENEWED_AFTER = 0.8;
+const MAX_REPLIES = 20_000;
+
+const PREFIX = '/api/v1/payments/';
+const SUFFIX = '/status';
+const URL_LENGTH = PREFIX.length + 66 + SUFFIX.length;
+
+interface RememberedReply {
+  /** Some of the headers are about the key. */
+  readonly apiKeyId: string;
+  readonly body: string;
+  readonly headers: readonly string[];
+  readonly renewAt: number;
+  readonly staleAt: number;
+  /** Somebody is on the way to renew it. */
+  isRenewing: boolean;
+}
+
+export interface StatusReplies {
+  /** For the route of the ordinary way: remembers what it answered. */
+  readonly remember: RequestHandler;
+  /** @returns whether the request was answered (or will be): then nobody else may touch it */
+  tryAnswer(request: IncomingMessage, response: ServerResponse): boolean;
+}
+
+export interface StatusRepliesOptions {
+  /** Counts one request of the key, at once when it is far below its limit. */
+  readonly countSoon: RedisRateLimitStore['countSoon'];
+  /** Counts one request of the key. Rejects when Redis is away. */
+  readonly countRequest: (apiKeyId: string) => Promise<ClientRateLimitInfo>;
+  /** The ordinary way. */
+  readonly passOn: (request: IncomingMessage, response: ServerResponse) => void;
+}
+
+/** Headers of the ordinary reply that are about that one request. */
+const OWN_HEADERS = new Set(['x-request-id', 'ratelimit', 'date', 'connection', 'keep-alive']);
+
+export function createStatusReplies(ctx: Context, options: StatusRepliesOptions): StatusReplies {
+  const replies = new Map<string, RememberedReply>();
+  const isLogged = ctx.log.isLevelEnabled('debug');
+  const ceiling = soonCeiling(ctx.config.rateLimitPerMinute);
+  let isListening = false;
+  /**
+   * Any payment's: a reply that was being made while something changed may be the old one, and is
+   * not worth remembering.
+   */
+  let changes = 0;
+
+  function urlOf(paymentId: string): string {
+    return PREFIX + paymentId + SUFFIX;
+  }
+
+  function listen(): void {
+    if (isListening) return;
+    isListening = true;
+    ctx.signals.onPaymentChanged((paymentId) => {
+      changes++;
+      if (paymentId === 'all') replies.clear();
+      else replies.delete(urlOf(paymentId));
+    });
+  }
+
+  function findReply(request: IncomingMessage): RememberedReply | undefined {
+    const { url, headers } = request;
+    if (request.method !== 'GET' || url?.length !== URL_LENGTH) return undefined;
+    const reply = replies.get(url);
+    if (reply === undefined) return undefined;
+    const now = performance.now();
+    if (reply.staleAt <= now) {
+      replies.delete(url);
+      return undefined;
+    }
+    const apiKey = headers['x-api-key'];
+    // A request with a body, or one that is to be continued, is for the ordinary way to judge.
+    if (
+      typeof apiKey !== 'string' ||
+      headers['content-length'] !== undefined ||
+      headers['transfer-encoding'] !== undefined
+    )
+      return undefined;
+    if (recallIdentity(ctx, apiKey)?.apiKeyId !== reply.apiKeyId) return undefined;
+    if (reply.isRenewing || now < reply.renewAt) return reply;
+    reply.isRenewing = true;
+    return undefined;
+  }
+
+  return {
+    remember(req, res, next) {
+      listen();
+      const changesBefore = changes;
+      // What the reply says is read later, but for what was read in the CACHE_MS before.
+      const askedAt = performance.now();
+      if (req.originalUrl.length === URL_LENGTH && !isLogged) {
+        const json = res.json.bind(res);
+        res.json = (body: unknown) => {
+          // By now the reply was checked; it is remembered once it has been sent as it is.
+          res.once('finish', () => {
+            const apiKeyId = req.identity?.apiKeyId;
+            if (res.statusCode !== 200 || apiKeyId === undefined || changes !== changesBefore)
+              return;
+            const isMoving = (body as { readonly status?: unknown }).status === 'processing';
+            const rememberedMs = isMoving ? REMEMBERED_PROCESSING_MS : REPLY_MS;
+            remember(req.originalUrl, {
+              apiKeyId,
+              body: JSON.stringify(body),
+              headers: Object.entries(res.getHeaders()).flatMap(([name, value]) =>
+                OWN_HEADERS.has(name) ? [] : [name, String(value)],
+              ),
+              renewAt: askedAt + rememberedMs * RENEWED_AFTER,
+              staleAt: askedAt + rememberedMs,
+              isRenewing: false,
+            });
+          });
+          return json(body);
+        };
+      }
+      next();
+    },
+
+    tryAnswer(request, response) {
+      const reply = findReply(request);
+      if (reply === undefined) return false;
+      void ctx.signals.isUpToDate().then((isUpToDate) => {
+        // Forgotten or renewed meanwhile: the ordinary way knows.
+        if (isUpToDate && replies.get(request.url ?? '') === reply)
+          countAndAnswer(reply, request, response);
+        else options.passOn(request, response);
+      });
+      return true;
+    },
+  };
+
+  function countAndAnswer(
+    reply: RememberedReply,
+    request: IncomingMessage,
+    response: ServerResponse,
+  ): void {
+    const soon = options.countSoon(reply.apiKeyId, ceiling);
+    if (soon !== undefined) {
+      answer(reply, request, response, soon);
+      return;
+    }
+    options.countRequest(reply.apiKeyId).then(
+      ({ totalHits, resetTime }) => {
+        // It will be counted once more, which is what a refused request is worth.
+        if (totalHits > ctx.config.rateLimitPerMinute) options.passOn(request, response);
+        else
+          answer(reply, request, response, {
+            totalHits,
+            leftMs: (resetTime?.getTime() ?? 0) - Date.now(),
+          });
+      },
+      () => options.passOn(request, response),
+    );
+  }
+
+  function answer(
+    reply: RememberedReply,
+    request: IncomingMessage,
+    response: ServerResponse,
+    { totalHits, leftMs }: { readonly totalHits: number; readonly leftMs: number },
+  ): void {
+    const resetSeconds = Math.max(0, Math.ceil(leftMs / 1000));
+    response.writeHead(200, [
+      ...reply.headers,
+      'X-Request-Id',
+      takeRequestId(request) ?? ctx.newId('req'),
+      'RateLimit',
+      `"${RATE_LIMIT_NAME}"; r=${ctx.config.rateLimitPerMinute - totalHits}; t=${resetSeconds}`,
+    ]);
+    response.end(reply.body);
+  }
+
+  function remember(url: string, reply: RememberedReply): void {
+    replies.delete(url);
+    replies.set(url, reply);
+    // Insertion order makes the first key the oldest.
+    for (const oldest of replies.keys()) {
+      if (replies.size <= MAX_REPLIES) break;
+      replies.delete(oldest);
+    }
+  }
+}
