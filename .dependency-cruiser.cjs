@@ -1,6 +1,6 @@
 /** The map of ARCHITECTURE.md, as rules. */
 const PURE =
-  '^domain/[^/]+/(model|transitions|decide[A-Za-z]*|errors|ports|eventData|message|publicAddress|placeLibrary|placeScripts)\\.ts$';
+  '^domain/[^/]+/(model|contractModel|transitions|decide[A-Za-z]*|errors|ports|eventData|message|publicAddress|placeLibrary|placeScripts)\\.ts$';
 /**
  * What api, workers and programs may call in the domain. Everything else in there is a module's own
  * business.
@@ -55,7 +55,7 @@ module.exports = {
         path: '^domain/[^/]+/',
         pathNot: [
           '^domain/$1/',
-          '^domain/[^/]+/(service|model|transitions|decide|errors|ports|eventData)\\.ts$',
+          '^domain/[^/]+/(service|model|contractModel|transitions|decide|errors|ports|eventData)\\.ts$',
           '^domain/chain/store\\.ts$',
         ],
       },

@@ -1,6 +1,6 @@
 import { createPayment } from '../domain/payments/service.ts';
 import { scanChain } from '../domain/payments/scanChain.ts';
-import type { PaymentProcessedLog } from '../domain/payments/model.ts';
+import type { PaymentProcessedLog } from '../domain/chain/contractModel.ts';
 import { createStore } from '../domain/stores/service.ts';
 import { createWebhookEndpoint } from '../domain/webhooks/service.ts';
 import type { Config } from '../platform/config.ts';

@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises';
 import { maxUint256, parseAbi, type recoverAddress } from 'viem';
 
-import type { Permit } from '../../domain/relay/model.ts';
+import type { Permit } from '../../domain/chain/contractModel.ts';
 import type { ChainConfig } from '../../platform/config.ts';
 import type { Address } from '../../shared/hex.ts';
 import { createPermitSigner } from './createPermitSigner.ts';

@@ -2,7 +2,7 @@ import { zeroAddress, type PublicClient } from 'viem';
 
 import { CHAIN_ERRORS } from '../../domain/chain/errors.ts';
 import type { ChainPort } from '../../domain/chain/ports.ts';
-import type { ChainPosition } from '../../domain/payments/model.ts';
+import type { ChainPosition } from '../../domain/chain/contractModel.ts';
 import type { ChainConfig } from '../../platform/config.ts';
 import { toUnixSeconds } from '../../shared/clock.ts';
 import { AppError } from '../../shared/errors.ts';

@@ -3,7 +3,7 @@ import { encodeFunctionData, erc20Abi, parseAbi } from 'viem';
 import { paymentGatewayAbi } from '../../contracts/generated/PaymentGateway.ts';
 import { CHAIN_ERRORS } from '../../domain/chain/errors.ts';
 import type { ChainPort, KnownBlock, PaymentRefusal } from '../../domain/chain/ports.ts';
-import type { Permit } from '../../domain/relay/model.ts';
+import type { Permit } from '../../domain/chain/contractModel.ts';
 import type { ChainConfig } from '../../platform/config.ts';
 import { AppError } from '../../shared/errors.ts';
 import type { Address, Hex } from '../../shared/hex.ts';

@@ -1,6 +1,6 @@
 import { domainSeparator } from 'viem';
 
-import type { PaymentTerms } from '../../domain/payments/model.ts';
+import type { PaymentTerms } from '../../domain/chain/contractModel.ts';
 import { toUnixSeconds } from '../../shared/clock.ts';
 import type { Address, Bytes32 } from '../../shared/hex.ts';
 import { keccak256 } from '../../shared/keccak256.ts';

@@ -1,6 +1,6 @@
 import { hashTypedData, recoverAddress, type TypedDataDefinition } from 'viem';
 
-import type { Permit } from '../../domain/relay/model.ts';
+import type { Permit } from '../../domain/chain/contractModel.ts';
 import type { ChainConfig } from '../../platform/config.ts';
 import type { Address } from '../../shared/hex.ts';
 import { joinSignature, splitSignature } from './signatures.ts';

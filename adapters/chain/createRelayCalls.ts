@@ -3,7 +3,7 @@ import { decodeFunctionResult, encodeFunctionData, toHex, zeroHash, type PublicC
 import { msqPayForwarderAbi } from '../../contracts/generated/MSQPayForwarder.ts';
 import { paymentGatewayAbi } from '../../contracts/generated/PaymentGateway.ts';
 import type { ChainPort, RelayCall } from '../../domain/chain/ports.ts';
-import type { ForwardRequest, Permit, RelayItem, RelayRail } from '../../domain/relay/model.ts';
+import type { RelayRail } from '../../domain/relay/model.ts';
 import type { ChainConfig } from '../../platform/config.ts';
 import type { Hex } from '../../shared/hex.ts';
 import type { RpcQuestions } from './createRpcClients.ts';
@@ -14,6 +14,7 @@ import { foreignCodeGas } from './foreignCodeGas.ts';
 import { NodeAnswerError } from './NodeAnswerError.ts';
 import { describeRevert } from './reverts.ts';
 import { gasForItems } from './simulationGas.ts';
+import type { ForwardRequest, Permit, RelayItem } from '../../domain/chain/contractModel.ts';
 
 /**
  * Added to the estimate, since the state may change before the transaction runs: a merchant's

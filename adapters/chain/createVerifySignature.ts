@@ -10,7 +10,7 @@ import {
 
 import type { ChainPort, TypedData } from '../../domain/chain/ports.ts';
 import type { ChainConfig } from '../../platform/config.ts';
-import { signerOf, type RelayItem } from '../../domain/relay/model.ts';
+import { signerOf } from '../../domain/relay/model.ts';
 import { createRecentMemory } from '../../shared/createRecentMemory.ts';
 import type { Address, Bytes32, Hex } from '../../shared/hex.ts';
 import { askEachNode } from './askEachNode.ts';
@@ -18,6 +18,7 @@ import type { RpcClients, RpcQuestions } from './createRpcClients.ts';
 import { joinSignature, splitSignature } from './signatures.ts';
 import { gasForCall } from './simulationGas.ts';
 import { authorizationTypedData, forwardRequestTypedData, refundTypedData } from './typedData.ts';
+import type { RelayItem } from '../../domain/chain/contractModel.ts';
 
 const ERC1271_ABI = parseAbi([
   'function isValidSignature(bytes32 hash, bytes signature) view returns (bytes4)',

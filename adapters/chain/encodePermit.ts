@@ -1,6 +1,6 @@
 import { zeroHash } from 'viem';
 
-import type { Permit } from '../../domain/relay/model.ts';
+import type { Permit } from '../../domain/chain/contractModel.ts';
 import { splitSignature, type SignatureParts } from './signatures.ts';
 
 /** The struct `Permit` of contracts/src/libraries/Permits.sol. */

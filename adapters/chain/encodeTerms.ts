@@ -1,4 +1,4 @@
-import type { PaymentTerms } from '../../domain/payments/model.ts';
+import type { PaymentTerms } from '../../domain/chain/contractModel.ts';
 import { toUnixSeconds } from '../../shared/clock.ts';
 import type { Address, Bytes32 } from '../../shared/hex.ts';
 

@@ -1,4 +1,4 @@
-import type { RelayItem } from '../../domain/relay/model.ts';
+import type { RelayItem } from '../../domain/chain/contractModel.ts';
 import { ITEM_GAS } from './simulationGas.ts';
 
 /**

@@ -8,7 +8,7 @@ import {
 } from 'viem';
 
 import { paymentGatewayAbi } from '../../contracts/generated/PaymentGateway.ts';
-import type { ChainPosition, PaymentProcessedLog } from '../../domain/payments/model.ts';
+import type { ChainPosition, PaymentProcessedLog } from '../../domain/chain/contractModel.ts';
 import type { Address, Bytes32, Hex } from '../../shared/hex.ts';
 import { NodeAnswerError } from './NodeAnswerError.ts';
 

@@ -3,7 +3,7 @@ import { getAbiItem, getAddress, parseEventLogs, type Log } from 'viem';
 import { msqPayForwarderAbi } from '../../contracts/generated/MSQPayForwarder.ts';
 import { paymentGatewayAbi } from '../../contracts/generated/PaymentGateway.ts';
 import type { RelayRefusal } from '../../domain/chain/ports.ts';
-import type { RefundProcessedLog } from '../../domain/refunds/model.ts';
+import type { RefundProcessedLog } from '../../domain/chain/contractModel.ts';
 import type { Address } from '../../shared/hex.ts';
 import { assertAllDecoded, inChainOrder, lowerCase, ownLogs } from './paymentLogs.ts';
 import { describeRevert } from './reverts.ts';

@@ -1,6 +1,6 @@
 import { size } from 'viem';
 
-import type { RelayItem } from '../../domain/relay/model.ts';
+import type { RelayItem } from '../../domain/chain/contractModel.ts';
 import type { ChainConfig } from '../../platform/config.ts';
 import type { Hex } from '../../shared/hex.ts';
 

@@ -1,11 +1,11 @@
 import type { Address, Bytes32 } from '../../shared/hex.ts';
 import type { TypedData } from '../../domain/chain/ports.ts';
-import type { PaymentTerms } from '../../domain/payments/model.ts';
 import type {
+  PaymentTerms,
   ForwardRequest,
   PaymentAuthorization,
   RefundAuthorization,
-} from '../../domain/relay/model.ts';
+} from '../../domain/chain/contractModel.ts';
 import { formatAmountUnits } from '../../shared/money.ts';
 
 /**

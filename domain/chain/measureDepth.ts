@@ -1,5 +1,5 @@
 import type { Context } from '../../platform/context.ts';
-import { lastFinalBlock } from '../payments/decide.ts';
+import { lastFinalBlock } from './decide.ts';
 import { AppError } from '../../shared/errors.ts';
 import type { Bytes32 } from '../../shared/hex.ts';
 import { CHAIN_ERRORS } from './errors.ts';

@@ -1,15 +1,16 @@
 import type { Address, Bytes32, Hex } from '../../shared/hex.ts';
-import type { PaymentProcessedLog, PaymentTerms } from '../payments/model.ts';
-import type { RefundProcessedLog } from '../refunds/model.ts';
-import type { PermitVerdict } from './model.ts';
 import type {
+  PaymentProcessedLog,
+  PaymentTerms,
   ForwardRequest,
   PaymentAuthorization,
   Permit,
   RefundAuthorization,
   RelayItem,
   SignedRequest,
-} from '../relay/model.ts';
+  RefundProcessedLog,
+} from './contractModel.ts';
+import type { PermitVerdict } from './model.ts';
 
 export interface Block {
   readonly number: bigint;

@@ -15,7 +15,7 @@ import {
   type ChainCursor,
   type ScanHalt,
 } from '../chain/store.ts';
-import type { RefundProcessedLog } from '../refunds/model.ts';
+import type { RefundProcessedLog } from '../chain/contractModel.ts';
 import {
   listRefundPlaces,
   observeRefunds,

@@ -4,13 +4,14 @@ import { AppError } from '../../shared/errors.ts';
 import { findChainConfig } from '../chain/service.ts';
 import { promiseWork } from '../outbox/service.ts';
 import { recordEvents } from '../webhooks/service.ts';
-import { confirmationsAt, EVENT_TYPE_OF_TRANSITION } from './decide.ts';
+import { EVENT_TYPE_OF_TRANSITION } from './decide.ts';
 import { PAYMENT_ERRORS } from './errors.ts';
 import { toEventData, type RelayFailure } from './eventData.ts';
 import type { Payment } from './model.ts';
 import { expiriesToPromise } from './promiseExpiries.ts';
 import { updatePayments } from './store.ts';
 import { nextPaymentStatus, type PaymentTransitionEvent } from './transitions.ts';
+import { confirmationsAt } from '../chain/decide.ts';
 
 /**
  * One payment's change: transitions in order (none: only facts change), and the facts that come

@@ -7,7 +7,7 @@ import type { Block, ChainPort, SeenEvent } from '../chain/ports.ts';
 import { holdCursor } from '../chain/store.ts';
 import { completeRefunds, listRefundsToComplete } from '../refunds/service.ts';
 import { changePayments } from './changePayments.ts';
-import { isFinal, lastFinalBlock, type ChainView } from './decide.ts';
+import { isFinal, lastFinalBlock, type ChainView } from '../chain/decide.ts';
 import { judgePlaces, scanReplacedAgain, type Verdict } from './judgePlaces.ts';
 import { takeAgreed, withoutDisputed } from './takeAgreed.ts';
 import { FIRST_IN_BLOCKS, listFinalPayments, lockPayments, type PaymentPlace } from './store.ts';

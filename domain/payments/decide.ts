@@ -2,8 +2,9 @@ import { addMs, fromUnixSeconds, toUnixSeconds } from '../../shared/clock.ts';
 import type { Bytes32 } from '../../shared/hex.ts';
 import { keccak256 } from '../../shared/keccak256.ts';
 import type { EventType } from '../webhooks/model.ts';
-import type { ChainPosition, Payment, PaymentProcessedLog } from './model.ts';
+import type { Payment } from './model.ts';
 import type { PaymentTransitionEvent } from './transitions.ts';
+import type { PaymentProcessedLog } from '../chain/contractModel.ts';
 
 /** keccak256(storeId, orderId, 32 random bytes). */
 export function makeSalt(storeId: string, orderId: string, randomness: Buffer): Bytes32 {
@@ -69,46 +70,6 @@ export function decideRecheckMs(now: Date, expiresAt: Date): number {
     MAX_RECHECK_MS,
     Math.max(1_000, (now.getTime() - expiresAt.getTime()) / RECHECK_PART),
   );
-}
-
-/** Blocks since the event, its own included. */
-export function confirmationsAt(head: bigint, blockNumber: bigint): number {
-  return head < blockNumber ? 0 : Number(head - blockNumber) + 1;
-}
-
-/**
- * How deep a payment has to be before it counts: blocks, its own included, or until the chain
- * itself calls its block final.
- */
-export type RequiredConfirmations = number | 'finalized';
-
-export interface ChainView {
-  readonly head: bigint;
-  /** The newest block that the chain calls final; undefined: it was not asked. */
-  readonly finalized: bigint | undefined;
-}
-
-/**
- * The newest block in which a payment counts; undefined: not known. Negative on a chain that is
- * shorter than what is required.
- */
-export function lastFinalBlock(
-  view: ChainView,
-  required: RequiredConfirmations,
-): bigint | undefined {
-  return required === 'finalized' ? view.finalized : view.head - BigInt(required) + 1n;
-}
-
-/**
- * The one rule of when money counts as received. What the chain was not asked about is not final.
- */
-export function isFinal(
-  position: Pick<ChainPosition, 'blockNumber'>,
-  view: ChainView,
-  required: RequiredConfirmations,
-): boolean {
-  const last = lastFinalBlock(view, required);
-  return last !== undefined && position.blockNumber <= last;
 }
 
 /** What the store is told of each transition. */

@@ -1,5 +1,6 @@
 import { formatAmountUnits } from '../../shared/money.ts';
-import type { ChainPosition, Payment } from './model.ts';
+import type { Payment } from './model.ts';
+import type { ChainPosition } from '../chain/contractModel.ts';
 
 /** Why a relay failed, as stores are told. */
 export interface RelayFailure {

@@ -6,9 +6,10 @@ import { askChain, getChain } from '../chain/service.ts';
 import { DONE, throwFailure } from '../outbox/model.ts';
 import { askWhoPaid } from './askWhoPaid.ts';
 import { createRoundPlaces } from './createRoundPlaces.ts';
-import type { Payment, PaymentProcessedLog } from './model.ts';
+import type { Payment } from './model.ts';
 import { searchMissedEvent } from './searchMissedEvent.ts';
 import { findPayment, listUnplacedPayments } from './store.ts';
+import type { PaymentProcessedLog } from '../chain/contractModel.ts';
 
 /**
  * A payment that is being relayed is placed within seconds of its block; one that stands still for

@@ -4,10 +4,11 @@ import { addMs } from '../../shared/clock.ts';
 import { tryAll } from '../../shared/tryAll.ts';
 import { askChain, getChain, listKnownBlocks } from '../chain/service.ts';
 import { DONE, throwFailure } from '../outbox/model.ts';
-import type { Refund, RefundProcessedLog } from '../refunds/model.ts';
+import type { Refund } from '../refunds/model.ts';
 import { findRefund, listUnplacedRefunds } from '../refunds/service.ts';
 import { createRoundPlaces } from './createRoundPlaces.ts';
 import { searchMissedEvent } from './searchMissedEvent.ts';
+import type { RefundProcessedLog } from '../chain/contractModel.ts';
 
 /** A refund that is being relayed is placed within seconds of its block. */
 const UNPLACED_FOR_MS = 2 * 60_000;

@@ -1,5 +1,5 @@
 import type { Address, Bytes32 } from '../../shared/hex.ts';
-import type { AmountUnits } from '../../shared/money.ts';
+import type { ChainPosition, PaymentTerms } from '../chain/contractModel.ts';
 
 /**
  * A payment, as the store sees it:
@@ -23,28 +23,6 @@ export const PAYMENT_STATUSES = [
   'cancelled',
 ] as const;
 export type PaymentStatus = (typeof PAYMENT_STATUSES)[number];
-
-/** What the payment id commits to: the struct `PaymentTerms` of the gateway contract. */
-export interface PaymentTerms {
-  /**
-   * keccak256(storeId, orderId, 32 random bytes): two requests never share an id, two stores cannot
-   * collide.
-   */
-  readonly salt: Bytes32;
-  readonly token: Address;
-  readonly amount: AmountUnits;
-  readonly merchant: Address;
-  /** Whole seconds; the contract refuses the payment in any later block. */
-  readonly expiresAt: Date;
-}
-
-/** Where the gateway's `PaymentProcessed` event stands on the chain. */
-export interface ChainPosition {
-  readonly txHash: Bytes32;
-  readonly blockNumber: bigint;
-  readonly blockHash: Bytes32;
-  readonly logIndex: number;
-}
 
 export interface Payment {
   /**
@@ -72,13 +50,4 @@ export interface Payment {
   readonly createdAt: Date;
   readonly updatedAt: Date;
   readonly completedAt: Date | null;
-}
-
-/** The gateway's event as the chain reader hands it over. */
-export interface PaymentProcessedLog extends ChainPosition {
-  readonly paymentId: Bytes32;
-  readonly payer: Address;
-  readonly merchant: Address;
-  readonly token: Address;
-  readonly amount: bigint;
 }

@@ -3,9 +3,10 @@ import type { UnitOfWork } from '../../platform/unitOfWork.ts';
 import type { Bytes32 } from '../../shared/hex.ts';
 import { changePayments, type PaymentChange } from './changePayments.ts';
 import { decideAfterRemoval, isSamePosition, matchesTerms } from './decide.ts';
-import type { Payment, PaymentProcessedLog } from './model.ts';
+import type { Payment } from './model.ts';
 import { listStandings, lockPayments, type PaymentStanding } from './store.ts';
 import type { PaymentTransitionEvent } from './transitions.ts';
+import type { PaymentProcessedLog } from '../chain/contractModel.ts';
 
 /**
  * What the chain shows of some payments, as of a head: where their events stand. It completes none,

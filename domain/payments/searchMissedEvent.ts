@@ -5,7 +5,7 @@ import { createLanes } from '../../shared/lanes.ts';
 import { CHAIN_ERRORS } from '../chain/errors.ts';
 import type { GatewayLogs } from '../chain/ports.ts';
 import { findChainConfig } from '../chain/service.ts';
-import type { ChainPosition } from './model.ts';
+import type { ChainPosition } from '../chain/contractModel.ts';
 import { findScannedUntil, rescanBlocks } from './rescanBlocks.ts';
 
 /** The chain's clock and ours may differ by this: no block with the event is older. */

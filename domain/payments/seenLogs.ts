@@ -1,7 +1,7 @@
 import type { Context } from '../../platform/context.ts';
 import { createRecentMemory, type RecentMemory } from '../../shared/createRecentMemory.ts';
 import type { ChainCursor } from '../chain/store.ts';
-import type { ChainPosition } from './model.ts';
+import type { ChainPosition } from '../chain/contractModel.ts';
 
 /**
  * The events that this process has applied, by their place on the chain: the last half minute's are

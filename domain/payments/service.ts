@@ -18,16 +18,10 @@ import { findCursor, type ChainCursor } from '../chain/store.ts';
 import { getStore, isRegisteredMerchant } from '../stores/service.ts';
 import { isPaidOnChain } from './askWhoPaid.ts';
 import { changePayments, requiredConfirmationsOf } from './changePayments.ts';
-import {
-  confirmationsAt,
-  decideAfterRelayFailure,
-  decideExpiry,
-  isPayable,
-  makeSalt,
-} from './decide.ts';
+import { decideAfterRelayFailure, decideExpiry, isPayable, makeSalt } from './decide.ts';
 import { PAYMENT_ERRORS } from './errors.ts';
 import type { RelayFailure } from './eventData.ts';
-import type { Payment, PaymentStatus, PaymentTerms } from './model.ts';
+import type { Payment, PaymentStatus } from './model.ts';
 import { saveNewPayment } from './saveNewPayment.ts';
 import {
   findPayment,
@@ -36,6 +30,8 @@ import {
   lockPayments,
   type PagePlace,
 } from './store.ts';
+import type { PaymentTerms } from '../chain/contractModel.ts';
+import { confirmationsAt } from '../chain/decide.ts';
 
 export interface CreatePaymentInput {
   readonly storeId: string;

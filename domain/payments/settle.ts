@@ -2,7 +2,7 @@ import type { ChainConfig } from '../../platform/config.ts';
 import type { Context } from '../../platform/context.ts';
 import type { Block, ChainPort } from '../chain/ports.ts';
 import { raiseSettled, type ChainCursor } from '../chain/store.ts';
-import { lastFinalBlock } from './decide.ts';
+import { lastFinalBlock } from '../chain/decide.ts';
 
 /**
  * A chain calls blocks final many at once, minutes apart, and several RPC URLs are several

@@ -3,8 +3,9 @@ import type { Bytes32 } from '../../shared/hex.ts';
 import { formatAmountUnits } from '../../shared/money.ts';
 import { toChainFacts, type RelayFailure } from '../payments/eventData.ts';
 import type { EventType } from '../webhooks/model.ts';
-import type { Refund, RefundProcessedLog } from './model.ts';
+import type { Refund } from './model.ts';
 import type { RefundTransitionEvent } from './transitions.ts';
+import type { RefundProcessedLog } from '../chain/contractModel.ts';
 
 /** How long the merchant's signature is good when nobody says otherwise. */
 export const DEFAULT_DEADLINE_MS = 3_600_000;

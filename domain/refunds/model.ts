@@ -1,6 +1,6 @@
-import type { Address, Bytes32 } from '../../shared/hex.ts';
+import type { Bytes32 } from '../../shared/hex.ts';
 import type { AmountUnits } from '../../shared/money.ts';
-import type { ChainPosition } from '../payments/model.ts';
+import type { ChainPosition } from '../chain/contractModel.ts';
 
 /**
  * A refund: the merchant's signed word that some of a payment goes back to its payer.
@@ -33,14 +33,4 @@ export interface Refund {
   readonly createdAt: Date;
   readonly updatedAt: Date;
   readonly completedAt: Date | null;
-}
-
-/** The gateway's `RefundProcessed` event as the chain reader hands it over. */
-export interface RefundProcessedLog extends ChainPosition {
-  readonly paymentId: Bytes32;
-  readonly merchant: Address;
-  readonly payer: Address;
-  readonly token: Address;
-  readonly amount: bigint;
-  readonly nonce: bigint;
 }

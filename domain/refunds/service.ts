@@ -18,7 +18,7 @@ import {
   toRefundEventData,
 } from './decide.ts';
 import { REFUND_ERRORS } from './errors.ts';
-import type { Refund, RefundProcessedLog } from './model.ts';
+import type { Refund } from './model.ts';
 import {
   countFinalRefundsSince,
   findRefundRow,
@@ -37,6 +37,7 @@ import {
   type UnplacedRefunds,
 } from './store.ts';
 import { nextRefundStatus, type RefundTransitionEvent } from './transitions.ts';
+import type { RefundProcessedLog } from '../chain/contractModel.ts';
 
 export function findRefund(ctx: Context, refundId: string): Promise<Refund | undefined> {
   return findRefundRow(ctx.db, refundId);

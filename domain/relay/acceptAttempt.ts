@@ -12,8 +12,9 @@ import { decideNextNonce, gasToReserve } from './decide.ts';
 import { assertWithinQuota, type Quota, type Reserve } from './decideQuota.ts';
 import { RELAY_ERRORS } from './errors.ts';
 import { giveTurn } from './giveTurn.ts';
-import { signerOf, type Permit, type RelayAttempt, type SignedRequest } from './model.ts';
+import { signerOf, type RelayAttempt } from './model.ts';
 import { addUsage, dayOf, lockUsage } from './usageStore.ts';
+import type { Permit, SignedRequest } from '../chain/contractModel.ts';
 
 export interface NewAttempt {
   readonly id: string;

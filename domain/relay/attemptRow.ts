@@ -2,13 +2,8 @@ import { parseJsonColumn } from '../../platform/db.ts';
 import { asBytes32, asHex, type Address } from '../../shared/hex.ts';
 import { formatAmountUnits, parseAmountUnits } from '../../shared/money.ts';
 import type { RelayPriority } from '../stores/model.ts';
-import type {
-  Permit,
-  RelayAttempt,
-  RelayAttemptStatus,
-  RelayRail,
-  SignedRequest,
-} from './model.ts';
+import type { RelayAttempt, RelayAttemptStatus, RelayRail } from './model.ts';
+import type { Permit, SignedRequest } from '../chain/contractModel.ts';
 
 /** A row of relay_attempts, as ATTEMPT_COLUMNS reads it. */
 export interface AttemptRow {

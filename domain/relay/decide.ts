@@ -11,7 +11,6 @@ import type { RelayFailure } from '../payments/eventData.ts';
 import type { Payment } from '../payments/model.ts';
 import { RELAY_ERRORS } from './errors.ts';
 import type {
-  ForwardRequest,
   RelayAttempt,
   RelayerAlert,
   RelayerLoad,
@@ -20,6 +19,7 @@ import type {
   RelayRail,
 } from './model.ts';
 import type { SendOutcome } from './ports.ts';
+import type { ForwardRequest } from '../chain/contractModel.ts';
 
 /**
  * Gas that the customer signs for the inner call: several times what `pay` and `payWithPermit`

@@ -6,7 +6,7 @@ import type { Bytes32 } from '../../shared/hex.ts';
 import { CHAIN_ERRORS } from '../chain/errors.ts';
 import type { Receipt } from '../chain/ports.ts';
 import { dataGasOf, getChain } from '../chain/service.ts';
-import type { ChainPosition } from '../payments/model.ts';
+import type { ChainPosition } from '../chain/contractModel.ts';
 import { findPaymentsById } from '../payments/service.ts';
 import { findRefund } from '../refunds/service.ts';
 import { changeAttempt } from './changeAttempt.ts';

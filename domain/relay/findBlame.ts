@@ -1,7 +1,8 @@
 import type { Block, ChainPort, PaymentRefusal, Receipt, RelayRefusal } from '../chain/ports.ts';
 import { decideLateness } from './decideTime.ts';
 import { decideBlame, decideBlameOfSkipped, type Blame } from './decideWaste.ts';
-import type { RelayAttempt, RelayItem } from './model.ts';
+import type { RelayAttempt } from './model.ts';
+import type { RelayItem } from '../chain/contractModel.ts';
 
 /**
  * Whose doing it was that an attempt was mined in vain.

@@ -1,6 +1,7 @@
 import type { ChainPort, KnownBlock, PaymentRefusal } from '../chain/ports.ts';
 import { findApproveFirst, type ApproveFirst } from './offerPermit.ts';
-import { signerOf, type RelayItem } from './model.ts';
+import { signerOf } from './model.ts';
+import type { RelayItem } from '../chain/contractModel.ts';
 
 /**
  * Why the gateway or the token says no; where an allowance is short, whether anything but an

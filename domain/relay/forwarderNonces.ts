@@ -7,7 +7,7 @@ import type { ChainPort } from '../chain/ports.ts';
 import { listKnownBlocks } from '../chain/service.ts';
 import { findLatestEnd, listLiveNonces } from './attemptStore.ts';
 import { decideNextNonce } from './decide.ts';
-import type { ForwardRequest } from './model.ts';
+import type { ForwardRequest } from '../chain/contractModel.ts';
 
 /**
  * What the chain has as a payer's next forwarder nonce. A URL that lags has one that is used by

@@ -3,7 +3,7 @@ import type { RelayPriority } from '../stores/model.ts';
 import { getRelayShare } from '../stores/service.ts';
 import { listGivingWay, prioritiesBelow } from './decideGivingWay.ts';
 import { decideTurn, stepOf, type Turn } from './decideTurn.ts';
-import { signerOf, type SignedRequest } from './model.ts';
+import { signerOf } from './model.ts';
 import {
   giveWay,
   listWaitingTurns,
@@ -12,6 +12,7 @@ import {
   updateLastTurn,
   type StoredTurn,
 } from './turnStore.ts';
+import type { SignedRequest } from '../chain/contractModel.ts';
 
 /** How many of each priority are looked at: what is further back has hardly anything to give. */
 const LOOKED_AT = 20;

@@ -1,6 +1,5 @@
 import type { Address, Bytes32, Hex } from '../../shared/hex.ts';
-import type { AmountUnits } from '../../shared/money.ts';
-import type { PaymentTerms } from '../payments/model.ts';
+import type { Permit, SignedRequest } from '../chain/contractModel.ts';
 import type { RelayPriority } from '../stores/model.ts';
 
 /**
@@ -39,57 +38,6 @@ export function isLive(status: RelayAttemptStatus): boolean {
  */
 export const RELAY_RAILS = ['forwarder', 'authorization', 'refund'] as const;
 export type RelayRail = (typeof RELAY_RAILS)[number];
-
-/** OpenZeppelin's ERC2771Forwarder request; the nonce is signed but is not part of the calldata. */
-export interface ForwardRequest {
-  readonly from: Address;
-  readonly to: Address;
-  readonly value: bigint;
-  readonly gas: bigint;
-  readonly nonce: bigint;
-  /** Unix seconds. */
-  readonly deadline: number;
-  readonly data: Hex;
-}
-
-/** The struct PaymentAuthorization, but for what the payment's terms say. */
-export interface PaymentAuthorization {
-  readonly payer: Address;
-  /** Unix seconds. */
-  readonly deadline: number;
-}
-
-/** The struct RefundAuthorization, but for the payment id. */
-export interface RefundAuthorization {
-  readonly merchant: Address;
-  readonly amount: AmountUnits;
-  readonly nonce: bigint;
-  /** Unix seconds. */
-  readonly deadline: number;
-}
-
-/** An EIP-2612 permit for the gateway, as signed by whoever the tokens are taken from. */
-export interface Permit {
-  readonly value: bigint;
-  /** Unix seconds. */
-  readonly deadline: bigint;
-  readonly signature: Hex;
-}
-
-/** What somebody signed, on its rail. */
-export type SignedRequest =
-  | { readonly rail: 'forwarder'; readonly request: ForwardRequest }
-  | { readonly rail: 'authorization'; readonly authorization: PaymentAuthorization }
-  | { readonly rail: 'refund'; readonly refund: RefundAuthorization };
-
-/** All that a call to the contracts needs to carry one signed request. */
-export interface RelayItem {
-  readonly signed: SignedRequest;
-  readonly signature: Hex;
-  readonly permit: Permit | null;
-  readonly paymentId: Bytes32;
-  readonly terms: PaymentTerms;
-}
 
 export interface RelayAttempt {
   readonly id: string;

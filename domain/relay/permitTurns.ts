@@ -11,8 +11,9 @@ import { noteDuePermit, wasPermitDue } from './duePermits.ts';
 import { findMined } from './findMined.ts';
 import { listFlying, type FlyingAttempt } from './flyingStore.ts';
 import { wasRefused } from './heardRefusals.ts';
-import { signerOf, type RelayAttempt, type RelayItem } from './model.ts';
+import { signerOf, type RelayAttempt } from './model.ts';
 import { findTransaction } from './transactionStore.ts';
+import type { RelayItem } from '../chain/contractModel.ts';
 
 /**
  * Whose turn it is to move the allowance of one owner and token.

@@ -24,7 +24,7 @@ import { RELAY_ERRORS } from './errors.ts';
 import { findRefusalOf } from './findRefusalOf.ts';
 import { leastMsOf } from './leastMsOf.ts';
 import { offerPermit, type PermitOffer } from './offerPermit.ts';
-import type { Permit, RefundAuthorization, SignedRequest } from './model.ts';
+import type { Permit, RefundAuthorization, SignedRequest } from '../chain/contractModel.ts';
 import { assertOffered, findGasPrice, permitNumbers } from './service.ts';
 import { toRefusalError } from './toRefusalError.ts';
 

@@ -35,14 +35,14 @@ import { findRefusalOf } from './findRefusalOf.ts';
 import { askChainNonce, askNonceFor } from './forwarderNonces.ts';
 import { leastMsOf } from './leastMsOf.ts';
 import { offerPermit, type PermitOffer } from './offerPermit.ts';
-import {
-  signerOf,
-  type ForwardRequest,
-  type PaymentAuthorization,
-  type Permit,
-  type SignedRequest,
-} from './model.ts';
+import { signerOf } from './model.ts';
 import { toRefusalError } from './toRefusalError.ts';
+import type {
+  ForwardRequest,
+  PaymentAuthorization,
+  Permit,
+  SignedRequest,
+} from '../chain/contractModel.ts';
 
 export interface GaslessRequest extends PermitOffer {
   readonly nonce: bigint;

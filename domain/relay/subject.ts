@@ -4,7 +4,7 @@ import type { Bytes32 } from '../../shared/hex.ts';
 import type { ChainPort, KnownBlock, Receipt, RelayRefusal } from '../chain/ports.ts';
 import { RELAY_ERRORS } from './errors.ts';
 import type { RelayFailure } from '../payments/eventData.ts';
-import type { ChainPosition, Payment } from '../payments/model.ts';
+import type { Payment } from '../payments/model.ts';
 import {
   failRelay,
   findPaymentsById,
@@ -16,6 +16,7 @@ import { failRefund, findRefund, lockRefunds, noteRefundHash } from '../refunds/
 import { lockAttempts } from './attemptStore.ts';
 import { PAID_ELSEWHERE } from './decide.ts';
 import type { RelayAttempt } from './model.ts';
+import type { ChainPosition } from '../chain/contractModel.ts';
 
 /**
  * What an attempt is for: its payment, or one of that payment's refunds. Locked, like the attempt.

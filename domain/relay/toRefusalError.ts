@@ -5,7 +5,7 @@ import type { PaymentRefusal } from '../chain/ports.ts';
 import { PAYMENT_ERRORS } from '../payments/errors.ts';
 import { RELAY_ERRORS } from './errors.ts';
 import type { ExplainedRefusal } from './findRefusalOf.ts';
-import type { RelayItem } from './model.ts';
+import type { RelayItem } from '../chain/contractModel.ts';
 import type { ApproveFirst } from './offerPermit.ts';
 
 /**

@@ -16,7 +16,8 @@ import {
 import { goBehind, standsAsideAgain } from './goBehind.ts';
 import { keepClaim } from './keepClaim.ts';
 import { leastMsOf } from './leastMsOf.ts';
-import type { RelayAttempt, RelayItem } from './model.ts';
+import type { RelayAttempt } from './model.ts';
+import type { RelayItem } from '../chain/contractModel.ts';
 
 /** An attempt with what it takes to carry it. */
 export interface Candidate {

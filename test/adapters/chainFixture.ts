@@ -23,8 +23,12 @@ import {
 import { testTokenAbi } from '../../contracts/generated/TestToken.ts';
 import { startChain } from '../../dev/chain.ts';
 import type { ChainPort, RelayCall, TypedData } from '../../domain/chain/ports.ts';
-import type { PaymentTerms } from '../../domain/payments/model.ts';
-import type { ForwardRequest, Permit, RelayItem } from '../../domain/relay/model.ts';
+import type {
+  PaymentTerms,
+  ForwardRequest,
+  Permit,
+  RelayItem,
+} from '../../domain/chain/contractModel.ts';
 import type { ChainConfig } from '../../platform/config.ts';
 import { AppError } from '../../shared/errors.ts';
 import type { Address, Hex } from '../../shared/hex.ts';

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { generatePrivateKey, privateKeyToAccount, type PrivateKeyAccount } from 'viem/accounts';
 
 import { testTokenAbi } from '../../contracts/generated/TestToken.ts';
-import type { ForwardRequest } from '../../domain/relay/model.ts';
+import type { ForwardRequest } from '../../domain/chain/contractModel.ts';
 import type { Hex } from '../../shared/hex.ts';
 import { sign, split, startChainFixture, unixSeconds, type ChainFixture } from './chainFixture.ts';
 

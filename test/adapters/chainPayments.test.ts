@@ -3,7 +3,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts';
 
-import type { PaymentTerms } from '../../domain/payments/model.ts';
+import type { PaymentTerms } from '../../domain/chain/contractModel.ts';
 import type { Bytes32, Hex } from '../../shared/hex.ts';
 import { addMs } from '../../shared/clock.ts';
 import { startOddNode } from '../support/startOddNode.ts';

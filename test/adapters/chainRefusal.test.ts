@@ -4,7 +4,7 @@ import { generatePrivateKey, privateKeyToAccount, type PrivateKeyAccount } from 
 
 import { hostileTokenAbi } from '../../contracts/generated/test/HostileToken.ts';
 import type { ChainPort } from '../../domain/chain/ports.ts';
-import type { Permit } from '../../domain/relay/model.ts';
+import type { Permit } from '../../domain/chain/contractModel.ts';
 import { inSeconds, startChainFixture, unixSeconds, type ChainFixture } from './chainFixture.ts';
 
 /** As contracts/src/test/HostileToken.sol numbers them. */

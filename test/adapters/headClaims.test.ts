@@ -5,8 +5,7 @@ import { generatePrivateKey, privateKeyToAccount, type PrivateKeyAccount } from 
 import { askEachNode } from '../../adapters/chain/askEachNode.ts';
 import type { RpcQuestions } from '../../adapters/chain/createRpcClients.ts';
 import type { Block } from '../../domain/chain/ports.ts';
-import type { PaymentTerms } from '../../domain/payments/model.ts';
-import type { RelayItem } from '../../domain/relay/model.ts';
+import type { PaymentTerms, RelayItem } from '../../domain/chain/contractModel.ts';
 import type { Bytes32 } from '../../shared/hex.ts';
 import { askFor, createAskNode } from '../chaos/nodes/rpc.ts';
 import { startOddNode, type OddNode } from '../support/startOddNode.ts';

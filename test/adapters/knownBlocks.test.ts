@@ -4,7 +4,7 @@ import { generatePrivateKey, privateKeyToAccount, type PrivateKeyAccount } from 
 import { RPC_TIMEOUT_MS } from '../../adapters/chain/createRpcClients.ts';
 import { testWalletAbi, testWalletBytecode } from '../../contracts/generated/test/TestWallet.ts';
 import type { ChainPort, KnownBlock } from '../../domain/chain/ports.ts';
-import type { PaymentTerms } from '../../domain/payments/model.ts';
+import type { PaymentTerms } from '../../domain/chain/contractModel.ts';
 import type { Bytes32 } from '../../shared/hex.ts';
 import { startOddNode, type OddNode } from '../support/startOddNode.ts';
 import { rejection, sign, startChainFixture, type ChainFixture } from './chainFixture.ts';

@@ -5,8 +5,7 @@ import { parseAbi, toHex } from 'viem';
 import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts';
 
 import type { ChainPort } from '../../domain/chain/ports.ts';
-import type { RelayItem } from '../../domain/relay/model.ts';
-import type { PaymentTerms } from '../../domain/payments/model.ts';
+import type { PaymentTerms, RelayItem } from '../../domain/chain/contractModel.ts';
 import type { Address, Hex } from '../../shared/hex.ts';
 import { sign, startChainFixture, type ChainFixture } from './chainFixture.ts';
 

@@ -3,7 +3,7 @@ import { pino } from 'pino';
 
 import { measureDepth } from '../../domain/chain/service.ts';
 import { checkCompletions } from '../../domain/payments/checkCompletions.ts';
-import { isFinal, lastFinalBlock } from '../../domain/payments/decide.ts';
+import { isFinal, lastFinalBlock } from '../../domain/chain/decide.ts';
 import { scanChain } from '../../domain/payments/scanChain.ts';
 import { expirePayment, getPayment } from '../../domain/payments/service.ts';
 import type { Context } from '../../platform/context.ts';

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 
-import type { Payment, PaymentProcessedLog } from '../../domain/payments/model.ts';
+import type { Payment } from '../../domain/payments/model.ts';
 import { moveBack } from '../../domain/payments/moveBack.ts';
 import { scanChain } from '../../domain/payments/scanChain.ts';
 import { getPayment } from '../../domain/payments/service.ts';
@@ -9,6 +9,7 @@ import { createContext } from '../../platform/createContext.ts';
 import { createFakeChain, fakeHash, fakeLog } from '../support/fakeChain.ts';
 import { createHarness, type Harness, type TestStore } from '../support/harness.ts';
 import { withChain } from '../support/varyContext.ts';
+import type { PaymentProcessedLog } from '../../domain/chain/contractModel.ts';
 
 describe('what a scanner remembers of the logs that it has applied', () => {
   let harness: Harness;

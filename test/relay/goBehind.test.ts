@@ -4,7 +4,7 @@ import type { PrivateKeyAccount } from 'viem/accounts';
 import { CHAIN_ERRORS } from '../../domain/chain/errors.ts';
 import { DONE } from '../../domain/outbox/model.ts';
 import type { Payment } from '../../domain/payments/model.ts';
-import type { Permit } from '../../domain/relay/model.ts';
+import type { Permit } from '../../domain/chain/contractModel.ts';
 import { sendAttempt } from '../../domain/relay/sendAttempt.ts';
 import { executePayment, relayPayment } from '../../domain/relay/service.ts';
 import { noteServedTurn } from '../../domain/relay/turnStore.ts';

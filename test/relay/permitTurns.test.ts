@@ -8,7 +8,7 @@ import { scanChain } from '../../domain/payments/scanChain.ts';
 import { MAX_SENDS } from '../../domain/relay/decide.ts';
 import { sendAttempt } from '../../domain/relay/sendAttempt.ts';
 import { executePayment, relayPayment } from '../../domain/relay/service.ts';
-import type { Permit } from '../../domain/relay/model.ts';
+import type { Permit } from '../../domain/chain/contractModel.ts';
 import { createContext } from '../../platform/createContext.ts';
 import type { Context } from '../../platform/context.ts';
 import { execute, selectRows } from '../../platform/db.ts';

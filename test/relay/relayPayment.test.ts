@@ -10,7 +10,7 @@ import {
   relayPayment,
   type RelayPaymentInput,
 } from '../../domain/relay/service.ts';
-import type { ForwardRequest } from '../../domain/relay/model.ts';
+import type { ForwardRequest } from '../../domain/chain/contractModel.ts';
 import { addMs, toUnixSeconds } from '../../shared/clock.ts';
 import { AppError } from '../../shared/errors.ts';
 import { parseAmountUnits } from '../../shared/money.ts';

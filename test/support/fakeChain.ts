@@ -1,5 +1,5 @@
 import type { Block, ChainPort } from '../../domain/chain/ports.ts';
-import type { PaymentProcessedLog } from '../../domain/payments/model.ts';
+import type { PaymentProcessedLog } from '../../domain/chain/contractModel.ts';
 import { asBytes32, type Bytes32 } from '../../shared/hex.ts';
 
 /** The hash of a block of a chain that exists nowhere. */

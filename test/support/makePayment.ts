@@ -1,5 +1,6 @@
-import type { ChainPosition, Payment } from '../../domain/payments/model.ts';
+import type { Payment } from '../../domain/payments/model.ts';
 import { parseAmountUnits } from '../../shared/money.ts';
+import type { ChainPosition } from '../../domain/chain/contractModel.ts';
 
 const bytes32 = (byte: string) => `0x${byte.repeat(32)}` as const;
 

@@ -16,7 +16,7 @@ import { testTokenAbi } from '../../contracts/generated/TestToken.ts';
 import { walletMode } from '../../contracts/test/walletMode.ts';
 import { startChain } from '../../dev/chain.ts';
 import { DEV_KEYS } from '../../dev/devKeys.ts';
-import type { RequiredConfirmations } from '../../domain/payments/decide.ts';
+import type { RequiredConfirmations } from '../../domain/chain/decide.ts';
 import type { Payment } from '../../domain/payments/model.ts';
 import type { RelayerPort } from '../../domain/relay/ports.ts';
 import type { Config } from '../../platform/config.ts';

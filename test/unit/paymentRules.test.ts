@@ -3,7 +3,6 @@ import fc from 'fast-check';
 import { concat, keccak256, stringToHex, toHex } from 'viem';
 
 import {
-  confirmationsAt,
   decideAfterRelayFailure,
   decideAfterRemoval,
   decideExpiryLook,
@@ -15,17 +14,15 @@ import {
   makeSalt,
   matchesTerms,
 } from '../../domain/payments/decide.ts';
-import {
-  PAYMENT_STATUSES,
-  type Payment,
-  type PaymentProcessedLog,
-} from '../../domain/payments/model.ts';
+import { PAYMENT_STATUSES, type Payment } from '../../domain/payments/model.ts';
 import { PAYMENT_TRANSITION_EVENTS } from '../../domain/payments/transitions.ts';
 import { assertRelayable } from '../../domain/payments/service.ts';
 import { EVENT_TYPES } from '../../domain/webhooks/model.ts';
 import { addMs } from '../../shared/clock.ts';
 import { AppError } from '../../shared/errors.ts';
 import { makePayment, POSITION } from '../support/makePayment.ts';
+import type { PaymentProcessedLog } from '../../domain/chain/contractModel.ts';
+import { confirmationsAt } from '../../domain/chain/decide.ts';
 
 const EXPIRES_AT = new Date('2030-01-01T00:00:00Z');
 const inTime = EXPIRES_AT;

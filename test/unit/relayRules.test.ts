@@ -9,7 +9,7 @@ import {
   PAID_ELSEWHERE,
   relayDeadline,
 } from '../../domain/relay/decide.ts';
-import type { ForwardRequest } from '../../domain/relay/model.ts';
+import type { ForwardRequest } from '../../domain/chain/contractModel.ts';
 import { toRefusalError } from '../../domain/relay/toRefusalError.ts';
 import { addMs, toUnixSeconds } from '../../shared/clock.ts';
 import { AppError } from '../../shared/errors.ts';

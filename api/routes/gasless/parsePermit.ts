@@ -1,4 +1,4 @@
-import type { Permit } from '../../../domain/relay/model.ts';
+import type { Permit } from '../../../domain/chain/contractModel.ts';
 import { asHex } from '../../../shared/hex.ts';
 import type { components } from '../../generated/openapi.ts';
 

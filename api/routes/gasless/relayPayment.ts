@@ -1,4 +1,4 @@
-import type { ForwardRequest } from '../../../domain/relay/model.ts';
+import type { ForwardRequest } from '../../../domain/chain/contractModel.ts';
 import * as relay from '../../../domain/relay/service.ts';
 import { asBytes32, asHex } from '../../../shared/hex.ts';
 import type { components } from '../../generated/openapi.ts';
