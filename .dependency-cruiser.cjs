@@ -6,11 +6,50 @@ const PURE =
  * business.
  */
 const ENTRY_POINTS =
-  '^domain/[^/]+/(service|status|scanChain|rescanBlocks|auditBlocks|checkCompletions|checkScans|expirePayment|findMissedPayment|findMissedRefunds|promiseExpiries|sweepOverduePayments|sendGate|sendAttempt|confirmTransaction|checkRelayers|reportRelayers|checkPermits|refundPayment|reconcileUsage|wasteMemory|places|announceProcess|deliveryGate|attemptDelivery)\\.ts$';
+  '^domain/[^/]+/(service|status|scanChain|allowWithdrawals|beginAnew|rescanBlocks|auditBlocks|checkCompletions|checkScans|expirePayment|findMissedPayment|findMissedRefunds|promiseExpiries|sweepOverduePayments|sendGate|sendAttempt|confirmTransaction|checkRelayers|reportRelayers|checkPermits|refundPayment|reconcileUsage|wasteMemory|places|announceProcess|deliveryGate|attemptDelivery)\\.ts$';
+/**
+ * The modules of the domain, and which others each may import: a lower one never knows a higher one.
+ * ARCHITECTURE.md shows the same table.
+ */
+const MODULES = {
+  outbox: [],
+  idempotency: [],
+  stores: [],
+  chain: ['outbox'],
+  webhooks: ['chain', 'outbox'],
+  payments: ['chain', 'outbox', 'stores', 'webhooks'],
+  refunds: ['chain', 'payments', 'webhooks'],
+  scan: ['chain', 'outbox', 'payments', 'refunds'],
+  relay: ['chain', 'outbox', 'payments', 'refunds', 'scan', 'stores'],
+};
 const PRODUCT = '^((api|workers|cli|domain|adapters|platform|shared|db)/|knexfile\\.ts$)';
 
 module.exports = {
   forbidden: [
+    ...Object.entries(MODULES).map(([module, lower]) => ({
+      name: `${module}-knows-only-lower-modules`,
+      severity: 'error',
+      from: { path: `^domain/${module}/` },
+      to: { path: `^domain/(?!(${[module, ...lower].join('|')})/)` },
+    })),
+    {
+      name: 'every-module-is-in-the-table',
+      severity: 'error',
+      from: { path: `^domain/(?!(${Object.keys(MODULES).join('|')})/)` },
+      to: {},
+    },
+    {
+      name: 'folders-of-a-module-are-its-own',
+      severity: 'error',
+      from: { path: '^domain/([^/]+)/' },
+      to: { path: '^domain/[^/]+/[^/]+/', pathNot: '^domain/$1/' },
+    },
+    {
+      name: 'folders-of-a-module-are-no-edge-of-it',
+      severity: 'error',
+      from: { pathNot: '^(domain|test)/' },
+      to: { path: '^domain/[^/]+/[^/]+/' },
+    },
     {
       name: 'no-cycles',
       severity: 'error',
@@ -46,17 +85,33 @@ module.exports = {
       },
     },
     {
+      name: 'the-scan-moves-payments',
+      comment: 'it writes what the chain shows of payments, and reaches for that into their module',
+      severity: 'error',
+      from: { path: '^domain/scan/' },
+      to: {
+        path: '^domain/',
+        pathNot: [
+          '^domain/scan/',
+          '^domain/[^/]+/(service|model|contractModel|transitions|decide|errors|ports|eventData)\\.ts$',
+          '^domain/chain/store\\.ts$',
+          '^domain/payments/(store|expiryStore|changePayments|observePayments|askWhoPaid)\\.ts$',
+        ],
+      },
+    },
+    {
       name: 'modules-meet-at-services',
       comment:
         'a module reaches into another only through its service, its pure files, or the chain cursor that the scanner moves',
       severity: 'error',
-      from: { path: '^domain/([^/]+)/' },
+      from: { path: '^domain/([^/]+)/', pathNot: '^domain/scan/' },
       to: {
         path: '^domain/[^/]+/',
         pathNot: [
           '^domain/$1/',
           '^domain/[^/]+/(service|model|contractModel|transitions|decide|errors|ports|eventData)\\.ts$',
           '^domain/chain/store\\.ts$',
+          '^domain/scan/(?![a-zA-Z]*Store)[a-zA-Z]+\\.ts$',
         ],
       },
     },

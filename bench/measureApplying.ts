@@ -1,5 +1,5 @@
 import { createPayment } from '../domain/payments/service.ts';
-import { scanChain } from '../domain/payments/scanChain.ts';
+import { scanChain } from '../domain/scan/scanChain.ts';
 import type { PaymentProcessedLog } from '../domain/chain/contractModel.ts';
 import { createStore } from '../domain/stores/service.ts';
 import { createWebhookEndpoint } from '../domain/webhooks/service.ts';

@@ -1,8 +1,9 @@
 import { parseArgs } from 'node:util';
 
 import { listFailingWork } from '../domain/outbox/service.ts';
-import { findScannedUntil, rescanBlocks } from '../domain/payments/rescanBlocks.ts';
-import { allowWithdrawals, scanAnew } from '../domain/payments/service.ts';
+import { findScannedUntil, rescanBlocks } from '../domain/scan/rescanBlocks.ts';
+import { scanAnew } from '../domain/scan/beginAnew.ts';
+import { allowWithdrawals } from '../domain/scan/allowWithdrawals.ts';
 import { liftBackOff } from '../domain/relay/wasteMemory.ts';
 import {
   createStore,

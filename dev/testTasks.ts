@@ -47,7 +47,12 @@ export const SIDE_BY_SIDE: readonly Task[] = [
   {
     name: 'domain',
     usualSeconds: 380,
-    files: ['test/payments/**/*.test.ts', 'test/relay/**/*.test.ts', 'test/refunds/**/*.test.ts'],
+    files: [
+      'test/payments/**/*.test.ts',
+      'test/relay/**/*.test.ts',
+      'test/refunds/**/*.test.ts',
+      'test/scan/**/*.test.ts',
+    ],
   },
   // Redis that changes without dying, by TLS, with Sentinel and Cluster; machines with wrong
   // clocks.
@@ -73,8 +78,8 @@ export const ON_MYSQL: Task = {
     'test/workers/databaseTls.test.ts',
     'test/payments/directPayment.test.ts',
     'test/payments/races.test.ts',
-    'test/payments/reorg.test.ts',
-    'test/payments/scanChain.test.ts',
+    'test/scan/reorg.test.ts',
+    'test/scan/scanChain.test.ts',
     'test/refunds/refundPayment.test.ts',
     'test/relay/gaslessPayment.test.ts',
     'test/relay/relayPayment.test.ts',

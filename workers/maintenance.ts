@@ -1,12 +1,12 @@
-import { checkScans } from '../domain/chain/checkScans.ts';
+import { checkScans } from '../domain/scan/checkScans.ts';
 import { deleteExpiredIdempotencyKeys } from '../domain/idempotency/service.ts';
 import { deleteOldFailures } from '../domain/outbox/service.ts';
-import { auditBlocks } from '../domain/payments/auditBlocks.ts';
-import { checkCompletions } from '../domain/payments/checkCompletions.ts';
-import { findMissedPayments } from '../domain/payments/findMissedPayment.ts';
-import { findMissedRefunds } from '../domain/payments/findMissedRefunds.ts';
+import { auditBlocks } from '../domain/scan/auditBlocks.ts';
+import { checkCompletions } from '../domain/scan/checkCompletions.ts';
+import { findMissedPayments } from '../domain/scan/findMissedPayment.ts';
+import { findMissedRefunds } from '../domain/scan/findMissedRefunds.ts';
 import { promiseExpiries } from '../domain/payments/promiseExpiries.ts';
-import { sweepOverduePayments } from '../domain/payments/sweepOverduePayments.ts';
+import { sweepOverduePayments } from '../domain/scan/sweepOverduePayments.ts';
 import { checkPermits } from '../domain/relay/checkPermits.ts';
 import { checkRelayers, tendRelayers } from '../domain/relay/checkRelayers.ts';
 import { reconcileUsage } from '../domain/relay/reconcileUsage.ts';

@@ -4,7 +4,7 @@ import type { OutboxGate, OutboxGates } from '../domain/outbox/service.ts';
 import { confirmTransaction } from '../domain/relay/confirmTransaction.ts';
 import { sendAttempt } from '../domain/relay/sendAttempt.ts';
 import { SEND_GATE } from '../domain/relay/sendGate.ts';
-import { expirePayment } from '../domain/payments/expirePayment.ts';
+import { expirePayment } from '../domain/scan/expirePayment.ts';
 import { DELIVERY_GATE } from '../domain/webhooks/deliveryGate.ts';
 import { attemptDelivery } from '../domain/webhooks/attemptDelivery.ts';
 import type { Config } from '../platform/config.ts';

@@ -1,4 +1,4 @@
-import { scanChain } from '../domain/payments/scanChain.ts';
+import { scanChain } from '../domain/scan/scanChain.ts';
 import type { Context } from '../platform/context.ts';
 import type { UnlessBusy } from '../shared/createUnlessBusy.ts';
 import { runScheduled } from './runScheduled.ts';

@@ -1,10 +1,11 @@
 import { Router } from 'express';
 import { Counter, Gauge } from 'prom-client';
 
-import { HALT_REASONS, listRereads, reportScans } from '../../domain/chain/service.ts';
+import { HALT_REASONS, reportScans } from '../../domain/chain/service.ts';
+import { listRereads } from '../../domain/scan/service.ts';
 import { countFailingWork, countOpenWork } from '../../domain/outbox/service.ts';
-import { reportOverdueCompletions } from '../../domain/payments/checkCompletions.ts';
-import { measureOverdue } from '../../domain/payments/sweepOverduePayments.ts';
+import { reportOverdueCompletions } from '../../domain/scan/checkCompletions.ts';
+import { measureOverdue } from '../../domain/scan/sweepOverduePayments.ts';
 import { RELAYER_ALERTS, RELAYER_STANDINGS } from '../../domain/relay/model.ts';
 import { judgePermits, reportPermits } from '../../domain/relay/checkPermits.ts';
 import {

@@ -123,6 +123,5 @@ export { isClockBehindChain } from './isClockBehindChain.ts';
 export { listKnownBlocks } from './listKnownBlocks.ts';
 export { measureDepth, type Depth } from './measureDepth.ts';
 export { askChain } from './outages.ts';
-export { countReread, listRereads, returnAuditTurn, takeAuditTurn } from './rereadStore.ts';
 export { waitForRemovedChain } from './removedChain.ts';
 export { HALT_REASONS } from './store.ts';

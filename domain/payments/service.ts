@@ -362,13 +362,9 @@ export async function countConfirmations(ctx: Context, payment: Payment): Promis
 }
 
 export { requiredConfirmationsOf } from './changePayments.ts';
-export { expirePayment } from './expirePayment.ts';
-export { placeMissedEvents } from './placeMissedEvents.ts';
 
 function single<T>(items: readonly T[]): T {
   const [item] = items;
   if (item === undefined) throw new Error('expected one item');
   return item;
 }
-export { allowWithdrawals } from './allowWithdrawals.ts';
-export { scanAnew } from './beginAnew.ts';

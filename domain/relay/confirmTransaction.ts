@@ -15,7 +15,7 @@ import {
 import { DONE, later, laterAfterFailure, type WorkResult } from '../outbox/model.ts';
 import { promiseWork } from '../outbox/service.ts';
 import type { RelayFailure } from '../payments/eventData.ts';
-import { placeMissedEvents } from '../payments/service.ts';
+import { placeMissedEvents } from '../scan/placeMissedEvents.ts';
 import { askProvider, type ProviderAnswer } from './askProvider.ts';
 import { listAttemptsOfTransaction, listItemsOfTransaction } from './attemptStore.ts';
 import { changeAttempt, changeAttempts } from './changeAttempt.ts';

@@ -5,7 +5,7 @@ import type { components } from '../../api/generated/openapi.ts';
 import { startServer } from '../../api/http/startServer.ts';
 import { isClockBehindChain } from '../../domain/chain/service.ts';
 import { checkRelayers } from '../../domain/relay/checkRelayers.ts';
-import { scanChain } from '../../domain/payments/scanChain.ts';
+import { scanChain } from '../../domain/scan/scanChain.ts';
 import { RELAY_ERRORS } from '../../domain/relay/errors.ts';
 import type { RelayerPort } from '../../domain/relay/ports.ts';
 import type { Context } from '../../platform/context.ts';

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 
-import { scanChain } from '../../domain/payments/scanChain.ts';
+import { scanChain } from '../../domain/scan/scanChain.ts';
 import { asBytes32 } from '../../shared/hex.ts';
 import { readPayment } from '../support/relayFlow.ts';
 import { waitUntil } from '../support/waitUntil.ts';

@@ -5,7 +5,7 @@ import { pino } from 'pino';
 import { checkRelayers } from '../../domain/relay/checkRelayers.ts';
 import { RELAY_ERRORS } from '../../domain/relay/errors.ts';
 import { noteSend } from '../../domain/relay/relayers.ts';
-import { scanChain } from '../../domain/payments/scanChain.ts';
+import { scanChain } from '../../domain/scan/scanChain.ts';
 import { sendAttempt } from '../../domain/relay/sendAttempt.ts';
 import { executePayment } from '../../domain/relay/service.ts';
 import { execute } from '../../platform/db.ts';

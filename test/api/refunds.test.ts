@@ -18,7 +18,7 @@ import { parse } from 'yaml';
 import type { components } from '../../api/generated/openapi.ts';
 import { testWalletAbi, testWalletBytecode } from '../../contracts/generated/test/TestWallet.ts';
 import { testTokenAbi } from '../../contracts/generated/TestToken.ts';
-import { scanChain } from '../../domain/payments/scanChain.ts';
+import { scanChain } from '../../domain/scan/scanChain.ts';
 import { getPayment } from '../../domain/payments/service.ts';
 import type { TypedData } from '../../domain/chain/ports.ts';
 import { confirmTransaction } from '../../domain/relay/confirmTransaction.ts';

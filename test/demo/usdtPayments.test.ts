@@ -12,7 +12,7 @@ import { payDirectly, payGasless } from '../../demo/shop/payAsDemoCustomer.ts';
 import { readShopConfig } from '../../demo/shop/readShopConfig.ts';
 import { startShop, type Shop } from '../../demo/shop/startShop.ts';
 import { generatePrivateKey, privateKeyToAccount, type PrivateKeyAccount } from 'viem/accounts';
-import { scanChain } from '../../domain/payments/scanChain.ts';
+import { scanChain } from '../../domain/scan/scanChain.ts';
 import { asBytes32, type Address } from '../../shared/hex.ts';
 import { deployToken } from '../support/deployToken.ts';
 import {

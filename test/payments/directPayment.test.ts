@@ -2,7 +2,7 @@ import { expect } from 'chai';
 
 import { getPayment } from '../../domain/payments/service.ts';
 import { insertPayments } from '../../domain/payments/store.ts';
-import { scanChain } from '../../domain/payments/scanChain.ts';
+import { scanChain } from '../../domain/scan/scanChain.ts';
 import { listPaymentEvents } from '../../domain/webhooks/service.ts';
 import { inTransaction } from '../../platform/db.ts';
 import { AppError } from '../../shared/errors.ts';

@@ -1,7 +1,8 @@
 import { expect } from 'chai';
 
-import { scanChain } from '../../domain/payments/scanChain.ts';
-import { cancelPayment, expirePayment, getPayment } from '../../domain/payments/service.ts';
+import { scanChain } from '../../domain/scan/scanChain.ts';
+import { cancelPayment, getPayment } from '../../domain/payments/service.ts';
+import { expirePayment } from '../../domain/scan/expirePayment.ts';
 import type { Payment } from '../../domain/payments/model.ts';
 import { relayPayment } from '../../domain/relay/service.ts';
 import type { Context } from '../../platform/context.ts';

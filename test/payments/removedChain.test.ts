@@ -2,9 +2,9 @@ import { expect } from 'chai';
 
 import { DONE } from '../../domain/outbox/model.ts';
 import type { Payment } from '../../domain/payments/model.ts';
-import { scanChain } from '../../domain/payments/scanChain.ts';
-import { expirePayment } from '../../domain/payments/service.ts';
-import { sweepOverduePayments } from '../../domain/payments/sweepOverduePayments.ts';
+import { scanChain } from '../../domain/scan/scanChain.ts';
+import { expirePayment } from '../../domain/scan/expirePayment.ts';
+import { sweepOverduePayments } from '../../domain/scan/sweepOverduePayments.ts';
 import { findRefund } from '../../domain/refunds/service.ts';
 import { confirmTransaction } from '../../domain/relay/confirmTransaction.ts';
 import { getRefundRequest, refundPayment } from '../../domain/relay/refundPayment.ts';

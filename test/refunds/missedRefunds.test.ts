@@ -1,9 +1,9 @@
 import { expect } from 'chai';
 import type { PrivateKeyAccount } from 'viem/accounts';
 
-import { findMissedRefunds } from '../../domain/payments/findMissedRefunds.ts';
+import { findMissedRefunds } from '../../domain/scan/findMissedRefunds.ts';
 import type { Payment } from '../../domain/payments/model.ts';
-import { scanChain } from '../../domain/payments/scanChain.ts';
+import { scanChain } from '../../domain/scan/scanChain.ts';
 import type { Refund } from '../../domain/refunds/model.ts';
 import { findRefund } from '../../domain/refunds/service.ts';
 import {

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 
 import { createChain } from '../../adapters/chain/createChain.ts';
-import { scanChain } from '../../domain/payments/scanChain.ts';
+import { scanChain } from '../../domain/scan/scanChain.ts';
 import { refundPayment, type RefundPaymentInput } from '../../domain/relay/refundPayment.ts';
 import { createStore } from '../../domain/stores/service.ts';
 import { execute } from '../../platform/db.ts';

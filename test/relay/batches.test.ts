@@ -3,7 +3,7 @@ import type { PrivateKeyAccount } from 'viem/accounts';
 
 import { DONE } from '../../domain/outbox/model.ts';
 import type { Payment } from '../../domain/payments/model.ts';
-import { scanChain } from '../../domain/payments/scanChain.ts';
+import { scanChain } from '../../domain/scan/scanChain.ts';
 import type { RelayRail } from '../../domain/relay/model.ts';
 import { sendAttempt } from '../../domain/relay/sendAttempt.ts';
 import {

@@ -3,7 +3,7 @@ import { createServer, type AddressInfo } from 'node:net';
 
 import { createChain } from '../../adapters/chain/createChain.ts';
 import type { Payment } from '../../domain/payments/model.ts';
-import { scanChain } from '../../domain/payments/scanChain.ts';
+import { scanChain } from '../../domain/scan/scanChain.ts';
 import { claimAttempts } from '../../domain/relay/dispatchStore.ts';
 import { endUnsent } from '../../domain/relay/endUnsent.ts';
 import { sendAttempt } from '../../domain/relay/sendAttempt.ts';

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 
-import { scanChain } from '../../domain/payments/scanChain.ts';
+import { scanChain } from '../../domain/scan/scanChain.ts';
 import type { WorkResult } from '../../domain/outbox/model.ts';
 import type { Payment } from '../../domain/payments/model.ts';
 import { confirmTransaction } from '../../domain/relay/confirmTransaction.ts';

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 
 import { createChain } from '../../adapters/chain/createChain.ts';
 import { DONE } from '../../domain/outbox/model.ts';
-import { scanChain } from '../../domain/payments/scanChain.ts';
+import { scanChain } from '../../domain/scan/scanChain.ts';
 import { sendAttempt } from '../../domain/relay/sendAttempt.ts';
 import { toUnixSeconds } from '../../shared/clock.ts';
 import { askFor, createAskNode } from '../chaos/nodes/rpc.ts';

@@ -3,7 +3,7 @@ import { expect } from 'chai';
 import { confirmTransaction } from '../../domain/relay/confirmTransaction.ts';
 import { sendAttempt } from '../../domain/relay/sendAttempt.ts';
 import { listRelayAttempts, relayPayment } from '../../domain/relay/service.ts';
-import { scanChain } from '../../domain/payments/scanChain.ts';
+import { scanChain } from '../../domain/scan/scanChain.ts';
 import { getPayment } from '../../domain/payments/service.ts';
 import { createHarness, type Harness, type TestStore } from '../support/harness.ts';
 import { signGasless } from '../support/gasless.ts';

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import type { PrivateKeyAccount } from 'viem/accounts';
 
 import type { Payment } from '../../domain/payments/model.ts';
-import { scanChain } from '../../domain/payments/scanChain.ts';
+import { scanChain } from '../../domain/scan/scanChain.ts';
 import { findRefund } from '../../domain/refunds/service.ts';
 import type { Refund } from '../../domain/refunds/model.ts';
 import { confirmTransaction } from '../../domain/relay/confirmTransaction.ts';

@@ -4,7 +4,7 @@ import { createChain } from '../../adapters/chain/createChain.ts';
 import type { ChainPort } from '../../domain/chain/ports.ts';
 import { DONE } from '../../domain/outbox/model.ts';
 import type { Payment } from '../../domain/payments/model.ts';
-import { scanChain } from '../../domain/payments/scanChain.ts';
+import { scanChain } from '../../domain/scan/scanChain.ts';
 import { checkRelayers } from '../../domain/relay/checkRelayers.ts';
 import { endUnsent } from '../../domain/relay/endUnsent.ts';
 import { listRelayers } from '../../domain/relay/relayerStore.ts';

@@ -4,7 +4,7 @@ import type { PrivateKeyAccount } from 'viem/accounts';
 import { createChain } from '../../adapters/chain/createChain.ts';
 import { DONE } from '../../domain/outbox/model.ts';
 import type { Payment } from '../../domain/payments/model.ts';
-import { scanChain } from '../../domain/payments/scanChain.ts';
+import { scanChain } from '../../domain/scan/scanChain.ts';
 import { MAX_SENDS } from '../../domain/relay/decide.ts';
 import { sendAttempt } from '../../domain/relay/sendAttempt.ts';
 import { executePayment, relayPayment } from '../../domain/relay/service.ts';

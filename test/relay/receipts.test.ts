@@ -4,7 +4,7 @@ import type { Receipt } from '../../domain/chain/ports.ts';
 import { findCursor } from '../../domain/chain/store.ts';
 import { DONE } from '../../domain/outbox/model.ts';
 import type { Payment } from '../../domain/payments/model.ts';
-import { scanChain } from '../../domain/payments/scanChain.ts';
+import { scanChain } from '../../domain/scan/scanChain.ts';
 import { findRefund } from '../../domain/refunds/service.ts';
 import { confirmTransaction } from '../../domain/relay/confirmTransaction.ts';
 import { getRefundRequest, refundPayment } from '../../domain/relay/refundPayment.ts';

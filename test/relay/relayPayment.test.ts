@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { generatePrivateKey, privateKeyToAccount, type PrivateKeyAccount } from 'viem/accounts';
 
-import { scanChain } from '../../domain/payments/scanChain.ts';
+import { scanChain } from '../../domain/scan/scanChain.ts';
 import { cancelPayment } from '../../domain/payments/service.ts';
 import type { Payment } from '../../domain/payments/model.ts';
 import {

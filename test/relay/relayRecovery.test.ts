@@ -3,7 +3,7 @@ import { expect } from 'chai';
 import { CHAIN_ERRORS } from '../../domain/chain/errors.ts';
 import { publishOutbox } from '../../domain/outbox/service.ts';
 import { cancelPayment } from '../../domain/payments/service.ts';
-import { scanChain } from '../../domain/payments/scanChain.ts';
+import { scanChain } from '../../domain/scan/scanChain.ts';
 import type { Payment } from '../../domain/payments/model.ts';
 import { changeAttempt } from '../../domain/relay/changeAttempt.ts';
 import { confirmTransaction } from '../../domain/relay/confirmTransaction.ts';

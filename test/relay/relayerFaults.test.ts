@@ -5,7 +5,7 @@ import type { Fault } from '../../simulators/defender/faults.ts';
 import { createDefenderRelayer } from '../../adapters/relayers/defender/createDefenderRelayer.ts';
 import { DONE } from '../../domain/outbox/model.ts';
 import type { Payment } from '../../domain/payments/model.ts';
-import { scanChain } from '../../domain/payments/scanChain.ts';
+import { scanChain } from '../../domain/scan/scanChain.ts';
 import { confirmTransaction } from '../../domain/relay/confirmTransaction.ts';
 import { readRelayerLoads } from '../../domain/relay/relayerStore.ts';
 import { sendAttempt } from '../../domain/relay/sendAttempt.ts';

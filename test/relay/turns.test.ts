@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 
-import { scanChain } from '../../domain/payments/scanChain.ts';
+import { scanChain } from '../../domain/scan/scanChain.ts';
 import type { Payment } from '../../domain/payments/model.ts';
 import { endUnsent } from '../../domain/relay/endUnsent.ts';
 import { sendAttempt } from '../../domain/relay/sendAttempt.ts';

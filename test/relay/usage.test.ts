@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import type { PrivateKeyAccount } from 'viem/accounts';
 
 import type { Payment } from '../../domain/payments/model.ts';
-import { scanChain } from '../../domain/payments/scanChain.ts';
+import { scanChain } from '../../domain/scan/scanChain.ts';
 import { acceptAttempt, type NewAttempt } from '../../domain/relay/acceptAttempt.ts';
 import { changeAttempt } from '../../domain/relay/changeAttempt.ts';
 import { reconcileUsage } from '../../domain/relay/reconcileUsage.ts';

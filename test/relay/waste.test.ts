@@ -3,7 +3,7 @@ import type { PrivateKeyAccount } from 'viem/accounts';
 
 import { getChain } from '../../domain/chain/service.ts';
 import type { Payment } from '../../domain/payments/model.ts';
-import { scanChain } from '../../domain/payments/scanChain.ts';
+import { scanChain } from '../../domain/scan/scanChain.ts';
 import { listRefunds } from '../../domain/refunds/service.ts';
 import { confirmTransaction } from '../../domain/relay/confirmTransaction.ts';
 import { getRefundRequest, refundPayment } from '../../domain/relay/refundPayment.ts';

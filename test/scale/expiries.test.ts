@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 
 import { promiseExpiries } from '../../domain/payments/promiseExpiries.ts';
-import { sweepOverduePayments } from '../../domain/payments/sweepOverduePayments.ts';
+import { sweepOverduePayments } from '../../domain/scan/sweepOverduePayments.ts';
 import type { Context } from '../../platform/context.ts';
 import { createContext } from '../../platform/createContext.ts';
 import { execute, selectRows } from '../../platform/db.ts';

@@ -6,7 +6,7 @@ import type { TypedData } from '../../domain/chain/ports.ts';
 import type { JobQueuePort } from '../../domain/outbox/ports.ts';
 import { publishOutbox } from '../../domain/outbox/service.ts';
 import { getPayment } from '../../domain/payments/service.ts';
-import { scanChain } from '../../domain/payments/scanChain.ts';
+import { scanChain } from '../../domain/scan/scanChain.ts';
 import { sendAttempt } from '../../domain/relay/sendAttempt.ts';
 import { attemptDelivery } from '../../domain/webhooks/attemptDelivery.ts';
 import { createWebhookEndpoint } from '../../domain/webhooks/service.ts';

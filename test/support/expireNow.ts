@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 
-import { expirePayment } from '../../domain/payments/service.ts';
-import { scanChain } from '../../domain/payments/scanChain.ts';
+import { expirePayment } from '../../domain/scan/expirePayment.ts';
+import { scanChain } from '../../domain/scan/scanChain.ts';
 import type { Context } from '../../platform/context.ts';
 import { execute } from '../../platform/db.ts';
 import { addMs } from '../../shared/clock.ts';

@@ -3,7 +3,7 @@ import { expect } from 'chai';
 import type { PrivateKeyAccount } from 'viem/accounts';
 
 import { paymentGatewayAbi } from '../../contracts/generated/PaymentGateway.ts';
-import { expirePayment } from '../../domain/payments/service.ts';
+import { expirePayment } from '../../domain/scan/expirePayment.ts';
 import { selectRows } from '../../platform/db.ts';
 import { asBytes32 } from '../../shared/hex.ts';
 import type { Random } from './createRandom.ts';

@@ -2,7 +2,7 @@ import type { PrivateKeyAccount } from 'viem/accounts';
 
 import type { WorkResult } from '../../domain/outbox/model.ts';
 import type { Payment } from '../../domain/payments/model.ts';
-import { scanChain } from '../../domain/payments/scanChain.ts';
+import { scanChain } from '../../domain/scan/scanChain.ts';
 import { getPayment } from '../../domain/payments/service.ts';
 import { confirmTransaction } from '../../domain/relay/confirmTransaction.ts';
 import type { RelayAttempt } from '../../domain/relay/model.ts';

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 
 import type { ChainPort, EventPoll, SeenEvent } from '../../domain/chain/ports.ts';
-import { takeAgreed } from '../../domain/payments/takeAgreed.ts';
+import { takeAgreed } from '../../domain/scan/judge/takeAgreed.ts';
 import type { Context } from '../../platform/context.ts';
 import { asBytes32 } from '../../shared/hex.ts';
 import { addMs } from '../../shared/clock.ts';

@@ -6,7 +6,7 @@ import { expect } from 'chai';
 import { parse } from 'yaml';
 
 import { cancelPayment } from '../../domain/payments/service.ts';
-import { scanChain } from '../../domain/payments/scanChain.ts';
+import { scanChain } from '../../domain/scan/scanChain.ts';
 import { buildEventBody } from '../../domain/webhooks/message.ts';
 import { EVENT_TYPES, type EventType } from '../../domain/webhooks/model.ts';
 import { parseJsonColumn, selectRows } from '../../platform/db.ts';

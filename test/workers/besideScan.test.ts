@@ -2,7 +2,7 @@ import { expect } from 'chai';
 
 import type { ChainPort } from '../../domain/chain/ports.ts';
 import { findSettledTime, getChain } from '../../domain/chain/service.ts';
-import { moveBack } from '../../domain/payments/moveBack.ts';
+import { moveBack } from '../../domain/scan/follow/moveBack.ts';
 import type { Payment } from '../../domain/payments/model.ts';
 import type { Context } from '../../platform/context.ts';
 import { selectRows } from '../../platform/db.ts';

@@ -3,12 +3,12 @@ import { pino } from 'pino';
 
 import { CHAIN_ERRORS } from '../../domain/chain/errors.ts';
 import type { ChainPort } from '../../domain/chain/ports.ts';
-import { listRereads } from '../../domain/chain/service.ts';
+import { listRereads } from '../../domain/scan/service.ts';
 import type { JobQueuePort, QueuedJob } from '../../domain/outbox/ports.ts';
 import { listFailingWork, promiseWork, publishOutbox } from '../../domain/outbox/service.ts';
-import { expirePayment } from '../../domain/payments/expirePayment.ts';
+import { expirePayment } from '../../domain/scan/expirePayment.ts';
 import type { Payment } from '../../domain/payments/model.ts';
-import { scanChain } from '../../domain/payments/scanChain.ts';
+import { scanChain } from '../../domain/scan/scanChain.ts';
 import { getPayment } from '../../domain/payments/service.ts';
 import { announceProcess } from '../../domain/webhooks/announceProcess.ts';
 import type { Context } from '../../platform/context.ts';

@@ -1,4 +1,4 @@
-import { listScansBehind } from '../../../domain/chain/checkScans.ts';
+import { listScansBehind } from '../../../domain/scan/checkScans.ts';
 import { isClockBehindChain, reportScans, type ScanReport } from '../../../domain/chain/service.ts';
 import {
   judgePermits,

@@ -1,0 +1,1 @@
+export { listRereads } from './rereadStore.ts';
