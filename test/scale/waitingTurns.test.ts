@@ -26,6 +26,13 @@ const COUNTING: Exception = {
   mayReadPerThousandPayments: 21_000_000 / PAYMENTS,
 };
 
+/** What it reads are requests that somebody else has taken; what it sorts is the first of each rail. */
+const SORTS_HEADS: Exception = {
+  name: 'who is first of each rail',
+  matches: /^SELECT rail, batch_failures FROM \(\(SELECT .* LIMIT 1\) UNION ALL /,
+  maySort: true,
+};
+
 describe(`turns beside ${PAYMENTS / 2} requests that wait, of several stores`, function () {
   this.timeout(300_000);
 
@@ -150,7 +157,7 @@ describe(`turns beside ${PAYMENTS / 2} requests that wait, of several stores`, f
     expect(turns[0]).to.be.within(4_000, 20_000);
     const findings = await examineStatements(db, recorder.stop(), {
       payments: PAYMENTS,
-      exceptions: [],
+      exceptions: [SORTS_HEADS],
     });
     expect(findings.map(({ during }) => during)).to.deep.equal([
       'who is first',
