@@ -3,9 +3,11 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Queue } from 'bullmq';
 import express, { type Express } from 'express';
 
+import { getPaymentStatus } from '../../domain/payments/status.ts';
 import { API_KEY_ROLES } from '../../domain/stores/model.ts';
 import type { Context } from '../../platform/context.ts';
 import { AppError, COMMON_ERRORS } from '../../shared/errors.ts';
+import { toPaymentStatusReply } from '../routes/payments/toPaymentStatusReply.ts';
 import { createAdminBoard } from './adminBoard.ts';
 import { createApiDocs } from './apiDocs.ts';
 import { HTTP_ERRORS } from './errors.ts';
@@ -91,6 +93,8 @@ export function createApp(ctx: Context, options: AppOptions): App {
   const statusReplies = createStatusReplies(ctx, {
     countSoon: rateLimitStore.countSoon,
     countRequest: async (apiKeyId) => rateLimitStore.increment(apiKeyId),
+    readStatus: async (storeId, paymentId) =>
+      toPaymentStatusReply(await getPaymentStatus(ctx, { storeId, paymentId, waitSeconds: 0 })),
     passOn,
   });
 

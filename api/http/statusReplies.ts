@@ -4,6 +4,7 @@ import type { ClientRateLimitInfo } from 'express-rate-limit';
 import { recallIdentity } from '../../domain/stores/service.ts';
 import { CACHE_MS } from '../../domain/payments/status.ts';
 import type { Context } from '../../platform/context.ts';
+import { asBytes32, type Bytes32 } from '../../shared/hex.ts';
 import { REMEMBERED_MS } from '../../platform/signals.ts';
 import { RATE_LIMIT_NAME } from './middleware/limitRate.ts';
 import type { RequestHandler } from './request.ts';
@@ -19,8 +20,8 @@ import { takeRequestId } from './middleware/assignRequestId.ts';
  *
  * A change of the payment forgets its reply, and a reply is given only when this process has heard
  * of every change that somebody was told of (see Signals). It is forgotten in any case when what it
- * says was read a while ago; shortly before that one request takes the ordinary way and renews it:
- * otherwise all who ask at that moment would.
+ * says was read a while ago. Shortly before that it is read again, beside the requests, and stays as
+ * it is when it says the same; otherwise the next request takes the ordinary way.
  */
 const REPLY_MS = REMEMBERED_MS - CACHE_MS;
 /** While confirmations are counted, a reply is out of date with the next block. */
@@ -38,9 +39,10 @@ interface RememberedReply {
   readonly apiKeyId: string;
   readonly body: string;
   readonly headers: readonly string[];
-  readonly renewAt: number;
-  readonly staleAt: number;
-  /** Somebody is on the way to renew it. */
+  readonly rememberedMs: number;
+  /** When what it says was read, or asked for. */
+  readAt: number;
+  /** It is being read again. */
   isRenewing: boolean;
 }
 
@@ -56,6 +58,8 @@ export interface StatusRepliesOptions {
   readonly countSoon: RedisRateLimitStore['countSoon'];
   /** Counts one request of the key. Rejects when Redis is away. */
   readonly countRequest: (apiKeyId: string) => Promise<ClientRateLimitInfo>;
+  /** The body of an answer of now. */
+  readonly readStatus: (storeId: string, paymentId: Bytes32) => Promise<unknown>;
   /** The ordinary way. */
   readonly passOn: (request: IncomingMessage, response: ServerResponse) => void;
 }
@@ -94,7 +98,7 @@ export function createStatusReplies(ctx: Context, options: StatusRepliesOptions)
     const reply = replies.get(url);
     if (reply === undefined) return undefined;
     const now = performance.now();
-    if (reply.staleAt <= now) {
+    if (reply.readAt + reply.rememberedMs <= now) {
       replies.delete(url);
       return undefined;
     }
@@ -106,10 +110,25 @@ export function createStatusReplies(ctx: Context, options: StatusRepliesOptions)
       headers['transfer-encoding'] !== undefined
     )
       return undefined;
-    if (recallIdentity(ctx, apiKey)?.apiKeyId !== reply.apiKeyId) return undefined;
-    if (reply.isRenewing || now < reply.renewAt) return reply;
-    reply.isRenewing = true;
-    return undefined;
+    const identity = recallIdentity(ctx, apiKey);
+    if (identity?.apiKeyId !== reply.apiKeyId) return undefined;
+    if (!reply.isRenewing && now >= reply.readAt + reply.rememberedMs * RENEWED_AFTER) {
+      reply.isRenewing = true;
+      // Of what cannot be read now, the ordinary way tells once the reply is too old.
+      renew(url, reply, identity.storeId).catch(() => undefined);
+    }
+    return reply;
+  }
+
+  /** A change of the payment that is heard meanwhile has forgotten the reply. */
+  async function renew(url: string, reply: RememberedReply, storeId: string): Promise<void> {
+    // As in `remember`.
+    const askedAt = performance.now();
+    const paymentId = asBytes32(url.slice(PREFIX.length, -SUFFIX.length));
+    const body = await options.readStatus(storeId, paymentId);
+    if (replies.get(url) !== reply) return;
+    if (JSON.stringify(body) !== reply.body) replies.delete(url);
+    else Object.assign(reply, { readAt: askedAt, isRenewing: false });
   }
 
   return {
@@ -134,8 +153,8 @@ export function createStatusReplies(ctx: Context, options: StatusRepliesOptions)
               headers: Object.entries(res.getHeaders()).flatMap(([name, value]) =>
                 OWN_HEADERS.has(name) ? [] : [name, String(value)],
               ),
-              renewAt: askedAt + rememberedMs * RENEWED_AFTER,
-              staleAt: askedAt + rememberedMs,
+              rememberedMs,
+              readAt: askedAt,
               isRenewing: false,
             });
           });

@@ -1,6 +1,8 @@
 import { expect } from 'chai';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 import { cancelPayment } from '../../domain/payments/service.ts';
+import { execute } from '../../platform/db.ts';
 import { startTestApi, type TestApi } from './startTestApi.ts';
 
 describe('a status request that was answered a moment ago', () => {
@@ -49,6 +51,36 @@ describe('a status request that was answered a moment ago', () => {
     await askTwice(path);
     await cancelPayment(api.ctx, { storeId: api.store.storeId, paymentId: payment.id });
     expect(await (await api.call(path)).json()).to.include({ status: 'cancelled' });
+  });
+
+  it('is read again while it is asked for: what nobody told of shows within two seconds', async () => {
+    const payment = await api.createTestPayment(api.store);
+    const path = `/payments/${payment.id}/status`;
+    const bodies: string[] = [];
+    const askFor = async (ms: number) => {
+      for (const end = performance.now() + ms; performance.now() < end; await sleep(50))
+        bodies.push(await (await api.call(path)).text());
+    };
+    // Several times as long as a reply may be remembered.
+    await askFor(4_500);
+    expect(new Set(bodies).size).to.equal(1);
+    const txHash = `0x${'ab'.repeat(32)}`;
+    await execute(api.ctx.db, 'UPDATE payments SET tx_hash = ? WHERE id = ?', [txHash, payment.id]);
+    await askFor(2_100);
+    expect(JSON.parse(bodies.at(-1) ?? '')).to.include({ txHash });
+  });
+
+  it('goes on while it is read again, and when it cannot be read is told as ever', async () => {
+    const payment = await api.createTestPayment(api.store);
+    const path = `/payments/${payment.id}/status`;
+    await askTwice(path);
+    await execute(api.ctx.db, 'DELETE FROM events WHERE payment_id = ?', [payment.id]);
+    await execute(api.ctx.db, 'DELETE FROM payments WHERE id = ?', [payment.id]);
+    const statuses: number[] = [];
+    for (const end = performance.now() + 2_500; performance.now() < end; await sleep(50))
+      statuses.push((await api.call(path)).status);
+    expect(statuses[0]).to.equal(200);
+    expect(statuses.at(-1)).to.equal(404);
   });
 
   it('is never answered to another store, nor without a key', async () => {
