@@ -19,9 +19,9 @@ import { takeRequestId } from './middleware/assignRequestId.ts';
  * takes the ordinary way.
  *
  * A change of the payment forgets its reply, and a reply is given only when this process has heard
- * of every change that somebody was told of (see Signals). It is forgotten in any case when what it
- * says was read a while ago. Shortly before that it is read again, beside the requests, and stays as
- * it is when it says the same; otherwise the next request takes the ordinary way.
+ * of every change that somebody was told of (see Signals). It is forgotten in any case when what
+ * it says was read a while ago. Shortly before that it is read again, beside the requests, and
+ * stays as it is when it says the same; otherwise the next request takes the ordinary way.
  */
 const REPLY_MS = REMEMBERED_MS - CACHE_MS;
 /** While confirmations are counted, a reply is out of date with the next block. */

@@ -26,7 +26,9 @@ const COUNTING: Exception = {
   mayReadPerThousandPayments: 21_000_000 / PAYMENTS,
 };
 
-/** What it reads are requests that somebody else has taken; what it sorts is the first of each rail. */
+/**
+ * What it reads are requests that somebody else has taken; what it sorts is the first of each rail.
+ */
 const SORTS_HEADS: Exception = {
   name: 'who is first of each rail',
   matches: /^SELECT rail, batch_failures FROM \(\(SELECT .* LIMIT 1\) UNION ALL /,
