@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { createRandom, type Random } from '../../support/createRandom.ts';
-import { CONFIRMATIONS, type ChaosChain } from '../chains/startChaosChains.ts';
+import { CONFIRMATIONS, DEEPEST_REORG, type ChaosChain } from '../chains/startChaosChains.ts';
 import { BEGIN_LIE, type LieKind, type OwnLieKind } from './lies.ts';
 import { askFor, toHex, type AskNode } from './rpc.ts';
 import type { LyingNode } from './startLyingNode.ts';
@@ -23,6 +23,8 @@ interface Options {
 const LIE_MS = { from: 1_000, to: 7_000 } as const;
 /** Longer than the half minute whose blocks are read again with every scan. */
 const HIDING_MS = { from: 34_000, to: 42_000 } as const;
+/** The chain makes as many blocks in a second or two; at the end of the run it makes no more. */
+const BURIED_WITHIN_MS = 10_000;
 const PAUSE_MS = { from: 300, to: 2_500 } as const;
 /** The URL of a single node, or one with several of which a part is wrong. */
 const SHARES = [1, 1, 0.5];
@@ -166,11 +168,21 @@ async function branchOff(
       try {
         await growing;
       } finally {
+        await waitUntilBuried(chain, orphan.base);
         hold.release();
         await orphan.close();
       }
     },
   };
+}
+
+/**
+ * The branch may have been further than the chain: by its head, what they share was deep enough to
+ * be completed. The chain's own reorganisations may go on when they reach none of that.
+ */
+async function waitUntilBuried(chain: ChaosChain, base: number): Promise<void> {
+  for (const end = Date.now() + BURIED_WITHIN_MS; Date.now() < end; await sleep(100))
+    if ((await chain.mining.getHead()) >= base + DEEPEST_REORG) return;
 }
 
 /**
