@@ -268,7 +268,8 @@ const relayLimits = {
   /**
    * Requests that were mined without doing anything, of one payer (for refunds: merchant) in 24
    * hours, before relaying is not offered to them any more (`PAY_042`). Each one before makes the
-   * next wait longer (`PAY_041`): 30 seconds, 2, 8, … minutes. See domain/relay/decideWaste.ts.
+   * next wait longer (`PAY_041`): 30 seconds, 2, 8, … minutes. See
+   * domain/relay/waste/decideWaste.ts.
    */
   maxWastedPerPayerPerDay: z.number().int().positive().default(4),
   /** The same, for one payment or refund. */

@@ -1,5 +1,5 @@
 import type { ChainPort } from '../domain/chain/ports.ts';
-import type { RelayerPort } from '../domain/relay/ports.ts';
+import type { RelayerPort } from '../domain/relayers/ports.ts';
 import type { WebhookSenderPort } from '../domain/webhooks/ports.ts';
 import type { Clock } from '../shared/clock.ts';
 import type { IdPrefix } from '../shared/ids.ts';

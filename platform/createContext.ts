@@ -3,7 +3,7 @@ import { createLocalRelayer } from '../adapters/relayers/local/createLocalRelaye
 import { createOzRelayer } from '../adapters/relayers/ozRelayer/createOzRelayer.ts';
 import { createWebhookSender } from '../adapters/webhookHttp/createWebhookSender.ts';
 import type { ChainPort } from '../domain/chain/ports.ts';
-import type { RelayerPort } from '../domain/relay/ports.ts';
+import type { RelayerPort } from '../domain/relayers/ports.ts';
 import type { Clock } from '../shared/clock.ts';
 import { newId } from '../shared/ids.ts';
 import { randomBytes } from '../shared/randomBytes.ts';

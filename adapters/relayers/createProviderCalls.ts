@@ -7,7 +7,7 @@ import {
 } from 'cockatiel';
 
 import { RELAY_ERRORS } from '../../domain/relay/errors.ts';
-import type { ProviderTransaction, SendOutcome } from '../../domain/relay/ports.ts';
+import type { ProviderTransaction, SendOutcome } from '../../domain/relayers/ports.ts';
 import type { Logger } from '../../platform/logger.ts';
 import { AppError } from '../../shared/errors.ts';
 import { RelayerCallError } from './RelayerCallError.ts';

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-import type { ProviderTransaction } from '../../domain/relay/ports.ts';
+import type { ProviderTransaction } from '../../domain/relayers/ports.ts';
 import type { Bytes32 } from '../../shared/hex.ts';
 
 /** What Defender and its successor have in common in what they tell of a transaction. */

@@ -6,8 +6,8 @@ import { runSteps, type Step } from '../runSteps.ts';
 /**
  * The hashes of relay transactions in a table of their own, and a digest of what each calls: so
  * that the one that landed is found by an index. The digest is the SHA-256, in hexadecimal digits,
- * of address and data in lower case: `digestOfCall` in domain/relay/transactionStore.ts makes the
- * same one.
+ * of address and data in lower case: `digestOfCall` in domain/relay/attempts/transactionStore.ts
+ * makes the same one.
  */
 const UP: readonly Step[] = [
   {

@@ -16,21 +16,21 @@ import { DONE, later, laterAfterFailure, type WorkResult } from '../outbox/model
 import { promiseWork } from '../outbox/service.ts';
 import type { RelayFailure } from '../payments/eventData.ts';
 import { placeMissedEvents } from '../scan/placeMissedEvents.ts';
-import { askProvider, type ProviderAnswer } from './askProvider.ts';
-import { listAttemptsOfTransaction, listItemsOfTransaction } from './attemptStore.ts';
-import { changeAttempt, changeAttempts } from './changeAttempt.ts';
-import { changeTransaction } from './changeTransaction.ts';
+import { askProvider, type ProviderAnswer } from './confirm/askProvider.ts';
+import { listAttemptsOfTransaction, listItemsOfTransaction } from './attempts/attemptStore.ts';
+import { changeAttempt, changeAttempts } from './attempts/changeAttempt.ts';
+import { changeTransaction } from './attempts/changeTransaction.ts';
 import { decideDepthLook, isSignatureDead } from './decide.ts';
-import { endDone, findDoer, type Doer } from './endDone.ts';
-import { endRemoved, leaveRemoved } from './endRemoved.ts';
+import { endDone, findDoer, type Doer } from './attempts/endDone.ts';
+import { endRemoved, leaveRemoved } from './attempts/endRemoved.ts';
 import { RELAY_ERRORS } from './errors.ts';
-import { findMined, findMinedIfTold, type Mined } from './findMined.ts';
-import { ABANDONED_LOOK_MS, followAbandoned } from './followAbandoned.ts';
-import { judgeReceipt, type Verdict } from './judgeReceipt.ts';
+import { findMined, findMinedIfTold, type Mined } from './attempts/findMined.ts';
+import { ABANDONED_LOOK_MS, followAbandoned } from './confirm/followAbandoned.ts';
+import { judgeReceipt, type Verdict } from './confirm/judgeReceipt.ts';
 import type { RelayAttempt, RelayTransaction } from './model.ts';
-import { noteWaste } from './noteWaste.ts';
-import { recordProviderTransaction } from './recordProviderTransaction.ts';
-import { shareGas } from './shareGas.ts';
+import { noteWaste } from './confirm/noteWaste.ts';
+import { recordProviderTransaction } from './attempts/recordProviderTransaction.ts';
+import { shareGas } from './attempts/shareGas.ts';
 import {
   askIfDone,
   failSubject,
@@ -40,8 +40,8 @@ import {
   noteHash,
   seeWithSubjects,
   type LockedAttempt,
-} from './subject.ts';
-import { findTransaction } from './transactionStore.ts';
+} from './attempts/purpose.ts';
+import { findTransaction } from './attempts/transactionStore.ts';
 
 /**
  * What a relayer had taken and then forgot, or left the configuration with, may still be mined:

@@ -18,7 +18,7 @@ import type {
   RelayerStanding,
   RelayRail,
 } from './model.ts';
-import type { SendOutcome } from './ports.ts';
+import type { SendOutcome } from '../relayers/ports.ts';
 import type { ForwardRequest } from '../chain/contractModel.ts';
 
 /**

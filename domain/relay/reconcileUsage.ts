@@ -9,7 +9,7 @@ import {
   sumUsage,
   writeUsage,
   type Holder,
-} from './usageStore.ts';
+} from './attempts/usageStore.ts';
 
 const PAGE = 200;
 const DELETE_CHUNK = 500;

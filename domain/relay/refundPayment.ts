@@ -18,15 +18,15 @@ import { REFUND_ERRORS } from '../refunds/errors.ts';
 import type { Refund } from '../refunds/model.ts';
 import { askAboutFailedRefunds, createRefund, findRefundToSignAgain } from '../refunds/service.ts';
 import type { RelayPriority } from '../stores/model.ts';
-import { acceptAttempt } from './acceptAttempt.ts';
+import { acceptAttempt } from './accept/acceptAttempt.ts';
 import { assertNumbersFit } from './decide.ts';
 import { RELAY_ERRORS } from './errors.ts';
-import { findRefusalOf } from './findRefusalOf.ts';
-import { leastMsOf } from './leastMsOf.ts';
-import { offerPermit, type PermitOffer } from './offerPermit.ts';
+import { findRefusalOf } from './refusals/findRefusalOf.ts';
+import { leastMsOf } from './attempts/leastMsOf.ts';
+import { offerPermit, type PermitOffer } from './refusals/offerPermit.ts';
 import type { Permit, RefundAuthorization, SignedRequest } from '../chain/contractModel.ts';
 import { assertOffered, findGasPrice, permitNumbers } from './service.ts';
-import { toRefusalError } from './toRefusalError.ts';
+import { toRefusalError } from './refusals/toRefusalError.ts';
 
 /**
  * The permit is for the merchant to sign as well, when the gateway's allowance for its tokens is

@@ -6,7 +6,7 @@ import { addMs } from '../../shared/clock.ts';
 import { findChainConfig } from '../chain/service.ts';
 import { chooseRelayer, decideCircuit, RATE_WINDOW_MS, type RelayerCandidate } from './decide.ts';
 import type { RelayerLoad, RelayerRecord } from './model.ts';
-import type { SendOutcome } from './ports.ts';
+import type { SendOutcome } from '../relayers/ports.ts';
 import {
   listRelayers,
   lockRelayers,

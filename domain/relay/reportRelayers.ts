@@ -1,7 +1,7 @@
 import type { Context } from '../../platform/context.ts';
 import type { Address } from '../../shared/hex.ts';
 import { addMs } from '../../shared/clock.ts';
-import { countAttemptsByStatus, type AttemptCount } from './attemptStore.ts';
+import { countAttemptsByStatus, type AttemptCount } from './attempts/attemptStore.ts';
 import { decideAlerts, RATE_WINDOW_MS } from './decide.ts';
 import type { RelayerAlert, RelayerStanding } from './model.ts';
 import { listRelayers, readRelayerLoads } from './relayerStore.ts';

@@ -3,10 +3,10 @@ import type { Transaction } from '../../platform/db.ts';
 import { blockTimeMsOf, findChainConfig } from '../chain/service.ts';
 import type { DueWork, NotAdmitted, OutboxGate } from '../outbox/service.ts';
 import { MAX_SENDS } from './decide.ts';
-import { isTooLate } from './decideTime.ts';
-import { listWaiting, type WaitingAttempt } from './dispatchStore.ts';
+import { isTooLate } from './attempts/decideTime.ts';
+import { listWaiting, type WaitingAttempt } from './attempts/dispatchStore.ts';
 import { findFreeRelayer } from './relayers.ts';
-import { decideNextTry, mayLeaveToOthers, spreadMs } from './nextTry.ts';
+import { decideNextTry, mayLeaveToOthers, spreadMs } from './send/nextTry.ts';
 
 /** Jobs for one chain from one look at the outbox: as many as a process works on at once. */
 const MOST_JOBS = 10;

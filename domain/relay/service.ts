@@ -14,14 +14,14 @@ import { promiseWork } from '../outbox/service.ts';
 import type { Payment } from '../payments/model.ts';
 import { acceptRelay, assertRelayable, getPayment } from '../payments/service.ts';
 import type { RelayPriority } from '../stores/model.ts';
-import { acceptAttempt } from './acceptAttempt.ts';
+import { acceptAttempt } from './accept/acceptAttempt.ts';
 import {
   listAttemptsOfPayment,
   listAttemptsOfRefunds,
   listForgottenAttempts,
   listLiveNonces,
   type ShownAttempt,
-} from './attemptStore.ts';
+} from './attempts/attemptStore.ts';
 import {
   assertNumbersFit,
   assertRequestFits,
@@ -31,12 +31,12 @@ import {
   relayDeadline,
 } from './decide.ts';
 import { RELAY_ERRORS } from './errors.ts';
-import { findRefusalOf } from './findRefusalOf.ts';
-import { askChainNonce, askNonceFor } from './forwarderNonces.ts';
-import { leastMsOf } from './leastMsOf.ts';
-import { offerPermit, type PermitOffer } from './offerPermit.ts';
+import { findRefusalOf } from './refusals/findRefusalOf.ts';
+import { askChainNonce, askNonceFor } from './attempts/forwarderNonces.ts';
+import { leastMsOf } from './attempts/leastMsOf.ts';
+import { offerPermit, type PermitOffer } from './refusals/offerPermit.ts';
 import { signerOf } from './model.ts';
-import { toRefusalError } from './toRefusalError.ts';
+import { toRefusalError } from './refusals/toRefusalError.ts';
 import type {
   ForwardRequest,
   PaymentAuthorization,

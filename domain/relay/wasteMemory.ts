@@ -1,8 +1,13 @@
 import type { Context } from '../../platform/context.ts';
 import { inTransaction } from '../../platform/db.ts';
-import { startOfWasteWindow } from './decideWaste.ts';
-import { lateHolderOf } from './wasteHolders.ts';
-import { deleteWasteBefore, deleteWasteOf, listStoreWaste, type StoreWaste } from './wasteStore.ts';
+import { startOfWasteWindow } from './waste/decideWaste.ts';
+import { lateHolderOf } from './waste/wasteHolders.ts';
+import {
+  deleteWasteBefore,
+  deleteWasteOf,
+  listStoreWaste,
+  type StoreWaste,
+} from './waste/wasteStore.ts';
 
 /** The memory of wasted gas, for operators and for maintenance. */
 

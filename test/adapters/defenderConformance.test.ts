@@ -2,7 +2,7 @@ import { pino } from 'pino';
 
 import { createDefenderRelayer } from '../../adapters/relayers/defender/createDefenderRelayer.ts';
 import { startDefenderSimulator } from '../../simulators/defender/startDefenderSimulator.ts';
-import type { RelayerPort } from '../../domain/relay/ports.ts';
+import type { RelayerPort } from '../../domain/relayers/ports.ts';
 import { systemClock } from '../../shared/clock.ts';
 import { API_KEY, API_SECRET } from './defenderFixture.ts';
 import { describeRelayerConformance } from './relayerConformance.ts';

@@ -7,7 +7,7 @@ import {
   createDefenderRelayer,
   type DefenderRelayerOptions,
 } from '../../adapters/relayers/defender/createDefenderRelayer.ts';
-import type { RelayerPort, SendOutcome } from '../../domain/relay/ports.ts';
+import type { RelayerPort, SendOutcome } from '../../domain/relayers/ports.ts';
 import { AppError } from '../../shared/errors.ts';
 import type { Address, Hex } from '../../shared/hex.ts';
 import { systemClock } from '../../shared/clock.ts';

@@ -5,7 +5,7 @@ import {
   startDefenderSimulator,
   type DefenderSimulator,
 } from '../../simulators/defender/startDefenderSimulator.ts';
-import type { RelayerPort } from '../../domain/relay/ports.ts';
+import type { RelayerPort } from '../../domain/relayers/ports.ts';
 import type { Bytes32 } from '../../shared/hex.ts';
 import { waitUntil } from '../support/waitUntil.ts';
 import {

@@ -19,7 +19,7 @@ import {
 } from '../../adapters/relayers/local/createLocalRelayer.ts';
 import { up } from '../../db/migrations/0003_local_relayer.ts';
 import { startChain } from '../../dev/chain.ts';
-import type { ProviderTransaction, RelayerPort, SendOutcome } from '../../domain/relay/ports.ts';
+import type { ProviderTransaction, RelayerPort, SendOutcome } from '../../domain/relayers/ports.ts';
 import { createDatabase, selectRows, type Database } from '../../platform/db.ts';
 import { addMs } from '../../shared/clock.ts';
 import type { Address, Hex } from '../../shared/hex.ts';

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { parseEther, parseGwei } from 'viem';
 
-import type { RelayerPort, SendOutcome } from '../../domain/relay/ports.ts';
+import type { RelayerPort, SendOutcome } from '../../domain/relayers/ports.ts';
 import { parseJsonColumn } from '../../platform/db.ts';
 import {
   BUMP_AFTER_MS,

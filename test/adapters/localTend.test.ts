@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { parseEther, parseGwei } from 'viem';
 
-import type { ProviderTransaction, RelayerPort } from '../../domain/relay/ports.ts';
+import type { ProviderTransaction, RelayerPort } from '../../domain/relayers/ports.ts';
 import { execute, parseJsonColumn } from '../../platform/db.ts';
 import { addMs } from '../../shared/clock.ts';
 import { BUMP_AFTER_MS, startLocalFixture, TARGET, type LocalFixture } from './localFixture.ts';

@@ -2,7 +2,7 @@ import { pino } from 'pino';
 
 import { createOzRelayer } from '../../adapters/relayers/ozRelayer/createOzRelayer.ts';
 import { startOzRelayerSimulator } from '../../simulators/ozRelayer/startOzRelayerSimulator.ts';
-import type { RelayerPort } from '../../domain/relay/ports.ts';
+import type { RelayerPort } from '../../domain/relayers/ports.ts';
 import { systemClock } from '../../shared/clock.ts';
 import { describeRelayerConformance } from './relayerConformance.ts';
 import { simulatorFaults } from './relayerConformanceSimulator.ts';

@@ -7,7 +7,7 @@ import {
   createOzRelayer,
   type OzRelayerOptions,
 } from '../../adapters/relayers/ozRelayer/createOzRelayer.ts';
-import type { RelayerPort, SendOutcome } from '../../domain/relay/ports.ts';
+import type { RelayerPort, SendOutcome } from '../../domain/relayers/ports.ts';
 import { AppError } from '../../shared/errors.ts';
 import type { Address, Hex } from '../../shared/hex.ts';
 import { systemClock } from '../../shared/clock.ts';

@@ -4,7 +4,7 @@ import { createTestClient, http, parseEther, publicActions, type Transaction } f
 import { generatePrivateKey, privateKeyToAccount } from 'viem/accounts';
 
 import { startChain, type Chain } from '../../dev/chain.ts';
-import type { ProviderTransaction, RelayerPort, SendOutcome } from '../../domain/relay/ports.ts';
+import type { ProviderTransaction, RelayerPort, SendOutcome } from '../../domain/relayers/ports.ts';
 import { addMs } from '../../shared/clock.ts';
 import { AppError } from '../../shared/errors.ts';
 import type { Address, Hex } from '../../shared/hex.ts';

@@ -9,7 +9,7 @@ import { testTokenAbi } from '../../contracts/generated/TestToken.ts';
 import { testWalletAbi, testWalletBytecode } from '../../contracts/generated/test/TestWallet.ts';
 import { cancelPayment } from '../../domain/payments/service.ts';
 import { listRelayAttempts } from '../../domain/relay/service.ts';
-import { addWaste } from '../../domain/relay/wasteStore.ts';
+import { addWaste } from '../../domain/relay/waste/wasteStore.ts';
 import type { Config } from '../../platform/config.ts';
 import { inTransaction } from '../../platform/db.ts';
 import { PROJECT_ROOT } from '../../platform/projectRoot.ts';

@@ -7,7 +7,7 @@ import { isClockBehindChain } from '../../domain/chain/service.ts';
 import { checkRelayers } from '../../domain/relay/checkRelayers.ts';
 import { scanChain } from '../../domain/scan/scanChain.ts';
 import { RELAY_ERRORS } from '../../domain/relay/errors.ts';
-import type { RelayerPort } from '../../domain/relay/ports.ts';
+import type { RelayerPort } from '../../domain/relayers/ports.ts';
 import type { Context } from '../../platform/context.ts';
 import { createDatabase, execute } from '../../platform/db.ts';
 import { createRedis } from '../../platform/redis.ts';

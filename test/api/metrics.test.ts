@@ -3,7 +3,7 @@ import { pino } from 'pino';
 
 import { checkRelayers } from '../../domain/relay/checkRelayers.ts';
 import { reportRelayers } from '../../domain/relay/reportRelayers.ts';
-import type { RelayerPort } from '../../domain/relay/ports.ts';
+import type { RelayerPort } from '../../domain/relayers/ports.ts';
 import type { Config } from '../../platform/config.ts';
 import { RELAY_ERRORS } from '../../domain/relay/errors.ts';
 import { AppError } from '../../shared/errors.ts';

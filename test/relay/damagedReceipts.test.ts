@@ -8,7 +8,7 @@ import { scanChain } from '../../domain/scan/scanChain.ts';
 import { confirmTransaction } from '../../domain/relay/confirmTransaction.ts';
 import { readRelayerLoads } from '../../domain/relay/relayerStore.ts';
 import { sendAttempt } from '../../domain/relay/sendAttempt.ts';
-import { findTransaction } from '../../domain/relay/transactionStore.ts';
+import { findTransaction } from '../../domain/relay/attempts/transactionStore.ts';
 import type { Context } from '../../platform/context.ts';
 import { addMs } from '../../shared/clock.ts';
 import { expectTrueFlights } from '../support/expectTrueFlights.ts';

@@ -10,7 +10,7 @@ import {
   getAuthorizationRequest,
   relayPayment,
 } from '../../domain/relay/service.ts';
-import { findTransaction } from '../../domain/relay/transactionStore.ts';
+import { findTransaction } from '../../domain/relay/attempts/transactionStore.ts';
 import type { Context } from '../../platform/context.ts';
 import { execute, placeholders } from '../../platform/db.ts';
 import { addMs } from '../../shared/clock.ts';

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 
 import type { Payment } from '../../domain/payments/model.ts';
 import { scanChain } from '../../domain/scan/scanChain.ts';
-import { endUnsent } from '../../domain/relay/endUnsent.ts';
+import { endUnsent } from '../../domain/relay/send/endUnsent.ts';
 import { sendAttempt } from '../../domain/relay/sendAttempt.ts';
 import type { Context } from '../../platform/context.ts';
 import { createContext } from '../../platform/createContext.ts';

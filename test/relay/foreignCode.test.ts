@@ -7,7 +7,7 @@ import { gasToReserve } from '../../domain/relay/decide.ts';
 import { reconcileUsage } from '../../domain/relay/reconcileUsage.ts';
 import { sendAttempt } from '../../domain/relay/sendAttempt.ts';
 import { executePayment, getAuthorizationRequest } from '../../domain/relay/service.ts';
-import { findTransaction } from '../../domain/relay/transactionStore.ts';
+import { findTransaction } from '../../domain/relay/attempts/transactionStore.ts';
 import type { Context } from '../../platform/context.ts';
 import { selectRows } from '../../platform/db.ts';
 import { createDelegatedAccounts, type DelegatedAccounts } from '../support/delegatedAccounts.ts';

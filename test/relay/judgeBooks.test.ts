@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 
-import { insertItems } from '../../domain/relay/transactionStore.ts';
+import { insertItems } from '../../domain/relay/attempts/transactionStore.ts';
 import { execute, inTransaction } from '../../platform/db.ts';
 import { judgeBooks } from '../chaos/judging/judgeBooks.ts';
 import type { Character } from '../chaos/people/planPayments.ts';

@@ -6,7 +6,7 @@ import { DONE } from '../../domain/outbox/model.ts';
 import type { Payment } from '../../domain/payments/model.ts';
 import { scanChain } from '../../domain/scan/scanChain.ts';
 import { checkRelayers } from '../../domain/relay/checkRelayers.ts';
-import { endUnsent } from '../../domain/relay/endUnsent.ts';
+import { endUnsent } from '../../domain/relay/send/endUnsent.ts';
 import { listRelayers } from '../../domain/relay/relayerStore.ts';
 import { sendAttempt } from '../../domain/relay/sendAttempt.ts';
 import { getGaslessRequest, relayPayment } from '../../domain/relay/service.ts';

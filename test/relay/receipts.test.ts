@@ -9,7 +9,7 @@ import { findRefund } from '../../domain/refunds/service.ts';
 import { confirmTransaction } from '../../domain/relay/confirmTransaction.ts';
 import { getRefundRequest, refundPayment } from '../../domain/relay/refundPayment.ts';
 import { sendAttempt } from '../../domain/relay/sendAttempt.ts';
-import { findTransaction } from '../../domain/relay/transactionStore.ts';
+import { findTransaction } from '../../domain/relay/attempts/transactionStore.ts';
 import { createStore } from '../../domain/stores/service.ts';
 import type { Context } from '../../platform/context.ts';
 import { selectRows } from '../../platform/db.ts';

@@ -5,17 +5,17 @@ import { publishOutbox } from '../../domain/outbox/service.ts';
 import { cancelPayment } from '../../domain/payments/service.ts';
 import { scanChain } from '../../domain/scan/scanChain.ts';
 import type { Payment } from '../../domain/payments/model.ts';
-import { changeAttempt } from '../../domain/relay/changeAttempt.ts';
+import { changeAttempt } from '../../domain/relay/attempts/changeAttempt.ts';
 import { confirmTransaction } from '../../domain/relay/confirmTransaction.ts';
 import type { RelayTransaction } from '../../domain/relay/model.ts';
-import type { SendOutcome } from '../../domain/relay/ports.ts';
+import type { SendOutcome } from '../../domain/relayers/ports.ts';
 import { sendAttempt } from '../../domain/relay/sendAttempt.ts';
 import {
   listRelayAttempts,
   recoverForgottenAttempts,
   relayPayment,
 } from '../../domain/relay/service.ts';
-import { insertItems, insertTransaction } from '../../domain/relay/transactionStore.ts';
+import { insertItems, insertTransaction } from '../../domain/relay/attempts/transactionStore.ts';
 import { liftBackOff } from '../../domain/relay/wasteMemory.ts';
 import type { Context } from '../../platform/context.ts';
 import { execute, selectRows } from '../../platform/db.ts';

@@ -5,7 +5,7 @@ import type { Payment } from '../../domain/payments/model.ts';
 import { checkRelayers } from '../../domain/relay/checkRelayers.ts';
 import { RATE_WINDOW_MS } from '../../domain/relay/decide.ts';
 import { RELAY_ERRORS } from '../../domain/relay/errors.ts';
-import type { RelayerPort, SendOutcome } from '../../domain/relay/ports.ts';
+import type { RelayerPort, SendOutcome } from '../../domain/relayers/ports.ts';
 import {
   findFreeRelayer,
   lockRelayersOf,
@@ -16,7 +16,7 @@ import {
 import { listRelayers } from '../../domain/relay/relayerStore.ts';
 import { sendAttempt } from '../../domain/relay/sendAttempt.ts';
 import { executePayment } from '../../domain/relay/service.ts';
-import { insertTransaction } from '../../domain/relay/transactionStore.ts';
+import { insertTransaction } from '../../domain/relay/attempts/transactionStore.ts';
 import type { ChainConfig, RelayerConfig } from '../../platform/config.ts';
 import type { Context } from '../../platform/context.ts';
 import { inUnitOfWork } from '../../platform/unitOfWork.ts';

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 
 import type { Payment } from '../../domain/payments/model.ts';
 import { scanChain } from '../../domain/scan/scanChain.ts';
-import type { RelayerPort, SendOutcome } from '../../domain/relay/ports.ts';
+import type { RelayerPort, SendOutcome } from '../../domain/relayers/ports.ts';
 import { sendAttempt } from '../../domain/relay/sendAttempt.ts';
 import { executePayment } from '../../domain/relay/service.ts';
 import type { ChainConfig, RelayerConfig } from '../../platform/config.ts';

@@ -8,7 +8,7 @@ import {
   insertItems,
   insertTransaction,
   insertTransactionHash,
-} from '../../domain/relay/transactionStore.ts';
+} from '../../domain/relay/attempts/transactionStore.ts';
 import { inTransaction } from '../../platform/db.ts';
 import { addMs } from '../../shared/clock.ts';
 import { asBytes32, asHex, type Address } from '../../shared/hex.ts';

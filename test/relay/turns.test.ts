@@ -4,10 +4,10 @@ import { promisify } from 'node:util';
 
 import { scanChain } from '../../domain/scan/scanChain.ts';
 import type { Payment } from '../../domain/payments/model.ts';
-import { endUnsent } from '../../domain/relay/endUnsent.ts';
+import { endUnsent } from '../../domain/relay/send/endUnsent.ts';
 import { sendAttempt } from '../../domain/relay/sendAttempt.ts';
 import { executePayment, relayPayment } from '../../domain/relay/service.ts';
-import { withClaim } from '../../domain/relay/withClaim.ts';
+import { withClaim } from '../../domain/relay/send/withClaim.ts';
 import type { RelayPriority } from '../../domain/stores/model.ts';
 import { getRelayShare, setRelayPriority, setRelayWeight } from '../../domain/stores/service.ts';
 import type { Context } from '../../platform/context.ts';

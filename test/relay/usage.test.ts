@@ -3,8 +3,8 @@ import type { PrivateKeyAccount } from 'viem/accounts';
 
 import type { Payment } from '../../domain/payments/model.ts';
 import { scanChain } from '../../domain/scan/scanChain.ts';
-import { acceptAttempt, type NewAttempt } from '../../domain/relay/acceptAttempt.ts';
-import { changeAttempt } from '../../domain/relay/changeAttempt.ts';
+import { acceptAttempt, type NewAttempt } from '../../domain/relay/accept/acceptAttempt.ts';
+import { changeAttempt } from '../../domain/relay/attempts/changeAttempt.ts';
 import { reconcileUsage } from '../../domain/relay/reconcileUsage.ts';
 import { sendAttempt } from '../../domain/relay/sendAttempt.ts';
 import {
@@ -12,7 +12,7 @@ import {
   getAuthorizationRequest,
   relayPayment,
 } from '../../domain/relay/service.ts';
-import { dayOf, lockUsage, sumUsage } from '../../domain/relay/usageStore.ts';
+import { dayOf, lockUsage, sumUsage } from '../../domain/relay/attempts/usageStore.ts';
 import type { ChainConfig } from '../../platform/config.ts';
 import type { Context } from '../../platform/context.ts';
 import { execute, inTransaction, selectRows, type Transaction } from '../../platform/db.ts';

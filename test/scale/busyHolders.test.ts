@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 
-import { dayOf, listBusyHolders, type Holder } from '../../domain/relay/usageStore.ts';
+import { dayOf, listBusyHolders, type Holder } from '../../domain/relay/attempts/usageStore.ts';
 import { inTransaction } from '../../platform/db.ts';
 import { insertRows } from '../../platform/insertRows.ts';
 import { addMs } from '../../shared/clock.ts';

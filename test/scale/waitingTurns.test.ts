@@ -1,11 +1,11 @@
 import { expect } from 'chai';
 
-import { bringForward } from '../../domain/relay/bringForward.ts';
-import { claimAttempts, listHeads } from '../../domain/relay/dispatchStore.ts';
-import { giveTurn } from '../../domain/relay/giveTurn.ts';
-import { goBehind } from '../../domain/relay/goBehind.ts';
-import { spreadMs } from '../../domain/relay/nextTry.ts';
-import { listWaitingTurns } from '../../domain/relay/turnStore.ts';
+import { bringForward } from '../../domain/relay/attempts/bringForward.ts';
+import { claimAttempts, listHeads } from '../../domain/relay/attempts/dispatchStore.ts';
+import { giveTurn } from '../../domain/relay/accept/giveTurn.ts';
+import { goBehind } from '../../domain/relay/send/goBehind.ts';
+import { spreadMs } from '../../domain/relay/send/nextTry.ts';
+import { listWaitingTurns } from '../../domain/relay/attempts/turnStore.ts';
 import { execute, inTransaction, selectRows } from '../../platform/db.ts';
 import { addMs } from '../../shared/clock.ts';
 import type { Address } from '../../shared/hex.ts';

@@ -18,7 +18,7 @@ import { startChain } from '../../dev/chain.ts';
 import { DEV_KEYS } from '../../dev/devKeys.ts';
 import type { RequiredConfirmations } from '../../domain/chain/decide.ts';
 import type { Payment } from '../../domain/payments/model.ts';
-import type { RelayerPort } from '../../domain/relay/ports.ts';
+import type { RelayerPort } from '../../domain/relayers/ports.ts';
 import type { Config } from '../../platform/config.ts';
 import { toUnixSeconds } from '../../shared/clock.ts';
 import type { Address, Hex } from '../../shared/hex.ts';

@@ -1,6 +1,6 @@
 import { createChain } from '../../adapters/chain/createChain.ts';
 import type { ChainPort } from '../../domain/chain/ports.ts';
-import type { RelayerPort } from '../../domain/relay/ports.ts';
+import type { RelayerPort } from '../../domain/relayers/ports.ts';
 import type { Context } from '../../platform/context.ts';
 import { execute } from '../../platform/db.ts';
 import { addMs, type Clock } from '../../shared/clock.ts';

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { listForgottenAttempts } from '../../domain/relay/attemptStore.ts';
+import { listForgottenAttempts } from '../../domain/relay/attempts/attemptStore.ts';
 import type { Harness } from './harness.ts';
 
 /**

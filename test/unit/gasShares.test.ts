@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 
-import { splitGas, typicalGas } from '../../domain/relay/decideShares.ts';
-import { shareGas } from '../../domain/relay/shareGas.ts';
+import { splitGas, typicalGas } from '../../domain/relay/attempts/decideShares.ts';
+import { shareGas } from '../../domain/relay/attempts/shareGas.ts';
 import { createRandom } from '../support/createRandom.ts';
 
 const rail = 'authorization';

@@ -6,7 +6,7 @@ import {
   hearTooEarly,
   wasRefused,
   wasTooEarly,
-} from '../../domain/relay/heardRefusals.ts';
+} from '../../domain/relay/send/heardRefusals.ts';
 import type { Context } from '../../platform/context.ts';
 import { addMs } from '../../shared/clock.ts';
 import { createFakeClock } from '../support/varyContext.ts';

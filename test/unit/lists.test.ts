@@ -4,7 +4,7 @@ import { expect } from 'chai';
 import { readOpenapiDocument } from '../../api/http/openapiDocument.ts';
 import { PAYMENT_STATUSES } from '../../domain/payments/model.ts';
 import { REFUND_STATUSES } from '../../domain/refunds/model.ts';
-import { WASTE_KINDS } from '../../domain/relay/decideWaste.ts';
+import { WASTE_KINDS } from '../../domain/relay/waste/decideWaste.ts';
 import {
   RELAY_ATTEMPT_STATUSES,
   RELAY_RAILS,

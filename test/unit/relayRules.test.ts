@@ -10,7 +10,7 @@ import {
   relayDeadline,
 } from '../../domain/relay/decide.ts';
 import type { ForwardRequest } from '../../domain/chain/contractModel.ts';
-import { toRefusalError } from '../../domain/relay/toRefusalError.ts';
+import { toRefusalError } from '../../domain/relay/refusals/toRefusalError.ts';
 import { addMs, toUnixSeconds } from '../../shared/clock.ts';
 import { AppError } from '../../shared/errors.ts';
 import { makePayment } from '../support/makePayment.ts';

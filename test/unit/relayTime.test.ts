@@ -6,7 +6,7 @@ import {
   hasTimeToWait,
   isTooLate,
   msUntilTooLate,
-} from '../../domain/relay/decideTime.ts';
+} from '../../domain/relay/attempts/decideTime.ts';
 import { addMs } from '../../shared/clock.ts';
 
 const NOW = new Date('2030-01-01T00:00:00Z');

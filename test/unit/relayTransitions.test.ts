@@ -5,7 +5,7 @@ import {
   nextRelayAttemptStatus,
   RELAY_TRANSITION_EVENTS,
   type RelayTransitionEvent,
-} from '../../domain/relay/transitions.ts';
+} from '../../domain/relay/attempts/transitions.ts';
 
 type Row = Readonly<Record<RelayAttemptStatus, RelayAttemptStatus | '-'>>;
 const NEVER: Row = {

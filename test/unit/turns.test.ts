@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 
-import { listGivingWay } from '../../domain/relay/decideGivingWay.ts';
-import { decideTurn, stepOf } from '../../domain/relay/decideTurn.ts';
+import { listGivingWay } from '../../domain/relay/attempts/decideGivingWay.ts';
+import { decideTurn, stepOf } from '../../domain/relay/accept/decideTurn.ts';
 import type { RelayPriority } from '../../domain/stores/model.ts';
 import { createRandom } from '../support/createRandom.ts';
 

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 
-import { countWaitingOfStoreLately } from '../../domain/relay/waitingCounts.ts';
+import { countWaitingOfStoreLately } from '../../domain/relay/send/waitingCounts.ts';
 import type { Context } from '../../platform/context.ts';
 
 describe('how many wait', () => {

@@ -6,7 +6,7 @@ import {
   startOfWasteWindow,
   type Waste,
   type WasteRule,
-} from '../../domain/relay/decideWaste.ts';
+} from '../../domain/relay/waste/decideWaste.ts';
 import { addMs } from '../../shared/clock.ts';
 
 const NOW = new Date('2030-01-01T12:34:56Z');

@@ -4,13 +4,13 @@ import { deleteStoredReplies, insertStoredReply } from '../../domain/idempotency
 import { insertOutboxRows, lockPublishableRows, markPublished } from '../../domain/outbox/store.ts';
 import type { Payment } from '../../domain/payments/model.ts';
 import { lockPayments, updatePayments } from '../../domain/payments/store.ts';
-import { acceptAttempt, type NewAttempt } from '../../domain/relay/acceptAttempt.ts';
-import { lockAttempts } from '../../domain/relay/attemptStore.ts';
-import { changeAttempts } from '../../domain/relay/changeAttempt.ts';
+import { acceptAttempt, type NewAttempt } from '../../domain/relay/accept/acceptAttempt.ts';
+import { lockAttempts } from '../../domain/relay/attempts/attemptStore.ts';
+import { changeAttempts } from '../../domain/relay/attempts/changeAttempt.ts';
 import type { RelayAttempt } from '../../domain/relay/model.ts';
-import { noteWaste } from '../../domain/relay/noteWaste.ts';
-import { saveIntent, type SavedIntent } from '../../domain/relay/saveIntent.ts';
-import { dayOf, lockUsage } from '../../domain/relay/usageStore.ts';
+import { noteWaste } from '../../domain/relay/confirm/noteWaste.ts';
+import { saveIntent, type SavedIntent } from '../../domain/relay/send/saveIntent.ts';
+import { dayOf, lockUsage } from '../../domain/relay/attempts/usageStore.ts';
 import type { RelayPriority } from '../../domain/stores/model.ts';
 import {
   cancelPendingDeliveries,

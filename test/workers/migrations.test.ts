@@ -1,7 +1,10 @@
 import { expect } from 'chai';
 
 import * as relayUsage from '../../db/migrations/0012_relay_usage.ts';
-import { findLandedTransaction, findTransaction } from '../../domain/relay/transactionStore.ts';
+import {
+  findLandedTransaction,
+  findTransaction,
+} from '../../domain/relay/attempts/transactionStore.ts';
 import { migrate, migrateBack } from '../../db/migrate.ts';
 import {
   createDatabase,

@@ -1,4 +1,4 @@
-import type { ProviderTransaction, RelayerPort } from '../../../domain/relay/ports.ts';
+import type { ProviderTransaction, RelayerPort } from '../../../domain/relayers/ports.ts';
 import type { Logger } from '../../../platform/logger.ts';
 import type { RelayerWithKeys } from '../../../platform/relayerKeys.ts';
 import type { Clock } from '../../../shared/clock.ts';

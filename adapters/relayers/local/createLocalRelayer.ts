@@ -1,7 +1,11 @@
 import { getAddress } from 'viem';
 
 import { CHAIN_ERRORS } from '../../../domain/chain/errors.ts';
-import type { ProviderTransaction, RelayerPort, SendOutcome } from '../../../domain/relay/ports.ts';
+import type {
+  ProviderTransaction,
+  RelayerPort,
+  SendOutcome,
+} from '../../../domain/relayers/ports.ts';
 import type { ChainConfig } from '../../../platform/config.ts';
 import { inTransaction, type Database } from '../../../platform/db.ts';
 import type { Logger } from '../../../platform/logger.ts';

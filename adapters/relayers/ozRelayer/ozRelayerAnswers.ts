@@ -1,7 +1,7 @@
 import { getAddress, isAddress } from 'viem';
 import { z } from 'zod';
 
-import type { ProviderTransaction, RelayerStatus } from '../../../domain/relay/ports.ts';
+import type { ProviderTransaction, RelayerStatus } from '../../../domain/relayers/ports.ts';
 import type { Address, Hex } from '../../../shared/hex.ts';
 import { hash, stateOf, transactionId } from '../providerTransaction.ts';
 
