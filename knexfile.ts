@@ -1,9 +1,9 @@
 import type { Knex } from 'knex';
 
-import { migrate } from './db/migrate.ts';
+import { migrate, renameRecorded } from './db/migrate.ts';
 import { migrationSource } from './db/migrationSource.ts';
 import { allowSlowConnections } from './platform/allowSlowConnections.ts';
-import { createDatabase, knexConfig } from './platform/db.ts';
+import { createDatabase, knexConfig, type Database } from './platform/db.ts';
 
 /**
  * For knex's own command line: `npm run knex -- migrate:status`, `migrate:latest`, `migrate:up`,
@@ -28,20 +28,30 @@ async function migrateUnderLock(knex: Knex, migrations: unknown[]): Promise<void
   if (!knex.isTransaction || last === undefined)
     throw new Error('migrations only go forward, and need no --disable-transactions');
   await knex.raw(`SET SESSION wait_timeout = ${WAIT_SECONDS}`);
-  const db = createDatabase(databaseUrl(), 1);
-  try {
-    await migrate(db, (message) => void process.stderr.write(`${message}\n`), last);
-  } finally {
-    await db.destroy();
-  }
+  await withDatabase((db) => migrate(db, tell, last));
   migrations.length = 0;
 }
 
-/** A function, so that nothing is looked at before knex asks. */
-export default function createKnexConfig(): Knex.Config & {
-  readonly migrations: Knex.MigratorConfigWithLifecycleHooks;
-} {
+const tell = (message: string) => void process.stderr.write(`${message}\n`);
+
+async function withDatabase(work: (db: Database) => Promise<void>): Promise<void> {
+  const db = createDatabase(databaseUrl(), 1);
+  try {
+    await work(db);
+  } finally {
+    await db.destroy();
+  }
+}
+
+/**
+ * A function, so that nothing is looked at before knex asks. Knex refuses a record that has names
+ * which it does not know, so those of earlier versions are renamed before it looks.
+ */
+export default async function createKnexConfig(): Promise<
+  Knex.Config & { readonly migrations: Knex.MigratorConfigWithLifecycleHooks }
+> {
   allowSlowConnections();
+  await withDatabase((db) => renameRecorded(db, tell));
   return {
     ...knexConfig(databaseUrl(), 2),
     migrations: {

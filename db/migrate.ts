@@ -84,12 +84,48 @@ export async function migrateBack(db: Database, last: string): Promise<void> {
   );
 }
 
-/** @returns names, in the order in which they were run */
+/** By the names that earlier versions recorded. */
+const PRESENT_NAMES: ReadonlyMap<string, string> = new Map(
+  migrationSource.flatMap(({ name, formerName }) =>
+    formerName === undefined ? [] : [[formerName, name]],
+  ),
+);
+
+/**
+ * For whoever compares the record with the names of `migrationSource` himself: what an earlier
+ * version recorded under other names is recorded under these from now on. Waits for a process that
+ * migrates only when there is something to rename.
+ */
+export async function renameRecorded(
+  db: Database,
+  tell: (message: string) => void = () => undefined,
+): Promise<void> {
+  const [record] = await selectRows(db, "SHOW TABLES LIKE 'schema_migrations'");
+  if (record === undefined) return;
+  const names = await selectRows<{ name: string }>(db, 'SELECT name FROM schema_migrations');
+  if (names.some(({ name }) => PRESENT_NAMES.has(name)))
+    await withMigrationLock(db, tell, async (connection) => void (await readRecorded(connection)));
+}
+
+/**
+ * Names of earlier versions are renamed in the record.
+ * @returns names, in the order in which they were run
+ */
 async function readRecorded(connection: Transaction): Promise<string[]> {
   await connection.raw(RECORD);
-  const names = (
-    await selectRows<{ name: string }>(connection, 'SELECT name FROM schema_migrations ORDER BY id')
-  ).map((row) => row.name);
+  const names: string[] = [];
+  for (const { id, name } of await selectRows<{ id: string | number; name: string }>(
+    connection,
+    'SELECT id, name FROM schema_migrations ORDER BY id',
+  )) {
+    const presentName = PRESENT_NAMES.get(name);
+    if (presentName !== undefined)
+      await execute(connection, 'UPDATE schema_migrations SET name = ? WHERE id = ?', [
+        presentName,
+        id,
+      ]);
+    names.push(presentName ?? name);
+  }
   const known = new Set(migrationSource.map(({ name }) => name));
   const unknown = names.filter((name) => !known.has(name));
   if (unknown.length > 0)

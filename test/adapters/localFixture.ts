@@ -17,7 +17,7 @@ import {
   createLocalRelayer,
   type LocalRelayerOptions,
 } from '../../adapters/relayers/local/createLocalRelayer.ts';
-import { up } from '../../db/migrations/0003_local_relayer.ts';
+import { up } from '../../db/migrations/0003_relayers_local_accounts.ts';
 import { startChain } from '../../dev/chain.ts';
 import type { ProviderTransaction, RelayerPort, SendOutcome } from '../../domain/relayers/ports.ts';
 import { createDatabase, selectRows, type Database } from '../../platform/db.ts';

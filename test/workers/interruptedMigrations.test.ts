@@ -35,7 +35,7 @@ describe('migrations that are interrupted', function () {
 
   before(async () => {
     const db = await openDatabase('never');
-    await migrateUpTo(db, '0001_spine');
+    await migrateUpTo(db, '0001_all_first_tables');
     await fillFirstSchema(db);
     await migrateUpTo(db, '0011_relay_waste');
     await fillCosts(db);
@@ -53,7 +53,7 @@ describe('migrations that are interrupted', function () {
   for (const when of ['before', 'after'] as const) {
     it(`come to the same end when killed just ${when} every single statement`, async () => {
       const db = await openDatabase(when);
-      let kills = await migrateKilled(db, when, '0001_spine');
+      let kills = await migrateKilled(db, when, '0001_all_first_tables');
       await fillFirstSchema(db);
       kills += await migrateKilled(db, when, '0011_relay_waste');
       await fillCosts(db);
@@ -87,7 +87,7 @@ describe('migrations that are interrupted', function () {
     const url = await stack.createDatabase(`interrupted_killed_${process.pid}`);
     const db = createDatabase(url, 4);
     opened.push(db);
-    await migrateUpTo(db, '0009_claims');
+    await migrateUpTo(db, '0009_relay_claims');
     // As knex leaves it when its process is killed; earlier versions migrated with knex.
     await db.raw(
       'CREATE TABLE schema_migrations_lock (`index` INT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY, is_locked INT)',

@@ -98,6 +98,19 @@ describe('knex’s command line', function () {
     expect(await expectOk(knex('migrate:status'))).to.contain('No Pending Migration files Found');
   });
 
+  it('knows what an earlier version has migrated under other names', async () => {
+    const { db, knex } = await openEmpty('renamed');
+    await expectOk(knex('migrate:latest'));
+    for (const { name, formerName } of migrationSource)
+      if (formerName !== undefined)
+        await execute(db, 'UPDATE schema_migrations SET name = ? WHERE name = ?', [
+          formerName,
+          name,
+        ]);
+    expect(await expectOk(knex('migrate:latest'))).to.contain('Already up to date');
+    expect(await readRecord(db)).to.deep.equal(names);
+  });
+
   it('waits for a process that migrates, and does not do what that has done', async () => {
     const { db, knex } = await openEmpty('waits');
     // The lock of db/migrate.ts, held on a connection of its own as by a process that migrates.

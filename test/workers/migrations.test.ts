@@ -38,7 +38,7 @@ describe('the migrations', function () {
       await migrate(db);
       const before = await readTables();
       expect(before).to.have.length.greaterThan(10);
-      await migrateBack(db, '0001_spine');
+      await migrateBack(db, '0001_all_first_tables');
       expect(await readTables()).to.deep.equal([]);
       expect(await selectRows(db, 'SELECT name FROM schema_migrations')).to.deep.equal([]);
       await migrate(db);
