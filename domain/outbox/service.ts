@@ -8,6 +8,8 @@ import { lockFairly, type StoreTurns } from './lockFairly.ts';
 import type { JobQueuePort } from './ports.ts';
 import {
   countRows,
+  deleteRowsOf,
+  findRunDates,
   insertOutboxRows,
   listPublishableQueues,
   makeRowsDue,
@@ -50,6 +52,24 @@ export async function promiseWork(
     now,
   );
   unit.outboxFilled();
+}
+
+/** Nobody is to do this work any more. Its job, if it has one, finds nothing to do. */
+export function takeBackWork(
+  trx: Transaction,
+  queue: OutboxQueue,
+  subjectIds: readonly string[],
+): Promise<void> {
+  return deleteRowsOf(trx, queue, subjectIds);
+}
+
+/** When the promised work of each of these subjects is due; without those that have none. */
+export function findPromisedDates(
+  ctx: Context,
+  queue: OutboxQueue,
+  subjectIds: readonly string[],
+): Promise<ReadonlyMap<string, Date>> {
+  return findRunDates(ctx.db, queue, subjectIds);
 }
 
 /**

@@ -309,6 +309,39 @@ export async function deleteOutboxRow(db: Database | Transaction, job: JobOfRow)
   );
 }
 
+/** Rows of one statement. */
+const MAX_DELETED_AT_ONCE = 1_000;
+
+export async function deleteRowsOf(
+  trx: Transaction,
+  queue: OutboxQueue,
+  subjectIds: readonly string[],
+): Promise<void> {
+  for (let from = 0; from < subjectIds.length; from += MAX_DELETED_AT_ONCE) {
+    const chunk = subjectIds.slice(from, from + MAX_DELETED_AT_ONCE);
+    await execute(
+      trx,
+      `DELETE FROM outbox WHERE queue = ? AND subject_id IN (${placeholders(chunk)})`,
+      [queue, ...chunk],
+    );
+  }
+}
+
+/** By subject; those that have no row are left out. */
+export async function findRunDates(
+  db: Database,
+  queue: OutboxQueue,
+  subjectIds: readonly string[],
+): Promise<ReadonlyMap<string, Date>> {
+  if (subjectIds.length === 0) return new Map();
+  const rows = await selectRows<{ subject_id: string; run_at: Date }>(
+    db,
+    `SELECT subject_id, run_at FROM outbox WHERE queue = ? AND subject_id IN (${placeholders(subjectIds)})`,
+    [queue, ...subjectIds],
+  );
+  return new Map(rows.map((row) => [row.subject_id, row.run_at]));
+}
+
 /**
  * @returns of each queue that has rows: how many, and since when the oldest could have been done.
  *   What a gate put off could not, until then.

@@ -1,4 +1,4 @@
-import { placeholders, selectRows, type Database } from '../../platform/db.ts';
+import { selectRows, type Database } from '../../platform/db.ts';
 import { asBytes32, type Bytes32 } from '../../shared/hex.ts';
 
 /** Where a payment stands in the order in which pending ones expire. */
@@ -34,23 +34,6 @@ export async function listPendingExpiries(
     expiresAt: row.expires_at,
     seq: BigInt(row.seq),
   }));
-}
-
-/**
- * When the promised expiry of each of these payments is due; without those that nobody has
- * promised.
- */
-export async function findPromisedExpiries(
-  db: Database,
-  paymentIds: readonly Bytes32[],
-): Promise<ReadonlyMap<Bytes32, Date>> {
-  if (paymentIds.length === 0) return new Map();
-  const rows = await selectRows<{ subject_id: string; run_at: Date }>(
-    db,
-    `SELECT subject_id, run_at FROM outbox WHERE queue = 'expire' AND subject_id IN (${placeholders(paymentIds)})`,
-    paymentIds,
-  );
-  return new Map(rows.map((row) => [asBytes32(row.subject_id), row.run_at]));
 }
 
 export async function findEarliestPendingExpiry(db: Database): Promise<Date | undefined> {

@@ -1,8 +1,8 @@
 import type { Context } from '../../platform/context.ts';
 import { inUnitOfWork } from '../../platform/unitOfWork.ts';
 import { addMs } from '../../shared/clock.ts';
-import { promiseWork, type PromisedWork } from '../outbox/service.ts';
-import { findPromisedExpiries, FIRST_EXPIRY, listPendingExpiries } from './expiryStore.ts';
+import { findPromisedDates, promiseWork, type PromisedWork } from '../outbox/service.ts';
+import { FIRST_EXPIRY, listPendingExpiries } from './expiryStore.ts';
 import type { Payment } from './model.ts';
 
 /**
@@ -31,8 +31,9 @@ export async function promiseExpiries(ctx: Context): Promise<number> {
   let place = known === undefined || known > before ? FIRST_EXPIRY : { expiresAt: known, seq: 0n };
   for (let total = 0; ;) {
     const page = await listPendingExpiries(ctx.db, { after: place, before, limit: BATCH });
-    const promised = await findPromisedExpiries(
-      ctx.db,
+    const promised = await findPromisedDates(
+      ctx,
+      'expire',
       page.map(({ id }) => id),
     );
     const due = page.filter(({ id }) => !promised.has(id));

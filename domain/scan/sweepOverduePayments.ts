@@ -3,11 +3,10 @@ import { addMs } from '../../shared/clock.ts';
 import type { Bytes32 } from '../../shared/hex.ts';
 import { tryAll } from '../../shared/tryAll.ts';
 import { throwFailure } from '../outbox/model.ts';
-import { noteFailure, noteSuccess } from '../outbox/service.ts';
+import { findPromisedDates, noteFailure, noteSuccess } from '../outbox/service.ts';
 import { expirePayment } from './expirePayment.ts';
 import {
   findEarliestPendingExpiry,
-  findPromisedExpiries,
   FIRST_EXPIRY,
   listPendingExpiries,
   type ExpiryPlace,
@@ -47,8 +46,9 @@ export async function sweepOverduePayments(ctx: Context): Promise<number> {
       before: expiredBefore,
       limit: PAGE,
     });
-    const promised = await findPromisedExpiries(
-      ctx.db,
+    const promised = await findPromisedDates(
+      ctx,
+      'expire',
       page.map(({ id }) => id),
     );
     for (const { id, expiresAt, seq } of page) {

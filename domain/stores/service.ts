@@ -19,6 +19,7 @@ import {
   insertMerchants,
   insertStore,
   listMerchants,
+  lockStore as lockStoreRow,
   markApiKeyRevoked,
   updateRelayPriority,
   updateRelayWeight,
@@ -259,4 +260,12 @@ function randomBase62(ctx: Context, length: number): string {
     }
   }
   return text;
+}
+
+/**
+ * Holds back whoever else wants to change what belongs to the store, until the transaction ends.
+ * @returns whether there is such a store
+ */
+export function lockStore(trx: Transaction, storeId: string): Promise<boolean> {
+  return lockStoreRow(trx, storeId);
 }

@@ -41,6 +41,16 @@ export async function findStore(db: Database, storeId: string): Promise<Store | 
   return row && { id: row.id, name: row.name, payoutAddress: row.payout_address };
 }
 
+/** @returns whether there is such a store */
+export async function lockStore(trx: Transaction, storeId: string): Promise<boolean> {
+  const rows = await selectRows<{ id: string }>(
+    trx,
+    'SELECT id FROM stores WHERE id = ? FOR UPDATE',
+    [storeId],
+  );
+  return rows.length > 0;
+}
+
 export async function findRelayShare(
   db: Transaction,
   storeId: string,

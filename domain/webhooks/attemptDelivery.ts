@@ -11,7 +11,6 @@ import { takePlaces } from './places.ts';
 import type { PlaceAnswer } from './placeStore.ts';
 import type { WebhookPostOutcome, WebhookSenderPort } from './ports.ts';
 import {
-  cancelPendingDeliveries,
   endDelivery,
   findDeliveryToAttempt,
   insertAttempt,
@@ -21,6 +20,7 @@ import {
   updateDelivery,
   type DeliveryToAttempt,
 } from './store.ts';
+import { cancelPendingDeliveries } from './cancelPendingDeliveries.ts';
 
 /** Shown to the store as the endpoint's `disabledReason`. */
 const GONE_REASON = 'The endpoint answered 410 Gone.';

@@ -16,7 +16,6 @@ import type {
   WebhookEndpointWithSecret,
 } from './model.ts';
 import {
-  cancelPendingDeliveries,
   countEndpoints,
   insertDeliveries,
   insertEndpoint,
@@ -25,10 +24,11 @@ import {
   listEventsOfPayment,
   listListeningEndpoints,
   lockEndpoint,
-  lockStore,
   markEndpointDeleted,
   type ListeningEndpoint,
 } from './store.ts';
+import { lockStore } from '../stores/service.ts';
+import { cancelPendingDeliveries } from './cancelPendingDeliveries.ts';
 
 const MAX_ENDPOINTS_PER_STORE = 20;
 

@@ -22,19 +22,6 @@ import type {
 
 // Endpoints
 
-/**
- * Holds back whoever else wants to change what belongs to the store. @returns whether there is such
- * a store
- */
-export async function lockStore(trx: Transaction, storeId: string): Promise<boolean> {
-  const rows = await selectRows<{ id: string }>(
-    trx,
-    'SELECT id FROM stores WHERE id = ? FOR UPDATE',
-    [storeId],
-  );
-  return rows.length > 0;
-}
-
 export async function countEndpoints(db: Database | Transaction, storeId: string): Promise<number> {
   const [row] = await selectRows<{ count: string | number }>(
     db,
@@ -413,15 +400,12 @@ export async function endDelivery(
   );
 }
 
-/**
- * Cancels what still waits for the endpoint, and takes back the promises of that work. The endpoint
- * is locked by the caller.
- */
-export async function cancelPendingDeliveries(
+/** Of an endpoint that the caller has locked. @returns the ids of those that were pending */
+export async function markPendingCancelled(
   trx: Transaction,
   endpointId: string,
   now: Date,
-): Promise<void> {
+): Promise<string[]> {
   // Read first, without locks: the index of what is pending leads to its rows in the opposite
   // direction of an attempt that locks its row and then takes it out of that index.
   const pending = await selectRows<{ id: string }>(
@@ -444,12 +428,8 @@ export async function cancelPendingDeliveries(
       `UPDATE webhook_deliveries SET status = 'cancelled', next_attempt_at = NULL, updated_at = ? WHERE id IN (${placeholders(chunk)})`,
       [now, ...chunk],
     );
-    await execute(
-      trx,
-      `DELETE FROM outbox WHERE queue = 'webhook' AND subject_id IN (${placeholders(chunk)})`,
-      chunk,
-    );
   }
+  return ids;
 }
 
 /** An endpoint that has not answered for days may have any number. */

@@ -12,8 +12,8 @@ import { noteWaste } from '../../domain/relay/confirm/noteWaste.ts';
 import { saveIntent, type SavedIntent } from '../../domain/relay/send/saveIntent.ts';
 import { dayOf, lockUsage } from '../../domain/relay/attempts/usageStore.ts';
 import type { RelayPriority } from '../../domain/stores/model.ts';
+import { cancelPendingDeliveries } from '../../domain/webhooks/cancelPendingDeliveries.ts';
 import {
-  cancelPendingDeliveries,
   insertDeliveries,
   lockDelivery,
   updateDelivery,

@@ -15,6 +15,7 @@ import {
   toStoredRequest,
   type AttemptRow,
 } from './attemptRow.ts';
+import { joinPromise } from '../../outbox/joinPromise.ts';
 import {
   isLive,
   signerOf,
@@ -279,12 +280,13 @@ export async function listForgottenAttempts(
   before: Date,
   limit: number,
 ): Promise<RelayAttempt[]> {
+  const sending = joinPromise('r', 'relay', 'a.id');
+  const confirming = joinPromise('c', 'confirm', 'a.transaction_id');
   const rows = await selectRows<AttemptRow>(
     db,
-    `SELECT ${ATTEMPT_COLUMNS} FROM relay_attempts a
-     LEFT JOIN outbox r ON r.queue = 'relay' AND r.subject_id = a.id
-     LEFT JOIN outbox c ON c.queue = 'confirm' AND c.subject_id = a.transaction_id
-     WHERE a.status IN ('queued', 'submitting', 'submitted', 'unknown', 'mined') AND a.updated_at < ? AND r.id IS NULL AND c.id IS NULL
+    `SELECT ${ATTEMPT_COLUMNS} FROM relay_attempts a ${sending.join} ${confirming.join}
+     WHERE a.status IN ('queued', 'submitting', 'submitted', 'unknown', 'mined') AND a.updated_at < ?
+       AND ${sending.isMissing} AND ${confirming.isMissing}
      ORDER BY a.updated_at LIMIT ?`,
     [before, limit],
   );
