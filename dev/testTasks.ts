@@ -73,6 +73,7 @@ export const ON_MYSQL: Task = {
     'test/unit/lists.test.ts',
     'test/workers/migrations.test.ts',
     'test/workers/renamedMigrations.test.ts',
+    'test/workers/schema.test.ts',
     'test/workers/interruptedMigrations.test.ts',
     'test/workers/outbox.test.ts',
     'test/workers/publishers.test.ts',
