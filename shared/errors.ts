@@ -4,12 +4,39 @@
  */
 
 /**
+ * What an error means to whoever asked. The category decides the HTTP status
+ * (`api/http/problem.ts`), and by its name the reply that `openapi.yaml` describes: `notFound` is
+ * the reply `NotFound`.
+ */
+export const ERROR_CATEGORIES = [
+  'badRequest',
+  'unauthenticated',
+  'forbidden',
+  'notFound',
+  'methodNotOffered',
+  'requestTimeout',
+  'conflict',
+  'tooLarge',
+  'unsupportedMediaType',
+  'unprocessable',
+  'rateLimited',
+  'headersTooLarge',
+  'internal',
+  'unavailable',
+] as const;
+export type ErrorCategory = (typeof ERROR_CATEGORIES)[number];
+
+/**
  * What kind of error it is: a stable public code and the title that stands for every occurrence.
- * The HTTP status lives in api/http/problem.ts.
+ *
+ * A code is for ever: clients compare it. The first ones are numbers, `PAY_001` and so on, and stay
+ * as they are. A new kind's code begins with its module, so that modules need not share a series:
+ * `SUBSCRIPTION_001` (see `docs/decisions/`).
  */
 export interface ErrorKind {
   /** Stable, documented in openapi.yaml, e.g. `PAY_001`. */
   readonly code: string;
+  readonly category: ErrorCategory;
   /**
    * One short sentence, the same for every occurrence (RFC 9457 `title`). Never contains a value
    * from the request.
@@ -74,13 +101,28 @@ export class AppError extends Error {
 
 /** Error kinds that belong to no module of the domain. */
 export const COMMON_ERRORS = {
-  validation: { code: 'PAY_005', title: 'The request does not match the API description' },
-  notFound: { code: 'PAY_009', title: 'There is no such resource' },
-  internal: { code: 'PAY_025', title: 'Something went wrong on our side', retryable: true },
+  validation: {
+    code: 'PAY_005',
+    category: 'badRequest',
+    title: 'The request does not match the API description',
+  },
+  notFound: { code: 'PAY_009', category: 'notFound', title: 'There is no such resource' },
+  internal: {
+    code: 'PAY_025',
+    category: 'internal',
+    title: 'Something went wrong on our side',
+    retryable: true,
+  },
   unavailable: {
     code: 'PAY_026',
+    category: 'unavailable',
     title: 'A service we depend on does not answer',
     retryable: true,
   },
-  busy: { code: 'PAY_050', title: 'Too many requests wait already', retryable: true },
+  busy: {
+    code: 'PAY_050',
+    category: 'unavailable',
+    title: 'Too many requests wait already',
+    retryable: true,
+  },
 } as const satisfies Record<string, ErrorKind>;

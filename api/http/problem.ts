@@ -6,7 +6,13 @@ import { RELAY_ERRORS } from '../../domain/relay/errors.ts';
 import { STORE_ERRORS } from '../../domain/stores/errors.ts';
 import { WEBHOOK_ERRORS } from '../../domain/webhooks/errors.ts';
 import { isDatabaseAway } from '../../platform/isDatabaseAway.ts';
-import { AppError, COMMON_ERRORS, type ErrorKind, type FieldError } from '../../shared/errors.ts';
+import {
+  AppError,
+  COMMON_ERRORS,
+  type ErrorCategory,
+  type ErrorKind,
+  type FieldError,
+} from '../../shared/errors.ts';
 import { HTTP_ERRORS } from './errors.ts';
 import type { components } from '../generated/openapi.ts';
 
@@ -30,55 +36,24 @@ export const ERROR_KINDS: readonly ErrorKind[] = [
   IDEMPOTENCY_ERRORS,
 ].flatMap((kinds) => Object.values<ErrorKind>(kinds));
 
-/**
- * The one place that knows which HTTP status a code has; openapi.yaml documents the same
- * (ErrorCode), which a test checks.
- */
-export const STATUS_OF_CODE: Readonly<Record<ErrorCode, number>> = {
-  PAY_001: 422,
-  PAY_002: 422,
-  PAY_003: 409,
-  PAY_004: 409,
-  PAY_005: 400,
-  PAY_006: 400,
-  PAY_007: 400,
-  PAY_008: 400,
-  PAY_009: 404,
-  PAY_010: 401,
-  PAY_011: 403,
-  PAY_012: 429,
-  PAY_013: 422,
-  PAY_014: 409,
-  PAY_015: 422,
-  PAY_016: 409,
-  PAY_017: 409,
-  PAY_018: 422,
-  PAY_019: 422,
-  PAY_020: 503,
-  PAY_021: 503,
-  PAY_022: 413,
-  PAY_023: 405,
-  PAY_024: 415,
-  PAY_025: 500,
-  PAY_026: 503,
-  PAY_027: 422,
-  PAY_028: 409,
-  PAY_029: 409,
-  PAY_030: 409,
-  PAY_031: 400,
-  PAY_032: 409,
-  PAY_033: 429,
-  PAY_034: 429,
-  PAY_035: 422,
-  PAY_036: 409,
-  PAY_037: 409,
-  PAY_041: 429,
-  PAY_042: 409,
-  PAY_043: 422,
-  PAY_050: 503,
-  PAY_051: 408,
-  PAY_052: 431,
-  PAY_053: 503,
+const CODES: ReadonlySet<string> = new Set(ERROR_KINDS.map(({ code }) => code));
+
+/** The one place that knows which HTTP status a category of errors has. */
+export const STATUS_OF_CATEGORY: Readonly<Record<ErrorCategory, number>> = {
+  badRequest: 400,
+  unauthenticated: 401,
+  forbidden: 403,
+  notFound: 404,
+  methodNotOffered: 405,
+  requestTimeout: 408,
+  conflict: 409,
+  tooLarge: 413,
+  unsupportedMediaType: 415,
+  unprocessable: 422,
+  rateLimited: 429,
+  headersTooLarge: 431,
+  internal: 500,
+  unavailable: 503,
 };
 
 /** What 503 advises when the error itself does not know better. */
@@ -92,7 +67,7 @@ export interface ProblemReply {
 
 export function toProblemReply(error: unknown, requestId: string): ProblemReply {
   const known = toAppError(error);
-  const status = isErrorCode(known.code) ? STATUS_OF_CODE[known.code] : 500;
+  const status = isErrorCode(known.code) ? STATUS_OF_CATEGORY[known.kind.category] : 500;
   const code: ErrorCode = isErrorCode(known.code) ? known.code : 'PAY_025';
   const headers: Record<string, string> = { ...extraHeadersOf(error) };
   if (known.retryAfterSeconds !== undefined || status === 503) {
@@ -118,12 +93,12 @@ export function toProblemReply(error: unknown, requestId: string): ProblemReply 
 }
 
 /** Refused for what the resource is by now. */
-export function isConflict({ code }: AppError): boolean {
-  return isErrorCode(code) && STATUS_OF_CODE[code] === 409;
+export function isConflict({ kind }: AppError): boolean {
+  return kind.category === 'conflict';
 }
 
 function isErrorCode(code: string): code is ErrorCode {
-  return Object.hasOwn(STATUS_OF_CODE, code);
+  return CODES.has(code);
 }
 
 function toAppError(error: unknown): AppError {
