@@ -42,12 +42,17 @@ const checks = [
   { name: 'format', command: bin('prettier'), args: ['--check', '--log-level', 'warn', '.'] },
   { name: 'openapi.yaml', command: bin('redocly'), args: ['lint', 'openapi.yaml'] },
   {
+    name: 'openapi.yaml is what its parts make',
+    command: process.execPath,
+    args: ['--import', 'tsx', 'dev/openapi/main.ts', '--check'],
+  },
+  {
     name: 'types from openapi.yaml are current',
     command: bin('openapi-typescript'),
     args: ['openapi.yaml', '--default-non-nullable', 'false', '-o', generated],
     then: () =>
       readFileSync(generated, 'utf8') ===
-        readFileSync(join(root, 'api/generated/openapi.ts'), 'utf8') || 'run npm run openapi:types',
+        readFileSync(join(root, 'api/generated/openapi.ts'), 'utf8') || 'run npm run openapi',
   },
   {
     name: 'compiled contracts are current',

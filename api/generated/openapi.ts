@@ -16,8 +16,7 @@ export interface paths {
         put?: never;
         /**
          * Create a payment
-         * @description The payment's id is the EIP-712 digest of its terms under the gateway contract's domain: nobody can complete it with other terms.
-         *     The same `orderId` may be used again, each payment has its own id.
+         * @description The payment's id is the EIP-712 digest of its terms under the gateway contract's domain: nobody can complete it with other terms. The same `orderId` may be used again, each payment has its own id.
          */
         post: operations["createPayment"];
         delete?: never;
@@ -56,8 +55,7 @@ export interface paths {
         };
         /**
          * The status alone, cheap enough to ask often
-         * @description With `wait`, the answer comes as soon as the status, the transaction hash or the number of confirmations differs from what it was when
-         *     the request arrived, at the latest after that many seconds.
+         * @description With `wait`, the answer comes as soon as the status, the transaction hash or the number of confirmations differs from what it was when the request arrived, at the latest after that many seconds.
          */
         get: operations["getPaymentStatus"];
         put?: never;
@@ -81,8 +79,7 @@ export interface paths {
         put?: never;
         /**
          * Take a pending payment back
-         * @description Only a pending payment can be cancelled. The contract knows no cancellation: should the customer pay all the same, the payment is
-         *     completed and marked `late`.
+         * @description Only a pending payment can be cancelled. The contract knows no cancellation: should the customer pay all the same, the payment is completed and marked `late`.
          */
         post: operations["cancelPayment"];
         delete?: never;
@@ -102,9 +99,7 @@ export interface paths {
         };
         /**
          * What the customer signs to pay without gas
-         * @description Have the customer's wallet sign `typedData` (eth_signTypedData_v4) and send `forwardRequest` with the signature to `relay`. When the
-         *     customer has not approved the gateway for the amount and the token has an EIP-2612 permit, `permit` holds a second thing to sign.
-         *     A payment that expires too soon for that is answered with `PAY_019`: see `deadline` of the request.
+         * @description Have the customer's wallet sign `typedData` (eth_signTypedData_v4) and send `forwardRequest` with the signature to `relay`. When the customer has not approved the gateway for the amount and the token has an EIP-2612 permit, `permit` holds a second thing to sign. A payment that expires too soon for that is answered with `PAY_019`: see `deadline` of the request.
          */
         get: operations["getGaslessRequest"];
         put?: never;
@@ -128,8 +123,7 @@ export interface paths {
         put?: never;
         /**
          * Hand over the customer's signature
-         * @description Everything that can be known before sending is checked first and refused with the real reason. What is accepted is saved, then sent;
-         *     whether it paid is told by the payment's status and webhooks. With `Prefer: wait=N` the answer waits up to N seconds for the hash.
+         * @description Everything that can be known before sending is checked first and refused with the real reason. What is accepted is saved, then sent; whether it paid is told by the payment's status and webhooks. With `Prefer: wait=N` the answer waits up to N seconds for the hash.
          */
         post: operations["relayPayment"];
         delete?: never;
@@ -149,12 +143,7 @@ export interface paths {
         };
         /**
          * What the customer signs to authorise the payment
-         * @description The other gasless rail: no nonce, so one customer may authorise any number of payments side by side, and contract wallets (ERC-1271) may
-         *     sign too. Have the wallet sign `typedData` (eth_signTypedData_v4) and hand the signature to `execute`. When the customer has not approved
-         *     the gateway for the amount and the token has an EIP-2612 permit, `permit` holds a second thing to sign. Of permits that one
-         *     customer signs for several payments at once one is good, since each uses up the same nonce: the others wait for it, and are told with PAY_002 that
-         *     it was used. The authorization is good until the payment expires; when that is less than 15 seconds, or
-         *     three blocks of the chain, from now, the answer is `PAY_019`, and the payment can still be paid directly.
+         * @description The other gasless rail: no nonce, so one customer may authorise any number of payments side by side, and contract wallets (ERC-1271) may sign too. Have the wallet sign `typedData` (eth_signTypedData_v4) and hand the signature to `execute`. When the customer has not approved the gateway for the amount and the token has an EIP-2612 permit, `permit` holds a second thing to sign. Of permits that one customer signs for several payments at once one is good, since each uses up the same nonce: the others wait for it, and are told with PAY_002 that it was used. The authorization is good until the payment expires; when that is less than 15 seconds, or three blocks of the chain, from now, the answer is `PAY_019`, and the payment can still be paid directly.
          */
         get: operations["getAuthorizationRequest"];
         put?: never;
@@ -178,9 +167,7 @@ export interface paths {
         put?: never;
         /**
          * Hand over the customer's authorization
-         * @description Everything that can be known before sending is checked first and refused with the real reason. What is accepted is saved, then sent,
-         *     together with others that wait; whether it paid is told by the payment's status and webhooks. With `Prefer: wait=N` the answer waits up to
-         *     N seconds for the hash.
+         * @description Everything that can be known before sending is checked first and refused with the real reason. What is accepted is saved, then sent, together with others that wait; whether it paid is told by the payment's status and webhooks. With `Prefer: wait=N` the answer waits up to N seconds for the hash.
          */
         post: operations["executePayment"];
         delete?: never;
@@ -200,12 +187,7 @@ export interface paths {
         };
         /**
          * What the merchant signs to give some of a payment back
-         * @description Have the payment's merchant sign `typedData` (eth_signTypedData_v4; ERC-1271 contracts may sign too) and hand the signature over with
-         *     `amount`, `nonce` and `deadline`, which are part of it. The tokens go from the merchant to the payer; when the gateway may not take that
-         *     much of the merchant's, `permit` holds a second thing to sign. Each request gets a nonce of its own, so refunds need no order; but after
-         *     one that failed, and as long as its signature could still be used, it is that one's nonce: of the two, one can be made. Two that were
-         *     asked for in that time have it both: the first that is handed in is made, the other is answered `PAY_036`, and is asked for again. A
-         *     permit is good for one refund: for several at once, have the merchant approve the gateway.
+         * @description Have the payment's merchant sign `typedData` (eth_signTypedData_v4; ERC-1271 contracts may sign too) and hand the signature over with `amount`, `nonce` and `deadline`, which are part of it. The tokens go from the merchant to the payer; when the gateway may not take that much of the merchant's, `permit` holds a second thing to sign. Each request gets a nonce of its own, so refunds need no order; but after one that failed, and as long as its signature could still be used, it is that one's nonce: of the two, one can be made. Two that were asked for in that time have it both: the first that is handed in is made, the other is answered `PAY_036`, and is asked for again. A permit is good for one refund: for several at once, have the merchant approve the gateway.
          */
         get: operations["getRefundRequest"];
         put?: never;
@@ -230,8 +212,7 @@ export interface paths {
         put?: never;
         /**
          * Give some of a payment, or all of it, back
-         * @description Everything that can be known before sending is checked first and refused with the real reason; what is accepted is saved, then sent. All
-         *     refunds of a payment together never exceed it, which the contract enforces too.
+         * @description Everything that can be known before sending is checked first and refused with the real reason; what is accepted is saved, then sent. All refunds of a payment together never exceed it, which the contract enforces too.
          */
         post: operations["refundPayment"];
         delete?: never;
@@ -269,8 +250,7 @@ export interface paths {
         put?: never;
         /**
          * Add an endpoint
-         * @description Deliveries follow [Standard Webhooks](https://www.standardwebhooks.com): verify `webhook-signature` over `id.timestamp.body` with the
-         *     secret, which is shown here and never again.
+         * @description Deliveries follow [Standard Webhooks](https://www.standardwebhooks.com): verify `webhook-signature` over `id.timestamp.body` with the secret, which is shown here and never again.
          */
         post: operations["createWebhookEndpoint"];
         delete?: never;
@@ -284,7 +264,7 @@ export interface paths {
             query?: never;
             header?: never;
             path: {
-                endpointId: string;
+                endpointId: components["parameters"]["EndpointId"];
             };
             cookie?: never;
         };
@@ -327,9 +307,7 @@ export interface paths {
         };
         /**
          * Can this process serve requests, and how are the things it depends on?
-         * @description 503 only when the database is away: without it nothing can be answered. Everything else degrades one capability: Redis (rate limits,
-         *     jobs), the clock (down while this process's, the database's and a chain's are more than 30 seconds apart), a chain (gasless requests and confirmations there), a relayer (gasless payment there; up when the workers found it ready within
-         *     the last minute).
+         * @description 503 only when the database is away: without it nothing can be answered. Everything else degrades one capability: Redis (rate limits, jobs), the clock (down while this process's, the database's and a chain's are more than 30 seconds apart), a chain (gasless requests and confirmations there), a relayer (gasless payment there; up when the workers found it ready within the last minute).
          */
         get: operations["getReadiness"];
         put?: never;
@@ -569,30 +547,42 @@ export interface webhooks {
 }
 export interface components {
     schemas: {
-        /** @description An EVM address; answers carry the EIP-55 checksum, and one in mixed case must have it right */
-        Address: string;
-        Bytes32: string;
-        HexData: string;
-        /** @description 65 bytes, of an account with a key */
-        Signature: string;
         /**
-         * @description 65 bytes of an ordinary account, or whatever the signer's contract wallet takes (ERC-1271), up to 4,096 bytes. `0x` where
-         *     it was told on the chain, as a Safe can be
+         * @description An EVM address; answers carry the EIP-55 checksum, and one in mixed case must have it right
+         * @example 0xe7f1725E7734CE288F8367e1Bb143E90bb3F0512
+         */
+        Address: string;
+        /**
+         * @description In the token's smallest unit
+         * @example 1500000
+         */
+        Amount: string;
+        /**
+         * @description 65 bytes of an ordinary account, or whatever the signer's contract wallet takes (ERC-1271), up to 4,096 bytes. `0x` where it was told on the chain, as a Safe can be
+         * @example 0x1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b
          */
         AnySignature: string;
-        /** @description In the token's smallest unit */
-        Amount: string;
-        UnsignedInteger: string;
-        /** @description The store's own name for the order; need not be unique */
-        OrderId: string;
-        /** @description Kept for the store and sent along in webhooks */
-        Metadata: {
-            [key: string]: string;
+        /**
+         * @description Why whose tokens are taken has to approve the gateway, in a transaction of their own, before the signed request can be handed in; null when the allowance is there, or when `permit` is to be signed instead. `noPermit`: the token has none. `unusablePermit`: the token does not take the one that it is configured with. `contractWallet`: its permit does not accept contract wallets; as the `reason` of PAY_002 also, that a contract wallet signed the permit with anything but 65 bytes (`Permit`). Some tokens (USDT) want an allowance that is left over set to 0 before it is set to another amount. A token that is paused for a while can look like `unusablePermit`, and may refuse an approval as well: try again later then.
+         * @enum {string|null}
+         */
+        ApproveFirst: "noPermit" | "unusablePermit" | "contractWallet" | null;
+        AuthorizationRequest: {
+            /** @description Unix seconds: the signature is good for as long as the payment is */
+            deadline: components["schemas"]["UnixSeconds"];
+            typedData: components["schemas"]["TypedData"];
+            permit: components["schemas"]["PermitRequest"];
+            approveFirst: components["schemas"]["ApproveFirst"];
         };
-        /** @enum {string} */
-        PaymentStatus: "pending" | "processing" | "completed" | "expired" | "failed" | "cancelled";
-        /** @enum {string} */
-        EventType: "payment.created" | "payment.processing" | "payment.completed" | "payment.expired" | "payment.failed" | "payment.cancelled" | "payment.relay_failed" | "payment.reorged" | "refund.created" | "refund.processing" | "refund.completed" | "refund.failed" | "refund.reorged";
+        /** @example 0x9c22ff5f21f0b81b113e63f7db6da94fedef11b2119b4088b89664fb9a3cb658 */
+        Bytes32: string;
+        /** @description Where the gateway's event stands */
+        ChainFacts: {
+            txHash: components["schemas"]["Bytes32"];
+            blockNumber: components["schemas"]["UnsignedInteger"];
+            blockHash: components["schemas"]["Bytes32"];
+            logIndex: number;
+        };
         CreatePaymentRequest: {
             orderId: components["schemas"]["OrderId"];
             amount: components["schemas"]["Amount"];
@@ -607,336 +597,22 @@ export interface components {
             customerEmail?: string;
             metadata?: components["schemas"]["Metadata"];
         };
-        /** @description What the id commits to, as the gateway's struct has it */
-        PaymentTerms: {
-            salt: components["schemas"]["Bytes32"];
-            token: components["schemas"]["Address"];
-            amount: components["schemas"]["Amount"];
-            merchant: components["schemas"]["Address"];
-            /** @description Unix seconds */
-            expiresAt: number;
-        };
-        /** @description Where the gateway's event stands */
-        ChainFacts: {
-            txHash: components["schemas"]["Bytes32"];
-            blockNumber: components["schemas"]["UnsignedInteger"];
-            blockHash: components["schemas"]["Bytes32"];
-            logIndex: number;
-        };
-        PaymentCore: {
-            paymentId: components["schemas"]["Bytes32"];
-            orderId: components["schemas"]["OrderId"];
-            status: components["schemas"]["PaymentStatus"];
-            chainId: number;
-            gateway: components["schemas"]["Address"];
-            token: components["schemas"]["Address"];
-            amount: components["schemas"]["Amount"];
-            merchant: components["schemas"]["Address"];
-            terms: components["schemas"]["PaymentTerms"];
-            checkoutUrl: string;
-            payer: components["schemas"]["Address"] | null;
-            txHash: components["schemas"]["Bytes32"] | null;
-            chain: components["schemas"]["ChainFacts"] | null;
-            /**
-             * @description Blocks since the event, its own included. Fewer than required for a completed payment when a
-             *     reorganisation has moved the event to a later block since, which no event tells of.
-             */
-            confirmations: number;
-            /** @description null: what the chain itself calls final counts, not a number of blocks */
-            requiredConfirmations: number | null;
-            /** @description Paid although it had been expired, failed or cancelled before */
-            late: boolean;
-            /** @description Goes up by one with every state change */
-            version: number;
-            customerEmail: string | null;
-            metadata: components["schemas"]["Metadata"] | null;
-            /**
-             * Format: date-time
-             * @description It can be paid until the end of this second; see the webhook payment.expired
-             */
-            expiresAt: string;
-            /** Format: date-time */
-            createdAt: string;
-            /** Format: date-time */
-            updatedAt: string;
-            /** Format: date-time */
-            completedAt: string | null;
-        };
-        Payment: components["schemas"]["PaymentCore"];
-        PaymentWithTimeline: {
-            /** @description Every state change, oldest first */
-            timeline: {
-                eventId: string;
-                type: components["schemas"]["EventType"];
-                version: number;
-                /** Format: date-time */
-                at: string;
-            }[];
-            /** @description What became of each signature handed over, oldest first */
-            relayAttempts: components["schemas"]["RelayAttempt"][];
-        } & components["schemas"]["PaymentCore"];
-        RelayAttempt: {
-            id: string;
-            /** @enum {string} */
-            rail: "forwarder" | "authorization" | "refund";
-            /** @enum {string} */
-            status: "queued" | "submitting" | "submitted" | "unknown" | "mined" | "succeeded" | "failed";
-            priority: components["schemas"]["RelayPriority"];
-            payer: components["schemas"]["Address"];
-            txHash: components["schemas"]["Bytes32"] | null;
-            /** @description Its share of the gas of its transactions, once they are final */
-            gasUsed: components["schemas"]["UnsignedInteger"];
-            /** @description What the relayer paid for that, in wei */
-            gasCost: components["schemas"]["UnsignedInteger"];
-            error: {
-                code: components["schemas"]["ErrorCode"];
-                detail: string;
-            } | null;
-            /** Format: date-time */
-            createdAt: string;
-            /** Format: date-time */
-            updatedAt: string;
-        };
-        PaymentStatusReply: {
-            paymentId: components["schemas"]["Bytes32"];
-            status: components["schemas"]["PaymentStatus"];
-            /** @description See Payment */
-            confirmations: number;
-            txHash?: components["schemas"]["Bytes32"];
-        };
-        /** @description OpenZeppelin's ERC2771Forwarder request */
-        ForwardRequest: {
-            from: components["schemas"]["Address"];
-            to: components["schemas"]["Address"];
-            value: components["schemas"]["UnsignedInteger"];
-            gas: components["schemas"]["UnsignedInteger"];
-            nonce: components["schemas"]["UnsignedInteger"];
-            /**
-             * @description Unix seconds. When it is handed in, at least 15 seconds (unless the operator says otherwise) and
-             *     three blocks of the chain from now; so must be the payment's expiry.
-             */
-            deadline: string;
-            data: components["schemas"]["HexData"];
-        };
-        /** @description EIP-712, as eth_signTypedData_v4 takes it */
-        TypedData: {
-            domain: {
-                [key: string]: unknown;
-            };
-            types: {
-                [key: string]: unknown;
-            };
-            primaryType: string;
-            message: {
-                [key: string]: unknown;
-            };
-        };
-        /** @description To be signed too, when the gateway's allowance is short; null when it is not needed, or when no permit would be taken (`approveFirst`) */
-        PermitRequest: {
-            value: components["schemas"]["UnsignedInteger"];
-            /** @description Unix seconds */
-            deadline: string;
-            typedData: components["schemas"]["TypedData"];
-        } | null;
-        /**
-         * @description Why whose tokens are taken has to approve the gateway, in a transaction of their own, before the signed request can be handed in; null when the
-         *     allowance is there, or when `permit` is to be signed instead. `noPermit`: the token has none. `unusablePermit`: the token does not take the one that
-         *     it is configured with. `contractWallet`: its permit does not accept contract wallets; as the `reason` of PAY_002 also, that a contract wallet signed
-         *     the permit with anything but 65 bytes (`Permit`). Some tokens (USDT) want an allowance that is left over set to 0 before it is set to another amount.
-         *     A token that is paused for a while can look like `unusablePermit`, and may refuse an approval as well: try again later then.
-         * @enum {string|null}
-         */
-        ApproveFirst: "noPermit" | "unusablePermit" | "contractWallet" | null;
-        /**
-         * @description An EIP-2612 permit for the gateway. It has room for one signature of 65 bytes (r, s, v). A contract wallet whose signatures are others (of several
-         *     owners, or told on the chain as `0x`) has to approve the gateway instead: with such a permit the request is refused (PAY_002, `contractWallet`).
-         */
-        Permit: {
-            value: components["schemas"]["UnsignedInteger"];
-            /** @description Unix seconds */
-            deadline: string;
-            signature: components["schemas"]["AnySignature"];
-        };
-        AuthorizationRequest: {
-            /** @description Unix seconds: the signature is good for as long as the payment is */
-            deadline: string;
-            typedData: components["schemas"]["TypedData"];
-            permit: components["schemas"]["PermitRequest"];
-            approveFirst: components["schemas"]["ApproveFirst"];
-        };
-        /**
-         * @description Which of a store's own requests go first while more wait than the relayers can send; `normal` when absent. A request takes the place of a
-         *     waiting one of less priority on its rail, which goes to the end of the store's queue for it, three times at most: `low` waits longer, and is
-         *     sent all the same. It changes nothing between stores: a store that calls all of its requests `high` gains nothing by it.
-         * @enum {string}
-         */
-        RelayPriority: "low" | "normal" | "high";
-        ExecuteRequest: {
-            customerAddress: components["schemas"]["Address"];
-            signature: components["schemas"]["AnySignature"];
-            permit?: components["schemas"]["Permit"];
-            priority?: components["schemas"]["RelayPriority"];
-        };
-        GaslessRequest: {
-            nonce: components["schemas"]["UnsignedInteger"];
-            forwardRequest: components["schemas"]["ForwardRequest"];
-            typedData: components["schemas"]["TypedData"];
-            permit: components["schemas"]["PermitRequest"];
-            approveFirst: components["schemas"]["ApproveFirst"];
-        };
-        RelayRequest: {
-            forwardRequest: components["schemas"]["ForwardRequest"];
-            signature: components["schemas"]["Signature"];
-            permit?: components["schemas"]["Permit"];
-            priority?: components["schemas"]["RelayPriority"];
-        };
-        Token: {
-            chainId: number;
-            chainName: string;
-            address: components["schemas"]["Address"];
-            symbol: string;
-            decimals: number;
-            /** @description Has an EIP-2612 permit; false as well where the token was found not to take the one that it is configured with */
-            permit: boolean;
-            /** @description Can be paid gasless */
-            gasless: boolean;
-            /** @description Payments of less can only be paid directly; null when any amount can be paid gasless */
-            minRelayAmount: string | null;
-        };
-        CreateWebhookEndpointRequest: {
-            /** Format: uri */
-            url: string;
-            /** @description Only these; all when absent */
-            eventTypes?: components["schemas"]["EventType"][];
-        };
-        WebhookEndpointCore: {
-            id: string;
-            url: string;
-            eventTypes: components["schemas"]["EventType"][] | null;
-            /** @enum {string} */
-            status: "enabled" | "disabled";
-            disabledReason: string | null;
-            /** Format: date-time */
-            createdAt: string;
-        };
-        WebhookEndpoint: components["schemas"]["WebhookEndpointCore"];
-        WebhookEndpointWithSecret: {
-            /** @description `whsec_…`, shown once */
-            secret: string;
-        } & components["schemas"]["WebhookEndpointCore"];
-        PaymentEvent: {
-            type: components["schemas"]["EventType"];
-            /**
-             * Format: date-time
-             * @description When it happened
-             */
-            timestamp: string;
-            data: {
-                paymentId: components["schemas"]["Bytes32"];
-                orderId: components["schemas"]["OrderId"];
-                status: components["schemas"]["PaymentStatus"];
-                /** @description Of the payment; deliveries may arrive out of order */
-                version: number;
-                chainId: number;
-                gateway: components["schemas"]["Address"];
-                token: components["schemas"]["Address"];
-                amount: components["schemas"]["Amount"];
-                merchant: components["schemas"]["Address"];
-                payer: components["schemas"]["Address"] | null;
-                txHash: components["schemas"]["Bytes32"] | null;
-                chain: components["schemas"]["ChainFacts"] | null;
-                confirmations: number;
-                /** @description null: what the chain itself calls final counts, not a number of blocks */
-                requiredConfirmations: number | null;
-                late: boolean;
-                metadata: components["schemas"]["Metadata"] | null;
-                /** Format: date-time */
-                expiresAt: string;
-                /** @description Why a relay failed, in payment.relay_failed and payment.failed */
-                error: {
-                    code: components["schemas"]["ErrorCode"];
-                    detail: string;
-                } | null;
-            };
-        };
-        RefundRequest: {
-            /** @description Who has to sign */
-            merchant: components["schemas"]["Address"];
-            amount: components["schemas"]["Amount"];
-            nonce: components["schemas"]["UnsignedInteger"];
-            /** @description Unix seconds */
-            deadline: string;
-            typedData: components["schemas"]["TypedData"];
-            permit: components["schemas"]["PermitRequest"];
-            approveFirst: components["schemas"]["ApproveFirst"];
-        };
         CreateRefundRequest: {
             amount: components["schemas"]["Amount"];
             nonce: components["schemas"]["UnsignedInteger"];
-            /** @description Unix seconds */
-            deadline: string;
+            deadline: components["schemas"]["UnixSeconds"];
             signature: components["schemas"]["AnySignature"];
             permit?: components["schemas"]["Permit"];
             priority?: components["schemas"]["RelayPriority"];
         };
-        /** @enum {string} */
-        RefundStatus: "processing" | "completed" | "failed";
-        Refund: {
-            id: string;
-            paymentId: components["schemas"]["Bytes32"];
-            amount: components["schemas"]["Amount"];
-            status: components["schemas"]["RefundStatus"];
-            /** @description Goes up by one with every state change */
-            version: number;
-            txHash: components["schemas"]["Bytes32"] | null;
-            chain: components["schemas"]["ChainFacts"] | null;
-            error: {
-                code: components["schemas"]["ErrorCode"];
-                detail: string;
-            } | null;
-            /** @description Oldest first, with what each has cost. Only in the list */
-            relayAttempts?: components["schemas"]["RelayAttempt"][];
-            /** Format: date-time */
-            createdAt: string;
-            /** Format: date-time */
-            updatedAt: string;
-            /** Format: date-time */
-            completedAt: string | null;
-        };
-        RefundEvent: {
-            type: components["schemas"]["EventType"];
+        CreateWebhookEndpointRequest: {
             /**
-             * Format: date-time
-             * @description When it happened
+             * Format: uri
+             * @example https://shop.example/webhooks
              */
-            timestamp: string;
-            data: {
-                refundId: string;
-                paymentId: components["schemas"]["Bytes32"];
-                status: components["schemas"]["RefundStatus"];
-                /** @description Of the refund; deliveries may arrive out of order */
-                version: number;
-                chainId: number;
-                amount: components["schemas"]["Amount"];
-                txHash: components["schemas"]["Bytes32"] | null;
-                chain: components["schemas"]["ChainFacts"] | null;
-                error: {
-                    code: components["schemas"]["ErrorCode"];
-                    detail: string;
-                } | null;
-            };
-        };
-        Readiness: {
-            /** @enum {string} */
-            status: "ready" | "degraded" | "unavailable";
-            dependencies: {
-                /** @description `database`, `redis`, `clock`, `chain:31337`, `scan:31337` (down: it waits for an operator), `permits:31337` (down: a token does not take the permits that it is configured with), `relayer:main` */
-                name: string;
-                /** @enum {string} */
-                status: "up" | "down";
-                /** @description What does not work while it is down */
-                degrades: string;
-            }[];
+            url: string;
+            /** @description Only these; all when absent */
+            eventTypes?: components["schemas"]["EventType"][];
         };
         /**
          * @description | code | status | meaning |
@@ -988,6 +664,157 @@ export interface components {
          * @enum {string}
          */
         ErrorCode: "PAY_001" | "PAY_002" | "PAY_003" | "PAY_004" | "PAY_005" | "PAY_006" | "PAY_007" | "PAY_008" | "PAY_009" | "PAY_010" | "PAY_011" | "PAY_012" | "PAY_013" | "PAY_014" | "PAY_015" | "PAY_016" | "PAY_017" | "PAY_018" | "PAY_019" | "PAY_020" | "PAY_021" | "PAY_022" | "PAY_023" | "PAY_024" | "PAY_025" | "PAY_026" | "PAY_027" | "PAY_028" | "PAY_029" | "PAY_030" | "PAY_031" | "PAY_032" | "PAY_033" | "PAY_034" | "PAY_035" | "PAY_036" | "PAY_037" | "PAY_041" | "PAY_042" | "PAY_043" | "PAY_050" | "PAY_051" | "PAY_052" | "PAY_053";
+        /** @enum {string} */
+        EventType: "payment.created" | "payment.processing" | "payment.completed" | "payment.expired" | "payment.failed" | "payment.cancelled" | "payment.relay_failed" | "payment.reorged" | "refund.created" | "refund.processing" | "refund.completed" | "refund.failed" | "refund.reorged";
+        ExecuteRequest: {
+            customerAddress: components["schemas"]["Address"];
+            signature: components["schemas"]["AnySignature"];
+            permit?: components["schemas"]["Permit"];
+            priority?: components["schemas"]["RelayPriority"];
+        };
+        /** @description OpenZeppelin's ERC2771Forwarder request */
+        ForwardRequest: {
+            from: components["schemas"]["Address"];
+            to: components["schemas"]["Address"];
+            value: components["schemas"]["UnsignedInteger"];
+            gas: components["schemas"]["UnsignedInteger"];
+            nonce: components["schemas"]["UnsignedInteger"];
+            /** @description Unix seconds. When it is handed in, at least 15 seconds (unless the operator says otherwise) and three blocks of the chain from now; so must be the payment's expiry. */
+            deadline: components["schemas"]["UnixSeconds"];
+            data: components["schemas"]["HexData"];
+        };
+        GaslessRequest: {
+            nonce: components["schemas"]["UnsignedInteger"];
+            forwardRequest: components["schemas"]["ForwardRequest"];
+            typedData: components["schemas"]["TypedData"];
+            permit: components["schemas"]["PermitRequest"];
+            approveFirst: components["schemas"]["ApproveFirst"];
+        };
+        /** @example 0x */
+        HexData: string;
+        /** @description Kept for the store and sent along in webhooks */
+        Metadata: {
+            [key: string]: string;
+        };
+        /**
+         * @description The store's own name for the order; need not be unique
+         * @example order-1001
+         */
+        OrderId: string;
+        Payment: components["schemas"]["PaymentCore"];
+        PaymentCore: {
+            paymentId: components["schemas"]["Bytes32"];
+            orderId: components["schemas"]["OrderId"];
+            status: components["schemas"]["PaymentStatus"];
+            chainId: number;
+            gateway: components["schemas"]["Address"];
+            token: components["schemas"]["Address"];
+            amount: components["schemas"]["Amount"];
+            merchant: components["schemas"]["Address"];
+            terms: components["schemas"]["PaymentTerms"];
+            checkoutUrl: string;
+            payer: components["schemas"]["Address"] | null;
+            txHash: components["schemas"]["Bytes32"] | null;
+            chain: components["schemas"]["ChainFacts"] | null;
+            /** @description Blocks since the event, its own included. Fewer than required for a completed payment when a reorganisation has moved the event to a later block since, which no event tells of. */
+            confirmations: number;
+            /** @description null: what the chain itself calls final counts, not a number of blocks */
+            requiredConfirmations: number | null;
+            /** @description Paid although it had been expired, failed or cancelled before */
+            late: boolean;
+            /** @description Goes up by one with every state change */
+            version: number;
+            customerEmail: string | null;
+            metadata: components["schemas"]["Metadata"] | null;
+            /**
+             * Format: date-time
+             * @description It can be paid until the end of this second; see the webhook payment.expired
+             */
+            expiresAt: string;
+            /** Format: date-time */
+            createdAt: string;
+            /** Format: date-time */
+            updatedAt: string;
+            /** Format: date-time */
+            completedAt: string | null;
+        };
+        PaymentEvent: {
+            type: components["schemas"]["EventType"];
+            /**
+             * Format: date-time
+             * @description When it happened
+             */
+            timestamp: string;
+            data: {
+                paymentId: components["schemas"]["Bytes32"];
+                orderId: components["schemas"]["OrderId"];
+                status: components["schemas"]["PaymentStatus"];
+                /** @description Of the payment; deliveries may arrive out of order */
+                version: number;
+                chainId: number;
+                gateway: components["schemas"]["Address"];
+                token: components["schemas"]["Address"];
+                amount: components["schemas"]["Amount"];
+                merchant: components["schemas"]["Address"];
+                payer: components["schemas"]["Address"] | null;
+                txHash: components["schemas"]["Bytes32"] | null;
+                chain: components["schemas"]["ChainFacts"] | null;
+                confirmations: number;
+                /** @description null: what the chain itself calls final counts, not a number of blocks */
+                requiredConfirmations: number | null;
+                late: boolean;
+                metadata: components["schemas"]["Metadata"] | null;
+                /** Format: date-time */
+                expiresAt: string;
+                /** @description Why a relay failed, in payment.relay_failed and payment.failed */
+                error: {
+                    code: components["schemas"]["ErrorCode"];
+                    detail: string;
+                } | null;
+            };
+        };
+        /** @enum {string} */
+        PaymentStatus: "pending" | "processing" | "completed" | "expired" | "failed" | "cancelled";
+        PaymentStatusReply: {
+            paymentId: components["schemas"]["Bytes32"];
+            status: components["schemas"]["PaymentStatus"];
+            /** @description See Payment */
+            confirmations: number;
+            txHash?: components["schemas"]["Bytes32"];
+        };
+        /** @description What the id commits to, as the gateway's struct has it */
+        PaymentTerms: {
+            salt: components["schemas"]["Bytes32"];
+            token: components["schemas"]["Address"];
+            amount: components["schemas"]["Amount"];
+            merchant: components["schemas"]["Address"];
+            /** @description Unix seconds */
+            expiresAt: number;
+        };
+        PaymentWithTimeline: {
+            /** @description Every state change, oldest first */
+            timeline: {
+                eventId: string;
+                type: components["schemas"]["EventType"];
+                version: number;
+                /** Format: date-time */
+                at: string;
+            }[];
+            /** @description What became of each signature handed over, oldest first */
+            relayAttempts: components["schemas"]["RelayAttempt"][];
+        } & components["schemas"]["PaymentCore"];
+        /** @description An EIP-2612 permit for the gateway. It has room for one signature of 65 bytes (r, s, v). A contract wallet whose signatures are others (of several owners, or told on the chain as `0x`) has to approve the gateway instead: with such a permit the request is refused (PAY_002, `contractWallet`). */
+        Permit: {
+            value: components["schemas"]["UnsignedInteger"];
+            deadline: components["schemas"]["UnixSeconds"];
+            signature: components["schemas"]["AnySignature"];
+        };
+        /** @description To be signed too, when the gateway's allowance is short; null when it is not needed, or when no permit would be taken (`approveFirst`) */
+        PermitRequest: {
+            value: components["schemas"]["UnsignedInteger"];
+            deadline: components["schemas"]["UnixSeconds"];
+            typedData: components["schemas"]["TypedData"];
+        } | null;
         /** @description RFC 9457 */
         Problem: {
             type: string;
@@ -995,11 +822,7 @@ export interface components {
             status: number;
             code: components["schemas"]["ErrorCode"];
             detail?: string;
-            /**
-             * @description Which of the code's cases it is, where it has several. Of limits on relaying (PAY_033, PAY_034, PAY_041, PAY_042): whose limit it is,
-             *     `payer`, `merchant`, `payment`, `refund` or `store`. Of PAY_002: why a permit does not help, as in `ApproveFirst`, or `permitRefused` when the token
-             *     refuses this very permit and another one may do. More cases may come.
-             */
+            /** @description Which of the code's cases it is, where it has several. Of limits on relaying (PAY_033, PAY_034, PAY_041, PAY_042): whose limit it is, `payer`, `merchant`, `payment`, `refund` or `store`. Of PAY_002: why a permit does not help, as in `ApproveFirst`, or `permitRefused` when the token refuses this very permit and another one may do. More cases may come. */
             reason?: string;
             requestId: string;
             errors?: {
@@ -1007,6 +830,161 @@ export interface components {
                 message: string;
             }[];
         };
+        Readiness: {
+            /** @enum {string} */
+            status: "ready" | "degraded" | "unavailable";
+            dependencies: {
+                /** @description `database`, `redis`, `clock`, `chain:31337`, `scan:31337` (down: it waits for an operator), `permits:31337` (down: a token does not take the permits that it is configured with), `relayer:main` */
+                name: string;
+                /** @enum {string} */
+                status: "up" | "down";
+                /** @description What does not work while it is down */
+                degrades: string;
+            }[];
+        };
+        Refund: {
+            id: string;
+            paymentId: components["schemas"]["Bytes32"];
+            amount: components["schemas"]["Amount"];
+            status: components["schemas"]["RefundStatus"];
+            /** @description Goes up by one with every state change */
+            version: number;
+            txHash: components["schemas"]["Bytes32"] | null;
+            chain: components["schemas"]["ChainFacts"] | null;
+            error: {
+                code: components["schemas"]["ErrorCode"];
+                detail: string;
+            } | null;
+            /** @description Oldest first, with what each has cost. Only in the list */
+            relayAttempts?: components["schemas"]["RelayAttempt"][];
+            /** Format: date-time */
+            createdAt: string;
+            /** Format: date-time */
+            updatedAt: string;
+            /** Format: date-time */
+            completedAt: string | null;
+        };
+        RefundEvent: {
+            type: components["schemas"]["EventType"];
+            /**
+             * Format: date-time
+             * @description When it happened
+             */
+            timestamp: string;
+            data: {
+                refundId: string;
+                paymentId: components["schemas"]["Bytes32"];
+                status: components["schemas"]["RefundStatus"];
+                /** @description Of the refund; deliveries may arrive out of order */
+                version: number;
+                chainId: number;
+                amount: components["schemas"]["Amount"];
+                txHash: components["schemas"]["Bytes32"] | null;
+                chain: components["schemas"]["ChainFacts"] | null;
+                error: {
+                    code: components["schemas"]["ErrorCode"];
+                    detail: string;
+                } | null;
+            };
+        };
+        RefundRequest: {
+            /** @description Who has to sign */
+            merchant: components["schemas"]["Address"];
+            amount: components["schemas"]["Amount"];
+            nonce: components["schemas"]["UnsignedInteger"];
+            deadline: components["schemas"]["UnixSeconds"];
+            typedData: components["schemas"]["TypedData"];
+            permit: components["schemas"]["PermitRequest"];
+            approveFirst: components["schemas"]["ApproveFirst"];
+        };
+        /** @enum {string} */
+        RefundStatus: "processing" | "completed" | "failed";
+        RelayAttempt: {
+            id: string;
+            /** @enum {string} */
+            rail: "forwarder" | "authorization" | "refund";
+            /** @enum {string} */
+            status: "queued" | "submitting" | "submitted" | "unknown" | "mined" | "succeeded" | "failed";
+            priority: components["schemas"]["RelayPriority"];
+            payer: components["schemas"]["Address"];
+            txHash: components["schemas"]["Bytes32"] | null;
+            /** @description Its share of the gas of its transactions, once they are final */
+            gasUsed: components["schemas"]["UnsignedInteger"];
+            /** @description What the relayer paid for that, in wei */
+            gasCost: components["schemas"]["UnsignedInteger"];
+            error: {
+                code: components["schemas"]["ErrorCode"];
+                detail: string;
+            } | null;
+            /** Format: date-time */
+            createdAt: string;
+            /** Format: date-time */
+            updatedAt: string;
+        };
+        /**
+         * @description Which of a store's own requests go first while more wait than the relayers can send; `normal` when absent. A request takes the place of a waiting one of less priority on its rail, which goes to the end of the store's queue for it, three times at most: `low` waits longer, and is sent all the same. It changes nothing between stores: a store that calls all of its requests `high` gains nothing by it.
+         * @enum {string}
+         */
+        RelayPriority: "low" | "normal" | "high";
+        RelayRequest: {
+            forwardRequest: components["schemas"]["ForwardRequest"];
+            signature: components["schemas"]["Signature"];
+            permit?: components["schemas"]["Permit"];
+            priority?: components["schemas"]["RelayPriority"];
+        };
+        /**
+         * @description 65 bytes, of an account with a key
+         * @example 0x1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b1b
+         */
+        Signature: string;
+        Token: {
+            chainId: number;
+            chainName: string;
+            address: components["schemas"]["Address"];
+            symbol: string;
+            decimals: number;
+            /** @description Has an EIP-2612 permit; false as well where the token was found not to take the one that it is configured with */
+            permit: boolean;
+            /** @description Can be paid gasless */
+            gasless: boolean;
+            /** @description Payments of less can only be paid directly; null when any amount can be paid gasless */
+            minRelayAmount: string | null;
+        };
+        /** @description EIP-712, as eth_signTypedData_v4 takes it */
+        TypedData: {
+            domain: {
+                [key: string]: unknown;
+            };
+            types: {
+                [key: string]: unknown;
+            };
+            primaryType: string;
+            message: {
+                [key: string]: unknown;
+            };
+        };
+        /**
+         * @description Unix seconds
+         * @example 1767225600
+         */
+        UnixSeconds: string;
+        /** @example 0 */
+        UnsignedInteger: string;
+        WebhookEndpoint: components["schemas"]["WebhookEndpointCore"];
+        WebhookEndpointCore: {
+            id: string;
+            url: string;
+            eventTypes: components["schemas"]["EventType"][] | null;
+            /** @enum {string} */
+            status: "enabled" | "disabled";
+            disabledReason: string | null;
+            /** Format: date-time */
+            createdAt: string;
+        };
+        WebhookEndpointWithSecret: {
+            /** @description `whsec_…`, shown once */
+            secret: string;
+        } & components["schemas"]["WebhookEndpointCore"];
     };
     responses: {
         /** @description The request does not match this description, or names an unknown token or chain (PAY_005, PAY_006, PAY_007, PAY_008, PAY_031) */
@@ -1115,6 +1093,7 @@ export interface components {
     };
     parameters: {
         PaymentId: components["schemas"]["Bytes32"];
+        EndpointId: string;
         /** @description Printable ASCII of yours, spaces included, unique for this request; kept for at least 24 hours */
         IdempotencyKey: string;
         Limit: number;
@@ -1136,14 +1115,14 @@ export interface components {
         };
     };
     headers: {
-        /** @description `true` when this is the stored reply to an earlier request with the same Idempotency-Key */
-        IdempotentReplayed: string;
         /** @description Seconds */
         RetryAfter: string;
         /** @description What is left of the allowance (draft-ietf-httpapi-ratelimit-headers-08) */
         RateLimit: string;
         /** @description The allowance */
         RateLimitPolicy: string;
+        /** @description `true` when this is the stored reply to an earlier request with the same Idempotency-Key */
+        IdempotentReplayed: string;
     };
     pathItems: never;
 }
@@ -1697,7 +1676,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                endpointId: string;
+                endpointId: components["parameters"]["EndpointId"];
             };
             cookie?: never;
         };
