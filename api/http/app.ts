@@ -4,7 +4,7 @@ import type { Queue } from 'bullmq';
 import express, { type Express } from 'express';
 
 import { getPaymentStatus } from '../../domain/payments/status.ts';
-import { API_KEY_ROLES } from '../../domain/stores/model.ts';
+import { rolesWith } from '../../domain/stores/model.ts';
 import type { Context } from '../../platform/context.ts';
 import { AppError, COMMON_ERRORS } from '../../shared/errors.ts';
 import { toPaymentStatusReply } from '../routes/payments/toPaymentStatusReply.ts';
@@ -36,8 +36,6 @@ import { createStatusReplies } from './statusReplies.ts';
 const ADMIN_BOARD_PATH = '/admin/queues';
 /** Wrong API keys an address may send in a minute. */
 const MAX_WRONG_KEYS = 100;
-/** Support looks, and changes nothing. */
-const CHANGING_ROLES = API_KEY_ROLES.filter((role) => role !== 'support');
 /** For orchestrators, which look at the root. */
 const ROOT_ALIASES: Readonly<Partial<Record<string, string>>> = {
   getHealth: '/healthz',
@@ -101,17 +99,19 @@ export function createApp(ctx: Context, options: AppOptions): App {
   // Before the body is read: who has no key costs us nothing but the refusal.
   const failures = createFailureLimiter(ctx, 'wrong-api-key', MAX_WRONG_KEYS);
   const limit = limitRate(ctx, rateLimitStore);
-  const admitToRead = [authenticate(ctx, { roles: API_KEY_ROLES, failures }), limit];
-  const admitToChange = [authenticate(ctx, { roles: CHANGING_ROLES, failures }), limit];
+  const admit = ({ permission }: DescribedOperation) =>
+    permission === 'none'
+      ? []
+      : [authenticate(ctx, { roles: rolesWith(permission), failures }), limit];
   const validate = createOperationValidators(ctx, document);
   for (const operation of operations) {
-    const { operationId, path, method, isPublic } = operation;
+    const { operationId, path, method } = operation;
     const run = runOperation(ctx, operation, stopping);
     const isFor = recognize(operation);
     app[method](
       toRoute(path),
       isFor,
-      ...(isPublic ? [] : method === 'get' ? admitToRead : admitToChange),
+      ...admit(operation),
       ...(method === 'post' ? parseJsonBody() : []),
       ...(operationId === 'getPaymentStatus' ? [statusReplies.remember] : []),
       ...validate(operation),
@@ -120,7 +120,7 @@ export function createApp(ctx: Context, options: AppOptions): App {
     const alias = ROOT_ALIASES[operationId];
     if (alias !== undefined) app[method](alias, isFor, run);
     // Who watches from outside often asks with HEAD, at what needs no key.
-    if (isPublic)
+    if (operation.permission === 'none')
       app.head(
         [toRoute(path), ...(alias === undefined ? [] : [alias])],
         nameOperation(operationId),
@@ -175,7 +175,10 @@ function nameOperation(operationId: string): RequestHandler {
 function refuseMethod(operations: readonly DescribedOperation[], path: string): RequestHandler {
   const offered = operations
     .filter((operation) => operation.path === path)
-    .flatMap(({ method, isPublic }) => [method.toUpperCase(), ...(isPublic ? ['HEAD'] : [])]);
+    .flatMap(({ method, permission }) => [
+      method.toUpperCase(),
+      ...(permission === 'none' ? ['HEAD'] : []),
+    ]);
   return (_req, res) => {
     res.setHeader('Allow', offered.join(', '));
     throw new AppError(HTTP_ERRORS.methodNotOffered, {

@@ -10,8 +10,9 @@ import type { operations } from '../generated/openapi.ts';
 
 /** The document's operations; those called `on…` are our outgoing webhooks. */
 export type OperationId = Exclude<keyof operations, `on${Capitalize<string>}`>;
-/** `security: []` in the document. */
-export type PublicOperationId = 'getHealth' | 'getReadiness';
+/** `x-permission: none` in the document. */
+export const PUBLIC_OPERATIONS = ['getHealth', 'getReadiness'] as const satisfies OperationId[];
+type PublicOperationId = (typeof PUBLIC_OPERATIONS)[number];
 
 type Parameters<Id extends OperationId, Place extends 'path' | 'query'> =
   operations[Id]['parameters'] extends Readonly<Record<Place, infer P>>
@@ -37,7 +38,7 @@ export interface OperationRequest<Id extends OperationId> {
   readonly params: Parameters<Id, 'path'>;
   readonly query: Parameters<Id, 'query'>;
   readonly body: BodyOf<Id>;
-  /** null: sent without an Idempotency-Key. */
+  /** null: sent without an Idempotency-Key, or to an operation that takes none. */
   readonly claim: IdempotencyClaim | null;
   /** Any header, by its lower-case name. */
   header(name: string): string | undefined;

@@ -29,10 +29,10 @@ export function runOperation(
   const handler = OPERATIONS[operation.operationId] as AnyHandler | undefined;
   if (handler === undefined)
     throw new Error(
-      `openapi.yaml has ${operation.operationId}, which is in no handler's types: run openapi-typescript`,
+      `openapi.yaml has ${operation.operationId}, which is in no handler's types: run npm run openapi`,
     );
   return async (req, res) => {
-    if (!operation.isPublic) await ctx.whenClockCompared();
+    if (operation.permission !== 'none') await ctx.whenClockCompared();
     const reply = await tellingOthers(ctx, req, () =>
       handler(
         forOneRequest(ctx, req.requestId),
@@ -117,6 +117,7 @@ function toOperationRequest(
 }
 
 function toClaim(req: Request, operation: DescribedOperation): IdempotencyClaim | null {
+  if (operation.idempotency === 'none') return null;
   const key = req.headers['idempotency-key'];
   if (typeof key !== 'string' || req.identity === undefined) return null;
   const text = `${req.method} ${BASE_PATH}${fillIn(operation.path, req.params)}\n${toCanonicalJson(req.body)}`;

@@ -31,6 +31,30 @@ export interface RelayShare {
 export const API_KEY_ROLES = ['store', 'support', 'admin', 'super_admin'] as const;
 export type ApiKeyRole = (typeof API_KEY_ROLES)[number];
 
+/** What a request may do. openapi.yaml says of each operation which one it takes. */
+export const PERMISSIONS = [
+  'payments:read',
+  'payments:write',
+  'refunds:read',
+  'refunds:write',
+  'webhooks:read',
+  'webhooks:write',
+] as const;
+export type Permission = (typeof PERMISSIONS)[number];
+
+/** Support looks, and changes nothing. */
+export const PERMISSIONS_OF_ROLE: Readonly<Record<ApiKeyRole, readonly Permission[]>> = {
+  store: PERMISSIONS,
+  support: ['payments:read', 'refunds:read', 'webhooks:read'],
+  admin: PERMISSIONS,
+  super_admin: PERMISSIONS,
+};
+
+/** The roles whose keys have this permission. */
+export function rolesWith(permission: Permission): ApiKeyRole[] {
+  return API_KEY_ROLES.filter((role) => PERMISSIONS_OF_ROLE[role].includes(permission));
+}
+
 /**
  * Who is asking: what an API key stands for. The key itself is known only to its holder; we keep
  * its SHA-256.

@@ -1,6 +1,9 @@
 import { expect } from 'chai';
 
+import { listOperations, readOpenapiDocument } from '../../api/http/openapiDocument.ts';
+import { selectRows } from '../../platform/db.ts';
 import type { TestStore } from '../support/harness.ts';
+import { listIdsInPath, makeSampleRequest } from './sampleRequest.ts';
 import { startTestApi, type Payment, type TestApi } from './startTestApi.ts';
 
 describe('two stores', () => {
@@ -20,65 +23,38 @@ describe('two stores', () => {
   });
   after(() => api.close());
 
-  const forwardRequest = {
-    from: `0x${'1'.repeat(40)}`,
-    to: `0x${'2'.repeat(40)}`,
-    value: '0',
-    gas: '1',
-    nonce: '0',
-    deadline: '9999999999',
-    data: '0x',
-  };
-  const execution = { customerAddress: `0x${'1'.repeat(40)}`, signature: `0x${'0'.repeat(130)}` };
-  const refund = {
-    amount: '1',
-    nonce: '1',
-    deadline: '9999999999',
-    signature: `0x${'0'.repeat(130)}`,
-  };
-  const CALLS: readonly [
-    string,
-    (id: { payment: string; endpoint: string }) => [string, { method?: string; json?: unknown }],
-  ][] = [
-    ['getPayment', ({ payment }) => [`/payments/${payment}`, {}]],
-    ['getPaymentStatus', ({ payment }) => [`/payments/${payment}/status`, {}]],
-    ['getPaymentStatus, waiting', ({ payment }) => [`/payments/${payment}/status?wait=5`, {}]],
-    ['cancelPayment', ({ payment }) => [`/payments/${payment}/cancel`, { method: 'POST' }]],
-    [
-      'getGaslessRequest',
-      ({ payment }) => [`/payments/${payment}/gasless?userAddress=0x${'1'.repeat(40)}`, {}],
-    ],
-    [
-      'relayPayment',
-      ({ payment }) => [
-        `/payments/${payment}/relay`,
-        { json: { forwardRequest, signature: `0x${'0'.repeat(130)}` } },
-      ],
-    ],
-    [
-      'getAuthorizationRequest',
-      ({ payment }) => [
-        `/payments/${payment}/authorization?customerAddress=0x${'1'.repeat(40)}`,
-        {},
-      ],
-    ],
-    ['executePayment', ({ payment }) => [`/payments/${payment}/execute`, { json: execution }]],
-    [
-      'getRefundRequest',
-      ({ payment }) => [`/payments/${payment}/refunds/authorization?amount=1`, {}],
-    ],
-    ['refundPayment', ({ payment }) => [`/payments/${payment}/refunds`, { json: refund }]],
-    ['listRefunds', ({ payment }) => [`/payments/${payment}/refunds`, {}]],
-    [
-      'deleteWebhookEndpoint',
-      ({ endpoint }) => [`/webhook-endpoints/${endpoint}`, { method: 'DELETE' }],
-    ],
-  ];
-  for (const [operation, toCall] of CALLS) {
-    it(`${operation}: another store’s id is answered byte for byte like an unknown one`, async () => {
-      const ask = async (id: { payment: string; endpoint: string }) => {
-        const [path, init] = toCall(id);
-        const response = await api.call(path, { ...init, headers: { 'x-request-id': 'same' } });
+  /** By the name of a path's parameter: what of the other store it could name, and nothing. */
+  const IDS: Readonly<Record<string, { readonly theirs: () => string; readonly unknown: string }>> =
+    {
+      paymentId: { theirs: () => theirs.paymentId, unknown: `0x${'0'.repeat(64)}` },
+      endpointId: { theirs: () => theirEndpoint, unknown: 'we_00000000000000000000000000' },
+    };
+
+  const OPERATIONS = listOperations(readOpenapiDocument()).filter(
+    (operation) => operation.permission !== 'none' && listIdsInPath(operation).length > 0,
+  );
+  const CASES = OPERATIONS.flatMap((operation) => [
+    { operation, name: operation.operationId, query: '' },
+    ...(operation.operationId === 'getPaymentStatus'
+      ? [{ operation, name: 'getPaymentStatus, waiting', query: '?wait=5' }]
+      : []),
+  ]);
+  for (const { operation, name, query } of CASES) {
+    it(`${name}: another store’s id is answered byte for byte like an unknown one, and nothing changes`, async () => {
+      const ask = async (whose: 'theirs' | 'unknown') => {
+        const ids = Object.fromEntries(
+          listIdsInPath(operation).map((id) => {
+            const found = IDS[id];
+            if (found === undefined)
+              throw new Error(`${operation.operationId}: say in IDS what {${id}} could name`);
+            return [id, whose === 'theirs' ? found.theirs() : found.unknown];
+          }),
+        );
+        const { path, ...init } = makeSampleRequest(operation, ids);
+        const response = await api.call(path + query, {
+          ...init,
+          headers: { 'x-request-id': 'same' },
+        });
         const headers = Object.fromEntries(response.headers);
         // A rate limiter that does not hear from Redis in time lets the request pass, and tells
         // nothing.
@@ -87,14 +63,26 @@ describe('two stores', () => {
       };
       // As its owner has it already in this process's memory.
       await api.call(`/payments/${theirs.paymentId}/status`, { store: other });
-      const foreign = await ask({ payment: theirs.paymentId, endpoint: theirEndpoint });
-      const unknown = await ask({
-        payment: `0x${'0'.repeat(64)}`,
-        endpoint: 'we_00000000000000000000000000',
-      });
+      const before = await readEverything();
+      const foreign = await ask('theirs');
+      const unknown = await ask('unknown');
       expect(foreign.status).to.equal(404);
       expect(foreign).to.deep.equal(unknown);
+      expect(await readEverything()).to.deep.equal(before);
     });
+  }
+
+  /** Every row of every table: nothing is too small to have been changed. */
+  async function readEverything(): Promise<Record<string, unknown>> {
+    const tables = await selectRows<{ name: string }>(
+      api.ctx.db,
+      `SELECT TABLE_NAME AS name FROM information_schema.TABLES
+       WHERE TABLE_SCHEMA = DATABASE() AND TABLE_TYPE = 'BASE TABLE' ORDER BY TABLE_NAME`,
+    );
+    const rows: Record<string, unknown> = {};
+    for (const { name } of tables)
+      rows[name] = await selectRows(api.ctx.db, `SELECT * FROM ${name}`);
+    return rows;
   }
 
   it('what was tried on the other store’s things changed nothing', async () => {
