@@ -8,7 +8,8 @@ import { generatePrivateKey, privateKeyToAccount, type PrivateKeyAccount } from 
 import { testTokenAbi } from '../contracts/generated/TestToken.ts';
 import { startStack, type Stack } from '../dev/startStack.ts';
 import { createPayment } from '../domain/payments/service.ts';
-import { executePayment, getAuthorizationRequest } from '../domain/relay/service.ts';
+import { executePayment } from '../domain/relay/executePayment.ts';
+import { getAuthorizationRequest } from '../domain/relay/getAuthorizationRequest.ts';
 import { createStore } from '../domain/stores/service.ts';
 import { loadConfig } from '../platform/config.ts';
 import type { Context } from '../platform/context.ts';

@@ -4,7 +4,7 @@ import { listFailingWork } from '../domain/outbox/service.ts';
 import { findScannedUntil, rescanBlocks } from '../domain/scan/rescanBlocks.ts';
 import { scanAnew } from '../domain/scan/beginAnew.ts';
 import { allowWithdrawals } from '../domain/scan/allowWithdrawals.ts';
-import { liftBackOff } from '../domain/relay/wasteMemory.ts';
+import { liftBackOff } from '../domain/relay/liftBackOff.ts';
 import {
   createStore,
   issueApiKey,

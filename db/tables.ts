@@ -20,7 +20,7 @@ export const TABLES: Readonly<Record<string, string>> = {
   payments: 'domain/payments',
   refunds: 'domain/refunds',
   chain_rereads: 'domain/scan',
-  relayers: 'domain/relay',
+  relayers: 'domain/relayers',
   local_relayer_accounts: 'adapters/relayers/local',
   local_relayer_transactions: 'adapters/relayers/local',
   relay_attempts: 'domain/relay',

@@ -8,10 +8,12 @@ import { findMissedRefunds } from '../domain/scan/findMissedRefunds.ts';
 import { promiseExpiries } from '../domain/payments/promiseExpiries.ts';
 import { sweepOverduePayments } from '../domain/scan/sweepOverduePayments.ts';
 import { checkPermits } from '../domain/relay/checkPermits.ts';
-import { checkRelayers, tendRelayers } from '../domain/relay/checkRelayers.ts';
+import { checkRelayers } from '../domain/relayers/checkRelayers.ts';
+import { tendRelayers } from '../domain/relayers/tendRelayers.ts';
 import { reconcileUsage } from '../domain/relay/reconcileUsage.ts';
-import { deleteOldWaste } from '../domain/relay/wasteMemory.ts';
-import { recoverForgottenAttempts } from '../domain/relay/service.ts';
+import { readRelayerLoads } from '../domain/relay/readRelayerLoads.ts';
+import { deleteOldWaste } from '../domain/relay/deleteOldWaste.ts';
+import { recoverForgottenAttempts } from '../domain/relay/recoverForgottenAttempts.ts';
 import type { ChainConfig } from '../platform/config.ts';
 import type { Context } from '../platform/context.ts';
 
@@ -37,7 +39,11 @@ export const MAINTENANCE_TASKS: Readonly<Record<string, MaintenanceTask>> = {
   'recover-forgotten-attempts': { everyMs: 30_000, run: recoverForgottenAttempts },
   'check-completions': { everyMs: 3 * 60_000, run: checkCompletions },
   'check-scans': { everyMs: 3 * 60_000, isByChain: true, run: checkScans },
-  'check-relayers': { everyMs: 10_000, isByChain: true, run: checkRelayers },
+  'check-relayers': {
+    everyMs: 10_000,
+    isByChain: true,
+    run: (ctx, chains) => checkRelayers(ctx, readRelayerLoads, chains),
+  },
   'check-permits': { everyMs: 60_000, isByChain: true, run: checkPermits },
   'tend-relayers': { everyMs: 2_000, isByChain: true, run: tendRelayers },
   'delete-old-failures': { everyMs: 10 * 60_000, run: deleteOldFailures },

@@ -6,20 +6,18 @@ import { listRereads } from '../../domain/scan/service.ts';
 import { countFailingWork, countOpenWork } from '../../domain/outbox/service.ts';
 import { reportOverdueCompletions } from '../../domain/scan/checkCompletions.ts';
 import { measureOverdue } from '../../domain/scan/sweepOverduePayments.ts';
-import { RELAYER_ALERTS, RELAYER_STANDINGS } from '../../domain/relay/model.ts';
+import { RELAYER_ALERTS, RELAYER_STANDINGS } from '../../domain/relayers/model.ts';
 import { judgePermits, reportPermits } from '../../domain/relay/checkPermits.ts';
-import {
-  countOpenAttempts,
-  reportRelayers,
-  type RelayerReport,
-} from '../../domain/relay/reportRelayers.ts';
-import { reportStoreWaste } from '../../domain/relay/wasteMemory.ts';
+import { countOpenAttempts } from '../../domain/relay/countOpenAttempts.ts';
+import { type RelayerReport, reportRelayers } from '../../domain/relayers/reportRelayers.ts';
+import { reportStoreWaste } from '../../domain/relay/reportStoreWaste.ts';
 import { reportPlaces } from '../../domain/webhooks/places.ts';
 import type { Context } from '../../platform/context.ts';
 import { createProcessMetrics } from '../../platform/createProcessMetrics.ts';
 import { QUEUE_NAMES } from '../../platform/queues.ts';
 import { createFailureLimiter } from './middleware/createFailureLimiter.ts';
 import { requireAdminLogin } from './middleware/requireAdminLogin.ts';
+import { readRelayerLoads } from '../../domain/relay/readRelayerLoads.ts';
 
 const MAX_FAILURES = 10;
 /** Each store is a time series of its own to whoever collects these. */
@@ -217,7 +215,7 @@ export function createMetrics(ctx: Context, path: string): Metrics {
         deliveries,
       ] = await Promise.all([
         reportScans(ctx),
-        reportRelayers(ctx),
+        reportRelayers(ctx, readRelayerLoads),
         countOpenAttempts(ctx),
         countOpenWork(ctx),
         countFailingWork(ctx),

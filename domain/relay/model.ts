@@ -22,6 +22,7 @@ export const RELAY_ATTEMPT_STATUSES = [
   'succeeded',
   'failed',
 ] as const;
+
 export type RelayAttemptStatus = (typeof RELAY_ATTEMPT_STATUSES)[number];
 
 /** It has not come to its end. */
@@ -37,6 +38,7 @@ export function isLive(status: RelayAttemptStatus): boolean {
  *   refund         the merchant signed a RefundAuthorization; in any order
  */
 export const RELAY_RAILS = ['forwarder', 'authorization', 'refund'] as const;
+
 export type RelayRail = (typeof RELAY_RAILS)[number];
 
 export interface RelayAttempt {
@@ -142,73 +144,3 @@ export interface RelayTransaction {
    */
   readonly abandonedAt: Date | null;
 }
-
-/**
- * What is known of a relayer from its own word and its account on the chain.
- *
- *   unknown  not asked yet
- *   ready
- *   paused   its operator paused it
- *   poor     its account holds too little for gas
- *   silent   it does not answer
- */
-export const RELAYER_STANDINGS = ['unknown', 'ready', 'paused', 'poor', 'silent'] as const;
-export type RelayerStanding = (typeof RELAYER_STANDINGS)[number];
-
-/** What the workers share about a relayer. */
-export interface RelayerRecord {
-  readonly id: string;
-  readonly standing: RelayerStanding;
-  /** Sends in a row that it did not take, or left in doubt. */
-  readonly failures: number;
-  /**
-   * The circuit breaker: it is sent nothing before this, then one transaction to see, and when it
-   * takes that, everything again. null: all is well.
-   */
-  readonly restingUntil: Date | null;
-  readonly restingReason: string | null;
-  readonly address: Address | null;
-  /** Wei. */
-  readonly balance: bigint | null;
-  /** Wei: a balance below this is low. null while the chain did not say what gas costs. */
-  readonly lowBelow: bigint | null;
-  readonly hasStuckNonce: boolean;
-  readonly checkedAt: Date | null;
-}
-
-/** What a relayer has to do. */
-export interface RelayerLoad {
-  readonly relayerId: string;
-  /** Transactions handed over since `windowStart`. */
-  readonly sent: number;
-  readonly oldestSentAt: Date | null;
-  readonly latestSentAt: Date | null;
-  /**
-   * Of those ever handed over, the ones that are not in a block yet, as far as we know, and that
-   * somebody waits for.
-   */
-  readonly inFlight: number;
-  /** … that nobody waits for any more. */
-  readonly abandoned: number;
-  /** When the oldest of both was handed over. */
-  readonly oldestInFlightAt: Date | null;
-}
-
-/**
- * What an operator has to look after; docs/operations.md says how.
- *
- *   relayer_balance_low  the account will soon hold, or holds, too little for gas
- *   relayer_paused       the provider's operator paused it
- *   relayer_silent       it does not answer
- *   relayer_stuck        what it took is in no block for too long
- *   relayer_stuck_nonce  (a key of ours) its lowest open nonce is not mined, and it may not or
- *                        cannot offer more
- */
-export const RELAYER_ALERTS = [
-  'relayer_balance_low',
-  'relayer_paused',
-  'relayer_silent',
-  'relayer_stuck',
-  'relayer_stuck_nonce',
-] as const;
-export type RelayerAlert = (typeof RELAYER_ALERTS)[number];

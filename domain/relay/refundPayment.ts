@@ -19,13 +19,14 @@ import type { Refund } from '../refunds/model.ts';
 import { askAboutFailedRefunds, createRefund, findRefundToSignAgain } from '../refunds/service.ts';
 import type { RelayPriority } from '../stores/model.ts';
 import { acceptAttempt } from './accept/acceptAttempt.ts';
-import { assertNumbersFit } from './decide.ts';
+import { assertNumbersFit, permitNumbers } from './accept/assertNumbersFit.ts';
 import { RELAY_ERRORS } from './errors.ts';
 import { findRefusalOf } from './refusals/findRefusalOf.ts';
 import { leastMsOf } from './attempts/leastMsOf.ts';
 import { offerPermit, type PermitOffer } from './refusals/offerPermit.ts';
 import type { Permit, RefundAuthorization, SignedRequest } from '../chain/contractModel.ts';
-import { assertOffered, findGasPrice, permitNumbers } from './service.ts';
+import { findGasPrice } from './accept/findGasPrice.ts';
+import { assertOffered } from './accept/assertOffered.ts';
 import { toRefusalError } from './refusals/toRefusalError.ts';
 
 /**

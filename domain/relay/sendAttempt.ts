@@ -12,8 +12,9 @@ import { findPaymentsById } from '../payments/service.ts';
 import { findAttempt, listAttemptsOfTransaction } from './attempts/attemptStore.ts';
 import { changeAttempt } from './attempts/changeAttempt.ts';
 import { chooseBatch, estimateAgain } from './send/chooseBatch.ts';
-import { decideNextLook, isSignatureDead, MAX_SENDS } from './decide.ts';
-import { isTooLate } from './attempts/decideTime.ts';
+import { decideNextLook } from './attempts/decideNextLook.ts';
+import { MAX_SENDS } from './attempts/decideBatchSize.ts';
+import { isSignatureDead, isTooLate } from './attempts/decideTime.ts';
 import { dropWasteful } from './send/dropWasteful.ts';
 import { endAllRefused, untilEnded, type Refused } from './send/endAllRefused.ts';
 import { endRemoved } from './attempts/endRemoved.ts';
@@ -21,13 +22,15 @@ import { RELAY_ERRORS } from './errors.ts';
 import type { RelayAttempt, RelayTransaction } from './model.ts';
 import { forgetRefusal, hearTooEarly, wasTooEarly } from './send/heardRefusals.ts';
 import { findColliding } from './send/permitTurns.ts';
-import { findFreeRelayer, noteSend } from './relayers.ts';
+import { findFreeRelayer } from '../relayers/findFreeRelayer.ts';
+import { noteSend } from '../relayers/noteSend.ts';
 import type { SendOutcome } from '../relayers/ports.ts';
 import { saveIntent } from './send/saveIntent.ts';
 import { saveOutcome } from './send/saveOutcome.ts';
 import { decideNextTry, mayLeaveToOthers, spreadMs } from './send/nextTry.ts';
 import { isCompleted, lockWithSubjects, seeWithSubjects } from './attempts/purpose.ts';
 import { withClaim, type Claim } from './send/withClaim.ts';
+import { readRelayerLoads } from './readRelayerLoads.ts';
 
 /**
  * One choice of a batch at a time for each chain and rail in this process. Claims would keep two of
@@ -157,7 +160,7 @@ async function takeBatch(ctx: Context, seen: RelayAttempt): Promise<Taken> {
     });
   }
   // Before the chain is asked: under load most looks end here.
-  const free = await findFreeRelayer(ctx, own.chainId);
+  const free = await findFreeRelayer(ctx, readRelayerLoads, own.chainId);
   if ('waitMs' in free) return nothing(laterUntried(await findNextTry(ctx, own, free.waitMs)));
 
   const refused: Refused[] = [];

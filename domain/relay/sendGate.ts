@@ -2,11 +2,12 @@ import type { Context } from '../../platform/context.ts';
 import type { Transaction } from '../../platform/db.ts';
 import { blockTimeMsOf, findChainConfig } from '../chain/service.ts';
 import type { DueWork, NotAdmitted, OutboxGate } from '../outbox/service.ts';
-import { MAX_SENDS } from './decide.ts';
+import { MAX_SENDS } from './attempts/decideBatchSize.ts';
 import { isTooLate } from './attempts/decideTime.ts';
 import { listWaiting, type WaitingAttempt } from './attempts/dispatchStore.ts';
-import { findFreeRelayer } from './relayers.ts';
+import { findFreeRelayer } from '../relayers/findFreeRelayer.ts';
 import { decideNextTry, mayLeaveToOthers, spreadMs } from './send/nextTry.ts';
+import { readRelayerLoads } from './readRelayerLoads.ts';
 
 /** Jobs for one chain from one look at the outbox: as many as a process works on at once. */
 const MOST_JOBS = 10;
@@ -58,7 +59,7 @@ async function admitSends(
     if (sendable.length === 0) continue;
     // In the transaction: a second connection could be had by nobody who waits for the rows that
     // this one has locked.
-    const free = await findFreeRelayer(ctx, chainId, trx);
+    const free = await findFreeRelayer(ctx, readRelayerLoads, chainId, trx);
     const batches =
       Math.ceil(sendable.length / batchSize) +
       sendable.filter((attempt) => !mayLeaveToOthers(ctx, attempt)).length;

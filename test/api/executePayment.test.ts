@@ -8,7 +8,7 @@ import type { components } from '../../api/generated/openapi.ts';
 import { testTokenAbi } from '../../contracts/generated/TestToken.ts';
 import { testWalletAbi, testWalletBytecode } from '../../contracts/generated/test/TestWallet.ts';
 import { cancelPayment } from '../../domain/payments/service.ts';
-import { listRelayAttempts } from '../../domain/relay/service.ts';
+import { listRelayAttempts } from '../../domain/relay/listAttempts.ts';
 import { addWaste } from '../../domain/relay/waste/wasteStore.ts';
 import type { Config } from '../../platform/config.ts';
 import { inTransaction } from '../../platform/db.ts';

@@ -5,7 +5,7 @@ import type { PrivateKeyAccount } from 'viem/accounts';
 import type { components } from '../../api/generated/openapi.ts';
 import { getChain } from '../../domain/chain/service.ts';
 import { sendAttempt } from '../../domain/relay/sendAttempt.ts';
-import { listRelayAttempts } from '../../domain/relay/service.ts';
+import { listRelayAttempts } from '../../domain/relay/listAttempts.ts';
 import { toUnixSeconds } from '../../shared/clock.ts';
 import { asBytes32 } from '../../shared/hex.ts';
 import { expireNow } from '../support/expireNow.ts';

@@ -4,7 +4,7 @@ import { pino } from 'pino';
 import type { components } from '../../api/generated/openapi.ts';
 import { startServer } from '../../api/http/startServer.ts';
 import { isClockBehindChain } from '../../domain/chain/service.ts';
-import { checkRelayers } from '../../domain/relay/checkRelayers.ts';
+import { checkRelayers } from '../../domain/relayers/checkRelayers.ts';
 import { scanChain } from '../../domain/scan/scanChain.ts';
 import { RELAY_ERRORS } from '../../domain/relay/errors.ts';
 import type { RelayerPort } from '../../domain/relayers/ports.ts';
@@ -14,6 +14,7 @@ import { createRedis } from '../../platform/redis.ts';
 import { addMs } from '../../shared/clock.ts';
 import { AppError } from '../../shared/errors.ts';
 import { paymentRequest, startTestApi, type TestApi } from './startTestApi.ts';
+import { readRelayerLoads } from '../../domain/relay/readRelayerLoads.ts';
 
 type Readiness = components['schemas']['Readiness'];
 
@@ -23,7 +24,7 @@ describe('health', () => {
     api = await startTestApi();
   });
   // As a workers process does; the API itself has no keys to ask relayers with.
-  beforeEach(() => checkRelayers(api.ctx));
+  beforeEach(() => checkRelayers(api.ctx, readRelayerLoads));
   after(() => api.close());
 
   /** Readiness as a process tells it whose context differs from the whole one. */
@@ -86,7 +87,7 @@ describe('health', () => {
       [...api.ctx.chains].map(([id, chain]) => [id, { ...chain, getHead: fail }]),
     );
     const away = () => Promise.reject(new AppError(RELAY_ERRORS.relayerUnavailable));
-    await checkRelayers(withStatus(away));
+    await checkRelayers(withStatus(away), readRelayerLoads);
     try {
       const { status, body } = await readinessWith({ redis, chains });
       expect([status, body.status]).to.deep.equal([200, 'degraded']);
@@ -115,6 +116,7 @@ describe('health', () => {
       withStatus(() =>
         Promise.resolve({ address: api.store.payoutAddress, paused: true, pendingTransactions: 0 }),
       ),
+      readRelayerLoads,
     );
     expect(downIn((await readinessWith({})).body)).to.deep.equal(
       api.config.chains.flatMap((chain) => chain.relayers.map(({ id }) => `relayer:${id}`)),
@@ -128,6 +130,7 @@ describe('health', () => {
           pendingTransactions: 0,
         }),
       ),
+      readRelayerLoads,
     );
     const { body } = await readinessWith({});
     expect(downIn(body)).to.deep.equal(relayersIn(body));

@@ -1,8 +1,8 @@
 import { expect } from 'chai';
 import { pino } from 'pino';
 
-import { checkRelayers } from '../../domain/relay/checkRelayers.ts';
-import { reportRelayers } from '../../domain/relay/reportRelayers.ts';
+import { checkRelayers } from '../../domain/relayers/checkRelayers.ts';
+import { reportRelayers } from '../../domain/relayers/reportRelayers.ts';
 import type { RelayerPort } from '../../domain/relayers/ports.ts';
 import type { Config } from '../../platform/config.ts';
 import { RELAY_ERRORS } from '../../domain/relay/errors.ts';
@@ -12,6 +12,7 @@ import { giveBackPlace, takePlaces } from '../../domain/webhooks/places.ts';
 import { waitUntil } from '../support/waitUntil.ts';
 import { withRelayer } from '../support/varyContext.ts';
 import { startTestApi, type TestApi } from './startTestApi.ts';
+import { readRelayerLoads } from '../../domain/relay/readRelayerLoads.ts';
 
 /** So high that no account is rich enough. */
 const ALERT_BELOW = 10n ** 40n;
@@ -59,7 +60,7 @@ describe('GET /metrics', function () {
   });
 
   it('shows how relayers stand, and the work that is outstanding', async () => {
-    await checkRelayers(api.ctx);
+    await checkRelayers(api.ctx, readRelayerLoads);
     const relayer = { relayer: 'main', chain: String(chainId) };
     expect(await readMetric('msqpay_relayer_standing', { ...relayer, standing: 'ready' })).to.equal(
       1,
@@ -114,11 +115,14 @@ describe('GET /metrics', function () {
         { level: 'error' },
         { write: (line: string) => void lines.push(JSON.parse(line) as Record<string, unknown>) },
       );
-      await checkRelayers({ ...withRelayer(api.ctx, chainId, change), log, config });
+      await checkRelayers(
+        { ...withRelayer(api.ctx, chainId, change), log, config },
+        readRelayerLoads,
+      );
       return lines.filter(({ alert }) => alert !== undefined);
     }
 
-    afterEach(() => checkRelayers(api.ctx));
+    afterEach(() => checkRelayers(api.ctx, readRelayerLoads));
 
     for (const [name, change, alert] of [
       [
@@ -159,14 +163,14 @@ describe('GET /metrics', function () {
       expect((await check(() => ({}), low)).map(({ alert }) => alert)).to.deep.equal([
         'relayer_balance_low',
       ]);
-      expect((await reportRelayers({ ...api.ctx, config: low }))[0]).to.include({
+      expect((await reportRelayers({ ...api.ctx, config: low }, readRelayerLoads))[0]).to.include({
         standing: 'ready',
       });
       const poor = withMoney({ minBalanceWei: ALERT_BELOW });
       expect((await check(() => ({}), poor)).map(({ alert }) => alert)).to.deep.equal([
         'relayer_balance_low',
       ]);
-      expect((await reportRelayers({ ...api.ctx, config: poor }))[0]).to.include({
+      expect((await reportRelayers({ ...api.ctx, config: poor }, readRelayerLoads))[0]).to.include({
         standing: 'poor',
       });
     });

@@ -2,12 +2,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import { pino } from 'pino';
 
-import { checkRelayers } from '../../domain/relay/checkRelayers.ts';
+import { checkRelayers } from '../../domain/relayers/checkRelayers.ts';
 import { RELAY_ERRORS } from '../../domain/relay/errors.ts';
-import { noteSend } from '../../domain/relay/relayers.ts';
+import { noteSend } from '../../domain/relayers/noteSend.ts';
 import { scanChain } from '../../domain/scan/scanChain.ts';
 import { sendAttempt } from '../../domain/relay/sendAttempt.ts';
-import { executePayment } from '../../domain/relay/service.ts';
+import { executePayment } from '../../domain/relay/executePayment.ts';
 import { execute } from '../../platform/db.ts';
 import { AppError } from '../../shared/errors.ts';
 import { asBytes32 } from '../../shared/hex.ts';
@@ -15,6 +15,7 @@ import { signAuthorization } from '../support/gasless.ts';
 import { driveUntil, isOver, readAttempt, readPayment } from '../support/relayFlow.ts';
 import { withRelayer } from '../support/varyContext.ts';
 import { startTestApi, type TestApi } from './startTestApi.ts';
+import { readRelayerLoads } from '../../domain/relay/readRelayerLoads.ts';
 
 const STUCK_AFTER_MS = 30;
 const SAMPLE =
@@ -104,7 +105,7 @@ describe('the figures of GET /metrics', function () {
   }
 
   it('are Prometheus’s text, the process’s own among them, and hold no secret', async () => {
-    await checkRelayers(api.ctx);
+    await checkRelayers(api.ctx, readRelayerLoads);
     const response = await get('/metrics', login());
     expect(response.headers.get('content-type')).to.match(/^text\/plain; version=0\.0\.4/);
     const text = await response.text();
@@ -133,7 +134,7 @@ describe('the figures of GET /metrics', function () {
     const relayer = { relayer: 'main', chain: String(chainId) };
     expect(await read('relayer_balance_wei')).to.deep.equal([]);
     expect(await read('relayer_standing', { ...relayer, standing: 'unknown' })).to.deep.equal([1]);
-    await checkRelayers(api.ctx);
+    await checkRelayers(api.ctx, readRelayerLoads);
     expect(await read('relayer_standing', { ...relayer, standing: 'unknown' })).to.deep.equal([0]);
     expect(await read('relayer_standing', { ...relayer, standing: 'ready' })).to.deep.equal([1]);
     expect(
@@ -255,7 +256,7 @@ describe('the figures of GET /metrics', function () {
     async function check(): Promise<Record<string, unknown>[]> {
       const lines: string[] = [];
       const log = pino({ level: 'error' }, { write: (line: string) => void lines.push(line) });
-      await checkRelayers({ ...api.ctx, log });
+      await checkRelayers({ ...api.ctx, log }, readRelayerLoads);
       expect(lines.join('')).to.not.contain(api.config.admin.password);
       return lines
         .map((line) => JSON.parse(line) as Record<string, unknown>)
@@ -283,7 +284,7 @@ describe('the figures of GET /metrics', function () {
 
   it('show a relayer that rests, and that it works again', async () => {
     const relayer = { relayer: 'main', chain: String(chainId) };
-    await checkRelayers(api.ctx);
+    await checkRelayers(api.ctx, readRelayerLoads);
     expect(await read('relayer_resting', relayer)).to.deep.equal([0]);
     await noteSend(api.ctx, 'main', {
       kind: 'refused',
@@ -300,10 +301,13 @@ describe('the figures of GET /metrics', function () {
 
   it('keep the last known balance of a relayer that stops answering', async () => {
     const relayer = { relayer: 'main', chain: String(chainId) };
-    await checkRelayers(api.ctx);
+    await checkRelayers(api.ctx, readRelayerLoads);
     const [balance] = await read('relayer_balance_wei', relayer);
     const silent = () => Promise.reject(new AppError(RELAY_ERRORS.relayerUnavailable));
-    await checkRelayers(withRelayer(api.ctx, chainId, () => ({ getStatus: silent })));
+    await checkRelayers(
+      withRelayer(api.ctx, chainId, () => ({ getStatus: silent })),
+      readRelayerLoads,
+    );
     expect(await read('relayer_standing', { ...relayer, standing: 'silent' })).to.deep.equal([1]);
     expect(await read('relayer_balance_wei', relayer)).to.deep.equal([balance]);
   });

@@ -4,7 +4,7 @@ import type { PrivateKeyAccount } from 'viem/accounts';
 import type { components } from '../../api/generated/openapi.ts';
 import { cancelPayment, getPayment } from '../../domain/payments/service.ts';
 import { sendAttempt } from '../../domain/relay/sendAttempt.ts';
-import { listRelayAttempts } from '../../domain/relay/service.ts';
+import { listRelayAttempts } from '../../domain/relay/listAttempts.ts';
 import { asBytes32 } from '../../shared/hex.ts';
 import { expireNow } from '../support/expireNow.ts';
 import { signTypedData } from '../support/gasless.ts';

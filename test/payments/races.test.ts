@@ -4,7 +4,7 @@ import { scanChain } from '../../domain/scan/scanChain.ts';
 import { cancelPayment, getPayment } from '../../domain/payments/service.ts';
 import { expirePayment } from '../../domain/scan/expirePayment.ts';
 import type { Payment } from '../../domain/payments/model.ts';
-import { relayPayment } from '../../domain/relay/service.ts';
+import { relayPayment } from '../../domain/relay/relayPayment.ts';
 import type { Context } from '../../platform/context.ts';
 import { addMs } from '../../shared/clock.ts';
 import { AppError } from '../../shared/errors.ts';

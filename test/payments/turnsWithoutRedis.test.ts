@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 
 import { cancelPayment } from '../../domain/payments/service.ts';
-import { relayPayment } from '../../domain/relay/service.ts';
+import { relayPayment } from '../../domain/relay/relayPayment.ts';
 import type { Context } from '../../platform/context.ts';
 import { selectRows } from '../../platform/db.ts';
 import { inUnitOfWork } from '../../platform/unitOfWork.ts';

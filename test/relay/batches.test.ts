@@ -6,11 +6,9 @@ import type { Payment } from '../../domain/payments/model.ts';
 import { scanChain } from '../../domain/scan/scanChain.ts';
 import type { RelayRail } from '../../domain/relay/model.ts';
 import { sendAttempt } from '../../domain/relay/sendAttempt.ts';
-import {
-  executePayment,
-  getAuthorizationRequest,
-  relayPayment,
-} from '../../domain/relay/service.ts';
+import { executePayment } from '../../domain/relay/executePayment.ts';
+import { getAuthorizationRequest } from '../../domain/relay/getAuthorizationRequest.ts';
+import { relayPayment } from '../../domain/relay/relayPayment.ts';
 import type { ChainConfig } from '../../platform/config.ts';
 import type { Context } from '../../platform/context.ts';
 import { selectRows } from '../../platform/db.ts';

@@ -7,7 +7,7 @@ import { scanChain } from '../../domain/scan/scanChain.ts';
 import { claimAttempts } from '../../domain/relay/attempts/dispatchStore.ts';
 import { endUnsent } from '../../domain/relay/send/endUnsent.ts';
 import { sendAttempt } from '../../domain/relay/sendAttempt.ts';
-import { executePayment } from '../../domain/relay/service.ts';
+import { executePayment } from '../../domain/relay/executePayment.ts';
 import { withClaim } from '../../domain/relay/send/withClaim.ts';
 import type { Context } from '../../platform/context.ts';
 import { execute, inTransaction, placeholders } from '../../platform/db.ts';

@@ -6,7 +6,7 @@ import { DONE } from '../../domain/outbox/model.ts';
 import type { Payment } from '../../domain/payments/model.ts';
 import { scanChain } from '../../domain/scan/scanChain.ts';
 import { confirmTransaction } from '../../domain/relay/confirmTransaction.ts';
-import { readRelayerLoads } from '../../domain/relay/relayerStore.ts';
+import { readRelayerLoads } from '../../domain/relay/readRelayerLoads.ts';
 import { sendAttempt } from '../../domain/relay/sendAttempt.ts';
 import { findTransaction } from '../../domain/relay/attempts/transactionStore.ts';
 import type { Context } from '../../platform/context.ts';

@@ -3,11 +3,9 @@ import { expect } from 'chai';
 import type { Payment } from '../../domain/payments/model.ts';
 import { scanChain } from '../../domain/scan/scanChain.ts';
 import { sendAttempt } from '../../domain/relay/sendAttempt.ts';
-import {
-  executePayment,
-  getAuthorizationRequest,
-  relayPayment,
-} from '../../domain/relay/service.ts';
+import { executePayment } from '../../domain/relay/executePayment.ts';
+import { getAuthorizationRequest } from '../../domain/relay/getAuthorizationRequest.ts';
+import { relayPayment } from '../../domain/relay/relayPayment.ts';
 import type { Context } from '../../platform/context.ts';
 import { createDelegatedAccounts, type DelegatedAccounts } from '../support/delegatedAccounts.ts';
 import { signAuthorization, signGasless, signTypedData } from '../support/gasless.ts';

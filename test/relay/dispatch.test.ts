@@ -5,11 +5,9 @@ import { DONE } from '../../domain/outbox/model.ts';
 import type { Payment } from '../../domain/payments/model.ts';
 import { scanChain } from '../../domain/scan/scanChain.ts';
 import { sendAttempt } from '../../domain/relay/sendAttempt.ts';
-import {
-  executePayment,
-  getAuthorizationRequest,
-  relayPayment,
-} from '../../domain/relay/service.ts';
+import { executePayment } from '../../domain/relay/executePayment.ts';
+import { getAuthorizationRequest } from '../../domain/relay/getAuthorizationRequest.ts';
+import { relayPayment } from '../../domain/relay/relayPayment.ts';
 import { findTransaction } from '../../domain/relay/attempts/transactionStore.ts';
 import type { Context } from '../../platform/context.ts';
 import { execute, placeholders } from '../../platform/db.ts';

@@ -3,10 +3,11 @@ import type { PrivateKeyAccount } from 'viem/accounts';
 
 import type { Payment } from '../../domain/payments/model.ts';
 import { scanChain } from '../../domain/scan/scanChain.ts';
-import { gasToReserve } from '../../domain/relay/decide.ts';
+import { decideRequestGas } from '../../domain/chain/decideRequestGas.ts';
 import { reconcileUsage } from '../../domain/relay/reconcileUsage.ts';
 import { sendAttempt } from '../../domain/relay/sendAttempt.ts';
-import { executePayment, getAuthorizationRequest } from '../../domain/relay/service.ts';
+import { executePayment } from '../../domain/relay/executePayment.ts';
+import { getAuthorizationRequest } from '../../domain/relay/getAuthorizationRequest.ts';
 import { findTransaction } from '../../domain/relay/attempts/transactionStore.ts';
 import type { Context } from '../../platform/context.ts';
 import { selectRows } from '../../platform/db.ts';
@@ -194,7 +195,7 @@ describe('requests that run code of their payer’s account', function () {
     expect((await transactionOf(other))?.items).to.equal(2);
     const sent = await readAttempt(ctx, burning.payment);
     expect(sent).to.include({ status: 'submitted', runsForeignCode: true });
-    expect(sent.reservedGas).to.equal(gasToReserve('authorization', true, 0n));
+    expect(sent.reservedGas).to.equal(decideRequestGas('authorization', true, 0n));
     expect(await reconcileUsage(ctx), 'totals that differ from the sums').to.equal(0);
     await mineAndConfirm([burning, other]);
     await expectCompleted([other]);

@@ -2,7 +2,8 @@ import { expect } from 'chai';
 
 import { confirmTransaction } from '../../domain/relay/confirmTransaction.ts';
 import { sendAttempt } from '../../domain/relay/sendAttempt.ts';
-import { listRelayAttempts, relayPayment } from '../../domain/relay/service.ts';
+import { listRelayAttempts } from '../../domain/relay/listAttempts.ts';
+import { relayPayment } from '../../domain/relay/relayPayment.ts';
 import { scanChain } from '../../domain/scan/scanChain.ts';
 import { getPayment } from '../../domain/payments/service.ts';
 import { createHarness, type Harness, type TestStore } from '../support/harness.ts';

@@ -12,11 +12,9 @@ import {
   type RefundPaymentInput,
 } from '../../domain/relay/refundPayment.ts';
 import { sendAttempt } from '../../domain/relay/sendAttempt.ts';
-import {
-  executePayment,
-  getAuthorizationRequest,
-  relayPayment,
-} from '../../domain/relay/service.ts';
+import { executePayment } from '../../domain/relay/executePayment.ts';
+import { getAuthorizationRequest } from '../../domain/relay/getAuthorizationRequest.ts';
+import { relayPayment } from '../../domain/relay/relayPayment.ts';
 import { createStore } from '../../domain/stores/service.ts';
 import type { Context } from '../../platform/context.ts';
 import { selectRows } from '../../platform/db.ts';

@@ -5,11 +5,12 @@ import type { ChainPort } from '../../domain/chain/ports.ts';
 import { DONE } from '../../domain/outbox/model.ts';
 import type { Payment } from '../../domain/payments/model.ts';
 import { scanChain } from '../../domain/scan/scanChain.ts';
-import { checkRelayers } from '../../domain/relay/checkRelayers.ts';
+import { checkRelayers } from '../../domain/relayers/checkRelayers.ts';
 import { endUnsent } from '../../domain/relay/send/endUnsent.ts';
-import { listRelayers } from '../../domain/relay/relayerStore.ts';
+import { listRelayers } from '../../domain/relayers/state/relayerStore.ts';
 import { sendAttempt } from '../../domain/relay/sendAttempt.ts';
-import { getGaslessRequest, relayPayment } from '../../domain/relay/service.ts';
+import { getGaslessRequest } from '../../domain/relay/getGaslessRequest.ts';
+import { relayPayment } from '../../domain/relay/relayPayment.ts';
 import type { Context } from '../../platform/context.ts';
 import { addMs } from '../../shared/clock.ts';
 import { expectRefusal } from '../support/expectRefusal.ts';
@@ -20,6 +21,7 @@ import { readHistory } from '../support/paymentHistory.ts';
 import { acceptRelay, confirmOnce, readAttempt, readPayment } from '../support/relayFlow.ts';
 import { startOddNode, type OddNode } from '../support/startOddNode.ts';
 import { atTime, withChain, withRelayers } from '../support/varyContext.ts';
+import { readRelayerLoads } from '../../domain/relay/readRelayerLoads.ts';
 
 const CONFIRMATIONS = 2;
 
@@ -158,7 +160,7 @@ describe('a relay whose chain is asked through a URL that lags', function () {
     const rich = await chain.createRelayer();
     const standingThrough = async (port: ChainPort) => {
       const base = through(port, withRelayers(harness.ctx, chainId, [rich]));
-      await checkRelayers(base);
+      await checkRelayers(base, readRelayerLoads);
       return (await listRelayers(base.db, [rich.id]))[0]?.standing;
     };
     expect(await standingThrough(old), 'with no other one to ask').to.equal('poor');

@@ -4,12 +4,9 @@ import { generatePrivateKey, privateKeyToAccount, type PrivateKeyAccount } from 
 import { scanChain } from '../../domain/scan/scanChain.ts';
 import { cancelPayment } from '../../domain/payments/service.ts';
 import type { Payment } from '../../domain/payments/model.ts';
-import {
-  getGaslessRequest,
-  listRelayAttempts,
-  relayPayment,
-  type RelayPaymentInput,
-} from '../../domain/relay/service.ts';
+import { getGaslessRequest } from '../../domain/relay/getGaslessRequest.ts';
+import { listRelayAttempts } from '../../domain/relay/listAttempts.ts';
+import { relayPayment, type RelayPaymentInput } from '../../domain/relay/relayPayment.ts';
 import type { ForwardRequest } from '../../domain/chain/contractModel.ts';
 import { addMs, toUnixSeconds } from '../../shared/clock.ts';
 import { AppError } from '../../shared/errors.ts';

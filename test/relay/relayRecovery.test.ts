@@ -10,13 +10,11 @@ import { confirmTransaction } from '../../domain/relay/confirmTransaction.ts';
 import type { RelayTransaction } from '../../domain/relay/model.ts';
 import type { SendOutcome } from '../../domain/relayers/ports.ts';
 import { sendAttempt } from '../../domain/relay/sendAttempt.ts';
-import {
-  listRelayAttempts,
-  recoverForgottenAttempts,
-  relayPayment,
-} from '../../domain/relay/service.ts';
+import { listRelayAttempts } from '../../domain/relay/listAttempts.ts';
+import { recoverForgottenAttempts } from '../../domain/relay/recoverForgottenAttempts.ts';
+import { relayPayment } from '../../domain/relay/relayPayment.ts';
 import { insertItems, insertTransaction } from '../../domain/relay/attempts/transactionStore.ts';
-import { liftBackOff } from '../../domain/relay/wasteMemory.ts';
+import { liftBackOff } from '../../domain/relay/liftBackOff.ts';
 import type { Context } from '../../platform/context.ts';
 import { execute, selectRows } from '../../platform/db.ts';
 import { inUnitOfWork } from '../../platform/unitOfWork.ts';

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 
-import { lockRelayersOf, takeFreeRelayer } from '../../domain/relay/relayers.ts';
-import { readRelayerLoads } from '../../domain/relay/relayerStore.ts';
+import { lockRelayersOf, takeFreeRelayer } from '../../domain/relayers/takeFreeRelayer.ts';
+import { readRelayerLoads } from '../../domain/relay/readRelayerLoads.ts';
 import type { Context } from '../../platform/context.ts';
 import { execute } from '../../platform/db.ts';
 import { inUnitOfWork } from '../../platform/unitOfWork.ts';
@@ -104,7 +104,7 @@ describe('the load of a relayer', function () {
   const choose = () =>
     inUnitOfWork(ctx, (unit) =>
       countReads(unit.trx, async () =>
-        takeFreeRelayer(ctx, unit, await lockRelayersOf(ctx, unit, chainId)),
+        takeFreeRelayer(ctx, unit, readRelayerLoads, await lockRelayersOf(ctx, unit, chainId)),
       ),
     );
 

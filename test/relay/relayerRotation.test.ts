@@ -2,20 +2,16 @@ import { expect } from 'chai';
 import type { PrivateKeyAccount } from 'viem/accounts';
 
 import type { Payment } from '../../domain/payments/model.ts';
-import { checkRelayers } from '../../domain/relay/checkRelayers.ts';
-import { RATE_WINDOW_MS } from '../../domain/relay/decide.ts';
+import { checkRelayers } from '../../domain/relayers/checkRelayers.ts';
+import { RATE_WINDOW_MS } from '../../domain/relayers/model.ts';
 import { RELAY_ERRORS } from '../../domain/relay/errors.ts';
 import type { RelayerPort, SendOutcome } from '../../domain/relayers/ports.ts';
-import {
-  findFreeRelayer,
-  lockRelayersOf,
-  noteSend,
-  takeFreeRelayer,
-  type FreeRelayer,
-} from '../../domain/relay/relayers.ts';
-import { listRelayers } from '../../domain/relay/relayerStore.ts';
+import { findFreeRelayer, type FreeRelayer } from '../../domain/relayers/findFreeRelayer.ts';
+import { noteSend } from '../../domain/relayers/noteSend.ts';
+import { lockRelayersOf, takeFreeRelayer } from '../../domain/relayers/takeFreeRelayer.ts';
+import { listRelayers } from '../../domain/relayers/state/relayerStore.ts';
 import { sendAttempt } from '../../domain/relay/sendAttempt.ts';
-import { executePayment } from '../../domain/relay/service.ts';
+import { executePayment } from '../../domain/relay/executePayment.ts';
 import { insertTransaction } from '../../domain/relay/attempts/transactionStore.ts';
 import type { ChainConfig, RelayerConfig } from '../../platform/config.ts';
 import type { Context } from '../../platform/context.ts';
@@ -28,6 +24,7 @@ import { startOwnChain, type OwnChain, type OwnRelayer } from '../support/ownCha
 import { readHistory } from '../support/paymentHistory.ts';
 import { confirmOnce, driveUntil, isOver, readAttempt, readPayment } from '../support/relayFlow.ts';
 import { createFakeClock, withChain, withRelayers } from '../support/varyContext.ts';
+import { readRelayerLoads } from '../../domain/relay/readRelayerLoads.ts';
 
 const CONFIRMATIONS = 2;
 const TIMEOUT_MS = 1_500;
@@ -149,7 +146,7 @@ describe('the rotation of relayers', function () {
   ] as const satisfies [string, (relayers: OwnRelayer[]) => Context][]) {
     it(`has no place for one that a check finds ${standing}, until another check finds it well again`, async () => {
       const spoiled = spoil([one, two]);
-      await checkRelayers(spoiled);
+      await checkRelayers(spoiled, readRelayerLoads);
       expect([await readStanding(spoiled, one), await readStanding(spoiled, two)]).to.deep.equal([
         standing,
         'ready',
@@ -158,7 +155,7 @@ describe('the rotation of relayers', function () {
       expect(counts()).to.deep.equal([0, 2]);
 
       const well = using(one, two);
-      await checkRelayers(well);
+      await checkRelayers(well, readRelayerLoads);
       expect(await readStanding(well, one)).to.equal('ready');
       payments.push(await sendOne(well), await sendOne(well));
       expect(counts()).to.deep.equal([2, 2]);
@@ -167,7 +164,7 @@ describe('the rotation of relayers', function () {
 
     it(`with all of it ${standing} lets requests wait, takes on new ones, and sends all when one is back`, async () => {
       const spoiled = spoil([one]);
-      await checkRelayers(spoiled);
+      await checkRelayers(spoiled, readRelayerLoads);
       const first = await accept(spoiled);
       const result = await sendAttempt(spoiled, first.id);
       expect(result.kind).to.equal('later');
@@ -180,7 +177,7 @@ describe('the rotation of relayers', function () {
       expect((await readPayment(spoiled, second.payment)).status).to.equal('processing');
       expect(counts()).to.deep.equal([0, 0]);
       const well = using(one);
-      await checkRelayers(well);
+      await checkRelayers(well, readRelayerLoads);
       await complete(well, [first.payment, second.payment]);
     });
   }
@@ -190,7 +187,7 @@ describe('the rotation of relayers', function () {
       ...one,
       getStatus: () => Promise.reject(new AppError(RELAY_ERRORS.relayerUnavailable)),
     });
-    await checkRelayers(silent);
+    await checkRelayers(silent, readRelayerLoads);
     expect(await readStanding(silent, one)).to.equal('silent');
     const payment = await sendOne(silent);
     expect(counts()).to.deep.equal([1, 0]);
@@ -223,7 +220,12 @@ describe('the rotation of relayers', function () {
       return Promise.all(
         Array.from({ length: workers }, () =>
           inUnitOfWork(ctx, async (unit) => {
-            const free = await takeFreeRelayer(ctx, unit, await lockRelayersOf(ctx, unit, chainId));
+            const free = await takeFreeRelayer(
+              ctx,
+              unit,
+              readRelayerLoads,
+              await lockRelayersOf(ctx, unit, chainId),
+            );
             if ('relayerId' in free) {
               await insertTransaction(unit.trx, {
                 id: ctx.newId('rtx'),
@@ -304,7 +306,9 @@ describe('the rotation of relayers', function () {
 
       // It failed once more: twice the rest, and then one again.
       await noteSend(ctx, one.id, AMBIGUOUS);
-      expect(await findFreeRelayer(ctx, chainId)).to.deep.equal({ waitMs: 3_000 });
+      expect(await findFreeRelayer(ctx, readRelayerLoads, chainId)).to.deep.equal({
+        waitMs: 3_000,
+      });
       clock.advance(3_999);
       expect(taken(await askAtOnce(ctx, 5))).to.deep.equal([]);
       clock.advance(1);

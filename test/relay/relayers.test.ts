@@ -4,7 +4,7 @@ import type { Payment } from '../../domain/payments/model.ts';
 import { scanChain } from '../../domain/scan/scanChain.ts';
 import type { RelayerPort, SendOutcome } from '../../domain/relayers/ports.ts';
 import { sendAttempt } from '../../domain/relay/sendAttempt.ts';
-import { executePayment } from '../../domain/relay/service.ts';
+import { executePayment } from '../../domain/relay/executePayment.ts';
 import type { ChainConfig, RelayerConfig } from '../../platform/config.ts';
 import type { Context } from '../../platform/context.ts';
 import { addMs } from '../../shared/clock.ts';

@@ -3,7 +3,7 @@ import { expect } from 'chai';
 import type { Payment } from '../../domain/payments/model.ts';
 import { publishOutbox } from '../../domain/outbox/service.ts';
 import type { QueuedJob } from '../../domain/outbox/ports.ts';
-import { executePayment } from '../../domain/relay/service.ts';
+import { executePayment } from '../../domain/relay/executePayment.ts';
 import type { Context } from '../../platform/context.ts';
 import { execute, selectRows } from '../../platform/db.ts';
 import { OUTBOX_GATES } from '../../workers/queues.ts';

@@ -6,13 +6,11 @@ import type { Payment } from '../../domain/payments/model.ts';
 import { scanChain } from '../../domain/scan/scanChain.ts';
 import { getRefundRequest, refundPayment } from '../../domain/relay/refundPayment.ts';
 import { sendAttempt } from '../../domain/relay/sendAttempt.ts';
-import {
-  executePayment,
-  getAuthorizationRequest,
-  getGaslessRequest,
-  relayPayment,
-} from '../../domain/relay/service.ts';
-import { liftBackOff } from '../../domain/relay/wasteMemory.ts';
+import { executePayment } from '../../domain/relay/executePayment.ts';
+import { getAuthorizationRequest } from '../../domain/relay/getAuthorizationRequest.ts';
+import { getGaslessRequest } from '../../domain/relay/getGaslessRequest.ts';
+import { relayPayment } from '../../domain/relay/relayPayment.ts';
+import { liftBackOff } from '../../domain/relay/liftBackOff.ts';
 import { createStore } from '../../domain/stores/service.ts';
 import type { Context } from '../../platform/context.ts';
 import { selectRows } from '../../platform/db.ts';

@@ -7,11 +7,9 @@ import { acceptAttempt, type NewAttempt } from '../../domain/relay/accept/accept
 import { changeAttempt } from '../../domain/relay/attempts/changeAttempt.ts';
 import { reconcileUsage } from '../../domain/relay/reconcileUsage.ts';
 import { sendAttempt } from '../../domain/relay/sendAttempt.ts';
-import {
-  executePayment,
-  getAuthorizationRequest,
-  relayPayment,
-} from '../../domain/relay/service.ts';
+import { executePayment } from '../../domain/relay/executePayment.ts';
+import { getAuthorizationRequest } from '../../domain/relay/getAuthorizationRequest.ts';
+import { relayPayment } from '../../domain/relay/relayPayment.ts';
 import { dayOf, lockUsage, sumUsage } from '../../domain/relay/attempts/usageStore.ts';
 import type { ChainConfig } from '../../platform/config.ts';
 import type { Context } from '../../platform/context.ts';

@@ -8,13 +8,13 @@ import { listRefunds } from '../../domain/refunds/service.ts';
 import { confirmTransaction } from '../../domain/relay/confirmTransaction.ts';
 import { getRefundRequest, refundPayment } from '../../domain/relay/refundPayment.ts';
 import { sendAttempt } from '../../domain/relay/sendAttempt.ts';
-import {
-  executePayment,
-  getAuthorizationRequest,
-  listRefundAttempts,
-  relayPayment,
-} from '../../domain/relay/service.ts';
-import { deleteOldWaste, liftBackOff, reportStoreWaste } from '../../domain/relay/wasteMemory.ts';
+import { executePayment } from '../../domain/relay/executePayment.ts';
+import { getAuthorizationRequest } from '../../domain/relay/getAuthorizationRequest.ts';
+import { listRefundAttempts } from '../../domain/relay/listAttempts.ts';
+import { relayPayment } from '../../domain/relay/relayPayment.ts';
+import { deleteOldWaste } from '../../domain/relay/deleteOldWaste.ts';
+import { liftBackOff } from '../../domain/relay/liftBackOff.ts';
+import { reportStoreWaste } from '../../domain/relay/reportStoreWaste.ts';
 import { createStore } from '../../domain/stores/service.ts';
 import type { ChainConfig } from '../../platform/config.ts';
 import type { Context } from '../../platform/context.ts';

@@ -7,7 +7,7 @@ import { expirePayment } from '../../domain/scan/expirePayment.ts';
 import { measureOverdue, sweepOverduePayments } from '../../domain/scan/sweepOverduePayments.ts';
 import type { Payment } from '../../domain/payments/model.ts';
 import { sendAttempt } from '../../domain/relay/sendAttempt.ts';
-import { executePayment } from '../../domain/relay/service.ts';
+import { executePayment } from '../../domain/relay/executePayment.ts';
 import { execute, selectRows } from '../../platform/db.ts';
 import { addMs } from '../../shared/clock.ts';
 import { AppError } from '../../shared/errors.ts';

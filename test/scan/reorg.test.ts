@@ -5,7 +5,8 @@ import { cancelPayment, countConfirmations, getPayment } from '../../domain/paym
 import { expirePayment } from '../../domain/scan/expirePayment.ts';
 import { confirmTransaction } from '../../domain/relay/confirmTransaction.ts';
 import { sendAttempt } from '../../domain/relay/sendAttempt.ts';
-import { listRelayAttempts, relayPayment } from '../../domain/relay/service.ts';
+import { listRelayAttempts } from '../../domain/relay/listAttempts.ts';
+import { relayPayment } from '../../domain/relay/relayPayment.ts';
 import type { Payment } from '../../domain/payments/model.ts';
 import type { Context } from '../../platform/context.ts';
 import { execute, parseJsonColumn, selectRows } from '../../platform/db.ts';

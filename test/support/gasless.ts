@@ -2,12 +2,10 @@ import type { PrivateKeyAccount } from 'viem/accounts';
 
 import type { TypedData } from '../../domain/chain/ports.ts';
 import type { Payment } from '../../domain/payments/model.ts';
-import {
-  getAuthorizationRequest,
-  getGaslessRequest,
-  type ExecutePaymentInput,
-  type RelayPaymentInput,
-} from '../../domain/relay/service.ts';
+import type { ExecutePaymentInput } from '../../domain/relay/executePayment.ts';
+import { getAuthorizationRequest } from '../../domain/relay/getAuthorizationRequest.ts';
+import { getGaslessRequest } from '../../domain/relay/getGaslessRequest.ts';
+import type { RelayPaymentInput } from '../../domain/relay/relayPayment.ts';
 import type { Context } from '../../platform/context.ts';
 import type { Hex } from '../../shared/hex.ts';
 

@@ -5,11 +5,8 @@ import { readOpenapiDocument } from '../../api/http/openapiDocument.ts';
 import { PAYMENT_STATUSES } from '../../domain/payments/model.ts';
 import { REFUND_STATUSES } from '../../domain/refunds/model.ts';
 import { WASTE_KINDS } from '../../domain/relay/waste/decideWaste.ts';
-import {
-  RELAY_ATTEMPT_STATUSES,
-  RELAY_RAILS,
-  RELAYER_STANDINGS,
-} from '../../domain/relay/model.ts';
+import { RELAY_ATTEMPT_STATUSES, RELAY_RAILS } from '../../domain/relay/model.ts';
+import { RELAYER_STANDINGS } from '../../domain/relayers/model.ts';
 import { API_KEY_ROLES, RELAY_PRIORITIES } from '../../domain/stores/model.ts';
 import {
   WEBHOOK_DELIVERY_STATUSES,

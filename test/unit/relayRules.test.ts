@@ -2,13 +2,12 @@ import { expect } from 'chai';
 
 import {
   assertRequestFits,
-  decideDepthLook,
-  decideNextLook,
   FORWARD_GAS,
   MIN_FORWARD_GAS,
-  PAID_ELSEWHERE,
   relayDeadline,
-} from '../../domain/relay/decide.ts';
+} from '../../domain/relay/accept/assertRequestFits.ts';
+import { PAID_ELSEWHERE } from '../../domain/relay/attempts/purpose.ts';
+import { decideDepthLook, decideNextLook } from '../../domain/relay/attempts/decideNextLook.ts';
 import type { ForwardRequest } from '../../domain/chain/contractModel.ts';
 import { toRefusalError } from '../../domain/relay/refusals/toRefusalError.ts';
 import { addMs, toUnixSeconds } from '../../shared/clock.ts';

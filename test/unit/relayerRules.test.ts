@@ -1,16 +1,12 @@
 import { expect } from 'chai';
 
-import {
-  chooseRelayer,
-  decideAlerts,
-  decideBalances,
-  decideBatchSize,
-  decideCircuit,
-  decideNextNonce,
-  decideStanding,
-  untilNextUtcDayMs,
-  type RelayerCandidate,
-} from '../../domain/relay/decide.ts';
+import { decideNextNonce } from '../../domain/relay/attempts/decideNextNonce.ts';
+import { untilNextUtcDayMs } from '../../domain/relay/attempts/decideQuota.ts';
+import { decideBatchSize } from '../../domain/relay/attempts/decideBatchSize.ts';
+import { decideAlerts } from '../../domain/relayers/state/decideAlerts.ts';
+import { decideCircuit } from '../../domain/relayers/state/decideCircuit.ts';
+import { decideRelayer, type RelayerCandidate } from '../../domain/relayers/state/decideRelayer.ts';
+import { decideBalances, decideStanding } from '../../domain/relayers/state/decideStanding.ts';
 import { addMs } from '../../shared/clock.ts';
 
 const NOW = new Date('2030-01-01T12:00:00.000Z');
@@ -39,7 +35,7 @@ function candidate(
   };
 }
 const choose = (...candidates: RelayerCandidate[]) =>
-  chooseRelayer(candidates, NOW, STUCK_AFTER_MS);
+  decideRelayer(candidates, NOW, STUCK_AFTER_MS);
 const sent = (count: number, oldestMsAgo: number, latestMsAgo: number) => ({
   sent: count,
   oldestSentAt: addMs(NOW, -oldestMsAgo),

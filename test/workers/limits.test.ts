@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 
 import { getChain } from '../../domain/chain/service.ts';
-import { relayPayment } from '../../domain/relay/service.ts';
+import { relayPayment } from '../../domain/relay/relayPayment.ts';
 import { createWebhookEndpoint } from '../../domain/webhooks/service.ts';
 import type { Config, RelayerConfig } from '../../platform/config.ts';
 import { selectRows } from '../../platform/db.ts';

@@ -5,12 +5,13 @@ import { expect } from 'chai';
 
 import { runCommand } from '../../dev/childProcess.ts';
 import type { components } from '../../api/generated/openapi.ts';
-import { checkRelayers } from '../../domain/relay/checkRelayers.ts';
+import { checkRelayers } from '../../domain/relayers/checkRelayers.ts';
 import { QUEUE_NAMES } from '../../platform/queues.ts';
 import { createHarness, type Harness } from '../support/harness.ts';
 import { createServerProcess } from '../support/serverProcess.ts';
 import { programArguments } from '../support/programArguments.ts';
 import { waitUntil } from '../support/waitUntil.ts';
+import { readRelayerLoads } from '../../domain/relay/readRelayerLoads.ts';
 
 describe('the workers’ process', function () {
   this.timeout(60_000);
@@ -80,7 +81,7 @@ describe('the workers’ process', function () {
   });
 
   it('is the only one that needs them: the API runs without, and tells how the relayers are as the workers found them', async () => {
-    await checkRelayers(harness.ctx);
+    await checkRelayers(harness.ctx, readRelayerLoads);
     const api = await createServerProcess(harness, 'api');
     try {
       await api.start();

@@ -1,4 +1,4 @@
-import * as relay from '../../../domain/relay/service.ts';
+import * as relay from '../../../domain/relay/getAuthorizationRequest.ts';
 import { asBytes32 } from '../../../shared/hex.ts';
 import type { Handler } from '../../http/handler.ts';
 import { parseAddress } from '../parseAddress.ts';

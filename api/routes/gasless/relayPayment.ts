@@ -1,5 +1,5 @@
 import type { ForwardRequest } from '../../../domain/chain/contractModel.ts';
-import * as relay from '../../../domain/relay/service.ts';
+import * as relay from '../../../domain/relay/relayPayment.ts';
 import { asBytes32, asHex } from '../../../shared/hex.ts';
 import type { components } from '../../generated/openapi.ts';
 import type { Handler } from '../../http/handler.ts';

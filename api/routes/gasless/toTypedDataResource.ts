@@ -1,4 +1,4 @@
-import type { AuthorizationRequest } from '../../../domain/relay/service.ts';
+import type { AuthorizationRequest } from '../../../domain/relay/getAuthorizationRequest.ts';
 import type { components } from '../../generated/openapi.ts';
 
 type TypedData = AuthorizationRequest['typedData'];

@@ -1,5 +1,5 @@
 import { reportPermits } from '../../../domain/relay/checkPermits.ts';
-import { isGaslessOffered } from '../../../domain/relay/service.ts';
+import { isGaslessOffered } from '../../../domain/relay/isGaslessOffered.ts';
 import type { Handler } from '../../http/handler.ts';
 
 export const listTokens: Handler<'listTokens'> = (ctx) => {

@@ -1,6 +1,6 @@
 import { getPayment } from '../../../domain/payments/service.ts';
 import * as refunds from '../../../domain/refunds/service.ts';
-import * as relay from '../../../domain/relay/service.ts';
+import * as relay from '../../../domain/relay/listAttempts.ts';
 import { inStoreReadTurn } from '../../../platform/storeReads.ts';
 import { asBytes32 } from '../../../shared/hex.ts';
 import type { Handler } from '../../http/handler.ts';

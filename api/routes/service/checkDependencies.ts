@@ -5,7 +5,7 @@ import {
   reportPermits,
   type PermitReport,
 } from '../../../domain/relay/checkPermits.ts';
-import { reportRelayers, type RelayerReport } from '../../../domain/relay/reportRelayers.ts';
+import { reportRelayers, type RelayerReport } from '../../../domain/relayers/reportRelayers.ts';
 import type { Context } from '../../../platform/context.ts';
 import { findClockFault } from '../../../platform/findClockFault.ts';
 import { tryDatabaseWrite, tryRedisWrite } from '../../../platform/tryWrites.ts';
@@ -13,6 +13,7 @@ import { answerWithin } from '../../../shared/answerWithin.ts';
 import { addMs } from '../../../shared/clock.ts';
 import { createRounds } from '../../../shared/createRounds.ts';
 import type { components } from '../../generated/openapi.ts';
+import { readRelayerLoads } from '../../../domain/relay/readRelayerLoads.ts';
 
 type Dependency = components['schemas']['Readiness']['dependencies'][number];
 
@@ -34,7 +35,7 @@ export function checkDependencies(ctx: Context): Promise<Dependency[]> {
 
 function checkAll(ctx: Context): Promise<Dependency[]> {
   // As the workers found them: only they have the keys to ask a relayer.
-  const reports = reportRelayers(ctx);
+  const reports = reportRelayers(ctx, readRelayerLoads);
   const scans = reportScans(ctx);
   // Each check below reports its failure; with no relayers there is nobody to.
   // Of a chain that is away nothing is known, which that chain's own entry tells.

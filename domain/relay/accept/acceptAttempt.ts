@@ -8,7 +8,8 @@ import { promiseWork } from '../../outbox/service.ts';
 import type { RelayPriority } from '../../stores/model.ts';
 import { assertNotWasteful } from './assertNotWasteful.ts';
 import { insertAttempt, listLiveNonces } from '../attempts/attemptStore.ts';
-import { decideNextNonce, gasToReserve } from '../decide.ts';
+import { decideRequestGas } from '../../chain/decideRequestGas.ts';
+import { decideNextNonce } from '../attempts/decideNextNonce.ts';
 import { assertWithinQuota, type Quota, type Reserve } from '../attempts/decideQuota.ts';
 import { RELAY_ERRORS } from '../errors.ts';
 import { giveTurn } from './giveTurn.ts';
@@ -142,7 +143,7 @@ function getRelayLimits(ctx: Context, chainId: number): RelayLimits {
 }
 
 function reserveOf({ signed, runsForeignCode, gasPrice }: NewAttempt, dataGas: bigint): Reserve {
-  const gas = gasToReserve(signed.rail, runsForeignCode, dataGas);
+  const gas = decideRequestGas(signed.rail, runsForeignCode, dataGas);
   return { gas, cost: gas * (gasPrice ?? 0n) };
 }
 

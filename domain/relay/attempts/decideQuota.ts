@@ -1,5 +1,4 @@
 import { AppError } from '../../../shared/errors.ts';
-import { untilNextUtcDayMs } from '../decide.ts';
 import { RELAY_ERRORS } from '../errors.ts';
 
 /** Pure rules about what one payer and one store may have on their way and may cost in a day. */
@@ -80,4 +79,10 @@ export function assertWithinQuota(
       retryAfterSeconds: Math.ceil(untilNextUtcDayMs(now) / 1000),
     });
   }
+}
+
+const DAY_MS = 24 * 3_600_000;
+
+export function untilNextUtcDayMs(now: Date): number {
+  return DAY_MS - (now.getTime() % DAY_MS);
 }

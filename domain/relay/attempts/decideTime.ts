@@ -1,3 +1,4 @@
+import { addMs, BLOCK_CLOCK_MARGIN_MS } from '../../../shared/clock.ts';
 import type { RelayAttempt } from '../model.ts';
 
 /**
@@ -7,11 +8,13 @@ import type { RelayAttempt } from '../model.ts';
 
 /** The next block may be full or missed. Who is too late has cost the gas all the same. */
 const LEAST_BLOCKS = 3;
+
 /**
  * What is sent now is in the next block, half a block's time from now on average, or in the one
  * after.
  */
 const LAST_BLOCKS = 1.5;
+
 /** Where blocks come quickly: the way to the relayer and to the chain takes that long. */
 const LAST_MS = 1_000;
 
@@ -83,4 +86,15 @@ export function decideLateness(
 ): Lateness {
   if (minedAt <= deadline) return 'inTime';
   return minedAt.getTime() - createdAt.getTime() <= 2 * leastMs ? 'signers' : 'ours';
+}
+
+/**
+ * Whether no block can carry a signed request any more that was not told already.
+ * @param settledTime see findSettledTime; undefined: not known
+ */
+export function isSignatureDead(
+  attempt: Pick<RelayAttempt, 'deadline'>,
+  settledTime: Date | undefined,
+): boolean {
+  return settledTime !== undefined && settledTime >= addMs(attempt.deadline, BLOCK_CLOCK_MARGIN_MS);
 }

@@ -8,7 +8,7 @@ import {
 import { lockInOrder } from '../../../platform/lockInOrder.ts';
 import type { Address } from '../../../shared/hex.ts';
 import { ATTEMPT_COLUMNS, toAttempt, type AttemptRow } from './attemptRow.ts';
-import { MAX_SENDS } from '../decide.ts';
+import { MAX_SENDS } from './decideBatchSize.ts';
 import { RELAY_RAILS, type RelayAttempt, type RelayRail } from '../model.ts';
 
 /** SQL of choosing who is sent next: attempts that wait, and the claims on them. */

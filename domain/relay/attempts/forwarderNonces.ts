@@ -6,7 +6,7 @@ import { CHAIN_ERRORS } from '../../chain/errors.ts';
 import type { ChainPort } from '../../chain/ports.ts';
 import { listKnownBlocks } from '../../chain/service.ts';
 import { findLatestEnd, listLiveNonces } from './attemptStore.ts';
-import { decideNextNonce } from '../decide.ts';
+import { decideNextNonce } from './decideNextNonce.ts';
 import type { ForwardRequest } from '../../chain/contractModel.ts';
 
 /**

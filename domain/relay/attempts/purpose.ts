@@ -1,8 +1,9 @@
 import type { Context } from '../../../platform/context.ts';
 import type { UnitOfWork } from '../../../platform/unitOfWork.ts';
 import type { Bytes32 } from '../../../shared/hex.ts';
+import type { ChainPosition } from '../../chain/contractModel.ts';
 import type { ChainPort, KnownBlock, Receipt, RelayRefusal } from '../../chain/ports.ts';
-import { RELAY_ERRORS } from '../errors.ts';
+import { PAYMENT_ERRORS } from '../../payments/errors.ts';
 import type { RelayFailure } from '../../payments/eventData.ts';
 import type { Payment } from '../../payments/model.ts';
 import {
@@ -13,10 +14,9 @@ import {
 } from '../../payments/service.ts';
 import type { Refund } from '../../refunds/model.ts';
 import { failRefund, findRefund, lockRefunds, noteRefundHash } from '../../refunds/service.ts';
-import { lockAttempts } from './attemptStore.ts';
-import { PAID_ELSEWHERE } from '../decide.ts';
+import { RELAY_ERRORS } from '../errors.ts';
 import type { RelayAttempt } from '../model.ts';
-import type { ChainPosition } from '../../chain/contractModel.ts';
+import { lockAttempts } from './attemptStore.ts';
 
 /**
  * What an attempt is for: its payment, or one of that payment's refunds. Locked, like the attempt.
@@ -211,3 +211,9 @@ export function doneElsewhere(attempt: RelayAttempt): RelayFailure {
     detail: 'The refund was made by another transaction.',
   };
 }
+
+/** Why an attempt ends whose payment the chain shows as made, though not by it. */
+export const PAID_ELSEWHERE: RelayFailure = {
+  code: PAYMENT_ERRORS.alreadyProcessed.code,
+  detail: 'The payment was made by another transaction.',
+};

@@ -1,5 +1,5 @@
 import type { Receipt } from '../../chain/ports.ts';
-import { gasToReserve } from '../decide.ts';
+import { decideRequestGas } from '../../chain/decideRequestGas.ts';
 import { splitUsed, typicalGas, type SharedItem, type Suspicion } from './decideShares.ts';
 import type { RelayAttempt, RelayRail, RelayTransaction } from '../model.ts';
 import { findRefusalIn } from './purpose.ts';
@@ -57,7 +57,7 @@ function toShared(rail: RelayRail, attempt: Charged | undefined, receipt: Used):
   return {
     typical: typicalGas({ rail, hasPermit: permit !== null, runsForeignCode }),
     suspicion: suspicionOf(attempt, receipt),
-    most: gasToReserve(rail, true, 0n),
+    most: decideRequestGas(rail, true, 0n),
   };
 }
 

@@ -4,7 +4,7 @@ import { CHAIN_ERRORS } from '../../chain/errors.ts';
 import type { ChainPort, RelayCall } from '../../chain/ports.ts';
 import type { RelayFailure } from '../../payments/eventData.ts';
 import { listLiveNonces } from '../attempts/attemptStore.ts';
-import { PAID_ELSEWHERE } from '../decide.ts';
+import { PAID_ELSEWHERE } from '../attempts/purpose.ts';
 import { RELAY_ERRORS } from '../errors.ts';
 import { findRefusalOf } from '../refusals/findRefusalOf.ts';
 import { hasJustEnded, isSurelyAt } from '../attempts/forwarderNonces.ts';

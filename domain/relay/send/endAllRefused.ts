@@ -5,7 +5,7 @@ import { blockTimeMsOf } from '../../chain/service.ts';
 import type { WorkResult } from '../../outbox/model.ts';
 import { noteFailure } from '../../outbox/service.ts';
 import type { RelayFailure } from '../../payments/eventData.ts';
-import { decideNextLook } from '../decide.ts';
+import { decideNextLook } from '../attempts/decideNextLook.ts';
 import { postponeChoice } from '../attempts/dispatchStore.ts';
 import { endRefused } from './endRefused.ts';
 import { endUnsent } from './endUnsent.ts';

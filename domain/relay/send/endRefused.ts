@@ -4,7 +4,7 @@ import { later, laterUntried, type WorkResult } from '../../outbox/model.ts';
 import type { RelayFailure } from '../../payments/eventData.ts';
 import { findPaymentsById } from '../../payments/service.ts';
 import { bringForward } from '../attempts/bringForward.ts';
-import { PAID_ELSEWHERE } from '../decide.ts';
+import { PAID_ELSEWHERE } from '../attempts/purpose.ts';
 import { endUnsent } from './endUnsent.ts';
 import { forgetRefusal, hearRefusal } from './heardRefusals.ts';
 import type { RelayAttempt } from '../model.ts';

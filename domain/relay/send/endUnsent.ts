@@ -4,11 +4,18 @@ import { blockTimeMsOf, findSettledTime, getChain, listKnownBlocks } from '../..
 import { DONE, later, laterUntried, type WorkResult } from '../../outbox/model.ts';
 import type { RelayFailure } from '../../payments/eventData.ts';
 import { changeAttempt } from '../attempts/changeAttempt.ts';
-import { decideNextLook, isSignatureDead, PAID_ELSEWHERE } from '../decide.ts';
+import {
+  askIfDone,
+  failSubject,
+  isOnChain,
+  lockWithSubjects,
+  PAID_ELSEWHERE,
+} from '../attempts/purpose.ts';
+import { decideNextLook } from '../attempts/decideNextLook.ts';
+import { isSignatureDead } from '../attempts/decideTime.ts';
 import { endDone, findDoer } from '../attempts/endDone.ts';
 import { RELAY_ERRORS } from '../errors.ts';
 import type { RelayAttempt } from '../model.ts';
-import { askIfDone, failSubject, isOnChain, lockWithSubjects } from '../attempts/purpose.ts';
 import { decideUnclearLook, isUnclear, noteUnclear } from './unclearChains.ts';
 
 /**

@@ -1,7 +1,7 @@
 import type { Context } from '../../../platform/context.ts';
 import type { Database, Transaction } from '../../../platform/db.ts';
 import { blockTimeMsOf, findChainConfig } from '../../chain/service.ts';
-import { RATE_WINDOW_MS } from '../decide.ts';
+import { RATE_WINDOW_MS } from '../../relayers/model.ts';
 import { msUntilTooLate } from '../attempts/decideTime.ts';
 import { leastMsOf } from '../attempts/leastMsOf.ts';
 import type { RelayAttempt } from '../model.ts';

@@ -2,7 +2,7 @@ import type { Context } from '../../../platform/context.ts';
 import type { UnitOfWork } from '../../../platform/unitOfWork.ts';
 import { dataGasOf } from '../../chain/service.ts';
 import { updateReserve } from '../attempts/attemptStore.ts';
-import { gasToReserve } from '../decide.ts';
+import { decideRequestGas } from '../../chain/decideRequestGas.ts';
 import type { RelayAttempt } from '../model.ts';
 import { moveReserves } from '../attempts/usageStore.ts';
 import type { Candidate } from './withClaim.ts';
@@ -52,7 +52,7 @@ function withForeignCode(
 ): RelayAttempt | undefined {
   if (!runsForeignCode || attempt.runsForeignCode) return undefined;
   const { reservedGas, reservedCost } = attempt;
-  const most = gasToReserve(attempt.signed.rail, true, dataGasOf(ctx, attempt.chainId));
+  const most = decideRequestGas(attempt.signed.rail, true, dataGasOf(ctx, attempt.chainId));
   const gas = most > reservedGas ? most : reservedGas;
   // At the price that it was taken on at.
   return {

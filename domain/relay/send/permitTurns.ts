@@ -5,7 +5,7 @@ import { AppError } from '../../../shared/errors.ts';
 import { CHAIN_ERRORS } from '../../chain/errors.ts';
 import type { ChainPort, KnownBlock } from '../../chain/ports.ts';
 import { blockTimeMsOf } from '../../chain/service.ts';
-import { MAX_SENDS } from '../decide.ts';
+import { MAX_SENDS } from '../attempts/decideBatchSize.ts';
 import { hasTimeToWait, isTooLate } from '../attempts/decideTime.ts';
 import { noteDuePermit, wasPermitDue } from './duePermits.ts';
 import { findMined } from '../attempts/findMined.ts';

@@ -5,18 +5,19 @@ import { blockTimeMsOf, getChain } from '../../chain/service.ts';
 import { promiseWork } from '../../outbox/service.ts';
 import { changeAttempts, type AttemptChange } from '../attempts/changeAttempt.ts';
 import type { Estimated } from './chooseBatch.ts';
-import { decideNextLook } from '../decide.ts';
+import { decideNextLook } from '../attempts/decideNextLook.ts';
 import { isTooLate } from '../attempts/decideTime.ts';
 import { listClaimed, releaseAttempts } from '../attempts/dispatchStore.ts';
 import { RELAY_ERRORS } from '../errors.ts';
 import type { RelayAttempt, RelayTransaction } from '../model.ts';
 import { noteForeignCode } from './noteForeignCode.ts';
 import { findHeldBack } from './permitTurns.ts';
-import { lockRelayersOf, takeFreeRelayer } from '../relayers.ts';
+import { lockRelayersOf, takeFreeRelayer } from '../../relayers/takeFreeRelayer.ts';
 import { isOnChain, isWaitingFor, lockWithSubjects } from '../attempts/purpose.ts';
 import { insertItems, insertTransaction } from '../attempts/transactionStore.ts';
 import { noteServedTurn } from '../attempts/turnStore.ts';
 import type { Candidate } from './withClaim.ts';
+import { readRelayerLoads } from '../readRelayerLoads.ts';
 
 /**
  * What came of saving the intent to send.
@@ -89,7 +90,7 @@ export async function saveIntent(
       const others = left.filter(({ attempt }) => !heldBack.has(attempt.id));
       return { kind: 'changed', left: withoutOrphans(left, others) };
     }
-    const free = await takeFreeRelayer(ctx, unit, relayers);
+    const free = await takeFreeRelayer(ctx, unit, readRelayerLoads, relayers);
     if ('waitMs' in free) return { kind: 'noRelayer', waitMs: free.waitMs };
     const transaction: RelayTransaction = {
       id: ctx.newId('rtx'),

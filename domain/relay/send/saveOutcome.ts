@@ -6,7 +6,7 @@ import { DONE, later, type WorkResult } from '../../outbox/model.ts';
 import { promiseWork } from '../../outbox/service.ts';
 import { listAttemptsOfTransaction } from '../attempts/attemptStore.ts';
 import { changeAttempt, changeAttempts } from '../attempts/changeAttempt.ts';
-import { decideNextLook } from '../decide.ts';
+import { decideNextLook } from '../attempts/decideNextLook.ts';
 import { RELAY_ERRORS } from '../errors.ts';
 import type { RelayTransaction } from '../model.ts';
 import type { SendOutcome } from '../../relayers/ports.ts';

@@ -4,7 +4,7 @@ import { addMs } from '../../../shared/clock.ts';
 import type { ChainPort } from '../../chain/ports.ts';
 import { findChainConfig, getChain } from '../../chain/service.ts';
 import { findPaymentsById } from '../../payments/service.ts';
-import { decideBatchSize } from '../decide.ts';
+import { decideBatchSize } from '../attempts/decideBatchSize.ts';
 import {
   claimAttempts,
   listHeads,

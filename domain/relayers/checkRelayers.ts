@@ -4,9 +4,10 @@ import { inUnitOfWork } from '../../platform/unitOfWork.ts';
 import { AppError } from '../../shared/errors.ts';
 import { tryAll } from '../../shared/tryAll.ts';
 import { dataGasOf, getChain } from '../chain/service.ts';
-import { decideBalances, decideStanding } from './decide.ts';
+import { decideBalances, decideStanding } from './state/decideStanding.ts';
 import type { RelayerRecord } from './model.ts';
-import { lockRelayers, updateRelayerStanding } from './relayerStore.ts';
+import { lockRelayers, updateRelayerStanding } from './state/relayerStore.ts';
+import type { ReadLoads } from './ReadLoads.ts';
 import { reportRelayers } from './reportRelayers.ts';
 
 /**
@@ -17,6 +18,7 @@ import { reportRelayers } from './reportRelayers.ts';
  */
 export async function checkRelayers(
   ctx: Context,
+  readLoads: ReadLoads,
   chains: readonly ChainConfig[] = ctx.config.chains,
 ): Promise<void> {
   const configured = chains.flatMap(({ chainId, relayers }) =>
@@ -29,7 +31,7 @@ export async function checkRelayers(
     });
   } finally {
     // One that cannot be checked must not keep the others' alerts from being given.
-    for (const { relayerId, chainId, alerts, ...report } of await reportRelayers(ctx)) {
+    for (const { relayerId, chainId, alerts, ...report } of await reportRelayers(ctx, readLoads)) {
       if (!configured.some(({ relayer }) => relayer.id === relayerId)) continue;
       for (const alert of alerts)
         ctx.log.error({ alert, relayerId, chainId, ...report }, 'a relayer needs its operator');
@@ -81,24 +83,4 @@ async function ask(ctx: Context, chainId: number, config: RelayerConfig): Promis
 function orUndefined(error: unknown): undefined {
   if (error instanceof AppError && error.kind.retryable === true) return undefined;
   throw error;
-}
-
-/**
- * Lets the relayers that are our own keys keep what they sent moving. @throws the first failure,
- * after all had their turn
- */
-export async function tendRelayers(
-  ctx: Context,
-  chains: readonly ChainConfig[] = ctx.config.chains,
-): Promise<void> {
-  const relayers = chains.flatMap((chain) =>
-    chain.relayers.flatMap(({ id }) => ctx.relayers.get(id) ?? []),
-  );
-  await tryAll(relayers, async (relayer) => relayer.tend?.(), {
-    onFailure: (err, { id }) =>
-      ctx.log.warn(
-        { err, relayerId: id },
-        'a relayer could not be tended, it will be at the next turn',
-      ),
-  });
 }

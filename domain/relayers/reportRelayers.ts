@@ -1,10 +1,10 @@
 import type { Context } from '../../platform/context.ts';
-import type { Address } from '../../shared/hex.ts';
 import { addMs } from '../../shared/clock.ts';
-import { countAttemptsByStatus, type AttemptCount } from './attempts/attemptStore.ts';
-import { decideAlerts, RATE_WINDOW_MS } from './decide.ts';
-import type { RelayerAlert, RelayerStanding } from './model.ts';
-import { listRelayers, readRelayerLoads } from './relayerStore.ts';
+import type { Address } from '../../shared/hex.ts';
+import { decideAlerts } from './state/decideAlerts.ts';
+import { RATE_WINDOW_MS, type RelayerAlert, type RelayerStanding } from './model.ts';
+import type { ReadLoads } from './ReadLoads.ts';
+import { listRelayers } from './state/relayerStore.ts';
 
 /** How one relayer does, from what the workers have written down. */
 export interface RelayerReport {
@@ -29,7 +29,7 @@ export interface RelayerReport {
 }
 
 /** Asks the database only. */
-export async function reportRelayers(ctx: Context): Promise<RelayerReport[]> {
+export async function reportRelayers(ctx: Context, readLoads: ReadLoads): Promise<RelayerReport[]> {
   const configs = ctx.config.chains.flatMap(({ chainId, relayers }) =>
     relayers.map((relayer) => ({ chainId, relayer })),
   );
@@ -38,7 +38,7 @@ export async function reportRelayers(ctx: Context): Promise<RelayerReport[]> {
   const counted = ids.map((id) => ({ id }));
   const [records, loads] = await Promise.all([
     listRelayers(ctx.db, ids),
-    readRelayerLoads(ctx.db, counted, addMs(now, -RATE_WINDOW_MS)),
+    readLoads(ctx.db, counted, addMs(now, -RATE_WINDOW_MS)),
   ]);
   return configs.map(({ chainId, relayer }) => {
     const record = records.find(({ id }) => id === relayer.id);
@@ -73,9 +73,4 @@ export async function reportRelayers(ctx: Context): Promise<RelayerReport[]> {
       }),
     };
   });
-}
-
-/** How many attempts are in each status that is not an end, by chain and rail. */
-export function countOpenAttempts(ctx: Context): Promise<AttemptCount[]> {
-  return countAttemptsByStatus(ctx.db);
 }
