@@ -305,6 +305,12 @@ export function claimDirectory(directory: string): DirectoryClaim {
   );
 }
 
+/** The live process that has claimed a data folder, if there is one. */
+export function readOwnerPid(directory: string): number | undefined {
+  const owner = readRecord(join(directory, 'owner.json'));
+  return owner !== undefined && isSameProcess(owner) ? owner.pid : undefined;
+}
+
 /**
  * Ends the process recorded at `pidPath` if it still runs and still is the one that was recorded:
  * same pid, same start time, and `marker` (something only our child has, such as its data folder)

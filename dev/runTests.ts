@@ -9,6 +9,7 @@ import { PROJECT_ROOT } from '../platform/projectRoot.ts';
 import { COMPILED_TESTS, compileTests } from './compileTests.ts';
 import type { DatabaseKind } from './database/engine.ts';
 import { readReapedCpuSeconds } from './readReapedCpuSeconds.ts';
+import { mayShareStack } from './sharedStack.ts';
 import {
   ALONE,
   chooseTasks,
@@ -245,7 +246,11 @@ async function runSuite(
     show,
     limitMs: limitMsOf(suite),
     isPatient: suite.isPatient,
-    env: { ...describeDatabase(suite.database), TEST_RESULT_PATH: resultPath },
+    env: {
+      ...describeDatabase(suite.database),
+      TEST_RESULT_PATH: resultPath,
+      TEST_SHARED_STACK: String(isStackShared(suite)),
+    },
     resultPath,
   });
   return { outcome: readOutcome(suite, resultPath, code), output, cpuSeconds };
@@ -312,6 +317,17 @@ function obtainMysql(): Promise<string | undefined> {
  */
 function describeDatabase(kind: DatabaseKind | undefined): NodeJS.ProcessEnv {
   return kind === undefined ? {} : { DEV_DATABASE: kind, DATABASE_URL: '' };
+}
+
+/**
+ * Files that are named use what `npm run stack` keeps, if it runs; a whole suite has its own, as
+ * have those who ask for a server of their choice.
+ */
+function isStackShared({ files = [] }: Task): boolean {
+  const isServerChosen = ['DEV_DATABASE', 'DATABASE_URL', 'REDIS_URL'].some(
+    (name) => (process.env[name] ?? '') !== '',
+  );
+  return chosen.length > 0 && database === undefined && !isServerChosen && mayShareStack(files);
 }
 
 function readOutcome(suite: Task, resultPath: string, code: number | string): Outcome {

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { buildContracts } from '../contracts/build.ts';
@@ -16,6 +16,7 @@ import {
 } from '../simulators/defender/startDefenderSimulator.ts';
 import { DEV_KEYS } from './devKeys.ts';
 import { startRedis } from './redis.ts';
+import type { SharedStack } from './sharedStack.ts';
 import { writeAtomically } from './writeAtomically.ts';
 
 /**
@@ -66,6 +67,11 @@ export interface StackOptions {
   readonly maxInFlight?: number;
   /** Nobody wants its data once the machine was switched off: the database waits for no disk. */
   readonly isDisposable?: boolean;
+  /**
+   * Its database server and Redis are used, and its chain is copied: nothing of it can be killed,
+   * and what this stack made there is removed when it is closed.
+   */
+  readonly shared?: SharedStack;
   readonly onProgress: (message: string) => void;
 }
 
@@ -81,6 +87,12 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   mkdirSync(directory, { recursive: true });
   const path = (...names: string[]) => join(directory, ...names);
   const secrets = keepJson(path('secrets.json'), makeSecrets);
+  const { shared } = options;
+  if (shared !== undefined) {
+    mkdirSync(path('chain'), { recursive: true });
+    copyFileSync(shared.chainStatePath, path('chain', 'state.json'));
+    copyFileSync(shared.deploymentPath, path('deployment.json'));
+  }
 
   // What was started must not outlive a failure of what comes after it.
   const closers: (() => Promise<void>)[] = [];
@@ -92,7 +104,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       openDatabase(path('database'), path('logs', 'database.log'), options).then((opened) =>
         keepCloser(opened, closers),
       ),
-      openRedis(path('redis'), path('logs', 'redis.log'), onProgress).then((opened) =>
+      openRedis(path('redis'), path('logs', 'redis.log'), options).then((opened) =>
         keepCloser(opened, closers),
       ),
       startChain({
@@ -199,7 +211,8 @@ async function openDatabase(
   logPath: string,
   options: StackOptions,
 ): Promise<OpenedDatabase> {
-  const { onProgress, isDisposable = false } = options;
+  const { onProgress, isDisposable = false, shared } = options;
+  if (shared !== undefined) return openSharedDatabase(shared.databaseUrl);
   const given = process.env['DATABASE_URL'];
   if (given === undefined || given === '') {
     const server = await startDatabase({ dataDir, logPath, onProgress, isDisposable });
@@ -218,21 +231,40 @@ async function openDatabase(
   };
 }
 
-async function createDatabaseOn(serverUrl: string, name: string): Promise<string> {
+/** Others use the server too, for as long as it runs: nothing is left there. */
+function openSharedDatabase(serverUrl: string): OpenedDatabase {
+  const created = new Set<string>();
+  return {
+    createDatabase(name) {
+      created.add(name);
+      return createDatabaseOn(serverUrl, name);
+    },
+    control: undefined,
+    async close() {
+      for (const name of created) await executeOn(serverUrl, 'DROP DATABASE IF EXISTS ??', [name]);
+    },
+  };
+}
+
+async function executeOn(serverUrl: string, sql: string, values: string[]): Promise<void> {
   const { createConnection } = await import('mysql2/promise');
   const connection = await createConnection(connectionOptions(serverUrl));
   try {
-    await connection.query('CREATE DATABASE IF NOT EXISTS ?? CHARACTER SET utf8mb4', [name]);
+    await connection.query(sql, values);
   } finally {
     await connection.end();
   }
+}
+
+async function createDatabaseOn(serverUrl: string, name: string): Promise<string> {
+  await executeOn(serverUrl, 'CREATE DATABASE IF NOT EXISTS ?? CHARACTER SET utf8mb4', [name]);
   const url = new URL(serverUrl);
   url.pathname = `/${name}`;
   return url.href;
 }
 
-async function openRedis(dataDir: string, logPath: string, onProgress: (message: string) => void) {
-  const given = process.env['REDIS_URL'];
+async function openRedis(dataDir: string, logPath: string, { onProgress, shared }: StackOptions) {
+  const given = shared?.redisUrl ?? process.env['REDIS_URL'];
   if (given === undefined || given === '') {
     const server = await startRedis({ dataDir, logPath, onProgress });
     onProgress(`Redis on port ${server.port}`);

@@ -1,6 +1,7 @@
 import { mkdtempSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 
+import { findSharedStack, SHARED_STACK_DIRECTORY } from '../../dev/sharedStack.ts';
 import { startStack, type Stack } from '../../dev/startStack.ts';
 import { PROJECT_ROOT } from '../../platform/projectRoot.ts';
 
@@ -20,6 +21,11 @@ async function start(): Promise<Stack> {
   const parent = join(PROJECT_ROOT, '.dev', 'test');
   mkdirSync(parent, { recursive: true });
   directory = mkdtempSync(join(parent, 'run-'));
+  // The variable is dev/runTests.ts's, for files that may share one.
+  const shared =
+    process.env['TEST_SHARED_STACK'] === 'true'
+      ? await findSharedStack(SHARED_STACK_DIRECTORY)
+      : undefined;
   return startStack({
     directory,
     blockTimeSeconds: 0.25,
@@ -27,6 +33,7 @@ async function start(): Promise<Stack> {
     transactionsPerMinute: 100_000,
     maxInFlight: 50,
     isDisposable: true,
+    ...(shared === undefined ? {} : { shared }),
     onProgress: () => undefined,
   });
 }
