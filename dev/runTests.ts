@@ -13,13 +13,17 @@ import { mayShareStack } from './sharedStack.ts';
 import {
   ALONE,
   chooseTasks,
+  describeDurations,
   limitMsOf,
   longestFirst,
   ON_MYSQL,
+  QUICK,
   SIDE_BY_SIDE,
+  type Duration,
   type Part,
   type Task,
 } from './testTasks.ts';
+import { leaveOut } from './testTools.ts';
 
 /**
  * `npm test`: the checks, and every suite against real services, each in a mocha process of its
@@ -28,6 +32,9 @@ import {
  *
  * Part of it is run once more on a real MySQL server. `npm run test:mysql` is `npm test --
  * --database mysql`: every suite, or only the files that are named, on MySQL alone.
+ *
+ * `npm run test:quick` is `--quick`: files that wait for no block and no crash. `--without mysql`
+ * leaves out what needs that tool (dev/testTools.ts).
  *
  * `npm test -- --part 2/3` is the second of three parts, for a machine each: together they are `npm
  * test`. `--lanes 3`: how many suites are run beside each other, one more than there are cores
@@ -76,30 +83,32 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
 const { values, positionals: chosen } = parseArgs({
   options: {
     database: { type: 'string' },
-    'without-mysql': { type: 'boolean', default: false },
+    without: { type: 'string', multiple: true, default: [] },
+    quick: { type: 'boolean', default: false },
     part: { type: 'string', default: '1/1' },
     lanes: { type: 'string', default: String(availableParallelism() + 1) },
   },
   allowPositionals: true,
 });
 const database = parseKind(values.database);
+const optionalTools = parseWithout(values.without);
 const part = parsePart(values.part);
 const lanes = parseLanes(values.lanes);
-if (database === 'mysql' && values['without-mysql']) {
-  console.error('--database mysql and --without-mysql contradict each other');
+if (database === 'mysql' && optionalTools.includes('mysql')) {
+  console.error('--database mysql and --without mysql contradict each other');
   process.exit(2);
 }
+if (values.quick && chosen.length > 0) {
+  console.error('--quick is a choice of files by itself: name none besides');
+  process.exit(2);
+}
+let leftOut: readonly string[] = [];
 const scratch = mkdtempSync(join(tmpdir(), 'msqpay-test-'));
 const startedAt = Date.now();
 const compiling = compileTests();
 // Whoever needs it is told; with nobody there it would end the process.
 compiling.catch(() => undefined);
-const durations: {
-  readonly name: string;
-  readonly seconds: string;
-  readonly cpuSeconds: number | undefined;
-  readonly passed: number;
-}[] = [];
+const durations: Duration[] = [];
 let reapedCpuSeconds = 0;
 let passed = 0;
 const failures: { title: string; message: string }[] = [];
@@ -110,16 +119,19 @@ if (chosen.length > 0) {
     process.exit(2);
   }
   await perform(onDatabase({ name: chosen.join(' '), files: chosen, usualSeconds: 0 }), 'live');
+} else if (values.quick) {
+  await perform(onDatabase(QUICK), 'live');
 } else {
-  const isPartOnMysql = database === undefined && !values['without-mysql'];
-  const tasks = chooseTasks(
+  const wanted = leaveOut(
     [
       ...SIDE_BY_SIDE.map(onDatabase),
-      ...(isPartOnMysql ? [ON_MYSQL] : []),
+      ...(database === undefined ? [ON_MYSQL] : []),
       ...ALONE.map(onDatabase),
     ],
-    part,
+    optionalTools,
   );
+  leftOut = wanted.leftOut;
+  const tasks = chooseTasks(wanted.tasks, part);
   const names = new Set(ALONE.map((task) => task.name));
   const sideBySide = tasks.filter((task) => !names.has(task.name));
   const waiting = longestFirst(sideBySide.filter(({ isPatient }) => isPatient !== true));
@@ -142,12 +154,10 @@ if (failures.length > 0) {
   console.log('\nFailed:');
   for (const { title, message } of failures) console.log(`\n- ${title}\n${indent(message)}`);
 }
-if (values['without-mysql']) console.log('\nNothing was run on MySQL, as asked for.');
+for (const line of leftOut) console.log(`\n${line}`);
 console.log(part.of === 1 ? '' : `\nPart ${part.number} of ${part.of}`);
-for (const { name, seconds, cpuSeconds, passed: ofSuite } of durations) {
-  const cpu = cpuSeconds === undefined ? '' : `, ${cpuSeconds.toFixed(0).padStart(4)} s of a core`;
-  console.log(`${seconds.padStart(5)} s${cpu}  ${name} (${ofSuite} passed)`);
-}
+const totalSeconds = (Date.now() - startedAt) / 1000;
+for (const line of describeDurations(durations, totalSeconds)) console.log(line);
 console.log(`\n${secondsSince(startedAt)} s`);
 console.log(`${passed} passed, ${failures.length} failed`);
 process.exit(failures.length === 0 ? 0 : 1);
@@ -156,6 +166,17 @@ function parseKind(text: string | undefined): DatabaseKind | undefined {
   if (text === undefined || text === 'mariadb' || text === 'mysql') return text;
   console.error(`--database may be mariadb or mysql, not ${text}`);
   process.exit(2);
+}
+
+/** A wrong name is told before anything runs. */
+function parseWithout(names: readonly string[]): readonly string[] {
+  try {
+    leaveOut([], names);
+    return names;
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : String(error));
+    process.exit(2);
+  }
 }
 
 function parseLanes(text: string): number {
@@ -198,7 +219,7 @@ async function perform(task: Task, show: Show): Promise<void> {
     console.log(`\n=== ${task.name} (${secondsSince(taskStartedAt)} s)\n${output}`);
   durations.push({
     name: task.name,
-    seconds: secondsSince(taskStartedAt),
+    seconds: (Date.now() - taskStartedAt) / 1000,
     cpuSeconds,
     passed: outcome.passed,
   });
@@ -306,7 +327,7 @@ function obtainMysql(): Promise<string | undefined> {
   mysqlMissing ??= start().then(
     (server) => server.close().then(() => undefined),
     (error: unknown) =>
-      `${error instanceof Error ? error.message : String(error)}\nTo leave it out knowingly: npm test -- --without-mysql`,
+      `${error instanceof Error ? error.message : String(error)}\nTo leave it out knowingly: npm test -- --without mysql`,
   );
   return mysqlMissing;
 }
@@ -327,7 +348,8 @@ function isStackShared({ files = [] }: Task): boolean {
   const isServerChosen = ['DEV_DATABASE', 'DATABASE_URL', 'REDIS_URL'].some(
     (name) => (process.env[name] ?? '') !== '',
   );
-  return chosen.length > 0 && database === undefined && !isServerChosen && mayShareStack(files);
+  const isOfFiles = values.quick || (chosen.length > 0 && mayShareStack(files));
+  return isOfFiles && database === undefined && !isServerChosen;
 }
 
 function readOutcome(suite: Task, resultPath: string, code: number | string): Outcome {

@@ -100,6 +100,71 @@ export const ALONE: readonly Task[] = [
   { name: 'chaos', usualSeconds: 115, files: ['test/chaos/**/*.test.ts'] },
 ];
 
+/**
+ * `npm run test:quick`: the unit tests, and files of other suites that wait for no block and end no
+ * process of the server. It is for the time between two edits: the suites have all of it too.
+ */
+export const QUICK: Task = {
+  name: 'quick',
+  usualSeconds: 60,
+  files: [
+    'test/unit/**/*.test.ts',
+    'test/dev/bootstrap.test.ts',
+    'test/dev/childProcess.test.ts',
+    'test/dev/compileSources.test.ts',
+    'test/dev/freePort.test.ts',
+    'test/dev/sharedStack.test.ts',
+    'test/dev/testTasks.test.ts',
+    'test/dev/testTools.test.ts',
+    'test/demo/html.test.ts',
+    'test/api/authentication.test.ts',
+    'test/api/cancelPayment.test.ts',
+    'test/api/createPayment.test.ts',
+    'test/api/getPayment.test.ts',
+    'test/api/idempotency.test.ts',
+    'test/api/isolation.test.ts',
+    'test/api/listPayments.test.ts',
+    'test/api/listTokens.test.ts',
+    'test/api/metricsText.test.ts',
+    'test/api/problem.test.ts',
+    'test/api/stores.test.ts',
+    'test/api/webhookEndpoints.test.ts',
+    'test/webhooks/service.test.ts',
+  ],
+};
+
+/** When all suites together take longer than this, a suite is to be split before one grows. */
+const SPLIT_AT_SECONDS = 15 * 60;
+
+export interface Duration {
+  readonly name: string;
+  readonly seconds: number;
+  readonly cpuSeconds: number | undefined;
+  readonly passed: number;
+}
+
+/**
+ * Lines for the end of a run, the longest suite first. A share is of the seconds of all suites
+ * together: side by side they take longer than the run does.
+ */
+export function describeDurations(durations: readonly Duration[], totalSeconds: number): string[] {
+  const sum = durations.reduce((seconds, duration) => seconds + duration.seconds, 0);
+  const lines = [...durations]
+    .sort((one, other) => other.seconds - one.seconds)
+    .map(({ name, seconds, cpuSeconds, passed }) => {
+      const share = sum === 0 ? 0 : (100 * seconds) / sum;
+      const cpu =
+        cpuSeconds === undefined ? '' : `, ${cpuSeconds.toFixed(0).padStart(4)} s of a core`;
+      const columns = `${seconds.toFixed(0).padStart(5)} s ${share.toFixed(0).padStart(3)} %${cpu}`;
+      return `${columns}  ${name} (${passed} passed)`;
+    });
+  if (totalSeconds > SPLIT_AT_SECONDS)
+    lines.push(
+      `More than ${SPLIT_AT_SECONDS / 60} minutes: split first (a suite in dev/testTasks.ts).`,
+    );
+  return lines;
+}
+
 /** `2/3`: of three machines, the second. */
 export interface Part {
   readonly number: number;

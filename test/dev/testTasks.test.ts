@@ -3,7 +3,14 @@ import { join, sep } from 'node:path';
 import { expect } from 'chai';
 
 import { PROJECT_ROOT } from '../../platform/projectRoot.ts';
-import { ALONE, chooseTasks, ON_MYSQL, SIDE_BY_SIDE } from '../../dev/testTasks.ts';
+import {
+  ALONE,
+  chooseTasks,
+  describeDurations,
+  ON_MYSQL,
+  QUICK,
+  SIDE_BY_SIDE,
+} from '../../dev/testTasks.ts';
 
 describe('the parts of the tests', () => {
   const all = [...SIDE_BY_SIDE, ON_MYSQL, ...ALONE];
@@ -34,9 +41,23 @@ describe('the suites', () => {
     expect(patterns.filter((pattern) => !pattern.endsWith('/**/*.test.ts'))).to.deep.equal([]);
   });
 
-  it('on MySQL is of files that there are', () => {
-    expect(ON_MYSQL.files?.filter((file) => !existsSync(join(PROJECT_ROOT, file)))).to.deep.equal(
-      [],
+  it('on MySQL and in the quick lane are of files that there are', () => {
+    const named = [ON_MYSQL, QUICK].flatMap(({ files = [] }) => files);
+    const absent = named.filter(
+      (file) => !file.includes('*') && !existsSync(join(PROJECT_ROOT, file)),
     );
+    expect(absent).to.deep.equal([]);
+  });
+
+  it('are told with their shares, the longest first, and when they are to be split', () => {
+    const durations = [
+      { name: 'unit', seconds: 10, cpuSeconds: undefined, passed: 3 },
+      { name: 'api', seconds: 30, cpuSeconds: 12.4, passed: 5 },
+    ];
+    expect(describeDurations(durations, 40)).to.deep.equal([
+      '   30 s  75 %,   12 s of a core  api (5 passed)',
+      '   10 s  25 %  unit (3 passed)',
+    ]);
+    expect(describeDurations(durations, 901).at(-1)).to.include('split first');
   });
 });
