@@ -266,7 +266,7 @@ CREATE TABLE chain_rereads (
   PRIMARY KEY (chain_id, reason)
 );
 
--- domain/relay
+-- domain/relayers
 CREATE TABLE relayers (
   id VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
   failures INT UNSIGNED NOT NULL DEFAULT 0 COMMENT 'in a row',

@@ -7,6 +7,7 @@ import type { RelayerPort } from '../domain/relayers/ports.ts';
 import type { Clock } from '../shared/clock.ts';
 import { newId } from '../shared/ids.ts';
 import { randomBytes } from '../shared/randomBytes.ts';
+import { assertLockOrder } from './assertLockOrder.ts';
 import type { ChainConfig, Config } from './config.ts';
 import type { Context } from './context.ts';
 import { createDatabaseClock, type DatabaseClock } from './databaseClock.ts';
@@ -37,6 +38,7 @@ export async function createContext(
   const log = options.log ?? createLogger(config, options.name);
   // Nothing is opened yet that would have to be closed again.
   const db = createDatabase(config.databaseUrl, config.databasePool, log);
+  if (config.environment === 'test') assertLockOrder(db);
   const clock = createDatabaseClock(db, log);
   const chains = new Map<number, ChainPort>();
   const relayers = new Map<string, RelayerPort>();

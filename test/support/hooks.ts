@@ -1,3 +1,6 @@
+import { expect } from 'chai';
+
+import { lockOrderErrors } from '../../platform/assertLockOrder.ts';
 import { assertAnswersAreListed, recordAnsweredCodes } from './answeredCodes.ts';
 import { closeStack } from './stack.ts';
 
@@ -9,6 +12,8 @@ export const mochaHooks = {
   async afterAll(this: Mocha.Context): Promise<void> {
     this.timeout(60_000);
     await closeStack();
+    // Whoever catches the error of a statement must not hide this one.
+    expect(lockOrderErrors.map(({ message }) => message)).to.deep.equal([]);
     assertAnswersAreListed();
   },
 };

@@ -13,11 +13,8 @@ import { saveIntent, type SavedIntent } from '../../domain/relay/send/saveIntent
 import { dayOf, lockUsage } from '../../domain/relay/attempts/usageStore.ts';
 import type { RelayPriority } from '../../domain/stores/model.ts';
 import { cancelPendingDeliveries } from '../../domain/webhooks/cancelPendingDeliveries.ts';
-import {
-  insertDeliveries,
-  lockDelivery,
-  updateDelivery,
-} from '../../domain/webhooks/store.ts';
+import { insertDeliveries, lockDelivery, updateDelivery } from '../../domain/webhooks/store.ts';
+import { LockOrderError, lockOrderErrors } from '../../platform/assertLockOrder.ts';
 import { execute, selectRows, type Transaction } from '../../platform/db.ts';
 import { errnoOf } from '../../platform/errnoOf.ts';
 import { inUnitOfWork, type UnitOfWork } from '../../platform/unitOfWork.ts';
@@ -342,6 +339,57 @@ describe('the one order in which rows are locked', function () {
         replace(shuffled(right)),
         () => deleteStoredReplies(ctx.db, addMs(now, -86_400_000), 1_000),
       ];
+    });
+  });
+
+  describe('is asserted in tests', () => {
+    const PAYMENT = 'SELECT id FROM payments WHERE id = ? FOR UPDATE';
+    const REFUND = 'SELECT id FROM refunds WHERE id = ? FOR UPDATE';
+
+    /** @returns what the transaction fails with */
+    async function failureOf(work: Work): Promise<unknown> {
+      const before = lockOrderErrors.length;
+      const failure: unknown = await harness.ctx.db.transaction(work).then(
+        () => undefined,
+        (reason: unknown) => reason,
+      );
+      // Those are meant; any other one fails the run.
+      lockOrderErrors.splice(before);
+      return failure;
+    }
+
+    it('a statement that locks a table before one that was locked is refused, with both names', async () => {
+      const failure = await failureOf(async (trx) => {
+        await selectRows(trx, REFUND, ['rf_1']);
+        await selectRows(trx, PAYMENT, ['0x1']);
+      });
+      expect(failure).to.be.instanceOf(LockOrderError);
+      expect(String(failure)).to.contain('payments is locked after refunds');
+    });
+
+    it('the order, a change of what is locked, a new row, and who waits for nobody, are not', async () => {
+      const failure = await failureOf(async (trx) => {
+        await selectRows(trx, PAYMENT, ['0x1']);
+        await selectRows(trx, REFUND, ['rf_1']);
+        await execute(trx, "UPDATE payments SET status = 'failed' WHERE id = ?", ['0x1']);
+        await selectRows(trx, `SELECT id FROM stores WHERE id = ? FOR UPDATE SKIP LOCKED`, ['st']);
+        await trx.raw("INSERT INTO chain_blocks (chain_id, number, hash) VALUES (9, 9, '0x')");
+      });
+      expect(failure).to.equal(undefined);
+      const other = await failureOf((trx) => selectRows(trx, PAYMENT, ['0x1']));
+      expect(other, 'another transaction has locked nothing').to.equal(undefined);
+    });
+
+    it('a new row locks what it refers to', async () => {
+      const failure = await failureOf(async (trx) => {
+        await selectRows(trx, PAYMENT, ['0x1']);
+        await execute(
+          trx,
+          "INSERT INTO store_merchants (store_id, address, created_at) VALUES (?, '0x1', NOW(3))",
+          [store.storeId],
+        );
+      });
+      expect(String(failure)).to.contain('stores is locked after payments');
     });
   });
 });

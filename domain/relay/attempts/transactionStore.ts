@@ -237,11 +237,11 @@ export async function noteFlight(db: Transaction, transactionId: string): Promis
 }
 
 export async function deleteTransaction(db: Transaction, transactionId: string): Promise<void> {
+  await execute(db, 'DELETE FROM relay_transactions WHERE id = ?', [transactionId]);
   await execute(db, 'DELETE FROM relay_transaction_hashes WHERE transaction_id = ?', [
     transactionId,
   ]);
   await execute(db, 'DELETE FROM relay_transaction_items WHERE transaction_id = ?', [
     transactionId,
   ]);
-  await execute(db, 'DELETE FROM relay_transactions WHERE id = ?', [transactionId]);
 }
