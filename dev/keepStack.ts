@@ -39,7 +39,7 @@ async function keep(): Promise<void> {
   const claim = claimDirectory(SHARED_STACK_DIRECTORY);
   closers.push(() => Promise.resolve(claim.release()));
   const stopping = new Promise<void>((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve());
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => resolve());
   });
   mkdirSync(path('logs'), { recursive: true });
   // Nothing of an earlier one is wanted: its databases are of tests that are over.
