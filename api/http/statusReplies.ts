@@ -127,8 +127,13 @@ export function createStatusReplies(ctx: Context, options: StatusRepliesOptions)
     const paymentId = asBytes32(url.slice(PREFIX.length, -SUFFIX.length));
     const body = await options.readStatus(storeId, paymentId);
     if (replies.get(url) !== reply) return;
-    if (JSON.stringify(body) !== reply.body) replies.delete(url);
-    else Object.assign(reply, { readAt: askedAt, isRenewing: false });
+    if (JSON.stringify(body) !== reply.body) {
+      replies.delete(url);
+      return;
+    }
+    Object.assign(reply, { readAt: askedAt, isRenewing: false });
+    // The least asked for are the first to go.
+    remember(url, reply);
   }
 
   return {

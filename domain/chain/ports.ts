@@ -234,9 +234,9 @@ export interface ChainPort {
   /**
    * The block at this height of the chain that has this head. One node shows both, in one answer:
    * behind a URL there may be several, of which one gave the head and another one is on a branch
-   * that was left. (Of a URL that takes no two questions in one request, both are two nodes' words
-   * perhaps.) `otherBranch`: those that answer have another block, or none, at the height of the
-   * head; what they have elsewhere says nothing.
+   * that was left. (Of a URL that takes no two questions in one request, or a proxy that shares one
+   * request out over several, both are two nodes' words perhaps.) `otherBranch`: those that answer
+   * have another block, or none, at the height of the head; what they have elsewhere says nothing.
    */
   findBlockUnder(
     head: Pick<Block, 'number' | 'hash'>,

@@ -6,6 +6,7 @@ import { CHAIN_ERRORS } from '../chain/errors.ts';
 import type { RereadReason } from '../chain/model.ts';
 import type { ChainPort, GatewayLogs } from '../chain/ports.ts';
 import { findChainConfig, getChain } from '../chain/service.ts';
+import { judgePlaces, type Place, type Verdict } from './judge/judgePlaces.ts';
 import { countReread } from './rereadStore.ts';
 import { findCursor, lockCursor } from '../chain/store.ts';
 import { observeRefunds } from '../refunds/service.ts';
@@ -19,6 +20,9 @@ export interface RescanProgress {
   readonly toBlock: bigint;
   readonly found: MissedEvents;
 }
+
+/** Heads by which the blocks of one part are looked at: one may be replaced meanwhile. */
+const MOST_HEADS = 3;
 
 /** What the scanner had not seen. */
 export interface MissedEvents {
@@ -34,7 +38,8 @@ export interface MissedEvents {
  * to it.
  *
  * @param onPart told of each part of at most `maxBlockRange` blocks
- * @throws AppError `CHAIN_ERRORS.unavailable`; the parts before stay applied
+ * @throws AppError `CHAIN_ERRORS.unavailable`; the parts before stay applied, and of this one what
+ *   is in blocks that are known to be on the chain
  */
 export async function rescanBlocks(
   ctx: Context,
@@ -91,17 +96,31 @@ async function applyPassed(
 ): Promise<MissedEvents> {
   const { fromBlock, toBlock, reason } = input;
   const { chainId } = chain;
-  const logs = await keepStanding(ctx, chain, input.logs);
+  const { logs, failure } = await keepStanding(ctx, chain, input.logs);
   const found = await apply(ctx, { chainId, toBlock, logs });
+  if (found.paymentIds.length + found.refundIds.length > 0)
+    await tellFound(ctx, { chainId, fromBlock, toBlock, reason, found });
+  if (failure !== undefined) throw failure;
+  return found;
+}
+
+async function tellFound(
+  ctx: Context,
+  {
+    chainId,
+    fromBlock,
+    toBlock,
+    reason,
+    found,
+  }: RescanProgress & { readonly chainId: number; readonly reason: RereadReason },
+): Promise<void> {
   const count = found.paymentIds.length + found.refundIds.length;
-  if (count === 0) return found;
   await countReread(ctx.db, { chainId, reason, found: count, ranges: 0, now: ctx.clock.now() });
   const range = { fromBlock: fromBlock.toString(), toBlock: toBlock.toString() };
   ctx.log.error(
     { chainId, ...range, reason, ...found },
     'payments or refunds were found in blocks that the scanner had passed',
   );
-  return found;
 }
 
 function together(parts: readonly MissedEvents[]): MissedEvents {
@@ -120,38 +139,46 @@ export async function findScannedUntil(ctx: Context, chainId: number): Promise<b
 /**
  * Without those of blocks that are not on the chain: a node may answer from an old fork, or an old
  * answer may have been kept.
- * @throws AppError `CHAIN_ERRORS.unavailable` when nobody who has the head says what is there
+ * @returns with the failure to be thrown in the end when nobody who has the head says what is in
+ *   some blocks
  */
 async function keepStanding(
   ctx: Context,
   chain: ChainPort,
   logs: GatewayLogs,
-): Promise<GatewayLogs> {
+): Promise<{ readonly logs: GatewayLogs; readonly failure: AppError | undefined }> {
   const placed = [...logs.payments, ...logs.refunds];
-  if (placed.length === 0) return logs;
-  const head = await chain.getHead();
-  const standing = new Map<bigint, Bytes32>();
-  for (const { blockNumber } of placed) {
-    if (standing.has(blockNumber)) continue;
-    const block = await chain.findBlockUnder(head, blockNumber);
-    if (block === undefined || block === 'otherBranch') {
-      const cause = new Error(
-        `nobody who has the head ${head.number} says what is in block ${blockNumber}`,
+  const standing = new Set<Bytes32>();
+  let untold: readonly Place[] = placed;
+  let failure: AppError | undefined;
+  for (let heads = 0; heads < MOST_HEADS && untold.length > 0; heads++) {
+    const judgement = await judgePlaces(chain, await chain.getHead(), untold);
+    const judgedAs = (...wanted: readonly Verdict[]) =>
+      untold.filter(({ blockHash }) =>
+        wanted.some((verdict) => judgement.verdicts.get(blockHash) === verdict),
       );
-      throw new AppError(CHAIN_ERRORS.unavailable, { internal: { chainId: chain.chainId }, cause });
-    }
-    standing.set(blockNumber, block.hash);
+    for (const { blockHash } of judgedAs('stands')) standing.add(blockHash);
+    untold = judgedAs('unknown', 'otherBranch', 'unheard');
+    ({ failure } = judgement);
+    if (failure !== undefined) break;
   }
-  const stands = (log: { readonly blockNumber: bigint; readonly blockHash: Bytes32 }) =>
-    standing.get(log.blockNumber) === log.blockHash;
+  const stands = ({ blockHash }: Place) => standing.has(blockHash);
   const kept = { payments: logs.payments.filter(stands), refunds: logs.refunds.filter(stands) };
-  const dropped = placed.length - kept.payments.length - kept.refunds.length;
+  const dropped = placed.length - kept.payments.length - kept.refunds.length - untold.length;
   if (dropped > 0)
     ctx.log.warn(
       { chainId: chain.chainId, dropped },
       'logs of blocks that are not on the chain were left out',
     );
-  return kept;
+  const [first] = untold;
+  if (failure === undefined && first !== undefined) {
+    const cause = new Error(`nobody who has the head says what is in block ${first.blockNumber}`);
+    failure = new AppError(CHAIN_ERRORS.unavailable, {
+      internal: { chainId: chain.chainId },
+      cause,
+    });
+  }
+  return { logs: kept, failure };
 }
 
 async function apply(

@@ -183,6 +183,31 @@ describe('while nobody who has the head says what is in a block', function () {
     expect(await listScannedBlocks(harness.ctx.db, chainId, 100)).to.deep.equal(blocks);
   });
 
+  it('that it happens once, of one block among many, does not keep the scan from going back', async () => {
+    for (let scans = 0; scans < 12; scans++) {
+      await chain.mine();
+      await scanChain(later(), chainId);
+    }
+    const [before, blocks] = [
+      await cursorOf(),
+      await listScannedBlocks(harness.ctx.db, chainId, 600),
+    ];
+    await chain.mine();
+    const top = await chain.getHeadNumber();
+    let times = 0;
+    const ctx = answering(later(), (number) => {
+      if (number === top) return undefined;
+      return number === blocks[5]?.number && times++ === 0
+        ? 'otherBranch'
+        : { number, hash: FOREIGN, timestamp: new Date() };
+    });
+    await scanChain(ctx, chainId);
+    expect(times).to.be.above(1);
+    expect((await cursorOf())?.generation).to.be.above(before?.generation ?? 0);
+    // What the chain has there after all, and all was withdrawn for, comes back.
+    await scanChain(later(), chainId);
+  });
+
   it('of many blocks, those are not asked about that come after the first ones', async () => {
     const places = Array.from({ length: 40 }, (_, index) => ({
       blockNumber: BigInt(index),
@@ -191,7 +216,7 @@ describe('while nobody who has the head says what is in a block', function () {
     asked = 0;
     const port = answering(later(), () => 'otherBranch').chains.get(chainId);
     if (port === undefined) throw new Error('no chain');
-    const verdicts = await judgePlaces(port, await port.getHead(), places);
+    const { verdicts } = await judgePlaces(port, await port.getHead(), places);
     expect([...new Set(verdicts.values())]).to.deep.equal(['otherBranch']);
     expect(verdicts.size).to.equal(40);
     expect(asked).to.be.at.most(8);

@@ -223,10 +223,11 @@ async function withdrawGone(
   };
   // A block that stands holds what it held, whatever this one answer shows: a span has such blocks
   // between those that were replaced.
-  const verdicts = await judgePlaces(getChain(ctx, chainId), head, [
+  const { verdicts, failure } = await judgePlaces(getChain(ctx, chainId), head, [
     ...hidden.payments,
     ...hidden.refunds,
   ]);
+  if (failure !== undefined) throw failure;
   if ([...verdicts.values()].includes('otherBranch')) {
     ctx.log.warn(
       { chainId },

@@ -7,7 +7,8 @@ import { listScannedBlocks } from '../../chain/store.ts';
 /** Reorganisations up to this depth are followed; block hashes are kept this long. */
 export const REORG_WINDOW_BLOCKS = 512n;
 /**
- * Of so many blocks nobody who has the head says anything: then the head is gone, or few have it.
+ * So many questions in a row nobody who has the head answers: then the head is gone, or few have
+ * it.
  */
 const MOST_UNTOLD = 8;
 /** The id of no payment. */
@@ -65,20 +66,24 @@ export async function findScanStart(
   const remembered = await listScannedBlocks(ctx.db, chainId, Number(REORG_WINDOW_BLOCKS) + 2);
   let shared: bigint | undefined;
   let oldestReplaced: bigint | undefined;
-  let untold = 0;
+  let isUntold = false;
+  let untoldInARow = 0;
   for (const scanned of remembered) {
-    const standing = await look(scanned);
+    let standing = await look(scanned);
+    // Most likely by chance: of hundreds of blocks that would be so for some.
+    if (standing === 'otherBranch') standing = await look(scanned);
+    untoldInARow = standing === 'otherBranch' ? untoldInARow + 2 : 0;
     // Whoever has the head says more of an earlier one perhaps; and going back too far takes
     // nothing away.
-    if (standing === 'otherBranch' && ++untold === MOST_UNTOLD) return { kind: 'behind' };
+    if (standing === 'otherBranch') isUntold = true;
+    if (untoldInARow >= MOST_UNTOLD) return { kind: 'behind' };
     if (standing === 'stands') {
       shared = scanned.number;
       break;
     }
     if (standing === 'replaced') oldestReplaced = scanned.number;
   }
-  if (oldestReplaced === undefined || (shared === undefined && untold > 0))
-    return { kind: 'behind' };
+  if (oldestReplaced === undefined || (shared === undefined && isUntold)) return { kind: 'behind' };
 
   const windowStart = latest.number - REORG_WINDOW_BLOCKS;
   if (shared !== undefined && shared >= windowStart) return { kind: 'replaced', after: shared };

@@ -2,7 +2,9 @@ import type { ChainConfig } from '../../../platform/config.ts';
 import type { Context } from '../../../platform/context.ts';
 import { inUnitOfWork, type UnitOfWork } from '../../../platform/unitOfWork.ts';
 import { createIntake } from '../../../shared/createIntake.ts';
+import type { AppError } from '../../../shared/errors.ts';
 import type { Bytes32 } from '../../../shared/hex.ts';
+import { tryAll } from '../../../shared/tryAll.ts';
 import type { Block, ChainPort, SeenEvent } from '../../chain/ports.ts';
 import { holdCursor } from '../../chain/store.ts';
 import { completeRefunds, listRefundsToComplete } from '../../refunds/service.ts';
@@ -43,6 +45,8 @@ interface Pass {
  * enough, whose block is on the chain when it is looked at once more, and that more of the RPC URLs
  * show as final than do not.
  * @returns false when an event's block is not on the chain: the scan was moved back to it
+ * @throws AppError `CHAIN_ERRORS.unavailable` when nobody answers for the block of one; the others
+ *   were completed
  */
 export async function completeFinal(
   ctx: Context,
@@ -54,9 +58,15 @@ export async function completeFinal(
   const maxBlock = lastFinalBlock(view, config.confirmations);
   if (maxBlock === undefined || maxBlock < 0n) return true;
   const pass = { config, generation, view, head, maxBlock };
-  const refundsStand = await completeFinalRefunds(ctx, chain, pass);
-  const paymentsStand = await completeFinalPayments(ctx, chain, pass);
-  return refundsStand && paymentsStand;
+  let isStanding = true;
+  await tryAll(
+    [completeFinalRefunds, completeFinalPayments],
+    async (complete) => {
+      if (!(await complete(ctx, chain, pass))) isStanding = false;
+    },
+    { atOnce: 1 },
+  );
+  return isStanding;
 }
 
 /** undefined: it does not matter now, and the chain was not asked. */
@@ -91,9 +101,10 @@ async function completeFinalPayments(ctx: Context, chain: ChainPort, pass: Pass)
   const { chainId } = config;
   const limit = COMPLETIONS_AT_ONCE * COMPLETION_BATCH;
   let after = FIRST_IN_BLOCKS;
+  let failure: AppError | undefined;
   for (;;) {
     const candidates = await listFinalPayments(ctx.db, chainId, { maxBlock, after, limit });
-    const replaced = await judgeFinal(ctx, chain, candidates, {
+    const judged = await judgeFinal(ctx, chain, candidates, {
       head: pass.head,
       atOnce: COMPLETIONS_AT_ONCE,
       complete: (standing) =>
@@ -101,24 +112,37 @@ async function completeFinalPayments(ctx: Context, chain: ChainPort, pass: Pass)
           completePayments(ctx, unit, { final, head }),
         ),
     });
+    const { replaced } = judged;
     if (replaced.length > 0) {
       await scanReplacedAgain(ctx, { chainId, generation }, replaced, {
         paymentIds: replaced.map(({ paymentId }) => paymentId),
       });
       return false;
     }
+    failure ??= judged.failure;
     const last = candidates.at(-1);
-    if (last === undefined || candidates.length < limit) return true;
+    if (last === undefined || candidates.length < limit || judged.isSilent) break;
     after = last;
   }
+  if (failure !== undefined) throw failure;
+  return true;
+}
+
+/** What became of a page of events. */
+interface Judged<Event> {
+  /** Their block is not on the chain. */
+  readonly replaced: readonly Event[];
+  /** Nobody answered for some of them. */
+  readonly failure: AppError | undefined;
+  /** Nobody answered for any of them. */
+  readonly isSilent: boolean;
 }
 
 /**
  * Asks for the blocks of events once more, and, where several RPC URLs are configured, all of these
  * for the events. Some are completed while others are asked about still: an RPC URL may be slow.
  * What neither stands nor was replaced, since a node lags or the URLs do not agree, waits for a
- * later scan.
- * @returns those whose block is not on the chain
+ * later scan. The newest come first: it is old blocks that nobody may have any more.
  */
 async function judgeFinal<Event extends SeenEvent>(
   ctx: Context,
@@ -129,10 +153,10 @@ async function judgeFinal<Event extends SeenEvent>(
     readonly atOnce: number;
     readonly complete: (standing: readonly Event[]) => Promise<void>;
   },
-): Promise<Event[]> {
+): Promise<Judged<Event>> {
   const { head, atOnce, complete } = judging;
   const due = withoutDisputed(ctx, chain.chainId, candidates);
-  const verdicts = await judgePlaces(chain, head, due);
+  const { verdicts, failure } = await judgePlaces(chain, head, [...due].reverse());
   const judgedAs = (verdict: Verdict) =>
     due.filter(({ blockHash }) => verdicts.get(blockHash) === verdict);
   const completions = createIntake({ batchSize: COMPLETION_BATCH, atOnce, work: complete });
@@ -141,7 +165,8 @@ async function judgeFinal<Event extends SeenEvent>(
   } finally {
     await completions.end();
   }
-  return judgedAs('replaced');
+  const isSilent = due.length > 0 && judgedAs('unheard').length === due.length;
+  return { replaced: judgedAs('replaced'), failure, isSilent };
 }
 
 /**
@@ -192,13 +217,14 @@ async function completeFinalRefunds(ctx: Context, chain: ChainPort, pass: Pass):
   const { generation, maxBlock } = pass;
   const { chainId } = pass.config;
   let after = FIRST_REFUND;
+  let failure: AppError | undefined;
   for (;;) {
     const candidates = await listRefundsToComplete(ctx, chainId, {
       maxBlock,
       after,
       limit: COMPLETION_BATCH,
     });
-    const replaced = await judgeFinal(ctx, chain, candidates, {
+    const judged = await judgeFinal(ctx, chain, candidates, {
       head: pass.head,
       atOnce: 1,
       complete: (standing) =>
@@ -206,14 +232,18 @@ async function completeFinalRefunds(ctx: Context, chain: ChainPort, pass: Pass):
           completeRefunds(ctx, unit, final),
         ),
     });
+    const { replaced } = judged;
     if (replaced.length > 0) {
       await scanReplacedAgain(ctx, { chainId, generation }, replaced, {
         refundIds: replaced.map(({ refundId }) => refundId),
       });
       return false;
     }
+    failure ??= judged.failure;
     const last = candidates.at(-1);
-    if (last === undefined || candidates.length < COMPLETION_BATCH) return true;
+    if (last === undefined || candidates.length < COMPLETION_BATCH || judged.isSilent) break;
     after = last;
   }
+  if (failure !== undefined) throw failure;
+  return true;
 }

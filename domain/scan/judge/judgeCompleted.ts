@@ -45,6 +45,7 @@ export function takeLookAtCompleted(ctx: Context, chainId: number): boolean {
  * then a few blocks, each by one header. What let a wrong block pass once, a node on a fork that it
  * left since, would not be found in any other way.
  * @returns false when one of the blocks is not on the chain: the scan was moved back to it
+ * @throws AppError `CHAIN_ERRORS.unavailable` when nobody answers for one; the others were judged
  */
 export async function judgeCompleted(
   ctx: Context,
@@ -68,7 +69,7 @@ export async function judgeCompleted(
   const ownPayments = takeBlocks(payments, most);
   const refunds = await listCompletedRefundsFrom(ctx, chainId, round.refunds, MAX_ROWS);
   const ownRefunds = takeBlocks(refunds, most);
-  const verdicts = await judgePlaces(chain, head, [...ownPayments, ...ownRefunds]);
+  const { verdicts, failure } = await judgePlaces(chain, head, [...ownPayments, ...ownRefunds]);
   const isJudged = ({ blockHash }: Place) =>
     verdicts.get(blockHash) === 'stands' || verdicts.get(blockHash) === 'replaced';
   round.payments = goOn(round.payments, { found: payments, own: ownPayments, isJudged, start });
@@ -83,6 +84,7 @@ export async function judgeCompleted(
       ...ownPayments.filter(stands),
       ...ownRefunds.filter(stands),
     ]);
+    if (failure !== undefined) throw failure;
     return true;
   }
   await scanReplacedAgain(ctx, { chainId, generation }, [...replacedPayments, ...replacedRefunds], {

@@ -1,5 +1,7 @@
 import type { Context } from '../../../platform/context.ts';
+import { AppError } from '../../../shared/errors.ts';
 import type { Bytes32 } from '../../../shared/hex.ts';
+import { CHAIN_ERRORS } from '../../chain/errors.ts';
 import type { Block, ChainPort } from '../../chain/ports.ts';
 import { moveBack } from '../follow/moveBack.ts';
 
@@ -14,8 +16,18 @@ export interface Place {
  *   replaced     another block is there
  *   unknown      there is none: a node that lags
  *   otherBranch  whoever was asked is not on the chain of the head, or not as far: it says nothing
+ *   unheard      nobody answered, e.g. for a block that nodes have pruned
  */
-export type Verdict = 'stands' | 'replaced' | 'unknown' | 'otherBranch';
+export type Verdict = 'stands' | 'replaced' | 'unknown' | 'otherBranch' | 'unheard';
+
+export interface Judgement {
+  readonly verdicts: ReadonlyMap<Bytes32, Verdict>;
+  /**
+   * Why the first `unheard` block is it; absent when there is none. Whoever has done what the other
+   * verdicts allow throws it, so that it counts as a failure.
+   */
+  readonly failure?: AppError;
+}
 
 /** Headers asked for at the same time. */
 const AT_ONCE = 8;
@@ -24,29 +36,46 @@ const AT_ONCE = 8;
  * Are the blocks that events were seen in still on the chain? Following reorganisations should
  * leave no other answer; money does not count on the strength of "should".
  * @param head of the chain that is meant: how deep the events are was measured from it
- * @returns by block hash; each block is asked for once
+ * @param places those first that matter first: when a few in a row are unheard, nobody answers, and
+ *   the rest is not asked about
+ * @returns verdicts by block hash; each block is asked for once
  */
 export async function judgePlaces(
   chain: ChainPort,
   head: Block,
   places: readonly Place[],
-): Promise<ReadonlyMap<Bytes32, Verdict>> {
+): Promise<Judgement> {
   const blocks = blocksOf(places);
   const verdicts = new Map<Bytes32, Verdict>();
-  for (let from = 0; from < blocks.length; from += AT_ONCE) {
-    // All under one head: who does not have it, or hangs, is not waited for again and again.
-    if ([...verdicts.values()].includes('otherBranch')) {
-      for (const { hash } of blocks.slice(from)) verdicts.set(hash, 'otherBranch');
-      break;
+  let failure: AppError | undefined;
+  const judge = async (number: bigint, hash: Bytes32): Promise<Verdict> => {
+    try {
+      return toVerdict(await chain.findBlockUnder(head, number), hash);
+    } catch (error) {
+      if (!(error instanceof AppError) || error.code !== CHAIN_ERRORS.unavailable.code) throw error;
+      failure ??= error;
+      return 'unheard';
     }
-    await Promise.all(
+  };
+  for (let from = 0; from < blocks.length; from += AT_ONCE) {
+    const judged = await Promise.all(
       blocks.slice(from, from + AT_ONCE).map(async ({ number, hash }) => {
-        const block = await chain.findBlockUnder(head, number);
-        verdicts.set(hash, toVerdict(block, hash));
+        const verdict = await judge(number, hash);
+        verdicts.set(hash, verdict);
+        return verdict;
       }),
     );
+    // All under one head: who does not have it, or hangs, is not waited for again and again.
+    const rest = judged.includes('otherBranch')
+      ? 'otherBranch'
+      : judged.length === AT_ONCE && judged.every((verdict) => verdict === 'unheard')
+        ? 'unheard'
+        : undefined;
+    if (rest === undefined) continue;
+    for (const { hash } of blocks.slice(from + AT_ONCE)) verdicts.set(hash, rest);
+    break;
   }
-  return verdicts;
+  return failure === undefined ? { verdicts } : { verdicts, failure };
 }
 
 function toVerdict(block: Block | 'otherBranch' | undefined, hash: Bytes32): Verdict {

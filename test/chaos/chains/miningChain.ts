@@ -39,7 +39,8 @@ export async function startMining(
 ): Promise<MiningChain> {
   const ask = <T>(method: string, params: readonly unknown[] = []) =>
     askFor<T>(node, method, params);
-  const kept = new Set<number>();
+  /** Several may hold the same block: each its own. */
+  const holds = new Set<{ readonly block: number }>();
   const replacements = new Map<string, string>();
   const remembered: (readonly RpcLog[])[] = [];
   let replacedTransactions = 0;
@@ -96,7 +97,7 @@ export async function startMining(
 
   async function replace(wanted: number, random: Random): Promise<number> {
     const head = await getHead();
-    const depth = Math.min(wanted, ...[...kept].map((block) => head - block));
+    const depth = Math.min(wanted, ...[...holds].map(({ block }) => head - block));
     if (depth < 1) return 0;
     remembered.push(
       await ask<RpcLog[]>('eth_getLogs', [
@@ -130,8 +131,9 @@ export async function startMining(
     replacedTransactions: () => replacedTransactions,
     replacedLogs: () => remembered.flat(),
     keepUntil(block) {
-      kept.add(block);
-      return { release: () => void kept.delete(block) };
+      const hold = { block };
+      holds.add(hold);
+      return { release: () => void holds.delete(hold) };
     },
     listRawTransactions: (from, to) => exclusively(() => listRawTransactions(from, to, false)),
     getHead,

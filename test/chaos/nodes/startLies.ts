@@ -23,8 +23,8 @@ interface Options {
 const LIE_MS = { from: 1_000, to: 7_000 } as const;
 /** Longer than the half minute whose blocks are read again with every scan. */
 const HIDING_MS = { from: 34_000, to: 42_000 } as const;
-/** The chain makes as many blocks in a second or two; at the end of the run it makes no more. */
-const BURIED_WITHIN_MS = 10_000;
+/** The chain makes as many blocks in a second or two. */
+const BURIED_WITHIN_MS = 60_000;
 const PAUSE_MS = { from: 300, to: 2_500 } as const;
 /** The URL of a single node, or one with several of which a part is wrong. */
 const SHARES = [1, 1, 0.5];
@@ -166,9 +166,8 @@ async function branchOff(
     async close() {
       isOver = true;
       try {
-        await growing;
+        await growing.finally(() => waitUntilBuried(chain, orphan.base));
       } finally {
-        await waitUntilBuried(chain, orphan.base);
         hold.release();
         await orphan.close();
       }
@@ -183,6 +182,7 @@ async function branchOff(
 async function waitUntilBuried(chain: ChaosChain, base: number): Promise<void> {
   for (const end = Date.now() + BURIED_WITHIN_MS; Date.now() < end; await sleep(100))
     if ((await chain.mining.getHead()) >= base + DEEPEST_REORG) return;
+  throw new Error(`the ${chain.name} chain makes no blocks beyond a branch at ${base}`);
 }
 
 /**
