@@ -57,6 +57,14 @@ module.exports = {
       to: { path: '^domain/[^/]+/[^/]+/' },
     },
     {
+      name: 'stages-of-relay-are-strangers',
+      comment:
+        'accepting, sending and confirming share attempts, refusals and waste, and nothing else',
+      severity: 'error',
+      from: { path: '^domain/relay/(accept|send|confirm|attempts|refusals|waste)/' },
+      to: { path: '^domain/relay/(accept|send|confirm)/', pathNot: '^domain/relay/$1/' },
+    },
+    {
       name: 'no-cycles',
       severity: 'error',
       from: {},

@@ -34,12 +34,12 @@ import { recordProviderTransaction } from './attempts/recordProviderTransaction.
 import { shareGas } from './attempts/shareGas.ts';
 import {
   askIfDone,
-  failSubject,
+  failPurpose,
   isCompleted,
   isOnChain,
-  lockWithSubjects,
+  lockWithPurposes,
   noteHash,
-  seeWithSubjects,
+  seeWithPurposes,
   type LockedAttempt,
 } from './attempts/purpose.ts';
 import { findTransaction } from './attempts/transactionStore.ts';
@@ -163,7 +163,7 @@ async function followMined(
     items,
     dataGasPerRequest: dataGasOf(ctx, transaction.chainId),
   });
-  const seen = await seeWithSubjects(
+  const seen = await seeWithPurposes(
     ctx,
     (await listAttemptsOfTransaction(ctx.db, transaction.id)).filter((one) => !hasEnded(one)),
   );
@@ -206,7 +206,7 @@ async function followMined(
   const hasNoNews =
     missed.length > 0 && (await placeMissedEvents(ctx, transaction.chainId, receipt)) === 'nothing';
   // It is no news either when the scanner, or another look, came first.
-  if (hasNoNews && !(await seeWithSubjects(ctx, missed)).every(isOnChain)) {
+  if (hasNoNews && !(await seeWithPurposes(ctx, missed)).every(isOnChain)) {
     ctx.log.error(
       logged(transaction, receipt),
       'a receipt shows what the scanner has passed without seeing it, and it could not be applied',
@@ -259,7 +259,7 @@ async function noteMined(
   const { transaction, receipt, shares, attempts, isDone } = mined;
   if (attempts.length === 0) return;
   await inUnitOfWork(ctx, async (unit) => {
-    const locked = (await lockWithSubjects(unit, attempts)).filter(
+    const locked = (await lockWithPurposes(unit, attempts)).filter(
       ({ attempt }) => attempt.transactionId === transaction.id && !hasEnded(attempt),
     );
     const arriving = locked
@@ -508,7 +508,7 @@ async function fail(
   error: RelayFailure,
 ): Promise<void> {
   await changeAttempt(ctx, unit, locked.attempt, 'failed', { error });
-  await failSubject(ctx, unit, locked, error);
+  await failPurpose(ctx, unit, locked, error);
 }
 
 type AttemptWork = (unit: UnitOfWork, locked: LockedAttempt) => Promise<void>;
@@ -524,7 +524,7 @@ async function withAttempt(
   work: AttemptWork,
 ): Promise<void> {
   await inUnitOfWork(ctx, async (unit) => {
-    const [locked] = await lockWithSubjects(unit, [seen]);
+    const [locked] = await lockWithPurposes(unit, [seen]);
     if (locked?.attempt.transactionId !== transactionId || hasEnded(locked.attempt)) return;
     await work(unit, locked);
   });

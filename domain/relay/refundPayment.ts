@@ -18,7 +18,7 @@ import { REFUND_ERRORS } from '../refunds/errors.ts';
 import type { Refund } from '../refunds/model.ts';
 import { askAboutFailedRefunds, createRefund, findRefundToSignAgain } from '../refunds/service.ts';
 import type { RelayPriority } from '../stores/model.ts';
-import { acceptAttempt } from './accept/acceptAttempt.ts';
+import { saveNewAttempt } from './accept/saveNewAttempt.ts';
 import { assertNumbersFit, permitNumbers } from './accept/assertNumbersFit.ts';
 import { RELAY_ERRORS } from './errors.ts';
 import { findRefusalOf } from './refusals/findRefusalOf.ts';
@@ -142,7 +142,7 @@ export async function refundPayment(
       ...{ payment, amount, nonce, attemptId, refundedOnChain, word },
       deadline: fromUnixSeconds(deadline),
     });
-    await acceptAttempt(ctx, unit, {
+    await saveNewAttempt(ctx, unit, {
       ...{
         id: attemptId,
         paymentId,

@@ -28,7 +28,7 @@ import type { SendOutcome } from '../relayers/ports.ts';
 import { saveIntent } from './send/saveIntent.ts';
 import { saveOutcome } from './send/saveOutcome.ts';
 import { decideNextTry, mayLeaveToOthers, spreadMs } from './send/nextTry.ts';
-import { isCompleted, lockWithSubjects, seeWithSubjects } from './attempts/purpose.ts';
+import { isCompleted, lockWithPurposes, seeWithPurposes } from './attempts/purpose.ts';
 import { withClaim, type Claim } from './send/withClaim.ts';
 import { readRelayerLoads } from './readRelayerLoads.ts';
 
@@ -106,8 +106,8 @@ async function waitUntilDead(ctx: Context, attempt: RelayAttempt): Promise<WorkR
     return undefined;
   const settledTime = await findSettledTime(ctx.db, chainId);
   if (isSignatureDead(attempt, settledTime)) return undefined;
-  const [withSubject] = await seeWithSubjects(ctx, [attempt]);
-  if (withSubject === undefined || isCompleted(withSubject)) return undefined;
+  const [withPurpose] = await seeWithPurposes(ctx, [attempt]);
+  if (withPurpose === undefined || isCompleted(withPurpose)) return undefined;
   const expiresAt = addMs(deadline, BLOCK_CLOCK_MARGIN_MS);
   return later(
     decideExpiryLook({
@@ -284,7 +284,7 @@ async function resolveInterruptedSend(ctx: Context, seen: RelayAttempt): Promise
   if (transactionId === null)
     throw new Error(`relay attempt ${seen.id} is being sent in no transaction`);
   await inUnitOfWork(ctx, async (unit) => {
-    const carried = await lockWithSubjects(
+    const carried = await lockWithPurposes(
       unit,
       await listAttemptsOfTransaction(unit.trx, transactionId),
     );

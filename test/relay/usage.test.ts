@@ -3,7 +3,7 @@ import type { PrivateKeyAccount } from 'viem/accounts';
 
 import type { Payment } from '../../domain/payments/model.ts';
 import { scanChain } from '../../domain/scan/scanChain.ts';
-import { acceptAttempt, type NewAttempt } from '../../domain/relay/accept/acceptAttempt.ts';
+import { saveNewAttempt, type NewAttempt } from '../../domain/relay/accept/saveNewAttempt.ts';
 import { changeAttempt } from '../../domain/relay/attempts/changeAttempt.ts';
 import { reconcileUsage } from '../../domain/relay/reconcileUsage.ts';
 import { sendAttempt } from '../../domain/relay/sendAttempt.ts';
@@ -415,7 +415,7 @@ describe('running totals of what payers and stores use', function () {
       return inUnitOfWork(ctx, async (unit) => {
         // What SHOW STATUS reads itself counts too: once more than in between.
         const [first, second] = [await readRowsRead(unit.trx), await readRowsRead(unit.trx)];
-        await acceptAttempt(ctx, unit, input);
+        await saveNewAttempt(ctx, unit, input);
         return (await readRowsRead(unit.trx)) - second - (second - first);
       });
     }

@@ -4,7 +4,7 @@ import { deleteStoredReplies, insertStoredReply } from '../../domain/idempotency
 import { insertOutboxRows, lockPublishableRows, markPublished } from '../../domain/outbox/store.ts';
 import type { Payment } from '../../domain/payments/model.ts';
 import { lockPayments, updatePayments } from '../../domain/payments/store.ts';
-import { acceptAttempt, type NewAttempt } from '../../domain/relay/accept/acceptAttempt.ts';
+import { saveNewAttempt, type NewAttempt } from '../../domain/relay/accept/saveNewAttempt.ts';
 import { lockAttempts } from '../../domain/relay/attempts/attemptStore.ts';
 import { changeAttempts } from '../../domain/relay/attempts/changeAttempt.ts';
 import type { RelayAttempt } from '../../domain/relay/model.ts';
@@ -206,7 +206,7 @@ describe('the one order in which rows are locked', function () {
       const { chainId } = taken[0]!.attempt;
       const accepted: RelayAttempt[] = [];
       for (const { attempt } of taken)
-        accepted.push(await inUnitOfWork(ctx, (unit) => acceptAttempt(ctx, unit, attempt)));
+        accepted.push(await inUnitOfWork(ctx, (unit) => saveNewAttempt(ctx, unit, attempt)));
       const claimId = ctx.newId('rlc');
       await execute(ctx.db, "UPDATE relay_attempts SET claim_id = ? WHERE status = 'queued'", [
         claimId,
@@ -258,7 +258,7 @@ describe('the one order in which rows are locked', function () {
           random.pick([lower, higher]),
           random.pick(['low', 'normal', 'high']),
         );
-        return async (trx) => pool.push(await acceptAttempt(ctx, toUnit(trx), attempt));
+        return async (trx) => pool.push(await saveNewAttempt(ctx, toUnit(trx), attempt));
       };
       const end = (ended: readonly RelayAttempt[]): Work => {
         const error = { code: 'PAY_030', detail: 'It came to nothing.' };

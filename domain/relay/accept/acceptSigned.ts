@@ -17,7 +17,7 @@ import { RELAY_ERRORS } from '../errors.ts';
 import { signerOf } from '../model.ts';
 import { findRefusalOf } from '../refusals/findRefusalOf.ts';
 import { toRefusalError } from '../refusals/toRefusalError.ts';
-import { acceptAttempt } from './acceptAttempt.ts';
+import { saveNewAttempt } from './saveNewAttempt.ts';
 import { findGasPrice } from './findGasPrice.ts';
 
 export async function acceptSigned(
@@ -58,7 +58,7 @@ export async function acceptSigned(
   const attemptId = ctx.newId('rla');
   const accept = async (unit: UnitOfWork) => {
     const accepted = await acceptRelay(ctx, unit, { storeId, paymentId, attemptId, payer });
-    await acceptAttempt(ctx, unit, {
+    await saveNewAttempt(ctx, unit, {
       ...{
         id: attemptId,
         paymentId,

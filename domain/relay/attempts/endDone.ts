@@ -15,7 +15,7 @@ import { listItemsOfTransaction } from './attemptStore.ts';
 import type { RelayAttempt, RelayTransaction } from '../model.ts';
 import {
   doneElsewhere,
-  failSubject,
+  failPurpose,
   isCompleted,
   positionOf,
   type LockedAttempt,
@@ -135,5 +135,5 @@ export async function endDone(
 async function failDone(ctx: Context, unit: UnitOfWork, locked: LockedAttempt): Promise<void> {
   const error = doneElsewhere(locked.attempt);
   await changeAttempt(ctx, unit, locked.attempt, 'failed', { error });
-  await failSubject(ctx, unit, locked, error);
+  await failPurpose(ctx, unit, locked, error);
 }

@@ -6,7 +6,7 @@ import { changeAttempt } from './changeAttempt.ts';
 import { changeTransaction } from './changeTransaction.ts';
 import { RELAY_ERRORS } from '../errors.ts';
 import type { RelayAttempt, RelayTransaction } from '../model.ts';
-import { failSubject, lockWithSubjects } from './purpose.ts';
+import { failPurpose, lockWithPurposes } from './purpose.ts';
 
 /**
  * Attempts whose chain was taken out of the configuration: nobody can send, follow or judge them.
@@ -33,7 +33,7 @@ async function failRemoved(ctx: Context, seen: RelayAttempt): Promise<void> {
   const detail = `Chain ${seen.chainId} is not configured any more: what became of it there is not known.`;
   const error = { code: RELAY_ERRORS.notSent.code, detail };
   await inUnitOfWork(ctx, async (unit) => {
-    const [locked] = await lockWithSubjects(unit, [seen]);
+    const [locked] = await lockWithPurposes(unit, [seen]);
     if (
       locked === undefined ||
       locked.attempt.status === 'succeeded' ||
@@ -41,7 +41,7 @@ async function failRemoved(ctx: Context, seen: RelayAttempt): Promise<void> {
     )
       return;
     await changeAttempt(ctx, unit, locked.attempt, 'failed', { error });
-    await failSubject(ctx, unit, locked, error);
+    await failPurpose(ctx, unit, locked, error);
   });
 }
 

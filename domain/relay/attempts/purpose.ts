@@ -32,7 +32,7 @@ export interface LockedAttempt {
  * Locks in the order that everybody keeps: payments, refunds, attempts. What is gone is left out;
  * the rest comes in the order in which it was asked for.
  */
-export async function lockWithSubjects(
+export async function lockWithPurposes(
   unit: UnitOfWork,
   seen: readonly RelayAttempt[],
 ): Promise<LockedAttempt[]> {
@@ -65,7 +65,7 @@ export async function lockWithSubjects(
  * The same without locks, for a look: whatever is changed on its strength is looked at again under
  * them.
  */
-export async function seeWithSubjects(
+export async function seeWithPurposes(
   ctx: Context,
   attempts: readonly RelayAttempt[],
 ): Promise<LockedAttempt[]> {
@@ -105,7 +105,7 @@ export function isWaitingFor({ attempt, payment, refund }: LockedAttempt): boole
 }
 
 /** The attempt ended without doing it. */
-export async function failSubject(
+export async function failPurpose(
   ctx: Context,
   unit: UnitOfWork,
   locked: LockedAttempt,

@@ -4,7 +4,7 @@ import { listAttemptsOfTransaction } from './attemptStore.ts';
 import { changeAttempts } from './changeAttempt.ts';
 import type { RelayTransaction } from '../model.ts';
 import type { ProviderTransaction } from '../../relayers/ports.ts';
-import { lockWithSubjects, noteHash } from './purpose.ts';
+import { lockWithPurposes, noteHash } from './purpose.ts';
 import { insertTransactionHash, lockTransaction, updateTransaction } from './transactionStore.ts';
 
 /**
@@ -19,7 +19,7 @@ export async function recordProviderTransaction(
   provider: Pick<ProviderTransaction, 'providerTransactionId' | 'hash'>,
 ): Promise<RelayTransaction> {
   // Attempts and what they are for before their transaction: the order that everybody keeps.
-  const carried = await lockWithSubjects(
+  const carried = await lockWithPurposes(
     unit,
     await listAttemptsOfTransaction(unit.trx, transactionId),
   );

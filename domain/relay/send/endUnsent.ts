@@ -6,9 +6,9 @@ import type { RelayFailure } from '../../payments/eventData.ts';
 import { changeAttempt } from '../attempts/changeAttempt.ts';
 import {
   askIfDone,
-  failSubject,
+  failPurpose,
   isOnChain,
-  lockWithSubjects,
+  lockWithPurposes,
   PAID_ELSEWHERE,
 } from '../attempts/purpose.ts';
 import { decideNextLook } from '../attempts/decideNextLook.ts';
@@ -65,7 +65,7 @@ export async function endUnsent(
   if (!isDone && error.code === PAID_ELSEWHERE.code) return lookAgain();
   const doer = await findDoer(ctx, attempt);
   return inUnitOfWork(ctx, async (unit) => {
-    const [locked] = await lockWithSubjects(unit, [attempt]);
+    const [locked] = await lockWithPurposes(unit, [attempt]);
     // Somebody else is sending it, and may die over it: then this job is to find out.
     if (locked?.attempt.status === 'submitting') return lookAgain();
     if (locked?.attempt.status !== 'queued') return DONE;
@@ -81,7 +81,7 @@ export async function endUnsent(
       return hasEnded ? DONE : lookAgain();
     }
     await changeAttempt(ctx, unit, locked.attempt, 'failed', { error });
-    await failSubject(ctx, unit, locked, error);
+    await failPurpose(ctx, unit, locked, error);
     return DONE;
   });
 }

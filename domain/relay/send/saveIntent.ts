@@ -13,7 +13,7 @@ import type { RelayAttempt, RelayTransaction } from '../model.ts';
 import { noteForeignCode } from './noteForeignCode.ts';
 import { findHeldBack } from './permitTurns.ts';
 import { lockRelayersOf, takeFreeRelayer } from '../../relayers/takeFreeRelayer.ts';
-import { isOnChain, isWaitingFor, lockWithSubjects } from '../attempts/purpose.ts';
+import { isOnChain, isWaitingFor, lockWithPurposes } from '../attempts/purpose.ts';
 import { insertItems, insertTransaction } from '../attempts/transactionStore.ts';
 import { noteServedTurn } from '../attempts/turnStore.ts';
 import type { Candidate } from './withClaim.ts';
@@ -50,7 +50,7 @@ export async function saveIntent(
   const { chainId } = own;
   return inUnitOfWork(ctx, async (unit) => {
     const ids = estimated.send.map(({ attempt }) => attempt.id);
-    const locked = await lockWithSubjects(
+    const locked = await lockWithPurposes(
       unit,
       estimated.send.map(({ attempt }) => attempt),
     );

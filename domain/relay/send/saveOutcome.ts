@@ -11,7 +11,7 @@ import { RELAY_ERRORS } from '../errors.ts';
 import type { RelayTransaction } from '../model.ts';
 import type { SendOutcome } from '../../relayers/ports.ts';
 import { recordProviderTransaction } from '../attempts/recordProviderTransaction.ts';
-import { failSubject, lockWithSubjects, type LockedAttempt } from '../attempts/purpose.ts';
+import { failPurpose, lockWithPurposes, type LockedAttempt } from '../attempts/purpose.ts';
 import { deleteTransaction } from '../attempts/transactionStore.ts';
 
 /**
@@ -26,7 +26,7 @@ export async function saveOutcome(
   leaderId: string,
 ): Promise<WorkResult> {
   return inUnitOfWork(ctx, async (unit) => {
-    const carried = await lockWithSubjects(
+    const carried = await lockWithPurposes(
       unit,
       await listAttemptsOfTransaction(unit.trx, transaction.id),
     );
@@ -103,7 +103,7 @@ export async function saveOutcome(
             );
           }
           await changeAttempt(ctx, unit, attempt, 'failed', { error });
-          await failSubject(ctx, unit, locked, error);
+          await failPurpose(ctx, unit, locked, error);
         }
         return DONE;
       }

@@ -44,7 +44,7 @@ export interface NewAttempt {
  * is for must be locked already.
  * @throws AppError backOff, payDirectly, tooManyInFlight, gasBudgetSpent, wrongNonce
  */
-export async function acceptAttempt(
+export async function saveNewAttempt(
   ctx: Context,
   unit: UnitOfWork,
   input: NewAttempt,
