@@ -1,16 +1,10 @@
 import type { Context } from '../../../platform/context.ts';
 import { AppError } from '../../../shared/errors.ts';
 import { findChainConfig } from '../../chain/service.ts';
+import { isProviderTransactionTaken } from '../attempts/transactionStore.ts';
 import { RELAY_ERRORS } from '../errors.ts';
 import type { RelayTransaction } from '../model.ts';
-import type { ProviderTransaction } from '../../relayers/ports.ts';
-import { isProviderTransactionTaken } from '../attempts/transactionStore.ts';
-
-/**
- * `unknown`: the provider does not have it. `silent`: it does not answer, and the chain has to do.
- * `gone`: it is not configured any more.
- */
-export type ProviderAnswer = ProviderTransaction | 'unknown' | 'silent' | 'gone';
+import type { ProviderAnswer } from './model.ts';
 
 /** What became of a transaction, as its relayer's provider tells. */
 export async function askProvider(
