@@ -6,8 +6,9 @@ import type { Config } from './config.ts';
 import { createRedis, type RedisConnection } from './redis.ts';
 
 /** Queues that outbox rows go to, and those whose jobs come from a schedule. */
-export const SCHEDULED_QUEUES = ['chain-scan', 'maintenance'] as const;
+const SCHEDULED_QUEUES = ['chain-scan', 'maintenance'] as const;
 export const QUEUE_NAMES = [...OUTBOX_QUEUES, ...SCHEDULED_QUEUES] as const;
+export type ScheduledQueue = (typeof SCHEDULED_QUEUES)[number];
 export type QueueName = (typeof QUEUE_NAMES)[number];
 
 export interface Queues extends JobQueuePort {

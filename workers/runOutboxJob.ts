@@ -17,7 +17,7 @@ import {
 } from '../domain/outbox/store.ts';
 import { forRequest, type Context } from '../platform/context.ts';
 import { inTransaction, withRetries } from '../platform/db.ts';
-import { OUTBOX_QUEUE_RULES } from './queues.ts';
+import { QUEUES } from './queues.ts';
 
 const payloadSchema = z.strictObject({
   outboxId: z.string(),
@@ -54,7 +54,7 @@ export async function runOutboxJob(
   const own = { outboxId, generation };
   const jobCtx = withJob(forRequest(ctx, requestId), { queue, jobId: job.id, subjectId });
 
-  const { gate, work } = OUTBOX_QUEUE_RULES[queue];
+  const { gate, work } = QUEUES[queue];
   const subject = { queue, subjectId };
   const leave = async () => gate?.leave?.(jobCtx, { subjectId, jobId: job.id ?? '' });
   const leaveAndFail = async (error: unknown): Promise<never> => {

@@ -2,17 +2,14 @@ import type { Job } from 'bullmq';
 
 import { countLoopFailures } from '../domain/outbox/service.ts';
 import { announceProcess } from '../domain/webhooks/announceProcess.ts';
-import type { Config } from '../platform/config.ts';
 import type { Context } from '../platform/context.ts';
 import { QUEUE_NAMES, type QueueName, type Queues } from '../platform/queues.ts';
 import { createRedis, type RedisConnection } from '../platform/redis.ts';
 import { createUnlessBusy, type UnlessBusy } from '../shared/createUnlessBusy.ts';
+import { ensureSchedules } from './ensureSchedules.ts';
 import { keepWorker } from './keepWorker.ts';
-import { MAINTENANCE_TASKS } from './maintenance.ts';
-import { OUTBOX_QUEUE_RULES } from './queues.ts';
+import { QUEUES } from './queues.ts';
 import { isOutboxQueue, runOutboxJob } from './runOutboxJob.ts';
-import { runChainScan, SCAN_PARTS } from './runChainScan.ts';
-import { countMaintenanceParts, runMaintenance } from './runMaintenance.ts';
 import { startOutboxPublisher } from './startOutboxPublisher.ts';
 
 /** Schedules live in Redis and are gone when it is wiped: they are put there again this often. */
@@ -42,7 +39,7 @@ export async function startWorkers(
   const failures = countLoopFailures(ctx, { queue: 'maintenance', subjectId: 'check-schedules' });
   const reschedule = async () => {
     try {
-      await ensureSchedules(ctx, queues, names);
+      await ensureSchedules(ctx.config, queues, names);
       await failures.succeeded();
     } catch (error) {
       ctx.log.warn({ err: error }, 'the schedules could not be checked');
@@ -90,23 +87,11 @@ function startWorker(
     {
       connection,
       prefix: ctx.config.queuePrefix,
-      concurrency: concurrencyOf(ctx.config, name),
+      concurrency: QUEUES[name].concurrency(ctx.config),
       lockDuration: LOCK_MS,
       stalledInterval: STALLED_CHECK_MS,
       maxStalledCount: 5,
     },
-  );
-}
-
-/**
- * BullMQ makes the next job of a schedule when the present one begins, however long that takes. So
- * what is under way is not begun again (`unlessBusy`), and there is a place for everything that may
- * be under way: what does not come back has its own place, in each process, and no other.
- */
-function concurrencyOf(config: Config, name: QueueName): number {
-  if (isOutboxQueue(name)) return OUTBOX_QUEUE_RULES[name].concurrency(config);
-  return (
-    1 + (name === 'maintenance' ? countMaintenanceParts(config) : SCAN_PARTS * config.chains.length)
   );
 }
 
@@ -120,62 +105,5 @@ async function runJob(
   }: { readonly job: Job; readonly token: string; readonly unlessBusy: UnlessBusy },
 ): Promise<unknown> {
   if (isOutboxQueue(name)) return runOutboxJob(ctx, name, job, token);
-  if (name === 'maintenance') return runMaintenance(ctx, job.name, unlessBusy);
-  const chainId: unknown = (job.data as { chainId?: unknown }).chainId;
-  if (typeof chainId !== 'number') throw new Error('a chain-scan job names no chain');
-  return runChainScan(ctx, chainId, unlessBusy);
-}
-
-async function ensureSchedules(
-  ctx: Context,
-  queues: Queues,
-  names: readonly QueueName[],
-): Promise<void> {
-  if (names.includes('chain-scan')) {
-    for (const { chainId, blockTimeMs } of ctx.config.chains) {
-      // Twice a block, so that a direct payment is found well within two.
-      const every = Math.min(5_000, Math.max(200, Math.floor(blockTimeMs / 2)));
-      await ensureSchedule(queues, 'chain-scan', `chain-${chainId}`, every, {
-        name: 'scan',
-        data: { chainId },
-      });
-    }
-  }
-  if (names.includes('maintenance')) {
-    for (const [task, { everyMs }] of Object.entries(MAINTENANCE_TASKS))
-      await ensureSchedule(queues, 'maintenance', task, everyMs, { name: task, data: {} });
-  }
-}
-
-/**
- * A schedule whose next job is this late has lost it; so has one whose next job is this early: who
- * made it had a clock that was ahead.
- */
-const LOST_AFTER_MS = 10_000;
-
-/** Leaves a schedule that runs alone: writing it anew would move its next job. */
-async function ensureSchedule(
-  queues: Queues,
-  queue: QueueName,
-  id: string,
-  every: number,
-  template: { name: string; data: object },
-): Promise<void> {
-  const existing = await queues.get(queue).getJobScheduler(id);
-  const dueInMs = (existing?.next ?? -Infinity) - Date.now();
-  if (existing?.every === every && Math.abs(dueInMs) < LOST_AFTER_MS + every) return;
-  // Written anew, it would go on from its next job's date.
-  if (dueInMs > 0) await queues.get(queue).removeJobScheduler(id);
-  await queues.get(queue).upsertJobScheduler(
-    id,
-    { every },
-    {
-      ...template,
-      opts: {
-        attempts: 1,
-        removeOnComplete: { count: 10 },
-        removeOnFail: { age: 24 * 3_600, count: 100 },
-      },
-    },
-  );
+  return QUEUES[name].work(ctx, job, unlessBusy);
 }
