@@ -37,7 +37,7 @@ import { createPaymentIdOf } from './createPaymentIdOf.ts';
 import { createPollBlocks } from './createPollBlocks.ts';
 import { createPollEvents } from './createPollEvents.ts';
 import { createReadBlock } from './createReadBlock.ts';
-import { createReadGatewayLogs } from './createReadGatewayLogs.ts';
+import { createListGatewayLogs } from './createListGatewayLogs.ts';
 import { createReadHead } from './createReadHead.ts';
 import { createRelayCalls } from './createRelayCalls.ts';
 import { createRpcClients, RPC_TIMEOUT_MS, type RpcQuestions } from './createRpcClients.ts';
@@ -78,7 +78,7 @@ export function createChain(options: {
     clock,
     badAnswers,
   });
-  const gatewayLogs = createReadGatewayLogs({ rpcUrls, chainId, gateway, clock, log });
+  const gatewayLogs = createListGatewayLogs({ rpcUrls, chainId, gateway, clock, log });
   const { readBlock, readBlockUnder } = createReadBlock({
     rpcUrls,
     chainId,

@@ -18,7 +18,7 @@ const TIMEOUT_MS = 5_000;
  * it, and for half of that, down to single blocks; how much it takes is remembered, for each URL by
  * itself. What a URL gave before it failed is not asked for again at once (createKeptLogs.ts).
  */
-export function createReadGatewayLogs(options: {
+export function createListGatewayLogs(options: {
   readonly rpcUrls: readonly string[];
   readonly chainId: number;
   readonly gateway: Address;
