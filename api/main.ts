@@ -1,3 +1,4 @@
+import { EVENT_SINKS } from '../domain/modules.ts';
 import { createContext } from '../platform/createContext.ts';
 import { createQueues } from '../platform/queues.ts';
 import { runProcess } from '../platform/runProcess.ts';
@@ -5,7 +6,7 @@ import { startServer } from './http/startServer.ts';
 
 /** The API's process. Any number of them may run: all state is in the database and in Redis. */
 await runProcess(async (config) => {
-  const { ctx, close } = await createContext(config, { name: 'api' });
+  const { ctx, close } = await createContext(config, { name: 'api', eventSinks: EVENT_SINKS });
   const queues = await createQueues(config);
   const server = await startServer(ctx, queues.all);
   ctx.log.info({ url: server.url }, 'the API listens');

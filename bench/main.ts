@@ -7,6 +7,7 @@ import { findFreePort } from '../dev/freePort.ts';
 import { startStack } from '../dev/startStack.ts';
 import { createStore, issueApiKey } from '../domain/stores/service.ts';
 import { loadConfig } from '../platform/config.ts';
+import { EVENT_SINKS } from '../domain/modules.ts';
 import { createContext } from '../platform/createContext.ts';
 import { migrate } from '../db/migrate.ts';
 import { PROJECT_ROOT } from '../platform/projectRoot.ts';
@@ -70,7 +71,10 @@ async function run(): Promise<void> {
     MSQPAY_DATABASE_POOL: String(POOL),
     MSQPAY_LOG_LEVEL: 'warn',
   });
-  const { ctx, close } = await createContext(loadConfig(environment), { name: 'cli' });
+  const { ctx, close } = await createContext(loadConfig(environment), {
+    name: 'cli',
+    eventSinks: EVENT_SINKS,
+  });
   await migrate(ctx.db);
   const store = await createStore(ctx, { name: 'Bench', payoutAddress: stack.simulator.address });
   const { key: apiKey } = await issueApiKey(ctx, {

@@ -4,6 +4,7 @@ import type { PaymentProcessedLog } from '../domain/chain/contractModel.ts';
 import { createStore } from '../domain/stores/service.ts';
 import { createWebhookEndpoint } from '../domain/webhooks/service.ts';
 import type { Config } from '../platform/config.ts';
+import { EVENT_SINKS } from '../domain/modules.ts';
 import { createContext } from '../platform/createContext.ts';
 import { migrate } from '../db/migrate.ts';
 import { inTransaction, selectRows, type Database } from '../platform/db.ts';
@@ -42,7 +43,7 @@ export async function measureApplying(
   payout: Address,
   count: number,
 ): Promise<Applying> {
-  const { ctx, close } = await createContext(config, { name: 'cli' });
+  const { ctx, close } = await createContext(config, { name: 'cli', eventSinks: EVENT_SINKS });
   try {
     await migrate(ctx.db);
     const [chain] = config.chains;

@@ -13,6 +13,7 @@ import { getAuthorizationRequest } from '../domain/relay/getAuthorizationRequest
 import { createStore } from '../domain/stores/service.ts';
 import { loadConfig } from '../platform/config.ts';
 import type { Context } from '../platform/context.ts';
+import { EVENT_SINKS } from '../domain/modules.ts';
 import { createContext } from '../platform/createContext.ts';
 import { migrate } from '../db/migrate.ts';
 import { selectRows } from '../platform/db.ts';
@@ -60,7 +61,10 @@ async function measure(waiting: number): Promise<void> {
     MSQPAY_CHECKOUT_URL: 'http://shop.example/checkout/{paymentId}',
     MSQPAY_LOG_LEVEL: 'warn',
   });
-  const { ctx, close } = await createContext(loadConfig(environment), { name: 'cli' });
+  const { ctx, close } = await createContext(loadConfig(environment), {
+    name: 'cli',
+    eventSinks: EVENT_SINKS,
+  });
   let workers: ChildProcess | undefined;
   try {
     await migrate(ctx.db);

@@ -17,6 +17,7 @@ import { allowSlowConnections } from '../platform/allowSlowConnections.ts';
 import { loadConfig } from '../platform/config.ts';
 import { ConfigError } from '../platform/ConfigError.ts';
 import type { Context } from '../platform/context.ts';
+import { EVENT_SINKS } from '../domain/modules.ts';
 import { createContext } from '../platform/createContext.ts';
 import { migrate } from '../db/migrate.ts';
 import { errnoOf } from '../platform/errnoOf.ts';
@@ -209,7 +210,10 @@ async function main(): Promise<number> {
     console.error(USAGE);
     return 2;
   }
-  const { ctx, close } = await createContext(loadConfig(process.env), { name: 'cli' });
+  const { ctx, close } = await createContext(loadConfig(process.env), {
+    name: 'cli',
+    eventSinks: EVENT_SINKS,
+  });
   try {
     await ctx.whenClockCompared();
     console.log(JSON.stringify(await command(ctx), null, 2));

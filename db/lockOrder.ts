@@ -37,8 +37,8 @@ export const LOCK_ORDER: readonly LockedTable[] = [
   { table: 'relay_turns' },
   { table: 'local_relayer_accounts' },
   { table: 'local_relayer_transactions' },
-  { table: 'webhook_endpoints', refersTo: 'stores' },
   { table: 'events' },
+  { table: 'webhook_endpoints', refersTo: 'stores' },
   { table: 'webhook_deliveries', by: 'id' },
   { table: 'webhook_attempts' },
   {
@@ -56,7 +56,6 @@ export const LOCK_ORDER: readonly LockedTable[] = [
 export const LATE: Readonly<Record<string, string>> = {
   relayers:
     'few rows, which all sending of a chain waits for: they are locked as late as can be, once it is known what is sent',
-  webhooks:
-    'a change is told once it has been decided, under the locks of what has changed; an attempt of a delivery locks nothing before it',
+  events: 'a change is told once it has been decided, under the locks of what has changed',
   outbox: 'every module promises work once it has decided, under the locks of what it is about',
 };

@@ -126,7 +126,7 @@ CREATE TABLE chain_blocks (
   PRIMARY KEY (chain_id, number)
 );
 
--- domain/webhooks
+-- domain/events
 CREATE TABLE events (
   id VARCHAR(40) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
   store_id VARCHAR(40) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,

@@ -13,7 +13,7 @@ export const TABLES: Readonly<Record<string, string>> = {
   api_keys: 'domain/stores',
   chain_cursors: 'domain/chain',
   chain_blocks: 'domain/chain',
-  events: 'domain/webhooks',
+  events: 'domain/events',
   webhook_endpoints: 'domain/webhooks',
   webhook_deliveries: 'domain/webhooks',
   webhook_attempts: 'domain/webhooks',
@@ -41,6 +41,11 @@ export interface ForeignRead {
 }
 
 export const FOREIGN_READS: readonly ForeignRead[] = [
+  {
+    folder: 'domain/webhooks',
+    table: 'events',
+    why: 'what an attempt of a delivery needs: asked for each, and a second question would be one more round trip',
+  },
   {
     folder: 'domain/outbox',
     table: 'stores',

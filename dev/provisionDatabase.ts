@@ -4,6 +4,7 @@ import { z } from 'zod';
 
 import { createStore, findIdentity, issueApiKey } from '../domain/stores/service.ts';
 import { loadConfig } from '../platform/config.ts';
+import { EVENT_SINKS } from '../domain/modules.ts';
 import { createContext } from '../platform/createContext.ts';
 import { migrate } from '../db/migrate.ts';
 import { DEV_KEYS } from './devKeys.ts';
@@ -20,7 +21,10 @@ export async function provisionDatabase(
   environment: NodeJS.ProcessEnv,
   storeFile: string,
 ): Promise<{ apiKey: string }> {
-  const { ctx, close } = await createContext(loadConfig(environment), { name: 'cli' });
+  const { ctx, close } = await createContext(loadConfig(environment), {
+    name: 'cli',
+    eventSinks: EVENT_SINKS,
+  });
   try {
     await migrate(ctx.db);
     if (existsSync(storeFile)) {

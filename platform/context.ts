@@ -1,4 +1,5 @@
 import type { ChainPort } from '../domain/chain/ports.ts';
+import type { EventSink } from '../domain/events/ports.ts';
 import type { RelayerPort } from '../domain/relayers/ports.ts';
 import type { WebhookSenderPort } from '../domain/webhooks/ports.ts';
 import type { Clock } from '../shared/clock.ts';
@@ -42,6 +43,8 @@ export interface Context {
    */
   readonly relayers: ReadonlyMap<string, RelayerPort>;
   readonly webhookSender: WebhookSenderPort;
+  /** Who is told of events, see domain/modules.ts. */
+  readonly eventSinks: readonly EventSink[];
   /** Follows a request into the events and jobs it causes; null outside of any. */
   readonly requestId: string | null;
 }

@@ -3,6 +3,7 @@ import { createLocalRelayer } from '../adapters/relayers/local/createLocalRelaye
 import { createOzRelayer } from '../adapters/relayers/ozRelayer/createOzRelayer.ts';
 import { createWebhookSender } from '../adapters/webhookHttp/createWebhookSender.ts';
 import type { ChainPort } from '../domain/chain/ports.ts';
+import type { EventSink } from '../domain/events/ports.ts';
 import type { RelayerPort } from '../domain/relayers/ports.ts';
 import type { Clock } from '../shared/clock.ts';
 import { newId } from '../shared/ids.ts';
@@ -20,6 +21,8 @@ import { createSignals } from './signals.ts';
 
 export interface ContextOptions {
   readonly name: 'api' | 'workers' | 'cli' | 'test';
+  /** All that there are: `EVENT_SINKS`. An event is told to those alone. */
+  readonly eventSinks: readonly EventSink[];
   /**
    * Without them there are no relayers in the context: only workers have something to ask of one.
    */
@@ -102,6 +105,7 @@ export async function createContext(
     chains,
     relayers,
     webhookSender,
+    eventSinks: options.eventSinks,
     requestId: null,
   };
   return {

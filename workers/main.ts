@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util';
 
 import type { Config } from '../platform/config.ts';
+import { EVENT_SINKS } from '../domain/modules.ts';
 import { createContext } from '../platform/createContext.ts';
 import { createQueues, QUEUE_NAMES, type QueueName } from '../platform/queues.ts';
 import { readRelayerKeys, type RelayerKeys } from '../platform/relayerKeys.ts';
@@ -37,7 +38,11 @@ function readKeys(config: Config): { readonly relayerKeys?: RelayerKeys } {
 }
 
 await runProcess(async (config) => {
-  const { ctx, close } = await createContext(config, { name: 'workers', ...readKeys(config) });
+  const { ctx, close } = await createContext(config, {
+    name: 'workers',
+    eventSinks: EVENT_SINKS,
+    ...readKeys(config),
+  });
   const queues = await createQueues(config);
   // First: it says what is away for as long as that keeps the workers from working.
   const health = await startHealthServer(ctx, config.host, config.workersPort);

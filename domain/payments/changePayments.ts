@@ -3,7 +3,7 @@ import type { UnitOfWork } from '../../platform/unitOfWork.ts';
 import { AppError } from '../../shared/errors.ts';
 import { findChainConfig } from '../chain/service.ts';
 import { promiseWork } from '../outbox/service.ts';
-import { recordEvents } from '../webhooks/service.ts';
+import { recordEvents, type NewStoreEvent } from '../events/recordEvents.ts';
 import { EVENT_TYPE_OF_TRANSITION } from './decide.ts';
 import { PAYMENT_ERRORS } from './errors.ts';
 import { toEventData, type RelayFailure } from './eventData.ts';
@@ -42,7 +42,7 @@ export async function changePayments(
 ): Promise<Payment[]> {
   const now = ctx.clock.now();
   const changed: Payment[] = [];
-  const events: Parameters<typeof recordEvents>[2][number][] = [];
+  const events: NewStoreEvent[] = [];
   for (const change of changes) {
     let payment: Payment = { ...change.payment, ...change.facts, updatedAt: now };
     for (const transition of change.transitions) {

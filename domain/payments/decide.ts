@@ -1,7 +1,7 @@
 import { addMs, fromUnixSeconds, toUnixSeconds } from '../../shared/clock.ts';
 import type { Bytes32 } from '../../shared/hex.ts';
 import { keccak256 } from '../../shared/keccak256.ts';
-import type { EventType } from '../webhooks/model.ts';
+import type { PaymentEventType } from './eventTypes.ts';
 import type { Payment } from './model.ts';
 import type { PaymentTransitionEvent } from './transitions.ts';
 import type { PaymentProcessedLog } from '../chain/contractModel.ts';
@@ -73,19 +73,20 @@ export function decideRecheckMs(now: Date, expiresAt: Date): number {
 }
 
 /** What the store is told of each transition. */
-export const EVENT_TYPE_OF_TRANSITION: Readonly<Record<PaymentTransitionEvent, EventType>> = {
-  relayAccepted: 'payment.processing',
-  relayFailed: 'payment.relay_failed',
-  relayFailedFinal: 'payment.failed',
-  eventSeen: 'payment.processing',
-  eventFinal: 'payment.completed',
-  eventRemoved: 'payment.reorged',
-  eventRemovedInFlight: 'payment.reorged',
-  eventRemovedLate: 'payment.reorged',
-  eventRemovedCancelled: 'payment.reorged',
-  expire: 'payment.expired',
-  cancel: 'payment.cancelled',
-};
+export const EVENT_TYPE_OF_TRANSITION: Readonly<Record<PaymentTransitionEvent, PaymentEventType>> =
+  {
+    relayAccepted: 'payment.processing',
+    relayFailed: 'payment.relay_failed',
+    relayFailedFinal: 'payment.failed',
+    eventSeen: 'payment.processing',
+    eventFinal: 'payment.completed',
+    eventRemoved: 'payment.reorged',
+    eventRemovedInFlight: 'payment.reorged',
+    eventRemovedLate: 'payment.reorged',
+    eventRemovedCancelled: 'payment.reorged',
+    expire: 'payment.expired',
+    cancel: 'payment.cancelled',
+  };
 
 /**
  * A relay ended without paying: what does it mean for its payment? undefined: nothing, the chain

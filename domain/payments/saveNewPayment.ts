@@ -4,7 +4,7 @@ import { isDatabaseAway } from '../../platform/isDatabaseAway.ts';
 import type { Transaction } from '../../platform/db.ts';
 import { inUnitOfWork, type AlsoInTransaction } from '../../platform/unitOfWork.ts';
 import { promiseWork } from '../outbox/service.ts';
-import { findListeners, recordEvents } from '../webhooks/service.ts';
+import { findListeners, recordEvents } from '../events/recordEvents.ts';
 import { toEventData } from './eventData.ts';
 import type { Payment } from './model.ts';
 import { expiriesToPromise } from './promiseExpiries.ts';

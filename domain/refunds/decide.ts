@@ -2,7 +2,7 @@ import { addMs, BLOCK_CLOCK_MARGIN_MS } from '../../shared/clock.ts';
 import type { Bytes32 } from '../../shared/hex.ts';
 import { formatAmountUnits } from '../../shared/money.ts';
 import { toChainFacts, type RelayFailure } from '../payments/eventData.ts';
-import type { EventType } from '../webhooks/model.ts';
+import type { RefundEventType } from './eventTypes.ts';
 import type { Refund } from './model.ts';
 import type { RefundTransitionEvent } from './transitions.ts';
 import type { RefundProcessedLog } from '../chain/contractModel.ts';
@@ -22,7 +22,9 @@ export function makeRefundNonce(randomBytes: Buffer): bigint {
   return BigInt(`0x${randomBytes.toString('hex')}`);
 }
 
-export const EVENT_TYPE_OF_REFUND_TRANSITION: Readonly<Record<RefundTransitionEvent, EventType>> = {
+export const EVENT_TYPE_OF_REFUND_TRANSITION: Readonly<
+  Record<RefundTransitionEvent, RefundEventType>
+> = {
   relayFailed: 'refund.failed',
   signedAgain: 'refund.processing',
   eventSeen: 'refund.processing',

@@ -7,7 +7,7 @@ import { CHAIN_ERRORS } from '../chain/errors.ts';
 import { findSettledTime, getChain, listKnownBlocks } from '../chain/service.ts';
 import type { RelayFailure } from '../payments/eventData.ts';
 import type { Payment } from '../payments/model.ts';
-import { recordEvents } from '../webhooks/service.ts';
+import { recordEvents } from '../events/recordEvents.ts';
 import {
   EVENT_TYPE_OF_REFUND_TRANSITION,
   hasFailedForAReason,

@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 
 import { addMs } from '../../shared/clock.ts';
-import type { EventType } from './model.ts';
+import type { EventType } from '../events/model.ts';
 import type { WebhookPostOutcome } from './ports.ts';
 import { isLocalHostName, isPublicAddress } from './publicAddress.ts';
 

@@ -1,7 +1,7 @@
 import { Webhook } from 'standardwebhooks';
 
 import { toUnixSeconds } from '../../shared/clock.ts';
-import type { StoreEvent } from './model.ts';
+import type { StoreEvent } from '../events/model.ts';
 
 /** What is sent, as Standard Webhooks 1.0.0 says. */
 

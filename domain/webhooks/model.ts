@@ -1,38 +1,4 @@
-import type { Bytes32 } from '../../shared/hex.ts';
-
-/** What a store can be told. Each is described under `webhooks` in openapi.yaml. */
-export const EVENT_TYPES = [
-  'payment.created',
-  'payment.processing',
-  'payment.completed',
-  'payment.expired',
-  'payment.failed',
-  'payment.cancelled',
-  'payment.relay_failed',
-  'payment.reorged',
-  'refund.created',
-  'refund.processing',
-  'refund.completed',
-  'refund.failed',
-  'refund.reorged',
-] as const;
-export type EventType = (typeof EVENT_TYPES)[number];
-
-/** One logical event: exactly one for each state change, written in the same transaction. */
-export interface StoreEvent {
-  readonly id: string;
-  readonly storeId: string;
-  readonly type: EventType;
-  readonly paymentId: Bytes32;
-  /** The payment's refund that it is about; null: it is about the payment itself. */
-  readonly refundId: string | null;
-  /** The version of what it is about after the change: (paymentId, refundId, version) is unique. */
-  readonly version: number;
-  /** The request or job that caused it, for the logs. */
-  readonly requestId: string | null;
-  readonly data: Readonly<Record<string, unknown>>;
-  readonly createdAt: Date;
-}
+import type { EventType } from '../events/model.ts';
 
 export const WEBHOOK_ENDPOINT_STATUSES = ['enabled', 'disabled'] as const;
 export type WebhookEndpointStatus = (typeof WEBHOOK_ENDPOINT_STATUSES)[number];
@@ -55,14 +21,6 @@ export interface WebhookEndpoint {
 export interface WebhookEndpointWithSecret extends WebhookEndpoint {
   /** `whsec_` and the key in base64. */
   readonly secret: string;
-}
-
-/** One step in the history of a payment. */
-export interface PaymentEventSummary {
-  readonly eventId: string;
-  readonly type: EventType;
-  readonly version: number;
-  readonly at: Date;
 }
 
 /**

@@ -8,6 +8,7 @@ import { getPaymentStatus, noteReadPayment } from '../../domain/payments/status.
 import { findPayment } from '../../domain/payments/store.ts';
 import { attemptDelivery } from '../../domain/webhooks/attemptDelivery.ts';
 import type { Context } from '../../platform/context.ts';
+import { EVENT_SINKS } from '../../domain/modules.ts';
 import { createContext } from '../../platform/createContext.ts';
 import { createRedis } from '../../platform/redis.ts';
 import { createSignals, REMEMBERED_MS, type Signals } from '../../platform/signals.ts';
@@ -33,7 +34,7 @@ describe('a read that follows an acknowledged change', function () {
 
   before(async () => {
     api = await startTestApi({ env: { MSQPAY_WEBHOOK_ALLOW_PRIVATE_NETWORKS: 'true' } });
-    other = await createContext(api.config, { name: 'api' });
+    other = await createContext(api.config, { name: 'api', eventSinks: EVENT_SINKS });
     otherServer = await startServer(other.ctx, [], { idleMs: 10 });
     customer = await api.chain.createCustomer({ token: api.tokens.TUSD });
   });
@@ -77,7 +78,10 @@ describe('a read that follows an acknowledged change', function () {
    */
   async function withSignals(create: () => Signals): Promise<RunningServer> {
     // A pool of its own: what a process remembers hangs on it.
-    const { ctx, close } = await createContext(api.config, { name: 'api' });
+    const { ctx, close } = await createContext(api.config, {
+      name: 'api',
+      eventSinks: EVENT_SINKS,
+    });
     const signals = create();
     const server = await startServer({ ...ctx, signals }, [], { idleMs: 10 });
     closing.push(

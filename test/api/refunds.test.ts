@@ -25,7 +25,7 @@ import { confirmTransaction } from '../../domain/relay/confirmTransaction.ts';
 import { sendAttempt } from '../../domain/relay/sendAttempt.ts';
 import { createStore, issueApiKey } from '../../domain/stores/service.ts';
 import { buildEventBody } from '../../domain/webhooks/message.ts';
-import type { EventType } from '../../domain/webhooks/model.ts';
+import type { EventType } from '../../domain/events/model.ts';
 import { parseJsonColumn, selectRows } from '../../platform/db.ts';
 import { PROJECT_ROOT } from '../../platform/projectRoot.ts';
 import { asBytes32 } from '../../shared/hex.ts';

@@ -4,6 +4,7 @@ import { startServer, type RunningServer } from '../../api/http/startServer.ts';
 import type { Payment } from '../../domain/payments/model.ts';
 import { createPayment } from '../../domain/payments/service.ts';
 import { idempotently } from '../../domain/idempotency/service.ts';
+import { EVENT_SINKS } from '../../domain/modules.ts';
 import { createContext } from '../../platform/createContext.ts';
 import { execute, selectRows } from '../../platform/db.ts';
 import type { AlsoInTransaction } from '../../platform/unitOfWork.ts';
@@ -167,7 +168,10 @@ describe('requests repeated under one Idempotency-Key, at once', function () {
   describe('in two processes', () => {
     let second: { server: RunningServer; close: () => Promise<void> };
     before(async () => {
-      const { ctx, close } = await createContext(api.config, { name: 'test' });
+      const { ctx, close } = await createContext(api.config, {
+        name: 'test',
+        eventSinks: EVENT_SINKS,
+      });
       const queues = await createQueues(api.config);
       const server = await startServer(ctx, queues.all);
       second = {

@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { expect } from 'chai';
 import sinon from 'sinon';
 
+import { EVENT_SINKS } from '../../domain/modules.ts';
 import { createContext } from '../../platform/createContext.ts';
 import { addMs } from '../../shared/clock.ts';
 import { createHarness, type Harness } from '../support/harness.ts';
@@ -26,7 +27,10 @@ describe('a context', () => {
       receiver.listen(0, '127.0.0.1');
       await once(receiver, 'listening');
       sinon.useFakeTimers({ now: Date.now() + aheadMs, toFake: ['Date'] });
-      const { ctx, close } = await createContext(harness.config, { name: 'test' });
+      const { ctx, close } = await createContext(harness.config, {
+        name: 'test',
+        eventSinks: EVENT_SINKS,
+      });
       try {
         const url = `http://127.0.0.1:${(receiver.address() as AddressInfo).port}/`;
         const outcome = await ctx.webhookSender.post({

@@ -2,6 +2,7 @@ import { expect } from 'chai';
 
 import type { RedisServer } from '../../dev/redis.ts';
 import { selectRows } from '../../platform/db.ts';
+import { EVENT_SINKS } from '../../domain/modules.ts';
 import { createContext } from '../../platform/createContext.ts';
 import { createLogger } from '../../platform/logger.ts';
 import { createRedis } from '../../platform/redis.ts';
@@ -146,7 +147,11 @@ describe('Redis with Sentinel', function () {
     const log = createLogger(api.config, 'test');
     const warned: string[] = [];
     log.warn = (_facts: unknown, message?: string) => void warned.push(message ?? '');
-    const { close } = await createContext(api.config, { name: 'test', log });
+    const { close } = await createContext(api.config, {
+      name: 'test',
+      eventSinks: EVENT_SINKS,
+      log,
+    });
     const redis = createRedis(url, 'subscriber');
     const failures: string[] = [];
     redis.on('sentinelError', (error: Error) => failures.push(error.message));

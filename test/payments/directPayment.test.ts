@@ -3,7 +3,7 @@ import { expect } from 'chai';
 import { getPayment } from '../../domain/payments/service.ts';
 import { insertPayments } from '../../domain/payments/store.ts';
 import { scanChain } from '../../domain/scan/scanChain.ts';
-import { listPaymentEvents } from '../../domain/webhooks/service.ts';
+import { listPaymentEvents } from '../../domain/events/listPaymentEvents.ts';
 import { inTransaction } from '../../platform/db.ts';
 import { AppError } from '../../shared/errors.ts';
 import { createHarness, type Harness, type TestStore } from '../support/harness.ts';

@@ -5,6 +5,7 @@ import { scanChain } from '../../domain/scan/scanChain.ts';
 import { endUnsent } from '../../domain/relay/send/endUnsent.ts';
 import { sendAttempt } from '../../domain/relay/sendAttempt.ts';
 import type { Context } from '../../platform/context.ts';
+import { EVENT_SINKS } from '../../domain/modules.ts';
 import { createContext } from '../../platform/createContext.ts';
 import { execute, selectRows } from '../../platform/db.ts';
 import { createHarness, type Harness, type TestStore } from '../support/harness.ts';
@@ -53,7 +54,11 @@ describe('ending an attempt that another worker sends at the same moment', funct
         };
       },
     });
-    other = await createContext(harness.config, { name: 'test', relayerKeys: harness.relayerKeys });
+    other = await createContext(harness.config, {
+      name: 'test',
+      eventSinks: EVENT_SINKS,
+      relayerKeys: harness.relayerKeys,
+    });
     chainId = harness.config.chains[0]?.chainId ?? 0;
     store = await harness.createTestStore();
   });

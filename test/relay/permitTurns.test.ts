@@ -10,6 +10,7 @@ import { sendAttempt } from '../../domain/relay/sendAttempt.ts';
 import { executePayment } from '../../domain/relay/executePayment.ts';
 import { relayPayment } from '../../domain/relay/relayPayment.ts';
 import type { Permit } from '../../domain/chain/contractModel.ts';
+import { EVENT_SINKS } from '../../domain/modules.ts';
 import { createContext } from '../../platform/createContext.ts';
 import type { Context } from '../../platform/context.ts';
 import { execute, selectRows } from '../../platform/db.ts';
@@ -164,6 +165,7 @@ describe('permits of one account that are handed in at once', function () {
     ];
     const other = await createContext(harness.config, {
       name: 'test',
+      eventSinks: EVENT_SINKS,
       relayerKeys: harness.relayerKeys,
     });
     try {

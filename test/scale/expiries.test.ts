@@ -3,6 +3,7 @@ import { expect } from 'chai';
 import { promiseExpiries } from '../../domain/payments/promiseExpiries.ts';
 import { sweepOverduePayments } from '../../domain/scan/sweepOverduePayments.ts';
 import type { Context } from '../../platform/context.ts';
+import { EVENT_SINKS } from '../../domain/modules.ts';
 import { createContext } from '../../platform/createContext.ts';
 import { execute, selectRows } from '../../platform/db.ts';
 import { addMs } from '../../shared/clock.ts';
@@ -52,7 +53,7 @@ describe(`looking for expiries beside ${PAYMENTS} payments that wait for theirs`
       [],
     );
     for (const table of ['payments', 'outbox']) await db.raw(`ANALYZE TABLE ${table}`);
-    const created = await createContext(harness.config, { name: 'test' });
+    const created = await createContext(harness.config, { name: 'test', eventSinks: EVENT_SINKS });
     ({ ctx, close } = created);
   });
   after(async () => {

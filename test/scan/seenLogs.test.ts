@@ -5,6 +5,7 @@ import { moveBack } from '../../domain/scan/follow/moveBack.ts';
 import { scanChain } from '../../domain/scan/scanChain.ts';
 import { getPayment } from '../../domain/payments/service.ts';
 import type { Context } from '../../platform/context.ts';
+import { EVENT_SINKS } from '../../domain/modules.ts';
 import { createContext } from '../../platform/createContext.ts';
 import { createFakeChain, fakeHash, fakeLog } from '../support/fakeChain.ts';
 import { createHarness, type Harness, type TestStore } from '../support/harness.ts';
@@ -116,7 +117,10 @@ describe('what a scanner remembers of the logs that it has applied', () => {
   });
 
   it('is forgotten when another process has moved the scan back and withdrawn something', async () => {
-    const { ctx: other, close } = await createContext(harness.config, { name: 'test' });
+    const { ctx: other, close } = await createContext(harness.config, {
+      name: 'test',
+      eventSinks: EVENT_SINKS,
+    });
     try {
       const payment = await harness.createTestPayment(store);
       await scan();

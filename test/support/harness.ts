@@ -19,6 +19,7 @@ import { createPayment, type CreatePaymentInput } from '../../domain/payments/se
 import { createStore, issueApiKey } from '../../domain/stores/service.ts';
 import { loadConfig, type Config } from '../../platform/config.ts';
 import type { Context } from '../../platform/context.ts';
+import { EVENT_SINKS } from '../../domain/modules.ts';
 import { createContext } from '../../platform/createContext.ts';
 import { createQueues, type Queues } from '../../platform/queues.ts';
 import { readRelayerKeys, type RelayerKeys } from '../../platform/relayerKeys.ts';
@@ -95,7 +96,11 @@ export async function createHarness(options: HarnessOptions = {}): Promise<Harne
   process.env['DEFENDER_API_URL'] = env['DEFENDER_API_URL'];
   const config = options.config?.(loaded) ?? loaded;
   const relayerKeys = readRelayerKeys(config, env);
-  const { ctx, close } = await createContext(config, { name: 'test', relayerKeys });
+  const { ctx, close } = await createContext(config, {
+    name: 'test',
+    eventSinks: EVENT_SINKS,
+    relayerKeys,
+  });
   await migrateByCopy(ctx.db).catch(async (error: unknown) => {
     await close();
     throw error;

@@ -1,5 +1,5 @@
 import type { Payment } from '../../domain/payments/model.ts';
-import { listPaymentEvents } from '../../domain/webhooks/service.ts';
+import { listPaymentEvents } from '../../domain/events/listPaymentEvents.ts';
 import type { Context } from '../../platform/context.ts';
 
 /**

@@ -1,4 +1,5 @@
 import type { Context } from '../../platform/context.ts';
+import { EVENT_SINKS } from '../../domain/modules.ts';
 import { createContext, type ContextOptions } from '../../platform/createContext.ts';
 import { createQueues, type QueueName, type Queues } from '../../platform/queues.ts';
 import { startWorkers } from '../../workers/startWorkers.ts';
@@ -23,6 +24,7 @@ export async function runWorkers(
   const { change = (ctx) => ctx, ...contextOptions } = options;
   const { ctx: own, close } = await createContext(harness.config, {
     name: 'workers',
+    eventSinks: EVENT_SINKS,
     relayerKeys: harness.relayerKeys,
     ...contextOptions,
   });

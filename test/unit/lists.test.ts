@@ -2,6 +2,7 @@ import { LOCAL_STATUSES } from '../../adapters/relayers/local/localModel.ts';
 import { expect } from 'chai';
 
 import { readOpenapiDocument } from '../../api/http/openapiDocument.ts';
+import { EVENT_TYPES } from '../../domain/modules.ts';
 import { PAYMENT_STATUSES } from '../../domain/payments/model.ts';
 import { REFUND_STATUSES } from '../../domain/refunds/model.ts';
 import { WASTE_KINDS } from '../../domain/relay/waste/decideWaste.ts';
@@ -11,7 +12,6 @@ import { API_KEY_ROLES, RELAY_PRIORITIES } from '../../domain/stores/model.ts';
 import {
   WEBHOOK_DELIVERY_STATUSES,
   WEBHOOK_ENDPOINT_STATUSES,
-  EVENT_TYPES,
 } from '../../domain/webhooks/model.ts';
 import { selectRows } from '../../platform/db.ts';
 import { createHarness, type Harness } from '../support/harness.ts';

@@ -17,7 +17,7 @@ import {
 import { PAYMENT_STATUSES, type Payment } from '../../domain/payments/model.ts';
 import { PAYMENT_TRANSITION_EVENTS } from '../../domain/payments/transitions.ts';
 import { assertRelayable } from '../../domain/payments/service.ts';
-import { EVENT_TYPES } from '../../domain/webhooks/model.ts';
+import { EVENT_TYPES } from '../../domain/modules.ts';
 import { addMs } from '../../shared/clock.ts';
 import { AppError } from '../../shared/errors.ts';
 import { makePayment, POSITION } from '../support/makePayment.ts';

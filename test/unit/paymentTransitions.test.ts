@@ -10,7 +10,7 @@ import {
   PAYMENT_TRANSITION_EVENTS,
   type PaymentTransitionEvent,
 } from '../../domain/payments/transitions.ts';
-import { listPaymentEvents } from '../../domain/webhooks/service.ts';
+import { listPaymentEvents } from '../../domain/events/listPaymentEvents.ts';
 import { inUnitOfWork } from '../../platform/unitOfWork.ts';
 import { expectRefusal } from '../support/expectRefusal.ts';
 import { createHarness, type Harness, type TestStore } from '../support/harness.ts';

@@ -4,7 +4,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 
 import { reportPlaces } from '../../domain/webhooks/places.ts';
-import { createWebhookEndpoint, recordEvents } from '../../domain/webhooks/service.ts';
+import { recordEvents } from '../../domain/events/recordEvents.ts';
+import { createWebhookEndpoint } from '../../domain/webhooks/service.ts';
 import { selectRows } from '../../platform/db.ts';
 import { inUnitOfWork } from '../../platform/unitOfWork.ts';
 import { createHarness, type Harness } from '../support/harness.ts';

@@ -7,14 +7,13 @@ import { DONE, later, laterUntried } from '../../domain/outbox/model.ts';
 import { attemptDelivery } from '../../domain/webhooks/attemptDelivery.ts';
 import { WEBHOOK_ERRORS } from '../../domain/webhooks/errors.ts';
 import { buildEventBody } from '../../domain/webhooks/message.ts';
-import type { EventType } from '../../domain/webhooks/model.ts';
+import type { EventType } from '../../domain/events/model.ts';
+import { listPaymentEvents } from '../../domain/events/listPaymentEvents.ts';
+import { recordEvents } from '../../domain/events/recordEvents.ts';
 import {
   createWebhookEndpoint,
   deleteWebhookEndpoint,
-  listPaymentEvents,
   listWebhookEndpoints,
-  recordEvent,
-  recordEvents,
 } from '../../domain/webhooks/service.ts';
 import { execute, isDuplicateKey, selectRows, type Database } from '../../platform/db.ts';
 import { inUnitOfWork } from '../../platform/unitOfWork.ts';
@@ -298,7 +297,7 @@ describe('webhooks: service', () => {
       let filled = 0;
       sinon.stub(ctx.signals, 'outboxFilled').callsFake(() => filled++);
       const failing = inUnitOfWork(ctx, async (unit) => {
-        await recordEvent(ctx, unit, lost);
+        await recordEvents(ctx, unit, [lost]);
         throw new Error('the change failed');
       });
       expect(await failing.catch((error: unknown) => (error as Error).message)).to.equal(
@@ -314,7 +313,7 @@ describe('webhooks: service', () => {
       ).to.deep.equal([]);
       expect(filled).to.equal(0);
 
-      await inUnitOfWork(ctx, (unit) => recordEvent(ctx, unit, lost));
+      await inUnitOfWork(ctx, (unit) => recordEvents(ctx, unit, [lost]));
       expect(await listPaymentEvents(ctx, { paymentId: lost.paymentId })).to.have.lengthOf(1);
       expect(await listOutbox((await onlyDelivery(endpointId)).id)).to.have.lengthOf(1);
       expect(filled).to.equal(1);

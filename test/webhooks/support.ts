@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Redis } from 'ioredis';
 
+import { EVENT_SINKS } from '../../domain/modules.ts';
 import type { WebhookPostOutcome, WebhookSenderPort } from '../../domain/webhooks/ports.ts';
 import type { Config } from '../../platform/config.ts';
 import type { Context } from '../../platform/context.ts';
@@ -147,6 +148,7 @@ export function createTestContext(options: {
     chains: new Map(),
     relayers: new Map(),
     webhookSender: options.sender,
+    eventSinks: EVENT_SINKS,
     requestId: 'req_test',
   };
 }

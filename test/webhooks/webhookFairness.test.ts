@@ -3,7 +3,8 @@ import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 
-import { createWebhookEndpoint, recordEvents } from '../../domain/webhooks/service.ts';
+import { recordEvents } from '../../domain/events/recordEvents.ts';
+import { createWebhookEndpoint } from '../../domain/webhooks/service.ts';
 import { reportPlaces } from '../../domain/webhooks/places.ts';
 import { selectRows } from '../../platform/db.ts';
 import { inUnitOfWork } from '../../platform/unitOfWork.ts';

@@ -3,6 +3,7 @@ import { expect } from 'chai';
 
 import type { QueuedJob } from '../../domain/outbox/ports.ts';
 import { createWebhookEndpoint } from '../../domain/webhooks/service.ts';
+import { EVENT_SINKS } from '../../domain/modules.ts';
 import { createContext } from '../../platform/createContext.ts';
 import { selectRows } from '../../platform/db.ts';
 import { startWorkers } from '../../workers/startWorkers.ts';
@@ -101,7 +102,10 @@ describe('stopping the workers', function () {
   });
 
   it('begins none either while what fills the queues is held up', async () => {
-    const { ctx, close } = await createContext(harness.config, { name: 'workers' });
+    const { ctx, close } = await createContext(harness.config, {
+      name: 'workers',
+      eventSinks: EVENT_SINKS,
+    });
     let goOn: () => void = () => undefined;
     const isHeld = new Promise<void>((resolve) => {
       goOn = resolve;
@@ -138,7 +142,10 @@ describe('stopping the workers', function () {
   });
 
   it('gives up waiting in time, and another process finishes what was left, under the same webhook-id', async () => {
-    const { ctx, close } = await createContext(harness.config, { name: 'workers' });
+    const { ctx, close } = await createContext(harness.config, {
+      name: 'workers',
+      eventSinks: EVENT_SINKS,
+    });
     const workers = await startWorkers(ctx, harness.queues, ['webhook']);
     const { paymentId, answer } = await beginDelivery();
     // The answer does not come before it has given up.

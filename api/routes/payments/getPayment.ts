@@ -1,7 +1,7 @@
+import { listPaymentEvents } from '../../../domain/events/listPaymentEvents.ts';
 import * as payments from '../../../domain/payments/service.ts';
 import { noteReadPayment } from '../../../domain/payments/status.ts';
 import { listRelayAttempts } from '../../../domain/relay/listAttempts.ts';
-import { listPaymentEvents } from '../../../domain/webhooks/service.ts';
 import { inStoreReadTurn } from '../../../platform/storeReads.ts';
 import { asBytes32 } from '../../../shared/hex.ts';
 import type { Handler } from '../../http/handler.ts';

@@ -2,6 +2,7 @@ import { writeSync } from 'node:fs';
 
 import type { JobQueuePort } from '../../../domain/outbox/ports.ts';
 import type { Context } from '../../../platform/context.ts';
+import { EVENT_SINKS } from '../../../domain/modules.ts';
 import { createContext } from '../../../platform/createContext.ts';
 import { createQueues, QUEUE_NAMES, type Queues } from '../../../platform/queues.ts';
 import { readRelayerKeys } from '../../../platform/relayerKeys.ts';
@@ -101,6 +102,7 @@ function withCrashingPublisher(queues: Queues): Queues {
 await runProcess(async (config) => {
   const { ctx, close } = await createContext(config, {
     name: 'workers',
+    eventSinks: EVENT_SINKS,
     relayerKeys: readRelayerKeys(config, process.env),
   });
   const queues = withCrashingPublisher(await createQueues(config));
