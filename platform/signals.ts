@@ -1,15 +1,23 @@
 import { EventEmitter } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { isBytes32, type Bytes32 } from '../shared/hex.ts';
+import { isBytes32 } from '../shared/hex.ts';
 import type { Logger } from './logger.ts';
 import type { RedisConnection } from './redis.ts';
+
+/** What changed: one of those that a topic is about, such as one `payment`. */
+export interface Change {
+  /** A word: letters alone. */
+  readonly topic: string;
+  /** Without spaces. */
+  readonly id: string;
+}
 
 /**
  * Hints between processes over Redis pub/sub: "there is outbox work", "these payments changed".
  * They make things quicker, and whoever listens also looks at the database from time to time.
  *
- * What a process remembers of payments must not outlive a change that somebody was told of. So
+ * What a process remembers of a subject must not outlive a change that somebody was told of. So
  * changes are counted in Redis, by the script that publishes them: who wants to answer from memory
  * asks whether it has heard of all that were counted (`isUpToDate`). Where Redis does not answer,
  * the one side does not answer from memory, and the other waits for as long as anything may be
@@ -21,20 +29,23 @@ export interface Signals {
    * After the commit. Once it is over, nobody answers with what was before: tell of the change
    * then. Never fails.
    */
-  paymentsChanged(paymentIds: Iterable<Bytes32>): Promise<void>;
+  changed(changes: Iterable<Change>): Promise<void>;
   /**
-   * Makes this process alone forget a payment: it has read that it changed, and nobody may have
+   * Makes this process alone forget a subject: it has read that it changed, and nobody may have
    * told of it.
    */
-  forgetPayment(paymentId: Bytes32): void;
+  forget(change: Change): void;
   /**
    * Whether every change that was told before this call is known here. Never fails; asked together
    * by all who ask in one turn of the event loop.
    */
   isUpToDate(): Promise<boolean>;
   onOutboxFilled(listener: () => void): () => void;
-  /** @param listener is told `all` when hints were lost: any payment may have changed */
-  onPaymentChanged(listener: (paymentId: Bytes32 | 'all') => void): () => void;
+  /**
+   * @param listener is told the id of each that changed, and `all` when hints were lost: any of the
+   *   topic may have changed
+   */
+  onChanged(topic: string, listener: (id: string) => void): () => void;
   /**
    * Does what publishing needs without telling anybody anything: for readiness. @throws what Redis
    * says
@@ -43,12 +54,17 @@ export interface Signals {
   close(): Promise<void>;
 }
 
-/** How long, from the reading on, a process may remember what it read of a payment. */
+/** How long, from the reading on, a process may remember what it read of a subject. */
 export const REMEMBERED_MS = 2_000;
 
 /** Outbox hints of this span travel together. */
 const COALESCE_MS = 5;
 const OUTBOX_HINT = 'outbox';
+/**
+ * A payment's hint is its id alone, as processes of earlier versions read and write it; they pass
+ * over those of other topics.
+ */
+const BARE_TOPIC = 'payment';
 /**
  * A change that was counted a moment ago arrives within this time, on another connection; otherwise
  * it was lost.
@@ -90,7 +106,7 @@ export function createSignals(options: {
   const counter = `${options.prefix}:changes`;
   const emitter = new EventEmitter();
   emitter.setMaxListeners(0);
-  let changed = new Set<Bytes32>();
+  let changed = new Set<string>();
   let isOutboxFilled = false;
   let timer: NodeJS.Timeout | undefined;
   let flushing: Promise<boolean> | undefined;
@@ -163,7 +179,7 @@ export function createSignals(options: {
       hear(Number(last), Number(count));
       for (const hint of hints) {
         if (hint === OUTBOX_HINT) emitter.emit('outbox');
-        else if (isBytes32(hint)) emitter.emit('payment', hint);
+        else emitChange(fromHint(hint));
       }
       emitter.emit('heard');
     });
@@ -172,14 +188,18 @@ export function createSignals(options: {
       .catch((error: unknown) => log.warn({ err: error }, 'could not subscribe to hints'));
   }
 
+  function emitChange(change: Change | undefined): void {
+    if (change !== undefined) emitter.emit(nameOf(change.topic), change.id);
+  }
+
   function forget(): void {
     heard = undefined;
-    emitter.emit('payment', 'all');
+    emitter.emit('lost');
   }
 
   function hear(last: number, count: number): void {
     // Redis may have lost its count, or we a message: then what changed meanwhile is not known.
-    if (heard !== last - count) emitter.emit('payment', 'all');
+    if (heard !== last - count) emitter.emit('lost');
     heard = last;
   }
 
@@ -192,7 +212,7 @@ export function createSignals(options: {
       const isKnown = before !== undefined && before <= counted;
       if (isKnown && ((heard ?? 0) >= counted || (await hearsOf(counted)))) return true;
       heard = counted;
-      emitter.emit('payment', 'all');
+      emitter.emit('lost');
       return false;
     } catch (error) {
       leftAloneUntil = performance.now() + LEFT_ALONE_MS;
@@ -219,10 +239,7 @@ export function createSignals(options: {
     return isHeard();
   }
 
-  function on(
-    name: 'outbox' | 'payment',
-    listener: (paymentId: Bytes32 | 'all') => void,
-  ): () => void {
+  function on(name: string, listener: (id: string) => void): () => void {
     listen();
     emitter.on(name, listener);
     return () => emitter.off(name, listener);
@@ -233,15 +250,15 @@ export function createSignals(options: {
       isOutboxFilled = true;
       timer ??= setTimeout(() => void flushSoon(), COALESCE_MS);
     },
-    async paymentsChanged(paymentIds) {
+    async changed(changes) {
       const changedAt = performance.now();
-      for (const paymentId of paymentIds) {
-        emitter.emit('payment', paymentId);
-        changed.add(paymentId);
+      for (const change of changes) {
+        emitChange(change);
+        changed.add(toHint(change));
       }
       if (!(await flushSoon())) await sleep(REMEMBERED_MS - (performance.now() - changedAt));
     },
-    forgetPayment: (paymentId) => void emitter.emit('payment', paymentId),
+    forget: emitChange,
     isUpToDate() {
       listen();
       checking ??= new Promise((resolve) => {
@@ -254,7 +271,14 @@ export function createSignals(options: {
       return checking;
     },
     onOutboxFilled: (listener) => on('outbox', () => listener()),
-    onPaymentChanged: (listener) => on('payment', listener),
+    onChanged(topic, listener) {
+      const endChanges = on(nameOf(topic), listener);
+      const endLosses = on('lost', () => listener('all'));
+      return () => {
+        endChanges();
+        endLosses();
+      };
+    },
     tryPublishing: () => publish(0, []),
     async close() {
       clearTimeout(timer);
@@ -263,6 +287,22 @@ export function createSignals(options: {
       await Promise.resolve();
     },
   };
+}
+
+/** Of the emitter's event, which no other has. */
+function nameOf(topic: string): string {
+  return `changed ${topic}`;
+}
+
+function toHint({ topic, id }: Change): string {
+  return topic === BARE_TOPIC ? id : `${topic}:${id}`;
+}
+
+/** @returns undefined: it says nothing that this version knows */
+function fromHint(hint: string): Change | undefined {
+  if (isBytes32(hint)) return { topic: BARE_TOPIC, id: hint };
+  const [, topic, id] = /^([a-zA-Z]+):(.+)$/.exec(hint) ?? [];
+  return topic === undefined || id === undefined ? undefined : { topic, id };
 }
 
 /** An answer of Redis's own, such as that the user has no rights to a channel. */

@@ -1,13 +1,16 @@
-import type { Bytes32 } from '../shared/hex.ts';
 import type { Context } from './context.ts';
 import { inTransaction, type Transaction } from './db.ts';
+import type { Change } from './signals.ts';
 import { inStoreTurn } from './storeTurns.ts';
 
 /** One database transaction and the hints to give once it has committed. */
 export interface UnitOfWork {
   readonly trx: Transaction;
-  /** Tell readers, after the commit and before anybody is told of the change. */
-  paymentChanged(paymentId: Bytes32): void;
+  /**
+   * Tell those who read it, after the commit and before anybody is told of the change.
+   * @param topic what they listen to, e.g. `payment`
+   */
+  changed(topic: string, id: string): void;
   /** Wake the outbox publisher, after the commit. */
   outboxFilled(): void;
 }
@@ -36,7 +39,8 @@ export async function inUnitOfWork<T>(
   work: (unit: UnitOfWork) => Promise<T>,
   { turnOf }: UnitOfWorkOptions = {},
 ): Promise<T> {
-  const changed = new Set<Bytes32>();
+  /** By topic and id. */
+  const changed = new Map<string, Change>();
   let filled = false;
   const transaction = () =>
     inTransaction(ctx.db, (trx) => {
@@ -44,7 +48,7 @@ export async function inUnitOfWork<T>(
       filled = false;
       return work({
         trx,
-        paymentChanged: (paymentId) => void changed.add(paymentId),
+        changed: (topic, id) => void changed.set(`${topic} ${id}`, { topic, id }),
         outboxFilled: () => {
           filled = true;
         },
@@ -57,11 +61,11 @@ export async function inUnitOfWork<T>(
       : inStoreTurn(ctx.db, turnOf, transaction));
   } catch (error) {
     // It may have committed all the same, when only the answer to the commit was lost.
-    if (changed.size > 0) await ctx.signals.paymentsChanged(changed);
+    if (changed.size > 0) await ctx.signals.changed(changed.values());
     throw error;
   }
   // The work may begin meanwhile.
   if (filled) ctx.signals.outboxFilled();
-  if (changed.size > 0) await ctx.signals.paymentsChanged(changed);
+  if (changed.size > 0) await ctx.signals.changed(changed.values());
   return result;
 }

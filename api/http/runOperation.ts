@@ -61,7 +61,7 @@ async function tellingOthers(
 ): ReturnType<AnyHandler> {
   const { paymentId } = req.params;
   if (typeof paymentId !== 'string') return handle();
-  const tell = () => ctx.signals.paymentsChanged([asBytes32(paymentId)]);
+  const tell = () => ctx.signals.changed([{ topic: 'payment', id: asBytes32(paymentId) }]);
   let reply: Awaited<ReturnType<AnyHandler>>;
   try {
     reply = await handle();

@@ -85,7 +85,7 @@ export function createStatusReplies(ctx: Context, options: StatusRepliesOptions)
   function listen(): void {
     if (isListening) return;
     isListening = true;
-    ctx.signals.onPaymentChanged((paymentId) => {
+    ctx.signals.onChanged('payment', (paymentId) => {
       changes++;
       if (paymentId === 'all') replies.clear();
       else replies.delete(urlOf(paymentId));

@@ -66,7 +66,7 @@ export async function changePayments(
         ),
       });
     }
-    unit.paymentChanged(payment.id);
+    unit.changed('payment', payment.id);
     changed.push(payment);
   }
   await updatePayments(unit.trx, changed);

@@ -18,6 +18,8 @@ export interface PaymentStatusView {
  */
 export const CACHE_MS = 250;
 const CACHE_ENTRIES = 20_000;
+/** Under which changes of payments are told, see UnitOfWork. */
+const TOPIC = 'payment';
 /** A waiting request looks by itself this often, for confirmations and for hints that were lost. */
 const WAIT_RECHECK_MS = 500;
 
@@ -33,8 +35,8 @@ interface StatusCache {
    * Kept for as long as the replies that were made of them may be remembered, not only for
    * CACHE_MS.
    */
-  readonly entries: Map<Bytes32, ReadPayment>;
-  readonly waiting: Map<Bytes32, Set<() => void>>;
+  readonly entries: Map<string, ReadPayment>;
+  readonly waiting: Map<string, Set<() => void>>;
   /** Requests that wait, by store. */
   readonly waitingOf: Map<string, number>;
 }
@@ -46,14 +48,14 @@ function getCache(ctx: Context): StatusCache {
   if (existing !== undefined) return existing;
   const cache: StatusCache = { entries: new Map(), waiting: new Map(), waitingOf: new Map() };
   caches.set(ctx.db, cache);
-  ctx.signals.onPaymentChanged((paymentId) => {
-    if (paymentId === 'all') {
+  ctx.signals.onChanged(TOPIC, (id) => {
+    if (id === 'all') {
       cache.entries.clear();
       for (const wakers of cache.waiting.values()) for (const wake of wakers) wake();
       return;
     }
-    cache.entries.delete(paymentId);
-    for (const wake of cache.waiting.get(paymentId) ?? []) wake();
+    cache.entries.delete(id);
+    for (const wake of cache.waiting.get(id) ?? []) wake();
   });
   return cache;
 }
@@ -77,7 +79,7 @@ function findCachedPayment(
       // What is remembered of the earlier one, a reply for instance, must not be told once this one
       // was.
       if (entry !== undefined && found !== undefined && isOther(entry, found))
-        ctx.signals.forgetPayment(paymentId);
+        ctx.signals.forget({ topic: TOPIC, id: paymentId });
     },
     () => {
       if (cache.entries.get(paymentId) !== read) return;
@@ -112,7 +114,8 @@ function isOther({ found }: ReadPayment, payment: Payment): boolean {
  */
 export function noteReadPayment(ctx: Context, payment: Payment): void {
   const entry = getCache(ctx).entries.get(payment.id);
-  if (entry !== undefined && isOther(entry, payment)) ctx.signals.forgetPayment(payment.id);
+  if (entry !== undefined && isOther(entry, payment))
+    ctx.signals.forget({ topic: TOPIC, id: payment.id });
 }
 
 async function readStatus(

@@ -52,7 +52,8 @@ export async function attemptDelivery(ctx: Context, deliveryId: string): Promise
     if (delivery.nextAttemptAt !== null && delivery.nextAttemptAt > startedAt)
       return laterUntried(delivery.nextAttemptAt);
     // Whoever made the change may have died, or found Redis away, before it could say so.
-    if (delivery.attempts === 0) await ctx.signals.paymentsChanged([delivery.event.paymentId]);
+    if (delivery.attempts === 0)
+      await ctx.signals.changed([{ topic: 'payment', id: delivery.event.paymentId }]);
     outcome = await post(ctx, delivery);
     return await recordAttempt(ctx, delivery, startedAt, outcome);
   } finally {

@@ -186,13 +186,13 @@ describe('a read that follows an acknowledged change', function () {
     closing.push(() => signals.close());
     const { paymentId } = await api.createPayment();
     const forgotten: unknown[] = [];
-    signals.onPaymentChanged((id) => forgotten.push(id));
+    signals.onChanged('payment', (id) => forgotten.push(id));
     await waitUntil(() => signals.isUpToDate(), { what: 'the count to be known' });
     listener.disconnect();
     await waitUntil(() => forgotten.includes('all'), { what: 'the connection to be over' });
     // As when a replica took over that had not been told of the last change.
     await api.ctx.redis.decr(`${api.config.queuePrefix}:changes`);
-    await api.ctx.signals.paymentsChanged([asBytes32(paymentId)]);
+    await api.ctx.signals.changed([{ topic: 'payment', id: asBytes32(paymentId) }]);
     expect(await signals.isUpToDate()).to.equal(false);
   });
 
@@ -212,7 +212,7 @@ describe('a read that follows an acknowledged change', function () {
     for (let asked = 0; asked < 3; asked++) expect(await read()).to.equal('pending');
     const silent = {
       ...api.ctx,
-      signals: { ...api.ctx.signals, paymentsChanged: () => Promise.resolve() },
+      signals: { ...api.ctx.signals, changed: () => Promise.resolve() },
     };
     await cancelPayment(silent, { storeId: store.storeId, paymentId: asBytes32(paymentId) });
     const deliveries = await api.ctx
@@ -233,7 +233,7 @@ describe('a read that follows an acknowledged change', function () {
     const withoutTelling = () =>
       withSignals(() => ({
         ...api.ctx.signals,
-        paymentsChanged: () => Promise.resolve(),
+        changed: () => Promise.resolve(),
         close: () => Promise.resolve(),
       }));
     const rememberPending = async (paymentId: string) => {
@@ -247,7 +247,10 @@ describe('a read that follows an acknowledged change', function () {
     let heard: unknown[] = [];
     let endListening = () => undefined as void;
     before(() => {
-      endListening = other.ctx.signals.onPaymentChanged((paymentId) => void heard.push(paymentId));
+      endListening = other.ctx.signals.onChanged(
+        'payment',
+        (paymentId) => void heard.push(paymentId),
+      );
     });
     beforeEach(() => {
       heard = [];
@@ -309,7 +312,7 @@ describe('a read that follows an acknowledged change', function () {
     const cancelSilently = async (paymentId: string) => {
       const silent = {
         ...api.ctx,
-        signals: { ...api.ctx.signals, paymentsChanged: () => Promise.resolve() },
+        signals: { ...api.ctx.signals, changed: () => Promise.resolve() },
       };
       await cancelPayment(silent, { storeId: api.store.storeId, paymentId: asBytes32(paymentId) });
     };
@@ -344,7 +347,8 @@ describe('a read that follows an acknowledged change', function () {
     it('is not older than the timeline, which may be newer than the payment beside it', async () => {
       const { id: paymentId } = await api.createTestPayment(api.store);
       let forgotten = 0;
-      const end = other.ctx.signals.onPaymentChanged(
+      const end = other.ctx.signals.onChanged(
+        'payment',
         (id) => void (forgotten += id === paymentId ? 1 : 0),
       );
       await getPaymentStatus(other.ctx, { storeId: api.store.storeId, paymentId, waitSeconds: 0 });

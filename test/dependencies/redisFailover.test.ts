@@ -5,7 +5,6 @@ import { expect } from 'chai';
 
 import { startRedis, type RedisServer } from '../../dev/redis.ts';
 import { createRedis, type RedisConnection } from '../../platform/redis.ts';
-import type { Bytes32 } from '../../shared/hex.ts';
 import { startHealthServer } from '../../workers/startHealthServer.ts';
 import { startTestApi, type TestApi } from '../api/startTestApi.ts';
 import { closeAll } from '../support/closeAll.ts';
@@ -170,10 +169,10 @@ describe('a fail-over of Redis', function () {
       timeoutMs: 40_000,
     });
     const heard: string[] = [];
-    const unsubscribe = workers.ctx.signals.onPaymentChanged((id) => heard.push(id));
+    const unsubscribe = workers.ctx.signals.onChanged('payment', (id) => heard.push(id));
     await waitUntil(
       async () => {
-        await api.ctx.signals.paymentsChanged([paymentId as Bytes32]);
+        await api.ctx.signals.changed([{ topic: 'payment', id: paymentId }]);
         return heard.includes(paymentId);
       },
       { what: 'a hint', timeoutMs: 30_000 },

@@ -61,7 +61,8 @@ describe('a user of Redis who has no rights to channels', function () {
       () => 'up',
       (error: Error) => error.message,
     );
-  const change = () => signals.paymentsChanged([asBytes32(`0x${'11'.repeat(32)}`)]);
+  const change = () =>
+    signals.changed([{ topic: 'payment', id: asBytes32(`0x${'11'.repeat(32)}`) }]);
 
   it('is told by readiness, and once by a warning, until he is given them', async () => {
     expect(await tryWrite()).to.contain('The user');

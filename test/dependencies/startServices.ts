@@ -1,4 +1,3 @@
-import type { Bytes32 } from '../../shared/hex.ts';
 import { startTestApi, type TestApi } from '../api/startTestApi.ts';
 import { closeAll } from '../support/closeAll.ts';
 import { runWorkers, type RunningWorkers } from '../support/runWorkers.ts';
@@ -54,10 +53,10 @@ export async function startServices(redisUrl: string): Promise<Services> {
       });
       // Hints go from one process to the other, and each knows that it has heard all of them.
       const heard: string[] = [];
-      const unsubscribe = workers.ctx.signals.onPaymentChanged((id) => heard.push(id));
+      const unsubscribe = workers.ctx.signals.onChanged('payment', (id) => heard.push(id));
       await waitUntil(
         async () => {
-          await api.ctx.signals.paymentsChanged([paymentId as Bytes32]);
+          await api.ctx.signals.changed([{ topic: 'payment', id: paymentId }]);
           return heard.includes(paymentId) && (await workers.ctx.signals.isUpToDate());
         },
         { what: 'a hint', timeoutMs: 30_000 },

@@ -71,7 +71,7 @@ describe('the status of a payment', () => {
     // As another process whose hints do not arrive: Redis is away, say.
     const silent = {
       ...harness.ctx,
-      signals: { ...harness.ctx.signals, paymentsChanged: () => Promise.resolve() },
+      signals: { ...harness.ctx.signals, changed: () => Promise.resolve() },
     };
     const { result, tookMs } = await timed(
       cancelPayment(silent, { storeId: store.storeId, paymentId }).then(() => asked),

@@ -35,7 +35,7 @@ describe('a store’s turns while others are told late', function () {
     const told = new Promise<void>((resolve) => {
       tell = resolve;
     });
-    ctx = { ...harness.ctx, signals: { ...harness.ctx.signals, paymentsChanged: () => told } };
+    ctx = { ...harness.ctx, signals: { ...harness.ctx.signals, changed: () => told } };
   });
   after(() => harness.close());
 
@@ -98,7 +98,7 @@ describe('a store’s turns while others are told late', function () {
       inUnitOfWork(
         ctx,
         (unit) => {
-          unit.paymentChanged(asBytes32(`0x${'ab'.repeat(32)}`));
+          unit.changed('payment', asBytes32(`0x${'ab'.repeat(32)}`));
           failed += 1;
           return Promise.reject(new Error('refused'));
         },

@@ -196,7 +196,7 @@ describe('the one order in which rows are locked', function () {
 
     const toUnit = (trx: Transaction): UnitOfWork => ({
       trx,
-      paymentChanged: () => undefined,
+      changed: () => undefined,
       outboxFilled: () => undefined,
     });
 
