@@ -191,6 +191,15 @@ module.exports = {
       to: { path: '^(dev|simulators|test|bench|demo)/' },
     },
     {
+      name: 'contracts-are-below',
+      comment: 'what is built and deployed needs no tests, no tools and none of the server',
+      severity: 'error',
+      from: { path: '^contracts/' },
+      to: {
+        path: '^(api|workers|cli|domain|adapters|db|dev|simulators|test|bench|demo)/',
+      },
+    },
+    {
       name: 'no-development-packages',
       severity: 'error',
       from: { path: PRODUCT },

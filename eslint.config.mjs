@@ -72,7 +72,7 @@ export default tseslint.config(
   {
     // Chai's assertions are property reads; mocha's callbacks are bound to its context; tests read
     // JSON of unknown shape.
-    files: ['test/**/*.ts', 'contracts/test/**/*.ts', 'demo/**/*.test.ts'],
+    files: ['test/**/*.ts', 'demo/**/*.test.ts'],
     rules: {
       '@typescript-eslint/no-unused-expressions': 'off',
       '@typescript-eslint/no-unsafe-assignment': 'off',

@@ -18,8 +18,8 @@ import {
 } from './binaries.ts';
 import type { OnProgress } from './binaries.ts';
 import { claimDirectory, reapRecordedProcess, runCommand, startProcess } from './childProcess.ts';
-import type { ManagedProcess } from './childProcess.ts';
-import { findFreePort } from './freePort.ts';
+import { createServerHandle, launchServer } from './launchServer.ts';
+import type { RunningServer, ServerEngine, ServerHandle } from './launchServer.ts';
 
 export interface StartRedisOptions {
   dataDir: string;
@@ -40,25 +40,9 @@ export interface StartRedisOptions {
   configuration?: readonly string[];
 }
 
-export interface RedisServer {
+export interface RedisServer extends ServerHandle {
   /** redis://:<password>@127.0.0.1:<port>. The same after a restart. */
   readonly url: string;
-  readonly port: number;
-  /**
-   * Of the server that runs now; another one after a restart. With Docker, that of the client that
-   * is attached to it.
-   */
-  readonly pid: number;
-  /** Ends the server at once, as a crash would. `restart()` brings it back. */
-  kill(signal?: NodeJS.Signals): Promise<void>;
-  restart(): Promise<void>;
-  close(): Promise<void>;
-}
-
-interface RedisEngine {
-  description: string;
-  prepare(): Promise<void>;
-  launch(port: number): Promise<ManagedProcess>;
 }
 
 /** What BullMQ needs. */
@@ -83,9 +67,12 @@ export async function startRedis(options: StartRedisOptions): Promise<RedisServe
     const password = options.password ?? readPassword(dataDir);
     const { isSentinel = false, configuration = [] } = options;
     const context = { dataDir, logPath, password, onProgress, isSentinel, configuration };
-    const { engine, port, server } = await startFirstPossible(context, options.preferredPort);
+    const running = await startFirstPossible(context, options.preferredPort);
+    const { engine, port } = running;
     onProgress(`${engine.description} listens on 127.0.0.1:${port}`);
-    return createHandle({ engine, port, server, password, onProgress, release: claim.release });
+    const { release } = claim;
+    const handle = createServerHandle(running, { name: 'Redis', onProgress, release });
+    return Object.assign(handle, { url: `redis://:${password}@127.0.0.1:${port}` });
   } catch (error) {
     claim.release();
     throw error;
@@ -101,19 +88,13 @@ interface EngineContext {
   configuration: readonly string[];
 }
 
-interface RunningEngine {
-  engine: RedisEngine;
-  port: number;
-  server: ManagedProcess;
-}
-
 async function startFirstPossible(
   context: EngineContext,
   preferredPort: number | undefined,
-): Promise<RunningEngine> {
+): Promise<RunningServer<ServerEngine>> {
   const failures: string[] = [];
   const isSpecial = context.isSentinel || context.configuration.length > 0;
-  const sources: (() => Promise<RedisEngine | undefined>)[] = [
+  const sources: (() => Promise<ServerEngine | undefined>)[] = [
     () => findNativeEngine(context),
     async () =>
       !isSpecial && (await isDockerAvailable()) ? createDockerEngine(context) : undefined,
@@ -131,8 +112,7 @@ async function startFirstPossible(
     try {
       const engine = await findEngine();
       if (engine === undefined) continue;
-      await engine.prepare();
-      return { engine, ...(await launchOnFreePort(engine, preferredPort)) };
+      return await launchServer(engine, preferredPort);
     } catch (error) {
       failures.push(error instanceof Error ? error.message : String(error));
       context.onProgress('Redis does not start this way, looking for another one');
@@ -141,67 +121,9 @@ async function startFirstPossible(
   throw new Error([howToInstall, ...failures].join('\n'));
 }
 
-async function launchOnFreePort(
-  engine: RedisEngine,
-  preferredPort: number | undefined,
-): Promise<{ port: number; server: ManagedProcess }> {
-  for (let attempt = 1; ; attempt++) {
-    const port = await findFreePort(attempt === 1 ? preferredPort : undefined);
-    try {
-      return { port, server: await engine.launch(port) };
-    } catch (error) {
-      // Somebody took the port between our look and the server's bind.
-      const isPortTaken =
-        error instanceof Error &&
-        /address already in use|port is already allocated/i.test(error.message);
-      if (!isPortTaken || attempt === 3) throw error;
-    }
-  }
-}
-
-function createHandle(
-  parts: RunningEngine & { password: string; onProgress: OnProgress; release: () => void },
-): RedisServer {
-  const { engine, port, password, onProgress, release } = parts;
-  let server = parts.server;
-  let isEndExpected = false;
-  const watch = (watched: ManagedProcess): void => {
-    void watched.exited.then(() => {
-      if (!isEndExpected)
-        onProgress(
-          `Redis ended unexpectedly. The end of its log:\n${watched.logTail().slice(-2000)}`,
-        );
-    });
-  };
-  watch(server);
-  const end = async (how: () => Promise<unknown>): Promise<void> => {
-    isEndExpected = true;
-    await how();
-  };
-  return {
-    url: `redis://:${password}@127.0.0.1:${port}`,
-    port,
-    get pid() {
-      return server.pid;
-    },
-    kill: (signal = 'SIGKILL') => end(() => server.kill(signal)),
-    async restart() {
-      await end(() => server.stop());
-      await engine.prepare();
-      server = await engine.launch(port);
-      isEndExpected = false;
-      watch(server);
-    },
-    async close() {
-      await end(() => server.stop());
-      release();
-    },
-  };
-}
-
 // ---- A server from the machine ------------------------------------------------------------------
 
-async function findNativeEngine(context: EngineContext): Promise<RedisEngine | undefined> {
+async function findNativeEngine(context: EngineContext): Promise<ServerEngine | undefined> {
   const binary = findBinary('redis-server', 'valkey-server') ?? linkServer(context.dataDir);
   if (binary === undefined) return undefined;
   const { output } = await runCommand(binary, ['--version'], { timeoutMs: 10_000 });
@@ -235,7 +157,7 @@ function linkServer(dataDir: string): string | undefined {
   return link;
 }
 
-function createNativeEngine(context: EngineContext, binary: string): RedisEngine {
+function createNativeEngine(context: EngineContext, binary: string): ServerEngine {
   const { dataDir, logPath, password, onProgress, isSentinel } = context;
   const pidPath = join(dataDir, 'process.json');
   const configuration = join(dataDir, 'redis.conf');
@@ -302,7 +224,7 @@ function writeConfiguration(
 
 // ---- Docker -------------------------------------------------------------------------------------
 
-function createDockerEngine(context: EngineContext): RedisEngine {
+function createDockerEngine(context: EngineContext): ServerEngine {
   const { dataDir, logPath, password, onProgress } = context;
   const name = `msqpay-redis-${createHash('sha256').update(dataDir).digest('hex').slice(0, 12)}`;
   const configuration = join(dataDir, 'docker.conf');

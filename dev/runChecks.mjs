@@ -32,6 +32,7 @@ const checks = [
       'adapters',
       'platform',
       'shared',
+      'contracts',
       'db',
       'dev',
       'simulators',

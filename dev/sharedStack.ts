@@ -60,7 +60,7 @@ export async function stopSharedStack(directory: string, limitMs = 30_000): Prom
 
 /** Tests that kill, restart, empty or reconfigure a service, and what measures one. */
 const NEEDS_ITS_OWN =
-  /^(contracts|bench)\/|^test\/(e2e|chaos|scale|dependencies|dev)\/|^test\/workers\/schedules\./;
+  /^bench\/|^test\/(contracts|e2e|chaos|scale|dependencies|dev)\/|^test\/workers\/schedules\./;
 
 /** Patterns that such tests may be found by. */
 const MAY_MEET_THEM = /^\*|^test\/(\*|workers\/\*)/;

@@ -31,7 +31,7 @@ export function limitMsOf({ usualSeconds }: Pick<Task, 'usualSeconds'>): number 
 /** Mostly wait for services and timers: a few at a time make use of all cores. */
 export const SIDE_BY_SIDE: readonly Task[] = [
   { name: 'checks', usualSeconds: 200, isPatient: true },
-  { name: 'contracts', usualSeconds: 30, files: ['contracts/test/**/*.test.ts'] },
+  { name: 'contracts', usualSeconds: 30, files: ['test/contracts/**/*.test.ts'] },
   { name: 'unit', usualSeconds: 55, files: ['test/unit/**/*.test.ts', 'test/dev/**/*.test.ts'] },
   {
     name: 'adapters',

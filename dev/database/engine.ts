@@ -6,19 +6,15 @@ import { createHash } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { createConnection } from 'mysql2/promise';
 import type { OnProgress } from '../binaries.ts';
-import type { ManagedProcess } from '../childProcess.ts';
+import type { ServerEngine } from '../launchServer.ts';
 
 export type DatabaseKind = 'mariadb' | 'mysql';
 
 /** Says where the data is: in `data-<flavour>/`, or in a volume of the Docker engine (MySQL). */
 export type DatabaseFlavour = DatabaseKind | 'docker';
 
-export interface DatabaseEngine {
-  flavour: DatabaseFlavour;
-  description: string;
-  /** Ends what an earlier run may have left, and makes the data folder if there is none. */
-  prepare(): Promise<void>;
-  launch(port: number): Promise<ManagedProcess>;
+export interface DatabaseEngine extends ServerEngine {
+  readonly flavour: DatabaseFlavour;
 }
 
 /** Of a server, in one folder that it may read. */

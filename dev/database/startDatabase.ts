@@ -11,8 +11,8 @@ import { resolve } from 'node:path';
 import { aptInstall, isAptAvailable, isDockerAvailable } from '../binaries.ts';
 import type { OnProgress } from '../binaries.ts';
 import { claimDirectory } from '../childProcess.ts';
-import type { ManagedProcess } from '../childProcess.ts';
-import { findFreePort } from '../freePort.ts';
+import { createServerHandle, launchServer } from '../launchServer.ts';
+import type { RunningServer, ServerHandle } from '../launchServer.ts';
 import { createDockerEngine } from './createDockerEngine.ts';
 import { createNativeEngine } from './createNativeEngine.ts';
 import { readDatabaseState, writeDatabaseState } from './databaseState.ts';
@@ -47,25 +47,15 @@ export interface StartDatabaseOptions {
   isDisposable?: boolean;
 }
 
-export interface Database {
+export interface Database extends ServerHandle {
   /** mysql://root:<password>@127.0.0.1:<port>, no database chosen. The same after a restart. */
   readonly url: string;
-  readonly port: number;
   readonly flavour: DatabaseFlavour;
   /** Such as "MySQL 8.4.6 (/usr/sbin/mysqld)". */
   readonly description: string;
-  /**
-   * Of the server that runs now; another one after a restart. With Docker, that of the client that
-   * is attached to it.
-   */
-  readonly pid: number;
   /** Creates it unless it is there. Returns its url. */
   createDatabase(name: string): Promise<string>;
   dropDatabase(name: string): Promise<void>;
-  /** Ends the server at once, as a crash would. `restart()` brings it back. */
-  kill(signal?: NodeJS.Signals): Promise<void>;
-  restart(): Promise<void>;
-  close(): Promise<void>;
 }
 
 const aptAlternatives = [
@@ -107,21 +97,17 @@ export async function startDatabase(options: StartDatabaseOptions): Promise<Data
       isDisposable: options.isDisposable ?? false,
     };
     const kind = options.kind ?? readWantedKind();
-    const { engine, port, server } = await startFirstPossible(context, {
+    const running = await startFirstPossible(context, {
       ...options,
       kind,
       earlierFlavour: state.flavour,
     });
+    const { engine, port } = running;
     writeDatabaseState(dataDir, { ...state, flavour: engine.flavour });
     onProgress(`${engine.description} listens on 127.0.0.1:${port}`);
-    return createHandle({
-      engine,
-      port,
-      server,
-      password: state.password,
-      onProgress,
-      release: claim.release,
-    });
+    const { release } = claim;
+    const handle = createServerHandle(running, { name: 'The database', onProgress, release });
+    return Object.assign(handle, describeDatabase(engine, port, state.password));
   } catch (error) {
     claim.release();
     throw error;
@@ -135,12 +121,6 @@ function readWantedKind(): DatabaseKind | undefined {
   throw new Error(`DEV_DATABASE is "${wanted}"; it may be mariadb or mysql`);
 }
 
-interface RunningEngine {
-  engine: DatabaseEngine;
-  port: number;
-  server: ManagedProcess;
-}
-
 interface Wanted {
   kind: DatabaseKind | undefined;
   earlierFlavour: DatabaseFlavour | undefined;
@@ -150,12 +130,13 @@ interface Wanted {
 async function startFirstPossible(
   context: EngineContext,
   { kind, earlierFlavour, preferredPort }: Wanted,
-): Promise<RunningEngine> {
+): Promise<RunningServer<DatabaseEngine>> {
   const failures: string[] = [];
-  const attempt = async (engine: DatabaseEngine): Promise<RunningEngine | undefined> => {
+  const attempt = async (
+    engine: DatabaseEngine,
+  ): Promise<RunningServer<DatabaseEngine> | undefined> => {
     try {
-      await engine.prepare();
-      return { engine, ...(await launchOnFreePort(engine, preferredPort)) };
+      return await launchServer(engine, preferredPort);
     } catch (error) {
       // Data that this very server made before and now cannot open is not to be passed over in
       // silence for an empty database.
@@ -223,74 +204,23 @@ function listSources(
   return [...installed, kind === 'mysql' ? unpack : installByApt];
 }
 
-async function launchOnFreePort(
-  engine: DatabaseEngine,
-  preferredPort: number | undefined,
-): Promise<{ port: number; server: ManagedProcess }> {
-  for (let attempt = 1; ; attempt++) {
-    const port = await findFreePort(attempt === 1 ? preferredPort : undefined);
-    try {
-      return { port, server: await engine.launch(port) };
-    } catch (error) {
-      // Somebody took the port between our look and the server's bind.
-      const isPortTaken =
-        error instanceof Error &&
-        /address already in use|port is already allocated/i.test(error.message);
-      if (!isPortTaken || attempt === 3) throw error;
-    }
-  }
-}
-
-function createHandle(
-  parts: RunningEngine & { password: string; onProgress: OnProgress; release: () => void },
-): Database {
-  const { engine, port, password, onProgress, release } = parts;
+function describeDatabase(
+  { flavour, description }: DatabaseEngine,
+  port: number,
+  password: string,
+): Omit<Database, keyof ServerHandle> {
   const url = `mysql://root:${password}@127.0.0.1:${port}`;
-  let server = parts.server;
-  let isEndExpected = false;
-  const watch = (watched: ManagedProcess): void => {
-    void watched.exited.then(() => {
-      if (!isEndExpected)
-        onProgress(
-          `The database ended unexpectedly. The end of its log:\n${watched.logTail().slice(-2000)}`,
-        );
-    });
-  };
-  watch(server);
-  const end = async (how: () => Promise<unknown>): Promise<void> => {
-    isEndExpected = true;
-    await how();
-  };
   return {
     url,
-    port,
-    flavour: engine.flavour,
-    description: engine.description,
-    get pid() {
-      return server.pid;
-    },
+    flavour,
+    description,
     async createDatabase(name) {
-      await executeAsRoot(
-        port,
-        password,
-        `CREATE DATABASE IF NOT EXISTS ${quoteName(name)} CHARACTER SET utf8mb4`,
-      );
+      const sql = `CREATE DATABASE IF NOT EXISTS ${quoteName(name)} CHARACTER SET utf8mb4`;
+      await executeAsRoot(port, password, sql);
       return `${url}/${name}`;
     },
     dropDatabase: (name) =>
       executeAsRoot(port, password, `DROP DATABASE IF EXISTS ${quoteName(name)}`),
-    kill: (signal = 'SIGKILL') => end(() => server.kill(signal)),
-    async restart() {
-      await end(() => server.stop());
-      await engine.prepare();
-      server = await engine.launch(port);
-      isEndExpected = false;
-      watch(server);
-    },
-    async close() {
-      await end(() => server.stop());
-      release();
-    },
   };
 }
 

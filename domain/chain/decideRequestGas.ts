@@ -4,7 +4,7 @@ type Rail = SignedRequest['rail'];
 
 /**
  * What one request by itself uses at most with an ordinary token and a signer that is no contract,
- * permit included: contracts/gas.ts prints the table.
+ * permit included: dev/contracts/printGas.ts prints the table.
  */
 const GAS: Readonly<Record<Rail, bigint>> = {
   forwarder: 150_000n,

@@ -30,11 +30,10 @@ describe('the suites', () => {
   const patterns = SIDE_BY_SIDE.concat(ALONE).flatMap(({ files = [] }) => files);
 
   it('have every test file, each in one of them', () => {
-    const files = ['test', 'contracts/test'].flatMap((folder) =>
-      readdirSync(join(PROJECT_ROOT, folder), { recursive: true, encoding: 'utf8' })
-        .filter((name) => name.endsWith('.test.ts'))
-        .map((name) => `${folder}/${name.split(sep).join('/')}`),
-    );
+    const folder = join(PROJECT_ROOT, 'test');
+    const files = readdirSync(folder, { recursive: true, encoding: 'utf8' })
+      .filter((name) => name.endsWith('.test.ts'))
+      .map((name) => `test/${name.split(sep).join('/')}`);
     const suitesOf = (file: string) =>
       patterns.filter((pattern) => file.startsWith(pattern.replace('**/*.test.ts', '')));
     expect(files.filter((file) => suitesOf(file).length !== 1)).to.deep.equal([]);

@@ -10,7 +10,7 @@ import type { PrivateKeyAccount } from 'viem/accounts';
 
 import { testTokenAbi } from '../../contracts/generated/TestToken.ts';
 import { testWalletAbi, testWalletBytecode } from '../../contracts/generated/test/TestWallet.ts';
-import { walletMode } from '../../contracts/test/walletMode.ts';
+import { walletMode } from './walletMode.ts';
 import { anvilTransport } from './anvilTransport.ts';
 import type { ChainHome } from './harness.ts';
 

@@ -18,7 +18,7 @@ import {
   walletPermitTokenAbi,
   walletPermitTokenBytecode,
 } from '../../contracts/generated/test/WalletPermitToken.ts';
-import { walletMode } from '../../contracts/test/walletMode.ts';
+import { walletMode } from './walletMode.ts';
 import type { Address } from '../../shared/hex.ts';
 import { anvilTransport } from './anvilTransport.ts';
 import type { OwnChain } from './ownChain.ts';

@@ -13,7 +13,7 @@ import { deployContracts } from '../../contracts/deploy.ts';
 import { paymentGatewayAbi } from '../../contracts/generated/PaymentGateway.ts';
 import { testWalletAbi, testWalletBytecode } from '../../contracts/generated/test/TestWallet.ts';
 import { testTokenAbi } from '../../contracts/generated/TestToken.ts';
-import { walletMode } from '../../contracts/test/walletMode.ts';
+import { walletMode } from './walletMode.ts';
 import { startChain } from '../../dev/chain.ts';
 import { DEV_KEYS } from '../../dev/devKeys.ts';
 import type { RequiredConfirmations } from '../../domain/chain/decide.ts';

@@ -6,9 +6,17 @@ import {
   type Hex,
   type TransactionReceipt,
 } from 'viem';
-import { msqPayForwarderAbi } from '../generated/MSQPayForwarder.ts';
-import { hostileTokenAbi, hostileTokenBytecode } from '../generated/test/HostileToken.ts';
-import { accountAt, FUNDS, type BatchPermit, type ForwardRequest } from '../workbench.ts';
+import { msqPayForwarderAbi } from '../../contracts/generated/MSQPayForwarder.ts';
+import {
+  hostileTokenAbi,
+  hostileTokenBytecode,
+} from '../../contracts/generated/test/HostileToken.ts';
+import {
+  accountAt,
+  FUNDS,
+  type BatchPermit,
+  type ForwardRequest,
+} from '../../dev/contracts/createWorkbench.ts';
 import {
   type DecodedError,
   expectRevert,

@@ -1,13 +1,13 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { expect } from 'chai';
-import { testTokenAbi } from '../generated/TestToken.ts';
-import { paymentGatewayAbi } from '../generated/PaymentGateway.ts';
-import { deployContracts, isDeployed } from '../deploy.ts';
+import { testTokenAbi } from '../../contracts/generated/TestToken.ts';
+import { paymentGatewayAbi } from '../../contracts/generated/PaymentGateway.ts';
+import { deployContracts, isDeployed } from '../../contracts/deploy.ts';
 import { stranger, useContracts } from './support.ts';
 import { createPublicClient, http, toHex, type Hex } from 'viem';
 import { startChain } from '../../dev/chain.ts';
-import { programArguments } from '../../test/support/programArguments.ts';
+import { programArguments } from '../support/programArguments.ts';
 
 describe('deployContracts', () => {
   const world = useContracts();

@@ -1,11 +1,11 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { encodeFunctionData, maxUint256, parseEventLogs, zeroAddress, type Hex } from 'viem';
-import { paymentGatewayAbi } from '../generated/PaymentGateway.ts';
-import { hostileTokenAbi } from '../generated/test/HostileToken.ts';
-import { testWalletAbi, testWalletBytecode } from '../generated/test/TestWallet.ts';
-import { testTokenAbi } from '../generated/TestToken.ts';
-import { accountAt, FUNDS } from '../workbench.ts';
+import { paymentGatewayAbi } from '../../contracts/generated/PaymentGateway.ts';
+import { hostileTokenAbi } from '../../contracts/generated/test/HostileToken.ts';
+import { testWalletAbi, testWalletBytecode } from '../../contracts/generated/test/TestWallet.ts';
+import { testTokenAbi } from '../../contracts/generated/TestToken.ts';
+import { accountAt, FUNDS } from '../../dev/contracts/createWorkbench.ts';
 import {
   expectRevert,
   findRevert,
@@ -18,7 +18,7 @@ import {
   travelTo,
   useContracts,
 } from './support.ts';
-import { walletMode } from './walletMode.ts';
+import { walletMode } from '../support/walletMode.ts';
 
 describe('PaymentGateway.executeRefund', () => {
   const world = useContracts();

@@ -17,7 +17,7 @@ import {
   type PaymentExecution,
   type RefundExecution,
   type Workbench,
-} from './workbench.ts';
+} from './createWorkbench.ts';
 
 const BATCH_SIZES = [2, 5, 10, 20, 50];
 const GUARDED_BATCH_SIZE = 20;

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { encodeFunctionData, type Hex } from 'viem';
-import { hostileTokenAbi } from '../generated/test/HostileToken.ts';
-import { accountAt, FUNDS, type Call } from '../workbench.ts';
+import { hostileTokenAbi } from '../../contracts/generated/test/HostileToken.ts';
+import { accountAt, FUNDS, type Call } from '../../dev/contracts/createWorkbench.ts';
 import {
   decodeError,
   expectRevert,

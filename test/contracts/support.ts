@@ -13,11 +13,19 @@ import {
   type Log,
   type TransactionReceipt,
 } from 'viem';
-import { msqPayForwarderAbi } from '../generated/MSQPayForwarder.ts';
-import { paymentGatewayAbi } from '../generated/PaymentGateway.ts';
-import { hostileTokenAbi, hostileTokenBytecode } from '../generated/test/HostileToken.ts';
-import { testTokenAbi } from '../generated/TestToken.ts';
-import { accountAt, createWorkbench, type Call, type Workbench } from '../workbench.ts';
+import { msqPayForwarderAbi } from '../../contracts/generated/MSQPayForwarder.ts';
+import { paymentGatewayAbi } from '../../contracts/generated/PaymentGateway.ts';
+import {
+  hostileTokenAbi,
+  hostileTokenBytecode,
+} from '../../contracts/generated/test/HostileToken.ts';
+import { testTokenAbi } from '../../contracts/generated/TestToken.ts';
+import {
+  accountAt,
+  createWorkbench,
+  type Call,
+  type Workbench,
+} from '../../dev/contracts/createWorkbench.ts';
 
 /** Has funds and has allowed the gateway to take them. */
 export const payer = accountAt(3);

@@ -20,11 +20,11 @@ import {
   type TransactionReceipt,
 } from 'viem';
 import { generatePrivateKey, mnemonicToAccount, type HDAccount } from 'viem/accounts';
-import { startChain, type Chain } from '../dev/chain.ts';
-import { deployContracts, type Deployment } from './deploy.ts';
-import { msqPayForwarderAbi } from './generated/MSQPayForwarder.ts';
-import { paymentGatewayAbi } from './generated/PaymentGateway.ts';
-import { testTokenAbi } from './generated/TestToken.ts';
+import { startChain, type Chain } from '../chain.ts';
+import { deployContracts, type Deployment } from '../../contracts/deploy.ts';
+import { msqPayForwarderAbi } from '../../contracts/generated/MSQPayForwarder.ts';
+import { paymentGatewayAbi } from '../../contracts/generated/PaymentGateway.ts';
+import { testTokenAbi } from '../../contracts/generated/TestToken.ts';
 import {
   forwarderDomain,
   forwardRequestTypes,
@@ -34,7 +34,7 @@ import {
   permitTypes,
   refundAuthorizationTypes,
   type PaymentTerms,
-} from './typedData.ts';
+} from '../../contracts/typedData.ts';
 
 export interface Call {
   from: Address;

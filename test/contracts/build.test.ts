@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { appendFileSync, cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { buildContracts, GENERATED_FOLDER } from '../build.ts';
+import { buildContracts, GENERATED_FOLDER } from '../../contracts/build.ts';
 
 describe('The contracts build', () => {
   it('is committed as the sources have it', async () => {

@@ -1,8 +1,8 @@
 import { expect } from 'chai';
 import fc from 'fast-check';
 import { zeroAddress, type Address, type Hex } from 'viem';
-import { paymentGatewayAbi } from '../generated/PaymentGateway.ts';
-import type { PaymentTerms } from '../typedData.ts';
+import { paymentGatewayAbi } from '../../contracts/generated/PaymentGateway.ts';
+import type { PaymentTerms } from '../../contracts/typedData.ts';
 import { findRevert, payer, processedEvents, useContracts } from './support.ts';
 
 const hex = (bytes: number): fc.Arbitrary<Hex> =>

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { parseEventLogs, zeroAddress } from 'viem';
-import { testTokenAbi } from '../generated/TestToken.ts';
-import { FUNDS } from '../workbench.ts';
+import { testTokenAbi } from '../../contracts/generated/TestToken.ts';
+import { FUNDS } from '../../dev/contracts/createWorkbench.ts';
 import {
   expectRevert,
   findRevert,

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { encodeFunctionData } from 'viem';
-import { hostileTokenAbi } from '../generated/test/HostileToken.ts';
-import { FUNDS } from '../workbench.ts';
+import { hostileTokenAbi } from '../../contracts/generated/test/HostileToken.ts';
+import { FUNDS } from '../../dev/contracts/createWorkbench.ts';
 import {
   expectRevert,
   findRevert,

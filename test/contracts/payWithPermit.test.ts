@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { maxUint256, zeroAddress } from 'viem';
-import { FUNDS } from '../workbench.ts';
+import { FUNDS } from '../../dev/contracts/createWorkbench.ts';
 import {
   expectRevert,
   newcomer,

@@ -1,8 +1,8 @@
 import { expect } from 'chai';
 import { encodeFunctionData, zeroAddress } from 'viem';
-import { testTokenAbi } from '../generated/TestToken.ts';
-import { testWalletAbi, testWalletBytecode } from '../generated/test/TestWallet.ts';
-import { FUNDS } from '../workbench.ts';
+import { testTokenAbi } from '../../contracts/generated/TestToken.ts';
+import { testWalletAbi, testWalletBytecode } from '../../contracts/generated/test/TestWallet.ts';
+import { FUNDS } from '../../dev/contracts/createWorkbench.ts';
 import {
   expectRevert,
   findRevert,
@@ -15,7 +15,7 @@ import {
   stranger,
   useContracts,
 } from './support.ts';
-import { walletMode } from './walletMode.ts';
+import { walletMode } from '../support/walletMode.ts';
 
 describe('PaymentGateway.executePayment', () => {
   const world = useContracts();

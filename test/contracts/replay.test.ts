@@ -1,8 +1,11 @@
 import { expect } from 'chai';
 import { getAddress } from 'viem';
-import { paymentGatewayAbi, paymentGatewayBytecode } from '../generated/PaymentGateway.ts';
-import { hashPaymentTerms } from '../typedData.ts';
-import { accountAt, createWorkbench } from '../workbench.ts';
+import {
+  paymentGatewayAbi,
+  paymentGatewayBytecode,
+} from '../../contracts/generated/PaymentGateway.ts';
+import { hashPaymentTerms } from '../../contracts/typedData.ts';
+import { accountAt, createWorkbench } from '../../dev/contracts/createWorkbench.ts';
 import { expectRevert, payer, processedEvents, refundedEvents, useContracts } from './support.ts';
 
 describe('A signature counts on one chain and one gateway only', () => {

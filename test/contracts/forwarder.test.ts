@@ -7,9 +7,12 @@ import {
   zeroAddress,
   type Hex,
 } from 'viem';
-import { msqPayForwarderAbi } from '../generated/MSQPayForwarder.ts';
-import { paymentGatewayAbi, paymentGatewayBytecode } from '../generated/PaymentGateway.ts';
-import { FUNDS } from '../workbench.ts';
+import { msqPayForwarderAbi } from '../../contracts/generated/MSQPayForwarder.ts';
+import {
+  paymentGatewayAbi,
+  paymentGatewayBytecode,
+} from '../../contracts/generated/PaymentGateway.ts';
+import { FUNDS } from '../../dev/contracts/createWorkbench.ts';
 import {
   expectRevert,
   findRevert,

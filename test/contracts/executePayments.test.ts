@@ -1,9 +1,12 @@
 import { expect } from 'chai';
 import { encodeFunctionData, type Address } from 'viem';
-import { paymentGatewayAbi } from '../generated/PaymentGateway.ts';
-import { hostileTokenAbi, hostileTokenBytecode } from '../generated/test/HostileToken.ts';
-import { testWalletAbi, testWalletBytecode } from '../generated/test/TestWallet.ts';
-import { accountAt, FUNDS, type PaymentExecution } from '../workbench.ts';
+import { paymentGatewayAbi } from '../../contracts/generated/PaymentGateway.ts';
+import {
+  hostileTokenAbi,
+  hostileTokenBytecode,
+} from '../../contracts/generated/test/HostileToken.ts';
+import { testWalletAbi, testWalletBytecode } from '../../contracts/generated/test/TestWallet.ts';
+import { accountAt, FUNDS, type PaymentExecution } from '../../dev/contracts/createWorkbench.ts';
 import {
   type decodeError,
   expectRevert,
@@ -24,7 +27,7 @@ import {
   succeeded,
   useContracts,
 } from './support.ts';
-import { walletMode } from './walletMode.ts';
+import { walletMode } from '../support/walletMode.ts';
 
 describe('PaymentGateway.executePayments', () => {
   const world = useContracts();
