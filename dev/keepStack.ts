@@ -42,8 +42,9 @@ async function keep(): Promise<void> {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => resolve());
   });
   mkdirSync(path('logs'), { recursive: true });
-  // Nothing of an earlier one is wanted: its databases are of tests that are over.
-  for (const name of ['state.json', 'redis', 'chain'])
+  // Nothing of an earlier one is wanted: its databases are of tests that are over, and its schema
+  // may be another server's.
+  for (const name of ['state.json', 'redis', 'chain', 'schema'])
     rmSync(path(name), { recursive: true, force: true });
   const [database, redis] = await Promise.all([
     startDatabase({

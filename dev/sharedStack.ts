@@ -11,6 +11,9 @@ import { writeAtomically } from './writeAtomically.ts';
 /** Where `npm run stack` keeps everything. */
 export const SHARED_STACK_DIRECTORY = join(PROJECT_ROOT, '.dev', 'test', 'stack');
 
+/** Of its database server: the statements that make what migrations leave, for runs to share. */
+export const SHARED_SCHEMA_DIRECTORY = join(SHARED_STACK_DIRECTORY, 'schema');
+
 const sharedStackSchema = z.object({
   pid: z.number(),
   /** Of the server, with no database chosen. */

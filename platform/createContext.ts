@@ -1,4 +1,5 @@
 import { createChain } from '../adapters/chain/createChain.ts';
+import { createDefenderRelayer } from '../adapters/relayers/defender/createDefenderRelayer.ts';
 import { createLocalRelayer } from '../adapters/relayers/local/createLocalRelayer.ts';
 import { createOzRelayer } from '../adapters/relayers/ozRelayer/createOzRelayer.ts';
 import { createWebhookSender } from '../adapters/webhookHttp/createWebhookSender.ts';
@@ -80,7 +81,7 @@ export async function createContext(
     for (const { id } of chain.relayers) {
       const relayer = options.relayerKeys?.get(id);
       if (relayer !== undefined)
-        relayers.set(id, await createRelayer({ chain, relayer, config, db, clock, log }));
+        relayers.set(id, createRelayer({ chain, relayer, config, db, clock, log }));
     }
   }
 
@@ -144,24 +145,19 @@ async function compareAtStart(clock: DatabaseClock, log: Logger): Promise<void> 
   clearTimeout(timer);
 }
 
-async function createRelayer(options: {
+function createRelayer(options: {
   readonly chain: ChainConfig;
   readonly relayer: RelayerWithKeys;
   readonly config: Config;
   readonly db: Database;
   readonly clock: Clock;
   readonly log: Logger;
-}): Promise<RelayerPort> {
+}): RelayerPort {
   const { chain, relayer, config, db, clock, log } = options;
   const { timeoutMs } = config.relay;
   switch (relayer.provider) {
-    case 'defender': {
-      // Its SDK takes as long to load as half of all other packages together: by who has such a
-      // relayer, and nobody else.
-      const { createDefenderRelayer } =
-        await import('../adapters/relayers/defender/createDefenderRelayer.ts');
+    case 'defender':
       return createDefenderRelayer({ relayer, timeoutMs, clock, log });
-    }
     case 'ozRelayer':
       return createOzRelayer({ relayer, timeoutMs, clock, log });
     case 'local':

@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
-import { Defender } from '@openzeppelin/defender-sdk';
+import type * as Sdk from '@openzeppelin/defender-sdk';
 import { TaskCancelledError, timeout, TimeoutStrategy } from 'cockatiel';
 
 import type { Clock } from '../../../shared/clock.ts';
@@ -47,7 +47,7 @@ export interface DefenderClient {
   call(operation: (signer: DefenderSigner) => Promise<unknown>): Promise<unknown>;
 }
 
-export type DefenderSigner = Defender['relaySigner'];
+export type DefenderSigner = Sdk.Defender['relaySigner'];
 
 export interface DefenderClientOptions {
   readonly apiKey: string;
@@ -73,6 +73,14 @@ const FRESH_CONNECTION = {
   httpAgent: new HttpAgent({ keepAlive: false }),
   httpsAgent: new HttpsAgent({ keepAlive: false }),
 };
+
+/**
+ * By the first call, and before its time begins: it takes as long to load as half of all other
+ * packages together, and many a process never calls.
+ */
+function loadSdk(): Promise<typeof Sdk> {
+  return import('@openzeppelin/defender-sdk');
+}
 
 /** The state of one call, found again from inside the SDK. */
 interface Call {
@@ -111,8 +119,8 @@ export function createDefenderClient(options: DefenderClientOptions): DefenderCl
   const errors = createCallErrors([options.apiKey, options.apiSecret], options.clock);
   let signer: DefenderSigner | undefined;
 
-  function makeSigner(): DefenderSigner {
-    const made = new Defender({
+  function makeSigner(sdkModule: typeof Sdk): DefenderSigner {
+    const made = new sdkModule.Defender({
       relayerApiKey: options.apiKey,
       relayerApiSecret: options.apiSecret,
       retryConfig: { retries: 0, retryDelay: () => 0 },
@@ -134,7 +142,8 @@ export function createDefenderClient(options: DefenderClientOptions): DefenderCl
 
   return {
     async call(operation) {
-      const used = (signer ??= makeSigner());
+      const sdk = await loadSdk();
+      const used = (signer ??= makeSigner(sdk));
       const call: Omit<Call, 'signal'> = {
         started: false,
         requests: 0,
