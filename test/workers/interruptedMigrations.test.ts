@@ -239,8 +239,8 @@ async function countAlters(db: Database): Promise<number> {
 const NOW = '2026-01-02 03:04:05.678';
 
 /**
- * Attempts of 700 payers with two stores on two chains, some on their way, and transactions with
- * no, one or more hashes.
+ * Attempts of 700 payers with two stores on two chains, some on their way, transactions with no,
+ * one or more hashes, and events of payments.
  */
 async function fillFirstSchema(db: Database): Promise<void> {
   const address = (index: number) => `0x${index.toString(16).padStart(40, '0')}`;
@@ -288,14 +288,31 @@ async function fillFirstSchema(db: Database): Promise<void> {
       sent_at: NOW,
     })),
   );
+  await db('events').insert(
+    indexes.map((index) => ({
+      id: `evt_${String(index).padStart(5, '0')}`,
+      store_id: 'st_1',
+      type: 'payment.created',
+      payment_id: hash(Math.floor(index / 2)),
+      version: 1 + (index % 2),
+      data: '{}',
+      created_at: NOW,
+    })),
+  );
 }
 
-/** What relaying has cost, over three days. */
+/** What relaying has cost, over three days, and events of refunds. */
 async function fillCosts(db: Database): Promise<void> {
   await execute(
     db,
     `UPDATE relay_attempts SET reserved_cost = COALESCE(live_nonce, 7), gas_used = 1000 + SUBSTRING(id, 5), gas_cost = 2000 + SUBSTRING(id, 5),
        gas_charged_at = TIMESTAMPADD(DAY, SUBSTRING(id, 5) % 3, '2026-01-02') WHERE SUBSTRING(id, 5) % 5 > 0`,
+  );
+  await execute(
+    db,
+    `INSERT INTO events (id, store_id, type, payment_id, refund_id, version, data, created_at)
+     SELECT CONCAT('evt_r', SUBSTRING(id, 5)), store_id, 'refund.created', payment_id, CONCAT('rfd_', SUBSTRING(id, 5)), 1, data, created_at
+     FROM events WHERE SUBSTRING(id, 5) % 3 = 0`,
   );
 }
 
