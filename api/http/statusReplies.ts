@@ -20,14 +20,16 @@ import { takeRequestId } from './middleware/assignRequestId.ts';
  *
  * A change of the payment forgets its reply, and a reply is given only when this process has heard
  * of every change that somebody was told of (see Signals). It is forgotten in any case when what
- * it says was read a while ago. Shortly before that it is read again, beside the requests, and
- * stays as it is when it says the same; otherwise the next request takes the ordinary way.
+ * it says was read a while ago. Shortly before that it is read again, beside the requests, and says
+ * from then on what was read: of all who ask for a payment, nobody has to take the ordinary way.
  */
 const REPLY_MS = REMEMBERED_MS - CACHE_MS;
 /** While confirmations are counted, a reply is out of date with the next block. */
 const REMEMBERED_PROCESSING_MS = 250;
 /** The share of its time after which a reply is renewed. */
 const RENEWED_AFTER = 0.8;
+/** The share of its time after which it is tried again when it could not be read. */
+const RENEWED_AGAIN_AFTER = 0.05;
 const MAX_REPLIES = 20_000;
 
 const PREFIX = '/api/v1/payments/';
@@ -37,13 +39,14 @@ const URL_LENGTH = PREFIX.length + 66 + SUFFIX.length;
 interface RememberedReply {
   /** Some of the headers are about the key. */
   readonly apiKeyId: string;
-  readonly body: string;
+  body: string;
+  /** All but the length. */
   readonly headers: readonly string[];
-  readonly rememberedMs: number;
+  rememberedMs: number;
   /** When what it says was read, or asked for. */
   readAt: number;
-  /** It is being read again. */
-  isRenewing: boolean;
+  /** When it is to be read again; infinite while that is done. */
+  renewAt: number;
 }
 
 export interface StatusReplies {
@@ -64,8 +67,29 @@ export interface StatusRepliesOptions {
   readonly passOn: (request: IncomingMessage, response: ServerResponse) => void;
 }
 
+function says(
+  body: unknown,
+  readAt: number,
+): Pick<RememberedReply, 'body' | 'rememberedMs' | 'readAt' | 'renewAt'> {
+  const isMoving = (body as { readonly status?: unknown }).status === 'processing';
+  const rememberedMs = isMoving ? REMEMBERED_PROCESSING_MS : REPLY_MS;
+  return {
+    body: JSON.stringify(body),
+    rememberedMs,
+    readAt,
+    renewAt: readAt + rememberedMs * RENEWED_AFTER,
+  };
+}
+
 /** Headers of the ordinary reply that are about that one request. */
-const OWN_HEADERS = new Set(['x-request-id', 'ratelimit', 'date', 'connection', 'keep-alive']);
+const OWN_HEADERS = new Set([
+  'x-request-id',
+  'ratelimit',
+  'date',
+  'connection',
+  'keep-alive',
+  'content-length',
+]);
 
 export function createStatusReplies(ctx: Context, options: StatusRepliesOptions): StatusReplies {
   const replies = new Map<string, RememberedReply>();
@@ -112,10 +136,12 @@ export function createStatusReplies(ctx: Context, options: StatusRepliesOptions)
       return undefined;
     const identity = recallIdentity(ctx, apiKey);
     if (identity?.apiKeyId !== reply.apiKeyId) return undefined;
-    if (!reply.isRenewing && now >= reply.readAt + reply.rememberedMs * RENEWED_AFTER) {
-      reply.isRenewing = true;
-      // Of what cannot be read now, the ordinary way tells once the reply is too old.
-      renew(url, reply, identity.storeId).catch(() => undefined);
+    if (now >= reply.renewAt) {
+      reply.renewAt = Infinity;
+      // Of what cannot be read by then, the ordinary way tells once the reply is too old.
+      renew(url, reply, identity.storeId).catch(() => {
+        reply.renewAt = performance.now() + reply.rememberedMs * RENEWED_AGAIN_AFTER;
+      });
     }
     return reply;
   }
@@ -127,11 +153,8 @@ export function createStatusReplies(ctx: Context, options: StatusRepliesOptions)
     const paymentId = asBytes32(url.slice(PREFIX.length, -SUFFIX.length));
     const body = await options.readStatus(storeId, paymentId);
     if (replies.get(url) !== reply) return;
-    if (JSON.stringify(body) !== reply.body) {
-      replies.delete(url);
-      return;
-    }
-    Object.assign(reply, { readAt: askedAt, isRenewing: false });
+    // Answers of one operation differ in their body alone.
+    Object.assign(reply, says(body, askedAt));
     // The least asked for are the first to go.
     remember(url, reply);
   }
@@ -150,17 +173,12 @@ export function createStatusReplies(ctx: Context, options: StatusRepliesOptions)
             const apiKeyId = req.identity?.apiKeyId;
             if (res.statusCode !== 200 || apiKeyId === undefined || changes !== changesBefore)
               return;
-            const isMoving = (body as { readonly status?: unknown }).status === 'processing';
-            const rememberedMs = isMoving ? REMEMBERED_PROCESSING_MS : REPLY_MS;
             remember(req.originalUrl, {
               apiKeyId,
-              body: JSON.stringify(body),
+              ...says(body, askedAt),
               headers: Object.entries(res.getHeaders()).flatMap(([name, value]) =>
                 OWN_HEADERS.has(name) ? [] : [name, String(value)],
               ),
-              rememberedMs,
-              readAt: askedAt,
-              isRenewing: false,
             });
           });
           return json(body);
@@ -215,6 +233,8 @@ export function createStatusReplies(ctx: Context, options: StatusRepliesOptions)
     const resetSeconds = Math.max(0, Math.ceil(leftMs / 1000));
     response.writeHead(200, [
       ...reply.headers,
+      'Content-Length',
+      String(Buffer.byteLength(reply.body)),
       'X-Request-Id',
       takeRequestId(request) ?? ctx.newId('req'),
       'RateLimit',

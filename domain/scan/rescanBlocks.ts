@@ -160,7 +160,8 @@ async function keepStanding(
     for (const { blockHash } of judgedAs('stands')) standing.add(blockHash);
     untold = judgedAs('unknown', 'otherBranch', 'unheard');
     ({ failure } = judgement);
-    if (failure !== undefined) break;
+    // Nobody answers at all.
+    if ([...judgement.verdicts.values()].every((verdict) => verdict === 'unheard')) break;
   }
   const stands = ({ blockHash }: Place) => standing.has(blockHash);
   const kept = { payments: logs.payments.filter(stands), refunds: logs.refunds.filter(stands) };

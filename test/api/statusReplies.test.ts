@@ -1,7 +1,12 @@
 import { expect } from 'chai';
+import { EventEmitter } from 'node:events';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 
+import type { Request, Response as OrdinaryResponse } from '../../api/http/request.ts';
+import { createStatusReplies } from '../../api/http/statusReplies.ts';
 import { cancelPayment } from '../../domain/payments/service.ts';
+import { findIdentity } from '../../domain/stores/service.ts';
 import { execute } from '../../platform/db.ts';
 import { startTestApi, type TestApi } from './startTestApi.ts';
 
@@ -94,6 +99,102 @@ describe('a status request that was answered a moment ago', () => {
     expect(
       (await api.call(path, { store: null, headers: { 'x-api-key': 'nonsense' } })).status,
     ).to.equal(401);
+  });
+
+  describe('and is read again meanwhile,', () => {
+    /** Answers are remembered for a quarter of a second, and read again after four fifths of it. */
+    const saying = (confirmations: number) => ({ status: 'processing', confirmations });
+    const DUE_MS = 205;
+    const RETRY_MS = 20;
+    const HEADERS = { 'content-type': 'application/json', 'content-length': 41 };
+    const realNow = performance.now.bind(performance);
+    let now = 0;
+    beforeEach(() => {
+      now = realNow();
+      performance.now = () => now;
+    });
+    afterEach(() => {
+      performance.now = realNow;
+    });
+
+    /** @param read what it is read as, the first time, the second time … */
+    async function startAsking(read: (times: number) => Promise<unknown>) {
+      const payment = await api.createTestPayment(api.store);
+      const url = `/api/v1/payments/${payment.id}/status`;
+      const identity = await findIdentity(api.ctx, api.store.apiKey);
+      const isUpToDate = () => Promise.resolve(true);
+      const ctx = { ...api.ctx, signals: { ...api.ctx.signals, isUpToDate } };
+      let times = 0;
+      let takeOrdinary: () => void = () => undefined;
+      const replies = createStatusReplies(ctx, {
+        countSoon: () => ({ totalHits: 1, leftMs: 1_000 }),
+        countRequest: () => Promise.reject(new Error('it was counted')),
+        readStatus: () => read(++times),
+        passOn: () => takeOrdinary(),
+      });
+      const sent = Object.assign(new EventEmitter(), {
+        statusCode: 200,
+        json: () => undefined,
+        getHeaders: () => HEADERS,
+      });
+      replies.remember(
+        { originalUrl: url, identity } as unknown as Request,
+        sent as unknown as OrdinaryResponse,
+        () => undefined,
+      );
+      (sent as unknown as OrdinaryResponse).json(saying(9));
+      sent.emit('finish');
+      const request = {
+        method: 'GET',
+        url,
+        headers: { 'x-api-key': api.store.apiKey },
+      } as unknown as IncomingMessage;
+      return {
+        timesRead: () => times,
+        /** @returns whether it took the ordinary way, or what it was answered with */
+        ask: () =>
+          new Promise<unknown>((resolve) => {
+            takeOrdinary = () => resolve('ordinary');
+            let headers: readonly string[] = [];
+            const response = {
+              writeHead: (_status: number, head: readonly string[]) => (headers = head),
+              end(body: string) {
+                const lengths = headers.filter((_, at) =>
+                  /^content-length$/i.test(headers[at - 1] ?? ''),
+                );
+                expect(lengths).to.deep.equal([String(Buffer.byteLength(body))]);
+                resolve(JSON.parse(body));
+              },
+            };
+            if (!replies.tryAnswer(request, response as unknown as ServerResponse)) takeOrdinary();
+          }),
+      };
+    }
+
+    it('says what was read then, and nobody takes the ordinary way for it', async () => {
+      const { ask } = await startAsking((times) => Promise.resolve(saying(9 + times)));
+      for (let confirmations = 9; confirmations < 15; confirmations++) {
+        expect(await ask()).to.deep.equal(saying(confirmations));
+        now += DUE_MS;
+        await ask();
+        await sleep(1);
+      }
+    });
+
+    it('is read once more when it could not be', async () => {
+      const { ask, timesRead } = await startAsking((times) =>
+        times === 1 ? Promise.reject(new Error('it is away')) : Promise.resolve(saying(10)),
+      );
+      now += DUE_MS;
+      expect(await ask()).to.deep.equal(saying(9));
+      await sleep(1);
+      expect(await ask()).to.deep.equal(saying(9));
+      expect(timesRead()).to.equal(1);
+      now += RETRY_MS;
+      await ask();
+      await sleep(1);
+      expect(await ask()).to.deep.equal(saying(10));
+    });
   });
 
   it('counts against the limit like any other', async () => {

@@ -1,6 +1,8 @@
 import { expect } from 'chai';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
 
+import { CHAIN_ERRORS } from '../../domain/chain/errors.ts';
 import type { Block } from '../../domain/chain/ports.ts';
 import { findCursor, listScannedBlocks } from '../../domain/chain/store.ts';
 import type { Payment } from '../../domain/payments/model.ts';
@@ -8,7 +10,9 @@ import { judgePlaces } from '../../domain/scan/judge/judgePlaces.ts';
 import { scanChain } from '../../domain/scan/scanChain.ts';
 import type { Context } from '../../platform/context.ts';
 import { addMs } from '../../shared/clock.ts';
+import { AppError } from '../../shared/errors.ts';
 import { asBytes32 } from '../../shared/hex.ts';
+import { expectRefusal } from '../support/expectRefusal.ts';
 import { createHarness, type Harness, type TestStore } from '../support/harness.ts';
 import { startOwnChain, type OwnChain } from '../support/ownChain.ts';
 import { readHistory } from '../support/paymentHistory.ts';
@@ -205,6 +209,48 @@ describe('while nobody who has the head says what is in a block', function () {
     expect(times).to.be.above(1);
     expect((await cursorOf())?.generation).to.be.above(before?.generation ?? 0);
     // What the chain has there after all, and all was withdrawn for, comes back.
+    await scanChain(later(), chainId);
+  });
+
+  it('nor does it when they answer for many blocks at once, but not for one', async () => {
+    for (let scans = 0; scans < 24; scans++) {
+      await chain.mine();
+      await scanChain(later(), chainId);
+    }
+    const [before, blocks] = [
+      await cursorOf(),
+      await listScannedBlocks(harness.ctx.db, chainId, 600),
+    ];
+    await chain.mine();
+    const top = await chain.getHeadNumber();
+    let [now, most, times] = [0, 0, 0];
+    const lookedAt = (silent: (number: bigint) => boolean) =>
+      withChain(later(), chainId, (port) => ({
+        async findBlockUnder(head, number) {
+          if (number === top) return port.findBlockUnder(head, number);
+          most = Math.max(most, ++now);
+          await sleep(5);
+          now--;
+          if (silent(number)) throw new AppError(CHAIN_ERRORS.unavailable);
+          return { number, hash: FOREIGN, timestamp: new Date() };
+        },
+      }));
+    const failure = await expectRefusal(
+      scanChain(
+        lookedAt((number) => number !== blocks[0]?.number),
+        chainId,
+      ),
+    );
+    expect(failure.code).to.equal(CHAIN_ERRORS.unavailable.code);
+    expect(await cursorOf()).to.deep.equal(before);
+    most = 0;
+    await scanChain(
+      lookedAt((number) => number === blocks[5]?.number && times++ === 0),
+      chainId,
+    );
+    expect(times).to.be.above(1);
+    expect(most).to.equal(8);
+    expect((await cursorOf())?.generation).to.be.above(before?.generation ?? 0);
     await scanChain(later(), chainId);
   });
 

@@ -1,11 +1,17 @@
 import type { ChainConfig } from '../../../platform/config.ts';
 import type { Context } from '../../../platform/context.ts';
+import { AppError } from '../../../shared/errors.ts';
 import { asBytes32, type Bytes32 } from '../../../shared/hex.ts';
+import { CHAIN_ERRORS } from '../../chain/errors.ts';
 import type { Block, ChainPort } from '../../chain/ports.ts';
 import { listScannedBlocks } from '../../chain/store.ts';
 
 /** Reorganisations up to this depth are followed; block hashes are kept this long. */
 export const REORG_WINDOW_BLOCKS = 512n;
+/**
+ * Blocks looked at side by side, once the first few were told of: most reorganisations are short.
+ */
+const MOST_LOOKS_AT_ONCE = 8;
 /**
  * So many questions in a row nobody who has the head answers: then the head is gone, or few have
  * it.
@@ -29,7 +35,13 @@ export type ScanStart =
   | { readonly kind: 'goesOn' | 'behind' | 'begunAnew' }
   | { readonly kind: 'replaced'; readonly after: bigint };
 
-type Look = 'stands' | 'replaced' | 'missing' | 'otherBranch';
+interface ScannedBlock {
+  readonly number: bigint;
+  readonly hash: Bytes32;
+}
+
+/** `untold`: nobody who has the head says anything. */
+type Look = 'stands' | 'replaced' | 'missing' | 'untold';
 
 /**
  * Compares the blocks that were scanned with the chain's.
@@ -40,6 +52,7 @@ type Look = 'stands' | 'replaced' | 'missing' | 'otherBranch';
  * `begunAnew` is a development chain under the same database, or an RPC URL of another chain on
  * which our gateway has the same address; the two look alike from here. A node that lags cannot
  * look like that, however far behind it is: it has that block, or none there.
+ * @throws AppError `CHAIN_ERRORS.unavailable` when nobody answers for the blocks that matter
  */
 export async function findScanStart(
   ctx: Context,
@@ -47,16 +60,27 @@ export async function findScanStart(
   { head, config }: { readonly head: Block; readonly config: ChainConfig },
 ): Promise<ScanStart> {
   const { chainId } = config;
-  const look = async (scanned: {
-    readonly number: bigint;
-    readonly hash: Bytes32;
-  }): Promise<Look> => {
+  let failure: AppError | undefined;
+  const look = async (scanned: ScannedBlock): Promise<Look> => {
     if (scanned.number > head.number) return 'missing';
     // A node on a branch that was left shows what was scanned of it for as long as it is there.
     const found = await chain.findBlockUnder(head, scanned.number);
     if (found === undefined) return 'missing';
-    if (found === 'otherBranch') return found;
+    if (found === 'otherBranch') return 'untold';
     return found.hash === scanned.hash ? 'stands' : 'replaced';
+  };
+  const tryLook = async (scanned: ScannedBlock): Promise<Look> => {
+    try {
+      return await look(scanned);
+    } catch (error) {
+      if (!(error instanceof AppError) || error.code !== CHAIN_ERRORS.unavailable.code) throw error;
+      failure ??= error;
+      return 'untold';
+    }
+  };
+  const learnNothing = (): ScanStart => {
+    if (failure !== undefined) throw failure;
+    return { kind: 'behind' };
   };
 
   const [latest] = await listScannedBlocks(ctx.db, chainId, 1);
@@ -68,22 +92,19 @@ export async function findScanStart(
   let oldestReplaced: bigint | undefined;
   let isUntold = false;
   let untoldInARow = 0;
-  for (const scanned of remembered) {
-    let standing = await look(scanned);
-    // Most likely by chance: of hundreds of blocks that would be so for some.
-    if (standing === 'otherBranch') standing = await look(scanned);
-    untoldInARow = standing === 'otherBranch' ? untoldInARow + 2 : 0;
+  for await (const { scanned, standing } of lookAtAll(remembered, tryLook)) {
     // Whoever has the head says more of an earlier one perhaps; and going back too far takes
     // nothing away.
-    if (standing === 'otherBranch') isUntold = true;
-    if (untoldInARow >= MOST_UNTOLD) return { kind: 'behind' };
+    if (standing === 'untold') isUntold = true;
+    untoldInARow = standing === 'untold' ? untoldInARow + 2 : 0;
+    if (untoldInARow >= MOST_UNTOLD) return learnNothing();
     if (standing === 'stands') {
       shared = scanned.number;
       break;
     }
     if (standing === 'replaced') oldestReplaced = scanned.number;
   }
-  if (oldestReplaced === undefined || (shared === undefined && isUntold)) return { kind: 'behind' };
+  if (oldestReplaced === undefined || (shared === undefined && isUntold)) return learnNothing();
 
   const windowStart = latest.number - REORG_WINDOW_BLOCKS;
   if (shared !== undefined && shared >= windowStart) return { kind: 'replaced', after: shared };
@@ -107,4 +128,26 @@ export async function findScanStart(
     kind: 'replaced',
     after: (startBlock < oldestReplaced ? startBlock : oldestReplaced) - 1n,
   };
+}
+
+/**
+ * In their order, a few side by side. One that is not told of is looked at once more: most likely
+ * that is by chance, and of hundreds of blocks it would be so for some.
+ */
+async function* lookAtAll(
+  remembered: readonly ScannedBlock[],
+  look: (scanned: ScannedBlock) => Promise<Look>,
+): AsyncGenerator<{ readonly scanned: ScannedBlock; readonly standing: Look }> {
+  let atOnce = 1;
+  for (let rest = remembered; rest.length > 0;) {
+    const part = rest.slice(0, atOnce);
+    rest = rest.slice(atOnce);
+    const looks = await Promise.all(part.map(look));
+    for (const [index, scanned] of part.entries()) {
+      const first = looks[index] ?? 'untold';
+      yield { scanned, standing: first === 'untold' ? await look(scanned) : first };
+    }
+    // Who hangs, or does not have the head, is not asked for much at once.
+    atOnce = looks.includes('untold') ? 1 : Math.min(MOST_LOOKS_AT_ONCE, 2 * atOnce);
+  }
 }

@@ -70,8 +70,14 @@ export async function judgeCompleted(
   const refunds = await listCompletedRefundsFrom(ctx, chainId, round.refunds, MAX_ROWS);
   const ownRefunds = takeBlocks(refunds, most);
   const { verdicts, failure } = await judgePlaces(chain, head, [...ownPayments, ...ownRefunds]);
-  const isJudged = ({ blockHash }: Place) =>
-    verdicts.get(blockHash) === 'stands' || verdicts.get(blockHash) === 'replaced';
+  const isSomebodyHeard = [...verdicts.values()].some((verdict) => verdict !== 'unheard');
+  // One that nobody answers for, though they answer for others, is passed over in this round.
+  const isJudged = ({ blockHash }: Place) => {
+    const verdict = verdicts.get(blockHash);
+    return (
+      verdict === 'stands' || verdict === 'replaced' || (verdict === 'unheard' && isSomebodyHeard)
+    );
+  };
   round.payments = goOn(round.payments, { found: payments, own: ownPayments, isJudged, start });
   round.refunds = goOn(round.refunds, { found: refunds, own: ownRefunds, isJudged, start });
 
@@ -95,7 +101,7 @@ export async function judgeCompleted(
 }
 
 /**
- * Up to before the first one of which nobody has said anything. At its end the round begins again.
+ * Up to before the first one that was not judged. At its end the round begins again.
  */
 function goOn<From, Found extends From & Place>(
   from: From,

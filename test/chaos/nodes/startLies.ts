@@ -195,12 +195,19 @@ async function startAtHead(
   for (;;) {
     const orphan = await startOrphanFork(chain.ask, chain.chainId);
     const hold = chain.mining.keepUntil(orphan.base);
-    const [own, shared] = await Promise.all(
-      [orphan.ask, chain.ask].map((ask) => findBlockHash(ask, orphan.base)),
-    );
-    if (own === shared) return { orphan, hold };
-    hold.release();
-    await orphan.close();
+    let isShared = false;
+    try {
+      const [own, shared] = await Promise.all(
+        [orphan.ask, chain.ask].map((ask) => findBlockHash(ask, orphan.base)),
+      );
+      isShared = own === shared;
+    } finally {
+      if (!isShared) {
+        hold.release();
+        await orphan.close();
+      }
+    }
+    if (isShared) return { orphan, hold };
   }
 }
 
