@@ -88,7 +88,7 @@ export async function measureApplying(
     const completedMs = await timed(() => scanChain(withConfirmations(1), chain.chainId));
     const [row] = await selectRows<{ count: string | number }>(
       ctx.db,
-      "SELECT COUNT(*) AS count FROM payments p JOIN events e ON e.payment_id = p.id AND e.version = 3 WHERE p.status = 'completed'",
+      "SELECT COUNT(*) AS count FROM payments p JOIN events e ON e.subject_id = p.id AND e.version = 3 WHERE p.status = 'completed'",
     );
     if (Number(row?.count) !== count)
       throw new Error(`only ${Number(row?.count)} of ${count} payments were completed`);

@@ -10,6 +10,10 @@ export function hasColumn(table: string, column: string): Check {
   return async (knex) => (await countColumns(knex, table, column)) > 0;
 }
 
+export function hasNoColumn(table: string, column: string): Check {
+  return async (knex) => (await countColumns(knex, table, column)) === 0;
+}
+
 export function hasIndex(table: string, index: string): Check {
   return async (knex) => (await countIndexParts(knex, table, index)) > 0;
 }

@@ -22,6 +22,7 @@ import * as workFailures from './migrations/0026_outbox_work_failures.ts';
 import * as outboxStores from './migrations/0027_outbox_stores.ts';
 import * as outboxPutOff from './migrations/0028_outbox_put_off.ts';
 import * as relayTransactionItems from './migrations/0029_relay_transaction_items.ts';
+import * as eventSubjects from './migrations/0030_events_subject.ts';
 
 interface Migration {
   /** `NNNN_<module>_<what>`; `all`: several modules' tables. */
@@ -62,4 +63,5 @@ export const migrationSource: readonly Migration[] = [
   { name: '0027_outbox_stores', ...outboxStores },
   { name: '0028_outbox_put_off', ...outboxPutOff },
   { name: '0029_relay_transaction_items', ...relayTransactionItems },
+  { name: '0030_events_subject', ...eventSubjects },
 ];

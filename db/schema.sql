@@ -131,14 +131,17 @@ CREATE TABLE events (
   id VARCHAR(40) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
   store_id VARCHAR(40) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
   type VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
-  payment_id CHAR(66) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
-  refund_id VARCHAR(40) CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT '',
+  subject_type VARCHAR(32) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  subject_id VARCHAR(80) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  parent_type VARCHAR(32) CHARACTER SET ascii COLLATE ascii_bin NULL COMMENT 'what the subject belongs to',
+  parent_id VARCHAR(80) CHARACTER SET ascii COLLATE ascii_bin NULL,
   version INT UNSIGNED NOT NULL,
   request_id VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NULL,
   data JSON NOT NULL,
   created_at DATETIME(3) NOT NULL,
   PRIMARY KEY (id),
-  UNIQUE KEY uq_events_version (payment_id, refund_id, version)
+  KEY ix_events_parent (parent_type, parent_id),
+  UNIQUE KEY uq_events_subject (subject_type, subject_id, version)
 );
 
 -- domain/webhooks

@@ -1,18 +1,17 @@
 import type { Context } from '../../platform/context.ts';
 import type { Database, Transaction } from '../../platform/db.ts';
 import type { UnitOfWork } from '../../platform/unitOfWork.ts';
-import type { Bytes32 } from '../../shared/hex.ts';
-import type { EventType, StoreEvent } from './model.ts';
+import type { EventSubject, EventType, StoreEvent } from './model.ts';
 import type { TellListeners } from './ports.ts';
 import { insertEvents } from './rows/eventStore.ts';
 
 export interface NewStoreEvent {
   readonly storeId: string;
   readonly type: EventType;
-  readonly paymentId: Bytes32;
-  /** Absent: it is about the payment itself. */
-  readonly refundId?: string;
-  /** The version of what it is about after the change. */
+  readonly subject: EventSubject;
+  /** What the subject belongs to; absent: nothing. */
+  readonly parent?: EventSubject;
+  /** The subject's after the change. */
   readonly version: number;
   /** As openapi.yaml has it under `webhooks`; no bigints, no dates, nothing undefined. */
   readonly data: Readonly<Record<string, unknown>>;
@@ -60,7 +59,7 @@ export async function recordEvents(
   const now = ctx.clock.now();
   const events = newEvents.map((event): StoreEvent => ({
     requestId: ctx.requestId,
-    refundId: null,
+    parent: null,
     ...event,
     id: ctx.newId('evt'),
     createdAt: now,

@@ -57,7 +57,7 @@ export async function changePayments(
       events.push({
         storeId: payment.storeId,
         type: EVENT_TYPE_OF_TRANSITION[transition],
-        paymentId: payment.id,
+        subject: { type: 'payment', id: payment.id },
         version: payment.version,
         data: toEventData(
           payment,

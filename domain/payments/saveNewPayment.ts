@@ -62,7 +62,7 @@ async function saveTogether(items: readonly NewPayment[]): Promise<void> {
       items.map(({ ctx, payment, requiredConfirmations }) => ({
         storeId: payment.storeId,
         type: 'payment.created' as const,
-        paymentId: payment.id,
+        subject: { type: 'payment' as const, id: payment.id },
         version: payment.version,
         requestId: ctx.requestId,
         data: toEventData(payment, { confirmations: 0, requiredConfirmations }, null),

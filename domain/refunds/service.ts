@@ -483,8 +483,8 @@ async function tell(ctx: Context, unit: UnitOfWork, told: readonly Told[]): Prom
     told.map(({ refund, type, error }) => ({
       storeId: refund.storeId,
       type,
-      paymentId: refund.paymentId,
-      refundId: refund.id,
+      subject: { type: 'refund' as const, id: refund.id },
+      parent: { type: 'payment' as const, id: refund.paymentId },
       version: refund.version,
       data: toRefundEventData(refund, error),
     })),

@@ -52,8 +52,7 @@ export async function attemptDelivery(ctx: Context, deliveryId: string): Promise
     if (delivery.nextAttemptAt !== null && delivery.nextAttemptAt > startedAt)
       return laterUntried(delivery.nextAttemptAt);
     // Whoever made the change may have died, or found Redis away, before it could say so.
-    if (delivery.attempts === 0)
-      await ctx.signals.changed([{ topic: 'payment', id: delivery.event.paymentId }]);
+    if (delivery.attempts === 0) await ctx.signals.changed(listConcerned(delivery.event));
     outcome = await post(ctx, delivery);
     return await recordAttempt(ctx, delivery, startedAt, outcome);
   } finally {
@@ -223,4 +222,14 @@ function nextState(
     case 'endpointGone':
       return { ...current, status: 'cancelled', attempts, nextAttemptAt: null };
   }
+}
+
+/** What the event is about, and what that belongs to: a payment hears of its refunds. */
+function listConcerned({
+  subject,
+  parent,
+}: DeliveryToAttempt['event']): { topic: string; id: string }[] {
+  return [subject, parent].flatMap((one) =>
+    one === null ? [] : [{ topic: one.type, id: one.id }],
+  );
 }

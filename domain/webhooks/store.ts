@@ -9,8 +9,7 @@ import {
 import { insertRows } from '../../platform/insertRows.ts';
 import { lockInOrder } from '../../platform/lockInOrder.ts';
 import { splitRows } from '../../platform/splitRows.ts';
-import { asBytes32 } from '../../shared/hex.ts';
-import type { EventType, StoreEvent } from '../events/model.ts';
+import type { EventSubject, EventType, StoreEvent } from '../events/model.ts';
 import type {
   WebhookDelivery,
   WebhookDeliveryStatus,
@@ -213,7 +212,7 @@ export interface DeliveryToAttempt extends WebhookDelivery {
   readonly secretCiphertext: string;
   /** Neither deleted nor disabled. */
   readonly isEndpointListening: boolean;
-  readonly event: Pick<StoreEvent, 'type' | 'paymentId' | 'createdAt' | 'data'>;
+  readonly event: Pick<StoreEvent, 'type' | 'subject' | 'parent' | 'createdAt' | 'data'>;
 }
 
 interface DeliveryToAttemptRow extends DeliveryRow {
@@ -224,7 +223,10 @@ interface DeliveryToAttemptRow extends DeliveryRow {
   readonly endpoint_status: WebhookEndpointStatus;
   readonly deleted_at: Date | null;
   readonly type: EventType;
-  readonly payment_id: string;
+  readonly subject_type: EventSubject['type'];
+  readonly subject_id: string;
+  readonly parent_type: EventSubject['type'] | null;
+  readonly parent_id: string | null;
   readonly data: unknown;
   readonly event_created_at: Date;
 }
@@ -237,7 +239,7 @@ export async function findDeliveryToAttempt(
     db,
     `SELECT d.id, d.endpoint_id, d.event_id, d.status, d.attempts, d.next_attempt_at, d.created_at,
             en.store_id, en.url, en.secret_ciphertext, en.status AS endpoint_status, en.deleted_at,
-            ev.type, ev.payment_id, ev.data, ev.created_at AS event_created_at
+            ev.type, ev.subject_type, ev.subject_id, ev.parent_type, ev.parent_id, ev.data, ev.created_at AS event_created_at
      FROM webhook_deliveries d
      JOIN webhook_endpoints en ON en.id = d.endpoint_id
      JOIN events ev ON ev.id = d.event_id
@@ -254,7 +256,11 @@ export async function findDeliveryToAttempt(
     isEndpointListening: row.endpoint_status === 'enabled' && row.deleted_at === null,
     event: {
       type: row.type,
-      paymentId: asBytes32(row.payment_id),
+      subject: { type: row.subject_type, id: row.subject_id },
+      parent:
+        row.parent_type === null || row.parent_id === null
+          ? null
+          : { type: row.parent_type, id: row.parent_id },
       createdAt: row.event_created_at,
       data: parseJsonColumn(row.data) as StoreEvent['data'],
     },

@@ -218,7 +218,7 @@ describe('a read that follows an acknowledged change', function () {
     const deliveries = await api.ctx
       .db('webhook_deliveries as d')
       .join('events as e', 'e.id', 'd.event_id')
-      .where({ payment_id: paymentId })
+      .where({ subject_id: paymentId })
       .pluck<string[]>('d.id');
     expect(deliveries).to.have.length(2);
     for (const id of deliveries) await attemptDelivery(api.ctx, id);

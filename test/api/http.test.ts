@@ -59,7 +59,7 @@ describe('HTTP edge', () => {
       const { paymentId } = (await answer.json()) as { paymentId: string };
       const events = await api.ctx
         .db('events')
-        .where({ payment_id: paymentId })
+        .where({ subject_id: paymentId })
         .pluck('request_id');
       expect(events).to.deep.equal(['caused-it']);
     });

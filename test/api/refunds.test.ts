@@ -228,7 +228,7 @@ describe('refunds over HTTP', function () {
       created_at: Date;
     }>(
       api.ctx.db,
-      "SELECT id, type, version, data, created_at FROM events WHERE payment_id = ? AND refund_id <> '' ORDER BY version",
+      "SELECT id, type, version, data, created_at FROM events WHERE parent_id = ? AND subject_type = 'refund' ORDER BY version",
       [payment.paymentId],
     );
     expect(rows.map(({ type, version }) => [type, Number(version)])).to.deep.equal([

@@ -79,7 +79,7 @@ describe('a status request that was answered a moment ago', () => {
     const payment = await api.createTestPayment(api.store);
     const path = `/payments/${payment.id}/status`;
     await askTwice(path);
-    await execute(api.ctx.db, 'DELETE FROM events WHERE payment_id = ?', [payment.id]);
+    await execute(api.ctx.db, 'DELETE FROM events WHERE subject_id = ?', [payment.id]);
     await execute(api.ctx.db, 'DELETE FROM payments WHERE id = ?', [payment.id]);
     const statuses: number[] = [];
     for (const end = performance.now() + 2_500; performance.now() < end; await sleep(50))

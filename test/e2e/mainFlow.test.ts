@@ -153,7 +153,7 @@ describe('the whole server, as processes of its own', function () {
     expect(await exit).to.deep.equal({ code: 0, signal: null });
     const deliveries = await selectRows<{ status: string; attempts: number }>(
       harness.ctx.db,
-      'SELECT d.status, d.attempts FROM webhook_deliveries d JOIN events e ON e.id = d.event_id WHERE e.payment_id = ?',
+      'SELECT d.status, d.attempts FROM webhook_deliveries d JOIN events e ON e.id = d.event_id WHERE e.subject_id = ?',
       [payment.paymentId],
     );
     expect(deliveries).to.deep.equal([{ status: 'succeeded', attempts: 1 }]);

@@ -3,7 +3,7 @@ import { expect } from 'chai';
 import { getPayment } from '../../domain/payments/service.ts';
 import { insertPayments } from '../../domain/payments/store.ts';
 import { scanChain } from '../../domain/scan/scanChain.ts';
-import { listPaymentEvents } from '../../domain/events/listPaymentEvents.ts';
+import { listEvents } from '../../domain/events/listEvents.ts';
 import { inTransaction } from '../../platform/db.ts';
 import { AppError } from '../../shared/errors.ts';
 import { createHarness, type Harness, type TestStore } from '../support/harness.ts';
@@ -33,7 +33,7 @@ describe('a direct payment', () => {
     expect(completed.txHash).to.equal(hash);
     expect(completed.payer).to.equal(customer.address);
     expect(completed.late).to.equal(false);
-    const events = await listPaymentEvents(ctx, { paymentId: payment.id });
+    const events = await listEvents(ctx, { type: 'payment', id: payment.id });
     expect(events.map((event) => [event.type, event.version])).to.deep.equal([
       ['payment.created', 1],
       ['payment.processing', 2],

@@ -518,7 +518,7 @@ describe('a refund beside what else happens', function () {
     expect(await read(refund)).to.include({ status: 'completed', version: 5 });
     const events = await selectRows<{ type: string }>(
       ctx.db,
-      'SELECT type FROM events WHERE refund_id = ? ORDER BY version',
+      'SELECT type FROM events WHERE subject_id = ? ORDER BY version',
       [refund.id],
     );
     expect(events.map(({ type }) => type)).to.deep.equal([

@@ -117,7 +117,7 @@ describe('refunding a payment', function () {
   async function eventsOf(refund: Refund): Promise<string[]> {
     const rows = await selectRows<{ type: string; version: number }>(
       ctx.db,
-      'SELECT type, version FROM events WHERE refund_id = ? ORDER BY version',
+      'SELECT type, version FROM events WHERE subject_id = ? ORDER BY version',
       [refund.id],
     );
     expect(rows.map(({ version }) => Number(version))).to.deep.equal(

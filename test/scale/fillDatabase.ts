@@ -115,8 +115,8 @@ function statementsFor({
        ${status} AS status, ${createdAt} AS created_at FROM scale_numbers) AS made ORDER BY n`,
     ...[1, 2].map(
       (version) =>
-        `INSERT INTO events (id, store_id, type, payment_id, refund_id, version, data, created_at)
-         SELECT ${shortId(`evt${version}`)}, ${store}, ${version === 1 ? "'payment.created'" : "'payment.completed'"}, ${id('payment')}, '', ${version},
+        `INSERT INTO events (id, store_id, type, subject_type, subject_id, version, data, created_at)
+         SELECT ${shortId(`evt${version}`)}, ${store}, ${version === 1 ? "'payment.created'" : "'payment.completed'"}, 'payment', ${id('payment')}, ${version},
            '{"made":"up"}', ${createdAt} FROM scale_numbers`,
     ),
     `INSERT INTO webhook_endpoints (id, store_id, url, secret_ciphertext, status, created_at)

@@ -123,7 +123,7 @@ describe('a catch-up that finds 50,000 payments in one chunk', () => {
     expect(await countStatus('completed')).to.equal(PAYMENTS);
     expect((await findCursor(harness.ctx.db, chainId))?.nextBlock).to.equal(head + 1n);
     const told =
-      "FROM events e JOIN payments p ON p.id = e.payment_id WHERE p.order_id LIKE 'many-%'";
+      "FROM events e JOIN payments p ON p.id = e.subject_id WHERE p.order_id LIKE 'many-%'";
     expect(
       await count(
         `SELECT COUNT(*) AS count ${told} AND type = 'payment.processing' AND e.version = 2`,

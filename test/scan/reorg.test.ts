@@ -47,7 +47,7 @@ describe('a reorganisation of the chain', () => {
   const readLateness = async (payment: Pick<Payment, 'id'>) => {
     const rows = await selectRows<{ data: unknown }>(
       harness.ctx.db,
-      'SELECT data FROM events WHERE payment_id = ? ORDER BY version',
+      'SELECT data FROM events WHERE subject_id = ? ORDER BY version',
       [payment.id],
     );
     return rows.map(({ data }) => (parseJsonColumn(data) as { late: boolean }).late);

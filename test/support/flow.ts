@@ -200,7 +200,7 @@ async function expectCompletedOnce(
   }
   const events = await selectRows<{ payment_id: string; kinds: string }>(
     ctx.db,
-    "SELECT payment_id, GROUP_CONCAT(CONCAT(version, ':', type) ORDER BY version, id) AS kinds FROM events WHERE store_id = ? GROUP BY payment_id",
+    "SELECT subject_id AS payment_id, GROUP_CONCAT(CONCAT(version, ':', type) ORDER BY version, id) AS kinds FROM events WHERE store_id = ? GROUP BY subject_id",
     [storeId],
   );
   expect(events).to.have.length(rows.length);

@@ -1,5 +1,5 @@
 import type { Payment } from '../../domain/payments/model.ts';
-import { listPaymentEvents } from '../../domain/events/listPaymentEvents.ts';
+import { listEvents } from '../../domain/events/listEvents.ts';
 import type { Context } from '../../platform/context.ts';
 
 /**
@@ -10,7 +10,7 @@ export async function readHistory(
   ctx: Context,
   payment: Pick<Payment, 'id' | 'version'>,
 ): Promise<string[]> {
-  const events = [...(await listPaymentEvents(ctx, { paymentId: payment.id }))].sort(
+  const events = [...(await listEvents(ctx, { type: 'payment', id: payment.id }))].sort(
     (a, b) => a.version - b.version,
   );
   events.forEach((event, index) => {

@@ -10,7 +10,7 @@ import {
   PAYMENT_TRANSITION_EVENTS,
   type PaymentTransitionEvent,
 } from '../../domain/payments/transitions.ts';
-import { listPaymentEvents } from '../../domain/events/listPaymentEvents.ts';
+import { listEvents } from '../../domain/events/listEvents.ts';
 import { inUnitOfWork } from '../../platform/unitOfWork.ts';
 import { expectRefusal } from '../support/expectRefusal.ts';
 import { createHarness, type Harness, type TestStore } from '../support/harness.ts';
@@ -150,7 +150,7 @@ describe('the transitions of payments', () => {
           await harness.ctx.db('payments').where({ id: payment.id }).update({ status });
           const [before, events] = [
             await read(),
-            await listPaymentEvents(harness.ctx, { paymentId: payment.id }),
+            await listEvents(harness.ctx, { type: 'payment', id: payment.id }),
           ];
           const error = await expectRefusal(apply(event));
           expect(error).to.include({
@@ -158,7 +158,7 @@ describe('the transitions of payments', () => {
             detail: `A payment that is ${status} does not allow this.`,
           });
           expect(await read()).to.deep.equal(before);
-          expect(await listPaymentEvents(harness.ctx, { paymentId: payment.id })).to.deep.equal(
+          expect(await listEvents(harness.ctx, { type: 'payment', id: payment.id })).to.deep.equal(
             events,
           );
         });
@@ -169,7 +169,7 @@ describe('the transitions of payments', () => {
           const { version } = await read();
           await apply(event);
           expect(await read()).to.include({ status: next, version: version + 1 });
-          const events = await listPaymentEvents(harness.ctx, { paymentId: payment.id });
+          const events = await listEvents(harness.ctx, { type: 'payment', id: payment.id });
           const told = events.filter((one) => one.version === version + 1).map(({ type }) => type);
           expect(told).to.deep.equal([EVENT_TYPE_OF_TRANSITION[event]]);
         });

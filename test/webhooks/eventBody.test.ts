@@ -37,7 +37,7 @@ describe('the body of a webhook', () => {
   async function readBodies(paymentId: string): Promise<unknown[]> {
     const rows = await selectRows<{ type: EventType; data: unknown; created_at: Date }>(
       harness.ctx.db,
-      'SELECT type, data, created_at FROM events WHERE payment_id = ? ORDER BY version',
+      'SELECT type, data, created_at FROM events WHERE subject_id = ? ORDER BY version',
       [paymentId],
     );
     return rows.map((row) =>

@@ -68,7 +68,7 @@ describe('webhooks: places that Redis has forgotten', function () {
     const event = () => ({
       storeId,
       type: 'payment.created' as const,
-      paymentId: newPaymentId(),
+      subject: { type: 'payment' as const, id: newPaymentId() },
       version: 1,
       data: { paymentId: '0x1' },
     });

@@ -59,7 +59,7 @@ describe('webhooks: deliveries of an endpoint that leaves no room for them', fun
     const event = {
       storeId,
       type: 'payment.created' as const,
-      paymentId: newPaymentId(),
+      subject: { type: 'payment' as const, id: newPaymentId() },
       version: 1,
       data: {},
     };

@@ -8,7 +8,7 @@ import { attemptDelivery } from '../../domain/webhooks/attemptDelivery.ts';
 import { WEBHOOK_ERRORS } from '../../domain/webhooks/errors.ts';
 import { buildEventBody } from '../../domain/webhooks/message.ts';
 import type { EventType } from '../../domain/events/model.ts';
-import { listPaymentEvents } from '../../domain/events/listPaymentEvents.ts';
+import { listEvents } from '../../domain/events/listEvents.ts';
 import { recordEvents } from '../../domain/events/recordEvents.ts';
 import {
   createWebhookEndpoint,
@@ -73,7 +73,7 @@ describe('webhooks: service', () => {
     return {
       storeId,
       type: 'payment.created' as EventType,
-      paymentId: newPaymentId(),
+      subject: { type: 'payment' as const, id: newPaymentId() },
       version: 1,
       data: DATA,
       ...more,
@@ -303,7 +303,7 @@ describe('webhooks: service', () => {
       expect(await failing.catch((error: unknown) => (error as Error).message)).to.equal(
         'the change failed',
       );
-      expect(await listPaymentEvents(ctx, { paymentId: lost.paymentId })).to.deep.equal([]);
+      expect(await listEvents(ctx, { type: 'payment', id: lost.subject.id })).to.deep.equal([]);
       expect(await listDeliveries(endpointId)).to.deep.equal([]);
       expect(
         await selectRows(
@@ -314,7 +314,7 @@ describe('webhooks: service', () => {
       expect(filled).to.equal(0);
 
       await inUnitOfWork(ctx, (unit) => recordEvents(ctx, unit, [lost]));
-      expect(await listPaymentEvents(ctx, { paymentId: lost.paymentId })).to.have.lengthOf(1);
+      expect(await listEvents(ctx, { type: 'payment', id: lost.subject.id })).to.have.lengthOf(1);
       expect(await listOutbox((await onlyDelivery(endpointId)).id)).to.have.lengthOf(1);
       expect(filled).to.equal(1);
     });
@@ -359,7 +359,7 @@ describe('webhooks: service', () => {
     it('tells a payment’s history, oldest first', async () => {
       const first = event();
       await record({ ...first, type: 'payment.completed', version: 2 }, first);
-      const timeline = await listPaymentEvents(ctx, { paymentId: first.paymentId });
+      const timeline = await listEvents(ctx, { type: 'payment', id: first.subject.id });
       expect(timeline.map(({ type, version, at }) => ({ type, version, at }))).to.deep.equal([
         { type: 'payment.created', version: 1, at: clock.now() },
         { type: 'payment.completed', version: 2, at: clock.now() },

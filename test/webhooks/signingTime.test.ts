@@ -80,7 +80,7 @@ describe('the time that a webhook is signed with', () => {
     ];
     const [delivery] = await selectRows<{ id: string }>(
       ctx.db,
-      'SELECT d.id FROM webhook_deliveries d JOIN events e ON e.id = d.event_id WHERE e.payment_id = ?',
+      'SELECT d.id FROM webhook_deliveries d JOIN events e ON e.id = d.event_id WHERE e.subject_id = ?',
       [payment.id],
     );
     if (delivery === undefined) throw new Error('nothing is to be delivered');

@@ -73,7 +73,7 @@ describe('webhooks: one store beside others that never answer', function () {
     const event = () => ({
       storeId,
       type: 'payment.created' as const,
-      paymentId: newPaymentId(),
+      subject: { type: 'payment' as const, id: newPaymentId() },
       version: 1,
       data: { paymentId: '0x1' },
     });

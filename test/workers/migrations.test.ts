@@ -161,6 +161,58 @@ describe('the migrations', function () {
     }
   });
 
+  it('keep what events are about, there and back, and leave out subjects that were not known', async () => {
+    const stack = await getStack();
+    const db = createDatabase(await stack.createDatabase(`migrations_events_${process.pid}`), 2);
+    const hash = (index: number) => `0x${index.toString(16).padStart(64, '0')}`;
+    const read = (columns: string) =>
+      selectRows<Record<string, unknown>>(db, `SELECT ${columns} FROM events ORDER BY id`);
+    const OLD = 'id, store_id, type, payment_id, refund_id, version, request_id, data, created_at';
+    try {
+      await migrate(db);
+      await migrateBack(db, '0030_events_subject');
+      // More than a chunk of the migration.
+      const events = Array.from({ length: 700 }, (_, index) => {
+        const isRefund = index % 3 === 2;
+        return {
+          id: `evt_${String(index).padStart(4, '0')}`,
+          store_id: `st_${index % 2}`,
+          type: isRefund ? 'refund.created' : 'payment.created',
+          payment_id: hash(Math.floor(index / 3)),
+          refund_id: isRefund ? `rf_${index}` : '',
+          version: isRefund ? 1 : 1 + (index % 3),
+          request_id: index % 2 === 0 ? null : `req_${index}`,
+          data: JSON.stringify({ index }),
+          created_at: '2026-01-02 03:04:05.678',
+        };
+      });
+      await db('events').insert(events);
+      const before = await read(OLD);
+      await migrate(db);
+      const moved = await read('id, subject_type, subject_id, parent_type, parent_id, version');
+      expect(moved.map((row) => ({ ...row, version: Number(row['version']) }))).to.deep.equal(
+        events.map(({ id, payment_id, refund_id, version }) => ({
+          id,
+          subject_type: refund_id === '' ? 'payment' : 'refund',
+          subject_id: refund_id === '' ? payment_id : refund_id,
+          parent_type: refund_id === '' ? null : 'payment',
+          parent_id: refund_id === '' ? null : payment_id,
+          version,
+        })),
+      );
+      await execute(
+        db,
+        `INSERT INTO events (id, store_id, type, subject_type, subject_id, version, data, created_at)
+         VALUES ('evt_9', 'st_1', 'order.created', 'order', 'or_1', 1, '{}', NOW(3))`,
+        [],
+      );
+      await migrateBack(db, '0030_events_subject');
+      expect(await read(OLD)).to.deep.equal(before);
+    } finally {
+      await db.destroy();
+    }
+  });
+
   it('take the hashes of transactions that were handed over along, there and back, and digest their calls', async () => {
     const stack = await getStack();
     const db = createDatabase(await stack.createDatabase(`migrations_hashes_${process.pid}`), 2);

@@ -68,7 +68,7 @@ describe('stopping the workers', function () {
   const deliveriesOf = (paymentId: string) =>
     selectRows<{ status: string; attempts: number }>(
       harness.ctx.db,
-      'SELECT d.status, d.attempts FROM webhook_deliveries d JOIN events e ON e.id = d.event_id WHERE e.payment_id = ?',
+      'SELECT d.status, d.attempts FROM webhook_deliveries d JOIN events e ON e.id = d.event_id WHERE e.subject_id = ?',
       [paymentId],
     );
 

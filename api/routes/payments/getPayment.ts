@@ -1,4 +1,4 @@
-import { listPaymentEvents } from '../../../domain/events/listPaymentEvents.ts';
+import { listEvents } from '../../../domain/events/listEvents.ts';
 import * as payments from '../../../domain/payments/service.ts';
 import { noteReadPayment } from '../../../domain/payments/status.ts';
 import { listRelayAttempts } from '../../../domain/relay/listAttempts.ts';
@@ -17,7 +17,7 @@ export const getPayment: Handler<'getPayment'> = (ctx, { identity, params }) =>
     });
     const [resource, events, attempts] = await Promise.all([
       toPaymentResource(ctx, payment),
-      listPaymentEvents(ctx, { paymentId: payment.id }),
+      listEvents(ctx, { type: 'payment', id: payment.id }),
       listRelayAttempts(ctx, { paymentId: payment.id }),
     ]);
     // The timeline may be newer than the payment, and is told as well.

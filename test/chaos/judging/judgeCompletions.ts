@@ -16,7 +16,8 @@ interface Completion {
 export async function judgeCompletions({ ctx }: Harness, truth: Truth): Promise<string[]> {
   const told = await selectRows<Completion>(
     ctx.db,
-    `SELECT e.payment_id, e.refund_id, r.nonce, e.data FROM events e LEFT JOIN refunds r ON r.id = e.refund_id
+    `SELECT COALESCE(e.parent_id, e.subject_id) AS payment_id, IF(e.subject_type = 'refund', e.subject_id, '') AS refund_id, r.nonce, e.data
+     FROM events e LEFT JOIN refunds r ON r.id = e.subject_id
      WHERE e.type IN ('payment.completed', 'refund.completed')`,
     [],
   );

@@ -19,7 +19,8 @@ interface EventRow {
 export async function judgeEvents(db: Database, storeServer: StoreServer): Promise<string[]> {
   const events = await selectRows<EventRow>(
     db,
-    'SELECT id, payment_id, refund_id, type, version, data FROM events ORDER BY payment_id, refund_id, version',
+    `SELECT id, COALESCE(parent_id, subject_id) AS payment_id, IF(subject_type = 'refund', subject_id, '') AS refund_id,
+       type, version, data FROM events ORDER BY subject_type, subject_id, version`,
     [],
   );
   const subjects = await selectRows<{

@@ -101,7 +101,7 @@ export async function readHistories(
 ): Promise<ReadonlyMap<string, string>> {
   const events = await selectRows<{ payment_id: string; type: string }>(
     ctx.db,
-    "SELECT payment_id, type FROM events WHERE store_id = ? AND refund_id = '' ORDER BY payment_id, version",
+    "SELECT subject_id AS payment_id, type FROM events WHERE store_id = ? AND subject_type = 'payment' ORDER BY subject_id, version",
     [storeId],
   );
   const histories = new Map<string, string>();

@@ -42,7 +42,7 @@ export async function judgeRefunds({
   );
   const told = await selectRows<{ refund_id: string; times: number | string }>(
     ctx.db,
-    "SELECT refund_id, COUNT(*) AS times FROM events WHERE type = 'refund.completed' GROUP BY refund_id",
+    "SELECT subject_id AS refund_id, COUNT(*) AS times FROM events WHERE type = 'refund.completed' GROUP BY subject_id",
     [],
   );
   const timesTold = new Map(told.map(({ refund_id, times }) => [refund_id, Number(times)]));
