@@ -140,7 +140,6 @@ CREATE TABLE events (
   data JSON NOT NULL,
   created_at DATETIME(3) NOT NULL,
   PRIMARY KEY (id),
-  KEY ix_events_parent (parent_type, parent_id),
   UNIQUE KEY uq_events_subject (subject_type, subject_id, version)
 );
 

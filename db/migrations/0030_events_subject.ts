@@ -34,8 +34,7 @@ const UP: readonly Step[] = [
       DROP COLUMN refund_id,
       ALTER COLUMN subject_type DROP DEFAULT,
       ALTER COLUMN subject_id DROP DEFAULT,
-      ADD UNIQUE KEY uq_events_subject (subject_type, subject_id, version),
-      ADD KEY ix_events_parent (parent_type, parent_id)`,
+      ADD UNIQUE KEY uq_events_subject (subject_type, subject_id, version)`,
   },
 ];
 
@@ -50,7 +49,7 @@ const DOWN = [
     payment_id = IF(subject_type = 'payment', subject_id, parent_id),
     refund_id = IF(subject_type = 'payment', '', subject_id)`,
   `ALTER TABLE events
-    DROP INDEX uq_events_subject, DROP INDEX ix_events_parent,
+    DROP INDEX uq_events_subject,
     DROP COLUMN subject_type, DROP COLUMN subject_id, DROP COLUMN parent_type, DROP COLUMN parent_id,
     ALTER COLUMN payment_id DROP DEFAULT,
     ADD UNIQUE KEY uq_events_version (payment_id, refund_id, version)`,
