@@ -119,9 +119,11 @@ describe('a status request that was answered a moment ago', () => {
 
     /** @param read what it is read as, the first time, the second time … */
     async function startAsking(read: (times: number) => Promise<unknown>) {
-      const payment = await api.createTestPayment(api.store);
+      // A key that nobody has used: it is remembered for some seconds from now.
+      const store = await api.createTestStore('Asking');
+      const payment = await api.createTestPayment(store);
       const url = `/api/v1/payments/${payment.id}/status`;
-      const identity = await findIdentity(api.ctx, api.store.apiKey);
+      const identity = await findIdentity(api.ctx, store.apiKey);
       const isUpToDate = () => Promise.resolve(true);
       const ctx = { ...api.ctx, signals: { ...api.ctx.signals, isUpToDate } };
       let times = 0;
@@ -147,7 +149,7 @@ describe('a status request that was answered a moment ago', () => {
       const request = {
         method: 'GET',
         url,
-        headers: { 'x-api-key': api.store.apiKey },
+        headers: { 'x-api-key': store.apiKey },
       } as unknown as IncomingMessage;
       return {
         timesRead: () => times,

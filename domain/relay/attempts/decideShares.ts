@@ -8,7 +8,10 @@ import type { RelayRail } from '../model.ts';
 
 /** Of a transaction, whatever it does. */
 const INTRINSIC_GAS = 21_000n;
-/** What one more item adds to a batch with an ordinary token: dev/contracts/printGas.ts prints the table. */
+/**
+ * What one more item adds to a batch with an ordinary token: dev/contracts/printGas.ts prints the
+ * table.
+ */
 const TYPICAL_GAS: Readonly<Record<RelayRail, bigint>> = {
   forwarder: 62_000n,
   authorization: 52_000n,
