@@ -28,8 +28,10 @@ import {
   parseChainId,
   parseCount,
   parseHolder,
+  parseKeyId,
   parsePriority,
   parseRole,
+  parseStoreId,
   parseWeight,
   UsageError,
 } from './parseOptions.ts';
@@ -164,12 +166,15 @@ const COMMANDS: Readonly<Record<string, (ctx: Context) => Promise<unknown>>> = {
       merchants: (values.merchant ?? []).map(parseAddress),
     }),
   'register-merchant': async (ctx) => {
-    await registerMerchant(ctx, { storeId: need('store'), address: parseAddress(need('address')) });
+    await registerMerchant(ctx, {
+      storeId: parseStoreId(need('store')),
+      address: parseAddress(need('address')),
+    });
     return { registered: true };
   },
   'issue-key': (ctx) =>
     issueApiKey(ctx, {
-      storeId: need('store'),
+      storeId: parseStoreId(need('store')),
       role: parseRole(values.role),
       environment: values.live ? 'live' : 'test',
     }),
@@ -182,16 +187,16 @@ const COMMANDS: Readonly<Record<string, (ctx: Context) => Promise<unknown>>> = {
   'failing-work': async (ctx) => ({ work: await listFailingWork(ctx, FAILING_WORK_SHOWN) }),
   'set-store-weight': async (ctx) => {
     const weight = parseWeight(need('weight'));
-    await setRelayWeight(ctx, { storeId: need('store'), weight });
+    await setRelayWeight(ctx, { storeId: parseStoreId(need('store')), weight });
     return { weight };
   },
   'set-store-priority': async (ctx) => {
     const priority = parsePriority(need('priority'));
-    await setRelayPriority(ctx, { storeId: need('store'), priority });
+    await setRelayPriority(ctx, { storeId: parseStoreId(need('store')), priority });
     return { priority };
   },
   'revoke-key': async (ctx) => {
-    await revokeApiKey(ctx, { apiKeyId: need('key') });
+    await revokeApiKey(ctx, { apiKeyId: parseKeyId(need('key')) });
     return { revoked: true };
   },
   'lift-back-off': async (ctx) => ({

@@ -41,6 +41,16 @@ export function parseWeight(text: string): number {
   return weight;
 }
 
+export function parseStoreId(text: string): string {
+  if (/^st_[0-9A-Z]{26}$/.test(text)) return text;
+  throw new UsageError(`--store must be the id of a store (st_ and 26 characters), not ${text}`);
+}
+
+export function parseKeyId(text: string): string {
+  if (/^key_[0-9A-Z]{26}$/.test(text)) return text;
+  throw new UsageError(`--key must be the id of an API key (key_ and 26 characters), not ${text}`);
+}
+
 /** Addresses are kept with their checksum, ids as they are shown. */
 export function parseHolder(text: string): string {
   if (isAddress(text, { strict: false })) return getAddress(text);

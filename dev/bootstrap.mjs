@@ -243,6 +243,14 @@ function runProgram(program, args) {
         child.kill(signal);
       });
     }
+    // A signal to npm alone ends npm and the shell between us: neither passes it on, and nobody is
+    // left who could end what runs here.
+    if (process.env['npm_lifecycle_event'] !== undefined) {
+      const parent = process.ppid;
+      setInterval(() => {
+        if (process.ppid !== parent) child.kill('SIGTERM');
+      }, 500).unref();
+    }
     child.once('error', (error) => {
       console.error(`Could not run ${program}: ${error.message}`);
       process.exit(1);

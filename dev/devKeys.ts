@@ -1,8 +1,8 @@
 import type { Hex } from '../shared/hex.ts';
 
 /**
- * The public keys of the well-known test mnemonic that anvil funds at its start. Worth nothing
- * outside of a development chain.
+ * The private keys, which everybody knows, of the test mnemonic that anvil funds at its start.
+ * Worth nothing outside of a development chain.
  */
 export const DEV_KEYS = {
   deployer: '0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80',

@@ -1,8 +1,12 @@
-import { join } from 'node:path';
+import { spawn, type ChildProcess } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { expect } from 'chai';
 
 import { PROJECT_ROOT } from '../../platform/projectRoot.ts';
+import { waitUntil } from '../support/waitUntil.ts';
 
 interface Bootstrap {
   decideInstallation(state: {
@@ -113,5 +117,41 @@ describe('the bootstrap', () => {
     expect(
       ['18.20.0', '20.18.3', '20.19.0', '20.20.2', '22.1.0', '100.0.0'].map(isNodeNewEnough),
     ).to.deep.equal([false, false, true, true, true, true]);
+  });
+});
+
+describe('what npm runs', function () {
+  this.timeout(30_000);
+
+  let folder: string;
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'msqpay-bootstrap-'));
+  });
+  afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+  /** As npm does: a shell, and in it the command. @returns the shell */
+  function startAsNpm(): ChildProcess {
+    const program = join(folder, 'program.ts');
+    writeFileSync(
+      program,
+      `import { writeFileSync } from 'node:fs';
+       process.on('SIGTERM', () => { writeFileSync(${JSON.stringify(join(folder, 'ended'))}, ''); process.exit(); });
+       writeFileSync(${JSON.stringify(join(folder, 'runs'))}, '');
+       setTimeout(() => process.exit(), 25_000);`,
+    );
+    const bootstrap = pathToFileURL(join(PROJECT_ROOT, 'dev', 'bootstrap.mjs')).href;
+    const path = relative(PROJECT_ROOT, program);
+    const script = `const { bootstrap } = await import(${JSON.stringify(bootstrap)}); await bootstrap(${JSON.stringify(path)}, []);`;
+    return spawn('sh', ['-c', '"$0" --input-type=module -e "$1"; true', process.execPath, script], {
+      env: { ...process.env, npm_lifecycle_event: 'start' },
+      stdio: 'ignore',
+    });
+  }
+
+  it('ends when npm is ended, which tells nobody', async () => {
+    const shell = startAsNpm();
+    await waitUntil(() => existsSync(join(folder, 'runs')), { what: 'it to run' });
+    shell.kill('SIGKILL');
+    await waitUntil(() => existsSync(join(folder, 'ended')), { what: 'it to end' });
   });
 });
