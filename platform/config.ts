@@ -528,8 +528,9 @@ function readJson(path: string): unknown {
 function parse<T extends z.ZodType>(schema: T, input: unknown, source: string): z.output<T> {
   const result = schema.safeParse(input);
   if (result.success) return result.data;
-  const findings = result.error.issues.map(
-    (issue) => `${issue.path.join('.') || '(root)'}: ${issue.message}`,
-  );
+  const findings = result.error.issues.map(({ path, message }) => {
+    const what = message.endsWith('received undefined') ? 'is missing' : message;
+    return `${path.join('.') || '(root)'}: ${what}`;
+  });
   throw new ConfigError(`${source} is not valid:\n  ${findings.join('\n  ')}`);
 }

@@ -68,6 +68,16 @@ describe('the configuration', () => {
     throw new Error('the configuration was taken');
   }
 
+  it('names what is missing in the chains file', () => {
+    const { gateway: _gateway, ...without } = chain;
+    writeChains([without]);
+    try {
+      expect(refusal({})).to.include('chains.0.gateway: is missing');
+    } finally {
+      writeChains();
+    }
+  });
+
   it('needs no more than what has no default, and reads what it is given', () => {
     const config = loadConfig({ ...environment, PATH: '/bin', HOME: '/root' });
     expect(config).to.include({
@@ -150,7 +160,7 @@ describe('the configuration', () => {
     'MSQPAY_ADMIN_PASSWORD',
   ]) {
     it(`names ${name} when it is missing`, () => {
-      expect(refusal({ [name]: undefined })).to.contain(name);
+      expect(refusal({ [name]: undefined })).to.contain(`${name}: is missing`);
     });
   }
 
