@@ -3,6 +3,13 @@ import type { Knex } from 'knex';
 import { hasColumn, hasNoColumn } from '../checks.ts';
 import { runSteps, type Step } from '../runSteps.ts';
 
+/** What an event of the earlier form is about. */
+const SUBJECT = `
+        subject_type = IF(refund_id = '', 'payment', 'refund'),
+        subject_id = IF(refund_id = '', payment_id, refund_id),
+        parent_type = IF(refund_id = '', NULL, 'payment'),
+        parent_id = IF(refund_id = '', NULL, payment_id)`;
+
 /**
  * An event is about a subject of any kind, and names what that belongs to: a refund's payment.
  * Which kinds there are is the modules' business, so no CHECK lists them.
@@ -19,12 +26,12 @@ const UP: readonly Step[] = [
   {
     unless: hasNoColumn('events', 'payment_id'),
     chunks: { table: 'events', column: 'id' },
-    sql: `UPDATE events SET
-        subject_type = IF(refund_id = '', 'payment', 'refund'),
-        subject_id = IF(refund_id = '', payment_id, refund_id),
-        parent_type = IF(refund_id = '', NULL, 'payment'),
-        parent_id = IF(refund_id = '', NULL, payment_id)
-      WHERE id > :after AND id <= :upTo`,
+    sql: `UPDATE events SET ${SUBJECT} WHERE id > :after AND id <= :upTo`,
+  },
+  // What a process of the version before, which should be stopped, has recorded meanwhile.
+  {
+    unless: hasNoColumn('events', 'payment_id'),
+    sql: `UPDATE events SET ${SUBJECT} WHERE subject_type = ''`,
   },
   {
     unless: hasNoColumn('events', 'payment_id'),
