@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { pino } from 'pino';
 
 import { createChain } from '../../adapters/chain/createChain.ts';
 import { reportScans } from '../../domain/chain/service.ts';
@@ -107,9 +108,18 @@ describe('a scan that waits for an operator', () => {
     const payments = await payMany(MAX_WITHDRAWALS + 2);
     await goBack();
     await chain.mine(CONFIRMATIONS + 2);
-    for (let tries = 0; tries < 3; tries++) await scan();
+    const told: Record<string, unknown>[] = [];
+    const log = pino(
+      { level: 'error' },
+      { write: (line: string) => void told.push(JSON.parse(line) as Record<string, unknown>) },
+    );
+    for (let tries = 0; tries < 3; tries++) await scan({ ...harness.ctx, log });
     expect(new Set(await statusesOf(payments))).to.deep.equal(new Set(['completed']));
     expect(await readHalt()).to.include({ reason: 'withdrawals', count: MAX_WITHDRAWALS + 2 });
+    // Once, however often it is scanned meanwhile.
+    const alerts = told.filter(({ alert }) => alert === 'scan_halted');
+    expect(alerts).to.have.lengthOf(1);
+    expect(alerts[0]).to.include({ chainId, reason: 'withdrawals', count: MAX_WITHDRAWALS + 2 });
     expect(await report()).to.include({ haltReason: 'withdrawals' });
 
     await allowWithdrawals(harness.ctx, { chainId, count: MAX_WITHDRAWALS + 1 });

@@ -60,6 +60,17 @@ describe('while nobody who has the head says what is in a block', function () {
   const later = () => atTime(harness.ctx, addMs(new Date(), (nowMs += 20_000)));
   const historyOf = async (of = payment) =>
     readHistory(harness.ctx, await readPayment(harness.ctx, of));
+  /** So many blocks, each by a scan of its own. */
+  async function scanBlocks(count: number): Promise<void> {
+    for (let scans = 0; scans < count; scans++) {
+      await chain.mine();
+      await scanChain(later(), chainId);
+    }
+  }
+  const readScan = async () => ({
+    before: await cursorOf(),
+    blocks: await listScannedBlocks(harness.ctx.db, chainId, 600),
+  });
   const cursorOf = () => findCursor(harness.ctx.db, chainId);
   let asked = 0;
   /** The last word on a block: absent: the truth. */
@@ -146,14 +157,8 @@ describe('while nobody who has the head says what is in a block', function () {
 
   it('the scan goes back by no window, and asks a few times only', async () => {
     await chain.mine(3);
-    for (let scans = 0; scans < 20; scans++) {
-      await chain.mine();
-      await scanChain(later(), chainId);
-    }
-    const [before, blocks] = [
-      await cursorOf(),
-      await listScannedBlocks(harness.ctx.db, chainId, 100),
-    ];
+    await scanBlocks(20);
+    const { before, blocks } = await readScan();
     await chain.mine();
     asked = 0;
     const last = blocks[0]?.number;
@@ -162,19 +167,13 @@ describe('while nobody who has the head says what is in a block', function () {
     );
     await scanChain(ctx, chainId);
     expect(await cursorOf()).to.deep.equal(before);
-    expect(await listScannedBlocks(harness.ctx.db, chainId, 100)).to.deep.equal(blocks);
+    expect(await listScannedBlocks(harness.ctx.db, chainId, 600)).to.deep.equal(blocks);
     expect(asked).to.be.at.most(10);
   });
 
   it('the scan goes back by no window either where all others were replaced', async () => {
-    for (let scans = 0; scans < 12; scans++) {
-      await chain.mine();
-      await scanChain(later(), chainId);
-    }
-    const [before, blocks] = [
-      await cursorOf(),
-      await listScannedBlocks(harness.ctx.db, chainId, 100),
-    ];
+    await scanBlocks(12);
+    const { before, blocks } = await readScan();
     await chain.mine();
     const untold = new Set(blocks.slice(2, 5).map(({ number }) => number));
     const top = await chain.getHeadNumber();
@@ -184,18 +183,12 @@ describe('while nobody who has the head says what is in a block', function () {
     });
     await scanChain(ctx, chainId);
     expect(await cursorOf()).to.deep.equal(before);
-    expect(await listScannedBlocks(harness.ctx.db, chainId, 100)).to.deep.equal(blocks);
+    expect(await listScannedBlocks(harness.ctx.db, chainId, 600)).to.deep.equal(blocks);
   });
 
   it('that it happens once, of one block among many, does not keep the scan from going back', async () => {
-    for (let scans = 0; scans < 12; scans++) {
-      await chain.mine();
-      await scanChain(later(), chainId);
-    }
-    const [before, blocks] = [
-      await cursorOf(),
-      await listScannedBlocks(harness.ctx.db, chainId, 600),
-    ];
+    await scanBlocks(12);
+    const { before, blocks } = await readScan();
     await chain.mine();
     const top = await chain.getHeadNumber();
     let times = 0;
@@ -213,14 +206,8 @@ describe('while nobody who has the head says what is in a block', function () {
   });
 
   it('nor does it when they answer for many blocks at once, but not for one', async () => {
-    for (let scans = 0; scans < 24; scans++) {
-      await chain.mine();
-      await scanChain(later(), chainId);
-    }
-    const [before, blocks] = [
-      await cursorOf(),
-      await listScannedBlocks(harness.ctx.db, chainId, 600),
-    ];
+    await scanBlocks(24);
+    const { before, blocks } = await readScan();
     await chain.mine();
     const top = await chain.getHeadNumber();
     let [now, most, times] = [0, 0, 0];
@@ -272,10 +259,7 @@ describe('while nobody who has the head says what is in a block', function () {
     const restore = await chain.takeSnapshot();
     const shared = await chain.getHeadNumber();
     await scanChain(later(), chainId);
-    for (let scans = 0; scans < 10; scans++) {
-      await chain.mine();
-      await scanChain(later(), chainId);
-    }
+    await scanBlocks(10);
     await restore();
     await chain.passTime(5);
     await chain.mine(12);
