@@ -2,7 +2,7 @@
  * What stores can be told of each kind of subject. A module adds its own in its `eventTypes.ts`, by
  * declaring it in here: so an event type that no module has does not compile.
  */
-// eslint-disable-next-line @typescript-eslint/no-empty-object-type -- it is filled by the modules
+// eslint-disable-next-line @typescript-eslint/no-empty-object-type -- modules fill it
 export interface EventTypesOf {}
 
 /** Each is described under `webhooks` in openapi.yaml. */
